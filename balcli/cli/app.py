@@ -1,0 +1,130 @@
+"""The command tree, and the one boundary at which every ending becomes an exit code."""
+
+import io
+import os
+import signal
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from balcli import __version__
+from balcli.cli import balances, sandbox, streams
+from balcli.errors import BalcliError
+from balcli.secret import hide
+
+_HELP = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
+
+# No rich markup in help: its panels double the time of a --help.
+app = typer.Typer(
+    name="balcli",
+    help=_HELP,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"balcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    context: typer.Context,
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Print the help where no command is named; wrong usage, as a script may have lost its arguments."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+
+
+balances.register(app)
+sandbox.register(app)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; the exit code of the contract, with everything said that is to be said."""
+    signal.signal(signal.SIGTERM, _terminated)
+    # What Typer prints itself (help, completion) is gathered, so that it is written with the same care.
+    gathered = io.StringIO()
+    try:
+        with redirect_stdout(gathered):
+            code = _run(arguments)
+        if gathered.getvalue():
+            streams.write_data(gathered.getvalue())
+    except BrokenPipeError:
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    except BalcliError as problem:
+        streams.say(problem.message)
+        return problem.exit_code
+    except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
+        _say_bug(bug)
+        return 1
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = app(args=arguments, prog_name="balcli", standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except typer.TyperException as problem:
+        _say_usage(problem, arguments)
+        return 2
+    return result if isinstance(result, int) else 0
+
+
+def _say_usage(problem: typer.TyperException, arguments: list[str]) -> None:
+    """Say what is wrong with a command line; a document too, if it asks for one."""
+    context = getattr(problem, "ctx", None)
+    command = context.command_path if context is not None else "balcli"
+    message = f"{problem.format_message().rstrip('.')}; see {command} --help"
+    if _asks_for_json(arguments):
+        from balcli.errors import UsageError
+        from balcli.render import json
+        from balcli.report import failed
+
+        streams.write_data(json.render(failed(None, UsageError(message))))
+    streams.say(message)
+
+
+def _asks_for_json(arguments: list[str]) -> bool:
+    """Whether a command line that cannot be parsed asks for JSON, as far as can be told."""
+    pairs = list(zip(arguments, [*arguments[1:], ""], strict=True))
+    named = [value for option, value in pairs if option in {"-o", "--output"}]
+    named += [text.removeprefix("--output=") for text in arguments if text.startswith("--output=")]
+    named += [text[2:] for text in arguments if text.startswith("-o") and len(text) > 2]
+    return (named[-1] if named else os.environ.get("BALCLI_OUTPUT")) == "json"
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _say_bug(bug: Exception) -> None:
+    """One line on a bug, with the place to report; with BALCLI_DEBUG=1 the traceback, without local variables."""
+    frame = bug.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = (
+        f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else "an unknown place"
+    )
+    streams.say(
+        f"this is a bug in balcli {__version__} ({type(bug).__name__} at {place}, Python {sys.version.split()[0]}); "
+        "please report it with what BALCLI_DEBUG=1 prints"
+    )
+    if os.environ.get("BALCLI_DEBUG") == "1" and sys.stderr is not None:
+        import traceback
+
+        sys.stderr.write(hide("".join(traceback.format_exception(bug))))

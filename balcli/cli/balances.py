@@ -1,0 +1,156 @@
+"""The four commands that show balances: one for each provider, and `all`."""
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from balcli.cli import streams
+from balcli.cli.options import BalanceOptions, Format, with_options
+from balcli.errors import BalcliError, ConfigFileError, UsageError
+from balcli.models import Report
+from balcli.providers import PROVIDERS
+from balcli.providers.base import Key, Provider
+
+
+def register(app: typer.Typer) -> None:
+    """Add `all` and a command for each registered provider, made from what the provider declares."""
+    for name, provider in PROVIDERS.items():
+        app.command(name, help=f"Show what accounts hold at the {provider.TITLE}.")(_command(provider))
+    app.command("all", help="Show every account at once, with totals by asset.")(_command(None))
+
+
+def _command(provider: Provider | None) -> Callable[..., None]:
+    """The function behind a balance command; None is `all`."""
+    names = inspect.Parameter(
+        "accounts",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            list[str] | None,
+            typer.Argument(
+                metavar="[ACCOUNT]...", help="Only these accounts of the profile.", show_default=False
+            ),
+        ],
+    )
+    own = [] if provider is None else [*_target_options(provider), *_flag_options(provider)]
+
+    def command(options: BalanceOptions, accounts: list[str] | None, **chosen: Any) -> None:
+        keys = {key.name: key for key in provider.KEYS} if provider else {}
+        targets = {
+            name: tuple(value) if isinstance(value, list) else (value,)
+            for name, value in chosen.items()
+            if name in keys and value
+        }
+        flags = frozenset(name for name, value in chosen.items() if name not in keys and value)
+        raise typer.Exit(run(provider.NAME if provider else None, options, accounts or [], targets, flags))
+
+    return with_options(command, [names], own)
+
+
+def _target_options(provider: Provider) -> list[inspect.Parameter]:
+    def annotation(key: Key) -> Any:
+        kind = list[str] | None if key.repeatable else str | None
+        metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
+        again = "; repeat for several" if key.repeatable else ""
+        about = f"For one run, and one account: {key.help}{again}."
+        return Annotated[
+            kind, typer.Option(key.option or "", metavar=metavar, help=about, show_default=False)
+        ]
+
+    return [
+        inspect.Parameter(key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation(key))
+        for key in provider.KEYS
+        if key.option
+    ]
+
+
+def _flag_options(provider: Provider) -> list[inspect.Parameter]:
+    return [
+        inspect.Parameter(
+            flag.name.replace("-", "_"),
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[bool, typer.Option(f"--{flag.name}", help=flag.help)],
+        )
+        for flag in provider.FLAGS
+    ]
+
+
+def run(
+    provider: str | None,
+    options: BalanceOptions,
+    names: list[str],
+    targets: dict[str, tuple[str, ...]],
+    flags: frozenset[str],
+) -> int:
+    """Collect, write and report; the exit code. A failure before any request still makes a document."""
+    # Imported here: what a run needs is no matter for --help and completion.
+    from balcli import report as reports
+    from balcli.collect import collect
+    from balcli.config.accounts import accounts
+
+    profile_name: str | None = options.profile
+    try:
+        assets = options.assets()
+        if options.fault and not options.sandbox:
+            raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+        with _profile(options) as profile:
+            profile_name = profile.name
+            chosen = accounts(profile, provider, names, targets)
+            outcomes = collect(chosen, options.limits(profile.limits), assets, flags)
+        report = reports.build(profile.name, outcomes, profile.notices, nonzero=options.nonzero)
+    except BalcliError as problem:
+        report = reports.failed(profile_name, problem)
+    text = rendered(report, options)
+    streams.write_data(text)
+    streams.say_what_is_wrong(report, quiet=options.quiet)
+    return report.exit_code
+
+
+def rendered(report: Report, options: BalanceOptions) -> str:
+    """The report in the format that is asked for."""
+    if options.output is Format.json:
+        from balcli.render import json
+
+        return json.render(report)
+    if report.failures:
+        return ""  # there is nothing to show a person but the reason, which stderr has
+    from balcli.render import table
+
+    colour = streams.wants_colour(os.environ, no_color=options.no_color)
+    return table.render(report, columns=streams.columns(), colour=colour)
+
+
+def _profile(options: BalanceOptions) -> Any:
+    """A context with the profile of the run: the sandbox's, for as long as it serves, or the user's."""
+    if options.sandbox:
+        from balcli.cli.sandbox import sandbox_profile
+
+        return sandbox_profile(options)
+    from contextlib import nullcontext
+
+    from balcli.config.profile import load
+
+    return nullcontext(
+        load(
+            options.config or default_file(),
+            must_exist=options.config is not None,
+            name=options.profile,
+            env_file=options.env_file,
+            environ=os.environ,
+        )
+    )
+
+
+def default_file() -> Path:
+    """Where the profile file is by default. Raises ConfigFileError where the home directory is no fixed place."""
+    folder = Path(typer.get_app_dir("balcli"))
+    if not folder.is_absolute():
+        raise ConfigFileError(
+            "HOME or XDG_CONFIG_HOME is no absolute path; set it to one, or name the profile file with --config"
+        )
+    return folder / "config.toml"

@@ -1,0 +1,140 @@
+"""The options that commands share, declared once, and the way to give a command's function its own."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from balcli.errors import UsageError
+from balcli.http.door import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
+
+
+class Format(StrEnum):
+    """What `-o` takes."""
+
+    table = "table"
+    json = "json"
+
+
+def _seconds(value: float | None) -> float | None:
+    # Not a range of the option's type: to that, NaN is inside any range.
+    if value is not None and not 0 < value <= MOST_SECONDS:
+        raise typer.BadParameter(f"is not above 0 and up to {MOST_SECONDS:g} seconds")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceOptions:
+    """The options of the commands that show balances."""
+
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", envvar="BALCLI_CONFIG", help="Read this profile file.", show_default=False
+        ),
+    ] = None
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", "-p", envvar="BALCLI_PROFILE", help="Use this profile of the file."),
+    ] = None
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--env-file", help="Fill in ${NAME} from this file, not from the .env beside the profile."
+        ),
+    ] = None
+    output: Annotated[Format, typer.Option("--output", "-o", envvar="BALCLI_OUTPUT", help="The format.")] = (
+        Format.table
+    )
+    asset: Annotated[
+        list[str] | None,
+        typer.Option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
+    ] = None
+    nonzero: Annotated[bool, typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.")] = (
+        False
+    )
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", metavar="S", callback=_seconds, help="Seconds for one request [default: 10]."
+        ),
+    ] = None
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            "--deadline", metavar="S", callback=_seconds, help="Seconds for the whole run [default: 30]."
+        ),
+    ] = None
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 2]."
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts asked at once [default: 8]."
+        ),
+    ] = None
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Ask the built-in stand-in; no profile, key or network.")
+    ] = False
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            metavar="NAME",
+            help="With --sandbox: let it misbehave (see `balcli sandbox --faults`).",
+        ),
+    ] = None
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but the data and the reasons of failures.")
+    ] = False
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal.")] = False
+
+    def assets(self) -> tuple[str, ...]:
+        """The symbols of `--asset`, comma lists taken apart. Raises UsageError for an empty one."""
+        symbols = [part.strip() for text in self.asset or () for part in text.split(",")]
+        if not all(symbols):
+            raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
+        return tuple(dict.fromkeys(symbols))
+
+    def limits(self, profile: Limits) -> Limits:
+        """The profile's limits with the command line's in their place."""
+        return Limits(
+            timeout=profile.timeout if self.timeout is None else self.timeout,
+            deadline=profile.deadline if self.deadline is None else self.deadline,
+            retries=profile.retries if self.retries is None else self.retries,
+            jobs=profile.jobs if self.jobs is None else self.jobs,
+            proxy=profile.proxy,
+            ca_bundle=profile.ca_bundle,
+        )
+
+
+def with_options(
+    command: Callable[..., None], first: list[inspect.Parameter], last: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """The command as Typer sees it: its own parameters around those of BalanceOptions.
+
+    Typer reads a function's signature; this builds one, so that no option is declared twice.
+    """
+    hints = get_type_hints(BalanceOptions, include_extras=True)
+    shared = [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+        for f in fields(BalanceOptions)
+    ]
+    parameters = [*first, *last, *shared]
+
+    def run(**values: Any) -> None:
+        options = BalanceOptions(**{f.name: values.pop(f.name) for f in fields(BalanceOptions)})
+        command(options, **values)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__doc__ = command.__doc__
+    return run

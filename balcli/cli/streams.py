@@ -1,0 +1,110 @@
+"""stdout and stderr: data whole or not at all, messages one line each, and what a closed stream means."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from balcli.errors import OutputError
+from balcli.models import Notice, Report
+from balcli.secret import hide
+from balcli.text import printable
+
+_LONGEST_MESSAGE: Final = 300
+
+
+def write_data(text: str) -> None:
+    """Write text to stdout and see it off.
+
+    Raises BrokenPipeError if the reader is gone, OutputError if stdout is closed or full.
+    """
+    stream = sys.__stdout__
+    if stream is None:
+        raise OutputError("stdout is closed; give the output somewhere to go")
+    # What the stream cannot encode is escaped: an odd locale must not cost the amounts.
+    data = text.encode(stream.encoding or "utf-8", "backslashreplace")
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except BrokenPipeError:
+        _give_up_stdout()
+        raise
+    except (OSError, ValueError) as problem:
+        _give_up_stdout()
+        reason = problem.strerror if isinstance(problem, OSError) else "it is closed"
+        raise OutputError(f"stdout cannot be written: {reason}; check where the output goes") from None
+
+
+def _give_up_stdout() -> None:
+    """Let what is still in the stream's buffer go nowhere, so that the interpreter's exit stays silent."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+    except OSError:
+        sys.__stdout__ = None  # type: ignore[misc]
+
+
+def say(text: str, account: str | None = None) -> None:
+    """Write one line to stderr, `balcli: <account>: <text>`, escaped, without secrets, at most 300 characters."""
+    stream = sys.stderr
+    if stream is None:
+        return
+    about = f"{printable(account, 60)}: " if account is not None else ""
+    line = printable(hide(f"balcli: {about}{text}"), _LONGEST_MESSAGE)
+    try:
+        stream.write(
+            line.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8")
+            + "\n"
+        )
+        stream.flush()
+    except (OSError, ValueError):
+        return  # nobody listens; the exit code still tells
+
+
+def say_what_is_wrong(report: Report, *, quiet: bool) -> None:
+    """The reasons of all failures on stderr, and the notices unless quiet."""
+    for failure in report.failures:
+        say(failure.message)
+    for outcome in report.outcomes:
+        if outcome.failure is not None:
+            say(outcome.failure.message, outcome.account.name)
+    if not quiet:
+        for notice in report.notices:
+            say_notice(notice)
+
+
+def say_notice(notice: Notice) -> None:
+    """One notice as a message on stderr."""
+    say(f"note: {notice.message}", notice.account)
+
+
+def columns() -> int | None:
+    """The width of the terminal that stdout is, `COLUMNS` first; None where there is none, or it is not known."""
+    if not is_terminal():
+        return None
+    set_by_user = os.environ.get("COLUMNS", "")
+    if set_by_user.isascii() and set_by_user.isdigit() and 0 < len(set_by_user) < 6 and int(set_by_user) > 0:
+        return int(set_by_user)
+    try:
+        return os.get_terminal_size(1).columns or None
+    except OSError:
+        return None
+
+
+def is_terminal() -> bool:
+    """Whether stdout is a terminal."""
+    try:
+        return sys.__stdout__ is not None and sys.__stdout__.isatty()
+    except ValueError:
+        return False
+
+
+def wants_colour(environ: Mapping[str, str], *, no_color: bool) -> bool:
+    """Whether stdout gets colour: never with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
+    if no_color or environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR", "") not in {"", "0"}:
+        return True
+    return is_terminal() and environ.get("TERM") != "dumb"

@@ -1,0 +1,248 @@
+"""Everything that can go wrong, as one tree; each leaf has a stable `code` and an exit code.
+
+    BalcliError
+    ├── UsageError              usage                 2
+    ├── ConfigError                                   3
+    │   ├── ConfigFileError     config.file
+    │   ├── ConfigSyntaxError   config.syntax
+    │   ├── ProfileError        config.profile
+    │   ├── AccountError        config.account
+    │   ├── KeyProblem          config.key
+    │   ├── ValueProblem        config.value
+    │   ├── VariableError       config.variable
+    │   └── SecretError         config.secret
+    ├── CredentialsRefused      credentials.refused   4
+    ├── NetworkError                                  5
+    │   ├── NameNotResolved     network.dns
+    │   ├── ConnectionFailed    network.connection
+    │   ├── TlsFailed           network.tls
+    │   ├── ProxyFailed         network.proxy
+    │   ├── TimedOut            network.timeout
+    │   ├── DeadlinePassed      network.deadline
+    │   └── ServerUnavailable   network.unavailable
+    ├── AnswerError                                   6
+    │   ├── UnexpectedStatus    answer.status
+    │   ├── RedirectRefused     answer.redirect
+    │   ├── CutAnswer           answer.cut
+    │   ├── BrokenAnswer        answer.broken
+    │   ├── AnswerTooLarge      answer.size
+    │   ├── BadJson             answer.json
+    │   ├── BadShape            answer.shape
+    │   ├── BadAmount           answer.amount
+    │   └── ProviderError       provider.error
+    ├── RateLimited             rate_limited          7
+    └── OutputError             output.write          9
+
+The codes and exit codes are part of the contract with scripts; the messages are for people.
+A message says what failed, where, and the next step. It never holds a secret.
+"""
+
+from typing import ClassVar
+
+
+class BalcliError(Exception):
+    """The root: a failure that balcli foresaw and can explain."""
+
+    code: ClassVar[str]
+    exit_code: ClassVar[int]
+    retryable: ClassVar[bool] = False
+    """Whether the same run, a little later and unchanged, may succeed."""
+
+    def __init__(self, message: str, *, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.http_status = http_status
+
+
+class UsageError(BalcliError):
+    """The command line asks for something that does not go together."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class ConfigError(BalcliError):
+    """The profile, its variables or a secret's source is wrong; the message names file, key and cure."""
+
+    exit_code = 3
+
+
+class ConfigFileError(ConfigError):
+    """A configuration file cannot be read as one."""
+
+    code = "config.file"
+
+
+class ConfigSyntaxError(ConfigError):
+    """A file is not valid TOML, or a line of a `.env` does not parse."""
+
+    code = "config.syntax"
+
+
+class ProfileError(ConfigError):
+    """The profile that was asked for is not there, or none can be chosen."""
+
+    code = "config.profile"
+
+
+class AccountError(ConfigError):
+    """An account is not there, or two accounts are one."""
+
+    code = "config.account"
+
+
+class KeyProblem(ConfigError):
+    """A key is missing, unknown, doubled or half-given."""
+
+    code = "config.key"
+
+
+class ValueProblem(ConfigError):
+    """A value has the wrong type or form."""
+
+    code = "config.value"
+
+
+class VariableError(ConfigError):
+    """A `${NAME}` is undefined or malformed."""
+
+    code = "config.variable"
+
+
+class SecretError(ConfigError):
+    """A secret is empty or cannot be sent as it is."""
+
+    code = "config.secret"
+
+
+class CredentialsRefused(BalcliError):
+    """The provider answered, and did not accept the key, token or login."""
+
+    code = "credentials.refused"
+    exit_code = 4
+
+
+class NetworkError(BalcliError):
+    """No answer was had, or the server said that it is not available."""
+
+    exit_code = 5
+    retryable = True
+
+
+class NameNotResolved(NetworkError):
+    """The host's name has no address."""
+
+    code = "network.dns"
+
+
+class ConnectionFailed(NetworkError):
+    """The connection was refused, reset or closed before an answer."""
+
+    code = "network.connection"
+
+
+class TlsFailed(NetworkError):
+    """The TLS handshake or the certificate failed; trying again does not mend that."""
+
+    code = "network.tls"
+    retryable = False
+
+
+class ProxyFailed(NetworkError):
+    """The proxy could not be reached or did not let the request pass."""
+
+    code = "network.proxy"
+
+
+class TimedOut(NetworkError):
+    """One request took longer than its time-out."""
+
+    code = "network.timeout"
+
+
+class DeadlinePassed(NetworkError):
+    """The whole run's time was used up before this account answered."""
+
+    code = "network.deadline"
+
+
+class ServerUnavailable(NetworkError):
+    """The server answered 408, 425 or 5xx, also after the retries."""
+
+    code = "network.unavailable"
+
+
+class AnswerError(BalcliError):
+    """An answer came, and cannot be trusted."""
+
+    exit_code = 6
+
+
+class UnexpectedStatus(AnswerError):
+    """The HTTP status is none that means an answer."""
+
+    code = "answer.status"
+
+
+class RedirectRefused(AnswerError):
+    """The server redirects; credentials are never carried to another place."""
+
+    code = "answer.redirect"
+
+
+class CutAnswer(AnswerError):
+    """The body ends before its end, also after the retries."""
+
+    code = "answer.cut"
+    retryable = True
+
+
+class BrokenAnswer(AnswerError):
+    """The answer's framing, encoding or length is wrong."""
+
+    code = "answer.broken"
+
+
+class AnswerTooLarge(AnswerError):
+    """The answer is larger than any that could be meant."""
+
+    code = "answer.size"
+
+
+class BadJson(AnswerError):
+    """The body is not exactly one JSON document in UTF-8."""
+
+    code = "answer.json"
+
+
+class BadShape(AnswerError):
+    """The JSON is not of the documented shape."""
+
+    code = "answer.shape"
+
+
+class BadAmount(AnswerError):
+    """An amount is not written as one; it is never guessed."""
+
+    code = "answer.amount"
+
+
+class ProviderError(AnswerError):
+    """The provider answered with an error of its own."""
+
+    code = "provider.error"
+
+
+class RateLimited(BalcliError):
+    """The provider asks for fewer requests, for longer than the run may wait."""
+
+    code = "rate_limited"
+    exit_code = 7
+    retryable = True
+
+
+class OutputError(BalcliError):
+    """The result could not be written."""
+
+    code = "output.write"
+    exit_code = 9

@@ -1,0 +1,295 @@
+"""The one door to the network: what may be asked, how long, how often, and what counts as an answer."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from balcli import __version__
+from balcli.errors import (
+    AnswerError,
+    BalcliError,
+    CredentialsRefused,
+    DeadlinePassed,
+    NameNotResolved,
+    NetworkError,
+    ProxyFailed,
+    RateLimited,
+    RedirectRefused,
+    ServerUnavailable,
+    TimedOut,
+    TlsFailed,
+    UnexpectedStatus,
+)
+from balcli.http.exactjson import Json, decode
+from balcli.secret import Secret, hide, reveal
+from balcli.urls import is_loopback
+
+MOST_SECONDS: Final = 86_400.0
+MOST_RETRIES: Final = 100
+MOST_JOBS: Final = 500
+
+_RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 8.0
+
+
+class Deadline:
+    """The moment, on the monotonic clock, by which a whole run has ended."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds: Final = seconds
+        self._end: Final = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """The seconds that remain, never below 0."""
+        return max(0.0, self._end - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A path that the program may call, with its method."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a provider. `explain` reads a provider's own error out of a status and payload."""
+
+    endpoint: Endpoint
+    base_url: str
+    explain: Callable[[int, Json], BalcliError | None]
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    body: Mapping[str, object] | None = None
+    repeatable: bool = True
+    """False where a request that may have arrived must not be sent again (a login)."""
+
+    @property
+    def url(self) -> str:
+        """The whole address, its query included; that can be a secret, and is never shown."""
+        query = f"?{urlencode(self.query, safe=',')}" if self.query else ""
+        return f"{self.base_url}{self.endpoint.path}{query}"
+
+    @property
+    def host(self) -> str:
+        """The host and port, as messages name the server."""
+        return urlsplit(self.base_url).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how often: seconds for one request, tries after the first, connections at once."""
+
+    timeout: float = 10.0
+    deadline: float = 30.0
+    retries: int = 2
+    jobs: int = 8
+    proxy: str | None = None
+    ca_bundle: Path | None = None
+
+
+class _TryAgain(Exception):
+    """An attempt failed in a way that another may mend; `after` is the server's own wish in seconds."""
+
+    def __init__(self, error: BalcliError, after: float | None = None) -> None:
+        super().__init__()
+        self.error = error
+        self.after = after
+
+
+class Door:
+    """Asks providers, within the run's deadline, only at the endpoints that it was opened for."""
+
+    def __init__(
+        self, limits: Limits, deadline: Deadline, allowed: Iterable[Endpoint], *, tls: bool = True
+    ) -> None:
+        # Imported here: requests and ssl cost several times what the rest of the program's start does.
+        from balcli.http.transport import Transport
+
+        self._limits = limits
+        self._deadline = deadline
+        self._allowed = frozenset(allowed)
+        self._transport = Transport(
+            proxy=limits.proxy, ca_bundle=limits.ca_bundle, connections=limits.jobs, tls=tls
+        )
+
+    def ask(self, request: Request) -> Json:
+        """The JSON payload of a good answer, tried again where that can help.
+
+        Raises CredentialsRefused, a NetworkError, an AnswerError or RateLimited; what the request's
+        `explain` makes of a payload comes first.
+        """
+        if request.endpoint not in self._allowed:
+            raise RuntimeError(
+                f"{request.endpoint.method} {request.endpoint.path} is not on the list of endpoints"
+            )
+        attempt = 0
+        while True:
+            try:
+                return self._attempt(request)
+            except _TryAgain as again:
+                if attempt >= self._limits.retries or not request.repeatable:
+                    raise again.error from None
+                # Full jitter: clients that failed together do not come back together.
+                ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt)
+                pause = random.uniform(0, ceiling) if again.after is None else again.after  # noqa: S311 - no secret hangs on it
+                if pause >= self._deadline.left():
+                    raise again.error from None
+                time.sleep(pause)
+                attempt += 1
+
+    def _attempt(self, request: Request) -> Json:
+        left = self._deadline.left()
+        if left <= 0:
+            raise DeadlinePassed(
+                f"{request.host} did not answer before the deadline of {self._deadline.seconds:g} s; raise --deadline"
+            )
+        body = None if request.body is None else json.dumps(request.body, default=_revealed).encode()
+        seconds = min(self._limits.timeout, left)
+        try:
+            answer = self._transport.send(
+                request.endpoint.method,
+                request.url,
+                _wire_headers(request),
+                body,
+                seconds=seconds,
+                loopback=is_loopback(urlsplit(request.base_url).hostname or ""),
+            )
+        except (NetworkError, AnswerError) as problem:
+            error = type(problem)(f"{request.host}: {problem.message}; {_cure(problem, seconds)}")
+            if problem.retryable:
+                raise _TryAgain(error) from None
+            raise error from None
+        if answer.status in _RETRIED_STATUSES:
+            raise self._asked_to_wait(request, answer.status, answer.headers.get("retry-after")) from None
+        return _judged(request, answer.status, answer.body)
+
+    def _asked_to_wait(
+        self, request: Request, status: int, retry_after: str | None
+    ) -> BalcliError | _TryAgain:
+        """What an answer of 408, 425, 429 or 5xx amounts to: another try, or the end."""
+        error: BalcliError
+        if status == 429:
+            error = RateLimited(
+                f"{request.host} limits the rate of requests (HTTP 429); run less often or with fewer --jobs",
+                http_status=status,
+            )
+        else:
+            error = ServerUnavailable(
+                f"{request.host} is unavailable (HTTP {status}); try again later", http_status=status
+            )
+        if retry_after is None:
+            return _TryAgain(error)
+        after = _seconds(retry_after)
+        # A wish that cannot be read is taken for one that does not fit: better to stop than to press.
+        if after is None or after >= self._deadline.left():
+            return error
+        return _TryAgain(error, after)
+
+
+def _revealed(value: object) -> str:
+    """A secret inside a body as its text: the one place where it becomes part of a request's body."""
+    if isinstance(value, Secret):
+        return reveal(value)
+    raise TypeError(f"a {type(value).__name__} has no place in a request's body")
+
+
+def _wire_headers(request: Request) -> dict[str, str]:
+    headers = {
+        "User-Agent": f"balcli/{__version__}",
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+    }
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    for name, value in request.headers.items():
+        headers[name] = reveal(value) if isinstance(value, Secret) else value
+    return headers
+
+
+def _judged(request: Request, status: int, body: bytes) -> Json:
+    """The payload, if the status and the body make a good answer; raises otherwise."""
+    if 300 <= status < 400:
+        raise RedirectRefused(
+            f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
+            http_status=status,
+        )
+    if status == 200 or (status == 201 and request.endpoint.method == "POST"):
+        try:
+            payload = decode(_without_secrets(request, body))
+        except BalcliError as problem:
+            raise type(problem)(
+                f"{request.host}: {problem.message}; {_cure(problem)}", http_status=status
+            ) from None
+        explained = request.explain(status, payload)
+        if explained is not None:
+            raise explained
+        return payload
+    if 500 <= status < 600:
+        raise ServerUnavailable(
+            f"{request.host} is unavailable (HTTP {status}); try again later", http_status=status
+        )
+    payload = None
+    if 400 <= status < 500:
+        try:
+            payload = decode(_without_secrets(request, body))
+        except BalcliError:
+            payload = None  # no explanation is had from it; the status alone decides below
+    explained = request.explain(status, payload) if payload is not None else None
+    if explained is not None:
+        raise explained
+    if status in {401, 403}:
+        raise CredentialsRefused(refusal(request.host, status), http_status=status)
+    raise UnexpectedStatus(
+        f"{request.host} answered HTTP {status}, which is no answer to {request.endpoint.path}; check base_url",
+        http_status=status,
+    )
+
+
+def _cure(problem: BalcliError, seconds: float = 0.0) -> str:
+    """What to do about an answer that was not had or cannot be used."""
+    if isinstance(problem, TimedOut):
+        return f"it had {seconds:.3g} s: try later, or raise --timeout"
+    if isinstance(problem, TlsFailed):
+        return "check base_url, the clock and ca_bundle"
+    if isinstance(problem, ProxyFailed):
+        return "check the profile's proxy and HTTPS_PROXY"
+    if isinstance(problem, NameNotResolved):
+        return "check base_url and the resolver"
+    return "try later, and check base_url if it stays so"
+
+
+def refusal(host: str, status: int, words: str = "") -> str:
+    """The message for credentials that a host refused, with the provider's own words if it gave any."""
+    said = f": {words}" if words else ""
+    return f"{host} refused the credentials (HTTP {status}{said}); check the account's key or token in the profile"
+
+
+def _without_secrets(request: Request, body: bytes) -> bytes:
+    """The body with the credentials that this request carried hidden, should the server echo them.
+
+    A credential of digits alone is left: hiding it could alter an amount.
+    """
+    carried = [v for v in request.headers.values() if isinstance(v, Secret) and not reveal(v).isdigit()]
+    text = body.decode("utf-8", "surrogateescape")
+    return hide(text, carried).encode("utf-8", "surrogateescape") if carried else body
+
+
+def _seconds(retry_after: str) -> float | None:
+    """The wait that a `Retry-After` asks for (RFC 9110, 10.2.3): whole seconds or a date; None if neither."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) <= 6 else None
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())

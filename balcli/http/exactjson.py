@@ -1,0 +1,57 @@
+"""JSON as it was sent: numbers keep their text, and what is ambiguous is refused."""
+
+import json
+from typing import NoReturn, TypeAlias, final
+
+from balcli.errors import BadJson
+
+
+@final
+class Number(str):
+    """A JSON number by the very characters that were sent; no float or int ever stands between."""
+
+    __slots__ = ()
+
+
+Json: TypeAlias = "bool | str | Number | list[Json] | dict[str, Json] | None"
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise BadJson(f"{name} is no JSON")
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise BadJson("an object has the same key twice")
+    return entries
+
+
+# One decoder for the process: building it anew for every answer would cost more than small answers.
+_decoder = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=_no_constant, object_pairs_hook=_unique
+)
+
+
+def decode(body: bytes) -> Json:
+    """The one JSON document that the body is, in UTF-8 without a byte-order mark.
+
+    Raises BadJson, its message a phrase.
+    """
+    if not body.strip():
+        raise BadJson("the body is empty")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadJson("the body is not UTF-8") from None
+    try:
+        document: Json = _decoder.decode(text)
+    except RecursionError:
+        raise BadJson("the JSON is nested too deeply") from None
+    except ValueError as problem:
+        if text.lstrip()[:1] == "<":
+            raise BadJson("the body is a web page, not JSON") from None
+        line = getattr(problem, "lineno", None)
+        where = f" at line {line}, column {getattr(problem, 'colno', '?')}" if line else ""
+        raise BadJson(f"the body is not valid JSON{where}") from None
+    return document

@@ -1,0 +1,258 @@
+"""One HTTP request over the wire, and every way in which that fails, as the error tree's classes.
+
+The only module that imports requests and urllib3; it is itself imported when the first request is
+due, because these imports cost more than the rest of a start.
+"""
+
+import http.client
+import ssl
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import exceptions as raw
+
+from balcli.errors import (
+    AnswerTooLarge,
+    BalcliError,
+    BrokenAnswer,
+    ConnectionFailed,
+    CutAnswer,
+    NameNotResolved,
+    ProxyFailed,
+    TimedOut,
+    TlsFailed,
+    ValueProblem,
+)
+
+MAX_BODY: Final = 8 * 1024 * 1024
+_CHUNK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the status, the headers (names in lower case) and the decoded body.
+
+    The body is whole for 200 and 201, an explanation at best (or empty) for 4xx, and else not read.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter with one TLS context for every connection of the process.
+
+    Left alone, requests has each new connection parse the whole CA bundle again.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None, connections: int) -> None:
+        self._context = context
+        super().__init__(pool_connections=64, pool_maxsize=connections)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        if self._context is not None:
+            tls = {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
+        return host, tls
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: the context verifies, and naming the bundle here would parse it once more."""
+
+
+def _tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+    """A context that verifies certificates and host names, and writes no SSLKEYLOGFILE.
+
+    Raises ValueProblem if the bundle cannot be read as one.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(cafile=ca_bundle or DEFAULT_CA_BUNDLE_PATH)
+    except OSError:  # ssl.SSLError is one, too
+        raise ValueProblem(
+            f"ca_bundle: {ca_bundle or 'the built-in bundle'} cannot be read as PEM certificates; "
+            "name a file that holds some, or leave ca_bundle out for the built-in ones"
+        ) from None
+    return context
+
+
+class Transport:
+    """Sends requests, over kept connections, from many threads at once.
+
+    `proxy` is the profile's; without one the environment's `HTTPS_PROXY` and `NO_PROXY` count.
+    Loopback addresses are never asked for through a proxy.
+    """
+
+    def __init__(self, *, proxy: str | None, ca_bundle: Path | None, connections: int, tls: bool) -> None:
+        self._adapter = _Adapter(_tls_context(ca_bundle) if tls else None, connections)
+        self._proxy = proxy
+        self._tls = tls
+
+    def _proxies(self, url: str, loopback: bool) -> dict[str, str]:
+        if loopback:
+            return {}
+        if self._proxy is not None:
+            return {"http": self._proxy, "https": self._proxy}
+        return requests.utils.get_environ_proxies(url)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        seconds: float,
+        loopback: bool,
+    ) -> Answer:
+        """The answer to one request within that many seconds.
+
+        Raises the network's and the answer's classes of the error tree, never another library's.
+        """
+        if url.startswith("https:") and not self._tls:
+            raise RuntimeError("a transport that was made without TLS was asked for https")
+        until = time.monotonic() + seconds
+        prepared = requests.Request(method, url, headers=dict(headers), data=body).prepare()
+        try:
+            # Straight to the adapter: a Session adds redirects, cookies, .netrc and the environment.
+            response = self._adapter.send(
+                prepared, stream=True, timeout=seconds, proxies=self._proxies(url, loopback)
+            )
+            stream: urllib3.HTTPResponse = response.raw
+            # A connection is kept only after its answer was read to the end; any other is closed.
+            whole = False
+            try:
+                content = b""
+                if response.status_code in {200, 201}:
+                    content = _body(stream, until)
+                    whole = True
+                elif 400 <= response.status_code < 500 and response.status_code not in {408, 425, 429}:
+                    content = _hint(stream, until)
+            finally:
+                if whole:
+                    stream.release_conn()
+                else:
+                    stream.close()
+        except (requests.RequestException, raw.HTTPError, http.client.HTTPException, OSError) as problem:
+            raise _explained(problem) from None
+        lower = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, lower, content)
+
+
+def _body(stream: urllib3.HTTPResponse, until: float) -> bytes:
+    """The whole body, decoded, at most 8 MiB. Raises BrokenAnswer, CutAnswer, AnswerTooLarge or TimedOut."""
+    lengths = {
+        part.strip() for value in stream.headers.getlist("content-length") for part in value.split(",")
+    }
+    if len(lengths) > 1:
+        raise BrokenAnswer("the answer names two different lengths")
+    if any(not (length.isascii() and length.isdigit()) for length in lengths):
+        raise BrokenAnswer("the answer's Content-Length is no number")
+    if lengths and "transfer-encoding" in stream.headers:
+        raise BrokenAnswer("the answer has both a Content-Length and a Transfer-Encoding")
+    encoding = stream.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in {"", "identity"}:
+        return b"".join(_pieces(stream, until))
+    if encoding != "gzip":
+        raise BrokenAnswer("the answer is in an encoding that was not asked for")
+    return _unzipped(_pieces(stream, until))
+
+
+def _hint(stream: urllib3.HTTPResponse, until: float) -> bytes:
+    """The body of a refusal, if it is well and small: it can explain the status, which stands without it."""
+    try:
+        return _body(stream, until)
+    except (BalcliError, raw.HTTPError, http.client.HTTPException, OSError):
+        return b""
+
+
+def _pieces(stream: urllib3.HTTPResponse, until: float) -> Iterator[bytes]:
+    """The body as it travels, piece by piece, at most 8 MiB and until that moment of the monotonic clock."""
+    total = 0
+    # read1 returns what one receive brought: a slow drip comes back here, where the clock is read.
+    while piece := stream.read1(_CHUNK, decode_content=False):
+        total += len(piece)
+        if total > MAX_BODY:
+            raise AnswerTooLarge(_TOO_LARGE)
+        if time.monotonic() > until:
+            raise TimedOut("the answer did not arrive whole in time")
+        yield piece
+
+
+def _unzipped(pieces: Iterator[bytes]) -> bytes:
+    """The content of one whole gzip stream; never more than 8 MiB is unpacked, whatever it claims."""
+    unpacker = zlib.decompressobj(wbits=31)  # gzip alone
+    content = bytearray()
+    try:
+        for piece in pieces:
+            content += unpacker.decompress(piece, MAX_BODY + 1 - len(content))
+            if len(content) > MAX_BODY:
+                raise AnswerTooLarge(_TOO_LARGE)
+    except zlib.error:
+        raise BrokenAnswer("the answer's compression is corrupt") from None
+    if not unpacker.eof:
+        raise CutAnswer(_CUT)
+    if unpacker.unused_data:
+        raise BrokenAnswer("the answer has more after its compressed end")
+    return bytes(content)
+
+
+_TOO_LARGE: Final = f"the answer is larger than {MAX_BODY // 1024**2} MiB"
+_TIMED_OUT: Final = "no answer in time"
+_CUT: Final = "the answer ends before its end"
+
+# Kind of exception -> what it means, the more telling first. An exception of requests or urllib3
+# wraps others (`args`, `reason`, `__context__`); the first entry that any of them matches decides.
+_MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError], str], ...]] = (
+    ((requests.exceptions.ProxyError, raw.ProxyError, requests.exceptions.InvalidProxyURL),
+     ProxyFailed, "the proxy does not answer or does not let the request pass"),
+    ((ssl.SSLCertVerificationError,), TlsFailed,
+     "the server's certificate cannot be verified"),
+    ((raw.NameResolutionError,), NameNotResolved, "the host's name cannot be resolved"),
+    ((requests.exceptions.ConnectTimeout, raw.ConnectTimeoutError), TimedOut, "no connection in time"),
+    ((requests.exceptions.ReadTimeout, raw.ReadTimeoutError, TimeoutError), TimedOut, _TIMED_OUT),
+    ((requests.exceptions.SSLError, raw.SSLError, ssl.SSLError), TlsFailed, "the TLS handshake failed"),
+    ((raw.NewConnectionError, ConnectionRefusedError), ConnectionFailed, "the connection was refused or has no route"),
+    ((raw.IncompleteRead, raw.InvalidChunkLength, http.client.IncompleteRead), CutAnswer, _CUT),
+    ((http.client.RemoteDisconnected, ConnectionError), ConnectionFailed, "the connection was closed or reset"),
+    ((http.client.HTTPException, raw.HeaderParsingError), BrokenAnswer, "the answer is not proper HTTP"),
+    ((requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, raw.LocationValueError),
+     ProxyFailed, "the address or the proxy's address is of no kind that can be used"),
+    ((raw.ProtocolError,), ConnectionFailed, "the connection broke"),
+    ((requests.RequestException, raw.HTTPError, OSError), ConnectionFailed, "the connection failed"),
+)  # fmt: skip
+
+
+def _explained(problem: BaseException) -> BalcliError:
+    """The error tree's class for what a library raised; never its text, which can hold headers."""
+    if isinstance(problem, BalcliError):
+        return problem
+    family = list(_family(problem, set()))
+    for kinds, meaning, words in _MEANINGS:
+        if any(isinstance(member, kinds) for member in family):
+            return meaning(words)
+    return ConnectionFailed("the connection failed")
+
+
+def _family(problem: BaseException, seen: set[int]) -> Iterator[BaseException]:
+    """The exception with all that it wraps, each once."""
+    if id(problem) in seen:
+        return
+    seen.add(id(problem))
+    yield problem
+    wrapped = chain(problem.args, (getattr(problem, "reason", None), problem.__cause__, problem.__context__))
+    for other in wrapped:
+        if isinstance(other, BaseException):
+            yield from _family(other, seen)

@@ -1,0 +1,173 @@
+"""The values that travel the line: Account, Balance, Failure, Outcome, Total, Report. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from balcli.errors import BalcliError
+from balcli.money import Amount
+
+Settings = TypeVar("Settings")
+
+PARTS = ("total", "available", "locked")
+"""The three amounts of a balance and of a total, in the order in which they are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account(Generic[Settings]):
+    """One account at one provider, ready to be asked for.
+
+    `target` is what identifies it there, as text. Two accounts with one `identity` are the same
+    account. An account with `aggregate_of` sums up those that are `part_of` the same.
+    """
+
+    name: str
+    provider: str
+    base_url: str
+    target: Mapping[str, str]
+    identity: tuple[str, ...]
+    settings: Settings
+    part_of: str | None = None
+    aggregate_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DepositAddress:
+    """Where an asset can be sent to: the network's name, the address and its memo, as the provider gives them."""
+
+    network: str
+    address: str | None
+    memo: str | None
+
+
+Detail: TypeAlias = Amount | str | bool | tuple[DepositAddress, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What one account holds of one asset, in whole units; None is unknown, never 0.
+
+    `raw` has the wire's own field names and the very text that was sent. `counted` is False for
+    what is in no total.
+    """
+
+    account: str
+    provider: str
+    asset: str
+    asset_id: str | None
+    total: Amount | None
+    available: Amount | None
+    locked: Amount | None
+    details: Mapping[str, Detail] = field(default_factory=dict)
+    raw: Mapping[str, str | None] = field(default_factory=dict)
+    counted: bool = True
+
+    def is_zero(self) -> bool:
+        """Whether every amount of the row, its details' included, is known and exactly 0."""
+        amounts: list[Detail] = [self.total, self.available, self.locked]
+        amounts += [v for v in self.details.values() if isinstance(v, Amount)]
+        return all(isinstance(amount, Amount) and not amount for amount in amounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a reader of the numbers should know; `account` is None where it is about the run."""
+
+    code: str
+    account: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """All that one account's provider answered."""
+
+    balances: tuple[Balance, ...]
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an account, or the whole run, has no answer."""
+
+    code: str
+    message: str
+    retryable: bool
+    http_status: int | None
+    exit_code: int
+
+    @classmethod
+    def of(cls, error: BalcliError) -> "Failure":
+        """The failure that an error of the tree stands for."""
+        return cls(error.code, error.message, error.retryable, error.http_status, error.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of asking one account: its holdings and when they were had, or a failure."""
+
+    account: Account[object]
+    holdings: Holdings | None
+    fetched_at: datetime | None
+    failure: Failure | None
+
+    @property
+    def status(self) -> Literal["ok", "failed"]:
+        """The word for it in every format."""
+        return "ok" if self.failure is None else "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Total, available and locked amounts of one asset, in whole units; None is unknown."""
+
+    total: Amount | None
+    available: Amount | None
+    locked: Amount | None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sum of one asset over the run: a number only where every account's part is known.
+
+    `known` is the sum of what is known all the same; `missing` names the accounts that lack.
+    """
+
+    asset: str
+    parts: Parts
+    known: Parts
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run: what every account answered, the totals, and what a reader must know of them."""
+
+    generated_at: datetime
+    profile: str | None
+    outcomes: tuple[Outcome, ...] = ()
+    balances: tuple[Balance, ...] = ()
+    totals: tuple[Total, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    """What stopped the whole run, before or beside any account."""
+    hidden: int = 0
+    """How many rows of zeros were left out on request."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every account of the run answered."""
+        return not self.failures and all(outcome.failure is None for outcome in self.outcomes)
+
+    @property
+    def exit_code(self) -> int:
+        """0 complete, 8 if some accounts answered, else the lowest of what went wrong."""
+        if self.failures:
+            return min(failure.exit_code for failure in self.failures)
+        failures = [outcome.failure for outcome in self.outcomes if outcome.failure is not None]
+        if not failures:
+            return 0
+        if len(failures) < len(self.outcomes):
+            return 8
+        return min(failure.exit_code for failure in failures)

@@ -1,0 +1,122 @@
+"""Amounts: parse, scale, add, compare and print them, exactly at any length.
+
+An amount is a whole number of units and a count of decimal places, both plain integers, so there
+is nothing that could round. Every function here is exact or raises ValueError.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, final
+
+MAX_CHARACTERS: Final = 80
+MAX_EXPONENT: Final = 40
+MAX_DECIMALS: Final = 77
+"""10**77 is the largest power of ten below 2**256: no token on an EVM chain can have more places."""
+
+# [0-9] and not \d, which also matches digits of other scripts.
+_DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+
+
+@final
+class Amount:
+    """An exact decimal number: `units` divided by ten to the power of `places`. Immutable by convention."""
+
+    __slots__ = ("places", "units")
+
+    def __init__(self, units: int, places: int = 0) -> None:
+        if places < 0:
+            raise ValueError("an amount cannot have a negative number of decimal places")
+        self.units: Final = units
+        self.places: Final = places
+
+    def _aligned(self, other: "Amount") -> tuple[int, int, int]:
+        """Both amounts as units of the finer of their two scales, and that scale."""
+        if self.places == other.places:
+            return self.units, other.units, self.places
+        if self.places < other.places:
+            return self.units * 10 ** (other.places - self.places), other.units, other.places
+        return self.units, other.units * 10 ** (self.places - other.places), self.places
+
+    def __add__(self, other: "Amount") -> "Amount":
+        mine, its, places = self._aligned(other)
+        return Amount(mine + its, places)
+
+    def __sub__(self, other: "Amount") -> "Amount":
+        mine, its, places = self._aligned(other)
+        return Amount(mine - its, places)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Amount):
+            return NotImplemented
+        mine, its, _ = self._aligned(other)
+        return mine == its
+
+    def __lt__(self, other: "Amount") -> bool:
+        mine, its, _ = self._aligned(other)
+        return mine < its
+
+    def __le__(self, other: "Amount") -> bool:
+        mine, its, _ = self._aligned(other)
+        return mine <= its
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __bool__(self) -> bool:
+        """Whether the amount is anything but exactly 0."""
+        return self.units != 0
+
+    def __repr__(self) -> str:
+        return f"Amount('{self}')"
+
+    def __str__(self) -> str:
+        """The canonical form: plain notation, no exponent, no needless zero, no `-0`."""
+        if not self.places:
+            return str(self.units)
+        digits = str(abs(self.units)).rjust(self.places + 1, "0")
+        whole, fraction = digits[: -self.places], digits[-self.places :].rstrip("0")
+        sign = "-" if self.units < 0 else ""
+        return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+ZERO: Final = Amount(0)
+
+
+def parse(text: str) -> Amount:
+    """The amount, in whole units of its asset, that a decimal number on the wire stands for.
+
+    Raises ValueError for anything but `-?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]{1,3})?` of at
+    most 80 characters with an exponent within 40 either way. Nothing is trimmed or guessed.
+    """
+    match = _DECIMAL.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    if match is None:
+        raise ValueError("not a plain decimal number of at most 80 characters")
+    sign, whole, fraction, exponent = match.groups(default="")
+    shift = int(exponent or "0")
+    if abs(shift) > MAX_EXPONENT:
+        raise ValueError("an exponent beyond 40")
+    units = int(f"{sign}{whole}{fraction}")
+    places = len(fraction) - shift
+    return Amount(units, places) if places >= 0 else Amount(units * 10**-places)
+
+
+def parse_units(text: str, decimals: int) -> Amount:
+    """The amount, in whole units, of a number of smallest units such as wei; one whole is 10**decimals.
+
+    Raises ValueError for anything but a plain integer of at most 80 characters, and for decimals
+    outside 0 to 77.
+    """
+    if not 0 <= decimals <= MAX_DECIMALS:
+        raise ValueError("decimals outside 0 to 77")
+    if len(text) > MAX_CHARACTERS or _INTEGER.fullmatch(text) is None:
+        raise ValueError("not a plain integer of at most 80 characters")
+    return Amount(int(text), decimals)
+
+
+def add_up(amounts: Iterable[Amount]) -> Amount:
+    """The exact sum, 0 of none."""
+    total = ZERO
+    for amount in amounts:
+        total = total + amount
+    return total

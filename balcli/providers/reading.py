@@ -1,0 +1,126 @@
+"""Reading a provider's payload: each function gives what the documentation promises or raises.
+
+`where` names the place in the answer for the message. Nothing here guesses or fills in.
+"""
+
+from collections.abc import Callable
+
+from balcli.errors import BadAmount, BadShape
+from balcli.http.exactjson import Json, Number
+from balcli.money import Amount, parse
+from balcli.secret import Secret, flaw
+from balcli.text import printable, valid_unicode
+
+_WORDS = 120
+_SAMPLE = 40
+
+
+def _kind(value: Json) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number):
+        return "a number"
+    if isinstance(value, str):
+        return "a text" if value else "an empty text"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def _undocumented(problem: str) -> BadShape:
+    return BadShape(
+        f"the provider's answer is not as documented: {problem}; check base_url, else ask the provider"
+    )
+
+
+def _untrusted(problem: str) -> BadAmount:
+    return BadAmount(f"the provider's answer cannot be trusted: the amount {problem}; ask the provider")
+
+
+def as_object(value: Json, where: str) -> dict[str, Json]:
+    """The object that stands there. Raises BadShape for anything else."""
+    if not isinstance(value, dict):
+        raise _undocumented(f"{where} is {_kind(value)}, not an object")
+    return value
+
+
+def as_list(value: Json, where: str) -> list[Json]:
+    """The list that stands there. Raises BadShape for anything else."""
+    if not isinstance(value, list):
+        raise _undocumented(f"{where} is {_kind(value)}, not a list")
+    return value
+
+
+def field(row: dict[str, Json], key: str, where: str) -> Json:
+    """The value of a key that must be there. Raises BadShape where it is not."""
+    if key not in row:
+        raise _undocumented(f"{where} has no {key}")
+    return row[key]
+
+
+def name(row: dict[str, Json], key: str, where: str) -> str:
+    """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
+    value = field(row, key, where)
+    if not isinstance(value, str) or isinstance(value, Number) or not value:
+        raise _undocumented(f"{where}.{key} is {_kind(value)}, not a name")
+    return valid_unicode(value)
+
+
+def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
+    """The text or number of a key as text; None where it is null or not there. Raises BadShape otherwise."""
+    value = row.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _undocumented(f"{where}.{key} is {_kind(value)}, not a text")
+    return valid_unicode(str(value))
+
+
+def optional_flag(row: dict[str, Json], key: str, where: str) -> bool | None:
+    """The true or false of a key; None where it is null or not there. Raises BadShape otherwise."""
+    value = row.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise _undocumented(f"{where}.{key} is {_kind(value)}, not true or false")
+    return value
+
+
+def amount(
+    row: dict[str, Json], key: str, where: str, read: Callable[[str], Amount] = parse
+) -> tuple[Amount, str]:
+    """The amount of a key that must hold one, and the text as it was sent.
+
+    `read` turns the text into whole units. Raises BadAmount for anything that is no amount.
+    """
+    value = row.get(key)
+    if not isinstance(value, str):
+        problem = f"is {_kind(value)}" if key in row else "is missing"
+        raise _untrusted(f"{where}.{key} {problem}")
+    try:
+        return read(str(value)), str(value)
+    except ValueError as problem:
+        raise _untrusted(f'{where}.{key} is "{printable(value, _SAMPLE)}", {problem}') from None
+
+
+def optional_amount(
+    row: dict[str, Json], key: str, where: str, read: Callable[[str], Amount] = parse
+) -> tuple[Amount | None, str | None]:
+    """The amount of a key and its text; both None, for unknown, where it is null or not there."""
+    if row.get(key) is None:
+        return None, None
+    return amount(row, key, where, read)
+
+
+def token(row: dict[str, Json], key: str, where: str) -> Secret:
+    """The token that a login gave. Raises BadShape for one that no header could carry."""
+    text = name(row, key, where)
+    problem = flaw(text)
+    if problem is not None:
+        raise BadShape(f"the provider's answer cannot be used: the token in {where}.{key} {problem}")
+    return Secret(text)
+
+
+def words(value: Json) -> str:
+    """A provider's own message made safe to show in ours: one line, at most 120 characters; "" if it is none."""
+    if isinstance(value, list):
+        return printable("; ".join(words(item) for item in value[:5] if isinstance(item, str)), _WORDS)
+    return printable(value.strip(), _WORDS) if isinstance(value, str) else ""

@@ -1,0 +1,22 @@
+"""Which assets the user asked for: `--asset` matches a symbol, a label or `#id`, whatever the case."""
+
+from collections.abc import Iterable
+
+from balcli.models import Balance, Notice
+
+
+def selects(assets: Iterable[str], *names: str) -> bool:
+    """Whether one of an asset's names is among those asked for; no request at all selects everything."""
+    wanted = {asset.casefold() for asset in assets}
+    return not wanted or not wanted.isdisjoint(name.casefold() for name in names)
+
+
+def unlisted(account: str, assets: Iterable[str], balances: Iterable[Balance]) -> list[Notice]:
+    """A notice for each asset that was asked for and that the account's answer does not list."""
+    there = {name.casefold() for b in balances for name in (b.asset, f"#{b.asset_id}")}
+    return [absent(account, asset) for asset in assets if asset.casefold() not in there]
+
+
+def absent(account: str, asset: str) -> Notice:
+    """The notice for an asset that an account does not list."""
+    return Notice("asset.not_listed", account, f"{asset} is not listed; check --asset if it should be")

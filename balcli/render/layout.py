@@ -1,0 +1,63 @@
+"""Lines for people: text in spans, amounts aligned on the decimal point and never cut."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from textwrap import wrap
+from typing import Literal, TypeAlias
+
+from balcli.text import width
+
+Style: TypeAlias = Literal["", "head", "name", "bad", "open", "faint"]
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of output, as pieces of text with what each of them is.
+
+    Prose was broken to fit before; what is still too long in it is one word, and does no harm.
+    """
+
+    spans: list[tuple[str, Style]] = field(default_factory=list)
+    prose: bool = False
+
+    def add(self, text: str, style: Style = "") -> "Line":
+        """The line itself, with a piece of text added."""
+        self.spans.append((text, style))
+        return self
+
+    @property
+    def text(self) -> str:
+        """The line without its styles, and without blanks at its end."""
+        return "".join(text for text, _ in self.spans).rstrip()
+
+
+class Column:
+    """The width of a column of amounts: whole part, point and fraction each under the others'."""
+
+    def __init__(self, texts: Iterable[str], heading: str = "") -> None:
+        self._whole = self._fraction = 0
+        for text in texts:
+            whole, point, fraction = text.partition(".")
+            self._whole = max(self._whole, len(whole))
+            self._fraction = max(self._fraction, len(point + fraction))
+        self._whole = max(self._whole, len(heading) - self._fraction)
+        self.width = self._whole + self._fraction
+
+    def cell(self, text: str) -> str:
+        """The text, whole, with its decimal point in the column's place."""
+        whole, point, fraction = text.partition(".")
+        return f"{whole:>{self._whole}}{point + fraction:<{self._fraction}}"
+
+
+def padded(text: str, columns: int) -> str:
+    """The text with blanks after it, so that it takes that many terminal columns."""
+    return text + " " * (columns - width(text))
+
+
+def paragraph(text: str, indent: str, columns: int | None, style: Style = "") -> list[Line]:
+    """A text in lines of at most that many columns, where there is a limit; a long word stays whole."""
+    if columns is None:
+        return [Line(prose=True).add(indent).add(text, style)]
+    room = max(columns - len(indent), 1)
+    rows = wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return [Line(prose=True).add(indent).add(row, style) for row in rows]

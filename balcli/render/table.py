@@ -1,0 +1,225 @@
+"""The table of `-o table`: for people, at any width, every amount whole.
+
+Three layouts, the widest that fits: columns, one amount a line beside its name, one amount a line
+below its name. The layout is ours, because a general table cuts what does not fit; rich only
+colours it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias
+
+from balcli.models import PARTS, Balance, Outcome, Parts, Report
+from balcli.money import Amount
+from balcli.render.layout import Column, Line, Style, padded, paragraph
+from balcli.text import printable, width
+
+_UNKNOWN: Final = "unknown"
+_KNOWN: Final = "known so far"
+_LONGEST_NAME: Final = 48
+_INDENT: Final = "  "
+_GAP: Final = "  "
+# Only the sixteen colours that a terminal's own theme decides, so that dark and light both work.
+_COLOURS: Final[dict[Style, str]] = {
+    "head": "bold",
+    "name": "bold cyan",
+    "bad": "bold red",
+    "open": "yellow",
+    "faint": "dim",
+}
+
+
+def render(report: Report, *, columns: int | None, colour: bool) -> str:
+    """The report as lines of text. `columns` is the terminal's width; None means any width will do."""
+    table = _Table(report, columns)
+    for layout in (table.wide, table.stacked, table.tall):
+        amounts = list(layout())
+        if columns is None or all(width(line.text) <= columns for line in amounts if not line.prose):
+            break
+    return _coloured(amounts) if colour else "".join(f"{line.text}\n" for line in amounts)
+
+
+_Rows: TypeAlias = Callable[[str, Balance | Parts, Style], Iterator[Line]]
+"""How a layout shows one label with its three amounts."""
+
+
+class _Table:
+    """One report being laid out: the texts of its amounts and the widths that they need."""
+
+    def __init__(self, report: Report, columns: int | None) -> None:
+        self._report = report
+        self._columns = columns
+        self._note_indent = _INDENT
+        rows: list[Balance | Parts] = [*report.balances]
+        if self._shows_totals:
+            rows += [parts for total in report.totals for parts in (total.parts, total.known)]
+        texts = {part: [_text(getattr(row, part)) for row in rows] for part in PARTS}
+        self._cells = {part: Column(texts[part], part.upper()) for part in PARTS}
+        self._any_cell = Column(text for part in PARTS for text in texts[part])
+        labels = [_label(balance.asset) for balance in report.balances]
+        labels += [_label(total.asset) for total in report.totals]
+        self._label_width = max(width(label) for label in (*labels, _KNOWN))
+        self._by_account: dict[str, list[Balance]] = defaultdict(list)
+        for balance in report.balances:
+            self._by_account[balance.account].append(balance)
+
+    @property
+    def _shows_totals(self) -> bool:
+        """Whether totals say more than the rows: of one account they are the rows again."""
+        return len(self._report.outcomes) > 1
+
+    def wide(self) -> Iterator[Line]:
+        """A row of three amounts for each asset."""
+        heading = "".join(f"{_GAP}{part.upper():>{self._cells[part].width}}" for part in PARTS)
+        self._note_indent = _INDENT * 2
+        yield Line().add(_INDENT + " " * self._label_width).add(heading, "head")
+        yield from self._body(self._wide_row)
+
+    def stacked(self) -> Iterator[Line]:
+        """A line for each amount, beside its name."""
+        self._note_indent = _INDENT
+        yield from self._body(self._stacked_rows)
+
+    def tall(self) -> Iterator[Line]:
+        """A line for each amount, below its name."""
+        self._note_indent = " "
+        yield from self._body(self._tall_rows)
+
+    def _wide_row(self, label: str, row: Balance | Parts, style: Style) -> Iterator[Line]:
+        line = Line().add(_INDENT).add(padded(label, self._label_width), style)
+        for part in PARTS:
+            amount = getattr(row, part)
+            line.add(_GAP).add(self._cells[part].cell(_text(amount)), _style(amount))
+        yield line
+
+    def _stacked_rows(self, label: str, row: Balance | Parts, style: Style) -> Iterator[Line]:
+        yield Line().add(" ").add(label, style)
+        for part in PARTS:
+            amount = getattr(row, part)
+            yield Line().add(f"  {part:<9} ").add(self._any_cell.cell(_text(amount)), _style(amount))
+
+    def _tall_rows(self, label: str, row: Balance | Parts, style: Style) -> Iterator[Line]:
+        yield Line().add(label, style)
+        for part in PARTS:
+            amount = getattr(row, part)
+            yield Line().add(f" {part}")
+            yield Line().add(" ").add(_text(amount), _style(amount))
+
+    def _body(self, rows: _Rows) -> Iterator[Line]:
+        report = self._report
+        for number, outcome in enumerate(report.outcomes):
+            if number:
+                yield Line()
+            yield from self._account(outcome, rows)
+        if self._shows_totals:
+            yield Line()
+            yield from self._totals(rows)
+        yield from self._notes()
+
+    def _account(self, outcome: Outcome, rows: _Rows) -> Iterator[Line]:
+        account = outcome.account
+        name = printable(account.name, _LONGEST_NAME)
+        target = ", ".join(f"{key} {printable(value, 80)}" for key, value in account.target.items())
+        kind = "" if account.name == account.provider else f"{account.provider}, "
+        yield from self._titled(name, "name", f"({kind}{target})")
+        if outcome.failure is not None:
+            yield from self._prose(f"unavailable: {printable(outcome.failure.message)}", "bad")
+            return
+        here = self._by_account[account.name]
+        for balance in here:
+            yield from rows(_label(balance.asset), balance, "")
+            note = _details(balance)
+            if note:
+                yield from self._prose(note, "faint", self._note_indent)
+        if not here:
+            held = outcome.holdings.balances if outcome.holdings else ()
+            yield from self._prose("every row is zero and hidden" if held else "no balances listed", "faint")
+
+    def _totals(self, rows: _Rows) -> Iterator[Line]:
+        outcomes = self._report.outcomes
+        silent = tuple(outcome.account.name for outcome in outcomes if outcome.failure is not None)
+        if silent:
+            yield from self._titled("TOTALS", "head", f"(INCOMPLETE: without {_names(silent)})", "bad")
+        else:
+            yield from self._titled("TOTALS", "head", f"(complete: {len(outcomes)} accounts answered)")
+        for total in self._report.totals:
+            yield from rows(_label(total.asset), total.parts, "")
+            if total.missing:
+                yield from rows(_KNOWN, total.known, "open")
+                if total.missing != silent:
+                    yield from self._prose(f"without {_names(total.missing)}", "open", self._note_indent)
+        if not self._report.totals:
+            yield from self._prose("nothing to add up", "faint")
+
+    def _notes(self) -> Iterator[Line]:
+        report = self._report
+        notes = []
+        if report.hidden:
+            notes.append(f"{report.hidden} row{'s' if report.hidden > 1 else ''} of zeros hidden")
+        for notice in report.notices:
+            about = f"{printable(notice.account, _LONGEST_NAME)}: " if notice.account else ""
+            notes.append(f"note: {about}{printable(notice.message)}")
+        if notes:
+            yield Line()
+        for note in notes:
+            yield from self._prose(note, "faint", indent="")
+
+    def _titled(self, title: str, title_style: Style, rest: str, style: Style = "faint") -> Iterator[Line]:
+        """A heading, with what belongs to it on the same line if it fits, else below."""
+        if self._columns is None or width(title) + 1 + width(rest) <= self._columns:
+            yield Line().add(title, title_style).add(f" {rest}", style)
+        else:
+            yield Line(prose=True).add(title, title_style)
+            yield from self._prose(rest, style)
+
+    def _prose(self, text: str, style: Style, indent: str = _INDENT) -> Iterator[Line]:
+        yield from paragraph(text, indent, self._columns, style)
+
+
+def _label(asset: str) -> str:
+    return printable(asset, _LONGEST_NAME)
+
+
+def _names(accounts: Iterable[str]) -> str:
+    return ", ".join(printable(name, _LONGEST_NAME) for name in accounts)
+
+
+def _text(amount: Amount | None) -> str:
+    return _UNKNOWN if amount is None else str(amount)
+
+
+def _style(amount: Amount | None) -> Style:
+    if amount is None:
+        return "open"
+    return "" if amount else "faint"
+
+
+def _details(balance: Balance) -> str:
+    """What else there is to know of a row, in words: amounts other than 0, and raw units of an unknown token."""
+    notes = [
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in balance.details.items()
+        if isinstance(value, Amount) and value
+    ]
+    if all(getattr(balance, part) is None for part in PARTS):
+        notes += [f"raw {key} {value}" for key, value in balance.raw.items() if value is not None]
+    return ", ".join(notes)
+
+
+def _coloured(lines: list[Line]) -> str:
+    """The lines with terminal colours. Rich is imported here alone: it costs a third of a whole run."""
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.text import Text
+
+    out = StringIO()
+    # Its own environment is kept from it: whether there is colour was decided before.
+    console = Console(file=out, force_terminal=True, color_system="standard", no_color=False, _environ={})
+    for line in lines:
+        text = Text()
+        for piece, style in line.spans:
+            text.append(piece, _COLOURS.get(style, ""))
+        text.rstrip()
+        console.print(text, soft_wrap=True, markup=False, highlight=False, emoji=False)
+    return out.getvalue()

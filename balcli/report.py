@@ -1,0 +1,100 @@
+"""From outcomes to the Report: rows in order, totals by asset, and what is left out of them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from balcli.errors import BalcliError
+from balcli.models import PARTS, Balance, Failure, Notice, Outcome, Parts, Report, Total
+from balcli.money import add_up
+
+
+def build(
+    profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[Notice] = (), *, nonzero: bool = False
+) -> Report:
+    """The report of a run. With `nonzero`, rows and totals that are exactly 0 throughout are hidden."""
+    excluded = _excluded(outcomes)
+    answered = [outcome for outcome in outcomes if outcome.holdings is not None]
+    balances = [
+        balance
+        for outcome in answered
+        for balance in sorted(outcome.holdings.balances if outcome.holdings else (), key=_by_asset)
+    ]
+    found = [*notices]
+    for outcome in answered:
+        found += outcome.holdings.notices if outcome.holdings else ()
+    found += _repeated(balances)
+    found += [
+        Notice(
+            "total.aggregate_left_out",
+            name,
+            "sums up merchants that are in this run themselves: it is shown, and left out of the totals",
+        )
+        for name in sorted(excluded)
+    ]
+    totals = _totals([b for b in balances if b.counted and b.account not in excluded], outcomes)
+    shown = [b for b in balances if not (nonzero and b.is_zero())]
+    shown_totals = [t for t in totals if not (nonzero and _is_zero(t))]
+    return Report(
+        generated_at=datetime.now(UTC),
+        profile=profile,
+        outcomes=tuple(outcomes),
+        balances=tuple(shown),
+        totals=tuple(shown_totals),
+        notices=tuple(found),
+        hidden=len(balances) - len(shown),
+    )
+
+
+def failed(profile: str | None, error: BalcliError) -> Report:
+    """The report of a run that failed before any request."""
+    return Report(generated_at=datetime.now(UTC), profile=profile, failures=(Failure.of(error),))
+
+
+def _by_asset(balance: Balance) -> tuple[str, str]:
+    return balance.asset, balance.asset_id or ""
+
+
+def _excluded(outcomes: Sequence[Outcome]) -> set[str]:
+    """The accounts that sum up others of this run: adding them would count money twice."""
+    single = {outcome.account.part_of for outcome in outcomes} - {None}
+    return {o.account.name for o in outcomes if o.account.aggregate_of in single}
+
+
+def _repeated(balances: Iterable[Balance]) -> list[Notice]:
+    """A notice for each asset that one account's answer lists more than once."""
+    counts = Counter((balance.account, balance.asset, balance.asset_id) for balance in balances)
+    return [
+        Notice(
+            "asset.repeated", account, f"{asset} stands {count} times in the answer; all are in the totals"
+        )
+        for (account, asset, _), count in counts.items()
+        if count > 1
+    ]
+
+
+def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[Total]:
+    """The totals by asset; an amount is a number only where every account of the run made it known."""
+    silent = [outcome.account.name for outcome in outcomes if outcome.failure is not None]
+    by_asset: dict[str, list[Balance]] = defaultdict(list)
+    for balance in balances:
+        by_asset[balance.asset].append(balance)
+    totals = []
+    for asset, rows in sorted(by_asset.items()):
+        sums, known = {}, {}
+        lacking = set(silent)
+        for part in PARTS:
+            amounts = [(row.account, getattr(row, part)) for row in rows]
+            there = [amount for _, amount in amounts if amount is not None]
+            unknown = {account for account, amount in amounts if amount is None}
+            lacking |= unknown
+            known[part] = add_up(there) if there else None
+            sums[part] = None if unknown or silent else known[part]
+        order = [outcome.account.name for outcome in outcomes]
+        totals.append(Total(asset, Parts(**sums), Parts(**known), tuple(n for n in order if n in lacking)))
+    return totals
+
+
+def _is_zero(total: Total) -> bool:
+    parts = [total.parts.total, total.parts.available, total.parts.locked]
+    return all(part is not None and not part for part in parts)

@@ -1,0 +1,87 @@
+"""Secrets: values that no `repr`, format, log or pickle shows, and the filter that hides them in text."""
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Final, NoReturn, final
+from urllib.parse import quote, quote_plus
+
+_SHOWN: Final = "***"
+# Below this length a value is no credential, and hiding it would garble innocent words.
+_SHORTEST_HIDDEN: Final = 4
+_known: set[str] = set()
+
+
+@final
+class Secret:
+    """A credential. Only `reveal` gives its text; everything else shows `***`."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        if len(text) >= _SHORTEST_HIDDEN:
+            _known.add(text)
+
+    def __repr__(self) -> str:
+        return f"Secret({_SHOWN!r})"
+
+    def __str__(self) -> str:
+        return _SHOWN
+
+    def __format__(self, spec: str) -> str:
+        return format(_SHOWN, spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+def reveal(secret: Secret) -> str:
+    """The secret's text, for the one header, body or signature that it is for."""
+    return secret._text  # noqa: SLF001 - the one way to it
+
+
+def flaw(text: str) -> str | None:
+    """Why a text cannot be sent as a credential, in words without the text; None if it can."""
+    if not text:
+        return "is empty"
+    if text.isspace():
+        return "is blank"
+    if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in text):
+        return "holds a control character, such as a line break"
+    if any(ord(c) > 0xFF for c in text):
+        return "holds a character that no HTTP header can carry (outside Latin-1)"
+    if text != text.strip():
+        return "begins or ends with a blank"
+    return None
+
+
+def _forms(text: str) -> set[str]:
+    raw = text.encode()
+    return {
+        text,
+        json.dumps(text)[1:-1],
+        quote(text),
+        quote(text, safe=""),
+        quote_plus(text),
+        base64.b64encode(raw).decode(),
+        base64.urlsafe_b64encode(raw).decode(),
+    }
+
+
+def hide(text: str, among: Iterable[Secret] | None = None) -> str:
+    """The text with secrets, as they stand or JSON-, URL- or base64-encoded, replaced by `***`.
+
+    All that this process knows, or only those named.
+    """
+    hidden = _known if among is None else {reveal(secret) for secret in among} & _known
+    # Longest first, so that a secret that contains another leaves nothing of itself behind.
+    for needle in sorted({form for secret in hidden for form in _forms(secret)}, key=len, reverse=True):
+        text = text.replace(needle, _SHOWN)
+    return text

@@ -1,0 +1,52 @@
+"""Text from outside made safe to show: one line, bounded, nothing invisible or reordering.
+
+Used for everything that a server, a file name or a user's string puts in front of a person.
+"""
+
+import re
+import unicodedata
+
+# Printable to Python, yet drawn as nothing or as a blank: fillers, joiners, variation selectors.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if number <= 0xFF:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+def printable(text: str, limit: int = 0) -> str:
+    """The text on one line, with control, bidirectional, zero-width and unpaired characters escaped.
+
+    With a limit, at most that many characters, the cut marked with `...`.
+    """
+    if limit and len(text) > limit:
+        # Cut before escaping, too, so that a megabyte costs no more than what is shown.
+        text = text[:limit] + "..."
+    if not text.isprintable() or _INVISIBLE.search(text):
+        text = "".join(c if c.isprintable() and not _INVISIBLE.match(c) else _escape(c) for c in text)
+    if limit and len(text) > limit:
+        text = text[: max(limit - 3, 0)] + "..."
+    return text
+
+
+def width(text: str) -> int:
+    """How many terminal columns a printable text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def valid_unicode(text: str) -> str:
+    """The text with unpaired surrogates, which no encoding can carry, replaced by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

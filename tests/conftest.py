@@ -1,0 +1,86 @@
+"""What the tests share: real processes, real sockets, and a home that holds nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from balcli.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run of the program did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The document on stdout; fails the test if it is not exactly one."""
+        return json.loads(self.out)
+
+
+class Program:
+    """Runs balcli as a process of its own, in an empty home and with nothing of this environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "config.toml"
+
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The whole environment of a run: an empty home, and what a test adds."""
+        kept = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_START") if name in os.environ}
+        return {**kept, "HOME": str(self.folder), "PYTHONWARNINGS": "error", **(env or {})}
+
+    def run(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout: float = 60,
+    ) -> Result:
+        """The exit code and both streams of `balcli ARGUMENTS`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "balcli", *arguments],
+            env=self.environment(env),
+            cwd=cwd or ROOT,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+        )
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def write(self, text: str) -> Path:
+        """The profile file, with this text, readable by its owner alone."""
+        self.file.write_text(text)
+        self.file.chmod(0o600)
+        return self.file
+
+    def with_profile(self, text: str, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
+        """The run of a command with `--config` naming a file with this text."""
+        return self.run(*arguments, "--config", str(self.write(text)), env=env)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """The program, in an empty home."""
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A running stand-in for the providers."""
+    with Sandbox() as server:
+        yield server
