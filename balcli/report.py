@@ -63,12 +63,13 @@ def _excluded(outcomes: Sequence[Outcome]) -> set[str]:
 
 def _repeated(balances: Iterable[Balance]) -> list[Notice]:
     """A notice for each asset that one account's answer lists more than once."""
-    counts = Counter((balance.account, balance.asset, balance.asset_id) for balance in balances)
+    # The aggregate of a key lists a currency once for each merchant: those rows are not the same.
+    counts = Counter((b.account, b.asset, b.asset_id, b.details.get("merchant_id")) for b in balances)
     return [
         Notice(
             "asset.repeated", account, f"{asset} stands {count} times in the answer; all are in the totals"
         )
-        for (account, asset, _), count in counts.items()
+        for (account, asset, *_), count in counts.items()
         if count > 1
     ]
 

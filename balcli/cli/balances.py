@@ -12,8 +12,8 @@ from balcli.cli import streams
 from balcli.cli.options import BalanceOptions, Format, with_options
 from balcli.errors import BalcliError, ConfigFileError, UsageError
 from balcli.models import Report
-from balcli.providers import PROVIDERS
-from balcli.providers.base import Key, Provider
+from balcli.providers import PLUGIN_NOTICES, PROVIDERS
+from balcli.providers.base import Flag, Key, Provider
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +45,8 @@ def _command(provider: Provider | None) -> Callable[..., None]:
             for name, value in chosen.items()
             if name in keys and value
         }
-        flags = frozenset(name for name, value in chosen.items() if name not in keys and value)
-        raise typer.Exit(run(provider.NAME if provider else None, options, accounts or [], targets, flags))
+        given = [flag for flag in (provider.FLAGS if provider else ()) if chosen[_parameter(flag)]]
+        raise typer.Exit(run(provider.NAME if provider else None, options, accounts or [], targets, given))
 
     return with_options(command, [names], own)
 
@@ -71,7 +71,7 @@ def _target_options(provider: Provider) -> list[inspect.Parameter]:
 def _flag_options(provider: Provider) -> list[inspect.Parameter]:
     return [
         inspect.Parameter(
-            flag.name.replace("-", "_"),
+            _parameter(flag),
             inspect.Parameter.KEYWORD_ONLY,
             default=False,
             annotation=Annotated[bool, typer.Option(f"--{flag.name}", help=flag.help)],
@@ -80,38 +80,54 @@ def _flag_options(provider: Provider) -> list[inspect.Parameter]:
     ]
 
 
+def _parameter(flag: Flag) -> str:
+    return flag.name.replace("-", "_")
+
+
 def run(
     provider: str | None,
     options: BalanceOptions,
     names: list[str],
     targets: dict[str, tuple[str, ...]],
-    flags: frozenset[str],
+    given: list[Flag],
 ) -> int:
     """Collect, write and report; the exit code. A failure before any request still makes a document."""
     # Imported here: what a run needs is no matter for --help and completion.
     from balcli import report as reports
+    from balcli.cache import default_cache
     from balcli.collect import collect
     from balcli.config.accounts import accounts
 
     profile_name: str | None = options.profile
     try:
         assets = options.assets()
+        flags = frozenset(flag.name for flag in given)
+        for flag in given:
+            if not targets.keys().isdisjoint(flag.excludes):
+                raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
         if options.fault and not options.sandbox:
             raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
         with _profile(options) as profile:
             profile_name = profile.name
             chosen = accounts(profile, provider, names, targets)
-            outcomes = collect(chosen, options.limits(profile.limits), assets, flags)
-        report = reports.build(profile.name, outcomes, profile.notices, nonzero=options.nonzero)
+            outcomes = collect(
+                chosen,
+                options.limits(profile.limits),
+                assets=assets,
+                flags=flags,
+                cache=None if options.sandbox or options.no_cache else default_cache(os.environ),
+            )
+        notices = (*PLUGIN_NOTICES, *profile.notices)
+        report = reports.build(profile.name, outcomes, notices, nonzero=options.nonzero)
     except BalcliError as problem:
         report = reports.failed(profile_name, problem)
-    text = rendered(report, options)
+    text = rendered(report, options, addresses=any(flag.name == "addresses" for flag in given))
     streams.write_data(text)
     streams.say_what_is_wrong(report, quiet=options.quiet)
     return report.exit_code
 
 
-def rendered(report: Report, options: BalanceOptions) -> str:
+def rendered(report: Report, options: BalanceOptions, *, addresses: bool) -> str:
     """The report in the format that is asked for."""
     if options.output is Format.json:
         from balcli.render import json
@@ -122,7 +138,7 @@ def rendered(report: Report, options: BalanceOptions) -> str:
     from balcli.render import table
 
     colour = streams.wants_colour(os.environ, no_color=options.no_color)
-    return table.render(report, columns=streams.columns(), colour=colour)
+    return table.render(report, columns=streams.columns(), colour=colour, addresses=addresses)
 
 
 def _profile(options: BalanceOptions) -> Any:

@@ -81,6 +81,9 @@ class BalanceOptions:
             "--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts asked at once [default: 8]."
         ),
     ] = None
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither use nor keep a token table on disk.")
+    ] = False
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Ask the built-in stand-in; no profile, key or network.")
     ] = False

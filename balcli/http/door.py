@@ -2,7 +2,9 @@
 
 import json
 import random
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -37,6 +39,7 @@ MOST_JOBS: Final = 500
 _RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 8.0
+_COUNTED_SECONDS: Final = 1.02  # a second, and what two clocks may differ over it
 
 
 class Deadline:
@@ -49,6 +52,43 @@ class Deadline:
     def left(self) -> float:
         """The seconds that remain, never below 0."""
         return max(0.0, self._end - time.monotonic())
+
+
+class Pace:
+    """At most so many requests in any second at one host, as the host counts them.
+
+    A place is taken from before a request leaves until a second after its answer came: whenever in
+    between it arrived, no second at the host can hold more, however uneven the way there is.
+    """
+
+    def __init__(self, per_second: int) -> None:
+        self._places: Final = per_second
+        self._under_way = 0
+        self._ended: deque[float] = deque()
+        self._changed = threading.Condition()
+
+    def enter(self, deadline: Deadline) -> bool:
+        """Wait for a place; False if the deadline comes first."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                while self._ended and self._ended[0] <= now - _COUNTED_SECONDS:
+                    self._ended.popleft()
+                if self._under_way + len(self._ended) < self._places:
+                    self._under_way += 1
+                    return True
+                left = deadline.left()
+                if left <= 0:
+                    return False
+                until_free = self._ended[0] + _COUNTED_SECONDS - now if self._ended else left
+                self._changed.wait(min(until_free, left))
+
+    def leave(self) -> None:
+        """Give the place back, a second from now."""
+        with self._changed:
+            self._under_way -= 1
+            self._ended.append(time.monotonic())
+            self._changed.notify_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +111,8 @@ class Request:
     body: Mapping[str, object] | None = None
     repeatable: bool = True
     """False where a request that may have arrived must not be sent again (a login)."""
+    per_second: int | None = None
+    """How many such requests a second the host allows, where it says so."""
 
     @property
     def url(self) -> str:
@@ -117,6 +159,8 @@ class Door:
         self._limits = limits
         self._deadline = deadline
         self._allowed = frozenset(allowed)
+        self._paces: dict[str, Pace] = {}
+        self._lock = threading.Lock()
         self._transport = Transport(
             proxy=limits.proxy, ca_bundle=limits.ca_bundle, connections=limits.jobs, tls=tls
         )
@@ -154,6 +198,12 @@ class Door:
             )
         body = None if request.body is None else json.dumps(request.body, default=_revealed).encode()
         seconds = min(self._limits.timeout, left)
+        pace = self._pace(request)
+        if pace is not None and not pace.enter(self._deadline):
+            raise DeadlinePassed(
+                f"{request.host} allows {request.per_second} requests a second, too few for this run's deadline "
+                f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
+            )
         try:
             answer = self._transport.send(
                 request.endpoint.method,
@@ -168,9 +218,19 @@ class Door:
             if problem.retryable:
                 raise _TryAgain(error) from None
             raise error from None
+        finally:
+            if pace is not None:
+                pace.leave()
         if answer.status in _RETRIED_STATUSES:
             raise self._asked_to_wait(request, answer.status, answer.headers.get("retry-after")) from None
         return _judged(request, answer.status, answer.body)
+
+    def _pace(self, request: Request) -> Pace | None:
+        """The pace at which the request's host is asked; None where it sets none."""
+        if request.per_second is None:
+            return None
+        with self._lock:
+            return self._paces.setdefault(request.host, Pace(request.per_second))
 
     def _asked_to_wait(
         self, request: Request, status: int, retry_after: str | None

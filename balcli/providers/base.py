@@ -1,10 +1,11 @@
 """What a provider is: read this first. A provider is a module with the names of `Provider` below."""
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from balcli.cache import Cache
 from balcli.http.door import Door, Endpoint
 from balcli.models import Account, Holdings
 from balcli.secret import Secret
@@ -32,10 +33,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A switch of the provider's command, such as `--nfts`, under its name without the dashes."""
+    """A switch of the provider's command, such as `--nfts`, under its name without the dashes.
+
+    It does not go with the options of the keys that it `excludes`.
+    """
 
     name: str
     help: str
+    excludes: tuple[str, ...] = ()
 
 
 class SettingProblem(Exception):
@@ -138,8 +143,16 @@ class Shared(Generic[T]):
 class Run:
     """What a fetch works with: the door, what the user asked for, and what the accounts of a run share."""
 
-    def __init__(self, door: Door, assets: tuple[str, ...] = (), flags: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        door: Door,
+        assets: tuple[str, ...] = (),
+        flags: frozenset[str] = frozenset(),
+        cache: Cache | None = None,
+    ) -> None:
         self.door = door
+        self.cache = cache
+        """What outlives a run and is no secret, such as a token table; None where nothing shall."""
         self.assets = assets
         """The assets that `--asset` names, as typed; empty means all."""
         self.flags = flags
@@ -185,3 +198,11 @@ class Provider(Protocol):
 
     def fetch(self, account: Account[Any], run: Run) -> Holdings:
         """What the account holds now, in whole units. Raises the classes of `balcli.errors`."""
+
+
+@runtime_checkable
+class Expanding(Protocol):
+    """A provider at which one account of a profile can stand for several of a run."""
+
+    def expand(self, account: Account[Any], run: Run) -> Sequence[Account[Any]]:
+        """The accounts to fetch in its place, itself alone where there are no others; asks what it must."""

@@ -6,7 +6,6 @@ unit, up to 29 digits. The public relayer was closed on 2026-06-28; other deploy
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -20,14 +19,21 @@ from balcli.errors import (
     ProviderError,
 )
 from balcli.http.door import Endpoint, Request
-from balcli.http.exactjson import Json, Number
+from balcli.http.exactjson import Json
 from balcli.models import Account, Balance, Detail, Holdings, Notice
-from balcli.money import MAX_DECIMALS, Amount, parse_units
+from balcli.money import Amount, parse_units
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Shared, Values
+from balcli.providers.loopring_tokens import (
+    FIRST_NFT_SLOT,
+    Token,
+    TokenTable,
+    kept_table,
+    new_table,
+    row_id,
+)
 from balcli.providers.reading import amount, as_list, as_object, field, optional_amount, words
 from balcli.providers.selection import absent, selects
 from balcli.secret import Secret
-from balcli.text import valid_unicode
 
 NAME: Final = "loopring"
 TITLE: Final = "Loopring relayer"
@@ -38,16 +44,20 @@ KEYS: Final = (
     Key("address", "text", "the account's 0x… address; or account_id", option="--address"),
     Key("assets", "list", "ask for these assets alone"),
 )
-FLAGS: Final[tuple[Flag, ...]] = ()
+FLAGS: Final = (Flag("nfts", "Show NFT holdings, too; they are in no total."),)
 
 _BALANCES: Final = Endpoint("GET", "/api/v3/user/balances")
 _TOKENS: Final = Endpoint("GET", "/api/v3/exchange/tokens")
-ENDPOINTS: Final = (_BALANCES, _TOKENS)
+_NFTS: Final = Endpoint("GET", "/api/v3/user/nft/balances")
+ENDPOINTS: Final = (_BALANCES, _TOKENS, _NFTS)
+
+_PER_SECOND: Final = 5  # documented; beyond it come 429s, and possibly a suspended account
+_NFT_PAGE: Final = 50  # documented as the most
+_MOST_NFTS: Final = 100_000
 
 _CLOSED: Final = (
     ". Loopring closed its public relayer on 2026-06-28; set base_url if you mean another deployment"
 )
-_FIRST_NFT_SLOT: Final = 32768  # code: ids from here on are an account's own NFT slots, not tokens
 _ID = re.compile(r"0|[1-9][0-9]{0,9}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -62,15 +72,6 @@ class Settings:
 
     api_key: Secret
     assets: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token of a deployment: how it is labelled, and how many decimals its whole unit has."""
-
-    label: str
-    symbol: str
-    decimals: int
 
 
 def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
@@ -98,84 +99,116 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
-    """The account's balances; the deployment's token table is asked for once a run, at the same time."""
-    table = run.share((NAME, account.base_url, "tokens"), lambda: _token_table(account.base_url, run))
+    """The account's balances, and its NFTs where they are asked for.
+
+    The deployment's token table is kept for a day, and asked for at the same time as the balances
+    where it is not at hand, or anew when it does not know a token.
+    """
+    base_url = account.base_url
+    shared = run.share((NAME, base_url, "tokens"), lambda: _table(base_url, run))
     assets = (*account.settings.assets, *run.assets)
     try:
         if not assets:
-            table.begin()
-        payload = run.door.ask(_balances_request(account, table, assets))
-        return parse(payload, table.get(), account, run.assets)
+            shared.begin()
+        payload = run.door.ask(_balances_request(account, shared, assets))
+        table = shared.get()
+        if table.from_cache and not table.knows(payload):
+            table = run.share((NAME, base_url, "fresh tokens"), lambda: _new_table(base_url, run)).get()
+        holdings = parse(payload, table.tokens, account, run.assets)
+        if "nfts" not in run.flags:
+            return holdings
+        nfts = _fetch_nfts(account, run)
     except (NetworkError, AnswerError) as problem:
-        if account.base_url != BASE_URL:
+        if base_url != BASE_URL:
             raise
         raise type(problem)(f"{problem.message}{_CLOSED}", http_status=problem.http_status) from None
+    listed = {nft.asset for nft in nfts}
+    tokens = tuple(balance for balance in holdings.balances if balance.asset not in listed)
+    chosen = (nft for nft in nfts if selects(run.assets, nft.asset, f"#{nft.asset_id}"))
+    return Holdings((*tokens, *chosen), holdings.notices)
 
 
 def _balances_request(
-    account: Account[Settings], table: Shared[Mapping[int, Token | None]], assets: tuple[str, ...]
+    account: Account[Settings], table: Shared[TokenTable], assets: tuple[str, ...]
 ) -> Request:
-    ((kind, value),) = account.target.items()
-    query = [("accountId" if kind == "account_id" else "address", value)]
+    query = list(_owner(account))
     if assets:
-        ids = [
-            str(number)
-            for number in sorted(table.get())
-            if _selected(assets, number, table.get().get(number))
-        ]
+        tokens = table.get().tokens
+        ids = [str(number) for number in sorted(tokens) if _selected(assets, number, tokens[number])]
         # Without a known id there is nothing to ask for; an empty filter would mean all.
         query += [("tokens", ",".join(ids))] if ids else []
+    return _request(account, _BALANCES, tuple(query))
+
+
+def _owner(account: Account[Settings]) -> tuple[tuple[str, str], ...]:
+    names = {"account_id": "accountId", "address": "address"}
+    return tuple((names[kind], value) for kind, value in account.target.items())
+
+
+def _request(account: Account[Settings], endpoint: Endpoint, query: tuple[tuple[str, str], ...]) -> Request:
     return Request(
-        _BALANCES,
+        endpoint,
         account.base_url,
-        query=tuple(query),
+        _explain,
+        query=query,
         headers={"X-API-KEY": account.settings.api_key},
-        explain=_explain,
+        per_second=_PER_SECOND,
     )
 
 
-def _token_table(base_url: str, run: Run) -> Mapping[int, Token | None]:
-    return parse_tokens(run.door.ask(Request(_TOKENS, base_url, explain=_explain)))
+def _fetch_nfts(account: Account[Settings], run: Run) -> list[Balance]:
+    """All NFTs of the account, page by page. Raises BadShape for a list that ends before its `totalNum`."""
+    found: list[Balance] = []
+    while True:
+        page = (("offset", str(len(found))), ("limit", str(_NFT_PAGE)))
+        payload = run.door.ask(_request(account, _NFTS, (*_owner(account), *page)))
+        rows, announced = parse_nfts(payload, account)
+        found += rows
+        if len(found) >= announced:
+            return found
+        if not rows or len(found) > _MOST_NFTS:
+            raise BadShape(
+                f"{TITLE} announced {announced} NFTs and listed {len(found)}: the list is not complete; try again"
+            )
+
+
+def parse_nfts(payload: Json, account: Account[Settings]) -> tuple[list[Balance], int]:
+    """One page of the answer of `/api/v3/user/nft/balances`, and how many NFTs there are in all.
+
+    An NFT's amount is a count. It has no unit in common with anything, and is in no total.
+    """
+    answer = as_object(payload, "the answer")
+    announced = field(answer, "totalNum", "the answer")
+    if not isinstance(announced, str) or _ID.fullmatch(announced) is None:
+        raise BadShape(f"{TITLE} did not say how many NFTs there are: totalNum is no count")
+    balances = []
+    for number, item in enumerate(as_list(field(answer, "data", "the answer"), "data")):
+        where = f"data[{number}]"
+        row = as_object(item, where)
+        _check_owner(row, account, where)
+        token_id = row_id(row, where)
+        balances.append(_balance(row, where, account, token_id, _nft_slot(token_id), nft=True))
+    return balances, int(announced)
+
+
+def _nft_slot(token_id: int) -> Token:
+    """An NFT slot in the place of a token: it is counted in pieces."""
+    return Token(label=f"nft:{token_id}", symbol=f"nft:{token_id}", decimals=0)
+
+
+def _table(base_url: str, run: Run) -> TokenTable:
+    """The deployment's table: the kept one, if there is one that is sound, else the relayer's."""
+    return kept_table(base_url, run.cache) or _new_table(base_url, run)
+
+
+def _new_table(base_url: str, run: Run) -> TokenTable:
+    payload = run.door.ask(Request(_TOKENS, base_url, _explain, per_second=_PER_SECOND))
+    return new_table(base_url, run.cache, payload)
 
 
 def _selected(assets: tuple[str, ...], token_id: int, token: Token | None) -> bool:
     names = (token.symbol, token.label) if token else ()
     return selects(assets, f"#{token_id}", *names)
-
-
-def parse_tokens(payload: Json) -> Mapping[int, Token | None]:
-    """The tokens of a deployment by id; None where the entry says nothing usable about its unit.
-
-    `decimals` is the unit (documented); `precision` is for display and is not read. Symbols are
-    not unique: one that stands twice is labelled with its id. Raises BadShape.
-    """
-    entries: dict[int, tuple[str, int] | None] = {}
-    for number, item in enumerate(as_list(payload, "the token table")):
-        where = f"tokens[{number}]"
-        row = as_object(item, where)
-        token_id = _id(row, where)
-        symbol, decimals = row.get("symbol"), row.get("decimals")
-        usable = (
-            isinstance(symbol, str)
-            and not isinstance(symbol, Number)
-            and symbol != ""
-            and isinstance(decimals, Number)
-            and _ID.fullmatch(decimals) is not None
-            and int(decimals) <= MAX_DECIMALS
-        )
-        entry = (valid_unicode(str(symbol)), int(str(decimals))) if usable else None
-        # Two entries of one id that differ leave its unit open.
-        entries[token_id] = entry if entries.get(token_id, entry) == entry else None
-    symbols = Counter(entry[0] for entry in entries.values() if entry is not None)
-    return {
-        token_id: entry
-        and Token(
-            label=f"{entry[0]}#{token_id}" if symbols[entry[0]] > 1 else entry[0],
-            symbol=entry[0],
-            decimals=entry[1],
-        )
-        for token_id, entry in entries.items()
-    }
 
 
 def parse(
@@ -196,11 +229,11 @@ def parse(
         where = f"balances[{number}]"
         row = as_object(item, where)
         _check_owner(row, account, where)
-        token_id = _id(row, where)
+        token_id = row_id(row, where)
         token = tokens.get(token_id)
-        nft = token_id >= _FIRST_NFT_SLOT
+        nft = token_id >= FIRST_NFT_SLOT
         if nft:
-            token = Token(label=f"nft:{token_id}", symbol=f"nft:{token_id}", decimals=0)
+            token = _nft_slot(token_id)
         balance = _balance(row, where, account, token_id, token, nft=nft)
         if not _selected(assets, token_id, token) or not _selected(account.settings.assets, token_id, token):
             continue
@@ -259,14 +292,6 @@ def _balance(
         raw={"total": raw_total, "locked": raw_locked},
         counted=token is not None and not nft,
     )
-
-
-def _id(row: dict[str, Json], where: str) -> int:
-    """The `tokenId`: a number in every published answer; a text of digits is accepted, too."""
-    value = field(row, "tokenId", where)
-    if not isinstance(value, str) or _ID.fullmatch(value) is None:
-        raise BadShape(f"the provider's answer is not as documented: {where}.tokenId is no token's number")
-    return int(value)
 
 
 def _check_owner(row: dict[str, Json], account: Account[Settings], where: str) -> None:

@@ -6,9 +6,11 @@ line says otherwise. Amounts are decimal strings in whole units of the asset.
 
 import hashlib
 import hmac
+import re
 import time
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from balcli.errors import BadShape, BalcliError, CredentialsRefused, ProviderError
 from balcli.http.door import Endpoint, Request, refusal
@@ -26,8 +28,10 @@ from balcli.providers.reading import (
     token,
     words,
 )
-from balcli.providers.selection import selects, unlisted
+from balcli.providers.selection import NOT_LISTED, selects, unlisted
 from balcli.secret import Secret, reveal
+
+T = TypeVar("T")
 
 NAME: Final = "merchant"
 TITLE: Final = "VelaFi merchant API"
@@ -44,11 +48,21 @@ KEYS: Final = (
         repeatable=True,
     ),
 )
-FLAGS: Final[tuple[Flag, ...]] = ()
+FLAGS: Final = (
+    Flag("all-merchants", "List the account's merchants and ask for each.", excludes=("merchant_id",)),
+    Flag("fiat", "Show fiat balances, too."),
+)
 
 _ASSETS: Final = Endpoint("GET", "/v2/assets/account/assets")
 _TOKEN: Final = Endpoint("GET", "/v2/token/generate")
-ENDPOINTS: Final = (_ASSETS, _TOKEN)
+_MERCHANTS: Final = Endpoint("GET", "/v2/merchants")
+# Documented next to a POST on the same path that opens an account: only GET is ever on the list.
+_FIAT: Final = Endpoint("GET", "/v2/merchant/accounts")
+ENDPOINTS: Final = (_ASSETS, _TOKEN, _MERCHANTS, _FIAT)
+
+_PAGE_SIZE: Final = 1000
+_MOST_PAGES: Final = 1000
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 
 # The vendor's table of error codes, with what to do about each.
 _ADVICE: Final = {
@@ -71,24 +85,36 @@ class Settings:
     api_secret: Secret | None
     merchant_id: int
 
+    @property
+    def credential(self) -> Secret:
+        """What the provider knows the account's owner by: the token, or the key."""
+        credential = self.token or self.api_key
+        if credential is None:
+            raise RuntimeError("settings without a credential are refused when they are read")
+        return credential
+
 
 def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     """The account of one merchant, or of the aggregate (merchant_id 0)."""
     given = values.one_of("token", "api_key") if "api_secret" not in values else "api_key"
     if given == "token":
         settings = Settings(values.secret("token"), None, None, values.integer("merchant_id"))
-        credential = values.secret("token")
     else:
         if "token" in values:
             raise SettingProblem(
                 "api_secret", "stands beside token; keep the token, or api_key and api_secret"
             )
-        credential = values.secret("api_key")
-        settings = Settings(None, credential, values.secret("api_secret"), values.integer("merchant_id"))
-    merchant_id = settings.merchant_id
-    if merchant_id < 0:
+        settings = Settings(
+            None, values.secret("api_key"), values.secret("api_secret"), values.integer("merchant_id")
+        )
+    if settings.merchant_id < 0:
         raise SettingProblem("merchant_id", "is negative; give the merchant's number, or 0 for all of them")
-    same_credentials = hashlib.sha256(f"{base_url} {reveal(credential)}".encode()).hexdigest()
+    return _account(name, base_url, settings)
+
+
+def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
+    merchant_id = settings.merchant_id
+    same_credentials = hashlib.sha256(f"{base_url} {reveal(settings.credential)}".encode()).hexdigest()
     return Account(
         name=name,
         provider=NAME,
@@ -102,19 +128,33 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     )
 
 
+def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
+    """With `--all-merchants`, an account of each merchant of the key, whatever its state, named `shop/ID`."""
+    if "all-merchants" not in run.flags:
+        return (account,)
+    rows = _with_token(
+        account, run, lambda token: _pages(account, run, token, _MERCHANTS, (("status", "-1"),))
+    )
+    ids = dict.fromkeys(_merchant_id(row, f"merchants[{number}]") for number, row in enumerate(rows))
+    return [_single(account, merchant_id) for merchant_id in ids if merchant_id != "0"]
+
+
 def fetch(account: Account[Settings], run: Run) -> Holdings:
-    """The merchant's crypto balances, with a token that is renewed once if it is refused."""
-    settings = account.settings
-    if settings.token is not None:
-        return parse(_ask(account, run, settings.token), account, run.assets)
-    key, secret = settings.api_key, settings.api_secret
-    shared = run.share((NAME, account.base_url, key, secret), lambda: _new_token(account, run))
-    current = shared.get()
-    try:
-        payload = _ask(account, run, current)
-    except CredentialsRefused:
-        payload = _ask(account, run, shared.renewed(current))
-    return parse(payload, account, run.assets)
+    """The merchant's crypto balances, and with `--fiat` its fiat ones."""
+    payload = _with_token(account, run, lambda token: run.door.ask(_assets_request(account, token)))
+    holdings = parse(payload, account, run.assets)
+    if "fiat" not in run.flags:
+        return holdings
+    # One list serves every merchant of the key.
+    listed = run.share(
+        (NAME, "fiat", account.base_url, account.settings.credential), lambda: _fiat_rows(account, run)
+    )
+    fiat = parse_fiat(listed.get(), account, run.assets)
+    lacking = {notice for notice in holdings.notices if notice.code == NOT_LISTED}
+    notices = [n for n in holdings.notices if n not in lacking] + unlisted(
+        account.name, run.assets, (*holdings.balances, *fiat)
+    )
+    return Holdings((*holdings.balances, *fiat), tuple(notices))
 
 
 def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = ()) -> Holdings:
@@ -170,38 +210,164 @@ def signature(secret: str, timestamp: str) -> str:
     return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
 
 
-def _ask(account: Account[Settings], run: Run, bh_token: Secret) -> Json:
-    return run.door.ask(
-        Request(
-            _ASSETS,
-            account.base_url,
-            query=(("merchantId", account.target["merchant_id"]),),
-            headers={"X-BH-TOKEN": bh_token},
-            explain=_explain,
+def parse_fiat(
+    rows: Sequence[dict[str, Json]], account: Account[Settings], assets: tuple[str, ...] = ()
+) -> list[Balance]:
+    """The fiat balances of a merchant (all, for the aggregate) in the rows of `/v2/merchant/accounts`.
+
+    The one amount there is the balance. What of it is available is said nowhere: that is unknown.
+    """
+    balances = []
+    for number, row in enumerate(rows):
+        where = f"accounts[{number}]"
+        merchant_id = _merchant_id(row, where)
+        fiat = reading.name(row, "fiat", where)
+        balance, raw_balance = amount(row, "balance", where)
+        if account.target["merchant_id"] not in {"0", merchant_id} or not selects(assets, fiat):
+            continue
+        balances.append(
+            Balance(
+                account=account.name,
+                provider=NAME,
+                asset=fiat,
+                asset_id=None,
+                total=balance,
+                available=None,
+                locked=None,
+                details={"kind": "fiat", "merchant_id": merchant_id},
+                raw={"balance": raw_balance},
+            )
         )
+    return balances
+
+
+def _single(account: Account[Settings], merchant_id: str) -> Account[Settings]:
+    """The account of one merchant of the same credentials."""
+    settings = replace(account.settings, merchant_id=int(merchant_id))
+    return _account(f"{account.name}/{merchant_id}", account.base_url, settings)
+
+
+def _merchant_id(row: dict[str, Json], where: str) -> str:
+    """The `merchantId` of a row: a number (documented); a text of digits is accepted, too."""
+    value = row.get("merchantId")
+    if not isinstance(value, str) or _WHOLE.fullmatch(value) is None:
+        raise BadShape(f"{TITLE} listed something that is no merchant: {where}.merchantId is no number")
+    return str(value)
+
+
+def _fiat_rows(account: Account[Settings], run: Run) -> list[dict[str, Json]]:
+    return _with_token(account, run, lambda token: _pages(account, run, token, _FIAT, ()))
+
+
+def _pages(
+    account: Account[Settings],
+    run: Run,
+    token: Secret,
+    endpoint: Endpoint,
+    query: tuple[tuple[str, str], ...],
+) -> list[dict[str, Json]]:
+    """All rows of a paged list: up to its `total` if it says one, else up to an empty page.
+
+    A server that does not page gives its first page again: that is the end, too. Raises BadShape
+    for a list that ends before its `total`.
+    """
+    found: list[dict[str, Json]] = []
+    previous: list[dict[str, Json]] = []
+    for page in range(1, _MOST_PAGES + 1):
+        paging = (("pageSize", str(_PAGE_SIZE)), ("currentPage", str(page)))
+        request = Request(
+            endpoint, account.base_url, _explain, query=(*query, *paging), headers={"X-BH-TOKEN": token}
+        )
+        rows, total = _page(run.door.ask(request))
+        if not rows or rows == previous:
+            break
+        found += rows
+        previous = rows
+        if total is not None and len(found) >= total:
+            return found
+    else:
+        total = None if total is None else max(total, len(found) + 1)
+    if total is not None and len(found) < total:
+        raise BadShape(
+            f"{TITLE} announced {total} rows and listed {len(found)}: the list is not complete; try again"
+        )
+    return found
+
+
+def _page(payload: Json) -> tuple[list[dict[str, Json]], int | None]:
+    """The rows of a page, under `data` or `record` (documented both), and how many there are in all, if it says."""
+    data = field(as_object(payload, "the answer"), "data", "the answer")
+    if isinstance(data, list):
+        return [as_object(row, "a row of data") for row in data], None
+    answer = as_object(data, "data")
+    key = "record" if "record" in answer else "data"
+    rows = [
+        as_object(row, f"a row of data.{key}") for row in as_list(field(answer, key, "data"), f"data.{key}")
+    ]
+    total = answer.get("total")
+    if total is not None and (not isinstance(total, str) or _WHOLE.fullmatch(total) is None):
+        raise BadShape(f"{TITLE} answered with a list whose total is no count")
+    return rows, None if total is None else int(total)
+
+
+def _assets_request(account: Account[Settings], token: Secret) -> Request:
+    query = (("merchantId", account.target["merchant_id"]),)
+    return Request(_ASSETS, account.base_url, _explain, query=query, headers={"X-BH-TOKEN": token})
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A generated token, and until when it can be used, in epoch milliseconds; None where that is open."""
+
+    secret: Secret
+    until: int | None
+
+    def is_past(self) -> bool:
+        return self.until is not None and _now_ms() >= self.until
+
+
+def _with_token(account: Account[Settings], run: Run, ask: Callable[[Secret], T]) -> T:
+    """What `ask` gets with the account's token; a generated one is made again once if it is past or refused."""
+    settings = account.settings
+    if settings.token is not None:
+        return ask(settings.token)
+    shared = run.share(
+        (NAME, "token", account.base_url, settings.credential), lambda: _new_token(account, run)
     )
+    token = shared.get()
+    if token.is_past():
+        token = shared.renewed(token)
+    try:
+        return ask(token.secret)
+    except CredentialsRefused:
+        return ask(shared.renewed(token).secret)
 
 
-def _new_token(account: Account[Settings], run: Run) -> Secret:
+def _new_token(account: Account[Settings], run: Run) -> _Token:
     """A fresh token for the account's key; it serves every merchant of that key."""
     settings = account.settings
     if settings.api_key is None or settings.api_secret is None:
         raise RuntimeError("a token is made only where there is a key and a secret")
-    timestamp = str(time.time_ns() // 1_000_000)
+    timestamp = str(_now_ms())
+    signed = signature(reveal(settings.api_secret), timestamp)
     payload = run.door.ask(
         Request(
             _TOKEN,
             account.base_url,
-            query=(
-                ("timestamp", timestamp),
-                ("signature", signature(reveal(settings.api_secret), timestamp)),
-            ),
+            _explain,
+            query=(("timestamp", timestamp), ("signature", signed)),
             headers={"X-BH-APIKEY": settings.api_key},
-            explain=_explain,
         )
     )
     data = as_object(field(as_object(payload, "the answer"), "data", "the answer"), "data")
-    return token(data, "token", "data")
+    until = data.get("expireTime")
+    known = isinstance(until, str) and _WHOLE.fullmatch(until) is not None and int(until) > _now_ms()
+    # A token that is past when it is new tells of a clock that is wrong: then only its refusal counts.
+    return _Token(token(data, "token", "data"), int(str(until)) if known else None)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _explain(status: int, payload: Json) -> BalcliError | None:

@@ -1,14 +1,18 @@
 """Which assets the user asked for: `--asset` matches a symbol, a label or `#id`, whatever the case."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from balcli.models import Balance, Notice
 
+NOT_LISTED = "asset.not_listed"
 
-def selects(assets: Iterable[str], *names: str) -> bool:
+
+def selects(assets: Sequence[str], *names: str) -> bool:
     """Whether one of an asset's names is among those asked for; no request at all selects everything."""
+    if not assets:
+        return True
     wanted = {asset.casefold() for asset in assets}
-    return not wanted or not wanted.isdisjoint(name.casefold() for name in names)
+    return not wanted.isdisjoint(name.casefold() for name in names)
 
 
 def unlisted(account: str, assets: Iterable[str], balances: Iterable[Balance]) -> list[Notice]:
@@ -19,4 +23,4 @@ def unlisted(account: str, assets: Iterable[str], balances: Iterable[Balance]) -
 
 def absent(account: str, asset: str) -> Notice:
     """The notice for an asset that an account does not list."""
-    return Notice("asset.not_listed", account, f"{asset} is not listed; check --asset if it should be")
+    return Notice(NOT_LISTED, account, f"{asset} is not listed; check --asset if it should be")

@@ -38,7 +38,7 @@ KEYS: Final = (
         choices=("available", "total"),
     ),
 )
-FLAGS: Final[tuple[Flag, ...]] = ()
+FLAGS: Final = (Flag("addresses", "Show deposit addresses in the table."),)
 
 _BALANCE: Final = Endpoint("POST", "/v2/balance")
 _LOGIN: Final = Endpoint("POST", "/v2/auth/login")

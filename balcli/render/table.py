@@ -29,9 +29,12 @@ _COLOURS: Final[dict[Style, str]] = {
 }
 
 
-def render(report: Report, *, columns: int | None, colour: bool) -> str:
-    """The report as lines of text. `columns` is the terminal's width; None means any width will do."""
-    table = _Table(report, columns)
+def render(report: Report, *, columns: int | None, colour: bool, addresses: bool = False) -> str:
+    """The report as lines of text. `columns` is the terminal's width; None means any width will do.
+
+    With `addresses`, deposit addresses are shown under their asset.
+    """
+    table = _Table(report, columns, addresses=addresses)
     for layout in (table.wide, table.stacked, table.tall):
         amounts = list(layout())
         if columns is None or all(width(line.text) <= columns for line in amounts if not line.prose):
@@ -46,9 +49,10 @@ _Rows: TypeAlias = Callable[[str, Balance | Parts, Style], Iterator[Line]]
 class _Table:
     """One report being laid out: the texts of its amounts and the widths that they need."""
 
-    def __init__(self, report: Report, columns: int | None) -> None:
+    def __init__(self, report: Report, columns: int | None, *, addresses: bool) -> None:
         self._report = report
         self._columns = columns
+        self._addresses = addresses
         self._note_indent = _INDENT
         rows: list[Balance | Parts] = [*report.balances]
         if self._shows_totals:
@@ -121,16 +125,19 @@ class _Table:
         name = printable(account.name, _LONGEST_NAME)
         target = ", ".join(f"{key} {printable(value, 80)}" for key, value in account.target.items())
         kind = "" if account.name == account.provider else f"{account.provider}, "
-        yield from self._titled(name, "name", f"({kind}{target})")
+        here = self._by_account[account.name]
+        facts = [f"{kind}{target}", *_facts(here)]
+        yield from self._titled(name, "name", f"({', '.join(facts)})")
         if outcome.failure is not None:
             yield from self._prose(f"unavailable: {printable(outcome.failure.message)}", "bad")
             return
-        here = self._by_account[account.name]
         for balance in here:
             yield from rows(_label(balance.asset), balance, "")
             note = _details(balance)
             if note:
                 yield from self._prose(note, "faint", self._note_indent)
+            for address in _addresses(balance) if self._addresses else ():
+                yield from self._prose(address, "", self._note_indent)
         if not here:
             held = outcome.holdings.balances if outcome.holdings else ()
             yield from self._prose("every row is zero and hidden" if held else "no balances listed", "faint")
@@ -144,7 +151,7 @@ class _Table:
             yield from self._titled("TOTALS", "head", f"(complete: {len(outcomes)} accounts answered)")
         for total in self._report.totals:
             yield from rows(_label(total.asset), total.parts, "")
-            if total.missing:
+            if total.known != total.parts:
                 yield from rows(_KNOWN, total.known, "open")
                 if total.missing != silent:
                     yield from self._prose(f"without {_names(total.missing)}", "open", self._note_indent)
@@ -192,6 +199,28 @@ def _style(amount: Amount | None) -> Style:
     if amount is None:
         return "open"
     return "" if amount else "faint"
+
+
+def _facts(balances: list[Balance]) -> list[str]:
+    """What is true of an account as a whole: the yes and no that all its rows agree on."""
+    said: dict[str, set[bool]] = defaultdict(set)
+    for balance in balances:
+        for key, value in balance.details.items():
+            if isinstance(value, bool):
+                said[key].add(value)
+    return [
+        f"{key.replace('_', ' ')}: {'yes' if True in values else 'no'}"
+        for key, values in said.items()
+        if len(values) == 1
+    ]
+
+
+def _addresses(balance: Balance) -> Iterator[str]:
+    """The deposit addresses of a row, each in words; the address itself is never cut."""
+    for value in balance.details.values():
+        for address in value if isinstance(value, tuple) else ():
+            memo = f", memo {printable(address.memo)}" if address.memo else ""
+            yield f"{printable(address.network, _LONGEST_NAME)}: {printable(address.address or 'none')}{memo}"
 
 
 def _details(balance: Balance) -> str:

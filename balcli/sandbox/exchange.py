@@ -44,5 +44,8 @@ class Part(Protocol):
     def answer(self, question: Question) -> Reply:
         """What the provider would answer."""
 
+    def expire_tokens(self) -> None:
+        """Let no token that was given out so far work any more."""
+
     def profile(self, base_url: str) -> str:
         """The lines of a profile that reach this part's accounts, with a `{table}` to fill in."""

@@ -23,7 +23,11 @@ def _always(reply: Reply) -> Callable[[Reply, int], Reply]:
     return lambda _good, _number: reply
 
 
+EXPIRED: Final = "expired"
+"""The fault that the parts play themselves: they alone know which tokens they gave out."""
+
 FAULTS: Final = {
+    EXPIRED: Fault("every generated token and JWT expires once, in mid-run", lambda good, _n: good),
     "refused": Fault("401: the key or token is not accepted", _always(Reply(401, b""))),
     "forbidden": Fault("403: the key may not do this", _always(Reply(403, b""))),
     "unavailable": Fault("503 with an empty body, every time", _always(Reply(503, b""))),

@@ -1,4 +1,8 @@
-"""The stand-in of the Loopring relayer: its token table, the balances of one account, its errors."""
+"""The stand-in of the Loopring relayer: token table, balances, NFTs, errors, and five requests a second."""
+
+import threading
+import time
+from collections import deque
 
 from balcli.sandbox.exchange import Question, Reply, json_reply
 
@@ -6,6 +10,9 @@ KEY = "sandbox-loopring-key"
 ACCOUNT_ID = 11329
 ADDRESS = "0x8656920c85342d646e5286cb841f90209272abeb"
 
+_NFTS = "/api/v3/user/nft/balances"
+_NFT_COUNT = 53
+_PER_SECOND = 5
 # id, symbol, decimals, display precision; the ids and the doubled SNX are those of the main deployment.
 _TOKENS = (
     (0, "ETH", 18, 7),
@@ -27,16 +34,26 @@ _BALANCES = {
 
 
 class Loopring:
-    """The relayer, with one account."""
+    """The relayer, with one account or as many as are asked for, all with the same holdings."""
 
     NAME = "loopring"
     BALANCES = "/api/v3/user/balances"
 
+    def __init__(self, accounts: int = 1) -> None:
+        self._ids = {str(ACCOUNT_ID + number) for number in range(accounts)}
+        self._arrivals: deque[float] = deque()
+        self._lock = threading.Lock()
+
+    def expire_tokens(self) -> None:
+        """Nothing: the relayer's keys do not expire."""
+
     def answer(self, question: Question) -> Reply:
         """What the relayer would answer."""
+        if self._too_many():
+            return Reply(429, b"")
         if (question.method, question.path) == ("GET", "/api/v3/exchange/tokens"):
             return json_reply([_token(*row) for row in _TOKENS])
-        if (question.method, question.path) != ("GET", "/api/v3/user/balances"):
+        if question.method != "GET" or question.path not in {self.BALANCES, _NFTS}:
             return Reply(404, b"")
         key = question.headers.get("x-api-key", "")
         if key != KEY:
@@ -44,11 +61,23 @@ class Loopring:
         account_id, address = question.query.get("accountId"), question.query.get("address")
         if account_id is None and address is None:
             return _error(100001, "accountId or address is required")
-        if account_id != str(ACCOUNT_ID) and (address or "").lower() != ADDRESS:
+        if account_id not in self._ids and (address or "").lower() != ADDRESS:
             return _error(101002, "user not found")
+        owner = int(account_id or ACCOUNT_ID)
+        if question.path == _NFTS:
+            return _nft_page(question, owner)
         wanted = question.query.get("tokens")
         ids = _BALANCES if wanted is None else [int(text) for text in wanted.split(",") if text.isdigit()]
-        return json_reply([_balance(token_id) for token_id in ids if token_id in _BALANCES])
+        return json_reply([_balance(owner, token_id) for token_id in ids if token_id in _BALANCES])
+
+    def _too_many(self) -> bool:
+        """Whether this request is beyond the documented five in a second."""
+        with self._lock:
+            now = time.monotonic()
+            while self._arrivals and self._arrivals[0] <= now - 1.0:
+                self._arrivals.popleft()
+            self._arrivals.append(now)
+            return len(self._arrivals) > _PER_SECOND
 
     def profile(self, base_url: str) -> str:
         """The lines of a profile that reach the account."""
@@ -70,15 +99,34 @@ def _token(token_id: int, symbol: str, decimals: int, precision: int) -> dict[st
     }
 
 
-def _balance(token_id: int) -> dict[str, object]:
+def _balance(owner: int, token_id: int) -> dict[str, object]:
     total, locked, withdraw, deposit = _BALANCES[token_id]
     return {
-        "accountId": ACCOUNT_ID,
+        "accountId": owner,
         "tokenId": token_id,
         "total": total,
         "locked": locked,
         "pending": {"withdraw": withdraw, "deposit": deposit},
     }
+
+
+def _nft_page(question: Question, owner: int) -> Reply:
+    offset = int(question.query.get("offset", "0"))
+    limit = min(int(question.query.get("limit", "20")), 50)
+    rows = [
+        {
+            "accountId": owner,
+            "tokenId": 32768 + number,
+            "nftId": f"0x{number:064x}",
+            "tokenAddress": f"0x{number % 3:040x}",
+            "nftType": "ERC1155",
+            "total": str(1 + number % 4),
+            "locked": "0",
+            "pending": {"withdraw": "0", "deposit": "0"},
+        }
+        for number in range(offset, min(offset + limit, _NFT_COUNT))
+    ]
+    return json_reply({"totalNum": _NFT_COUNT, "data": rows})
 
 
 def _error(code: int, message: str) -> Reply:

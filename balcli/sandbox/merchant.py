@@ -1,4 +1,4 @@
-"""The stand-in of the VelaFi merchant API: signed token generation, one merchant and the aggregate."""
+"""The stand-in of the VelaFi merchant API: signed tokens that expire, merchants in pages, fiat."""
 
 import hashlib
 import hmac
@@ -12,34 +12,51 @@ API_KEY = "sandbox-merchant-key"
 API_SECRET = "sandbox-merchant-secret"
 
 _TOKEN_LIFE_MS = 3_600_000
-# merchant: asset: total, free, locked; the figures of the vendor's two examples
+# merchant: asset: total, free, locked; the aggregate and 12345 have the figures of the vendor's examples,
+# and the merchants add up to the aggregate
 _MERCHANTS = {
-    "0": {"USDT": ("5000", "4000", "1000"), "BTC": ("2", "1.5", "0.5")},
-    "12345": {"USDT": ("1000", "800", "200"), "BTC": ("0.5", "0.3", "0.2")},
+    0: {"USDT": ("5000", "4000", "1000"), "BTC": ("2", "1.5", "0.5")},
+    12345: {"USDT": ("1000", "800", "200"), "BTC": ("0.5", "0.3", "0.2")},
+    12346: {"USDT": ("2500", "2200", "300"), "BTC": ("1", "0.9", "0.1")},
+    12347: {"USDT": ("1500", "1000", "500"), "BTC": ("0.5", "0.3", "0.2")},
 }
+_FIAT = {12345: {"USD": "12500.00", "MXN": "310000.50"}, 12346: {"USD": "800.25"}}
 
 
 class Merchant:
-    """The merchant API. A generated token works for an hour."""
+    """The merchant API with three merchants, or as many as are asked for. A token works for an hour."""
 
     NAME = "merchant"
     BALANCES = "/v2/assets/account/assets"
 
-    def __init__(self) -> None:
+    def __init__(self, merchants: int = len(_MERCHANTS) - 1) -> None:
         self._tokens: dict[str, int] = {TOKEN: 2**63}
+        self._ids = [12345 + number for number in range(merchants)]
+
+    def expire_tokens(self) -> None:
+        """Let no token that was generated so far work any more."""
+        self._tokens = {TOKEN: self._tokens[TOKEN]}
 
     def answer(self, question: Question) -> Reply:
         """What the merchant API would answer."""
         if (question.method, question.path) == ("GET", "/v2/token/generate"):
             return self._token(question)
-        if (question.method, question.path) != ("GET", "/v2/assets/account/assets"):
+        lists = {
+            "/v2/assets/account/assets": self._assets,
+            "/v2/merchants": self._merchants,
+            "/v2/merchant/accounts": self._fiat,
+        }
+        if question.method != "GET" or question.path not in lists:
             return _error(-5046, "COMMON_ERROR", 404)
         if self._tokens.get(question.headers.get("x-bh-token", ""), 0) < _now_ms():
             return _error(401, "the token is not valid", 401)
+        return lists[question.path](question)
+
+    def _assets(self, question: Question) -> Reply:
         merchant_id = question.query.get("merchantId", "")
         if not merchant_id.isdigit():
             return _error(-4021, "PARAM_NOT_IS_NUMERIC")
-        if merchant_id not in _MERCHANTS:
+        if int(merchant_id) not in {0, *self._ids}:
             return _error(-5006, "MC_NOT_EXIST")
         balances = [
             {
@@ -50,9 +67,33 @@ class Merchant:
                 "free": free,
                 "locked": locked,
             }
-            for asset, (total, free, locked) in _MERCHANTS[merchant_id].items()
+            for asset, (total, free, locked) in _MERCHANTS.get(
+                int(merchant_id), {"USDT": ("1", "1", "0")}
+            ).items()
         ]
         return _success({"canDeposit": True, "balances": balances})
+
+    def _merchants(self, question: Question) -> Reply:
+        return _page(
+            question,
+            "data",
+            [
+                {
+                    "merchantId": number,
+                    "merchantName": f"Shop {number}",
+                    "email": f"shop{number}@shop.example",
+                }
+                for number in self._ids
+            ],
+        )
+
+    def _fiat(self, question: Question) -> Reply:
+        rows = [
+            {"merchantId": number, "fiat": fiat, "balance": balance}
+            for number, accounts in _FIAT.items()
+            for fiat, balance in accounts.items()
+        ]
+        return _page(question, "record", rows)
 
     def _token(self, question: Question) -> Reply:
         timestamp = question.query.get("timestamp", "")
@@ -74,6 +115,13 @@ class Merchant:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _page(question: Question, key: str, rows: list[dict[str, object]]) -> Reply:
+    """The page of the rows that a question asks for, at most 1,000 of them, under the key."""
+    size = min(int(question.query.get("pageSize", "10")), 1000)
+    start = (int(question.query.get("currentPage", "1")) - 1) * size
+    return _success({key: rows[start : start + size], "total": len(rows)})
 
 
 def _success(data: object) -> Reply:

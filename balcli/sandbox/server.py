@@ -11,14 +11,14 @@ from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from balcli.sandbox.exchange import Part, Question, Reply, json_reply
-from balcli.sandbox.faults import FAULTS
+from balcli.sandbox.faults import EXPIRED, FAULTS
 from balcli.sandbox.loopring import Loopring
 from balcli.sandbox.merchant import Merchant
 from balcli.sandbox.wallet import Wallet
 
 __all__ = ["Question", "Reply", "Sandbox", "json_reply"]
 
-_PARTS: Final[tuple[type[Part], ...]] = (Loopring, Wallet, Merchant)
+_PARTS: Final[tuple[Callable[[], Part], ...]] = (Loopring, Wallet, Merchant)
 _LOOPBACK: Final = "127.0.0.1"
 
 
@@ -27,6 +27,7 @@ class Sandbox:
 
     `latency` is in seconds. `faults` are `NAME` or `PROVIDER:NAME`. `scripted` replaces what a part
     answers to a path, such as `/wallet/v2/balance`: the replies in turn, the last one for ever.
+    `parts` are added to the providers' own, or stand in their place.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Sandbox:
         *,
         port: int = 0,
         latency: float = 0.0,
+        parts: Iterable[Part] = (),
         faults: Iterable[str] = (),
         scripted: Mapping[str, list[Reply]] | None = None,
         heard: Callable[[str], None] | None = None,
@@ -42,7 +44,8 @@ class Sandbox:
         self.scripted = dict(scripted or {})
         self.log: list[Question] = []
         """Every question, in the order of arrival, with the part's prefix in its path."""
-        self._parts = {part.NAME: part() for part in _PARTS}
+        self._parts: dict[str, Part] = {part.NAME: part for part in (make() for make in _PARTS)}
+        self._parts |= {part.NAME: part for part in parts}
         self._faults = self._by_part(faults)
         self._counts: Counter[str] = Counter()
         self._heard = heard
@@ -92,6 +95,8 @@ class Sandbox:
             reply = Reply(404, b"")
         else:
             path = "/" + "/".join(rest)
+            if EXPIRED in self._faults[prefix] and path == part.BALANCES and count == 1:
+                part.expire_tokens()
             reply = part.answer(
                 Question(question.method, path, question.query, question.headers, question.body)
             )

@@ -35,6 +35,10 @@ class Wallet:
     def __init__(self) -> None:
         self._tokens = {ACCESS_TOKEN}
 
+    def expire_tokens(self) -> None:
+        """Let no JWT of a login so far work any more."""
+        self._tokens = {ACCESS_TOKEN}
+
     def answer(self, question: Question) -> Reply:
         """What the wallet API would answer."""
         if (question.method, question.path) == ("POST", "/v2/auth/login"):

@@ -1,0 +1,79 @@
+"""What outlives a run on disk: public tables, such as which tokens there are. Never a secret, never a balance.
+
+A cached file is checked as an answer is: it must be the user's own, young, and of the right shape.
+Whatever is wrong with it, the run goes on without it.
+"""
+
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from balcli.errors import BadJson
+from balcli.http.exactjson import Json, decode
+
+_MOST_BYTES: Final = 8 * 1024 * 1024
+
+
+class Cache:
+    """Documents under keys, each in a file of its own with mode 0600."""
+
+    def __init__(self, folder: Path, *, chosen: bool) -> None:
+        self._folder = folder
+        self.chosen = chosen
+        """Whether the user named the folder."""
+
+    def read(self, key: str, seconds: float) -> Json:
+        """The document under the key, if one was written in the last so many seconds; None if not."""
+        try:
+            descriptor = os.open(self._file(key), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as stream:
+                state = os.fstat(descriptor)
+                age = time.time() - state.st_mtime
+                if not _own(state) or state.st_size > _MOST_BYTES or not 0 <= age <= seconds:
+                    return None
+                entry = decode(stream.read(_MOST_BYTES))
+        except (OSError, BadJson):
+            return None
+        # The key stands in the file, too: a name is a digest, and a file can be copied.
+        return entry.get("document") if isinstance(entry, dict) and entry.get("key") == key else None
+
+    def write(self, key: str, document: object) -> None:
+        """Keep the document; where that cannot be done, nothing is kept."""
+        temporary = ""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+            with os.fdopen(handle, "w") as stream:
+                json.dump({"key": key, "document": document}, stream)
+            Path(temporary).replace(self._file(key))
+        except OSError:
+            if temporary:
+                Path(temporary).unlink(missing_ok=True)
+
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def _own(state: os.stat_result) -> bool:
+    """Whether a file is regular, the user's or root's, and nobody else's to write."""
+    return (
+        stat.S_ISREG(state.st_mode)
+        and state.st_uid in {os.getuid(), 0}
+        and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )
+
+
+def default_cache(environ: Mapping[str, str]) -> Cache | None:
+    """The user's cache, under `$XDG_CACHE_HOME` or `~/.cache`; None where there is no such fixed place."""
+    named = environ.get("XDG_CACHE_HOME", "")
+    try:
+        folder = Path(named) if named else Path("~/.cache").expanduser()
+    except RuntimeError:  # no home directory is known
+        return None
+    return Cache(folder / "balcli", chosen=bool(named)) if folder.is_absolute() else None

@@ -1,0 +1,75 @@
+"""Providers that other installed packages add, through the entry point group `balcli.providers`."""
+
+import re
+import sys
+from collections.abc import Container, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from balcli.models import Notice
+from balcli.providers.base import Provider
+from balcli.text import printable
+
+GROUP: Final = "balcli.providers"
+_NAMES: Final = ("NAME", "TITLE", "BASE_URL", "KEYS", "FLAGS", "ENDPOINTS", "open_account", "fetch")
+_COMMAND = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_TAKEN: Final = frozenset(
+    {"all", "check", "config", "diff", "doctor", "history", "limits", "sandbox", "schema"}
+)
+
+
+def installed_providers(taken: Container[str]) -> tuple[dict[str, Provider], tuple[Notice, ...]]:
+    """The providers of other packages by name, and a notice for each that cannot be used."""
+    found: dict[str, Provider] = {}
+    notices: list[Notice] = []
+    for entry in _entry_points():
+        try:
+            provider = entry.load()
+            problem = _flaw(provider)
+            if not problem and (provider.NAME in taken or provider.NAME in found):
+                problem = f"its name {provider.NAME} is taken"
+        except Exception as failure:  # noqa: BLE001 - whatever a stranger's module does, the others go on
+            problem = f"it fails to load ({type(failure).__name__})"
+        if problem:
+            about = (
+                f"the provider plug-in {printable(entry.name, 40)} is left out: {problem}; mend or remove it"
+            )
+            notices.append(Notice("plugin.left_out", None, about))
+        else:
+            found[provider.NAME] = provider
+    return found, tuple(notices)
+
+
+def _flaw(provider: Any) -> str:
+    """What a module lacks to be a provider; "" if nothing."""
+    missing = [name for name in _NAMES if not hasattr(provider, name)]
+    if missing:
+        return f"it has no {', '.join(missing)}"
+    if not isinstance(provider.NAME, str) or not _COMMAND.fullmatch(provider.NAME) or provider.NAME in _TAKEN:
+        return "its NAME cannot be a subcommand"
+    return ""
+
+
+def _entry_points() -> Iterator[Any]:
+    """The group's entry points, if any installed package names the group at all.
+
+    importlib.metadata costs a fifth of a whole start, so the files are looked through first.
+    """
+    if any(_names_group(file) for folder in sys.path for file in _entry_files(folder)):
+        from importlib.metadata import entry_points
+
+        yield from entry_points(group=GROUP)
+
+
+def _entry_files(folder: str) -> Iterator[Path]:
+    try:
+        yield from Path(folder or ".").glob("*.dist-info/entry_points.txt")
+    except OSError:
+        return  # a folder of the path that cannot be read holds nothing that could be loaded
+
+
+def _names_group(file: Path) -> bool:
+    try:
+        return f"[{GROUP}]" in file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
