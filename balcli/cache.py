@@ -7,10 +7,8 @@ Whatever is wrong with it, the run goes on without it.
 import json
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +43,8 @@ class Cache:
 
     def write(self, key: str, document: object) -> None:
         """Keep the document; where that cannot be done, nothing is kept."""
+        import tempfile  # here, as the digest below: they would be a tenth of a `--help`
+
         temporary = ""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,6 +57,8 @@ class Cache:
                 Path(temporary).unlink(missing_ok=True)
 
     def _file(self, key: str) -> Path:
+        from hashlib import sha256
+
         return self._folder / f"{sha256(key.encode()).hexdigest()[:32]}.json"
 
 

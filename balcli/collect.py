@@ -6,10 +6,10 @@ for a resolver that hangs or a server that drips.
 
 import queue
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed
@@ -18,25 +18,13 @@ from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Expanding, Provider, Run
 
+T = TypeVar("T")
+
 _Place: TypeAlias = tuple[int, ...]
-"""Where an account stands in the run's order: its number, then its number among those it expands to."""
+"""Where an account stands in the run's order: its number, then its number among those it stands for."""
 
 # An attempt that ends with the deadline says better than we could what it waited for.
 _GRACE: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    place: _Place
-    account: Account[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What came of a task: an outcome, accounts that stand in its place, or a bug."""
-
-    place: _Place
-    result: Outcome | Sequence[Account[Any]] | BaseException
 
 
 def collect(
@@ -53,95 +41,100 @@ def collect(
     network does.
     """
     deadline = Deadline(limits.deadline)
-    crew = _Crew(Run(_door(accounts, limits, deadline), assets, flags, cache), limits.jobs)
-    open_tasks: dict[_Place, _Task] = {
-        (number,): _Task((number,), account) for number, account in enumerate(accounts)
-    }
+    run = Run(_door(accounts, limits, deadline), assets, flags, cache)
+    places: Mapping[_Place, Account[Any]] = {(number,): account for number, account in enumerate(accounts)}
     outcomes: dict[_Place, Outcome] = {}
-    identities = {account.identity for account in accounts}
-    crew.take_on(list(open_tasks.values()))
-    while open_tasks:
-        try:
-            done = crew.done.get(timeout=deadline.left() + _GRACE)
-        except queue.Empty:
-            break
-        if isinstance(done.result, BaseException):
-            raise done.result
-        task = open_tasks.pop(done.place)
-        if isinstance(done.result, Outcome):
-            outcomes[done.place] = done.result
-            continue
-        # An account that stands in the run by itself is not asked for a second time.
-        others = [account for account in done.result if account.identity not in identities]
-        identities |= {account.identity for account in others}
-        if not others:
-            outcomes[done.place] = _nobody(task.account, known=len(done.result))
-        more = {(*done.place, number): _Task((*done.place, number), a) for number, a in enumerate(others)}
-        open_tasks |= more
-        crew.take_on(list(more.values()))
-    crew.dismiss()
-    outcomes |= {place: _too_late(task.account, limits) for place, task in open_tasks.items()}
+    if flags:  # without a switch, an account stands for itself alone
+        places, outcomes = _expanded(places, run, limits, deadline)
+    fetched = _each(places, lambda account: _fetched(account, run), limits.jobs, deadline)
+    outcomes |= {place: fetched.get(place) or _too_late(account, limits) for place, account in places.items()}
     return tuple(outcomes[place] for place in sorted(outcomes))
 
 
 def _door(accounts: Sequence[Account[Any]], limits: Limits, deadline: Deadline) -> Door:
     """The door for these accounts, open for their providers' endpoints alone."""
-    providers: Mapping[str, Any] = {account.provider: PROVIDERS[account.provider] for account in accounts}
-    endpoints = [endpoint for provider in providers.values() for endpoint in provider.ENDPOINTS]
+    providers = {account.provider for account in accounts}
+    endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
     tls = any(account.base_url.startswith("https:") for account in accounts)
     return Door(limits, deadline, endpoints, tls=tls)
 
 
-class _Crew:
-    """The threads of a run: never more than `most`, each doing one task after the other."""
+def _each(
+    tasks: Mapping[_Place, Account[Any]], do: Callable[[Account[Any]], T], jobs: int, deadline: Deadline
+) -> dict[_Place, T]:
+    """What `do` gives for each account, those left out that the deadline came before; raises what `do` raises."""
+    waiting: queue.SimpleQueue[_Place | None] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[_Place, T | None, BaseException | None]] = queue.SimpleQueue()
 
-    def __init__(self, run: Run, most: int) -> None:
-        self.done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
-        self._run = run
-        self._most = most
-        self._waiting: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._size = 0
-
-    def take_on(self, tasks: Sequence[_Task]) -> None:
-        """Put tasks in line, with as many threads as that is worth."""
-        for task in tasks:
-            self._waiting.put(task)
-        for _ in range(min(self._most - self._size, len(tasks))):
-            self._size += 1
-            threading.Thread(target=self._work, daemon=True).start()
-
-    def dismiss(self) -> None:
-        """Let the threads that wait for work end."""
-        for _ in range(self._size):
-            self._waiting.put(None)
-
-    def _work(self) -> None:
-        while (task := self._waiting.get()) is not None:
+    def work() -> None:
+        while (place := waiting.get()) is not None:
             try:
-                self.done.put(_Done(task.place, _result(task, self._run)))
+                done.put((place, do(tasks[place]), None))
             except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
-                self.done.put(_Done(task.place, bug))
+                done.put((place, None, bug))
+
+    for place in tasks:
+        waiting.put(place)
+    for _ in range(min(jobs, len(tasks))):
+        waiting.put(None)
+        threading.Thread(target=work, daemon=True).start()
+    results: dict[_Place, T] = {}
+    while len(results) < len(tasks):
+        try:
+            place, result, bug = done.get(timeout=deadline.left() + _GRACE)
+        except queue.Empty:
+            break
+        if bug is not None:
+            raise bug
+        if result is not None:
+            results[place] = result
+    return results
 
 
-def _result(task: _Task, run: Run) -> Outcome | Sequence[Account[Any]]:
-    """The account's outcome, or the accounts that stand in its place and are still to be fetched."""
-    account = task.account
+def _expanded(
+    places: Mapping[_Place, Account[Any]], run: Run, limits: Limits, deadline: Deadline
+) -> tuple[dict[_Place, Account[Any]], dict[_Place, Outcome]]:
+    """The accounts that stand in the places of those given, each once, and the outcomes of those that have none."""
+    found = _each(places, lambda account: _accounts_for(account, run), limits.jobs, deadline)
+    accounts: dict[_Place, Account[Any]] = {}
+    outcomes: dict[_Place, Outcome] = {}
+    seen: set[tuple[str, ...]] = set()
+    for place, account in places.items():
+        result = found.get(place) or _too_late(account, limits)
+        if isinstance(result, Outcome):
+            outcomes[place] = result
+            continue
+        # The first that stands for an account asks for it: it must not count twice.
+        new = [other for other in result if (other.provider, *other.identity) not in seen]
+        seen |= {(other.provider, *other.identity) for other in new}
+        accounts |= {(*place, number): other for number, other in enumerate(new)}
+        if not new:
+            outcomes[place] = _nobody(account, "all that it stands for is in this run already")
+    return accounts, outcomes
+
+
+def _accounts_for(account: Account[Any], run: Run) -> Sequence[Account[Any]] | Outcome:
+    """The accounts to fetch in the place of one; its outcome where it stands for none, or they cannot be had."""
+    provider = PROVIDERS[account.provider]
+    if not isinstance(provider, Expanding):
+        return (account,)
+    try:
+        return provider.expand(account, run) or _nobody(account, "the provider lists none")
+    except BalcliError as problem:
+        return Outcome(account, None, None, Failure.of(problem))
+
+
+def _fetched(account: Account[Any], run: Run) -> Outcome:
     provider: Provider = PROVIDERS[account.provider]
     try:
-        # What an expansion gave is not expanded again.
-        if isinstance(provider, Expanding) and len(task.place) == 1:
-            others = provider.expand(account, run)
-            if list(others) != [account]:
-                return others
         holdings = provider.fetch(account, run)
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.of(problem))
     return Outcome(account, holdings, datetime.now(UTC), None)
 
 
-def _nobody(account: Account[Any], known: int) -> Outcome:
+def _nobody(account: Account[Any], why: str) -> Outcome:
     """The outcome of an account that stands for others of which none is left to ask."""
-    why = "all of its accounts are in this run by themselves" if known else "the provider lists none"
     notice = Notice("account.empty", account.name, f"there is nothing to ask for: {why}")
     # It sums up nothing in this run.
     return Outcome(replace(account, aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)

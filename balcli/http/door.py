@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -138,6 +137,11 @@ class Limits:
     ca_bundle: Path | None = None
 
 
+def _pause(attempt: int) -> float:
+    """How long to wait before the next try, in seconds; full jitter, so that clients do not come back together."""
+    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))  # noqa: S311 - no secret hangs on it
+
+
 class _TryAgain(Exception):
     """An attempt failed in a way that another may mend; `after` is the server's own wish in seconds."""
 
@@ -182,9 +186,7 @@ class Door:
             except _TryAgain as again:
                 if attempt >= self._limits.retries or not request.repeatable:
                     raise again.error from None
-                # Full jitter: clients that failed together do not come back together.
-                ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt)
-                pause = random.uniform(0, ceiling) if again.after is None else again.after  # noqa: S311 - no secret hangs on it
+                pause = _pause(attempt) if again.after is None else again.after
                 if pause >= self._deadline.left():
                     raise again.error from None
                 time.sleep(pause)
@@ -247,7 +249,8 @@ class Door:
                 f"{request.host} is unavailable (HTTP {status}); try again later", http_status=status
             )
         if retry_after is None:
-            return _TryAgain(error)
+            # Rates are counted by the second: before one is over, another try is in vain.
+            return _TryAgain(error, 1.0 + _pause(0)) if status == 429 else _TryAgain(error)
         after = _seconds(retry_after)
         # A wish that cannot be read is taken for one that does not fit: better to stop than to press.
         if after is None or after >= self._deadline.left():
@@ -348,6 +351,8 @@ def _seconds(retry_after: str) -> float | None:
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) <= 6 else None
+    from email.utils import parsedate_to_datetime  # rarely wanted, and dear to import
+
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:

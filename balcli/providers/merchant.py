@@ -4,8 +4,6 @@ Source: docs.velafi.com/api-reference/merchant/get-crypto-assets-balance (docume
 line says otherwise. Amounts are decimal strings in whole units of the asset.
 """
 
-import hashlib
-import hmac
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -114,6 +112,8 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
 
 def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
     merchant_id = settings.merchant_id
+    import hashlib
+
     same_credentials = hashlib.sha256(f"{base_url} {reveal(settings.credential)}".encode()).hexdigest()
     return Account(
         name=name,
@@ -207,6 +207,9 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
 
 def signature(secret: str, timestamp: str) -> str:
     """The signature of a token request: HMAC-SHA256 over `timestamp=<ms>` under the secret, in lower-case hex."""
+    import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
+    import hmac
+
     return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
 
 

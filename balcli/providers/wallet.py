@@ -4,7 +4,6 @@ Source: docs.kunacore.io/docs/get-all-wallet-balances (documented), unless a lin
 Amounts are decimal strings in whole units of the asset. The vendor names no host.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -202,6 +201,8 @@ def _assets_to_send(settings: Settings, assets: tuple[str, ...]) -> list[str]:
 
 def _login_key(settings: Settings) -> str:
     """What tells one login from another, without holding it."""
+    import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
+
     text = json.dumps(settings.login, default=reveal, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,0 +1,53 @@
+"""Runs the README's examples anew and writes their output into it, and draws its picture.
+
+`python docs/refresh.py`, with balcli installed in the interpreter's environment and jq on the PATH.
+"""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+EXAMPLE = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:(?!```).*\n)*)```\n")
+
+
+def output(command: str, **env: str) -> str:
+    """What a command line prints, with this environment's balcli first on the PATH, blanks at line ends left out."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        text=True,
+    )
+    return done.stdout
+
+
+def refreshed(text: str) -> str:
+    """The README's text with each example's output as it is now."""
+    return EXAMPLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```\n", text)
+
+
+def picture(command: str) -> str:
+    """The SVG of a terminal that shows a command's output."""
+    coloured = Text.from_ansi(output(command, FORCE_COLOR="1"))
+    columns = max(len(line) for line in coloured.plain.splitlines()) + 2
+    console = Console(record=True, width=columns, file=io.StringIO())
+    console.print(coloured)
+    return console.export_svg(title=command, unique_id="balcli")
+
+
+if __name__ == "__main__":
+    README.write_text(refreshed(README.read_text()))
+    (ROOT / "docs" / "all.svg").write_text(picture("balcli all --sandbox"))

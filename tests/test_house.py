@@ -1,0 +1,169 @@
+"""The house's rules, read from the source and from fresh processes: arrows, imports, no binary floats."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Program
+
+PACKAGE = ROOT / "balcli"
+# The rooms from the foundation up: a room may import those before it, and itself.
+ORDER = (
+    ("errors", "money"),
+    ("text", "secret", "urls"),
+    ("models",),
+    ("http",),
+    ("cache",),
+    ("providers",),
+    ("config", "collect", "report", "render", "sandbox"),
+    ("cli",),
+    ("__main__",),
+)
+LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> set[str]:
+    """Every module that a file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _named(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_arrows_point_down(path: Path) -> None:
+    """A module imports rooms below its own, or its own; never one above or beside."""
+    room = _room(path)
+    for name in _imports(path):
+        if not name.startswith("balcli."):
+            continue
+        other = name.split(".")[1]
+        if other in LEVEL and other != room:
+            assert LEVEL[other] < LEVEL[room], f"{_named(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_costly_and_dangerous_modules_have_one_room_each(path: Path) -> None:
+    """Requests and urllib3 are imported by the transport alone, rich by the table, the sandbox by the CLI."""
+    owners = {
+        "requests": "http/transport.py",
+        "urllib3": "http/transport.py",
+        "ssl": "http/transport.py",
+        "rich": "render/table.py",
+        "tomli": "config/source.py",
+        "dotenv": "config/variables.py",
+        "subprocess": "nowhere",
+        "pickle": "nowhere",
+        "click": "nowhere",
+    }
+    for name in _imports(path):
+        owner = owners.get(name.split(".")[0])
+        assert owner in {None, _named(path)}, f"{_named(path)} imports {name}"
+    if _room(path) not in {"sandbox", "cli"}:
+        assert not any(name.startswith("balcli.sandbox") for name in _imports(path))
+
+
+@pytest.mark.parametrize("name", ["errors.py", "money.py"])
+def test_the_foundation_stands_on_the_standard_library(name: str) -> None:
+    """Errors and money import nothing but the standard library."""
+    assert {module.split(".")[0] for module in _imports(PACKAGE / name)} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("provider", ["loopring.py", "wallet.py", "merchant.py"])
+def test_providers_do_not_know_each_other(provider: str) -> None:
+    """A provider's module imports no other provider, no configuration and no command line."""
+    others = {"loopring", "wallet", "merchant"} - {provider.removesuffix(".py")}
+    imported = {name.rsplit(".", 1)[-1] for name in _imports(PACKAGE / "providers" / provider)}
+    assert set() == imported & (others | {"config", "cli"})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_no_binary_float_near_money(path: Path) -> None:
+    """`float` stands only in the rooms that deal with seconds, and Decimal, which can round, in none."""
+    text = path.read_text()
+    if _room(path) not in {"http", "cache", "config", "cli", "sandbox"}:
+        assert not re.search(r"\bfloat\b", text)
+    assert "Decimal" not in text
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_named)
+def test_modules_stay_readable(path: Path) -> None:
+    """No module is over 400 lines, and each says in its first words what it is for."""
+    text = path.read_text()
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text))
+
+
+def test_only_the_command_line_prints_or_exits() -> None:
+    """print, sys.exit and os._exit stand in balcli/cli and __main__ alone."""
+    for path in MODULES:
+        if _room(path) not in {"cli", "__main__"}:
+            assert not re.search(r"(?<![.\w])print\(|sys\.exit|os\._exit", path.read_text()), _named(path)
+
+
+def test_secrets_are_revealed_where_they_leave() -> None:
+    """`reveal` is called only by the door, by what signs, hashes or wraps a credential, and by the proxy's setting."""
+    callers = {_named(path) for path in MODULES if re.search(r"\breveal\(|=reveal\b", path.read_text())}
+    assert {
+        "secret.py",
+        "http/door.py",
+        "providers/merchant.py",
+        "providers/wallet.py",
+        "config/profile.py",
+    } == callers
+
+
+def _loaded(program: Program, *arguments: str) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "balcli", *arguments],
+        env=program.environment(),
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    return set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["all", "--help"], ["all", "--nope"]])
+def test_a_start_loads_nothing_heavy(program: Program, arguments: list[str]) -> None:
+    """Help, version and wrong usage load no requests, ssl, http.client, rich, tomli, asyncio or pydantic."""
+    heavy = {
+        "requests",
+        "urllib3",
+        "ssl",
+        "http.client",
+        "rich",
+        "tomli",
+        "dotenv",
+        "asyncio",
+        "pydantic",
+        "hashlib",
+    }
+    assert set() == heavy & _loaded(program, *arguments)
+
+
+def test_a_machine_format_loads_no_rich(program: Program) -> None:
+    """A run with -o json loads no rich, and neither does a table without colour."""
+    for output in ("json", "table"):
+        loaded = _loaded(program, "all", "--sandbox", "-o", output)
+        assert "requests" in loaded
+        assert set() == {"rich", "asyncio", "pydantic"} & loaded

@@ -1,0 +1,288 @@
+"""The VelaFi merchant account: signed tokens, the envelope, many merchants, fiat, the aggregate."""
+
+import re
+from typing import Any
+
+import pytest
+
+from balcli.providers.merchant import signature
+from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN, Merchant
+from tests.conftest import Program, Result
+
+ASSETS = "/merchant/v2/assets/account/assets"
+TOKENS = "/merchant/v2/token/generate"
+LIST = "/merchant/v2/merchants"
+FIAT = "/merchant/v2/merchant/accounts"
+BY_TOKEN = f'token = "{TOKEN}"'
+BY_KEY = f'api_key = "{API_KEY}"\napi_secret = "{API_SECRET}"'
+
+
+def _profile(server: Sandbox, credentials: str = BY_TOKEN, merchant_id: int = 0, name: str = "shop") -> str:
+    return (
+        f'[[profiles.main.merchant]]\nname = "{name}"\nbase_url = "{server.url}/merchant"\n{credentials}\n'
+        f"merchant_id = {merchant_id}\n"
+    )
+
+
+def _success(balances: object, **more: object) -> Reply:
+    return json_reply({"code": 200, "msg": "SUCCESS", "data": {"balances": balances, **more}})
+
+
+def _row(**fields: object) -> dict[str, object]:
+    full = {"asset": "USDT", "assetId": "1", "assetName": "Tether", "total": "10", "free": "9", "locked": "1"}
+    return {key: value for key, value in {**full, **fields}.items() if value != "absent"}
+
+
+def _run(program: Program, answer: Reply, *arguments: str) -> Result:
+    with Sandbox(scripted={ASSETS: [answer]}) as server:
+        return program.with_profile(_profile(server), "merchant", "-o", "json", "--retries", "0", *arguments)
+
+
+def _paths(server: Sandbox) -> list[str]:
+    return [question.path for question in server.log]
+
+
+def test_the_documented_signature() -> None:
+    """The vendor's test vector: secret `xxxx` and its timestamp give the documented signature."""
+    expected = "7fdd71b6dfed9a746d2698e980a2cb5dc15ca9fab9e4339676dea3c282a862c6"
+    assert expected == signature("xxxx", "1740568725231")
+
+
+def test_a_key_and_secret_make_a_token(program: Program, sandbox: Sandbox) -> None:
+    """The key signs for one token, which is sent as X-BH-TOKEN; the key and secret go nowhere else."""
+    result = program.with_profile(_profile(sandbox, BY_KEY), "merchant", "-o", "json")
+    generate, assets = sandbox.log
+    assert (0, [TOKENS, ASSETS]) == (result.code, _paths(sandbox))
+    assert API_KEY == generate.headers["x-bh-apikey"]
+    assert re.fullmatch("[0-9]{13}", generate.query["timestamp"])
+    assert "x-bh-apikey" not in assets.headers
+    assert API_KEY != assets.headers["x-bh-token"]
+    assert API_SECRET not in str(sandbox.log)
+    assert {"merchantId": "0"} == assets.query
+
+
+def test_one_token_serves_all_merchants_of_a_key(program: Program, sandbox: Sandbox) -> None:
+    """Several merchants of one key cost one token."""
+    arguments = ("--merchant-id", "12345", "--merchant-id", "12346")
+    result = program.with_profile(_profile(sandbox, BY_KEY), "merchant", "-o", "json", *arguments)
+    assert ["shop/12345", "shop/12346"] == [account["account"] for account in result.json["accounts"]]
+    assert 1 == _paths(sandbox).count(TOKENS)
+
+
+def test_a_token_that_expires_in_a_run_costs_one_refresh(program: Program) -> None:
+    """A token refused in mid-run is made again once, for all merchants, and the run is complete."""
+    with Sandbox(faults=["merchant:expired"], latency=0.05) as server:
+        arguments = ("--merchant-id", "12345", "--merchant-id", "12346", "--merchant-id", "12347")
+        result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json", *arguments)
+        assert (0, 2) == (result.code, _paths(server).count(TOKENS))
+
+
+def test_a_token_past_its_time_is_not_used_again(program: Program) -> None:
+    """Past its expireTime a token is made again before it is used; one that is born past is used as it is."""
+    past = json_reply(
+        {"code": 200, "msg": "SUCCESS", "data": {"token": TOKEN, "expireTime": "1740568725231"}}
+    )
+    with Sandbox(scripted={TOKENS: [past]}) as server:
+        result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json")
+        assert (0, 1) == (result.code, _paths(server).count(TOKENS))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        json_reply({"code": 200, "msg": "SUCCESS", "data": {}}),
+        json_reply({"code": 200, "msg": "SUCCESS", "data": {"token": ""}}),
+        json_reply({"code": 200, "msg": "SUCCESS", "data": {"token": "a\r\nX-Evil: 1"}}),
+    ],
+)
+def test_an_answer_without_a_usable_token(program: Program, answer: Reply) -> None:
+    """A token answer without a token that a header can carry is no answer: exit code 6."""
+    with Sandbox(scripted={TOKENS: [answer]}) as server:
+        result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json")
+        assert (6, [TOKENS]) == (result.code, _paths(server))
+
+
+def test_the_three_amounts_are_shown_as_sent(program: Program) -> None:
+    """Total, free and locked are the provider's; where they do not add up, a warning says so."""
+    result = _run(program, _success([_row(total="10", free="9", locked="2")], canDeposit=False))
+    row = result.json["balances"][0]
+    assert ("10", "9", "2", "1") == (row["total"], row["available"], row["locked"], row["asset_id"])
+    assert {"asset_name": "Tether", "can_deposit": False, "merchant_id": "0"} == row["details"]
+    assert ["amount.mismatch"] == [warning["code"] for warning in result.json["warnings"]]
+
+
+@pytest.mark.parametrize("field", ["total", "free", "locked"])
+@pytest.mark.parametrize("amount", [None, "absent", "1_000", "", True, " 1 ", "NaN", "1e41", {}])
+def test_an_amount_that_is_none_fails_the_account(program: Program, field: str, amount: object) -> None:
+    """All three amounts must be there and be decimal numbers: else the account fails, without a row."""
+    result = _run(program, _success([_row(**{field: amount})]))
+    assert (6, [], "answer.amount") == (
+        result.code,
+        result.json["balances"],
+        result.json["accounts"][0]["error"]["code"],
+    )
+
+
+@pytest.mark.parametrize(
+    "body", [b"1e-18", b"-0", b"0.30000000000000004", b"123456789012345678901234567890.5"]
+)
+def test_numbers_are_as_exact_as_texts(program: Program, body: bytes) -> None:
+    """A JSON number keeps every digit that was sent, without a float on the way."""
+    answer = b'{"code":200,"data":{"balances":[{"asset":"X","total":%s,"free":%s,"locked":0}]}}' % (
+        body,
+        body,
+    )
+    row = _run(program, Reply(200, answer)).json["balances"][0]
+    expected = {b"1e-18": "0.000000000000000001", b"-0": "0"}.get(body, body.decode())
+    assert (expected, expected, body.decode()) == (row["total"], row["available"], row["raw"]["total"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        (
+            json_reply({"code": -5006, "msg": "MC_NOT_EXIST"}),
+            6,
+            "there is no such merchant; check merchant_id",
+        ),
+        (json_reply({"code": -5006, "msg": "MC_NOT_EXIST"}, 400), 6, "-5006 (MC_NOT_EXIST)"),
+        (json_reply({"code": -5043, "msg": "x"}), 6, "KYC"),
+        (json_reply({"code": -1, "msg": "odd"}), 6, "-1 (odd)"),
+        (json_reply({"code": "200", "msg": "SUCCESS", "data": {"balances": []}}), 6, "error 200"),
+        (json_reply({"data": {"balances": []}}), 6, "without its code"),
+        (json_reply({"code": 200, "data": None}), 6, "data is null"),
+        (json_reply({"code": 200, "data": {"balances": None}}), 6, "balances is null"),
+        (json_reply({"code": 200, "data": {}}), 6, "has no balances"),
+        (json_reply([]), 6, "without its code"),
+        (json_reply({"code": 401, "msg": "token"}, 401), 4, "HTTP 401: token"),
+        (Reply(403, b""), 4, "HTTP 403"),
+        (_success([_row(asset="")]), 6, "asset is an empty text"),
+        (_success([_row(asset=5)]), 6, "asset is a number"),
+        (_success([_row(assetId=[])]), 6, "assetId is a list"),
+        (_success([_row()], canDeposit="yes"), 6, "canDeposit is a text"),
+    ],
+)
+def test_the_merchants_errors(program: Program, answer: Reply, code: int, told: str) -> None:
+    """Success is HTTP 200 with the number 200 as code; anything else gives its exit code and its words."""
+    result = _run(program, answer)
+    assert (code, []) == (result.code, result.json["balances"])
+    assert told in result.err
+
+
+def test_assets_are_chosen_by_symbol_or_id(program: Program) -> None:
+    """`--asset` matches the asset or `#assetId` of any case; one that is not listed gives a warning."""
+    answer = _success([_row(), _row(asset="BTC", assetId="2")])
+
+    def chosen(wanted: str) -> tuple[list[str], list[str]]:
+        document = _run(program, answer, "--asset", wanted).json
+        return [r["asset"] for r in document["balances"]], [w["message"] for w in document["warnings"]]
+
+    assert (["BTC"], []) == chosen("btc")
+    assert (["USDT"], []) == chosen("#1")
+    assert (["BTC"], ["ETH is not listed; check --asset if it should be"]) == chosen("BTC,ETH")
+
+
+def test_all_merchants_of_a_key(program: Program, sandbox: Sandbox) -> None:
+    """`--all-merchants` lists them, whatever their state, and asks for each; names and e-mails stay out."""
+    result = program.with_profile(_profile(sandbox, BY_KEY), "merchant", "-o", "json", "--all-merchants")
+    assert ["shop/12345", "shop/12346", "shop/12347"] == [a["account"] for a in result.json["accounts"]]
+    totals = {total["asset"]: total["total"] for total in result.json["totals"]}
+    assert (0, {"BTC": "2", "USDT": "5000"}) == (result.code, totals)
+    (listing,) = [question for question in sandbox.log if question.path == LIST]
+    assert {"status": "-1", "pageSize": "1000", "currentPage": "1"} == listing.query
+    assert "shop.example" not in result.out
+
+
+def test_two_and_a_half_thousand_merchants(program: Program) -> None:
+    """A key with 2,500 merchants is listed in three pages, and each merchant is an account."""
+    with Sandbox(parts=[Merchant(merchants=2500)]) as server:
+        arguments = ("--all-merchants", "--jobs", "50", "--deadline", "120")
+        result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json", *arguments)
+        assert (3, 1) == (_paths(server).count(LIST), _paths(server).count(TOKENS))
+    assert (0, 2500) == (result.code, len(result.json["accounts"]))
+    assert str(5000 + 2497) == {t["asset"]: t["total"] for t in result.json["totals"]}["USDT"]
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [json_reply({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}}), Reply(500, b"")],
+        [
+            json_reply({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}}),
+            json_reply({"code": 200, "data": {"data": [], "total": 2}}),
+        ],
+        [json_reply({"code": 200, "data": {"record": [{"merchantId": "x"}]}})],
+        [json_reply({"code": 200, "data": {"other": []}})],
+        [json_reply({"code": -5033, "msg": "NOT_API_USER"})],
+    ],
+)
+def test_a_merchant_list_that_cannot_be_had(program: Program, pages: list[Reply]) -> None:
+    """If any page fails or is missing, the account fails under its own name: a part is not the whole."""
+    with Sandbox(scripted={LIST: pages}) as server:
+        text = _profile(server)
+        result = program.with_profile(text, "merchant", "-o", "json", "--all-merchants", "--retries", "0")
+    assert [("shop", "failed")] == [(a["account"], a["status"]) for a in result.json["accounts"]]
+    assert result.code in {5, 6}
+
+
+def test_a_list_without_a_count_ends_with_an_empty_or_repeated_page(program: Program) -> None:
+    """Where no total is told, an empty page ends a list, and so does a server that does not page at all."""
+    for pages, expected in (
+        ([{"record": [{"merchantId": 12345}]}, {"record": [{"merchantId": 12346}]}, {"record": []}], 2),
+        ([{"data": [{"merchantId": 12345}]}], 1),
+        ([{"data": []}], 1),
+    ):
+        replies = [json_reply({"code": 200, "data": page}) for page in pages]
+        with Sandbox(scripted={LIST: replies}) as server:
+            result = program.with_profile(_profile(server), "merchant", "-o", "json", "--all-merchants")
+        assert (0, expected) == (result.code, len(result.json["accounts"]))
+
+
+def test_fiat_balances(program: Program, sandbox: Sandbox) -> None:
+    """`--fiat` adds the merchant's currencies: the balance is the total, the rest is unknown."""
+    result = program.with_profile(_profile(sandbox, merchant_id=12345), "merchant", "-o", "json", "--fiat")
+    rows: list[dict[str, Any]] = [r for r in result.json["balances"] if r["details"].get("kind") == "fiat"]
+    assert [("MXN", "310000.5", None, None), ("USD", "12500", None, None)] == [
+        (row["asset"], row["total"], row["available"], row["locked"]) for row in rows
+    ]
+    assert {"kind": "fiat", "merchant_id": "12345"} == rows[1]["details"]
+    assert {"balance": "12500.00"} == rows[1]["raw"]
+
+
+def test_fiat_of_all_merchants_is_listed_once(program: Program, sandbox: Sandbox) -> None:
+    """With many merchants the list of fiat accounts is asked for once, and the aggregate shows every row."""
+    arguments = ("merchant", "-o", "json", "--fiat")
+    each = program.with_profile(_profile(sandbox), *arguments, "--all-merchants").json
+    assert 1 == _paths(sandbox).count(FIAT)
+    whole = program.with_profile(_profile(sandbox), *arguments).json
+    expected = {"BTC": "2", "MXN": "310000.5", "USD": "13300.25", "USDT": "5000"}
+    for document in (each, whole):
+        assert expected == {total["asset"]: total["total"] for total in document["totals"]}
+        assert [] == document["warnings"]
+
+
+def test_the_aggregate_is_never_added_to_its_merchants(program: Program, sandbox: Sandbox) -> None:
+    """An aggregate beside single merchants of its key is shown and left out of the totals, with a warning."""
+    text = _profile(sandbox) + _profile(sandbox, merchant_id=12345, name="one")
+    result = program.with_profile(text, "merchant", "-o", "json")
+    assert {"BTC": "0.5", "USDT": "1000"} == {t["asset"]: t["total"] for t in result.json["totals"]}
+    assert [("total.aggregate_left_out", "shop")] == [
+        (warning["code"], warning["account"]) for warning in result.json["warnings"]
+    ]
+    assert 4 == len(result.json["balances"])
+
+
+def test_a_merchant_of_two_accounts_counts_once(program: Program, sandbox: Sandbox) -> None:
+    """With --all-merchants, a merchant that two accounts of the profile stand for is asked for and added once."""
+    text = _profile(sandbox, merchant_id=0) + _profile(sandbox, merchant_id=12345, name="one")
+    result = program.with_profile(text, "merchant", "-o", "json", "--all-merchants")
+    assert {"BTC": "2", "USDT": "5000"} == {t["asset"]: t["total"] for t in result.json["totals"]}
+
+
+def test_all_merchants_and_one_do_not_go_together(program: Program, sandbox: Sandbox) -> None:
+    """--all-merchants with --merchant-id is wrong usage."""
+    result = program.with_profile(
+        _profile(sandbox), "merchant", "-o", "json", "--all-merchants", "--merchant-id", "1"
+    )
+    assert (2, "usage", []) == (result.code, result.json["errors"][0]["code"], _paths(sandbox))

@@ -1,0 +1,228 @@
+"""The README keeps its word: examples, tables of options, codes and paths are held equal to the program."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from balcli.cli.app import app
+from balcli.errors import BalcliError
+from balcli.providers import PROVIDERS
+from balcli.providers.base import Provider
+from balcli.sandbox import Question, Reply, Sandbox, json_reply
+from tests.conftest import ROOT, Program
+
+README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", README)
+
+
+@pytest.mark.parametrize(("command", "shown"), EXAMPLES)
+def test_examples_print_what_the_readme_shows(program: Program, command: str, shown: str) -> None:
+    """Each example of the README, run in a shell, prints exactly what stands below it."""
+    if "jq" in command and shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+    scripts = Path(sys.executable).parent
+    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**program.environment(), "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    assert shown == done.stdout.decode()
+
+
+def test_there_are_examples_of_both_formats() -> None:
+    """The examples show a table, a partial run and recipes for jq, so that what is tested is worth it."""
+    assert 6 <= len(EXAMPLES)
+    assert any("exit code 8" in shown for _, shown in EXAMPLES)
+
+
+def _commands() -> Iterator[tuple[str, Any]]:
+    """The live command tree."""
+    group: Any = typer.main.get_command(app)
+    yield "balcli", group
+    yield from group.commands.items()
+
+
+def _options() -> list[tuple[str, str]]:
+    return [
+        (name, option)
+        for name, command in _commands()
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--")
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, _ in _commands() if name != "balcli"])
+def test_each_command_is_explained(name: str) -> None:
+    """Every command of the live tree has its row in the README."""
+    assert f"| `balcli {name}" in README
+
+
+@pytest.mark.parametrize(("command", "option"), _options())
+def test_each_option_is_explained(command: str, option: str) -> None:
+    """Every option of the live tree is explained in the README, in a table or in the text."""
+    assert re.search(rf"`(?:[a-z]+ |-\w`, `|balcli )?{re.escape(option)}[ `]", README), (command, option)
+
+
+def test_each_option_that_is_explained_is_there() -> None:
+    """The README's tables name no option that the program lacks."""
+    named = set(re.findall(r"^\| [^|]*?(--[a-z-]+)", README, re.MULTILINE))
+    assert set() == named - {option for _, option in _options()}
+
+
+def _leaves(error: type[BalcliError]) -> Iterator[type[BalcliError]]:
+    for child in error.__subclasses__():
+        if "code" in vars(child):
+            yield child
+        yield from _leaves(child)
+
+
+def test_the_error_codes_are_those_of_the_code() -> None:
+    """The README's table of error codes has every code of the error tree, with its exit code, and no other."""
+    table = set(re.findall(r"^\| `([a-z_.]+)` \| ([0-9]+) \|", README, re.MULTILINE))
+    assert {(leaf.code, str(leaf.exit_code)) for leaf in _leaves(BalcliError)} == table
+
+
+def test_the_error_tree_is_drawn_as_it_is() -> None:
+    """The tree in the docstring of balcli.errors names every class with its code."""
+    import balcli.errors
+
+    drawn = set(re.findall(r"── (\w+) +([a-z_.]+)", balcli.errors.__doc__ or ""))
+    assert {(leaf.__name__, leaf.code) for leaf in _leaves(BalcliError)} == drawn
+
+
+def test_the_warning_codes_are_those_of_the_code() -> None:
+    """The README's list of warning codes is what the source can make."""
+    source = "".join(path.read_text() for path in (ROOT / "balcli").rglob("*.py"))
+    made = set(re.findall(r'Notice\(\s*"([a-z_.]+)"', source)) | set(
+        re.findall(r'^NOT_LISTED = "([a-z_.]+)"', source, re.MULTILINE)
+    )
+    (listed,) = re.findall(r"^Warnings have codes, too: (.*)\.$", README, re.MULTILINE)
+    assert made == set(re.findall(r"`([a-z_.]+)`", listed))
+
+
+def test_the_paths_are_those_of_the_code() -> None:
+    """The README lists every path that the program may call, and none of them is a write."""
+    for name, provider in PROVIDERS.items():
+        paths = ", ".join(f"`{endpoint.method} {endpoint.path}`" for endpoint in provider.ENDPOINTS)
+        assert f"| `{name}` | {paths} |" in README
+
+
+def test_only_reads_and_logins_are_allowed() -> None:
+    """No endpoint that creates or moves anything is on the list: the two POSTs are a query and a login."""
+    endpoints = {(e.method, e.path) for provider in PROVIDERS.values() for e in provider.ENDPOINTS}
+    assert {("POST", "/v2/balance"), ("POST", "/v2/auth/login")} == {e for e in endpoints if e[0] != "GET"}
+    creating = {
+        "/v2/merchant/addfunds",
+        "/v2/assets/depositAddress",
+        "/v2/deposit/address",
+        "/v2/rate/freeze",
+    }
+    assert set() == creating & {path for _, path in endpoints}
+
+
+def test_the_readmes_second_command_is_what_ci_runs() -> None:
+    """The command that the README gives for the tests is the one that .ci/run runs, to the letter."""
+    (command,) = re.findall(r"^python3 -m venv \.venv-test.*$", README, re.MULTILINE)
+    assert command in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_profile_keys_are_explained() -> None:
+    """Every key of every provider stands in the README's table and in config.example.toml or beside it."""
+    for provider in PROVIDERS.values():
+        (row,) = re.findall(
+            rf"^\| `{provider.NAME}` \| (.*`\S*base_url|.*`\w+`.*) \|$", README, re.MULTILINE
+        )[:1]
+        for key in provider.KEYS:
+            assert f"`{key.name}`" in row
+
+
+class _Acme:
+    """The server of the README's example of a provider."""
+
+    NAME = "acme"
+    BALANCES = "/v1/balances"
+
+    def answer(self, question: Question) -> Reply:
+        if question.headers.get("x-acme-key") != "acme-key-1":
+            return Reply(401, b"")
+        if question.query != {"user": "7"}:
+            return json_reply({"error": "no such user"}, 404)
+        return json_reply([{"asset": "EUR", "free": "10.50", "held": "0.25"}])
+
+    def expire_tokens(self) -> None:
+        """Nothing: the key does not expire."""
+
+    def profile(self, base_url: str) -> str:
+        return f'[{{table}}.acme]\nbase_url = "{base_url}"\napi_key = "acme-key-1"\nuser_id = 7\n'
+
+
+def _install(folder: Path, source: str) -> dict[str, str]:
+    """The environment in which a plug-in with this source is installed."""
+    (folder / "balcli_acme.py").write_text(source)
+    info = folder / "balcli_acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: balcli-acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[balcli.providers]\nacme = balcli_acme\n")
+    return {"PYTHONPATH": str(folder)}
+
+
+def _example() -> str:
+    (source,) = re.findall(r'```python\n("""Acme.*?)```', README, re.DOTALL)
+    return str(source)
+
+
+def test_the_example_of_a_provider_works_as_it_stands(program: Program, tmp_path: Path) -> None:
+    """The README's provider, installed as a package, gets its command, its table, its checks and its place in all."""
+    assert len(_example().splitlines()) < 60
+    env = _install(tmp_path, _example())
+    with Sandbox(parts=[_Acme()]) as server:
+        text = server.profile("main")
+        alone = program.with_profile(text, "acme", "-o", "json", env=env)
+        other = program.with_profile(text, "acme", "-o", "json", "--user-id", "8", env=env)
+        all_of_them = program.with_profile(text, "all", "-o", "json", env=env)
+    assert [("EUR", "10.75", "10.5", "0.25")] == [
+        (r["asset"], r["total"], r["available"], r["locked"]) for r in alone.json["balances"]
+    ]
+    assert (6, "no such user") == (other.code, other.err[other.err.index("no such") :][:12])
+    assert "acme" == all_of_them.json["accounts"][-1]["account"]
+    bare = program.with_profile('[profiles.main.acme]\nkey = "x"\n', "acme", "-o", "json", env=env)
+    assert (3, "config.key") == (bare.code, bare.json["errors"][0]["code"])
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("raise RuntimeError('no')", "it fails to load (RuntimeError)"),
+        ("NAME = 'acme'", "it has no TITLE"),
+        (_example().replace('"acme"', '"wallet"'), "its name wallet is taken"),
+        (_example().replace('"acme"', '"all"'), "its NAME cannot be a subcommand"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_used_harms_nobody(
+    program: Program, tmp_path: Path, source: str, why: str
+) -> None:
+    """A plug-in that fails to load is left out with a warning that names it; the others work."""
+    result = program.run("all", "--sandbox", "-o", "json", env=_install(tmp_path, source))
+    assert (0, ["plugin.left_out"]) == (result.code, [w["code"] for w in result.json["warnings"]])
+    assert f"the provider plug-in acme is left out: {why}" in result.err
+    assert json.dumps(result.json["accounts"])
+
+
+def test_the_registry_holds_providers() -> None:
+    """Each module of the registry has every name that the Protocol asks for."""
+    names = {name for name in vars(Provider) if not name.startswith("_")}
+    for provider in PROVIDERS.values():
+        assert set() == {name for name in names if not hasattr(provider, name)}
