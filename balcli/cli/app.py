@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
             code = _run(arguments)
         if gathered.getvalue():
             streams.write_data(gathered.getvalue())
-    except BrokenPipeError:
+    except streams.ReaderGone:
         return 141
     except KeyboardInterrupt:
         return 130

@@ -13,10 +13,14 @@ from balcli.text import printable
 _LONGEST_MESSAGE: Final = 300
 
 
+class ReaderGone(Exception):
+    """Whoever read stdout has gone; not an OSError, because Typer ends the program on some of those."""
+
+
 def write_data(text: str) -> None:
     """Write text to stdout and see it off.
 
-    Raises BrokenPipeError if the reader is gone, OutputError if stdout is closed or full.
+    Raises ReaderGone if the reader is, OutputError if stdout is closed or full.
     """
     stream = sys.__stdout__
     if stream is None:
@@ -29,7 +33,7 @@ def write_data(text: str) -> None:
         stream.buffer.flush()
     except BrokenPipeError:
         _give_up_stdout()
-        raise
+        raise ReaderGone from None
     except (OSError, ValueError) as problem:
         _give_up_stdout()
         reason = problem.strerror if isinstance(problem, OSError) else "it is closed"

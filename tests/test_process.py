@@ -1,0 +1,399 @@
+"""The process: streams, signals, odd environments, and what a closed door or a bug looks like from outside."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from balcli.sandbox import Sandbox
+from balcli.sandbox.merchant import TOKEN
+from tests.conftest import ROOT, Program
+
+BALCLI = [sys.executable, "-m", "balcli"]
+
+
+def _profile(server: Sandbox) -> str:
+    return f'[profiles.main.merchant]\nname = "shop"\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'
+
+
+def _popen(
+    program: Program, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [*BALCLI, *arguments],
+        env=program.environment(),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_quiet_and_well_is_silent(program: Program) -> None:
+    """With -q and all well there is no byte but the data; without -q there is none either."""
+    assert "" == program.run("all", "--sandbox", "-q").err
+    assert "" == program.run("all", "--sandbox").err
+
+
+def test_quiet_never_hides_a_failure(program: Program) -> None:
+    """-q hides warnings, and never the reason of a failure."""
+    arguments = ("all", "--sandbox", "--asset", "NOPE", "--fault", "merchant:refused")
+    assert 4 == len(program.run(*arguments).err.splitlines())
+    (line,) = program.run(*arguments, "-q").err.splitlines()
+    assert line.startswith("balcli: shop: ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["all", "--sandbox"], ["all", "--sandbox", "-o", "json"], ["--help"], ["--version"]]
+)
+def test_a_full_disk_is_told(program: Program, arguments: list[str]) -> None:
+    """Output that cannot be written is exit code 9, with one line, and nothing else."""
+    with Path("/dev/full").open("wb") as full:
+        process = _popen(program, *arguments, stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert (9, 1) == (process.returncode, len(err.splitlines()))
+    assert b"stdout cannot be written: No space left on device" in err
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_closed_stdout_is_told(program: Program, output: str) -> None:
+    """Without a stdout the exit code is 9 and stderr says why."""
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m balcli all --sandbox -o {output} >&-'],
+        env=program.environment(),
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert (9, b"balcli: stdout is closed; give the output somewhere to go\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["all", "--sandbox"], ["all", "--sandbox", "-o", "json"], ["--help"]])
+def test_a_reader_that_goes_away(program: Program, arguments: list[str]) -> None:
+    """If the reader has closed the pipe, the program ends silently with 141."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = _popen(program, *arguments, stdout=writing)
+    os.close(writing)
+    _, err = process.communicate(timeout=30)
+    assert (141, b"") == (process.returncode, err)
+
+
+def test_a_closed_stderr_costs_no_data(program: Program) -> None:
+    """Without a stderr the data and the exit code are as ever."""
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m balcli all --sandbox --fault wallet:refused -o json 2>&-'],
+        env=program.environment(),
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert (8, False) == (done.returncode, json.loads(done.stdout)["complete"])
+
+
+def test_under_cron(program: Program, sandbox: Sandbox) -> None:
+    """With an empty environment, no HOME, the root as folder and a closed stdin, a run is as ever."""
+    file = program.write(_profile(sandbox))
+    done = subprocess.run(
+        ["bash", "-c", f'exec env -i "{sys.executable}" -m balcli all -o json -c "{file}" <&-'],
+        cwd="/",
+        capture_output=True,
+        check=False,
+    )
+    assert (0, b"", True) == (done.returncode, done.stderr, json.loads(done.stdout)["complete"])
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "tr_TR.UTF-8"},
+        {"COLUMNS": "0"},
+        {"COLUMNS": "-3"},
+        {"COLUMNS": "x"},
+        {"TERM": "dumb"},
+    ],
+)
+def test_no_locale_or_width_costs_an_amount(program: Program, env: dict[str, str]) -> None:
+    """Whatever the locale, encoding or COLUMNS of a pipe, table and document are the same."""
+    assert program.run("all", "--sandbox").out == program.run("all", "--sandbox", env=env).out
+    result = program.run("all", "--sandbox", "-o", "json", env=env)
+    assert (0, 12) == (result.code, len(result.json["balances"]))
+
+
+@pytest.mark.parametrize(
+    ("env", "arguments", "coloured"),
+    [
+        ({}, [], False),
+        ({"FORCE_COLOR": "1"}, [], True),
+        ({"FORCE_COLOR": "0"}, [], False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, [], False),
+        ({"FORCE_COLOR": "1"}, ["--no-color"], False),
+        ({"FORCE_COLOR": "1"}, ["-o", "json"], False),
+    ],
+)
+def test_colour_in_a_pipe(
+    program: Program, env: dict[str, str], arguments: list[str], coloured: bool
+) -> None:
+    """A pipe gets colour only by FORCE_COLOR, which NO_COLOR and --no-color overrule; JSON never does."""
+    assert coloured == ("\x1b[" in program.run("all", "--sandbox", *arguments, env=env).out)
+
+
+def _on_a_terminal(program: Program, columns: int, *arguments: str, **env: str) -> str:
+    """What a command shows on a terminal of that width."""
+    parent, child = pty.openpty()
+    settings = {"TERM": "xterm", "COLUMNS": str(columns), **env}
+    process = subprocess.Popen(
+        [*BALCLI, *arguments],
+        env=program.environment(settings),
+        cwd=ROOT,
+        stdout=child,
+        stderr=child,
+        stdin=child,
+    )
+    os.close(child)
+    shown = b""
+    while select.select([parent], [], [], 30)[0]:
+        try:
+            piece = os.read(parent, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    process.wait(timeout=30)
+    os.close(parent)
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 120, 200])
+def test_a_terminal_of_any_width_shows_whole_amounts(program: Program, columns: int) -> None:
+    """On a terminal every amount stands whole on one line, and no line that holds one is too long to."""
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", _on_a_terminal(program, columns, "all", "--sandbox"))
+    for amount in ("42.000000000000000001", "3.099476758000000001", "57506.64", "10000"):
+        assert any(amount in line for line in shown.splitlines())
+    numbers = re.compile(r"[0-9.]+$")
+    for line in shown.splitlines():
+        if numbers.search(line) and "-" not in line:
+            assert len(line) <= max(columns, len("42.000000000000000001") + 1)
+
+
+@pytest.mark.parametrize(
+    ("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colour_on_a_terminal(program: Program, env: dict[str, str], coloured: bool) -> None:
+    """A terminal gets colour, unless NO_COLOR or a dumb one says otherwise."""
+    assert coloured == ("\x1b[" in _on_a_terminal(program, 120, "all", "--sandbox", **env))
+
+
+@contextmanager
+def _waiting(program: Program, arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A run that waits for a silent server."""
+    asked: list[str] = []
+    with Sandbox(faults=["merchant:silent"], heard=asked.append) as server:
+        file = program.write(_profile(server))
+        process = _popen(program, "all", "-c", str(file), *arguments)
+        limit = time.monotonic() + 20
+        while not asked and time.monotonic() < limit:
+            time.sleep(0.01)
+        assert asked
+        yield process
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_wait_at_once(program: Program, number: signal.Signals, code: int) -> None:
+    """Ctrl-C and SIGTERM end a run that waits for an answer, without waiting for it, and say nothing."""
+    with _waiting(program, ["--timeout", "600", "--deadline", "600"]) as process:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=5)
+        assert (code, b"", b"") == (process.returncode, out, err)
+
+
+def test_the_deadline_ends_a_wait(program: Program) -> None:
+    """A server that never answers costs the deadline and no more; the account says what it waited for."""
+    with _waiting(program, ["--timeout", "600", "--deadline", "1", "-o", "json"]) as process:
+        out, err = process.communicate(timeout=10)
+    assert 5 == process.returncode
+    assert json.loads(out)["accounts"][0]["error"]["code"] in {"network.timeout", "network.deadline"}
+    assert 1 == len(err.splitlines())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["all", "--nope"],
+        ["nope"],
+        [],
+        ["all", "-o", "yaml"],
+        ["all", "--timeout", "0"],
+        ["all", "--timeout", "nan"],
+        ["all", "--deadline", "inf"],
+        ["all", "--jobs", "0"],
+        ["all", "--retries", "-1"],
+        ["all", "--asset", ""],
+        ["all", "--asset", "ETH,,LRC", "--sandbox"],
+        ["all", "--fault", "refused"],
+        ["all", "--sandbox", "--fault", "nope"],
+        ["all", "--sandbox", "--fault", "nobody:refused"],
+        ["all", "--nfts"],
+        ["wallet", "--account-id", "1"],
+        ["loopring", "--sandbox", "--account-id", "x"],
+        ["loopring", "--sandbox", "--address", "0x12"],
+        [
+            "loopring",
+            "--sandbox",
+            "--account-id",
+            "1",
+            "--address",
+            "0x8656920c85342d646e5286cb841f90209272abeb",
+        ],
+        ["wallet", "--sandbox", "--wallet-id", "1f44b1c7-9fd4-4d20-b9a4-7aca3646d0d5"],
+    ],
+)
+def test_wrong_usage(program: Program, arguments: list[str]) -> None:
+    """What cannot be meant is exit code 2, with the reason on stderr and nothing on stdout."""
+    result = program.run(*arguments)
+    assert (2, "") == (result.code, result.out)
+    assert result.err
+
+
+def test_wrong_usage_still_makes_a_document(program: Program) -> None:
+    """With -o json a command line that cannot be parsed is told in a document, too."""
+    for arguments in (
+        ["all", "-o", "json", "--nope"],
+        ["all", "--nope", "--output=json"],
+        ["all", "-ojson", "--jobs", "x"],
+    ):
+        result = program.run(*arguments)
+        assert (2, ["usage"]) == (result.code, [error["code"] for error in result.json["errors"]])
+    assert "usage" == program.run("all", "--nope", env={"BALCLI_OUTPUT": "json"}).json["errors"][0]["code"]
+
+
+def test_the_output_can_come_from_the_environment(program: Program) -> None:
+    """BALCLI_OUTPUT chooses the format, and the option overrules it."""
+    env = {"BALCLI_OUTPUT": "json"}
+    assert program.run("all", "--sandbox", env=env).json["complete"]
+    assert program.run("all", "--sandbox", "-o", "table", env=env).out.lstrip().startswith("TOTAL")
+
+
+def test_nonzero_hides_and_tells(program: Program) -> None:
+    """--nonzero leaves out rows and totals of 0, in both formats, and both say so."""
+    table = program.run("all", "--sandbox", "--nonzero").out
+    assert "1 row of zeros hidden" in table
+    assert "USDC" not in table
+    document = program.run("all", "--sandbox", "--nonzero", "-o", "json").json
+    assert "USDC" not in {row["asset"] for row in document["balances"] + document["totals"]}
+    assert ["rows.hidden"] == [warning["code"] for warning in document["warnings"]]
+
+
+BUG = """
+import sys
+from balcli.cli import app
+import balcli.report
+from balcli.secret import Secret
+def broken(*args, **kwargs):
+    key = Secret("a-very-secret-key")
+    raise LookupError("a-very-secret-key")
+balcli.report.build = broken
+sys.exit(app.run(["all", "--sandbox", "-o", "json"]))
+"""
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_bug_is_one_line(program: Program, debug: bool) -> None:
+    """A bug ends with exit code 1 and one line to report; a traceback, without secrets, only on request."""
+    done = subprocess.run(
+        [sys.executable, "-c", BUG],
+        env=program.environment({"BALCLI_DEBUG": "1"} if debug else {}),
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("balcli: this is a bug in balcli")
+    assert debug == ("Traceback" in done.stderr)
+    assert "a-very-secret-key" not in done.stderr
+
+
+def test_version_and_help(program: Program) -> None:
+    """--version prints one line; -h and --help are the same, also on each command."""
+    assert re.fullmatch(r"balcli [0-9]+\.[0-9]+\.[0-9]+\n", program.run("--version").out)
+    assert program.run("-h").out == program.run("--help").out
+    for command in ("loopring", "wallet", "merchant", "all", "sandbox"):
+        result = program.run(command, "--help")
+        assert (0, "") == (result.code, result.err)
+        assert f"Usage: balcli {command} [OPTIONS]" in result.out
+
+
+def test_the_sandbox_command_prints_a_profile_that_works(program: Program) -> None:
+    """`balcli sandbox` prints a profile; a run with it is complete, and each request is logged without its query."""
+    process = _popen(program, "sandbox", "--latency", "1")
+    assert process.stdout is not None
+    text = b""
+    while b"merchant_id = 0" not in text:
+        text += process.stdout.readline()
+    result = program.with_profile(text.decode(), "all", "-o", "json")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (0, True, 4) == (result.code, result.json["complete"], len(result.json["accounts"]))
+    assert 130 == process.returncode
+    assert b"balcli: GET /merchant/v2/token/generate 200\n" in err
+    assert b"signature" not in err
+
+
+def test_the_sandbox_lists_its_faults_and_refuses_others(program: Program) -> None:
+    """`--faults` lists what `--fault` takes; each plays on a run; a port that is taken is told."""
+    faults = [line.split()[0] for line in program.run("sandbox", "--faults").out.splitlines()]
+    assert {"refused", "flaky", "limited", "silent", "amount", "expired"} <= set(faults)
+    assert 2 == program.run("sandbox", "--fault", "nope").code
+    with Sandbox() as server:
+        result = program.run("sandbox", "--port", server.url.rsplit(":", 1)[1])
+        assert (9, 1) == (result.code, len(result.err.splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("refused", 4),
+        ("forbidden", 4),
+        ("unavailable", 5),
+        ("flaky", 0),
+        ("limited", 7),
+        ("busy", 0),
+        ("silent", 5),
+        ("redirect", 6),
+        ("page", 6),
+        ("empty", 6),
+        ("cut", 6),
+        ("amount", 6),
+        ("expired", 0),
+    ],
+)
+def test_each_fault_has_its_exit_code(program: Program, fault: str, code: int) -> None:
+    """Each fault of the sandbox gives the contract's exit code, alike for table and JSON, and no zero."""
+    for output in ("table", "json"):
+        result = program.run("merchant", "--sandbox", "--fault", fault, "-o", output, "--deadline", "3")
+        assert code == result.code
+        assert (1 if code else 0) == len(result.err.splitlines())
+        if code:
+            assert " 0\n" not in result.out
+            assert '"total": "' not in result.out
