@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from balcli.errors import BadJson
+from balcli.files import flaw_of, open_for_reading
 from balcli.http.exactjson import Json, decode
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
@@ -29,11 +30,11 @@ class Cache:
     def read(self, key: str, seconds: float) -> Json:
         """The document under the key, if one was written in the last so many seconds; None if not."""
         try:
-            descriptor = os.open(self._file(key), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as stream:
-                state = os.fstat(descriptor)
+            file = self._file(key)
+            with os.fdopen(open_for_reading(file), "rb") as stream:
+                state = os.fstat(stream.fileno())
                 age = time.time() - state.st_mtime
-                if not _own(state) or state.st_size > _MOST_BYTES or not 0 <= age <= seconds:
+                if not stat.S_ISREG(state.st_mode) or flaw_of(state, file) or not 0 <= age <= seconds:
                     return None
                 entry = decode(stream.read(_MOST_BYTES))
         except (OSError, BadJson):
@@ -60,15 +61,6 @@ class Cache:
         from hashlib import sha256
 
         return self._folder / f"{sha256(key.encode()).hexdigest()[:32]}.json"
-
-
-def _own(state: os.stat_result) -> bool:
-    """Whether a file is regular, the user's or root's, and nobody else's to write."""
-    return (
-        stat.S_ISREG(state.st_mode)
-        and state.st_uid in {os.getuid(), 0}
-        and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    )
 
 
 def default_cache(environ: Mapping[str, str]) -> Cache | None:

@@ -30,6 +30,7 @@ _GRACE: Final = 0.1
 def collect(
     accounts: Sequence[Account[Any]],
     limits: Limits,
+    deadline: Deadline,
     *,
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
@@ -40,7 +41,6 @@ def collect(
     Raises what is no BalcliError: a bug is not swallowed. Returns by the deadline, whatever the
     network does.
     """
-    deadline = Deadline(limits.deadline)
     run = Run(_door(accounts, limits, deadline), assets, flags, cache)
     places: Mapping[_Place, Account[Any]] = {(number,): account for number, account in enumerate(accounts)}
     outcomes: dict[_Place, Outcome] = {}

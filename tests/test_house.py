@@ -15,6 +15,7 @@ PACKAGE = ROOT / "balcli"
 ORDER = (
     ("errors", "money"),
     ("text", "secret", "urls"),
+    ("files",),
     ("models",),
     ("http",),
     ("cache",),

@@ -11,6 +11,7 @@ import typer
 from balcli.cli import streams
 from balcli.cli.options import BalanceOptions, Format, with_options
 from balcli.errors import BalcliError, ConfigFileError, UsageError
+from balcli.http.door import Deadline
 from balcli.models import Report
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.providers.base import Flag, Key, Provider
@@ -109,10 +110,13 @@ def run(
             raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
         with _profile(options) as profile:
             profile_name = profile.name
-            chosen = accounts(profile, provider, names, targets)
+            limits = options.limits(profile.limits)
+            deadline = Deadline(limits.deadline)
+            chosen = accounts(profile, provider, names, targets, deadline)
             outcomes = collect(
                 chosen,
-                options.limits(profile.limits),
+                limits,
+                deadline,
                 assets=assets,
                 flags=flags,
                 cache=None if options.sandbox or options.no_cache else default_cache(os.environ),

@@ -62,13 +62,14 @@ def sandbox(
 def sandbox_profile(options: BalanceOptions) -> Iterator["Profile"]:
     """The profile of a sandbox that runs for as long as the context does. Raises UsageError for an unknown fault."""
     from balcli.config.profile import parse
+    from balcli.config.source import parse_toml
     from balcli.config.variables import Variables
 
     with _started(0, 0.0, options.fault or [], log=False) as server:
         # No variable of the environment may mix a real account in among the false ones.
-        yield parse(
-            server.profile(_NAME), "the sandbox's profile", Path(os.sep), name=_NAME, variables=Variables({})
-        )
+        source = "the sandbox's profile"
+        document = parse_toml(server.profile(_NAME), source)
+        yield parse(document, source, Path(os.sep), name=_NAME, variables=Variables({}))
 
 
 def _started(port: int, latency: float, faults: list[str], *, log: bool) -> "Sandbox":

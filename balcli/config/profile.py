@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from balcli.config.source import is_there, parse_toml, read_text, shown
-from balcli.config.variables import PREFIX, Variables, read_variables
+from balcli.config.variables import PREFIX, Variables, has_own_text, read_variables
 from balcli.errors import (
     AccountError,
     ConfigFileError,
@@ -42,6 +42,8 @@ class Entry:
     settings: Mapping[str, Any]
     table: str
     """Where it stands: `FILE: profiles.main.wallet[0]`, or the name of the variables' source."""
+    folder: Path
+    """What a relative path in it is relative to."""
     from_variables: bool = False
 
     def at(self, key: str) -> str:
@@ -86,15 +88,20 @@ def load(
                 "--config, or try --sandbox"
             )
         return Profile(None, entries, Limits(), variables)
-    text = read_text(file)
+    read = read_text(file)
     if env_file is None and is_there(file.parent / ".env"):
         env_file = file.parent / ".env"
-    return parse(text, shown(file), file.parent, name=name, variables=read_variables(environ, env_file))
+    variables = read_variables(environ, env_file)
+    document = parse_toml(read.text, shown(file))
+    if _holds_secret(document):
+        read.refuse_if_readable("a secret stands in it")
+    return parse(document, shown(file), file.parent, name=name, variables=variables)
 
 
-def parse(text: str, source: str, directory: Path, *, name: str | None, variables: Variables) -> Profile:
-    """The profile in the text of a file; relative paths in it are relative to the directory."""
-    document = parse_toml(text, source)
+def parse(
+    document: Mapping[str, Any], source: str, directory: Path, *, name: str | None, variables: Variables
+) -> Profile:
+    """The profile in a file's document; relative paths in it are relative to the directory."""
     _refuse_unknown(document, ("default_profile", "profiles"), source, "")
     profiles = checked_table(document.get("profiles", {}), f"{source}: profiles")
     chosen = _choose(document, profiles, name, source)
@@ -104,7 +111,7 @@ def parse(text: str, source: str, directory: Path, *, name: str | None, variable
     entries: list[Entry] = []
     for key, value in table.items():
         if key in PROVIDERS:
-            entries += _entries_of_table(PROVIDERS[key], value, f"{place}.{key}", variables)
+            entries += _entries_of_table(PROVIDERS[key], value, f"{place}.{key}", directory, variables)
     if not isinstance(table.get("limits", []), list):
         raise ValueProblem(
             f"{place}.limits: is no list of tables; write [[profiles.{printable(chosen, 40)}.limits]]"
@@ -114,6 +121,40 @@ def parse(text: str, source: str, directory: Path, *, name: str | None, variable
         ((entry.name, entry.table) for entry in entries), "are both named {}; rename one with name = …"
     )
     return Profile(chosen, tuple(entries), _limits(table, place, directory, variables), variables)
+
+
+def _holds_secret(document: Mapping[str, Any]) -> bool:
+    """Whether a secret key, a login's value or a proxy has text that is not filled in from elsewhere."""
+    profiles = document.get("profiles")
+    tables = (
+        [table for table in profiles.values() if isinstance(table, dict)]
+        if isinstance(profiles, dict)
+        else []
+    )
+    for table in tables:
+        if isinstance(table.get("proxy"), str) and "@" in table["proxy"]:
+            return True
+        for name, provider in PROVIDERS.items():
+            entries = table.get(name, [])
+            for entry in entries if isinstance(entries, list) else [entries]:
+                if isinstance(entry, dict) and any(
+                    _stands_open(key, entry.get(key.name)) for key in provider.KEYS
+                ):
+                    return True
+    return False
+
+
+def _stands_open(key: Key, value: Any) -> bool:
+    if key.kind == "secret":
+        return isinstance(value, str) and has_own_text(value)
+    if key.kind == "table" and isinstance(value, dict):
+        return any(
+            _stands_open(key, item)
+            if isinstance(item, dict)
+            else isinstance(item, str) and has_own_text(item)
+            for item in value.values()
+        )
+    return False
 
 
 def _choose(document: Mapping[str, Any], profiles: Mapping[str, Any], name: str | None, source: str) -> str:
@@ -155,7 +196,9 @@ def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], place: str, 
             )
 
 
-def _entries_of_table(provider: Provider, value: Any, place: str, variables: Variables) -> list[Entry]:
+def _entries_of_table(
+    provider: Provider, value: Any, place: str, folder: Path, variables: Variables
+) -> list[Entry]:
     """The accounts of one provider in a profile: one table, or a list of tables with names."""
     several = isinstance(value, list)
     tables = value if several else [value]
@@ -163,14 +206,14 @@ def _entries_of_table(provider: Provider, value: Any, place: str, variables: Var
     for number, item in enumerate(tables):
         at = f"{place}[{number}]" if several else place
         table = checked_table(item, at)
-        _refuse_unknown(table, [key.name for key in (*COMMON_KEYS, *provider.KEYS)], at, ".")
+        _refuse_unknown(table, _spellings(provider), at, ".")
         if "name" not in table and len(tables) > 1:
             raise KeyProblem(f"{at}.name: is missing; where there are several accounts, each needs one")
         name = table.get("name", provider.NAME)
         if not isinstance(name, str):
             raise ValueProblem(f"{at}.name: is no text; write it in quotes")
         name = variables.expand(name, f"{at}.name")
-        entries.append(Entry(provider.NAME, _checked_name(name, f"{at}.name"), table, at))
+        entries.append(Entry(provider.NAME, _checked_name(name, f"{at}.name"), table, at, folder))
     return entries
 
 
@@ -181,8 +224,11 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str]) -> lis
         provider = PROVIDERS[key]
         settings, origin = variables.settings(key)
         if settings:
-            entry = Entry(key, settings.get("name", key), settings, origin, from_variables=True)
-            known = [k.name for k in (*COMMON_KEYS, *provider.KEYS) if k.kind != "table"]
+            entry = Entry(key, settings.get("name", key), settings, origin, Path.cwd(), from_variables=True)
+            # A table and a list of arguments cannot be written as one text.
+            known = [
+                name for name in _spellings(provider) if name != "login" and not name.endswith("_command")
+            ]
             for unknown in settings.keys() - set(known):
                 raise KeyProblem(
                     f"{entry.at(unknown)}: is no setting that balcli knows; known here: {', '.join(known)}"
@@ -190,6 +236,11 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str]) -> lis
             _checked_name(entry.name, entry.at("name"))
             entries.append(entry)
     return entries
+
+
+def _spellings(provider: Provider) -> list[str]:
+    """Every key that a provider's table can have."""
+    return [name for key in (*COMMON_KEYS, *provider.KEYS) for name in key.spellings]
 
 
 def _checked_name(name: str, place: str) -> str:

@@ -2,10 +2,12 @@
 
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from balcli.errors import ConfigFileError, ConfigSyntaxError
+from balcli.files import flaw_of, is_readable_by_others, open_for_reading
 from balcli.text import printable
 
 MAX_BYTES: Final = 1_000_000
@@ -27,39 +29,64 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def read_text(path: Path) -> str:
-    """The text of a regular file of at most 1 MB, in UTF-8, a byte-order mark at its start left out.
+@dataclass(frozen=True, slots=True)
+class FileText:
+    """A file's text, and what the opened file was found to be."""
+
+    path: Path
+    text: str
+    state: os.stat_result
+
+    def refuse_if_readable(self, why: str) -> None:
+        """Raise ConfigFileError, with the chmod, if other users may read the file."""
+        if is_readable_by_others(self.state):
+            name = shown(self.path)
+            raise ConfigFileError(f"{name}: {why}, and every user can read it; chmod 600 {name}")
+
+
+def read_text(path: Path, most_bytes: int = MAX_BYTES) -> FileText:
+    """A regular file of the user or root, writable by its owner alone, in UTF-8, without its byte-order mark.
 
     The checks are made on the opened file, so that it cannot be changed between check and use.
     Raises ConfigFileError.
     """
+    name = shown(path)
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for a writer that never comes.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        descriptor = open_for_reading(path)
     except FileNotFoundError:
-        raise ConfigFileError(f"{shown(path)}: there is no such file; check the path") from None
+        raise ConfigFileError(f"{name}: there is no such file; check the path") from None
     except (OSError, ValueError) as problem:
-        reason = (
-            problem.strerror if isinstance(problem, OSError) and problem.strerror else "not a usable path"
-        )
+        reason = getattr(problem, "strerror", None) or "not a usable path"
         raise ConfigFileError(
-            f"{shown(path)}: cannot be opened: {reason}; check the path and its permissions"
+            f"{name}: cannot be opened: {reason}; check the path and its permissions"
         ) from None
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigFileError(f"{shown(path)}: is no regular file; give the path of one")
-        try:
-            content = stream.read(MAX_BYTES + 1)
-        except OSError as problem:
-            raise ConfigFileError(
-                f"{shown(path)}: cannot be read: {problem.strerror}; check the disk"
-            ) from None
-    if len(content) > MAX_BYTES:
-        raise ConfigFileError(f"{shown(path)}: is over 1 MB; this cannot be the file that you mean")
     try:
-        return content.decode("utf-8-sig")
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise ConfigFileError(f"{name}: is no regular file; give the path of one")
+        flaw = flaw_of(state, path)
+        if flaw is not None:
+            raise ConfigFileError(f"{name}: {flaw}")
+        content = _read(descriptor, most_bytes + 1)
+    except OSError as problem:
+        raise ConfigFileError(f"{name}: cannot be read: {problem.strerror}; check the disk") from None
+    finally:
+        os.close(descriptor)
+    if len(content) > most_bytes:
+        size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
+        raise ConfigFileError(f"{name}: is over {size}; this cannot be the file that you mean")
+    try:
+        return FileText(path, content.decode("utf-8-sig"), state)
     except UnicodeDecodeError:
-        raise ConfigFileError(f"{shown(path)}: is not UTF-8; save it in that encoding") from None
+        raise ConfigFileError(f"{name}: is not UTF-8; save it in that encoding") from None
+
+
+def _read(descriptor: int, most: int) -> bytes:
+    """Up to so many bytes of an open file."""
+    content = b""
+    while len(content) < most and (piece := os.read(descriptor, most - len(content))):
+        content += piece
+    return content
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:

@@ -72,6 +72,11 @@ class Variables:
         return {}, ""
 
 
+def has_own_text(text: str) -> bool:
+    """Whether a text has anything beside `${NAME}` in it: then it says something as it stands."""
+    return bool(_PLACEHOLDER.sub(lambda match: match[0] if match[1] is None else "", text))
+
+
 def read_variables(environ: Mapping[str, str], env_file: Path | None) -> Variables:
     """The environment with the variables of a `.env` file, as python-dotenv reads its quotes and comments.
 
@@ -86,7 +91,9 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None) -> Variabl
 
     found: dict[str, str] = {}
     notices: list[Notice] = []
-    for binding in parse_stream(StringIO(read_text(env_file))):
+    file = read_text(env_file)
+    file.refuse_if_readable("a .env is taken to hold secrets")
+    for binding in parse_stream(StringIO(file.text)):
         if binding.error:
             # The binding begins after the line before it; blank lines ahead of the fault count as its own.
             skipped = len(binding.original.string) - len(binding.original.string.lstrip())

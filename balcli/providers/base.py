@@ -30,6 +30,16 @@ class Key:
     option: str | None = None
     repeatable: bool = False
 
+    @property
+    def in_file(self) -> str:
+        """The key that names a file with the secret."""
+        return f"{self.name}_file"
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The keys under which a profile can give it: a secret also by a file or a command."""
+        return (self.name, self.in_file, f"{self.name}_command") if self.kind == "secret" else (self.name,)
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:

@@ -1,0 +1,31 @@
+"""Whose a file is and who may change it: judged on the opened file, so that nothing changes in between."""
+
+import os
+import stat
+from pathlib import Path
+
+from balcli.text import printable
+
+CAN_CHECK = hasattr(os, "getuid")
+"""Whether the system tells owners and modes as POSIX does; where it does not, they are not checked."""
+
+
+def open_for_reading(path: Path) -> int:
+    """A descriptor of the file. Raises OSError; never waits for the other end of a FIFO."""
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def flaw_of(state: os.stat_result, path: Path) -> str | None:
+    """Why a file cannot be trusted, with the cure: it is another's, or others may write it. None if it can."""
+    if not CAN_CHECK:
+        return None
+    if state.st_uid not in {os.getuid(), 0}:
+        return f"belongs to another user; chown {os.getuid()} {printable(str(path), 120)}"
+    if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"can be written by others; chmod go-w {printable(str(path), 120)}"
+    return None
+
+
+def is_readable_by_others(state: os.stat_result) -> bool:
+    """Whether users beside the owner and the group may read the file."""
+    return CAN_CHECK and bool(state.st_mode & stat.S_IROTH)
