@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed
-from balcli.http.door import Deadline, Door, Limits
+from balcli.http.door import Door, Exchange, Limits
+from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Expanding, Provider, Run
@@ -35,13 +36,14 @@ def collect(
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
     cache: Cache | None = None,
+    observe: Callable[[Exchange], None] | None = None,
 ) -> tuple[Outcome, ...]:
     """What came of each account, in the accounts' order; an account's error becomes its Failure.
 
     Raises what is no BalcliError: a bug is not swallowed. Returns by the deadline, whatever the
-    network does.
+    network does. `observe` is told of every try of a request, from its thread.
     """
-    run = Run(_door(accounts, limits, deadline), assets, flags, cache)
+    run = Run(open_door(accounts, limits, deadline, observe), assets, flags, cache)
     places: Mapping[_Place, Account[Any]] = {(number,): account for number, account in enumerate(accounts)}
     outcomes: dict[_Place, Outcome] = {}
     if flags:  # without a switch, an account stands for itself alone
@@ -51,12 +53,17 @@ def collect(
     return tuple(outcomes[place] for place in sorted(outcomes))
 
 
-def _door(accounts: Sequence[Account[Any]], limits: Limits, deadline: Deadline) -> Door:
+def open_door(
+    accounts: Sequence[Account[Any]],
+    limits: Limits,
+    deadline: Deadline,
+    observe: Callable[[Exchange], None] | None = None,
+) -> Door:
     """The door for these accounts, open for their providers' endpoints alone."""
     providers = {account.provider for account in accounts}
     endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
     tls = any(account.base_url.startswith("https:") for account in accounts)
-    return Door(limits, deadline, endpoints, tls=tls)
+    return Door(limits, deadline, endpoints, tls=tls, observe=observe)
 
 
 def _each(

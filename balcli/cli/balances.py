@@ -11,7 +11,7 @@ import typer
 from balcli.cli import streams
 from balcli.cli.options import BalanceOptions, Format, with_options
 from balcli.errors import BalcliError, ConfigFileError, UsageError
-from balcli.http.door import Deadline
+from balcli.http.timing import Deadline
 from balcli.models import Report
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.providers.base import Flag, Key, Provider
@@ -120,6 +120,7 @@ def run(
                 assets=assets,
                 flags=flags,
                 cache=None if options.sandbox or options.no_cache else default_cache(os.environ),
+                observe=streams.say_exchange if options.verbose else None,
             )
         notices = (*PLUGIN_NOTICES, *profile.notices)
         report = reports.build(profile.name, outcomes, notices, nonzero=options.nonzero)

@@ -98,6 +98,12 @@ class BalanceOptions:
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Say nothing but the data and the reasons of failures.")
     ] = False
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Tell each request on stderr: names, sizes and times; no value."
+        ),
+    ] = False
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal.")] = False
 
     def assets(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from balcli.errors import OutputError
+from balcli.http.door import Exchange
 from balcli.models import Notice, Report
 from balcli.secret import hide
 from balcli.text import printable
@@ -82,6 +83,17 @@ def say_what_is_wrong(report: Report, *, quiet: bool) -> None:
 def say_notice(notice: Notice) -> None:
     """One notice as a message on stderr."""
     say(f"note: {notice.message}", notice.account)
+
+
+def say_exchange(exchange: Exchange) -> None:
+    """One try of a request as a message on stderr: names, sizes and times, never a value."""
+    names = "&".join(f"{name}=…" for name in exchange.query)
+    query = f"?{names}" if names else ""
+    say(
+        f"{exchange.method} {exchange.host}{exchange.path}{query} ({', '.join(exchange.headers)}): {exchange.outcome}, "
+        f"{exchange.sent} B sent, {exchange.received} B received, {exchange.seconds * 1000:.0f} ms, "
+        f"try {exchange.attempt}"
+    )
 
 
 def columns() -> int | None:

@@ -11,7 +11,7 @@ from balcli.config.secrets import SecretSources
 from balcli.config.values import INTEGER, settings_of
 from balcli.config.variables import PREFIX
 from balcli.errors import AccountError, KeyProblem, UsageError, ValueProblem
-from balcli.http.door import Deadline
+from balcli.http.timing import Deadline
 from balcli.models import Account
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values

@@ -10,7 +10,7 @@ from typing import Final
 
 from balcli.config.source import read_text
 from balcli.errors import SecretError
-from balcli.http.door import Deadline
+from balcli.http.timing import Deadline
 from balcli.secret import Secret, flaw
 from balcli.text import printable
 

@@ -1,10 +1,8 @@
 """The one door to the network: what may be asked, how long, how often, and what counts as an answer."""
 
 import json
-import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +26,7 @@ from balcli.errors import (
     UnexpectedStatus,
 )
 from balcli.http.exactjson import Json, decode
+from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.secret import Secret, hide, reveal
 from balcli.urls import is_loopback
 
@@ -36,58 +35,6 @@ MOST_RETRIES: Final = 100
 MOST_JOBS: Final = 500
 
 _RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_FIRST_PAUSE: Final = 0.25
-_LONGEST_PAUSE: Final = 8.0
-_COUNTED_SECONDS: Final = 1.02  # a second, and what two clocks may differ over it
-
-
-class Deadline:
-    """The moment, on the monotonic clock, by which a whole run has ended."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds: Final = seconds
-        self._end: Final = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """The seconds that remain, never below 0."""
-        return max(0.0, self._end - time.monotonic())
-
-
-class Pace:
-    """At most so many requests in any second at one host, as the host counts them.
-
-    A place is taken from before a request leaves until a second after its answer came: whenever in
-    between it arrived, no second at the host can hold more, however uneven the way there is.
-    """
-
-    def __init__(self, per_second: int) -> None:
-        self._places: Final = per_second
-        self._under_way = 0
-        self._ended: deque[float] = deque()
-        self._changed = threading.Condition()
-
-    def enter(self, deadline: Deadline) -> bool:
-        """Wait for a place; False if the deadline comes first."""
-        with self._changed:
-            while True:
-                now = time.monotonic()
-                while self._ended and self._ended[0] <= now - _COUNTED_SECONDS:
-                    self._ended.popleft()
-                if self._under_way + len(self._ended) < self._places:
-                    self._under_way += 1
-                    return True
-                left = deadline.left()
-                if left <= 0:
-                    return False
-                until_free = self._ended[0] + _COUNTED_SECONDS - now if self._ended else left
-                self._changed.wait(min(until_free, left))
-
-    def leave(self) -> None:
-        """Give the place back, a second from now."""
-        with self._changed:
-            self._under_way -= 1
-            self._ended.append(time.monotonic())
-            self._changed.notify_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +73,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """One try of a request and what came of it, told without a value: names, sizes, times."""
+
+    method: str
+    host: str
+    path: str
+    query: tuple[str, ...]
+    headers: tuple[str, ...]
+    attempt: int
+    sent: int
+    """The bytes of the request's body."""
+    received: int
+    """The bytes of the answer's body, unpacked."""
+    seconds: float
+    outcome: str
+    """The HTTP status, or the code of what went wrong instead of an answer."""
+    date: str | None
+    """The answer's `Date` header."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How long and how often: seconds for one request, tries after the first, connections at once."""
 
@@ -135,11 +103,6 @@ class Limits:
     jobs: int = 8
     proxy: str | None = None
     ca_bundle: Path | None = None
-
-
-def _pause(attempt: int) -> float:
-    """How long to wait before the next try, in seconds; full jitter, so that clients do not come back together."""
-    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))  # noqa: S311 - no secret hangs on it
 
 
 class _TryAgain(Exception):
@@ -155,7 +118,13 @@ class Door:
     """Asks providers, within the run's deadline, only at the endpoints that it was opened for."""
 
     def __init__(
-        self, limits: Limits, deadline: Deadline, allowed: Iterable[Endpoint], *, tls: bool = True
+        self,
+        limits: Limits,
+        deadline: Deadline,
+        allowed: Iterable[Endpoint],
+        *,
+        tls: bool = True,
+        observe: Callable[[Exchange], None] | None = None,
     ) -> None:
         # Imported here: requests and ssl cost several times what the rest of the program's start does.
         from balcli.http.transport import Transport
@@ -163,6 +132,7 @@ class Door:
         self._limits = limits
         self._deadline = deadline
         self._allowed = frozenset(allowed)
+        self._observe = observe
         self._paces: dict[str, Pace] = {}
         self._lock = threading.Lock()
         self._transport = Transport(
@@ -182,47 +152,65 @@ class Door:
         attempt = 0
         while True:
             try:
-                return self._attempt(request)
+                return self._attempt(request, attempt)
             except _TryAgain as again:
                 if attempt >= self._limits.retries or not request.repeatable:
                     raise again.error from None
-                pause = _pause(attempt) if again.after is None else again.after
+                pause = pause_before(attempt) if again.after is None else again.after
                 if pause >= self._deadline.left():
                     raise again.error from None
                 time.sleep(pause)
                 attempt += 1
 
-    def _attempt(self, request: Request) -> Json:
-        left = self._deadline.left()
-        if left <= 0:
-            raise DeadlinePassed(
-                f"{request.host} did not answer before the deadline of {self._deadline.seconds:g} s; raise --deadline"
-            )
+    def _attempt(self, request: Request, number: int) -> Json:
         body = None if request.body is None else json.dumps(request.body, default=_revealed).encode()
-        seconds = min(self._limits.timeout, left)
+        headers = _wire_headers(request)
         pace = self._pace(request)
         if pace is not None and not pace.enter(self._deadline):
             raise DeadlinePassed(
                 f"{request.host} allows {request.per_second} requests a second, too few for this run's deadline "
                 f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
             )
+        left = self._deadline.left()
+        seconds, begun = min(self._limits.timeout, left), time.monotonic()
+        answer, outcome = None, DeadlinePassed.code
         try:
+            if left <= 0:
+                raise DeadlinePassed(f"no time is left of the run's {self._deadline.seconds:g} s")
             answer = self._transport.send(
                 request.endpoint.method,
                 request.url,
-                _wire_headers(request),
+                headers,
                 body,
                 seconds=seconds,
                 loopback=is_loopback(urlsplit(request.base_url).hostname or ""),
             )
+            outcome = str(answer.status)
         except (NetworkError, AnswerError) as problem:
+            outcome = problem.code
             error = type(problem)(f"{request.host}: {problem.message}; {_cure(problem, seconds)}")
-            if problem.retryable:
+            if problem.retryable and not isinstance(problem, DeadlinePassed):
                 raise _TryAgain(error) from None
             raise error from None
         finally:
             if pace is not None:
                 pace.leave()
+            if self._observe is not None:
+                self._observe(
+                    Exchange(
+                        method=request.endpoint.method,
+                        host=request.host,
+                        path=urlsplit(request.url).path,
+                        query=tuple(name for name, _ in request.query),
+                        headers=tuple(headers),
+                        attempt=number + 1,
+                        sent=len(body or b""),
+                        received=len(answer.body) if answer else 0,
+                        seconds=time.monotonic() - begun,
+                        outcome=outcome,
+                        date=answer.headers.get("date") if answer else None,
+                    )
+                )
         if answer.status in _RETRIED_STATUSES:
             raise self._asked_to_wait(request, answer.status, answer.headers.get("retry-after")) from None
         return _judged(request, answer.status, answer.body)
@@ -250,8 +238,8 @@ class Door:
             )
         if retry_after is None:
             # Rates are counted by the second: before one is over, another try is in vain.
-            return _TryAgain(error, 1.0 + _pause(0)) if status == 429 else _TryAgain(error)
-        after = _seconds(retry_after)
+            return _TryAgain(error, 1.0 + pause_before(0)) if status == 429 else _TryAgain(error)
+        after = asked_wait(retry_after)
         # A wish that cannot be read is taken for one that does not fit: better to stop than to press.
         if after is None or after >= self._deadline.left():
             return error
@@ -319,6 +307,8 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
 
 def _cure(problem: BalcliError, seconds: float = 0.0) -> str:
     """What to do about an answer that was not had or cannot be used."""
+    if isinstance(problem, DeadlinePassed):
+        return "raise --deadline or try later"
     if isinstance(problem, TimedOut):
         return f"it had {seconds:.3g} s: try later, or raise --timeout"
     if isinstance(problem, TlsFailed):
@@ -344,17 +334,3 @@ def _without_secrets(request: Request, body: bytes) -> bytes:
     carried = [v for v in request.headers.values() if isinstance(v, Secret) and not reveal(v).isdigit()]
     text = body.decode("utf-8", "surrogateescape")
     return hide(text, carried).encode("utf-8", "surrogateescape") if carried else body
-
-
-def _seconds(retry_after: str) -> float | None:
-    """The wait that a `Retry-After` asks for (RFC 9110, 10.2.3): whole seconds or a date; None if neither."""
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return float(text) if len(text) <= 6 else None
-    from email.utils import parsedate_to_datetime  # rarely wanted, and dear to import
-
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, moment.timestamp() - time.time())
