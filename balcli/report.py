@@ -23,12 +23,12 @@ def build(
     found = [*notices]
     for outcome in answered:
         found += outcome.holdings.notices if outcome.holdings else ()
-    found += _repeated(balances)
+    found += _repeated(balances, excluded)
     found += [
         Notice(
             "total.aggregate_left_out",
             name,
-            "sums up merchants that are in this run themselves: it is shown, and left out of the totals",
+            "sums up merchants that are in this run themselves: it is left out of the totals",
         )
         for name in sorted(excluded)
     ]
@@ -61,15 +61,26 @@ def _excluded(outcomes: Sequence[Outcome]) -> set[str]:
     return {o.account.name for o in outcomes if o.account.aggregate_of in single}
 
 
-def _repeated(balances: Iterable[Balance]) -> list[Notice]:
+def _repeated(balances: Iterable[Balance], excluded: set[str]) -> list[Notice]:
     """A notice for each asset that one account's answer lists more than once."""
     # The aggregate of a key lists a currency once for each merchant: those rows are not the same.
-    counts = Counter((b.account, b.asset, b.asset_id, b.details.get("merchant_id")) for b in balances)
+    counts = Counter(
+        (
+            b.account,
+            b.asset,
+            b.asset_id,
+            b.details.get("merchant_id"),
+            b.counted and b.account not in excluded,
+        )
+        for b in balances
+    )
     return [
         Notice(
-            "asset.repeated", account, f"{asset} stands {count} times in the answer; all are in the totals"
+            "asset.repeated",
+            account,
+            f"{asset} stands {count} times in the answer; all are {'in the totals' if counted else 'shown'}",
         )
-        for (account, asset, *_), count in counts.items()
+        for (account, asset, _, _, counted), count in counts.items()
         if count > 1
     ]
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from typing import Final, NoReturn, final
 from urllib.parse import quote, quote_plus
@@ -10,6 +11,7 @@ _SHOWN: Final = "***"
 # Below this length a value is no credential, and hiding it would garble innocent words.
 _SHORTEST_HIDDEN: Final = 4
 _known: set[str] = set()
+_ESCAPED_BYTE = re.compile("%[0-9A-F]{2}")
 
 
 @final
@@ -49,34 +51,42 @@ def reveal(secret: Secret) -> str:
 
 def flaw(text: str) -> str | None:
     """Why a text cannot be sent as a credential, in words without the text; None if it can."""
-    if not text:
-        return "is empty"
-    if text.isspace():
-        return "is blank"
-    if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in text):
-        return "holds a control character, such as a line break"
-    if any(ord(c) > 0xFF for c in text):
-        return "holds a character that no HTTP header can carry (outside Latin-1)"
-    if text != text.strip():
-        return "begins or ends with a blank"
-    return None
+    flaws = (
+        (not text, "is empty"),
+        (text.isspace(), "is blank"),
+        (
+            any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in text),
+            "holds a control character, such as a line break",
+        ),
+        (
+            any(ord(c) > 0xFF for c in text),
+            "holds a character that no HTTP header can carry (outside Latin-1)",
+        ),
+        (text != text.strip(), "begins or ends with a blank"),
+        (not text.isprintable(), "holds an invisible character"),
+    )
+    return next((words for there, words in flaws if there), None)
 
 
 def _forms(text: str) -> set[str]:
-    raw = text.encode()
+    """The text as it stands, and as JSON, URLs, base64 and hexadecimal digits write it."""
+    raw = text.encode("utf-8", "surrogatepass")
+    quoted = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
+    packed = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
     return {
         text,
         json.dumps(text)[1:-1],
-        quote(text),
-        quote(text, safe=""),
-        quote_plus(text),
-        base64.b64encode(raw).decode(),
-        base64.urlsafe_b64encode(raw).decode(),
+        json.dumps(text, ensure_ascii=False)[1:-1],
+        *quoted,
+        *(_ESCAPED_BYTE.sub(lambda match: match[0].lower(), form) for form in quoted),
+        *(form.decode() for form in packed),
+        *(form.decode().rstrip("=") for form in packed),
+        raw.hex(),
     }
 
 
 def hide(text: str, among: Iterable[Secret] | None = None) -> str:
-    """The text with secrets, as they stand or JSON-, URL- or base64-encoded, replaced by `***`.
+    """The text with secrets, as they stand or JSON-, URL-, base64- or hex-encoded, replaced by `***`.
 
     All that this process knows, or only those named.
     """

@@ -30,7 +30,7 @@ def printable(text: str, limit: int = 0) -> str:
     if not text.isprintable() or _INVISIBLE.search(text):
         text = "".join(c if c.isprintable() and not _INVISIBLE.match(c) else _escape(c) for c in text)
     if limit and len(text) > limit:
-        text = text[: max(limit - 3, 0)] + "..."
+        text = f"{text[: max(limit - 3, 0)]}..."[:limit]
     return text
 
 
@@ -38,9 +38,14 @@ def width(text: str) -> int:
     """How many terminal columns a printable text takes."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    return sum(_columns(c) for c in text)
+
+
+def _columns(character: str) -> int:
+    # Marks stand on the character before them, and so do the vowels and finals of conjoining Hangul.
+    if unicodedata.category(character) in {"Mn", "Me"} or "\u1160" <= character <= "\u11ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def valid_unicode(text: str) -> str:

@@ -1,7 +1,11 @@
-"""Which base URLs credentials may be sent to: HTTPS anywhere, plain HTTP on the loopback range alone."""
+"""Which addresses credentials may be sent to: HTTPS anywhere, plain HTTP on the loopback range alone."""
 
 import ipaddress
-from urllib.parse import urlsplit
+import re
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+_LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
 def is_loopback(host: str) -> bool:
@@ -15,10 +19,33 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_base_url(text: str) -> str:
-    """The URL without a final slash, if credentials may be sent there.
+    """The URL with scheme and host in small letters and no final slash, if credentials may be sent there.
 
     Raises ValueError with the reason and the cure, and without the URL, which may hold a password.
     """
+    parts = _split(text)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("holds a user name or password; give credentials by their own keys")
+    if "?" in text or "#" in text:
+        raise ValueError("has a query or a fragment; give the scheme, host and path alone")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("is plain HTTP, which is for 127.0.0.1 and localhost alone; use https://")
+    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path, "", "")).rstrip("/")
+
+
+def checked_proxy(text: str) -> str:
+    """The proxy's URL, if it is one. Raises ValueError without the URL, which may hold a password."""
+    try:
+        parts = _split(text)
+    except ValueError:
+        parts = None
+    if parts is None or parts.path.strip("/") or "?" in text or "#" in text:
+        raise ValueError("is no proxy that balcli can use; write it as http://host:port")
+    return text
+
+
+def _split(text: str) -> SplitResult:
+    """The parts of an http(s) URL whose host is a name or an address. Raises ValueError."""
     if not text.isascii() or not text.isprintable() or any(c in text for c in ' \\"<>^`{|}'):
         raise ValueError("holds a character that has no place in a URL; write a name outside ASCII as xn--…")
     try:
@@ -28,26 +55,18 @@ def checked_base_url(text: str) -> str:
         raise ValueError("is not a valid URL; write it as https://host/path") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not a full URL; write it as https://host/path")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a user name or password; give credentials by their own keys")
-    if "?" in text or "#" in text:
-        raise ValueError("has a query or a fragment; give the scheme, host and path alone")
+    if not _is_host(parts.hostname, bracketed="[" in parts.netloc):
+        raise ValueError("names a host that cannot be one; write it as https://host/path")
     if port == 0:
         raise ValueError("names port 0; give the port that the server listens on")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("is plain HTTP, which is for 127.0.0.1 and localhost alone; use https://")
-    return text.rstrip("/")
+    return parts
 
 
-def checked_proxy(text: str) -> str:
-    """The proxy's URL, if it is one. Raises ValueError without the URL, which may hold a password."""
+def _is_host(host: str, *, bracketed: bool) -> bool:
+    """Whether a text is a DNS name or an IP address, the latter in brackets exactly where it has colons."""
+    if not bracketed:
+        return _NAME.fullmatch(host) is not None
     try:
-        parts = urlsplit(text)
-        usable = (
-            parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and text.isprintable()
-        )
+        return ipaddress.ip_address(host).version == 6
     except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("is no proxy that balcli can use; write it as http://host:port")
-    return text
+        return False

@@ -25,7 +25,7 @@ from balcli.errors import (
     TlsFailed,
     UnexpectedStatus,
 )
-from balcli.http.exactjson import Json, decode
+from balcli.http.exactjson import Json, Number, decode
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.secret import Secret, hide, reveal
 from balcli.urls import is_loopback
@@ -275,7 +275,7 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
         )
     if status == 200 or (status == 201 and request.endpoint.method == "POST"):
         try:
-            payload = decode(_without_secrets(request, body))
+            payload = _decoded(request, body)
         except BalcliError as problem:
             raise type(problem)(
                 f"{request.host}: {problem.message}; {_cure(problem)}", http_status=status
@@ -291,7 +291,7 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
     payload = None
     if 400 <= status < 500:
         try:
-            payload = decode(_without_secrets(request, body))
+            payload = _decoded(request, body)
         except BalcliError:
             payload = None  # no explanation is had from it; the status alone decides below
     explained = request.explain(status, payload) if payload is not None else None
@@ -326,11 +326,24 @@ def refusal(host: str, status: int, words: str = "") -> str:
     return f"{host} refused the credentials (HTTP {status}{said}); check the account's key or token in the profile"
 
 
-def _without_secrets(request: Request, body: bytes) -> bytes:
-    """The body with the credentials that this request carried hidden, should the server echo them.
+def _decoded(request: Request, body: bytes) -> Json:
+    """The body's document, with the credentials that the request carried hidden, should the server echo them.
 
     A credential of digits alone is left: hiding it could alter an amount.
     """
     carried = [v for v in request.headers.values() if isinstance(v, Secret) and not reveal(v).isdigit()]
-    text = body.decode("utf-8", "surrogateescape")
-    return hide(text, carried).encode("utf-8", "surrogateescape") if carried else body
+    if not carried:
+        return decode(body)
+    plain = hide(body.decode("utf-8", "surrogateescape"), carried).encode("utf-8", "surrogateescape")
+    document = decode(plain)
+    # Where the body has escapes, JSON can spell a text in ways without number: then the texts are looked at.
+    return _hidden(document, carried) if b"\\" in plain else document
+
+
+def _hidden(value: Json, secrets: list[Secret]) -> Json:
+    """The document with the secrets hidden in its texts and keys; numbers stay as they are."""
+    if isinstance(value, dict):
+        return {hide(key, secrets): _hidden(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_hidden(item, secrets) for item in value]
+    return hide(value, secrets) if isinstance(value, str) and not isinstance(value, Number) else value

@@ -30,7 +30,8 @@ def document(report: Report) -> dict[str, Any]:
     """The report as plain objects. Amounts are canonical decimal texts in whole units; unknown is None."""
     notices = list(report.notices)
     if report.hidden:
-        notices.append(Notice("rows.hidden", None, f"{report.hidden} rows of zeros are hidden (--nonzero)"))
+        rows = "row of zeros is" if report.hidden == 1 else "rows of zeros are"
+        notices.append(Notice("rows.hidden", None, f"{report.hidden} {rows} hidden (--nonzero)"))
     return {
         "schema_version": SCHEMA_VERSION,
         "generated_at": _time(report.generated_at),

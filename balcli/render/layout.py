@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from textwrap import wrap
 from typing import Literal, TypeAlias
 
 from balcli.text import width
@@ -55,9 +54,23 @@ def padded(text: str, columns: int) -> str:
 
 
 def paragraph(text: str, indent: str, columns: int | None, style: Style = "") -> list[Line]:
-    """A text in lines of at most that many columns, where there is a limit; a long word stays whole."""
-    if columns is None:
-        return [Line(prose=True).add(indent).add(text, style)]
-    room = max(columns - len(indent), 1)
-    rows = wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    """A text in lines of at most that many columns, where there is a limit; an ASCII word stays whole."""
+    rows = [text] if columns is None else _broken(text, max(columns - len(indent), 1))
     return [Line(prose=True).add(indent).add(row, style) for row in rows]
+
+
+def _broken(text: str, room: int) -> list[str]:
+    """The text broken at its blanks; a word that is too long is broken if it cannot hold an amount."""
+    rows = [""]
+    for word in text.split(" "):
+        row = f"{rows[-1]} {word}" if rows[-1] else word
+        if width(row) <= room:
+            rows[-1] = row
+        elif word.isascii() or width(word) <= room:
+            rows.append(word)
+        else:
+            for character in f" {word}" if rows[-1] else word:
+                if width(rows[-1] + character) > room:
+                    rows.append("")
+                rows[-1] += character
+    return [row for row in rows if row]

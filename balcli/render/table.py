@@ -69,8 +69,9 @@ class _Table:
 
     @property
     def _shows_totals(self) -> bool:
-        """Whether totals say more than the rows: of one account they are the rows again."""
-        return len(self._report.outcomes) > 1
+        """Whether totals say more than the rows: of one account they are the rows again, if no asset repeats."""
+        assets = [balance.asset for balance in self._report.balances if balance.counted]
+        return len(self._report.outcomes) > 1 or len(set(assets)) < len(assets)
 
     def wide(self) -> Iterator[Line]:
         """A row of three amounts for each asset."""
@@ -153,8 +154,8 @@ class _Table:
             yield from rows(_label(total.asset), total.parts, "")
             if total.known != total.parts:
                 yield from rows(_KNOWN, total.known, "open")
-                if total.missing != silent:
-                    yield from self._prose(f"without {_names(total.missing)}", "open", self._note_indent)
+            if total.missing != silent:
+                yield from self._prose(f"not all known of {_names(total.missing)}", "open", self._note_indent)
         if not self._report.totals:
             yield from self._prose("nothing to add up", "faint")
 
@@ -231,7 +232,7 @@ def _details(balance: Balance) -> str:
         if isinstance(value, Amount) and value
     ]
     if all(getattr(balance, part) is None for part in PARTS):
-        notes += [f"raw {key} {value}" for key, value in balance.raw.items() if value is not None]
+        notes += [f"raw {key} {printable(value)}" for key, value in balance.raw.items() if value is not None]
     return ", ".join(notes)
 
 

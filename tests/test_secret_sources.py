@@ -1,0 +1,315 @@
+"""Secrets from the profile, a file or a command: each works, is bounded, and is never shown."""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
+from tests.conftest import ROOT, Program, Result
+
+ASSETS = "/merchant/v2/assets/account/assets"
+MARK = "s3cr3t+mark/ed=value"
+
+
+def _profile(url: str, credentials: str) -> str:
+    return f'[profiles.main.merchant]\nname = "shop"\nbase_url = "{url}/merchant"\n{credentials}\n'
+
+
+def _run(program: Program, url: str, credentials: str, *arguments: str, **env: str) -> Result:
+    return program.with_profile(_profile(url, credentials), "merchant", "-o", "json", *arguments, env=env)
+
+
+def _private(path: Path, content: bytes, mode: int = 0o600) -> Path:
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+def _errors(result: Result) -> list[str]:
+    return [error["code"] for error in result.json["errors"]]
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+def test_a_file_beside_the_profile(program: Program, sandbox: Sandbox, ending: bytes) -> None:
+    """`X_file` is relative to the profile, and one line break at its end is no part of the secret."""
+    _private(program.folder / "token", TOKEN.encode() + ending)
+    result = _run(program, sandbox.url, 'token_file = "token"')
+    assert (0, TOKEN) == (result.code, sandbox.log[-1].headers["x-bh-token"])
+
+
+def test_a_file_of_systemds_credentials(program: Program, sandbox: Sandbox, tmp_path: Path) -> None:
+    """`X_file` takes variables: `$CREDENTIALS_DIRECTORY` of a systemd unit works as `${CREDENTIALS_DIRECTORY}`."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    _private(folder / "key", API_KEY.encode(), 0o440)
+    _private(folder / "secret", API_SECRET.encode(), 0o440)
+    credentials = "\n".join(f'api_{n}_file = "${{CREDENTIALS_DIRECTORY}}/{n}"' for n in ("key", "secret"))
+    result = _run(program, sandbox.url, credentials, CREDENTIALS_DIRECTORY=str(folder))
+    assert (0, "") == (result.code, result.err)
+
+
+def test_a_file_by_a_variable(program: Program, sandbox: Sandbox, tmp_path: Path) -> None:
+    """`BALCLI_<PROVIDER>_<KEY>_FILE` names a file, as container secrets are given."""
+    _private(tmp_path / "token", TOKEN.encode())
+    env = {
+        "BALCLI_MERCHANT_TOKEN_FILE": str(tmp_path / "token"),
+        "BALCLI_MERCHANT_BASE_URL": f"{sandbox.url}/merchant",
+    }
+    assert 0 == program.run("merchant", env=env).code
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "told"),
+    [
+        (MARK.encode() + b"\n\n", 0o600, "holds a control character"),
+        (MARK.encode() + b"\nsecond", 0o600, "holds a control character"),
+        (MARK.encode() + b"\x00", 0o600, "holds a control character"),
+        (MARK.encode() + "\u200b".encode(), 0o600, "no HTTP header can carry"),
+        (b"", 0o600, "is empty"),
+        (b"\n", 0o600, "is empty"),
+        (b"  ", 0o600, "is blank"),
+        (MARK.encode() + b" ", 0o600, "begins or ends with a blank"),
+        (MARK.encode() + b"\xff", 0o600, "is not UTF-8"),
+        (MARK.encode() * 10_000, 0o600, "is over 65536 bytes"),
+        (MARK.encode(), 0o620, "chmod go-w"),
+        (MARK.encode(), 0o602, "chmod go-w"),
+    ],
+)
+def test_a_file_that_is_no_secrets(
+    program: Program, sandbox: Sandbox, content: bytes, mode: int, told: str
+) -> None:
+    """A file that is unsound or that others may write is refused with the cure, its content unseen."""
+    _private(program.folder / "token", content, mode)
+    result = _run(program, sandbox.url, 'token_file = "token"')
+    assert (3, []) == (result.code, sandbox.log)
+    assert "profiles.main.merchant.token_file: " in result.err
+    assert told in result.err
+    assert MARK not in result.out + result.err
+
+
+def test_a_file_that_is_none(program: Program, sandbox: Sandbox) -> None:
+    """A missing file, a folder and a FIFO are refused at once."""
+    os.mkfifo(program.folder / "fifo")
+    for path in ("missing", ".", "fifo", "/dev/zero"):
+        result = _run(program, sandbox.url, f'token_file = "{path}"')
+        assert (3, ["config.secret"]) == (result.code, _errors(result))
+
+
+def test_a_command(program: Program, sandbox: Sandbox) -> None:
+    """`X_command` is a list of arguments, run without a shell; what it prints is the secret."""
+    code = f"import sys; print(sys.argv[1]); print('{MARK}', file=sys.stderr)"
+    credentials = f"token_command = {json.dumps([sys.executable, '-c', code, '${WHICH}'])}"
+    result = _run(program, sandbox.url, credentials, WHICH=TOKEN)
+    assert (0, "", TOKEN) == (result.code, result.err, sandbox.log[-1].headers["x-bh-token"])
+
+
+def test_no_shell_reads_a_command(program: Program, sandbox: Sandbox) -> None:
+    """What would be syntax to a shell is a plain argument."""
+    touched = program.folder / "touched"
+    credentials = f"token_command = {json.dumps(['echo', f'$(touch {touched})', ';', 'touch', str(touched)])}"
+    _run(program, sandbox.url, credentials)
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["/no/such/command"], "cannot be started: No such file or directory"),
+        (["sh", "-c", f"echo {MARK}; exit 3"], "ended with status 3"),
+        (["sh", "-c", "kill -9 $$"], "was ended by signal 9"),
+        (["sh", "-c", f"echo {MARK} >&2"], "printed nothing"),
+        (["sh", "-c", f"echo {MARK}; echo {MARK}"], "holds a control character"),
+        (["sh", "-c", f"yes {MARK} | head -c 1000000"], "printed over 65536 bytes"),
+        (["sh", "-c", f"yes {MARK}"], "printed over 65536 bytes"),
+        (["sh", "-c", "printf '\\377'"], "is not UTF-8"),
+        (["sh", "-c", f"echo {MARK}; sleep 60"], "took over 1 s"),
+        (["sh", "-c", f"echo {MARK}; exec >&-; sleep 60"], "took over 1 s"),
+    ],
+)
+def test_a_command_that_gives_no_secret(
+    program: Program, sandbox: Sandbox, command: list[str], told: str
+) -> None:
+    """A command that fails, hangs or prints what is no secret is exit code 3 by the deadline; nothing of it shows."""
+    credentials = f"token_command = {json.dumps(command)}"
+    result = _run(program, sandbox.url, credentials, "--deadline", "1")
+    assert (3, ["config.secret"], []) == (result.code, _errors(result), sandbox.log)
+    assert told in result.err
+    assert MARK not in result.out + result.err
+
+
+@pytest.mark.parametrize("value", ['"pass show x"', "[]", '[""]', "[1]", "true"])
+def test_a_command_is_a_list_of_arguments(program: Program, sandbox: Sandbox, value: str) -> None:
+    """A text is no command: it would need a shell."""
+    result = _run(program, sandbox.url, f"token_command = {value}")
+    assert (3, ["config.value"]) == (result.code, _errors(result))
+
+
+def test_one_command_runs_once(program: Program, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Several accounts with the same command cost one run of it."""
+    log = tmp_path / "log"
+    command = json.dumps(["sh", "-c", f"echo x >> {log}; echo {TOKEN}"])
+    text = "".join(
+        f'[[profiles.main.merchant]]\nname = "m{number}"\nbase_url = "{sandbox.url}/merchant"\n'
+        f"token_command = {command}\nmerchant_id = {number}\n"
+        for number in (12345, 12346)
+    )
+    assert 0 == program.with_profile(text, "merchant").code
+    assert "x\n" == log.read_text()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_does_not_outlive_an_interrupted_run(
+    program: Program, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """Ctrl-C in a secret command ends the run at once, and the command with it."""
+    noted = tmp_path / "pid"
+    command = json.dumps(
+        [
+            sys.executable,
+            "-c",
+            f"import os,time; open({str(noted)!r},'w').write(str(os.getpid())); time.sleep(60)",
+        ]
+    )
+    file = program.write(_profile("http://127.0.0.1:9", f"token_command = {command}"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "balcli", "merchant", "-c", str(file)],
+        env=program.environment(),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    limit = time.monotonic() + 20
+    while not (noted.exists() and noted.read_text()) and time.monotonic() < limit:
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=5)
+    assert (code, b"", b"") == (process.returncode, out, err)
+    assert not Path(f"/proc/{noted.read_text()}").exists()
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        'token = "x-token"\ntoken_file = "token"',
+        'token_file = "token"\ntoken_command = ["echo", "x"]',
+        'token = "x-token"\napi_key_file = "token"\napi_secret = "y-secret"',
+        'api_key_file = "token"',
+    ],
+)
+def test_one_source_for_each_secret(program: Program, sandbox: Sandbox, credentials: str) -> None:
+    """A secret from two sources, two ways to authenticate, or half a pair is refused."""
+    _private(program.folder / "token", b"x-token")
+    result = _run(program, sandbox.url, credentials)
+    assert (3, ["config.key"]) == (result.code, _errors(result))
+
+
+@pytest.mark.parametrize(
+    ("credentials", "mode", "code"),
+    [
+        ('token = "sandbox-merchant-token"', 0o644, 3),
+        ('token = "sandbox-merchant-token"', 0o604, 3),
+        ('token = "sandbox-merchant-token"', 0o640, 0),
+        ('token = "sandbox-merchant-${REST}"', 0o644, 3),
+        ('token = "${TOKEN}"', 0o644, 0),
+        ('token_command = ["echo", "sandbox-merchant-token"]', 0o644, 0),
+        ('token = "${TOKEN}"', 0o664, 3),
+        ('token = "${TOKEN}"', 0o646, 3),
+    ],
+)
+def test_who_may_read_and_write_a_profile(
+    program: Program, sandbox: Sandbox, credentials: str, mode: int, code: int
+) -> None:
+    """Nobody else may write a profile, and not everybody read one that holds a secret as it stands."""
+    file = program.write(_profile(sandbox.url, credentials))
+    file.chmod(mode)
+    env = {"TOKEN": TOKEN, "REST": "token"}
+    result = program.run("merchant", "-o", "json", "-c", str(file), env=env)
+    assert code == result.code
+    if code:
+        assert (["config.file"], []) == (_errors(result), sandbox.log)
+        assert f"chmod {'600' if mode in {0o644, 0o604} else 'go-w'} {file}" in result.err
+
+
+@pytest.mark.parametrize(("mode", "code"), [(0o600, 0), (0o640, 0), (0o644, 3), (0o660, 3)])
+def test_who_may_read_a_dotenv(program: Program, sandbox: Sandbox, mode: int, code: int) -> None:
+    """A .env is taken to hold secrets: not for everybody to read, nor for others to write."""
+    _private(program.folder / ".env", f"TOKEN={TOKEN}\n".encode(), mode)
+    assert code == _run(program, sandbox.url, 'token = "${TOKEN}"').code
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give files away")
+def test_a_strangers_file_is_refused(program: Program, sandbox: Sandbox) -> None:
+    """A profile that belongs to another user than oneself or root is refused."""
+    file = program.write(_profile(sandbox.url, f'token = "{TOKEN}"'))
+    os.chown(file, 12345, -1)
+    result = program.run("merchant", "-o", "json", "-c", str(file))
+    assert (3, ["config.file"]) == (result.code, _errors(result))
+    assert "belongs to another user; chown" in result.err
+
+
+FORMS = {
+    "raw": MARK,
+    "json": json.dumps(MARK)[1:-1],
+    "url": quote(MARK, safe=""),
+    "base64": base64.b64encode(MARK.encode()).decode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_an_echoed_secret_is_hidden(program: Program, form: str, output: str) -> None:
+    """A server that puts our token into a name or a message, in any usual form, does not get it shown."""
+    row = {"asset": f"X{form}", "total": "1", "free": "1", "locked": "0"}
+    named = json_reply({"code": 200, "data": {"balances": [row]}})
+    told = json_reply({"code": -1, "msg": f"bad {form}"})
+    echoed = Reply(401, json.dumps({"code": 401, "msg": f"token {form}"}).encode())
+    for answer in (named, told, echoed):
+        with Sandbox(scripted={ASSETS: [answer]}) as server:
+            text = _profile(server.url, f'token = "{MARK}"')
+            result = program.with_profile(text, "merchant", "-o", output, "-v")
+        assert not any(needle in result.out + result.err for needle in FORMS.values())
+        assert "***" in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        MARK.replace("/", "\\/"),
+        MARK.replace("+", "\\u002b").replace("/", "\\u002F").replace("=", "\\u003D"),
+        "".join(f"\\u{ord(character):04x}" for character in MARK),
+    ],
+)
+def test_no_spelling_of_json_brings_a_secret_through(program: Program, spelled: str) -> None:
+    """Escaped slashes, capital digits or nothing but escapes: an echoed token is hidden after decoding, too."""
+    told = f'{{"code": -1, "msg": "bad {spelled}"}}'
+    row = f'{{"asset": "{spelled}", "total": "1", "free": "1", "locked": "0"}}'
+    named = f'{{"code": 200, "data": {{"balances": [{row}]}}}}'
+    for body in (told, named):
+        with Sandbox(scripted={ASSETS: [Reply(200, body.encode())]}) as server:
+            for output in ("table", "json"):
+                text = _profile(server.url, f'token = "{MARK}"')
+                result = program.with_profile(text, "merchant", "-o", output)
+                assert MARK not in result.out + result.err
+                assert "***" in result.out
+
+
+def test_verbose_tells_names_and_no_values(program: Program, sandbox: Sandbox) -> None:
+    """-v tells method, host, path, status, sizes and header names of each request; no query value, no header value."""
+    credentials = f'api_key = "{API_KEY}"\napi_secret = "{API_SECRET}"'
+    result = _run(program, sandbox.url, credentials, "-v")
+    first, second = result.err.splitlines()
+    assert "/merchant/v2/token/generate?timestamp=…&signature=… (" in first
+    assert "X-BH-APIKEY): 200, 0 B sent, " in first
+    assert "/merchant/v2/assets/account/assets?merchantId=… (" in second
+    for question in sandbox.log:
+        for value in (*question.query.values(), question.headers.get("x-bh-token", API_KEY)):
+            assert value == "0" or value not in result.err

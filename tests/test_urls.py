@@ -1,0 +1,227 @@
+"""Where credentials may be sent."""
+
+import pytest
+
+from balcli.urls import checked_base_url, checked_proxy, is_loopback
+
+GOOD = [
+    ("https://core.example", "https://core.example"),
+    ("https://core.example/", "https://core.example"),
+    ("https://core.example//", "https://core.example"),
+    ("https://core.example/v2/api/", "https://core.example/v2/api"),
+    ("https://core.example:8443", "https://core.example:8443"),
+    ("https://203.0.113.9", "https://203.0.113.9"),
+    ("https://[2001:db8::1]:8443/x", "https://[2001:db8::1]:8443/x"),
+    ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+    ("https://core.example/a%20b", "https://core.example/a%20b"),
+    ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("http://127.255.3.4", "http://127.255.3.4"),
+    ("http://localhost:8080/api", "http://localhost:8080/api"),
+    ("http://[::1]:8080", "http://[::1]:8080"),
+]
+
+BAD = [
+    "",
+    "core.example",
+    "//core.example",
+    "/v2",
+    "https://",
+    "https:///v2",
+    "https:core.example",
+    "https:/x",
+    "ftp://core.example",
+    "file:///etc/passwd",
+    "javascript://core.example",
+    "httpss://core.example",
+    "http://core.example",
+    "http://10.0.0.1",
+    "http://0.0.0.0",
+    "http://[::]",
+    "http://192.168.1.1:8080",
+    "http://127.0.0.1.evil.example",
+    "http://localhost.evil.example",
+    "http://evil.example/127.0.0.1",
+    "http://127.1",
+    "http://2130706433",
+    "http://0x7f.0.0.1",
+    "http://0177.0.0.1",
+    "http://127.0.0.01",
+    "https://user@core.example",
+    "https://user:pw@core.example",
+    "https://:pw@core.example",
+    "https://@core.example",
+    "http://127.0.0.1@evil.example",
+    "http://localhost:80@evil.example",
+    "https://core.example\\@evil.example",
+    "https://core.example?",
+    "https://core.example/?key=1",
+    "https://core.example#",
+    "https://core.example/#x",
+    "https://core.example:0",
+    "https://core.example:65536",
+    "https://core.example:-1",
+    "https://core.example:8x",
+    "https://core.example:\u0668",
+    "https://[::1",
+    "https://::1]",
+    "https://core.example]",
+    "https://core example",
+    " https://core.example",
+    "https://core.example ",
+    "https://core.example\n",
+    "https://core.example\r\nX: 1",
+    "\thttps://core.example",
+    "https://core.example/\x00",
+    "https://core.example/\x7f",
+    "https://b\u00fccher.example",
+    "https://core\uff0eexample",
+    "https://core\u200b.example",
+    "https://c\u043ere.example",
+    'https://core.example/"',
+    "https://core.example/<x>",
+    "https://core.example/{x}",
+    "https://core.example/`",
+]
+
+
+@pytest.mark.parametrize(("text", "checked"), GOOD)
+def test_https_anywhere_and_http_on_loopback_are_accepted(text: str, checked: str) -> None:
+    """A full HTTPS URL, or a plain HTTP one on the loopback range, is kept without its final slash."""
+    assert checked == checked_base_url(text)
+
+
+@pytest.mark.parametrize("text", BAD, ids=ascii)
+def test_any_other_url_gets_no_credentials(text: str) -> None:
+    """Plain HTTP elsewhere, user info, queries, fragments, odd hosts and odd characters are refused."""
+    with pytest.raises(ValueError, match="; "):
+        checked_base_url(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "checked"),
+    [
+        ("HTTPS://core.example", "https://core.example"),
+        ("Https://core.example/V2", "https://core.example/V2"),
+        ("https://CORE.Example/V2", "https://core.example/V2"),
+        ("HTTP://LOCALHOST:8080/", "http://localhost:8080"),
+    ],
+)
+def test_one_server_has_one_url(text: str, checked: str) -> None:
+    """Scheme and host, where case means nothing, are in small letters; the path keeps its case."""
+    assert checked == checked_base_url(text)
+
+
+@pytest.mark.parametrize("text", ["https://*.example", "https://.example", "https://[v1.x]", "https://%"])
+def test_a_host_that_no_request_can_name_is_refused(text: str) -> None:
+    """A host of no valid form is told when the profile is read, not when a request cannot be made."""
+    with pytest.raises(ValueError, match="; "):
+        checked_base_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://tk-9931:tk-9931@core.example",
+        "https://core.example/?key=tk-9931",
+        "https://core.example:tk-9931",
+        "http://tk-9931.example",
+        "tk-9931",
+        "https://core.example/tk-9931 x",
+    ],
+)
+def test_a_refused_url_is_never_shown(text: str) -> None:
+    """The reason for refusing a URL, or a proxy's, holds nothing of what may be a password in it."""
+    with pytest.raises(ValueError, match="; ") as refused:
+        checked_base_url(text)
+    assert (False, True) == (
+        "9931" in str(refused.value),
+        refused.value.__suppress_context__ or refused.value.__context__ is None,
+    )
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost", "127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "0:0:0:0:0:0:0:1"]
+)
+def test_the_loopback_range_is_known_by_its_text(host: str) -> None:
+    """The name localhost and the addresses 127.0.0.0/8 and ::1 are this machine."""
+    assert True is is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "localhost.",
+        "localhost.example",
+        "127.0.0.1.example",
+        "127.1",
+        "2130706433",
+        "0.0.0.0",  # noqa: S104 - refused, not bound
+        "::",
+        "128.0.0.1",
+        "126.255.255.255",
+        "10.0.0.1",
+        "fe80::1",
+        "::2",
+        "localh\u043est",
+        "127.0.0.1 ",
+        "\u0661\u0662\u0667.0.0.1",
+    ],
+    ids=ascii,
+)
+def test_no_other_host_is_loopback(host: str) -> None:
+    """A name or address that only looks like this machine, or that a resolver would have to judge, is none."""
+    assert False is is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://proxy.example:3128",
+        "https://proxy.example",
+        "http://user:pw@10.0.0.1:3128",
+        "http://[::1]:8080",
+    ],
+)
+def test_a_proxy_is_kept_as_it_is(text: str) -> None:
+    """An HTTP or HTTPS proxy, with or without credentials of its own, is taken unaltered."""
+    assert text == checked_proxy(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "proxy.example",
+        "proxy.example:3128",
+        "socks5://proxy.example:1080",
+        "http://",
+        "http://:3128",
+        "http://proxy.example:0",
+        "http://proxy.example:99999",
+        "http://proxy.example:x",
+        "http://[::1",
+        "http://proxy.example:3128\n",
+        "http://proxy\x00.example",
+        "http://proxy\u200b.example",
+    ],
+    ids=ascii,
+)
+def test_what_is_no_proxy_is_refused(text: str) -> None:
+    """A proxy without scheme or host, of another kind, with an odd port or a control character is refused."""
+    with pytest.raises(ValueError, match=r"^is no proxy that balcli can use"):
+        checked_proxy(text)
+
+
+@pytest.mark.parametrize("text", ["http://my proxy:3128", " http://proxy.example:3128"])
+def test_a_proxy_with_a_blank_is_refused(text: str) -> None:
+    """A blank in a proxy's URL, which no request could go through, is told when the profile is read."""
+    with pytest.raises(ValueError, match=r"^is no proxy that balcli can use"):
+        checked_proxy(text)
+
+
+def test_a_refused_proxy_is_never_shown() -> None:
+    """The reason for refusing a proxy holds nothing of what may be a password in it."""
+    with pytest.raises(ValueError, match=r"^is no proxy") as refused:
+        checked_proxy("socks5://user:tk-9932@proxy.example")
+    assert False is ("9932" in str(refused.value))
