@@ -41,6 +41,8 @@ class Column:
             self._fraction = max(self._fraction, len(point + fraction))
         self._whole = max(self._whole, len(heading) - self._fraction)
         self.width = self._whole + self._fraction
+        self.heading = f"{heading:>{self._whole}}".ljust(self.width)
+        """The heading, ending where the whole parts end, if it is that short."""
 
     def cell(self, text: str) -> str:
         """The text, whole, with its decimal point in the column's place."""

@@ -75,7 +75,7 @@ class _Table:
 
     def wide(self) -> Iterator[Line]:
         """A row of three amounts for each asset."""
-        heading = "".join(f"{_GAP}{part.upper():>{self._cells[part].width}}" for part in PARTS)
+        heading = "".join(f"{_GAP}{self._cells[part].heading}" for part in PARTS)
         self._note_indent = _INDENT * 2
         yield Line().add(_INDENT + " " * self._label_width).add(heading, "head")
         yield from self._body(self._wide_row)
