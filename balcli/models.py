@@ -85,6 +85,8 @@ class Holdings:
 
     balances: tuple[Balance, ...]
     notices: tuple[Notice, ...] = ()
+    owner: str | None = None
+    """Whose the answer says the balances are, where two targets can mean one account."""
 
 
 @dataclass(frozen=True, slots=True)

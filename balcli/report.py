@@ -13,7 +13,8 @@ def build(
     profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[Notice] = (), *, nonzero: bool = False
 ) -> Report:
     """The report of a run. With `nonzero`, rows and totals that are exactly 0 throughout are hidden."""
-    excluded = _excluded(outcomes)
+    aggregates, doubles = _aggregates(outcomes), _doubles(outcomes)
+    excluded = aggregates | doubles
     answered = [outcome for outcome in outcomes if outcome.holdings is not None]
     balances = [
         balance
@@ -30,7 +31,15 @@ def build(
             name,
             "sums up merchants that are in this run themselves: it is left out of the totals",
         )
-        for name in sorted(excluded)
+        for name in sorted(aggregates)
+    ]
+    found += [
+        Notice(
+            "account.repeated",
+            name,
+            "is an account that is in this run already, by another name: it is left out of the totals; remove one",
+        )
+        for name in sorted(doubles)
     ]
     totals = _totals([b for b in balances if b.counted and b.account not in excluded], outcomes)
     shown = [b for b in balances if not (nonzero and b.is_zero())]
@@ -55,7 +64,19 @@ def _by_asset(balance: Balance) -> tuple[str, str]:
     return balance.asset, balance.asset_id or ""
 
 
-def _excluded(outcomes: Sequence[Outcome]) -> set[str]:
+def _doubles(outcomes: Sequence[Outcome]) -> set[str]:
+    """The accounts that turned out to be one that stands before them: adding them would count money twice."""
+    seen: set[tuple[str, str, str]] = set()
+    doubles = set()
+    for outcome in outcomes:
+        if outcome.holdings is not None and outcome.holdings.owner is not None:
+            who = (outcome.account.provider, outcome.account.base_url, outcome.holdings.owner)
+            doubles |= {outcome.account.name} if who in seen else set()
+            seen.add(who)
+    return doubles
+
+
+def _aggregates(outcomes: Sequence[Outcome]) -> set[str]:
     """The accounts that sum up others of this run: adding them would count money twice."""
     single = {outcome.account.part_of for outcome in outcomes} - {None}
     return {o.account.name for o in outcomes if o.account.aggregate_of in single}

@@ -189,6 +189,17 @@ def test_an_account_by_its_address(program: Program, sandbox: Sandbox) -> None:
     assert (other.code, other.json["accounts"][0]["target"]) == (0, {"address": ADDRESS})
 
 
+def test_one_account_by_number_and_by_address_counts_once(program: Program, sandbox: Sandbox) -> None:
+    """If the answers tell that two accounts of the profile are one, the second is in no total, with a warning."""
+    text = _profile(sandbox) + (
+        f'[[profiles.main.loopring]]\nname = "same"\nbase_url = "{sandbox.url}/loopring"\n'
+        f'api_key = "{KEY}"\naddress = "{ADDRESS}"\n'
+    )
+    document = program.with_profile(text, "loopring", "-o", "json").json
+    assert "0.099476758" == document["totals"][0]["total"]
+    assert [("account.repeated", "same")] == [(w["code"], w["account"]) for w in document["warnings"]]
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "told"),
     [

@@ -125,7 +125,7 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
     listed = {nft.asset for nft in nfts}
     tokens = tuple(balance for balance in holdings.balances if balance.asset not in listed)
     chosen = (nft for nft in nfts if selects(run.assets, nft.asset, f"#{nft.asset_id}"))
-    return Holdings((*tokens, *chosen), holdings.notices)
+    return Holdings((*tokens, *chosen), holdings.notices, holdings.owner)
 
 
 def _balances_request(
@@ -185,7 +185,9 @@ def parse_nfts(payload: Json, account: Account[Settings]) -> tuple[list[Balance]
     for number, item in enumerate(as_list(field(answer, "data", "the answer"), "data")):
         where = f"data[{number}]"
         row = as_object(item, where)
-        _check_owner(row, account, where)
+        asked = account.target.get("account_id")
+        if asked is not None and not _owner_of(row, where) <= {asked}:
+            raise BadShape(f"the provider's answer cannot be trusted: {where} belongs to another account")
         token_id = row_id(row, where)
         balances.append(_balance(row, where, account, token_id, _nft_slot(token_id), nft=True))
     return balances, int(announced)
@@ -225,10 +227,13 @@ def parse(
     """
     balances: list[Balance] = []
     notices: list[Notice] = []
+    owners = {account.target["account_id"]} if "account_id" in account.target else set()
     for number, item in enumerate(as_list(payload, "the answer")):
         where = f"balances[{number}]"
         row = as_object(item, where)
-        _check_owner(row, account, where)
+        owners |= _owner_of(row, where)
+        if len(owners) > 1:
+            raise BadShape(f"the provider's answer cannot be trusted: {where} belongs to another account")
         token_id = row_id(row, where)
         token = tokens.get(token_id)
         nft = token_id >= FIRST_NFT_SLOT
@@ -251,7 +256,7 @@ def parse(
         for asset in assets or account.settings.assets
         if not any(_selected((asset,), token_id, token) for token_id, token in tokens.items())
     ]
-    return Holdings(tuple(balances), tuple(notices))
+    return Holdings(tuple(balances), tuple(notices), next(iter(owners), None))
 
 
 def _balance(
@@ -294,11 +299,14 @@ def _balance(
     )
 
 
-def _check_owner(row: dict[str, Json], account: Account[Settings], where: str) -> None:
-    """Refuse a row of another account. Rows may leave `accountId` out (code)."""
-    owner, asked = row.get("accountId"), account.target.get("account_id")
-    if owner is not None and asked is not None and (not isinstance(owner, str) or owner != asked):
-        raise BadShape(f"the provider's answer cannot be trusted: {where} belongs to another account")
+def _owner_of(row: dict[str, Json], where: str) -> set[str]:
+    """The `accountId` of a row, alone in a set; rows may leave it out (code)."""
+    owner = row.get("accountId")
+    if owner is not None and (not isinstance(owner, str) or _ID.fullmatch(owner) is None):
+        raise BadShape(
+            f"the provider's answer is not as documented: {where}.accountId is no account's number"
+        )
+    return set() if owner is None else {str(owner)}
 
 
 def _explain(status: int, payload: Json) -> BalcliError | None:
