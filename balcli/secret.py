@@ -11,6 +11,7 @@ _SHOWN: Final = "***"
 # Below this length a value is no credential, and hiding it would garble innocent words.
 _SHORTEST_HIDDEN: Final = 4
 _known: set[str] = set()
+_known_digits: set[str] = set()
 _ESCAPED_BYTE = re.compile("%[0-9A-F]{2}")
 
 
@@ -24,6 +25,8 @@ class Secret:
         self._text = text
         if len(text) >= _SHORTEST_HIDDEN:
             _known.add(text)
+            if text.isdigit():
+                _known_digits.add(text)
 
     def __repr__(self) -> str:
         return f"Secret({_SHOWN!r})"
@@ -82,7 +85,15 @@ def _forms(text: str) -> set[str]:
         *(form.decode() for form in packed),
         *(form.decode().rstrip("=") for form in packed),
         raw.hex(),
+        raw.hex().upper(),
     }
+
+
+def hide_in_name(text: str) -> str:
+    """A name from an answer with credentials of digits alone hidden; the others were hidden before it was read."""
+    for digits in _known_digits:
+        text = text.replace(digits, _SHOWN)
+    return text
 
 
 def hide(text: str, among: Iterable[Secret] | None = None) -> str:

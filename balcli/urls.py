@@ -19,7 +19,7 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_base_url(text: str) -> str:
-    """The URL with scheme and host in small letters and no final slash, if credentials may be sent there.
+    """The URL in one spelling (small scheme and host, no implied port, no final slash), if credentials may be sent there.
 
     Raises ValueError with the reason and the cure, and without the URL, which may hold a password.
     """
@@ -30,7 +30,8 @@ def checked_base_url(text: str) -> str:
         raise ValueError("has a query or a fragment; give the scheme, host and path alone")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("is plain HTTP, which is for 127.0.0.1 and localhost alone; use https://")
-    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path, "", "")).rstrip("/")
+    host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+    return urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/")
 
 
 def checked_proxy(text: str) -> str:
@@ -57,6 +58,10 @@ def _split(text: str) -> SplitResult:
         raise ValueError("is not a full URL; write it as https://host/path")
     if not _is_host(parts.hostname, bracketed="[" in parts.netloc):
         raise ValueError("names a host that cannot be one; write it as https://host/path")
+    written = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    written += "" if port is None else f":{port}"
+    if parts.netloc.rpartition("@")[2].lower() != written:
+        raise ValueError("is not a valid URL; write it as https://host/path")
     if port == 0:
         raise ValueError("names port 0; give the port that the server listens on")
     return parts

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from balcli.errors import (
     TlsFailed,
     UnexpectedStatus,
 )
-from balcli.http.exactjson import Json, Number, decode
+from balcli.http.exactjson import Json, Number, decode, decode_text, text_of
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.secret import Secret, hide, reveal
 from balcli.urls import is_loopback
@@ -329,15 +329,27 @@ def refusal(host: str, status: int, words: str = "") -> str:
 def _decoded(request: Request, body: bytes) -> Json:
     """The body's document, with the credentials that the request carried hidden, should the server echo them.
 
-    A credential of digits alone is left: hiding it could alter an amount.
+    A credential of digits alone is left to who reads names: hiding it here could alter an amount.
     """
-    carried = [v for v in request.headers.values() if isinstance(v, Secret) and not reveal(v).isdigit()]
+    carried = [v for v in _secrets_in([request.headers, request.body]) if not reveal(v).isdigit()]
     if not carried:
         return decode(body)
-    plain = hide(body.decode("utf-8", "surrogateescape"), carried).encode("utf-8", "surrogateescape")
-    document = decode(plain)
+    plain = hide(text_of(body), carried)
+    document = decode_text(plain)
     # Where the body has escapes, JSON can spell a text in ways without number: then the texts are looked at.
-    return _hidden(document, carried) if b"\\" in plain else document
+    return _hidden(document, carried) if "\\" in plain else document
+
+
+def _secrets_in(value: object) -> Iterator[Secret]:
+    """The secrets in a request's headers and body, at any depth; a bearer's token also by itself."""
+    if isinstance(value, Secret):
+        yield value
+        scheme, _, token = reveal(value).partition(" ")
+        if scheme == "Bearer" and token:
+            yield Secret(token)
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _secrets_in(item)
 
 
 def _hidden(value: Json, secrets: list[Secret]) -> Json:

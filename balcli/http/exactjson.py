@@ -1,9 +1,11 @@
 """JSON as it was sent: numbers keep their text, and what is ambiguous is refused."""
 
 import json
-from typing import NoReturn, TypeAlias, final
+from typing import Final, NoReturn, TypeAlias, final
 
-from balcli.errors import BadJson
+from balcli.errors import AnswerTooLarge, BadJson
+
+MAX_VALUES: Final = 400_000
 
 
 @final
@@ -34,16 +36,27 @@ _decoder = json.JSONDecoder(
 
 
 def decode(body: bytes) -> Json:
-    """The one JSON document that the body is, in UTF-8 without a byte-order mark.
+    """The one JSON document that a body is. Raises BadJson or AnswerTooLarge, the message a phrase."""
+    return decode_text(text_of(body))
 
-    Raises BadJson, its message a phrase.
+
+def text_of(body: bytes) -> str:
+    """The text of a body, which is in UTF-8. Raises BadJson, and AnswerTooLarge for too many values.
+
+    A value takes up to 200 bytes of memory and two of the body: the size alone bounds too little.
     """
     if not body.strip():
         raise BadJson("the body is empty")
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise AnswerTooLarge(f"the answer has more than {MAX_VALUES:,} values")
     try:
-        text = body.decode("utf-8")
+        return body.decode("utf-8")
     except UnicodeDecodeError:
         raise BadJson("the body is not UTF-8") from None
+
+
+def decode_text(text: str) -> Json:
+    """The one JSON document that a text is, without a byte-order mark. Raises BadJson, its message a phrase."""
     try:
         document: Json = _decoder.decode(text)
     except RecursionError:

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections import deque
+from datetime import UTC
 from typing import Final
 
 _FIRST_PAUSE: Final = 0.25
@@ -74,6 +75,8 @@ def asked_wait(retry_after: str) -> float | None:
 
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        # A date without a zone is in GMT, which HTTP knows alone.
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
+    return max(0.0, seconds - time.time())

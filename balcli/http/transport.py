@@ -5,7 +5,9 @@ due, because these imports cost more than the rest of a start.
 """
 
 import http.client
+import queue
 import ssl
+import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -35,6 +37,15 @@ from balcli.errors import (
 
 MAX_BODY: Final = 8 * 1024 * 1024
 _CHUNK: Final = 64 * 1024
+# What the socket's own time-out says comes first: it knows better what it waited for.
+_GRACE: Final = 0.05
+_RAISED: Final = (
+    requests.RequestException,
+    raw.HTTPError,
+    raw.ProxySchemeUnsupported,
+    http.client.HTTPException,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +82,7 @@ class _Adapter(HTTPAdapter):
         """Nothing: the context verifies, and naming the bundle here would parse it once more."""
 
 
-def _tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     """A context that verifies certificates and host names, and writes no SSLKEYLOGFILE.
 
     Raises ValueProblem if the bundle cannot be read as one.
@@ -88,6 +99,20 @@ def _tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     return context
 
 
+def proxies(url: str, proxy: str | None, *, loopback: bool) -> dict[str, str]:
+    """The proxies for an address by scheme: the profile's `proxy`, else what the environment names for it."""
+    if loopback:
+        return {}
+    if proxy is not None:
+        return {"http": proxy, "https": proxy}
+    return requests.utils.get_environ_proxies(url)
+
+
+def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> str | None:
+    """The proxy through which an address is asked; None where it is asked directly."""
+    return requests.utils.select_proxy(url, proxies(url, proxy, loopback=loopback))
+
+
 class Transport:
     """Sends requests, over kept connections, from many threads at once.
 
@@ -96,16 +121,9 @@ class Transport:
     """
 
     def __init__(self, *, proxy: str | None, ca_bundle: Path | None, connections: int, tls: bool) -> None:
-        self._adapter = _Adapter(_tls_context(ca_bundle) if tls else None, connections)
+        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, connections)
         self._proxy = proxy
         self._tls = tls
-
-    def _proxies(self, url: str, loopback: bool) -> dict[str, str]:
-        if loopback:
-            return {}
-        if self._proxy is not None:
-            return {"http": self._proxy, "https": self._proxy}
-        return requests.utils.get_environ_proxies(url)
 
     def send(
         self,
@@ -117,20 +135,56 @@ class Transport:
         seconds: float,
         loopback: bool,
     ) -> Answer:
-        """The answer to one request within that many seconds.
+        """The answer to one request within that many seconds, of which the resolver and the headers count, too.
 
         Raises the network's and the answer's classes of the error tree, never another library's.
         """
         if url.startswith("https:") and not self._tls:
             raise RuntimeError("a transport that was made without TLS was asked for https")
-        until = time.monotonic() + seconds
         prepared = requests.Request(method, url, headers=dict(headers), data=body).prepare()
+        outcome: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
+        refusals: list[Answer] = []
+
+        def attempt() -> None:
+            try:
+                outcome.put(
+                    self._send(prepared, seconds, proxies(url, self._proxy, loopback=loopback), refusals)
+                )
+            except BaseException as problem:  # noqa: BLE001 - carried to the caller, which raises it
+                outcome.put(problem)
+
+        # A thread of its own: a socket's time-out is for each receive, and starts anew with every
+        # byte that a server lets drip. One that is given up ends with the process at the latest.
+        threading.Thread(target=attempt, daemon=True).start()
+        try:
+            result = outcome.get(timeout=seconds + _GRACE)
+        except queue.Empty:
+            if refusals:  # a refusal stands, also without the explanation that does not come
+                return refusals[0]
+            raise TimedOut(_TIMED_OUT) from None
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _send(
+        self,
+        prepared: requests.PreparedRequest,
+        seconds: float,
+        through: dict[str, str],
+        refusals: list[Answer],
+    ) -> Answer:
+        """One attempt; a refusal is put into `refusals` before its body is read."""
+        until = time.monotonic() + seconds
         try:
             # Straight to the adapter: a Session adds redirects, cookies, .netrc and the environment.
             response = self._adapter.send(
-                prepared, stream=True, timeout=seconds, proxies=self._proxies(url, loopback)
+                prepared,
+                stream=True,
+                timeout=seconds,
+                proxies=through,
             )
             stream: urllib3.HTTPResponse = response.raw
+            headers = {name.lower(): value for name, value in response.headers.items()}
             # A connection is kept only after its answer was read to the end; any other is closed.
             whole = False
             try:
@@ -139,16 +193,16 @@ class Transport:
                     content = _body(stream, until)
                     whole = True
                 elif 400 <= response.status_code < 500 and response.status_code not in {408, 425, 429}:
+                    refusals.append(Answer(response.status_code, headers, b""))
                     content = _hint(stream, until)
             finally:
                 if whole:
                     stream.release_conn()
                 else:
                     stream.close()
-        except (requests.RequestException, raw.HTTPError, http.client.HTTPException, OSError) as problem:
+        except _RAISED as problem:
             raise _explained(problem) from None
-        lower = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, lower, content)
+        return Answer(response.status_code, headers, content)
 
 
 def _body(stream: urllib3.HTTPResponse, until: float) -> bytes:
@@ -164,7 +218,11 @@ def _body(stream: urllib3.HTTPResponse, until: float) -> bytes:
         raise BrokenAnswer("the answer has both a Content-Length and a Transfer-Encoding")
     encoding = stream.headers.get("content-encoding", "identity").strip().lower()
     if encoding in {"", "identity"}:
-        return b"".join(_pieces(stream, until))
+        content = b"".join(_pieces(stream, until))
+        if not content and not lengths and "transfer-encoding" not in stream.headers:
+            # Closed where a body could begin: http.client takes that for the end of the headers, too.
+            raise CutAnswer(_CUT)
+        return content
     if encoding != "gzip":
         raise BrokenAnswer("the answer is in an encoding that was not asked for")
     return _unzipped(_pieces(stream, until))
@@ -174,7 +232,7 @@ def _hint(stream: urllib3.HTTPResponse, until: float) -> bytes:
     """The body of a refusal, if it is well and small: it can explain the status, which stands without it."""
     try:
         return _body(stream, until)
-    except (BalcliError, raw.HTTPError, http.client.HTTPException, OSError):
+    except (BalcliError, *_RAISED):
         return b""
 
 
@@ -216,7 +274,7 @@ _CUT: Final = "the answer ends before its end"
 # Kind of exception -> what it means, the more telling first. An exception of requests or urllib3
 # wraps others (`args`, `reason`, `__context__`); the first entry that any of them matches decides.
 _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError], str], ...]] = (
-    ((requests.exceptions.ProxyError, raw.ProxyError, requests.exceptions.InvalidProxyURL),
+    ((requests.exceptions.ProxyError, raw.ProxyError, requests.exceptions.InvalidProxyURL, raw.ProxySchemeUnsupported),
      ProxyFailed, "the proxy does not answer or does not let the request pass"),
     ((ssl.SSLCertVerificationError,), TlsFailed,
      "the server's certificate cannot be verified"),
@@ -227,6 +285,7 @@ _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError],
     ((requests.exceptions.ReadTimeout, raw.ReadTimeoutError, TimeoutError), TimedOut, _TIMED_OUT),
     ((requests.exceptions.SSLError, raw.SSLError, ssl.SSLError), TlsFailed, "the TLS handshake failed"),
     ((raw.IncompleteRead, raw.InvalidChunkLength, http.client.IncompleteRead), CutAnswer, _CUT),
+    ((raw.InvalidHeader, requests.exceptions.InvalidHeader), BrokenAnswer, "the answer contradicts itself in its headers"),
     ((http.client.RemoteDisconnected, ConnectionError), ConnectionFailed, "the connection was closed or reset"),
     ((http.client.HTTPException, raw.HeaderParsingError), BrokenAnswer, "the answer is not proper HTTP"),
     ((requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, raw.LocationValueError),
@@ -241,10 +300,18 @@ def _explained(problem: BaseException) -> BalcliError:
     if isinstance(problem, BalcliError):
         return problem
     family = list(_family(problem, set()))
+    if any(isinstance(member, http.client.BadStatusLine) and _is_cut(member) for member in family):
+        return ConnectionFailed("the connection was closed or reset")
     for kinds, meaning, words in _MEANINGS:
         if any(isinstance(member, kinds) for member in family):
             return meaning(words)
     return ConnectionFailed("the connection failed")
+
+
+def _is_cut(problem: http.client.BadStatusLine) -> bool:
+    """Whether a status line is wrong because the connection was closed in the middle of it."""
+    line = str(problem.args[0]) if problem.args else ""
+    return line.startswith("HTTP/") and not line.endswith("\n")
 
 
 def _family(problem: BaseException, seen: set[int]) -> Iterator[BaseException]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from balcli.errors import BadAmount, BadShape
 from balcli.http.exactjson import Json, Number
 from balcli.money import Amount, parse
-from balcli.secret import Secret, flaw
+from balcli.secret import Secret, flaw, hide_in_name
 from balcli.text import printable, valid_unicode
 
 _WORDS = 120
@@ -63,7 +63,7 @@ def name(row: dict[str, Json], key: str, where: str) -> str:
     value = field(row, key, where)
     if not isinstance(value, str) or isinstance(value, Number) or not value:
         raise _undocumented(f"{where}.{key} is {_kind(value)}, not a name")
-    return valid_unicode(value)
+    return hide_in_name(valid_unicode(value))
 
 
 def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
@@ -73,7 +73,7 @@ def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise _undocumented(f"{where}.{key} is {_kind(value)}, not a text")
-    return valid_unicode(str(value))
+    return hide_in_name(valid_unicode(str(value)))
 
 
 def optional_flag(row: dict[str, Json], key: str, where: str) -> bool | None:
@@ -123,4 +123,4 @@ def words(value: Json) -> str:
     """A provider's own message made safe to show in ours: one line, at most 120 characters; "" if it is none."""
     if isinstance(value, list):
         return printable("; ".join(words(item) for item in value[:5] if isinstance(item, str)), _WORDS)
-    return printable(value.strip(), _WORDS) if isinstance(value, str) else ""
+    return printable(hide_in_name(value).strip(), _WORDS) if isinstance(value, str) else ""

@@ -70,7 +70,7 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
         provider=NAME,
         base_url=base_url,
         target={"wallet_id": wallet_id},
-        identity=(base_url, wallet_id),
+        identity=(base_url, wallet_id.lower()),
         settings=Settings(
             access_token=values.secret("access_token") if given == "access_token" else None,
             api_key=values.secret("api_key") if given == "api_key" else None,
