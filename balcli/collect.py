@@ -48,7 +48,7 @@ def collect(
     outcomes: dict[_Place, Outcome] = {}
     if flags:  # without a switch, an account stands for itself alone
         places, outcomes = _expanded(places, run, limits, deadline)
-    fetched = _each(places, lambda account: _fetched(account, run), limits.jobs, deadline)
+    fetched = each(places, lambda account: _fetched(account, run), limits.jobs, deadline)
     outcomes |= {place: fetched.get(place) or _too_late(account, limits) for place, account in places.items()}
     return tuple(outcomes[place] for place in sorted(outcomes))
 
@@ -66,7 +66,7 @@ def open_door(
     return Door(limits, deadline, endpoints, tls=tls, observe=observe)
 
 
-def _each(
+def each(
     tasks: Mapping[_Place, Account[Any]], do: Callable[[Account[Any]], T], jobs: int, deadline: Deadline
 ) -> dict[_Place, T]:
     """What `do` gives for each account, those left out that the deadline came before; raises what `do` raises."""
@@ -102,7 +102,7 @@ def _expanded(
     places: Mapping[_Place, Account[Any]], run: Run, limits: Limits, deadline: Deadline
 ) -> tuple[dict[_Place, Account[Any]], dict[_Place, Outcome]]:
     """The accounts that stand in the places of those given, each once, and the outcomes of those that have none."""
-    found = _each(places, lambda account: _accounts_for(account, run), limits.jobs, deadline)
+    found = each(places, lambda account: _accounts_for(account, run), limits.jobs, deadline)
     accounts: dict[_Place, Account[Any]] = {}
     outcomes: dict[_Place, Outcome] = {}
     seen: set[tuple[str, ...]] = set()

@@ -29,3 +29,29 @@ def flaw_of(state: os.stat_result, path: Path) -> str | None:
 def is_readable_by_others(state: os.stat_result) -> bool:
     """Whether users beside the owner and the group may read the file."""
     return CAN_CHECK and bool(state.st_mode & stat.S_IROTH)
+
+
+def write_new(path: Path, text: str) -> None:
+    """A new file with this text, the user's alone, and the folders that it needs; whole or not at all.
+
+    Raises FileExistsError where anything is at the path, and any other OSError of writing.
+    """
+    made: list[Path] = []
+    try:
+        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+            folder.mkdir(0o700)
+            made.append(folder)
+        # Made anew by this call, so that nobody else's file or link is written through.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink()
+            raise
+    except BaseException:
+        for folder in reversed(made):
+            folder.rmdir()
+        raise

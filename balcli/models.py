@@ -142,6 +142,26 @@ class Total:
     missing: tuple[str, ...]
 
 
+Status: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was looked at, for an account or (None) for the whole run: what was found, and what to do."""
+
+    account: str | None
+    step: str
+    status: Status
+    message: str
+    cure: str | None = None
+
+    @classmethod
+    def failed(cls, account: str | None, step: str, error: BalcliError) -> "Step":
+        """The step that an error ended: the last part of the error's message is its cure."""
+        message, _, cure = error.message.rpartition("; ")
+        return cls(account, step, "failed", message or cure, cure if message else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A whole run: what every account answered, the totals, and what a reader must know of them."""
@@ -173,3 +193,16 @@ class Report:
         if len(failures) < len(self.outcomes):
             return 8
         return min(failure.exit_code for failure in failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What looking at everything that a run needs came to; `report` is of that run, without its balances."""
+
+    steps: tuple[Step, ...]
+    report: Report
+
+    @property
+    def exit_code(self) -> int:
+        """The code that the run would have."""
+        return self.report.exit_code

@@ -1,0 +1,1 @@
+"""The tests: behaviour seen from outside, over real sockets and through real processes."""

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from balcli import __version__
-from balcli.cli import balances, sandbox, streams
+from balcli.cli import balances, config, doctor, sandbox, streams
 from balcli.errors import BalcliError
 from balcli.secret import hide
 
@@ -48,6 +48,8 @@ def top(
 
 
 balances.register(app)
+config.register(app)
+doctor.register(app)
 sandbox.register(app)
 
 
@@ -75,8 +77,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if "_BALCLI_COMPLETE" in os.environ:
+        # Typer would load rich for a completion, to take markup out of help that has none.
+        sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     try:
         result = app(args=arguments, prog_name="balcli", standalone_mode=False)
+    except SystemExit as ending:  # how Typer ends a completion; what it printed is still to be written
+        return ending.code if isinstance(ending.code, int) else 0
     except typer.Abort:
         return 130
     except typer.TyperException as problem:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from balcli.cli import streams
-from balcli.cli.options import BalanceOptions, Format, with_options
+from balcli.cli.options import ACCOUNTS, BalanceOptions, Format, with_options
 from balcli.errors import BalcliError, ConfigFileError, UsageError
 from balcli.http.timing import Deadline
 from balcli.models import Report
@@ -26,17 +26,6 @@ def register(app: typer.Typer) -> None:
 
 def _command(provider: Provider | None) -> Callable[..., None]:
     """The function behind a balance command; None is `all`."""
-    names = inspect.Parameter(
-        "accounts",
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[
-            list[str] | None,
-            typer.Argument(
-                metavar="[ACCOUNT]...", help="Only these accounts of the profile.", show_default=False
-            ),
-        ],
-    )
     own = [] if provider is None else [*_target_options(provider), *_flag_options(provider)]
 
     def command(options: BalanceOptions, accounts: list[str] | None, **chosen: Any) -> None:
@@ -44,12 +33,12 @@ def _command(provider: Provider | None) -> Callable[..., None]:
         targets = {
             name: tuple(value) if isinstance(value, list) else (value,)
             for name, value in chosen.items()
-            if name in keys and value
+            if name in keys and value not in (None, [])
         }
         given = [flag for flag in (provider.FLAGS if provider else ()) if chosen[_parameter(flag)]]
         raise typer.Exit(run(provider.NAME if provider else None, options, accounts or [], targets, given))
 
-    return with_options(command, [names], own)
+    return with_options(command, BalanceOptions, [ACCOUNTS], own)
 
 
 def _target_options(provider: Provider) -> list[inspect.Parameter]:
@@ -98,6 +87,7 @@ def run(
     from balcli.cache import default_cache
     from balcli.collect import collect
     from balcli.config.accounts import accounts
+    from balcli.config.profile import refuse_bad_bundle
 
     profile_name: str | None = options.profile
     try:
@@ -112,6 +102,7 @@ def run(
             profile_name = profile.name
             limits = options.limits(profile.limits)
             deadline = Deadline(limits.deadline)
+            refuse_bad_bundle(profile)
             chosen = accounts(profile, provider, names, targets, deadline)
             outcomes = collect(
                 chosen,

@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Final, TypeAlias, get_type_hints
 
 import typer
 
+from balcli.cli import completion
 from balcli.errors import UsageError
 from balcli.http.door import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 
@@ -27,35 +28,37 @@ def _seconds(value: float | None) -> float | None:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceOptions:
-    """The options of the commands that show balances."""
+ConfigFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar="BALCLI_CONFIG", help="Read this profile file.", show_default=False
+    ),
+]
+ProfileName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        "-p",
+        envvar="BALCLI_PROFILE",
+        help="Use this profile of the file.",
+        autocompletion=completion.profiles,
+    ),
+]
+EnvFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--env-file", help="Fill in ${NAME} from this file, not from the .env beside the profile."),
+]
 
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", "-c", envvar="BALCLI_CONFIG", help="Read this profile file.", show_default=False
-        ),
-    ] = None
-    profile: Annotated[
-        str | None,
-        typer.Option("--profile", "-p", envvar="BALCLI_PROFILE", help="Use this profile of the file."),
-    ] = None
-    env_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--env-file", help="Fill in ${NAME} from this file, not from the .env beside the profile."
-        ),
-    ] = None
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of the commands that ask providers."""
+
+    config: ConfigFile = None
+    profile: ProfileName = None
+    env_file: EnvFile = None
     output: Annotated[Format, typer.Option("--output", "-o", envvar="BALCLI_OUTPUT", help="The format.")] = (
         Format.table
-    )
-    asset: Annotated[
-        list[str] | None,
-        typer.Option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
-    ] = None
-    nonzero: Annotated[bool, typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.")] = (
-        False
     )
     timeout: Annotated[
         float | None,
@@ -69,6 +72,42 @@ class BalanceOptions:
             "--deadline", metavar="S", callback=_seconds, help="Seconds for the whole run [default: 30]."
         ),
     ] = None
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Ask the built-in stand-in; no profile, key or network.")
+    ] = False
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            metavar="NAME",
+            help="With --sandbox: let it misbehave (see `balcli sandbox --faults`).",
+        ),
+    ] = None
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but the data and the reasons of failures.")
+    ] = False
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal.")] = False
+
+    def limits(self, profile: Limits) -> Limits:
+        """The profile's limits with the command line's in their place."""
+        return replace(
+            profile,
+            timeout=profile.timeout if self.timeout is None else self.timeout,
+            deadline=profile.deadline if self.deadline is None else self.deadline,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceOptions(RunOptions):
+    """The options of the commands that show balances."""
+
+    asset: Annotated[
+        list[str] | None,
+        typer.Option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
+    ] = None
+    nonzero: Annotated[bool, typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.")] = (
+        False
+    )
     retries: Annotated[
         int | None,
         typer.Option(
@@ -84,27 +123,12 @@ class BalanceOptions:
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Neither use nor keep a token table on disk.")
     ] = False
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Ask the built-in stand-in; no profile, key or network.")
-    ] = False
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fault",
-            metavar="NAME",
-            help="With --sandbox: let it misbehave (see `balcli sandbox --faults`).",
-        ),
-    ] = None
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but the data and the reasons of failures.")
-    ] = False
     verbose: Annotated[
         bool,
         typer.Option(
             "--verbose", "-v", help="Tell each request on stderr: names, sizes and times; no value."
         ),
     ] = False
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal.")] = False
 
     def assets(self) -> tuple[str, ...]:
         """The symbols of `--asset`, comma lists taken apart. Raises UsageError for an empty one."""
@@ -115,33 +139,50 @@ class BalanceOptions:
 
     def limits(self, profile: Limits) -> Limits:
         """The profile's limits with the command line's in their place."""
-        return Limits(
-            timeout=profile.timeout if self.timeout is None else self.timeout,
-            deadline=profile.deadline if self.deadline is None else self.deadline,
+        return replace(
+            RunOptions.limits(self, profile),
             retries=profile.retries if self.retries is None else self.retries,
             jobs=profile.jobs if self.jobs is None else self.jobs,
-            proxy=profile.proxy,
-            ca_bundle=profile.ca_bundle,
         )
 
 
+ACCOUNTS: Final = inspect.Parameter(
+    "accounts",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ACCOUNT]...",
+            help="Only these accounts of the profile.",
+            show_default=False,
+            autocompletion=completion.accounts,
+        ),
+    ],
+)
+"""The accounts that a command names."""
+
+
 def with_options(
-    command: Callable[..., None], first: list[inspect.Parameter], last: list[inspect.Parameter]
+    command: Callable[..., None],
+    options: type[RunOptions],
+    first: list[inspect.Parameter],
+    last: list[inspect.Parameter],
 ) -> Callable[..., None]:
-    """The command as Typer sees it: its own parameters around those of BalanceOptions.
+    """The command as Typer sees it: its own parameters around those of a dataclass of options.
 
     Typer reads a function's signature; this builds one, so that no option is declared twice.
     """
-    hints = get_type_hints(BalanceOptions, include_extras=True)
+    hints = get_type_hints(options, include_extras=True)
     shared = [
         inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in fields(BalanceOptions)
+        for f in fields(options)
     ]
     parameters = [*first, *last, *shared]
 
     def run(**values: Any) -> None:
-        options = BalanceOptions(**{f.name: values.pop(f.name) for f in fields(BalanceOptions)})
-        command(options, **values)
+        given = options(**{f.name: values.pop(f.name) for f in fields(options)})
+        command(given, **values)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from balcli.cli import streams
-from balcli.cli.options import BalanceOptions
+from balcli.cli.options import RunOptions
 from balcli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def sandbox(
 
 
 @contextmanager
-def sandbox_profile(options: BalanceOptions) -> Iterator["Profile"]:
+def sandbox_profile(options: RunOptions) -> Iterator["Profile"]:
     """The profile of a sandbox that runs for as long as the context does. Raises UsageError for an unknown fault."""
     from balcli.config.profile import parse
     from balcli.config.source import parse_toml

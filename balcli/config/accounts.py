@@ -4,11 +4,13 @@ Each message names file, key and cure, never a value.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-from balcli.config.profile import Entry, Profile, refuse_doubles
-from balcli.config.secrets import SecretSources
-from balcli.config.values import INTEGER, settings_of
+from balcli.config.faults import RAISED, Faults
+from balcli.config.profile import COMMON_KEYS, Entry, Profile, refuse_doubles
+from balcli.config.secrets import SecretSources, UnrunSources
+from balcli.config.values import INTEGER, keys_of, settings_of, stand_in
 from balcli.config.variables import PREFIX
 from balcli.errors import AccountError, KeyProblem, UsageError, ValueProblem
 from balcli.http.timing import Deadline
@@ -18,6 +20,18 @@ from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
 from balcli.text import printable
 from balcli.urls import checked_base_url
 
+# What the account of a faulty base_url is made with, to see what else is wrong with it.
+_NO_BASE_URL: Final = "https://localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An entry with those of its settings that can be used, and the account if all that tells it apart can."""
+
+    entry: Entry
+    values: Mapping[str, Value]
+    account: Account[Any] | None
+
 
 def accounts(
     profile: Profile,
@@ -25,35 +39,62 @@ def accounts(
     names: Iterable[str],
     targets: Mapping[str, tuple[str, ...]],
     deadline: Deadline,
+    sources: SecretSources | None = None,
 ) -> tuple[Account[Any], ...]:
     """The accounts of a run, in the profile's order: one provider's or all, all of them or those named.
 
     `targets` replaces, for the one account that is selected, what identifies it at its provider;
-    several values make an account of each. Secret commands run within the deadline. Raises the ConfigErrors, and UsageError for targets that
-    do not fit.
+    several values make an account of each. Secret commands run within the deadline, and not again
+    where `sources` has their output. Raises the ConfigErrors, and UsageError for targets that do not fit.
     """
-    entries = _selected(profile, provider, list(names))
+    entries = selected(profile, provider, list(names))
     if targets and len(entries) != 1:
         options = ", ".join(_option(PROVIDERS[entries[0].provider], key) for key in targets)
         raise UsageError(
             f"{options} is for one account, and {len(entries)} are selected; name the one that is meant: "
             + ", ".join(printable(entry.name, 40) for entry in entries)
         )
-    sources = SecretSources(deadline)
-    found: list[tuple[Account[Any], str]] = []
+    opened = _opened(entries, profile, sources or SecretSources(deadline), targets, RAISED)
+    return tuple(each.account for each in opened if each.account is not None)
+
+
+def looked_at(profile: Profile, faults: Faults) -> list[Opened]:
+    """Every account of the profile as far as it goes, without running a command; the rest is left to the faults."""
+    with faults:
+        return _opened(selected(profile, None, []), profile, UnrunSources(), {}, faults)
+    return []
+
+
+def _opened(
+    entries: Iterable[Entry],
+    profile: Profile,
+    sources: SecretSources,
+    targets: Mapping[str, tuple[str, ...]],
+    faults: Faults,
+) -> list[Opened]:
+    """The accounts of these entries; two with one name or one identity are refused."""
+    replaced = set(targets)
+    found = []
     for entry in entries:
-        settings = settings_of(entry, profile.variables, sources, set(targets))
-        for name, values in _targeted(entry, settings, targets):
-            found.append((_account(entry, name, values, set(targets)), entry.table))
-    refuse_doubles(((account.name, place) for account, place in found), "are both named {}; rename one")
+        settings = settings_of(entry, profile.variables, sources, replaced, faults)
+        found += [
+            _open(entry, name, values, replaced, faults)
+            for name, values in _targeted(entry, settings, targets)
+        ]
+    made = [(each.account, each.entry.table) for each in found if each.account is not None]
     refuse_doubles(
-        (("\n".join((account.provider, *account.identity)), place) for account, place in found),
-        "are the same account at the provider and would count twice; remove one",
+        ((account.name, place) for account, place in made), "are both named {}; rename one", faults
     )
-    return tuple(account for account, _ in found)
+    refuse_doubles(
+        (("\n".join((account.provider, *account.identity)), place) for account, place in made),
+        "are the same account at the provider and would count twice; remove one",
+        faults,
+    )
+    return found
 
 
-def _selected(profile: Profile, provider: str | None, names: list[str]) -> list[Entry]:
+def selected(profile: Profile, provider: str | None, names: list[str]) -> list[Entry]:
+    """The entries that are meant, in the profile's order. Raises AccountError for a name that is not there."""
     of_provider = [entry for entry in profile.entries if provider in (None, entry.provider)]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
     if not of_provider:
@@ -62,7 +103,9 @@ def _selected(profile: Profile, provider: str | None, names: list[str]) -> list[
             f"add [profiles.{printable(profile.name or 'main', 40)}.{provider or 'loopring'}] to the profile"
         )
         variables = f"set {PREFIX}{(provider or 'loopring').upper()}_… variables"
-        raise AccountError(f"{where} has no {kind}{' account' if provider else ''}; {table} or {variables}")
+        raise AccountError(
+            f"{profile.place} has no {kind}{' account' if provider else ''}; {table} or {variables}"
+        )
     for name in names:
         if all(name != entry.name for entry in of_provider):
             other = next((entry for entry in profile.entries if entry.name == name), None)
@@ -100,14 +143,53 @@ def _targeted(
 
 def _target(key: Key, text: str) -> Value:
     if key.kind != "integer":
+        if not text or not text.isprintable():
+            raise UsageError(
+                f"{key.option}: is empty or has a control character; give what stands at the provider"
+            )
         return text
     if INTEGER.fullmatch(text) is None:
         raise UsageError(f"{key.option}: is no whole number; write digits alone")
     return int(text)
 
 
-def _account(entry: Entry, name: str, values: dict[str, Value], replaced: set[str]) -> Account[Any]:
-    """The provider's account of these settings, and what is wrong with them said with its place."""
+def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str], faults: Faults) -> Opened:
+    """The provider's account of these settings; what is wrong with them is said with its place.
+
+    Where faults are kept, stand-ins take the places of what has one, to see what else is wrong.
+    """
+    provider = PROVIDERS[entry.provider]
+    keys = {key.name: key for key in (*COMMON_KEYS, *provider.KEYS)}
+    faulty = {key.name for key, _ in keys_of(entry, replaced) if key.name not in values}
+    base_url = _NO_BASE_URL
+    if "base_url" not in faulty:
+        before = faults.count
+        with faults:
+            base_url = _base_url(entry, values)
+        faulty |= {"base_url"} if faults.count != before else set()
+    given = values | {key: stand_in(keys[key]) for key in faulty}
+    account: Account[Any] | None = None
+    while account is None:
+        try:
+            account = provider.open_account(name, base_url, Values(given))
+        except SettingProblem as problem:
+            if problem.key in replaced:
+                raise UsageError(f"{_option(provider, problem.key)}: {problem.message}") from None
+            key = problem.key.partition(".")[0]
+            if key not in faulty:
+                with faults:
+                    raise KeyProblem(f"{entry.at(problem.key)}: {problem.message}") from None
+            if key in faulty or key not in keys:
+                break
+            faulty.add(key)
+            given[key] = stand_in(keys[key])
+    # With a stand-in for a secret it is still known which account is meant; with any other it is not.
+    if any(keys[key].kind != "secret" for key in faulty):
+        account = None
+    return Opened(entry, {key: value for key, value in values.items() if key not in faulty}, account)
+
+
+def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:
     provider = PROVIDERS[entry.provider]
     base_url = values.get("base_url", provider.BASE_URL)
     if not isinstance(base_url, str):
@@ -115,12 +197,6 @@ def _account(entry: Entry, name: str, values: dict[str, Value], replaced: set[st
             f"{entry.at('base_url')}: is missing; no host is known for {provider.TITLE}, so add base_url"
         )
     try:
-        checked = checked_base_url(base_url)
+        return checked_base_url(base_url)
     except ValueError as problem:
         raise ValueProblem(f"{entry.at('base_url')}: {problem}") from None
-    try:
-        return provider.open_account(name, checked, Values(values))
-    except SettingProblem as problem:
-        if problem.key in replaced:
-            raise UsageError(f"{_option(provider, problem.key)}: {problem.message}") from None
-        raise KeyProblem(f"{entry.at(problem.key)}: {problem.message}") from None

@@ -3,13 +3,16 @@
 What cannot be so is refused before any request. Each message names file, key and cure, never a value.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from balcli.config.source import is_there, parse_toml, read_text, shown
-from balcli.config.variables import PREFIX, Variables, has_own_text, read_variables
+from balcli.config.faults import RAISED, Faults
+from balcli.config.lines import KeyPath
+from balcli.config.plaintext import holds_secret
+from balcli.config.source import is_there, parse_toml, pem_flaw, read_text, shown
+from balcli.config.variables import PREFIX, Variables, read_variables
 from balcli.errors import (
     AccountError,
     ConfigFileError,
@@ -29,7 +32,15 @@ COMMON_KEYS: Final = (
     Key("name", "text", "the account's name in the output"),
     Key("base_url", "text", "where the API is"),
 )
-_RUN_KEYS: Final = ("timeout", "deadline", "retries", "jobs", "proxy", "ca_bundle")
+RUN_KEYS: Final = {
+    "timeout": "seconds for one request",
+    "deadline": "seconds for the whole run",
+    "retries": "tries after the first, where another can help",
+    "jobs": "accounts asked at once",
+    "proxy": "http://host:port; else HTTPS_PROXY and NO_PROXY count",
+    "ca_bundle": "a PEM file, relative to this one; else the built-in certificates",
+}
+"""The keys that a profile has beside its accounts and limits, and what each is."""
 _OTHER_KEYS: Final = ("limits",)
 
 
@@ -45,6 +56,8 @@ class Entry:
     folder: Path
     """What a relative path in it is relative to."""
     from_variables: bool = False
+    path: KeyPath = ()
+    """The keys that lead to its table in the file."""
 
     def at(self, key: str) -> str:
         """The place of a key, as messages name it."""
@@ -61,11 +74,41 @@ class Profile:
     entries: tuple[Entry, ...]
     limits: Limits
     variables: Variables
+    place: str = "the environment"
+    """Where it stands: `FILE: profiles.main`."""
+    unusable: frozenset[str] = frozenset()
+    """The keys of its own that have a fault, where faults are kept."""
 
     @property
     def notices(self) -> tuple[Notice, ...]:
         """What a reader of the run should know about the configuration."""
         return self.variables.notices
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFile:
+    """A profile file and its variables, as they were read; nothing of them is chosen yet."""
+
+    path: Path
+    text: str
+    document: Mapping[str, Any]
+    variables: Variables
+
+    def profile(self, name: str | None, faults: Faults = RAISED) -> Profile:
+        """The profile of that name, or the one that can only be meant."""
+        return parse(
+            self.document,
+            shown(self.path),
+            self.path.parent,
+            name=name,
+            variables=self.variables,
+            faults=faults,
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The profiles that there are. Raises ValueProblem where they are no table."""
+        return list(_profiles(self.document, shown(self.path)))
 
 
 def load(
@@ -76,97 +119,107 @@ def load(
     Without the file (where it need not exist) the accounts are those of the environment alone.
     """
     if not must_exist and not is_there(file):
-        if name is not None:
-            raise ProfileError(
-                f"there is no profile {printable(name, 40)}: the file {shown(file)} is not there; write it"
-            )
-        variables = read_variables(environ, env_file)
-        entries = tuple(_entries_of_variables(variables, PROVIDERS))
-        if not entries:
-            raise ConfigFileError(
-                f"{shown(file)}: there is no such file; write one (config.example.toml shows how), name one with "
-                "--config, or try --sandbox"
-            )
-        return Profile(None, entries, Limits(), variables)
-    read = read_text(file)
+        return without_file(file, name=name, env_file=env_file, environ=environ)
+    return read_file(file, env_file=env_file, environ=environ).profile(name)
+
+
+def without_file(
+    file: Path,
+    *,
+    name: str | None,
+    env_file: Path | None,
+    environ: Mapping[str, str],
+    faults: Faults = RAISED,
+) -> Profile:
+    """The accounts of the environment, where there is no file. Raises ConfigFileError if that has none, either."""
+    if name is not None:
+        raise ProfileError(
+            f"there is no profile {printable(name, 40)}: the file {shown(file)} is not there; write it"
+        )
+    variables = read_variables(environ, env_file, faults)
+    entries = tuple(_entries_of_variables(variables, PROVIDERS, faults))
+    if not entries:
+        raise ConfigFileError(
+            f"{shown(file)}: there is no such file; write one with balcli config init, name one with "
+            "--config, or try --sandbox"
+        )
+    return Profile(None, entries, Limits(), variables)
+
+
+def read_file(
+    file: Path, *, env_file: Path | None, environ: Mapping[str, str], faults: Faults = RAISED
+) -> ProfileFile:
+    """The file, with the variables of the environment and of the `.env` beside it or the one that is named.
+
+    Raises ConfigFileError and ConfigSyntaxError; what can be passed over is left to the faults.
+    """
+    read = read_text(file, faults=faults)
     if env_file is None and is_there(file.parent / ".env"):
         env_file = file.parent / ".env"
-    variables = read_variables(environ, env_file)
+    variables = read_variables(environ, env_file, faults)
     document = parse_toml(read.text, shown(file))
-    if _holds_secret(document):
-        read.refuse_if_readable("a secret stands in it")
-    return parse(document, shown(file), file.parent, name=name, variables=variables)
+    if holds_secret(document):
+        with faults:
+            read.refuse_if_readable("a secret stands in it")
+    return ProfileFile(file, read.text, document, variables)
 
 
 def parse(
-    document: Mapping[str, Any], source: str, directory: Path, *, name: str | None, variables: Variables
+    document: Mapping[str, Any],
+    source: str,
+    directory: Path,
+    *,
+    name: str | None,
+    variables: Variables,
+    faults: Faults = RAISED,
 ) -> Profile:
     """The profile in a file's document; relative paths in it are relative to the directory."""
-    _refuse_unknown(document, ("default_profile", "profiles"), source, "")
-    profiles = checked_table(document.get("profiles", {}), f"{source}: profiles")
-    chosen = _choose(document, profiles, name, source)
+    _refuse_unknown(document, ("default_profile", "profiles"), source, "", faults)
+    profiles = _profiles(document, source)
+    chosen = _choose(document, profiles, name, source, faults)
     place = f"{source}: profiles.{printable(chosen, 40)}"
     table = checked_table(profiles[chosen], place)
-    _refuse_unknown(table, (*PROVIDERS, *_RUN_KEYS, *_OTHER_KEYS), place, ".")
+    _refuse_unknown(table, (*PROVIDERS, *RUN_KEYS, *_OTHER_KEYS), place, ".", faults)
     entries: list[Entry] = []
     for key, value in table.items():
         if key in PROVIDERS:
-            entries += _entries_of_table(PROVIDERS[key], value, f"{place}.{key}", directory, variables)
+            path = ("profiles", chosen, key)
+            entries += _entries_of_table(
+                PROVIDERS[key], value, f"{place}.{key}", path, directory, variables, faults
+            )
     if not isinstance(table.get("limits", []), list):
-        raise ValueProblem(
-            f"{place}.limits: is no list of tables; write [[profiles.{printable(chosen, 40)}.limits]]"
-        )
-    entries += _entries_of_variables(variables, [key for key in PROVIDERS if key not in table])
+        with faults:
+            raise ValueProblem(
+                f"{place}.limits: is no list of tables; write [[profiles.{printable(chosen, 40)}.limits]]"
+            )
+    entries += _entries_of_variables(variables, [key for key in PROVIDERS if key not in table], faults)
     refuse_doubles(
-        ((entry.name, entry.table) for entry in entries), "are both named {}; rename one with name = …"
+        ((entry.name, entry.table) for entry in entries),
+        "are both named {}; rename one with name = …",
+        faults,
     )
-    return Profile(chosen, tuple(entries), _limits(table, place, directory, variables), variables)
+    limits, unusable = _limits(table, place, directory, variables, faults)
+    return Profile(chosen, tuple(entries), limits, variables, place, unusable)
 
 
-def _holds_secret(document: Mapping[str, Any]) -> bool:
-    """Whether a secret key, a login's value or a proxy has text that is not filled in from elsewhere."""
-    profiles = document.get("profiles")
-    tables = (
-        [table for table in profiles.values() if isinstance(table, dict)]
-        if isinstance(profiles, dict)
-        else []
-    )
-    for table in tables:
-        if isinstance(table.get("proxy"), str) and "@" in table["proxy"]:
-            return True
-        for name, provider in PROVIDERS.items():
-            entries = table.get(name, [])
-            for entry in entries if isinstance(entries, list) else [entries]:
-                if isinstance(entry, dict) and any(
-                    _stands_open(key, entry.get(key.name)) for key in provider.KEYS
-                ):
-                    return True
-    return False
+def _profiles(document: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    return checked_table(document.get("profiles", {}), f"{source}: profiles")
 
 
-def _stands_open(key: Key, value: Any) -> bool:
-    if key.kind == "secret":
-        return isinstance(value, str) and has_own_text(value)
-    if key.kind == "table" and isinstance(value, dict):
-        return any(
-            _stands_open(key, item)
-            if isinstance(item, dict)
-            else isinstance(item, str) and has_own_text(item)
-            for item in value.values()
-        )
-    return False
-
-
-def _choose(document: Mapping[str, Any], profiles: Mapping[str, Any], name: str | None, source: str) -> str:
+def _choose(
+    document: Mapping[str, Any], profiles: Mapping[str, Any], name: str | None, source: str, faults: Faults
+) -> str:
     """The profile that is asked for, the default one, or the only one."""
     there = "there is none; add [profiles.main]"
     if profiles:
         there = "there are: " + ", ".join(printable(key, 40) for key in profiles)
     default = document.get("default_profile")
-    if default is not None and not isinstance(default, str):
-        raise ValueProblem(f"{source}: default_profile: is no text; give the name of a profile")
-    if default is not None and default not in profiles:
-        raise ProfileError(f"{source}: default_profile names no profile; {there}")
+    if default is not None and (not isinstance(default, str) or default not in profiles):
+        with faults:
+            if not isinstance(default, str):
+                raise ValueProblem(f"{source}: default_profile: is no text; give the name of a profile")
+            raise ProfileError(f"{source}: default_profile names no profile; {there}")
+        default = None
     if name is not None and name not in profiles:
         raise ProfileError(f"{source}: there is no profile {printable(name, 40)}; {there}")
     if name is None and default is None and len(profiles) != 1:
@@ -183,7 +236,9 @@ def checked_table(value: Any, place: str) -> Mapping[str, Any]:
     return value
 
 
-def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], place: str, joint: str) -> None:
+def _refuse_unknown(
+    table: Mapping[str, Any], known: Iterable[str], place: str, joint: str, faults: Faults
+) -> None:
     known = list(known)
     for key in table:
         if key not in known:
@@ -191,13 +246,20 @@ def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], place: str, 
 
             close = get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-            raise KeyProblem(
-                f"{place}{joint or ': '}{printable(key, 40)}: is no key that balcli knows; {hint}"
-            )
+            with faults:
+                raise KeyProblem(
+                    f"{place}{joint or ': '}{printable(key, 40)}: is no key that balcli knows; {hint}"
+                )
 
 
 def _entries_of_table(
-    provider: Provider, value: Any, place: str, folder: Path, variables: Variables
+    provider: Provider,
+    value: Any,
+    place: str,
+    path: KeyPath,
+    folder: Path,
+    variables: Variables,
+    faults: Faults,
 ) -> list[Entry]:
     """The accounts of one provider in a profile: one table, or a list of tables with names."""
     several = isinstance(value, list)
@@ -205,19 +267,31 @@ def _entries_of_table(
     entries = []
     for number, item in enumerate(tables):
         at = f"{place}[{number}]" if several else place
-        table = checked_table(item, at)
-        _refuse_unknown(table, _spellings(provider), at, ".")
-        if "name" not in table and len(tables) > 1:
-            raise KeyProblem(f"{at}.name: is missing; where there are several accounts, each needs one")
-        name = table.get("name", provider.NAME)
-        if not isinstance(name, str):
-            raise ValueProblem(f"{at}.name: is no text; write it in quotes")
-        name = variables.expand(name, f"{at}.name")
-        entries.append(Entry(provider.NAME, _checked_name(name, f"{at}.name"), table, at, folder))
+        with faults:
+            table = checked_table(item, at)
+            _refuse_unknown(table, _spellings(provider), at, ".", faults)
+            # Where its own has a fault, the place serves as one that no other account has.
+            name = f"({at.rpartition('.')[2]})"
+            with faults:
+                name = _name(table, provider, at, variables, needed=len(tables) > 1)
+            where = (*path, number) if several else path
+            entries.append(Entry(provider.NAME, name, table, at, folder, path=where))
     return entries
 
 
-def _entries_of_variables(variables: Variables, providers: Iterable[str]) -> list[Entry]:
+def _name(
+    table: Mapping[str, Any], provider: Provider, place: str, variables: Variables, *, needed: bool
+) -> str:
+    """The account's name, the provider's where it has none of its own and needs none."""
+    if "name" not in table and needed:
+        raise KeyProblem(f"{place}.name: is missing; where there are several accounts, each needs one")
+    name = table.get("name", provider.NAME)
+    if not isinstance(name, str):
+        raise ValueProblem(f"{place}.name: is no text; write it in quotes")
+    return _checked_name(variables.expand(name, f"{place}.name"), f"{place}.name")
+
+
+def _entries_of_variables(variables: Variables, providers: Iterable[str], faults: Faults) -> list[Entry]:
     """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables describe."""
     entries = []
     for key in providers:
@@ -229,11 +303,13 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str]) -> lis
             known = [
                 name for name in _spellings(provider) if name != "login" and not name.endswith("_command")
             ]
-            for unknown in settings.keys() - set(known):
-                raise KeyProblem(
-                    f"{entry.at(unknown)}: is no setting that balcli knows; known here: {', '.join(known)}"
-                )
-            _checked_name(entry.name, entry.at("name"))
+            for unknown in sorted(settings.keys() - set(known)):
+                with faults:
+                    raise KeyProblem(
+                        f"{entry.at(unknown)}: is no setting that balcli knows; known here: {', '.join(known)}"
+                    )
+            with faults:
+                _checked_name(entry.name, entry.at("name"))
             entries.append(entry)
     return entries
 
@@ -251,49 +327,68 @@ def _checked_name(name: str, place: str) -> str:
     return name
 
 
-def refuse_doubles(pairs: Iterable[tuple[str, str]], words: str) -> None:
+def refuse_doubles(pairs: Iterable[tuple[str, str]], words: str, faults: Faults = RAISED) -> None:
     """Refuse two pairs with one first part; `words` follows the places of both in the message."""
     seen: dict[str, str] = {}
     for key, place in pairs:
         if key in seen:
-            raise AccountError(f"{seen[key]} and {place} {words.format(printable(key, 40))}")
+            with faults:
+                raise AccountError(f"{seen[key]} and {place} {words.format(printable(key, 40))}")
         seen[key] = place
 
 
-def _limits(table: Mapping[str, Any], place: str, directory: Path, variables: Variables) -> Limits:
-    """The profile's own time-outs and ways to the network, the defaults where it has none."""
-    default = Limits()
-    proxy, ca_bundle = table.get("proxy"), table.get("ca_bundle")
-    for key, value in (("proxy", proxy), ("ca_bundle", ca_bundle)):
-        if value is not None and (not isinstance(value, str) or not value):
-            raise ValueProblem(f"{place}.{key}: is no text; write it in quotes")
-    if proxy is not None:
-        try:
-            # It may hold a password: made a secret, it is hidden wherever it might turn up.
-            proxy = reveal(Secret(checked_proxy(variables.expand(proxy, f"{place}.proxy"))))
-        except ValueError as problem:
-            raise ValueProblem(f"{place}.proxy: {problem}") from None
-    return Limits(
-        timeout=_number(table, "timeout", place, default.timeout),
-        deadline=_number(table, "deadline", place, default.deadline),
-        retries=_whole(table, "retries", place, default.retries, 0, MOST_RETRIES),
-        jobs=_whole(table, "jobs", place, default.jobs, 1, MOST_JOBS),
-        proxy=proxy,
-        ca_bundle=directory / variables.expand(ca_bundle, f"{place}.ca_bundle") if ca_bundle else None,
-    )
+def _limits(
+    table: Mapping[str, Any], place: str, directory: Path, variables: Variables, faults: Faults
+) -> tuple[Limits, frozenset[str]]:
+    """The profile's own time-outs and ways to the network, the defaults where it has none; and the faulty keys."""
+    read: dict[str, Callable[[str], Any]] = {
+        "timeout": lambda at: _number(table["timeout"], at),
+        "deadline": lambda at: _number(table["deadline"], at),
+        "retries": lambda at: _whole(table["retries"], at, 0, MOST_RETRIES),
+        "jobs": lambda at: _whole(table["jobs"], at, 1, MOST_JOBS),
+        "proxy": lambda at: _proxy(_text(table["proxy"], at, variables), at),
+        "ca_bundle": lambda at: directory / _text(table["ca_bundle"], at, variables),
+    }
+    found: dict[str, Any] = {}
+    given = [key for key in RUN_KEYS if key in table]
+    for key in given:
+        with faults:
+            found[key] = read[key](f"{place}.{key}")
+    return replace(Limits(), **found), frozenset(given) - found.keys()
 
 
-def _number(table: Mapping[str, Any], key: str, place: str, default: float) -> float:
-    value = table.get(key, default)
+def _number(value: Any, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_SECONDS:
-        raise ValueProblem(
-            f"{place}.{key}: is no number of seconds above 0 and up to {MOST_SECONDS:g}; write one"
-        )
+        raise ValueProblem(f"{place}: is no number of seconds above 0 and up to {MOST_SECONDS:g}; write one")
     return float(value)
 
 
-def _whole(table: Mapping[str, Any], key: str, place: str, default: int, least: int, most: int) -> int:
-    value = table.get(key, default)
+def _whole(value: Any, place: str, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueProblem(f"{place}.{key}: is no whole number from {least} to {most}; write one")
+        raise ValueProblem(f"{place}: is no whole number from {least} to {most}; write one")
     return value
+
+
+def _text(value: Any, place: str, variables: Variables) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueProblem(f"{place}: is no text; write it in quotes")
+    return variables.expand(value, place)
+
+
+def _proxy(text: str, place: str) -> str:
+    try:
+        # It may hold a password: made a secret, it is hidden wherever it might turn up.
+        return reveal(Secret(checked_proxy(text)))
+    except ValueError as problem:
+        raise ValueProblem(f"{place}: {problem}") from None
+
+
+def refuse_bad_bundle(profile: Profile, faults: Faults = RAISED) -> None:
+    """Refuse a ca_bundle that does not look like certificates; whether TLS can use them shows with it."""
+    bundle = profile.limits.ca_bundle
+    flaw = pem_flaw(bundle) if bundle is not None else None
+    if bundle is not None and flaw is not None:
+        with faults:
+            raise ValueProblem(
+                f"{profile.place}.ca_bundle: {shown(bundle)} {flaw}; name a file of PEM certificates, or leave it out"
+            )

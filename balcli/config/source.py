@@ -1,21 +1,29 @@
 """Reading configuration files: bounded, regular files alone, and errors that show no content."""
 
 import os
+import re
 import stat
+from binascii import a2b_base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from balcli.config.faults import RAISED, Faults
 from balcli.errors import ConfigFileError, ConfigSyntaxError
 from balcli.files import flaw_of, is_readable_by_others, open_for_reading
 from balcli.text import printable
 
 MAX_BYTES: Final = 1_000_000
+_MOST_PEM: Final = 10_000_000
+_CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END ", re.DOTALL)
+# Two of them, and what is said of both, fit a message.
+_LONGEST_PATH: Final = 96
 
 
 def shown(path: Path) -> str:
-    """A path as messages name it."""
-    return printable(str(path), 120)
+    """A path as messages name it: of a long one the end, which tells more than the beginning."""
+    text = printable(str(path))
+    return text if len(text) <= _LONGEST_PATH else f"...{text[3 - _LONGEST_PATH :]}"
 
 
 def is_there(path: Path) -> bool:
@@ -40,15 +48,16 @@ class FileText:
     def refuse_if_readable(self, why: str) -> None:
         """Raise ConfigFileError, with the chmod, if other users may read the file."""
         if is_readable_by_others(self.state):
-            name = shown(self.path)
-            raise ConfigFileError(f"{name}: {why}, and every user can read it; chmod 600 {name}")
+            raise ConfigFileError(
+                f"{shown(self.path)}: {why}, and every user can read it; chmod 600 {printable(str(self.path), 120)}"
+            )
 
 
-def read_text(path: Path, most_bytes: int = MAX_BYTES) -> FileText:
+def read_text(path: Path, most_bytes: int = MAX_BYTES, faults: Faults = RAISED) -> FileText:
     """A regular file of the user or root, writable by its owner alone, in UTF-8, without its byte-order mark.
 
     The checks are made on the opened file, so that it cannot be changed between check and use.
-    Raises ConfigFileError.
+    Raises ConfigFileError; what is wrong with owner and mode alone is left to the faults.
     """
     name = shown(path)
     try:
@@ -66,7 +75,8 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES) -> FileText:
             raise ConfigFileError(f"{name}: is no regular file; give the path of one")
         flaw = flaw_of(state, path)
         if flaw is not None:
-            raise ConfigFileError(f"{name}: {flaw}")
+            with faults:
+                raise ConfigFileError(f"{name}: {flaw}")
         content = _read(descriptor, most_bytes + 1)
     except OSError as problem:
         raise ConfigFileError(f"{name}: cannot be read: {problem.strerror}; check the disk") from None
@@ -87,6 +97,33 @@ def _read(descriptor: int, most: int) -> bytes:
     while len(content) < most and (piece := os.read(descriptor, most - len(content))):
         content += piece
     return content
+
+
+def pem_flaw(path: Path) -> str | None:
+    """Why a file cannot be one of PEM certificates; None where it looks like one."""
+    try:
+        descriptor = open_for_reading(path)
+    except (OSError, ValueError) as problem:
+        return f"cannot be opened: {getattr(problem, 'strerror', None) or 'not a usable path'}"
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return "is no regular file"
+        content = _read(descriptor, _MOST_PEM + 1)
+    except OSError as problem:
+        return f"cannot be read: {problem.strerror}"
+    finally:
+        os.close(descriptor)
+    if len(content) > _MOST_PEM:
+        return f"is over {_MOST_PEM // 1_000_000} MB"
+    blocks = _CERTIFICATE.findall(content)
+    return None if blocks and all(_is_base64(block) for block in blocks) else "holds no certificates"
+
+
+def _is_base64(block: bytes) -> bool:
+    try:
+        return bool(a2b_base64(b"".join(block.split()), strict_mode=True))
+    except ValueError:
+        return False
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from balcli.config.faults import RAISED, Faults
 from balcli.config.source import read_text, shown
 from balcli.errors import ConfigSyntaxError, VariableError
 from balcli.models import Notice
@@ -30,12 +31,15 @@ class Variables:
     env_file: Path | None = None
     from_file: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """On which line of the `.env` file each of its variables stands."""
 
     def expand(self, text: str, place: str) -> str:
         """The text with each `${NAME}` replaced, `$${` meaning a literal `${`.
 
-        Raises VariableError, naming the place, for an undefined name and for any other `${`.
+        Raises VariableError, naming the place, for undefined names and for any other `${`.
         """
+        undefined: dict[str, None] = {}
 
         def value(match: re.Match[str]) -> str:
             if match[0] == "$${":
@@ -47,17 +51,48 @@ class Variables:
                 )
             found = self.environ.get(name, self.from_file.get(name))
             if found is None:
-                file = f" or in {shown(self.env_file)}" if self.env_file else ""
-                raise VariableError(
-                    f"{place}: ${{{name}}} is not defined; set {name} in the environment{file}"
-                )
-            return found
+                undefined[name] = None
+            return found or ""
 
-        return _PLACEHOLDER.sub(value, text)
+        expanded = _PLACEHOLDER.sub(value, text)
+        if undefined:
+            file = f" or in {shown(self.env_file)}" if self.env_file else ""
+            names = ", ".join(undefined)
+            shown_names = ", ".join(f"${{{name}}}" for name in undefined)
+            raise VariableError(
+                f"{place}: {shown_names} {'is' if len(undefined) == 1 else 'are'} not defined; "
+                f"set {names} in the environment{file}"
+            )
+        return expanded
+
+    def is_defined(self, name: str) -> bool:
+        """Whether a variable has a value, here or there."""
+        return name in self.environ or name in self.from_file
+
+    def origin(self, name: str) -> str:
+        """Where a variable is from: `environment NAME`, or `.env:3 NAME` with the file's own name and the line."""
+        if name in self.environ:
+            return f"environment {name}"
+        if self.env_file is not None and name in self.from_file:
+            return f"{self.env_file.name}:{self.lines.get(name, 0)} {name}"
+        return f"{name} (not defined)"
+
+    def origins(self, text: str) -> tuple[str, ...]:
+        """Where what a text says comes from: each `${NAME}` with its source, and the text itself."""
+        found = [
+            f"${{{name}}} from {'the environment' if name in self.environ else shown(self.env_file or Path('.env'))}"
+            for name in dict.fromkeys(match[1] for match in _PLACEHOLDER.finditer(text) if match[1])
+        ]
+        return (*found, "as it stands") if has_own_text(text) else tuple(found)
+
+    def names(self, provider: str) -> tuple[str, ...]:
+        """The names of all `BALCLI_<PROVIDER>_<KEY>` variables that are set, in the environment or the `.env`."""
+        prefix = _prefix(provider)
+        return tuple(name for name in {**self.environ, **self.from_file} if name.startswith(prefix))
 
     def settings(self, provider: str) -> tuple[dict[str, str], str]:
         """The `BALCLI_<PROVIDER>_<KEY>` variables by key, and where they are from: one place, never both."""
-        prefix = f"{PREFIX}{provider.upper().replace('-', '_')}_"
+        prefix = _prefix(provider)
         sources = [(self.environ, "environment")]
         if self.env_file is not None:
             sources.append((self.from_file, shown(self.env_file)))
@@ -72,16 +107,25 @@ class Variables:
         return {}, ""
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    """The names of all `${NAME}` in a text."""
+    return tuple(match[1] for match in _PLACEHOLDER.finditer(text) if match[1] is not None)
+
+
+def _prefix(provider: str) -> str:
+    return f"{PREFIX}{provider.upper().replace('-', '_')}_"
+
+
 def has_own_text(text: str) -> bool:
     """Whether a text has anything beside `${NAME}` in it: then it says something as it stands."""
     return bool(_PLACEHOLDER.sub(lambda match: match[0] if match[1] is None else "", text))
 
 
-def read_variables(environ: Mapping[str, str], env_file: Path | None) -> Variables:
+def read_variables(environ: Mapping[str, str], env_file: Path | None, faults: Faults = RAISED) -> Variables:
     """The environment with the variables of a `.env` file, as python-dotenv reads its quotes and comments.
 
-    Nothing is expanded in it, and nothing of it enters the process's environment. Raises
-    ConfigFileError, or ConfigSyntaxError with the number of a line that does not parse.
+    Nothing is expanded in it, and nothing of it enters the process's environment. The faults are
+    ConfigFileError, and ConfigSyntaxError with the number of a line that does not parse.
     """
     if env_file is None:
         return Variables(environ)
@@ -90,25 +134,32 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None) -> Variabl
     from dotenv.parser import parse_stream  # only where there is a .env: it costs more than the TOML
 
     found: dict[str, str] = {}
+    lines: dict[str, int] = {}
     notices: list[Notice] = []
-    file = read_text(env_file)
-    file.refuse_if_readable("a .env is taken to hold secrets")
-    for binding in parse_stream(StringIO(file.text)):
-        if binding.error:
-            # The binding begins after the line before it; blank lines ahead of the fault count as its own.
+    with faults:
+        file = read_text(env_file, faults=faults)
+        with faults:
+            file.refuse_if_readable("a .env is taken to hold secrets")
+        for binding in parse_stream(StringIO(file.text)):
+            # A binding begins after the line before it; blank lines ahead of it count as its own.
             skipped = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:skipped].count("\n")
-            raise ConfigSyntaxError(f"{shown(env_file)}: line {line} is not NAME=value; mend or remove it")
-        if binding.key is None or binding.value is None:
-            continue
-        if _IGNORED.fullmatch(binding.key):
-            notices.append(
-                Notice(
-                    "env_file.ignored",
-                    None,
-                    f"{shown(env_file)}: {printable(binding.key, 40)} is ignored there; set it in the real environment",
+            if binding.error:
+                with faults:
+                    raise ConfigSyntaxError(
+                        f"{shown(env_file)}: line {line} is not NAME=value; mend or remove it"
+                    )
+            if binding.key is None or binding.value is None:
+                continue
+            if _IGNORED.fullmatch(binding.key):
+                notices.append(
+                    Notice(
+                        "env_file.ignored",
+                        None,
+                        f"{shown(env_file)}: {printable(binding.key, 40)} is ignored there; set it in the real environment",
+                    )
                 )
-            )
-            continue
-        found[binding.key] = binding.value
-    return Variables(environ, env_file, found, tuple(notices))
+                continue
+            found[binding.key] = binding.value
+            lines[binding.key] = line
+    return Variables(environ, env_file, found, tuple(notices), lines)

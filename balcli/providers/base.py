@@ -29,6 +29,8 @@ class Key:
     choices: tuple[str, ...] = ()
     option: str | None = None
     repeatable: bool = False
+    signs_time: bool = False
+    """Whether a signature with it holds the time, so that the clock must be right."""
 
     @property
     def in_file(self) -> str:

@@ -39,7 +39,7 @@ def render(report: Report, *, columns: int | None, colour: bool, addresses: bool
         amounts = list(layout())
         if columns is None or all(width(line.text) <= columns for line in amounts if not line.prose):
             break
-    return _coloured(amounts) if colour else "".join(f"{line.text}\n" for line in amounts)
+    return coloured(amounts) if colour else "".join(f"{line.text}\n" for line in amounts)
 
 
 _Rows: TypeAlias = Callable[[str, Balance | Parts, Style], Iterator[Line]]
@@ -236,7 +236,7 @@ def _details(balance: Balance) -> str:
     return ", ".join(notes)
 
 
-def _coloured(lines: list[Line]) -> str:
+def coloured(lines: list[Line]) -> str:
     """The lines with terminal colours. Rich is imported here alone: it costs a third of a whole run."""
     from io import StringIO
 

@@ -1,0 +1,70 @@
+"""What the shell offers for names: the profiles and accounts of the file. Trouble of any kind offers nothing."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+# Other characters mean something to one shell or another, and no shell is told them right.
+_PLAIN: Final = re.compile(r"[\w ./@:+,%=-]+")
+
+
+def profiles(context: typer.Context, incomplete: str) -> list[str]:
+    """The profiles of the file that begin so."""
+    from balcli.errors import BalcliError
+
+    try:
+        return _offered(_file(context).names, incomplete)
+    except (BalcliError, OSError, ValueError):
+        return []
+
+
+def accounts(context: typer.Context, incomplete: str) -> list[str]:
+    """The accounts of the profile that begin so and are not named yet; those of the command's own provider, if it has one."""
+    from balcli.config.faults import KeptFaults
+    from balcli.errors import BalcliError
+    from balcli.providers import PROVIDERS
+
+    try:
+        # What is wrong with one account does not keep the others from being offered.
+        profile = _file(context).profile(context.params.get("profile"), KeptFaults())
+    except (BalcliError, OSError, ValueError):
+        return []
+    command = context.info_name
+    given = context.params.get("accounts") or ()
+    names = [
+        entry.name
+        for entry in profile.entries
+        if entry.name not in given and (command not in PROVIDERS or command == entry.provider)
+    ]
+    return _offered(names, incomplete)
+
+
+def providers(incomplete: str) -> list[str]:
+    """The providers that begin so."""
+    from balcli.providers import PROVIDERS
+
+    return _offered(list(PROVIDERS), incomplete)
+
+
+def _file(context: typer.Context) -> Any:
+    """The profile file of the command line so far, with the environment alone: no `.env` is read for a name."""
+    from balcli.cli.balances import default_file
+    from balcli.config.profile import ProfileFile
+    from balcli.config.source import parse_toml, read_text
+    from balcli.config.variables import Variables
+
+    named = context.params.get("config")
+    path = Path(named) if named else default_file()
+    text = read_text(path).text
+    return ProfileFile(path, text, parse_toml(text, ""), Variables(os.environ))
+
+
+def _offered(names: list[str], incomplete: str) -> list[str]:
+    fitting = [name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name)]
+    if os.environ.get("_BALCLI_COMPLETE", "").endswith("_bash"):
+        # Bash takes what it is offered as typed; the other shells quote it themselves.
+        return [name.replace(" ", "\\ ") for name in fitting]
+    return fitting

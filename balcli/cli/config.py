@@ -1,0 +1,294 @@
+"""`balcli config`: write a profile, say where it is, show it without its secrets, check it offline."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from balcli.cli import completion, streams
+from balcli.cli.balances import default_file
+from balcli.cli.options import ConfigFile, EnvFile, ProfileName
+from balcli.errors import ConfigFileError, OutputError, UsageError
+from balcli.providers import PLUGIN_NOTICES, PROVIDERS
+from balcli.secret import hide
+from balcli.text import printable, width
+
+if TYPE_CHECKING:
+    from balcli.config.inspection import Inspected, Inspection
+    from balcli.config.listing import Plain, Setting
+
+_SCHEMA_VERSION: Final = "1.0"
+_GAP: Final = "  "
+
+
+class Output(StrEnum):
+    """What `-o` takes here."""
+
+    table = "table"
+    json = "json"
+
+
+OutputName = Annotated[
+    Output | None, typer.Option("--output", "-o", help="The format [default: table].", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.")]
+
+_group = typer.Typer(
+    help="Write a profile, say where it is, show it, check it.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    app.add_typer(_group, name="config")
+
+
+@_group.command()
+def init(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", envvar="BALCLI_CONFIG", help="Write this file.", show_default=False),
+    ] = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--provider",
+            metavar="NAME",
+            help="An account at this provider; repeat for several.",
+            autocompletion=completion.providers,
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ask nothing, and say no next steps.")] = False,
+) -> None:
+    """Write a commented profile that only you can read.
+
+    On a terminal it asks which providers you use; else it writes them all. It never asks for a secret.
+    """
+    from balcli.config.source import shown
+    from balcli.config.template import profile_text, variables_of
+    from balcli.files import write_new
+
+    file = _path(config)
+    taken = ConfigFileError(
+        f"{shown(file)}: is there already; edit it, move it away, or name another file with --config"
+    )
+    if os.path.lexists(file):
+        raise taken
+    names = list(dict.fromkeys(provider or ()))
+    unknown = [name for name in names if name not in PROVIDERS]
+    if unknown:
+        raise UsageError(
+            f"--provider: there is no {printable(unknown[0], 40)}; there are: {', '.join(PROVIDERS)}"
+        )
+    if not names and not quiet and _is_conversation():
+        names = _asked()
+    chosen = [each for name, each in PROVIDERS.items() if name in names or not names]
+    try:
+        write_new(file, profile_text(chosen))
+    except FileExistsError:
+        raise taken from None
+    except OSError as problem:
+        raise OutputError(
+            f"{shown(file)} cannot be written: {problem.strerror}; check the folder, or name a file with --config"
+        ) from None
+    streams.write_data(f"{file}\n")
+    if not quiet:
+        for each in chosen:
+            streams.say(f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)")
+        streams.say(f"they can stand in the environment, or in {shown(file.parent / '.env')} with mode 0600")
+        streams.say("then run balcli config check, and balcli all")
+
+
+@_group.command()
+def path(config: ConfigFile = None) -> None:
+    """Print where the profile file is, or would be."""
+    streams.write_data(f"{_path(config)}\n")
+
+
+@_group.command()
+def show(
+    config: ConfigFile = None,
+    profile: ProfileName = None,
+    env_file: EnvFile = None,
+    output: OutputName = None,
+    quiet: Quiet = False,
+) -> None:
+    """Print a profile's settings, each with its source.
+
+    Secrets are shown as ***, and no secret's command is run.
+    """
+    from balcli.config.listing import Listing, shadowed
+
+    inspection = _inspect(config, profile, env_file, every=False)
+    inspected = inspection.profiles[0] if inspection.profiles else None
+    accounts: list[tuple[str, str, list[Setting]]] = []
+    run: list[Setting] = []
+    notices = list(PLUGIN_NOTICES)
+    if inspected is not None:
+        found = inspected.profile
+        listing = Listing(inspection.file, found.variables)
+        accounts = [
+            (hide(each.entry.name), each.entry.provider, listing.of_account(each))
+            for each in inspected.accounts
+        ]
+        run = listing.of_run(found, os.environ)
+        notices += [*found.notices, *shadowed(found)]
+    elif inspection.file is not None:
+        notices += inspection.file.variables.notices
+    name = inspected.profile.name if inspected is not None else profile
+    where = str(_path(config))
+    if _format(output) is Output.json:
+        document = {
+            "schema_version": _SCHEMA_VERSION,
+            "profile": name,
+            "file": where,
+            "accounts": [
+                {"account": account, "provider": kind, "settings": [_plain(each) for each in settings]}
+                for account, kind, settings in accounts
+            ],
+            "settings": [_plain(each) for each in run],
+            "warnings": [{"code": n.code, "account": n.account, "message": n.message} for n in notices],
+            "errors": _problems(inspection),
+        }
+        streams.write_data(json.dumps(document, indent=2) + "\n")
+    elif inspected is not None:
+        head = f"profile {printable(name, 60)}" if name is not None else "no profile file"
+        rows = [(f"{printable(account, 60)} ({kind})", settings) for account, kind, settings in accounts]
+        streams.write_data(_table(f"{head}: {printable(where)}", [*rows, ("run", run)]))
+    for notice in notices if not quiet else ():
+        streams.say_notice(notice)
+    raise typer.Exit(_said(inspection))
+
+
+@_group.command()
+def check(
+    config: ConfigFile = None,
+    profile: ProfileName = None,
+    env_file: EnvFile = None,
+    output: OutputName = None,
+    quiet: Quiet = False,
+) -> None:
+    """Look for everything that is wrong with the file, offline.
+
+    All its profiles are checked, or the one of --profile. No secret's command is run.
+    """
+    inspection = _inspect(config, profile, env_file, every=True)
+    if _format(output) is Output.json:
+        document = {
+            "schema_version": _SCHEMA_VERSION,
+            "file": str(_path(config)),
+            "ok": not inspection.problems,
+            "problems": _problems(inspection),
+        }
+        streams.write_data(json.dumps(document, indent=2) + "\n")
+    else:
+        streams.write_data("".join(_result(each) for each in inspection.profiles))
+    if not quiet:
+        notices = [*PLUGIN_NOTICES, *(n for each in inspection.profiles for n in each.profile.notices)]
+        for notice in dict.fromkeys(notices):
+            streams.say_notice(notice)
+    raise typer.Exit(_said(inspection))
+
+
+def _path(config: Path | None) -> Path:
+    """The whole path of the profile file. Raises ConfigFileError where the home directory is no fixed place."""
+    return (config or default_file()).absolute()
+
+
+def _is_conversation() -> bool:
+    """Whether somebody can be asked: stdin and stderr are terminals."""
+    try:
+        return sys.stdin.isatty() and sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def _asked() -> list[str]:
+    """The providers that the person at the terminal names, all for an empty line. Raises Abort at the end of input."""
+    lines = [f"  {name:<10} {printable(provider.TITLE, 60)}\n" for name, provider in PROVIDERS.items()]
+    sys.stderr.write("Which providers do you use?\n" + "".join(lines))
+    while True:
+        sys.stderr.write("Their names, with commas between them (Enter for all): ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            raise typer.Abort
+        names = line.replace(",", " ").split()
+        unknown = [name for name in names if name not in PROVIDERS]
+        if not unknown:
+            return names
+        sys.stderr.write(f"There is no {printable(unknown[0], 40)}.\n")
+
+
+def _format(output: Output | None) -> Output:
+    """The format of -o, else that of BALCLI_OUTPUT where it is one of the two, else a table."""
+    variable = os.environ.get("BALCLI_OUTPUT")
+    return output or (Output(variable) if variable in set(Output) else Output.table)
+
+
+def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *, every: bool) -> "Inspection":
+    from balcli.config.inspection import inspect
+
+    return inspect(
+        config or default_file(),
+        must_exist=config is not None,
+        name=profile,
+        every=every,
+        env_file=env_file,
+        environ=os.environ,
+    )
+
+
+def _said(inspection: "Inspection") -> int:
+    """The exit code, each problem told on stderr."""
+    for problem in inspection.problems:
+        streams.say(problem.message)
+    return max((problem.exit_code for problem in inspection.problems), default=0)
+
+
+def _problems(inspection: "Inspection") -> list[dict[str, str]]:
+    return [{"code": problem.code, "message": problem.message} for problem in inspection.problems]
+
+
+def _result(inspected: "Inspected") -> str:
+    """A profile's line in the result of a check."""
+    name = inspected.profile.name
+    about = f"profile {printable(name, 60)}" if name is not None else "the environment's accounts"
+    if inspected.problems:
+        return f"not ok  {about}: {inspected.problems} problem{'s' if inspected.problems > 1 else ''}\n"
+    names = ", ".join(printable(hide(opened.entry.name), 60) for opened in inspected.accounts)
+    return f"ok      {about}: {names}\n"
+
+
+def _plain(setting: "Setting") -> dict[str, Any]:
+    return {"key": setting.key, "value": setting.value, "source": setting.source}
+
+
+def _table(head: str, parts: Iterable[tuple[str, list["Setting"]]]) -> str:
+    """Each part under its name: keys, values and sources in columns."""
+    worded = [
+        (title, [(each.key, _worded(each.value), each.source) for each in settings])
+        for title, settings in parts
+    ]
+    rows = [row for _, settings in worded for row in settings]
+    widths = [max((width(row[column]) for row in rows), default=0) for column in (0, 1)]
+    text = f"{head}\n"
+    for title, settings in worded:
+        text += f"\n{title}\n"
+        for key, value, source in settings:
+            cells = (key + " " * (widths[0] - width(key)), value + " " * (widths[1] - width(value)), source)
+            text += _GAP + _GAP.join(cells) + "\n"
+    return text
+
+
+def _worded(value: "Plain") -> str:
+    if value is None:
+        return "-"
+    return printable(", ".join(value) if isinstance(value, tuple) else str(value))

@@ -1,0 +1,146 @@
+"""`balcli doctor`: what a run needs, looked at one by one; with `--canary`, the hunt for secrets that get out."""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from balcli.cli import streams
+from balcli.cli.balances import default_file
+from balcli.cli.options import ACCOUNTS, Format, RunOptions, with_options
+from balcli.errors import BalcliError, ConfigError, UsageError
+from balcli.http.timing import Deadline
+from balcli.models import Step
+
+if TYPE_CHECKING:
+    from balcli.config.profile import Profile
+    from balcli.models import Diagnosis
+
+_RUNS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorOptions(RunOptions):
+    """The options of the doctor."""
+
+    offline: Annotated[bool, typer.Option("--offline", help="Look at what needs no network.")] = False
+    canary: Annotated[
+        bool,
+        typer.Option("--canary", help="Hunt for leaks: false secrets, false servers, every output searched."),
+    ] = False
+    runs: Annotated[
+        int | None,
+        typer.Option("--runs", metavar="N", min=1, help=f"With --canary: so many runs [default: {_RUNS}]."),
+    ] = None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    about = (
+        "Look at all that a run needs, and say what is wrong: file, secrets, DNS, TLS, credentials, clock."
+    )
+    app.command("doctor", help=about)(with_options(_doctor, DoctorOptions, [ACCOUNTS], []))
+
+
+def _doctor(options: RunOptions, accounts: list[str] | None) -> None:
+    if not isinstance(options, DoctorOptions):
+        raise TypeError("the doctor was registered with its own options")
+    raise typer.Exit(run(options, accounts or []))
+
+
+def run(options: DoctorOptions, names: list[str]) -> int:
+    """Look, write and report; the exit code that the run would have, or whether the canary found a leak."""
+    # Imported here: what a run needs is no matter for --help and completion.
+    from balcli import doctor
+
+    try:
+        _refuse_what_does_not_go_together(options, names)
+        if options.canary:
+            from balcli.cli import canary
+
+            return canary.run(options.runs or _RUNS, as_json=options.output is Format.json)
+        diagnosis = _diagnosed(options, names)
+    except UsageError as problem:
+        diagnosis = doctor.unreadable(options.profile, [], problem)
+    except ConfigError as problem:
+        diagnosis = doctor.unreadable(options.profile, [Step.failed(None, "profile", problem)], problem)
+    streams.write_data(_rendered(diagnosis, options))
+    _say(diagnosis, quiet=options.quiet)
+    return diagnosis.exit_code
+
+
+def _refuse_what_does_not_go_together(options: DoctorOptions, names: list[str]) -> None:
+    """Raise UsageError for options that cannot be meant together."""
+    if options.runs is not None and not options.canary:
+        raise UsageError("--runs is for --canary alone; add --canary, or leave it out")
+    own = (names, options.env_file, options.sandbox, options.fault, options.offline)
+    if options.canary and any(own):
+        raise UsageError(
+            "--canary brings its own profiles and servers; leave out accounts, --env-file, --sandbox, --fault "
+            "and --offline"
+        )
+    if options.fault and not options.sandbox:
+        raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+
+
+def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":
+    """The diagnosis of the sandbox or of the user's own profile. Raises what keeps it from being looked for."""
+    from dataclasses import replace
+
+    from balcli import doctor
+
+    found: AbstractContextManager[Profile | BalcliError]
+    if options.sandbox:
+        from balcli.cli.sandbox import sandbox_profile
+
+        found = sandbox_profile(options)
+        steps = [Step(None, "profile", "ok", "the sandbox's own; no file is read")]
+    else:
+        steps, profile_or_problem = doctor.read_files(
+            options.config or default_file(),
+            must_exist=options.config is not None,
+            name=options.profile,
+            env_file=options.env_file,
+            environ=os.environ,
+        )
+        found = nullcontext(profile_or_problem)
+    with found as profile:
+        if isinstance(profile, BalcliError):
+            around = doctor.surroundings(os.environ, None)
+            return doctor.unreadable(options.profile, [*steps, *around], profile)
+        around = doctor.surroundings(os.environ, profile)
+        limits = options.limits(profile.limits)
+        diagnosis = doctor.examine(
+            profile, names, limits, Deadline(limits.deadline), os.environ, offline=options.offline
+        )
+    return replace(diagnosis, steps=(*steps, *around, *diagnosis.steps))
+
+
+def _rendered(diagnosis: "Diagnosis", options: RunOptions) -> str:
+    from balcli.render import steps
+
+    if options.output is Format.json:
+        return steps.render_json(diagnosis)
+    if not diagnosis.steps:
+        return ""  # nothing was looked at; stderr says why
+    colour = streams.wants_colour(os.environ, no_color=options.no_color)
+    return steps.render(diagnosis, columns=streams.columns(), colour=colour)
+
+
+def _say(diagnosis: "Diagnosis", *, quiet: bool) -> None:
+    """The failed steps on stderr, one line each, and the warnings unless quiet."""
+    failed = [step for step in diagnosis.steps if step.status == "failed"]
+    for step in failed:
+        streams.say(_sentence(step), step.account)
+    if not failed:  # nothing was looked at, then
+        for failure in diagnosis.report.failures:
+            streams.say(failure.message)
+    for step in diagnosis.steps if not quiet else ():
+        if step.status == "warning":
+            streams.say(f"note: {_sentence(step)}", step.account)
+
+
+def _sentence(step: Step) -> str:
+    return f"{step.step}: {step.message}" + (f"; {step.cure}" if step.cure else "")

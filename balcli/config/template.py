@@ -1,0 +1,102 @@
+"""The text of a new profile, made from what the providers declare."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from balcli.config.profile import COMMON_KEYS, RUN_KEYS
+from balcli.config.values import stand_in
+from balcli.http.door import Limits
+from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
+from balcli.text import printable
+
+_HEAD: Final = """\
+# A balcli profile. A line that begins with # is a comment; remove the # to set the key in it.
+#
+# ${NAME} is filled in from the environment, then from a file `.env` beside this one; keep secrets
+# there, and not here. $${ stands for a ${ that is meant as it is written. A secret can also come
+# from a file, as api_key_file = "/run/secrets/key", or from what a command prints, as
+# api_key_command = ["pass", "show", "some/name"].
+#
+# Several accounts at one provider are a list: write its heading in double brackets once for each,
+# [[profiles.main.{first}]], and give each a name.
+
+# default_profile = "main"    # needed where there are several profiles
+
+[profiles.main]
+"""
+
+
+def profile_text(providers: Sequence[Provider]) -> str:
+    """A commented profile with an account at each of the providers, every value that it needs a `${NAME}`."""
+    defaults = Limits()
+    examples = {"proxy": '"http://proxy.example:3128"', "ca_bundle": '"company-ca.pem"'}
+    rows = [
+        (f"# {key} = {examples.get(key) or format(getattr(defaults, key), 'g')}", about)
+        for key, about in RUN_KEYS.items()
+    ]
+    head = _HEAD.replace("{first}", providers[0].NAME)
+    return head + _lines(rows) + "".join(_table(provider) for provider in providers)
+
+
+def variables_of(provider: Provider) -> list[str]:
+    """The names of the variables that a new profile's account at the provider needs."""
+    needed = _needed(provider)
+    return [_variable(provider, key) for key in _keys(provider) if key.name in needed]
+
+
+def _table(provider: Provider) -> str:
+    needed = _needed(provider)
+    rows = []
+    for key in _keys(provider):
+        hidden = "" if key.name in needed else "# "
+        rows.append((f"{hidden}{key.name} = {_example(provider, key)}", key.help))
+    return f"\n# {printable(provider.TITLE)}\n[profiles.main.{provider.NAME}]\n{_lines(rows)}"
+
+
+def _lines(rows: list[tuple[str, str]]) -> str:
+    """The rows, what is said of each beside it; a long row does not push the others' to the right."""
+    column = max(len(text) for text, _ in rows if len(text) <= 52) + 2
+    return "".join(f"{text:<{column}}  # {printable(about)}\n" for text, about in rows)
+
+
+def _keys(provider: Provider) -> tuple[Key, ...]:
+    return (*COMMON_KEYS, *provider.KEYS)
+
+
+def _needed(provider: Provider) -> set[str]:
+    """The keys without which the provider makes no account, the first of each choice that it leaves."""
+    keys = {key.name: key for key in provider.KEYS}
+    given: dict[str, Value] = {}
+    while True:
+        try:
+            provider.open_account(provider.NAME, provider.BASE_URL or "https://localhost", Values(given))
+        except SettingProblem as problem:
+            if problem.key in given or problem.key not in keys:
+                break
+            given[problem.key] = stand_in(keys[problem.key])
+        else:
+            break
+    return given.keys() | (set() if provider.BASE_URL else {"base_url"})
+
+
+def _variable(provider: Provider, key: Key) -> str:
+    """What the variable of a key is called: `MERCHANT_TOKEN`, and `MERCHANT_ID` for a merchant's `merchant_id`."""
+    name = key.name if key.name.startswith(f"{provider.NAME}_") else f"{provider.NAME}_{key.name}"
+    return name.upper().replace("-", "_")
+
+
+def _example(provider: Provider, key: Key) -> str:
+    """A value of the key's kind in TOML: what is a default, a choice, or a variable."""
+    variable = _variable(provider, key)
+    if key.name == "name":
+        return f'"{provider.NAME}"'
+    if key.name == "base_url" and provider.BASE_URL is not None:
+        return f'"{provider.BASE_URL}"'
+    if key.choices:
+        return f'"{key.choices[0]}"'
+    if key.kind == "list":
+        return '["ETH", "USDT"]'
+    if key.kind == "table":
+        parts = ("merchant_id", "email", "password")
+        return "{ " + ", ".join(f'{part} = "${{{variable}_{part.upper()}}}"' for part in parts) + " }"
+    return f'"${{{variable}}}"'

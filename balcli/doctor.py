@@ -1,0 +1,351 @@
+"""What a run needs, looked at one by one: files, environment, secrets' sources, and the way to each server.
+
+Everything becomes a Step. The last stage is the real balance call, so that its exit code is the run's.
+"""
+
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from balcli.collect import each, open_door
+from balcli.config.accounts import accounts, selected
+from balcli.config.profile import Entry, Profile, load
+from balcli.config.secrets import SecretSources
+from balcli.config.source import is_there, parse_toml, read_text, shown
+from balcli.config.surroundings import ignored, origins
+from balcli.config.variables import read_variables
+from balcli.errors import (
+    AccountError,
+    BalcliError,
+    ConfigError,
+    ConfigFileError,
+    DeadlinePassed,
+    NetworkError,
+    ProxyFailed,
+    SecretError,
+    VariableError,
+)
+from balcli.http import probe
+from balcli.http.door import Exchange, Limits
+from balcli.http.timing import Deadline
+from balcli.models import Account, Diagnosis, Failure, Outcome, Report, Status, Step
+from balcli.providers import PLUGIN_NOTICES, PROVIDERS
+from balcli.providers.base import Run
+from balcli.text import printable
+from balcli.urls import is_loopback
+
+_STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
+"""What is looked at over the network, for each account."""
+
+_FEWEST_DAYS: Final = 21
+_CLOCK_WARNING: Final = 30
+_CLOCK_FAILURE: Final = 300
+_PROXY_NAMES: Final = frozenset({"https_proxy", "http_proxy", "all_proxy"})
+_CLOCK_CURE: Final = "set this machine's clock, best by a time service"
+
+
+def read_files(
+    file: Path, *, must_exist: bool, name: str | None, env_file: Path | None, environ: Mapping[str, str]
+) -> tuple[list[Step], Profile | BalcliError]:
+    """The steps over the profile's file and its `.env`, and the profile or what is wrong with it."""
+    steps: list[Step] = []
+    stage = "profile"
+    try:
+        if must_exist or is_there(file):
+            read = read_text(file)
+            parse_toml(read.text, shown(file))
+            steps.append(Step(None, stage, "ok", f"{shown(file)}, mode {_mode(read.state.st_mode)}"))
+        stage, beside = "env_file", file.parent / ".env"
+        chosen = env_file or (beside if steps and is_there(beside) else None)
+        if chosen is not None:
+            variables = read_variables(environ, chosen)
+            mode = _mode(chosen.stat().st_mode)
+            count = len(variables.from_file)
+            steps.append(Step(None, stage, "ok", f"{shown(chosen)}, mode {mode}, {count} variables"))
+            steps += [_told(stage, notice.message) for notice in variables.notices]
+        stage = "accounts"
+        profile = load(file, must_exist=must_exist, name=name, env_file=env_file, environ=environ)
+    except BalcliError as problem:
+        if stage == "accounts" and isinstance(problem, ConfigFileError):
+            # The file was readable by itself; what its content makes of its mode is about the file.
+            stage, steps = "profile", [step for step in steps if step.step != "profile"]
+        return [*steps, Step.failed(None, stage, problem)], problem
+    if profile.name is None:
+        steps.insert(
+            0, Step(None, "profile", "ok", f"{shown(file)} is not there: variables make the accounts")
+        )
+    return steps, profile
+
+
+def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[Step]:
+    """A warning for everything around the program that is ignored, shadowed or left out."""
+    found = [_told("plugins", notice.message) for notice in PLUGIN_NOTICES]
+    found += [_told("environment", text) for text in ignored(environ, profile)]
+    return found or [Step(None, "environment", "ok", "nothing in it is ignored or shadowed")]
+
+
+def examine(
+    profile: Profile,
+    names: Sequence[str],
+    limits: Limits,
+    deadline: Deadline,
+    environ: Mapping[str, str],
+    *,
+    offline: bool,
+) -> Diagnosis:
+    """What each account of a run needs, in the profile's order. Returns by the deadline."""
+    try:
+        entries = selected(profile, None, list(names))
+    except ConfigError as problem:
+        return unreadable(profile.name, [Step.failed(None, "accounts", problem)], problem)
+    charts = [_Chart(entry) for entry in entries]
+    where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
+    listed = ", ".join(printable(entry.name, 40) for entry in entries)
+    steps = [Step(None, "accounts", "ok", f"{where}: {listed}")]
+    failures: list[Failure] = []
+    for fault in _open_all(charts, profile, deadline):
+        failures.append(Failure.of(fault))
+        if isinstance(fault, AccountError):
+            steps[0] = Step.failed(None, "accounts", fault)
+    opened = {chart: chart.account for chart in charts if chart.account is not None}
+    reason = "--offline"
+    try:
+        ward = _Ward(list(opened.values()), limits, deadline)
+        steps += ward.steps()
+    except BalcliError as problem:
+        steps.append(Step.failed(None, "ca_bundle", problem))
+        failures.append(Failure.of(problem))
+        offline, reason = True, "ca_bundle failed"
+    for chart, account in opened.items():
+        chart.find_way(account, limits, environ)
+    if not offline:
+        ward.visit({chart: account for chart, account in opened.items() if chart.way is not None})
+    for chart in charts:
+        steps += chart.whole(reason)
+    outcomes = tuple(chart.outcome for chart in charts if chart.outcome is not None)
+    report = Report(datetime.now(UTC), profile.name, outcomes=outcomes, failures=tuple(failures))
+    return Diagnosis(tuple(steps), report)
+
+
+def unreadable(name: str | None, steps: Sequence[Step], problem: BalcliError) -> Diagnosis:
+    """The diagnosis that ends before any account."""
+    return Diagnosis(tuple(steps), Report(datetime.now(UTC), name, failures=(Failure.of(problem),)))
+
+
+class _Chart:
+    """What is known of one account: written by its thread, and closed at the deadline though that may be at work."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.account: Account[Any] | None = None
+        self.way: probe.Way | None = None
+        self.outcome: Outcome | None = None
+        self.stage = _STAGES[0]
+        self._steps: list[Step] = []
+        self._closed = False
+
+    def note(self, step: str, status: Status, message: str, cure: str | None = None) -> None:
+        """Add a step."""
+        self._add(Step(self.entry.name, step, status, message, cure))
+
+    def fail(self, step: str, problem: BalcliError) -> None:
+        """Add the step that an error ended; it is what came of the account, if that is opened."""
+        if self.account is not None and not self._closed:
+            self.outcome = Outcome(self.account, None, None, Failure.of(problem))
+        self._add(Step.failed(self.entry.name, step, problem))
+
+    def _add(self, step: Step) -> None:
+        if not self._closed:
+            self._steps.append(step)
+
+    def find_way(self, account: Account[Any], limits: Limits, environ: Mapping[str, str]) -> None:
+        """Add the step on proxies, from the profile and the environment alone."""
+        try:
+            self.way = probe.way_to(account.base_url, limits.proxy)
+        except NetworkError as problem:
+            self.fail("proxy", problem)
+            return
+        server = self.way.server
+        if self.way.proxy is not None:
+            source = "of the profile" if limits.proxy else "of the environment"
+            self.note("proxy", "ok", f"{server.shown} is asked through {self.way.proxy.shown} {source}")
+            return
+        named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]
+        why = "loopback needs none" if is_loopback(server.host) else "NO_PROXY or the scheme leaves it out"
+        beside = f"; {', '.join(named)} is set, but {why}" if named else ""
+        self.note("proxy", "ok", f"none: {server.shown} is asked directly{beside}")
+
+    def whole(self, reason: str) -> list[Step]:
+        """The steps so far, and a skipped one for each stage that there was no coming to. No step follows."""
+        self._closed = True
+        ended = next((step.step for step in self._steps if step.status == "failed"), None)
+        there = {step.step for step in self._steps}
+        why = f"{ended} failed" if ended else reason
+        skipped = [Step(self.entry.name, stage, "skipped", why) for stage in _STAGES if stage not in there]
+        # In the order of the stages, after what was looked at before any of them.
+        return sorted(
+            [*self._steps, *skipped],
+            key=lambda step: _STAGES.index(step.step) if step.step in _STAGES else -1,
+        )
+
+
+def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) -> Iterator[ConfigError]:
+    """Open each account by itself; an error for each that cannot be, or for all if they do not go together."""
+    sources = SecretSources(deadline)
+    well = True
+    for chart in charts:
+        try:
+            (account,) = accounts(replace(profile, entries=(chart.entry,)), None, (), {}, deadline, sources)
+        except ConfigError as problem:
+            well = False
+            chart.fail("secrets" if isinstance(problem, SecretError | VariableError) else "settings", problem)
+            yield problem
+            continue
+        target = ", ".join(f"{key} {printable(value, 80)}" for key, value in account.target.items())
+        chart.note("settings", "ok", f"{account.provider}, {target}, at {printable(account.base_url, 100)}")
+        chart.note("secrets", "ok", "; ".join(origins(chart.entry, profile.variables)))
+        chart.account = account
+    if well:
+        together = replace(profile, entries=tuple(chart.entry for chart in charts))
+        try:
+            accounts(together, None, (), {}, deadline, sources)
+        except ConfigError as problem:
+            yield problem
+
+
+class _Ward:
+    """Looks at all accounts at the same time, through one door. Opening it raises ValueProblem for a bad ca_bundle."""
+
+    def __init__(self, opened: Sequence[Account[Any]], limits: Limits, deadline: Deadline) -> None:
+        self._limits = limits
+        self._deadline = deadline
+        self._tls = any(account.base_url.startswith("https:") for account in opened)
+        self._ahead: dict[str, int | None] = {}
+        """By host, how far this machine's clock is ahead of its last answer's; None if that said nothing of use."""
+        self._run = Run(open_door(opened, limits, deadline, self._heard))
+
+    def _heard(self, exchange: Exchange) -> None:
+        if exchange.date is not None:
+            self._ahead[exchange.host] = probe.seconds_ahead(exchange.date, time.time())
+
+    def steps(self) -> Iterator[Step]:
+        """The step on the certificates that are trusted, where any connection needs them."""
+        if self._tls:
+            bundle = self._limits.ca_bundle
+            yield Step(None, "ca_bundle", "ok", shown(bundle) if bundle else "the built-in certificates")
+
+    def visit(self, opened: Mapping[_Chart, Account[Any]]) -> None:
+        """Go through every account's stages, until the deadline."""
+        charts = list(opened)
+        tasks: dict[tuple[int, ...], Account[Any]] = {(n,): opened[chart] for n, chart in enumerate(charts)}
+        by_name = {chart.entry.name: chart for chart in charts}
+
+        def stages(account: Account[Any]) -> bool:
+            chart = by_name[account.name]
+            try:
+                self._reach(chart)
+                self._call(chart, account)
+            except BalcliError as problem:
+                chart.fail(chart.stage, problem)
+            self._compare_clocks(chart, account)
+            return True
+
+        done = each(tasks, stages, self._limits.jobs, self._deadline)
+        seconds = f"{self._limits.deadline:g} s"
+        for place, account in tasks.items():
+            if place not in done:
+                chart = by_name[account.name]
+                chart.fail(
+                    chart.stage,
+                    DeadlinePassed(
+                        f"not done before the deadline of {seconds}; raise --deadline or try later"
+                    ),
+                )
+
+    def _reach(self, chart: _Chart) -> None:
+        """Look at the name, the port and the certificate. Raises the NetworkErrors."""
+        way = chart.way
+        if way is None:
+            raise RuntimeError("an account is visited once the way to it is known")
+        first, kind = (way.server, "") if way.proxy is None else (way.proxy, "the proxy ")
+        try:
+            found = ", ".join(probe.addresses(first)[:4])
+            chart.note("name", "ok", f"{kind}{first.shown} is at {found}")
+            chart.stage = "tcp"
+            took = probe.connected(first, self._limits, self._deadline)
+            chart.note("tcp", "ok", f"{kind}{first.shown} connects in {took * 1000:.0f} ms")
+        except NetworkError:
+            if way.proxy is None:
+                raise
+            raise ProxyFailed(
+                f"the proxy {first.shown} cannot be reached; check the profile's proxy and HTTPS_PROXY"
+            ) from None
+        chart.stage = "tls"
+        if not way.server.tls:
+            chart.note("tls", "ok", "plain HTTP, which does not leave this machine")
+        elif way.proxy is not None:
+            chart.note("tls", "skipped", "it is made through the proxy, with the call below")
+        else:
+            seen = probe.certificate(way.server, self._limits, self._deadline)
+            text = f"{seen.protocol}, the certificate ends in {seen.days} days"
+            if seen.days < _FEWEST_DAYS:
+                chart.note("tls", "warning", text, "tell the provider to renew it")
+            else:
+                chart.note("tls", "ok", text)
+        chart.stage = "credentials"
+
+    def _call(self, chart: _Chart, account: Account[Any]) -> None:
+        """Make the real balance call. Raises what it raises."""
+        begun = time.monotonic()
+        holdings = PROVIDERS[account.provider].fetch(account, self._run)
+        took = time.monotonic() - begun
+        chart.outcome = Outcome(account, holdings, datetime.now(UTC), None)
+        count = len(holdings.balances)
+        chart.note("credentials", "ok", f"accepted; {count} balance{'' if count == 1 else 's'} listed")
+        text = f"the balances came in {took * 1000:.0f} ms"
+        if took > self._limits.timeout / 2:
+            cure = f"raise --timeout above {self._limits.timeout:g} s in good time"
+            chart.note("latency", "warning", text, cure)
+        else:
+            chart.note("latency", "ok", text)
+
+    def _compare_clocks(self, chart: _Chart, account: Account[Any]) -> None:
+        """Add the step on the clock, by the last answer of the account's host, if there was one."""
+        host = urlsplit(account.base_url).netloc
+        failed = chart.outcome is None or chart.outcome.failure is not None
+        ahead = self._ahead.get(host)
+        if ahead is None:
+            if not failed:
+                chart.note("clock", "skipped", "the server's answers have no date")
+            return
+        seconds = abs(ahead)
+        text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} the server's"
+        if seconds <= _CLOCK_WARNING:
+            chart.note("clock", "ok", text if seconds > 1 else "agrees with the server's")
+        elif seconds > _CLOCK_FAILURE and failed and _signs_time(chart.entry):
+            text += ", too far for a signature with the time in it"
+            chart.note("clock", "failed", text, _CLOCK_CURE)
+        else:
+            chart.note("clock", "warning", text, _CLOCK_CURE)
+
+
+def _signs_time(entry: Entry) -> bool:
+    return any(
+        key.signs_time and any(name in entry.settings for name in key.spellings)
+        for key in PROVIDERS[entry.provider].KEYS
+    )
+
+
+def _told(step: str, sentence: str) -> Step:
+    """A warning; the part of the sentence after its last semicolon is the cure."""
+    message, _, cure = sentence.rpartition("; ")
+    return Step(None, step, "warning", message or cure, cure if message else None)
+
+
+def _mode(mode: int) -> str:
+    return f"{stat.S_IMODE(mode):04o}"

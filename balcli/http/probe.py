@@ -1,0 +1,172 @@
+"""One stage of a connection at a time: name, TCP, TLS, and the clock of who answers. No request is sent here."""
+
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ProxyFailed, TimedOut, TlsFailed
+from balcli.http.door import Limits
+from balcli.http.timing import Deadline
+from balcli.text import printable
+from balcli.urls import checked_proxy, is_loopback
+
+_PORTS: Final = {"http": 80, "https": 443}
+_DAY: Final = 86_400
+
+# What OpenSSL's verification found (X509_V_ERR_…), in words, with what to do about it.
+_UNKNOWN_ISSUER: Final = (
+    "is from nobody that is trusted here; check base_url, or name the issuer's file in ca_bundle"
+)
+_FLAWS: Final = {
+    9: "is not valid yet; set this machine's clock",
+    10: "has expired; tell the provider, and check this machine's clock",
+    18: _UNKNOWN_ISSUER,
+    19: _UNKNOWN_ISSUER,
+    20: _UNKNOWN_ISSUER,
+    21: _UNKNOWN_ISSUER,
+    62: "is for another name; check base_url",
+    64: "is for another address; check base_url",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A host and port to connect to: a provider's, or a proxy's."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @classmethod
+    def of(cls, url: str) -> "Server":
+        """The server that a URL names; nothing else of the URL is kept."""
+        parts = urlsplit(url)
+        return cls(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https")
+
+    @property
+    def shown(self) -> str:
+        """Host and port, as messages name them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return printable(f"{host}:{self.port}", 80)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The protocol of a verified TLS connection, and the whole days that its certificate is still valid."""
+
+    protocol: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a provider is reached: at once, or through a proxy, whose own credentials are not kept."""
+
+    server: Server
+    proxy: Server | None
+
+
+def way_to(base_url: str, proxy: str | None) -> Way:
+    """How requests to an API travel, with the profile's proxy or the environment's. Raises ProxyFailed."""
+    # What judges is what carries the requests, so that the two cannot differ.
+    from balcli.http.transport import proxy_for
+
+    server = Server.of(base_url)
+    chosen = proxy_for(base_url, proxy, loopback=is_loopback(server.host))
+    if chosen is None:
+        return Way(server, None)
+    try:
+        return Way(server, Server.of(checked_proxy(chosen if "://" in chosen else f"http://{chosen}")))
+    except ValueError as problem:
+        raise ProxyFailed(f"the proxy for {server.shown} {problem}") from None
+
+
+def addresses(server: Server) -> tuple[str, ...]:
+    """The addresses of a server, each once. Raises NameNotResolved; a resolver can take as long as it likes."""
+    try:
+        found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise NameNotResolved(
+            f"{server.shown}: the host's name cannot be resolved; check base_url and the resolver"
+        ) from None
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def connected(server: Server, limits: Limits, deadline: Deadline) -> float:
+    """How many seconds a TCP connection took. Raises TimedOut or ConnectionFailed."""
+    begun = time.monotonic()
+    _connection(server, _seconds(limits, deadline)).close()
+    return time.monotonic() - begun
+
+
+def certificate(server: Server, limits: Limits, deadline: Deadline) -> Certificate:
+    """What a TLS handshake shows, with the very checks that a request makes.
+
+    Raises TlsFailed, TimedOut or ConnectionFailed.
+    """
+    from balcli.http.transport import tls_context
+
+    context = tls_context(limits.ca_bundle)
+    seconds = _seconds(limits, deadline)
+    until = time.monotonic() + seconds
+    with _connection(server, seconds) as connection:
+        connection.settimeout(max(until - time.monotonic(), 0.01))
+        try:
+            with context.wrap_socket(connection, server_hostname=server.host) as secured:
+                return Certificate(secured.version() or "TLS", _days_left(secured.getpeercert()))
+        except ssl.SSLCertVerificationError as problem:
+            flaw = _FLAWS.get(
+                problem.verify_code, "cannot be verified; check base_url, the clock and ca_bundle"
+            )
+            raise TlsFailed(f"{server.shown}: the certificate {flaw}") from None
+        except TimeoutError:
+            raise TimedOut(
+                f"{server.shown}: no TLS handshake in {seconds:.3g} s; try later, or raise --timeout"
+            ) from None
+        except ssl.SSLError:
+            raise TlsFailed(f"{server.shown}: the TLS handshake failed; check the port in base_url") from None
+        except OSError:
+            raise ConnectionFailed(
+                f"{server.shown}: the connection was closed in the TLS handshake; check base_url"
+            ) from None
+
+
+def seconds_ahead(date: str, now: float) -> int | None:
+    """How many seconds the clock of this machine is ahead of a `Date` header's; None if that is no date."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    # The header is cut to the whole second: on average it lags by half of one.
+    return round(now - moment.timestamp() - 0.5)
+
+
+def _seconds(limits: Limits, deadline: Deadline) -> float:
+    """How long the next stage may take. Raises DeadlinePassed if no time is left."""
+    left = deadline.left()
+    if left <= 0:
+        raise DeadlinePassed(f"no time is left of the run's {deadline.seconds:g} s; raise --deadline")
+    return min(limits.timeout, left)
+
+
+def _connection(server: Server, seconds: float) -> socket.socket:
+    try:
+        return socket.create_connection((server.host, server.port), timeout=seconds)
+    except TimeoutError:
+        raise TimedOut(
+            f"{server.shown}: no TCP connection in {seconds:.3g} s; check base_url and the firewall"
+        ) from None
+    except OSError:
+        raise ConnectionFailed(
+            f"{server.shown}: the connection was refused or has no route; check base_url and the firewall"
+        ) from None
+
+
+def _days_left(peer: dict[str, Any] | None) -> int:
+    end = (peer or {}).get("notAfter")
+    return int((ssl.cert_time_to_seconds(end) - time.time()) // _DAY) if isinstance(end, str) else 0

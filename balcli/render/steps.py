@@ -1,0 +1,97 @@
+"""The steps of a diagnosis: lines for people, and one document."""
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, Final
+
+from balcli.models import Diagnosis, Failure, Step
+from balcli.render.json import SCHEMA_VERSION
+from balcli.render.layout import Line, Style, padded, paragraph
+from balcli.secret import hide
+from balcli.text import printable
+
+_LONGEST_NAME: Final = 48
+_STATUS_WIDTH: Final = len("warning")
+_STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad", "skipped": "faint"}
+
+
+def render(diagnosis: Diagnosis, *, columns: int | None, colour: bool) -> str:
+    """The steps as lines of text, by account. `columns` is the terminal's width; None means any width will do."""
+    lines = list(_lines(diagnosis, columns))
+    if colour:
+        from balcli.render.table import coloured
+
+        return coloured(lines)
+    return "".join(f"{line.text}\n" for line in lines)
+
+
+def render_json(diagnosis: Diagnosis) -> str:
+    """The diagnosis as one JSON document, in ASCII."""
+    return json.dumps(document(diagnosis), indent=2) + "\n"
+
+
+def document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The diagnosis as plain objects; `errors` holds what decides the exit code."""
+    report = diagnosis.report
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generated_at": report.generated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "profile": report.profile,
+        "ok": diagnosis.exit_code == 0,
+        "steps": [
+            {
+                "account": step.account,
+                "step": step.step,
+                "status": step.status,
+                "message": hide(step.message),
+                "cure": None if step.cure is None else hide(step.cure),
+            }
+            for step in diagnosis.steps
+        ],
+        "errors": [_error(failure, None) for failure in report.failures]
+        + [_error(o.failure, o.account.name) for o in report.outcomes if o.failure is not None],
+    }
+
+
+def _error(failure: Failure, account: str | None) -> dict[str, str]:
+    about = "" if account is None else f"{account}: "
+    return {"code": failure.code, "message": hide(f"{about}{failure.message}")}
+
+
+def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
+    steps = [step for step in diagnosis.steps if step.status != "skipped"]
+    wide = max((len(step.step) for step in steps), default=0)
+    for account, of_account in groupby(diagnosis.steps, lambda step: step.account):
+        if account is not None:
+            yield Line()
+            yield Line(prose=True).add(printable(account, _LONGEST_NAME), "name")
+        for (skipped, _), alike in groupby(of_account, _kind):
+            found = list(alike)
+            # What was skipped for one reason is one line.
+            name = ", ".join(step.step for step in found) if skipped else found[0].step
+            yield from _row(found[0], name, 0 if skipped else wide, columns)
+    yield Line()
+    code = diagnosis.exit_code
+    verdict = "a run would be complete" if code == 0 else f"a run would end with exit code {code}"
+    yield Line(prose=True).add(verdict, "head" if code == 0 else "bad")
+
+
+def _kind(step: Step) -> tuple[bool, object]:
+    """What adjacent steps share that stand on one line: only skipped ones do, by their reason."""
+    skipped = step.status == "skipped"
+    return skipped, step.message if skipped else id(step)
+
+
+def _row(step: Step, name: str, wide: int, columns: int | None) -> Iterator[Line]:
+    style = _STYLES[step.status]
+    mark = padded(step.status, _STATUS_WIDTH)
+    text = printable(hide(step.message))
+    text = f"{name}: {text}" if not wide else f"{padded(name, wide)}  {text}"
+    indent = " " * (_STATUS_WIDTH + 4)
+    first, *more = paragraph(text, indent, columns)
+    # The mark takes the place of the first line's indentation.
+    yield Line(prose=True).add("  ").add(mark, style).add("  ").add(first.text.removeprefix(indent))
+    yield from more
+    if step.cure is not None:
+        yield from paragraph(f"→ {printable(hide(step.cure))}", indent, columns, style)

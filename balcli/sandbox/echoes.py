@@ -1,0 +1,212 @@
+"""Stand-ins that know one home's false secrets, and those that throw back at the client what it sent them."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from html import escape
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
+
+from balcli.providers.merchant import signature
+from balcli.sandbox import loopring, merchant, wallet
+from balcli.sandbox.exchange import Part, Question, Reply, json_reply
+from balcli.sandbox.marked import Marked, forms
+
+_STAND_INS: Final[dict[str, Callable[[], Part]]] = {
+    "loopring": loopring.Loopring,
+    "wallet": wallet.Wallet,
+    "merchant": merchant.Merchant,
+}
+_ACCEPTED: Final = {
+    ("loopring", "api_key"): loopring.KEY,
+    ("wallet", "access_token"): wallet.ACCESS_TOKEN,
+    ("wallet", "api_key"): wallet.API_KEY,
+    ("wallet", "email"): wallet.LOGIN["email"],
+    ("wallet", "password"): wallet.LOGIN["password"],
+    ("merchant", "token"): merchant.TOKEN,
+    ("merchant", "api_key"): merchant.API_KEY,
+}
+_Echo: TypeAlias = Callable[[Reply, Question, str], Reply]
+
+_TOKEN_PLACES: Final = {"wallet": "header authorization", "merchant": "header x-bh-token"}
+_DULL: Final = frozenset(
+    {"host", "user-agent", "accept", "accept-encoding", "connection", "content-type", "content-length"}
+)
+_NAMES: Final = frozenset({"asset", "symbol", "assetName", "assetId", "address", "memo", "name"})
+_AMOUNTS: Final = frozenset({"total", "balance", "free", "locked", "decimals"})
+
+
+def _sent(question: Question) -> list[str]:
+    """Everything that a request carried, value by value."""
+    body = question.body.decode("utf-8", "replace")
+    values = [value for name, value in question.headers.items() if name not in _DULL]
+    values += [value.removeprefix("Bearer ") for value in values if value.startswith("Bearer ")]
+    try:
+        values += [text for text in json.loads(body).values() if isinstance(text, str)]
+    except (ValueError, AttributeError):
+        values.append(body)
+    return [*values, *question.query.values(), *([body] if body else [])]
+
+
+def _rewritten(payload: Any, keys: Iterable[str], text: str) -> Any:
+    """The payload with this text as the value of every key that is named so."""
+    if isinstance(payload, dict):
+        return {
+            key: text if key in keys and not isinstance(value, dict | list) else _rewritten(value, keys, text)
+            for key, value in payload.items()
+        }
+    if isinstance(payload, list):
+        return [_rewritten(item, keys, text) for item in payload]
+    return payload
+
+
+def _in_fields(keys: Iterable[str]) -> _Echo:
+    def echo(good: Reply, question: Question, _elsewhere: str) -> Reply:
+        try:
+            payload = json.loads(good.body)
+        except ValueError:
+            return good
+        return json_reply(_rewritten(payload, keys, " ".join(_sent(question))), good.status)
+
+    return echo
+
+
+def _in_error(status: int, filler: str = "") -> _Echo:
+    def echo(_good: Reply, question: Question, _elsewhere: str) -> Reply:
+        text = filler + " | ".join(_sent(question))
+        errors = [{"code": text, "message": text}]
+        told = {"statusCode": 400, "message": text, "error": text, "errors": errors, "code": -1, "msg": text}
+        return json_reply(told | {"resultInfo": {"code": 1, "message": text}}, status)
+
+    return echo
+
+
+def _on_page(status: int) -> _Echo:
+    def echo(_good: Reply, question: Question, _elsewhere: str) -> Reply:
+        rows = "".join(f"<li>{text}<li>{escape(text)}" for text in _sent(question))
+        return Reply(status, f"<!doctype html><ul>{rows}</ul>".encode(), {"Content-Type": "text/html"})
+
+    return echo
+
+
+def _in_location(_good: Reply, question: Question, elsewhere: str) -> Reply:
+    sent = "&".join(f"v={quote(text, safe='')}" for text in _sent(question))
+    return Reply(302, b"", {"Location": f"{elsewhere}?{sent}"})
+
+
+def _in_headers(status: int) -> _Echo:
+    def echo(good: Reply, question: Question, _elsewhere: str) -> Reply:
+        text = " ".join(_sent(question)).encode("latin-1", "replace").decode("latin-1")
+        named = ("X-Echo", "Retry-After", "Set-Cookie", "Content-Type", "WWW-Authenticate")
+        return replace(good, status=status, headers=dict.fromkeys(named, text))
+
+    return echo
+
+
+def _as_keys(_good: Reply, question: Question, _elsewhere: str) -> Reply:
+    members = ",".join(f"{json.dumps(text)}:1" for text in _sent(question) for _ in range(2))
+    return Reply(200, f'{{"data":{{{members}}}}}'.encode())
+
+
+def _encoded(good: Reply, question: Question, elsewhere: str) -> Reply:
+    texts = [
+        form.decode("utf-8", "replace")
+        for value in _sent(question)
+        for name, form in forms(value).items()
+        if "part" not in name and name != "latin-1"  # no JSON can carry that
+    ]
+    wrapped = replace(question, headers={str(n): text for n, text in enumerate(texts)}, query={}, body=b"")
+    return _in_fields(_NAMES)(good, wrapped, elsewhere)
+
+
+ECHOES: Final[Mapping[str, _Echo]] = {
+    "echo in names": _in_fields(_NAMES),
+    "echo in amounts": _in_fields(_AMOUNTS),
+    "echo in every field": _in_fields(_NAMES | _AMOUNTS | {"accountId", "code", "msg", "canDeposit"}),
+    "echo in an error": _in_error(400),
+    "echo in a long error": _in_error(400, "x" * 95),
+    "echo in an error with 200": _in_error(200),
+    "echo in a refusal": _in_error(401),
+    "echo on a page": _on_page(200),
+    "echo on an error page": _on_page(500),
+    "echo in a redirect": _in_location,
+    "echo in headers": _in_headers(200),
+    "echo in headers of a refusal": _in_headers(403),
+    "echo in headers of a limit": _in_headers(429),
+    "echo as keys": _as_keys,
+    "echo in other encodings": _encoded,
+}
+"""What a server may throw back, by name: the good reply, the request and another host's URL make the reply."""
+
+
+class EchoingPart:
+    """The stand-in of one provider for one home: it takes that home's secrets, and may echo what it is sent."""
+
+    def __init__(
+        self,
+        name: str,
+        provider: str,
+        secrets: Mapping[str, str],
+        echo: str,
+        elsewhere: str,
+        *,
+        everywhere: bool,
+    ) -> None:
+        self.NAME = name
+        self.provider = provider
+        self.issued: list[Marked] = []
+        """The tokens that it gave out: secrets, too."""
+        self._inner = _STAND_INS[provider]()
+        self.BALANCES = self._inner.BALANCES
+        self._secrets = secrets
+        self._swaps = {
+            secrets[key]: right for (of, key), right in _ACCEPTED.items() if of == provider and key in secrets
+        }
+        self._echo = ECHOES.get(echo)
+        self._elsewhere = elsewhere
+        self._everywhere = everywhere
+
+    def expire_tokens(self) -> None:
+        """Let no token that was given out so far work any more."""
+        self._inner.expire_tokens()
+
+    def profile(self, base_url: str) -> str:
+        """Nothing: the home's own profile was planted."""
+        return base_url[:0]
+
+    def answer(self, question: Question) -> Reply:
+        """What the stand-in answers, or what becomes of that in an echo."""
+        reply = self._inner.answer(self._as_known(question))
+        self._keep_token(reply)
+        if self._echo is not None and (self._everywhere or question.path == self.BALANCES):
+            return self._echo(reply, question, self._elsewhere)
+        return reply
+
+    def _as_known(self, question: Question) -> Question:
+        """The question with the home's secrets replaced by those that the stand-in knows."""
+        headers = {name: self._swapped(value) for name, value in question.headers.items()}
+        query = dict(question.query)
+        if "api_secret" in self._secrets and "signature" in query:
+            timestamp = query.get("timestamp", "")
+            if query["signature"] == signature(self._secrets["api_secret"], timestamp):
+                query["signature"] = signature(merchant.API_SECRET, timestamp)
+        body = question.body
+        if question.path == "/v2/auth/login":
+            sent = json.loads(body)
+            body = json.dumps({key: self._swaps.get(value, value) for key, value in sent.items()}).encode()
+        return replace(question, headers=headers, query=query, body=body)
+
+    def _swapped(self, value: str) -> str:
+        for secret, right in self._swaps.items():
+            value = value.replace(secret, right)
+        return value
+
+    def _keep_token(self, reply: Reply) -> None:
+        try:
+            data = json.loads(reply.body)["data"]
+            token = data.get("accessToken") or data.get("token")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return
+        if isinstance(token, str):
+            place = _TOKEN_PLACES[self.provider]
+            self.issued.append(Marked(self.provider, "generated token", token, frozenset({place})))

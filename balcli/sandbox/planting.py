@@ -1,0 +1,139 @@
+"""False accounts of all providers: their marked secrets given in every way that there is, as files and variables."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from balcli.sandbox.loopring import ACCOUNT_ID
+from balcli.sandbox.marked import Marked, mark
+from balcli.sandbox.wallet import MERCHANT_ID, TREASURY
+
+WAYS: Final = ("text", "file", "command", "environment", "env_file", "variable")
+"""How a secret is given: in the profile, by a file or a command, by ${NAME} from two places, without a profile."""
+
+_HEADERS: Final = {
+    ("loopring", "api_key"): "header x-api-key",
+    ("wallet", "access_token"): "header authorization",
+    ("wallet", "api_key"): "header api-key",
+    ("wallet", "email"): "body of login",
+    ("wallet", "password"): "body of login",
+    ("merchant", "token"): "header x-bh-token",
+    ("merchant", "api_key"): "header x-bh-apikey",
+    # It signs, and is in no request itself.
+    ("merchant", "api_secret"): "",
+}
+_LOGIN: Final = ("email", "password")
+KINDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "loopring": (("api_key",),),
+    "wallet": (("access_token",), ("api_key",), _LOGIN),
+    "merchant": (("token",), ("api_key", "api_secret")),
+}
+"""The secrets of one account, for each way in which a provider lets it prove itself."""
+_TARGETS: Final = {
+    "loopring": ("account_id", str(ACCOUNT_ID)),
+    "wallet": ("wallet_id", TREASURY),
+    "merchant": ("merchant_id", "0"),
+}
+
+
+@dataclass(slots=True)
+class Planting:
+    """One false home: the files in it, the variables around it, and the secrets in both."""
+
+    home: Path
+    files: dict[Path, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    secrets: list[Marked] = field(default_factory=list)
+    _tables: list[str] = field(default_factory=list)
+    _env_file: list[str] = field(default_factory=list)
+
+    @property
+    def profile(self) -> Path:
+        """The profile file."""
+        return self.home / "config.toml"
+
+    def plant(self, provider: str, path: str, keys: tuple[str, ...], way: str) -> dict[str, str]:
+        """Add an account at a path of the provider's host with fresh secrets, and return them by key."""
+        base_url = f"{_host(provider)}{path}"
+        made = {key: mark() for key in keys}
+        for key, text in made.items():
+            place = _HEADERS[provider, key]
+            self.secrets.append(Marked(provider, key, text, frozenset({place} if place else ())))
+        if keys == _LOGIN and way in {"file", "command", "variable"}:
+            way = "text"  # a login is a table, which these cannot give
+        target, value = _TARGETS[provider]
+        if way == "variable":
+            prefix = f"BALCLI_{provider.upper()}_"
+            given = made | {"base_url": base_url, target: value}
+            self.variables |= {f"{prefix}{key.upper()}": text for key, text in given.items()}
+            return made
+        lines = [self._given(provider, key, text)[way]() for key, text in made.items()]
+        if keys == _LOGIN:
+            lines = [f"login = {{ merchant_id = {_toml(MERCHANT_ID)}, {', '.join(lines)} }}"]
+        number = value if provider != "wallet" else _toml(value)
+        self._tables.append(
+            "\n".join(
+                [
+                    f"[profiles.main.{provider}]",
+                    f"base_url = {_toml(base_url)}",
+                    f"{target} = {number}",
+                    *lines,
+                ]
+            )
+        )
+        return made
+
+    def _given(self, provider: str, key: str, text: str) -> dict[str, Callable[[], str]]:
+        """What makes a profile's line for a secret, by the way in which it is given."""
+        name = f"{provider}_{key}".upper()
+        file = self.home / "secrets" / name.lower()
+
+        def from_file() -> str:
+            self.files[file] = f"{text}\n"
+            return f"{key}_file = {_toml(str(file))}"
+
+        def from_command() -> str:
+            self.files[file] = f"{text}\n"
+            return f"{key}_command = {json.dumps(['cat', str(file)])}"
+
+        def from_environment() -> str:
+            self.variables[name] = text
+            return f'{key} = "${{{name}}}"'
+
+        def from_env_file() -> str:
+            escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+            self._env_file.append(f"{name}='{escaped}'")
+            return f'{key} = "${{{name}}}"'
+
+        return {
+            "text": lambda: f"{key} = {_toml(text)}",
+            "file": from_file,
+            "command": from_command,
+            "environment": from_environment,
+            "env_file": from_env_file,
+        }
+
+    def write(self, hosts: Mapping[str, str]) -> None:
+        """Make the home and its files, for their owner alone, with these URLs as the providers' hosts."""
+        head = "[profiles.main]\nretries = 1\ntimeout = 2\ndeadline = 5\n"
+        self.files[self.profile] = "\n".join([head, *self._tables]) + "\n"
+        self.files[self.home / ".env"] = "\n".join(self._env_file) + "\n"
+        for provider, url in hosts.items():
+            self.files[self.profile] = self.files[self.profile].replace(_host(provider), url)
+            self.variables = {k: v.replace(_host(provider), url) for k, v in self.variables.items()}
+        for file, text in self.files.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o600)
+            file.write_text(text, encoding="utf-8")
+
+
+def _host(provider: str) -> str:
+    """What stands for a provider's host until its port is known."""
+    return f"host-of-{provider}:"
+
+
+def _toml(text: str) -> str:
+    # What JSON escapes, TOML's basic strings escape alike.
+    return json.dumps(text)

@@ -1,0 +1,248 @@
+"""Completion as the shells ask for it: names from the file, and never a word of trouble."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Program, Result
+
+PROFILE = """\
+default_profile = "main"
+
+[profiles.main.loopring]
+api_key = "${NO_SUCH_KEY}"
+account_id = 1
+
+[[profiles.main.wallet]]
+name = "treasury"
+base_url = "https://core.example"
+wallet_id = "w-1"
+access_token_command = ["touch", "ran"]
+
+[[profiles.main.wallet]]
+name = "two words"
+base_url = "https://core.example"
+wallet_id = "w-2"
+api_key_file = "no-such-file"
+
+[[profiles.main.wallet]]
+name = "${WHOSE} own"
+base_url = "https://core.example"
+wallet_id = "w-3"
+api_key = "k-1"
+
+[profiles.main.merchant]
+name = "shop"
+token = "${NO_SUCH_TOKEN}"
+
+[profiles.spare.merchant]
+name = "stall"
+token = "t-1"
+"""
+SHELLS = ("bash", "zsh", "fish")
+
+
+def asked(shell: str, line: str) -> dict[str, str]:
+    """The variables by which a shell asks what could stand at the end of a line."""
+    variables = {"_BALCLI_COMPLETE": f"complete_{shell}"}
+    if shell == "bash":
+        words = line.split(" ")
+        return {**variables, "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    if shell == "fish":
+        variables["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
+    return {**variables, "_TYPER_COMPLETE_ARGS": line}
+
+
+def complete(
+    program: Program, shell: str, line: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> tuple[Result, list[str]]:
+    """The run that a shell makes at the end of a line, and the values that it is offered."""
+    result = program.run(env={**asked(shell, line), **(env or {})}, cwd=cwd)
+    if shell == "zsh":
+        return result, re.findall(r'^(?:_arguments \'\*: :\(\()?"([^"]*)"', result.out, re.MULTILINE)
+    return result, [value.partition("\t")[0] for value in result.out.splitlines() if value]
+
+
+@pytest.fixture
+def env(program: Program) -> dict[str, str]:
+    """An environment in which the program's profile is the one above."""
+    return {"BALCLI_CONFIG": str(program.write(PROFILE)), "WHOSE": "my"}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param("balcli all ", ["loopring", "treasury", "two words", "my own", "shop"], id="all"),
+        pytest.param("balcli all t", ["treasury", "two words"], id="beginning"),
+        pytest.param("balcli all nothing", [], id="no such"),
+        pytest.param("balcli wallet ", ["treasury", "two words", "my own"], id="provider"),
+        pytest.param("balcli merchant ", ["shop"], id="merchant"),
+        pytest.param("balcli wallet treasury t", ["two words"], id="not twice"),
+        pytest.param("balcli all -p spare ", ["stall"], id="profile"),
+        pytest.param("balcli all -p nowhere ", [], id="no such profile"),
+        pytest.param("balcli all --profile ", ["main", "spare"], id="profiles"),
+        pytest.param("balcli config show -p s", ["spare"], id="profiles of config"),
+        pytest.param("balcli config init --provider ", ["loopring", "wallet", "merchant"], id="providers"),
+        pytest.param("balcli config ", ["init", "path", "show", "check"], id="commands"),
+        pytest.param("balcli all --non", ["--nonzero"], id="option"),
+    ],
+)
+def test_names_are_offered(
+    program: Program, env: dict[str, str], shell: str, line: str, expected: list[str]
+) -> None:
+    """Accounts are those of the profile and the command's provider, profiles those of the file."""
+    result, offered = complete(program, shell, line, env)
+    if shell == "bash":
+        expected = [name.replace(" ", "\\ ") for name in expected]
+    assert (0, "", expected) == (result.code, result.err, offered)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_file_of_the_option_counts(program: Program, shell: str) -> None:
+    """The file that -c names on the line is the one whose names are offered."""
+    file = program.write(PROFILE.replace("treasury", "vault"))
+    _, offered = complete(program, shell, f"balcli wallet -c {file} v")
+    assert ["vault"] == offered
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep configuration elsewhere")
+def test_default_file_counts(program: Program) -> None:
+    """Without a name the default file's accounts are offered."""
+    file = program.folder / ".config" / "balcli" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(PROFILE)
+    file.chmod(0o600)
+    assert ["shop"] == complete(program, "bash", "balcli merchant ")[1]
+
+
+TROUBLES = {
+    "no file": None,
+    "syntax": b"[profiles.main",
+    "no UTF-8": b"\xff\xfe",
+    "empty": b"",
+    "profiles no table": b"profiles = 1",
+    "profile no table": b"[profiles]\nmain = 1",
+    "which profile": b"[profiles.a.loopring]\n[profiles.b.loopring]\n",
+    "deep": b"a = " + b"[" * 5000,
+    "name of the wrong type": b"[profiles.main.loopring]\nname = 1\n",
+    "name undefined": b'[profiles.main.loopring]\nname = "${NO_SUCH_NAME}"\n',
+    "name with a control character": b'[profiles.main.loopring]\nname = "a\\u001b[31m"\n',
+    "name for a shell": b'[profiles.main.loopring]\nname = "$(touch ran)`touch ran`"\n',
+    "tables of the wrong type": b"[profiles.main]\nloopring = 1\nwallet = [1, 2]\nmerchant = [[]]\n",
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_trouble_offers_nothing(program: Program, shell: str, trouble: str) -> None:
+    """Whatever is wrong with the file, nothing is offered and nothing said."""
+    content = TROUBLES[trouble]
+    if content is not None:
+        program.file.write_bytes(content)
+        program.file.chmod(0o600)
+    result, offered = complete(program, shell, "balcli all ", {"BALCLI_CONFIG": str(program.file)})
+    assert (0, "", []) == (result.code, result.err, offered)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HOME": "relative"},
+        {"BALCLI_OUTPUT": "nonsense", "BALCLI_CONFIG": "/nonexistent"},
+        {"BALCLI_CONFIG": "/proc/self/mem"},
+        {"BALCLI_CONFIG": "/"},
+    ],
+    ids=["home", "output", "odd file", "folder"],
+)
+def test_trouble_around_the_program_offers_nothing(program: Program, env: dict[str, str]) -> None:
+    """A home that is no place, a variable that is wrong and a file that is none are not talked about."""
+    for line in ("balcli all ", "balcli all -p "):
+        result, offered = complete(program, "bash", line, env)
+        assert (0, "", []) == (result.code, result.err, offered)
+
+
+def test_file_that_others_can_write_is_not_read(program: Program, env: dict[str, str]) -> None:
+    """A profile with the wrong mode offers nothing, like one that cannot be read."""
+    program.file.chmod(0o666)
+    assert [] == complete(program, "bash", "balcli all ", env)[1]
+
+
+def test_no_secret_is_looked_for(program: Program, env: dict[str, str]) -> None:
+    """No command runs, and neither a `.env` nor a secret's file is opened for a completion."""
+    fifos = [program.folder / ".env", program.folder / "no-such-file"]
+    for fifo in fifos:
+        os.mkfifo(fifo)
+    result, offered = complete(program, "bash", "balcli wallet ", env, cwd=ROOT)
+    assert (0, "", "treasury") == (result.code, result.err, offered[0])
+    assert not (ROOT / "ran").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("line", ["balcli all ", "balcli all --", "balcli config show -p "])
+def test_completion_loads_nothing_heavy(program: Program, env: dict[str, str], shell: str, line: str) -> None:
+    """A completion loads no requests, ssl, http.client, dotenv or rich, for options with their help, either."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "balcli"],
+        env=program.environment({**env, **asked(shell, line)}),
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    loaded = {row.rpartition("|")[2].strip() for row in done.stderr.splitlines()}
+    assert done.stdout.strip()
+    assert "typer" in loaded
+    assert set() == {"requests", "urllib3", "ssl", "http.client", "dotenv", "rich", "asyncio"} & loaded
+
+
+@pytest.mark.parametrize(("line", "expected"), [("balcli all ", 0), ("balcli all nothing", 1)])
+def test_fish_is_told_whether_there_is_anything(
+    program: Program, env: dict[str, str], line: str, expected: int
+) -> None:
+    """Fish asks first whether there are names, and takes the exit code for the answer."""
+    variables = {**asked("fish", line), "_TYPER_COMPLETE_FISH_ACTION": "is-args", **env}
+    result = program.run(env=variables)
+    assert (expected, "", "") == (result.code, result.out.strip(), result.err)
+
+
+@pytest.mark.parametrize(
+    ("shell", "part"),
+    [("bash", "complete -o default -F"), ("zsh", "#compdef balcli"), ("fish", "complete --command balcli")],
+)
+def test_completion_can_be_shown(program: Program, shell: str, part: str) -> None:
+    """--show-completion prints the script of a shell on stdout."""
+    env = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    result = program.run("--show-completion", shell, env=env)
+    assert (0, "") == (result.code, result.err)
+    assert part in result.out
+
+
+def test_bash_itself_completes(program: Program, env: dict[str, str]) -> None:
+    """In a real bash, with the script that is shown, a name of two words is one word, ready to be used."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    script = (
+        'source <(balcli --show-completion bash); COMP_WORDS=(balcli wallet "two"); COMP_CWORD=2; '
+        '_balcli_completion balcli; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [bash, "--norc", "-c", script],
+        env={
+            **program.environment(env),
+            "PATH": path,
+            "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
+        },
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (0, "two\\ words\n", "") == (done.returncode, done.stdout, done.stderr)

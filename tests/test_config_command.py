@@ -1,0 +1,874 @@
+"""`balcli config`: what init writes and never overwrites, where it is, what show tells and hides, what check finds."""
+
+import json
+import os
+import pty
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from balcli.config.lines import lines_of
+from balcli.config.source import parse_toml
+from balcli.providers import PROVIDERS
+from tests.conftest import ROOT, Program, Result
+from tests.test_readme import _example, _install
+
+SECRET = "s3cr3t-CANARY-value"
+OTHER = "An0ther-CANARY/secret+text"
+ALL_NAMES = [
+    "LOOPRING_API_KEY",
+    "LOOPRING_ACCOUNT_ID",
+    "WALLET_BASE_URL",
+    "WALLET_ACCESS_TOKEN",
+    "WALLET_ID",
+    "MERCHANT_TOKEN",
+]
+VALUES = {
+    "LOOPRING_API_KEY": SECRET,
+    "LOOPRING_ACCOUNT_ID": "11329",
+    "WALLET_BASE_URL": "https://core.example",
+    "WALLET_ACCESS_TOKEN": OTHER,
+    "WALLET_ID": "w-1",
+    "MERCHANT_TOKEN": SECRET,
+}
+
+
+def mode(path: Path) -> int:
+    """The permission bits of a file or folder."""
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def default_file(program: Program) -> Path:
+    """Where the program's profile is without an option."""
+    return program.folder / ".config" / "balcli" / "config.toml"
+
+
+def tables(file: Path) -> list[str]:
+    """The providers that a written profile has a table for."""
+    return [
+        key for key in parse_toml(file.read_text(), "")["profiles"]["main"] if key in (*PROVIDERS, "acme")
+    ]
+
+
+def private(path: Path, text: str) -> Path:
+    """A file with this text that its owner alone can read."""
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+# init
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep configuration elsewhere")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_init_writes_a_file_for_its_owner_alone(program: Program, umask: int) -> None:
+    """The file has mode 0600 and the folders that were made for it 0700; its path is all of stdout."""
+    before = os.umask(umask)
+    try:
+        result = program.run("config", "init")
+    finally:
+        os.umask(before)
+    file = default_file(program)
+    assert (0, f"{file}\n") == (result.code, result.out)
+    assert (0o600, 0o700, 0o700) == (mode(file), mode(file.parent), mode(file.parent.parent))
+    assert list(PROVIDERS) == tables(file)
+
+
+def test_init_tells_the_next_steps_on_stderr(program: Program) -> None:
+    """Each variable that the file needs is named, and where it can be set; with -q nothing is."""
+    file = program.folder / "one.toml"
+    told = program.run("config", "init", "-c", str(file))
+    quiet = program.run("config", "init", "-q", "-c", str(program.folder / "two.toml"))
+    assert all(name in told.err for name in [*ALL_NAMES, str(program.folder / ".env"), "config check"])
+    assert all(line.startswith("balcli: ") and len(line) <= 300 for line in told.err.splitlines())
+    assert (0, "") == (quiet.code, quiet.err)
+    assert file.read_bytes() == (program.folder / "two.toml").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "dangling link", "FIFO"])
+def test_init_leaves_what_is_there(program: Program, kind: str) -> None:
+    """Whatever stands at the path stays as it is: 3, with what to do, and nothing on stdout."""
+    file = program.folder / "config.toml"
+    target = program.folder / "elsewhere"
+    if kind == "file":
+        file.write_text("# mine\n")
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(file)
+    else:
+        if kind == "link":
+            target.write_text("# mine\n")
+        file.symlink_to(target)
+    before = file.lstat()
+    result = program.run("config", "init", "-c", str(file))
+    after = file.lstat()
+    assert (3, "") == (result.code, result.out)
+    assert "is there already; edit it, move it away, or name another file with --config" in result.err
+    assert (before.st_ino, before.st_mode, before.st_mtime_ns) == (
+        after.st_ino,
+        after.st_mode,
+        after.st_mtime_ns,
+    )
+    assert (kind == "link") == target.exists()
+
+
+def test_init_leaves_nothing_behind_where_it_fails(program: Program) -> None:
+    """Where the file cannot be written whole, neither a part of it nor a folder is left; 9."""
+    script = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "from balcli.cli.app import run\n"
+        "sys.exit(run(sys.argv[1:]))\n"
+    )
+    file = program.folder / "a" / "b" / "config.toml"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "config", "init", "-c", str(file)],
+        env={**program.environment(), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (9, "") == (done.returncode, done.stdout)
+    assert "cannot be written" in done.stderr
+    assert [] == list(program.folder.iterdir())
+
+
+def test_init_where_no_folder_can_be_made_is_an_output_error(program: Program) -> None:
+    """A file in the place of a folder ends it with 9, and stays."""
+    private(program.folder / "taken", "x")
+    result = program.run("config", "init", "-c", str(program.folder / "taken" / "config.toml"))
+    assert (9, "", "x") == (result.code, result.out, (program.folder / "taken").read_text())
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(["wallet"], ["wallet"]), (["merchant", "loopring", "merchant"], ["loopring", "merchant"])],
+)
+def test_init_writes_the_providers_that_are_named(
+    program: Program, names: list[str], expected: list[str]
+) -> None:
+    """--provider, repeated for several, chooses the tables."""
+    options = [part for name in names for part in ("--provider", name)]
+    assert 0 == program.run("config", "init", *options, "-c", str(program.file)).code
+    assert expected == tables(program.file)
+
+
+def test_init_of_an_unknown_provider_writes_nothing(program: Program) -> None:
+    """A provider that there is not is wrong usage, answered with those that there are."""
+    result = program.run("config", "init", "--provider", "bank", "-c", str(program.file))
+    assert (2, "", False) == (result.code, result.out, program.file.exists())
+    assert "there are: loopring, wallet, merchant" in result.err
+
+
+def test_the_written_file_lacks_variables_and_nothing_else(program: Program) -> None:
+    """A check of a fresh file names each variable that is not defined, and has nothing else to say."""
+    program.run("config", "init", "-q", "-c", str(program.file))
+    result = program.run("config", "check", "-o", "json", "-c", str(program.file))
+    problems = result.json["problems"]
+    assert (3, {"config.variable"}) == (result.code, {problem["code"] for problem in problems})
+    assert len(ALL_NAMES) == len(problems)
+    for name, problem in zip(ALL_NAMES, problems, strict=True):
+        assert f"${{{name}}} is not defined" in problem["message"]
+
+
+def test_the_written_file_loads_with_its_variables(program: Program) -> None:
+    """With every variable set in a `.env` beside it, the file has no problem."""
+    program.run("config", "init", "-q", "-c", str(program.file))
+    private(program.folder / ".env", "".join(f"{name}={value}\n" for name, value in VALUES.items()))
+    result = program.run("config", "check", "-c", str(program.file))
+    assert (0, "ok      profile main: loopring, wallet, merchant\n", "") == (
+        result.code,
+        result.out,
+        result.err,
+    )
+
+
+def test_each_commented_key_can_be_uncommented(program: Program) -> None:
+    """Each line of the written file that is a key in a comment is valid TOML without its #, and known."""
+    program.run("config", "init", "-q", "-c", str(program.file))
+    lines = program.file.read_text().splitlines()
+    commented = [line for line in lines if line.startswith("# ") and " = " in line and "  # " in line]
+    keys = {line[2:].split(" = ")[0] for line in commented}
+    assert {"default_profile", "timeout", "proxy", "ca_bundle", "name", "login", "merchant_id"} <= keys
+    text = "\n".join(line[2:] if line in commented else line for line in lines)
+    parse_toml(text, "")
+    result = program.with_profile(text, "config", "check", "-o", "json")
+    told = [problem["message"] for problem in result.json["problems"]]
+    assert not any("is no key" in message for message in told)
+
+
+def test_a_plug_in_provider_gets_its_table(program: Program, tmp_path: Path) -> None:
+    """The table of another package's provider is made from what it declares, like any other."""
+    env = _install(tmp_path, _example())
+    file = tmp_path / "profile" / "config.toml"
+    assert 0 == program.run("config", "init", "--provider", "acme", "-c", str(file), env=env).code
+    assert ["acme"] == tables(file)
+    values = {"ACME_BASE_URL": "https://acme.example", "ACME_API_KEY": SECRET, "ACME_USER_ID": "7"}
+    result = program.run("config", "check", "-c", str(file), env={**env, **values})
+    assert (0, "ok      profile main: acme\n") == (result.code, result.out)
+
+
+def session(program: Program, *arguments: str, answers: list[bytes | None]) -> tuple[int, str, str]:
+    """The exit code, stdout and the screen of a run whose stdin and stderr are a terminal.
+
+    Each answer follows a question; None is an interrupt.
+    """
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "balcli", *arguments],
+        env=program.environment(),
+        cwd=ROOT,
+        stdin=slave,
+        stderr=slave,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    os.close(slave)
+    screen = b""
+    waiting = list(answers)
+    limit = time.monotonic() + 30
+    try:
+        while time.monotonic() < limit:
+            if not select.select([master], [], [], 0.1)[0]:
+                if process.poll() is not None:
+                    break
+                continue
+            try:
+                piece = os.read(master, 4096)
+            except OSError:
+                break
+            screen += piece
+            if waiting and screen.count(b"Enter for all): ") > len(answers) - len(waiting):
+                answer = waiting.pop(0)
+                if answer is None:
+                    process.send_signal(signal.SIGINT)
+                else:
+                    os.write(master, answer)
+        code = process.wait(10)
+        out = process.stdout.read().decode() if process.stdout is not None else ""
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        os.close(master)
+    return code, out, screen.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        pytest.param([b"\n"], ["loopring", "wallet", "merchant"], id="all"),
+        pytest.param([b"merchant\n"], ["merchant"], id="one"),
+        pytest.param([b"merchant, loopring\n"], ["loopring", "merchant"], id="two"),
+        pytest.param([b"bank\n", b"wallet\n"], ["wallet"], id="asked again"),
+    ],
+)
+def test_init_asks_at_a_terminal_which_providers_are_used(
+    program: Program, answers: list[bytes | None], expected: list[str]
+) -> None:
+    """The question stands on stderr, with the providers that there are; it is the only one, and never for a secret."""
+    code, out, screen = session(program, "config", "init", "-c", str(program.file), answers=answers)
+    assert (0, f"{program.file}\n", expected) == (code, out, tables(program.file))
+    assert len(answers) == screen.count("Enter for all): ")
+    questions = screen.partition("balcli: ")[0].lower()
+    assert "kunacore wallet api" in questions
+    assert not any(word in questions for word in ("key", "secret", "token", "password"))
+
+
+@pytest.mark.parametrize("options", [["-q"], ["--provider", "wallet"]], ids=["quiet", "named"])
+def test_init_asks_nothing_where_all_is_said(program: Program, options: list[str]) -> None:
+    """With -q or --provider there is no question, also at a terminal."""
+    code, _, screen = session(program, "config", "init", "-c", str(program.file), *options, answers=[])
+    assert (0, False, True) == (code, "Which" in screen, program.file.exists())
+
+
+@pytest.mark.parametrize("answer", [b"\x04", None], ids=["end of input", "interrupt"])
+def test_init_that_is_broken_off_writes_nothing(program: Program, answer: bytes | None) -> None:
+    """The end of the input, or an interrupt, at the question leaves no file."""
+    code, out, _ = session(program, "config", "init", "-c", str(program.file), answers=[answer])
+    assert (130, "", False) == (code, out, program.file.exists())
+
+
+# path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep configuration elsewhere")
+@pytest.mark.parametrize("there", [False, True], ids=["missing", "there"])
+def test_path_is_told_whether_or_not_the_file_is_there(program: Program, there: bool) -> None:
+    """The default file's path is all of stdout, and the end is 0."""
+    if there:
+        program.run("config", "init", "-q")
+    result = program.run("config", "path")
+    assert (0, f"{default_file(program)}\n", "") == (result.code, result.out, result.err)
+
+
+@pytest.mark.parametrize("by", ["option", "variable", "relative"])
+def test_path_is_the_one_that_is_named(program: Program, by: str) -> None:
+    """-c and BALCLI_CONFIG name the file; a relative one is told whole."""
+    file = str(program.folder / "mine.toml")
+    arguments = {"option": ["-c", file], "relative": ["-c", "mine.toml"]}.get(by, [])
+    env = {"BALCLI_CONFIG": file} if by == "variable" else {}
+    result = program.run(
+        "config", "path", *arguments, env=env | {"PYTHONPATH": str(ROOT)}, cwd=program.folder
+    )
+    assert (0, f"{file}\n") == (result.code, result.out)
+
+
+def test_path_without_a_fixed_home_is_refused(program: Program) -> None:
+    """Where the home is no absolute path there is no default file to name."""
+    result = program.run("config", "path", env={"HOME": "relative"})
+    assert (3, "") == (result.code, result.out)
+
+
+# show
+
+SHOWN = f"""\
+[profiles.main]
+timeout = 2.5
+jobs = 3
+proxy = "http://${{PROXY_USER}}:{OTHER.replace("/", "%2F")}@proxy.example:3128"
+
+[profiles.main.loopring]
+api_key = "${{KEY}}"
+account_id = 11329
+assets = [
+  "ETH",
+  "${{ASSET}}",
+]
+
+[[profiles.main.wallet]]
+name = "treasury"
+base_url = "https://${{HOST}}/api"
+wallet_id = "w-1"
+login = {{ merchant_id = "m-1", email = "${{EMAIL}}", device = {{ id = "{SECRET}" }}, kind = 7 }}
+
+[[profiles.main.wallet]]
+name = "payouts"
+base_url = "https://core.example"
+wallet_id = "w-2"
+access_token_command = ["sh", "-c", "touch ran; echo {SECRET}"]
+
+[profiles.main.merchant]
+api_key = "{SECRET}"
+api_secret_file = "secret.txt"
+"""
+SHOWN_ENV = {"KEY": OTHER, "HOST": "core.example", "PROXY_USER": "proxy-CANARY-user"}
+
+
+def shown(program: Program, *arguments: str) -> Result:
+    """`config show` of a profile with every kind of source."""
+    private(program.folder / ".env", f"# from here\n\nEMAIL={SECRET}@example.org\nASSET=LRC\nKEY=unused\n")
+    private(program.folder / "secret.txt", f"{OTHER}\n")
+    return program.with_profile(SHOWN, "config", "show", *arguments, env=SHOWN_ENV)
+
+
+def listed(result: Result) -> dict[tuple[str, str], tuple[object, str]]:
+    """The settings of a document by account (`run` for the profile's own) and key: value and source."""
+    document = result.json
+    accounts = [*document["accounts"], {"account": "run", "settings": document["settings"]}]
+    return {
+        (account["account"], each["key"]): (each["value"], each["source"])
+        for account in accounts
+        for each in account["settings"]
+    }
+
+
+def test_show_names_the_source_of_each_value(program: Program) -> None:
+    """File and line, environment, `.env` and line, file, command and default each are told; secrets are ***."""
+    result = shown(program, "-o", "json")
+    document = result.json
+    secret_file = program.folder / "secret.txt"
+    assert (0, "main", str(program.file), []) == (
+        result.code,
+        document["profile"],
+        document["file"],
+        document["errors"],
+    )
+    assert {
+        ("loopring", "name"): ("loopring", "default"),
+        ("loopring", "base_url"): ("https://api3.loopring.io", "default"),
+        ("loopring", "api_key"): ("***", "environment KEY"),
+        ("loopring", "account_id"): (11329, "config.toml:8"),
+        ("loopring", "assets"): (["ETH", "LRC"], "config.toml:9, .env:4 ASSET"),
+        ("treasury", "name"): ("treasury", "config.toml:15"),
+        ("treasury", "base_url"): ("https://core.example/api", "config.toml:16, environment HOST"),
+        ("treasury", "wallet_id"): ("w-1", "config.toml:17"),
+        ("treasury", "login.merchant_id"): ("***", "config.toml:18"),
+        ("treasury", "login.email"): ("***", ".env:3 EMAIL"),
+        ("treasury", "login.device.id"): ("***", "config.toml:18"),
+        ("treasury", "login.kind"): ("***", "config.toml:18"),
+        ("payouts", "name"): ("payouts", "config.toml:21"),
+        ("payouts", "base_url"): ("https://core.example", "config.toml:22"),
+        ("payouts", "access_token"): ("***", "command sh"),
+        ("payouts", "wallet_id"): ("w-2", "config.toml:23"),
+        ("merchant", "name"): ("merchant", "default"),
+        ("merchant", "base_url"): ("https://api.velafi.com", "default"),
+        ("merchant", "api_key"): ("***", "config.toml:27"),
+        ("merchant", "api_secret"): ("***", f"file {secret_file}"),
+        ("run", "timeout"): (2.5, "config.toml:2"),
+        ("run", "deadline"): (30, "default"),
+        ("run", "retries"): (2, "default"),
+        ("run", "jobs"): (3, "config.toml:3"),
+        ("run", "proxy"): ("http://***@proxy.example:3128", "config.toml:4, environment PROXY_USER"),
+        ("run", "ca_bundle"): (None, "default"),
+    } == listed(result)
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_show_tells_no_secret_in_any_form(program: Program, output: str) -> None:
+    """No secret, login value or proxy's password is in the output, plain or encoded; no command ran."""
+    from balcli import secret
+
+    result = shown(program, "-o", output)
+    assert 0 == result.code
+    for text in (SECRET, OTHER, "proxy-CANARY-user"):
+        for form in secret._forms(text):
+            assert form not in result.out + result.err
+    assert "CANARY" not in result.out + result.err
+    assert not (program.folder / "ran").exists()
+    assert not (ROOT / "ran").exists()
+
+
+def test_show_as_a_table_has_a_line_for_each_setting(program: Program) -> None:
+    """The table has accounts as headings, and key, value and source in columns."""
+    lines = shown(program).out.splitlines()
+    assert f"profile main: {program.file}" == lines[0]
+    assert {"loopring (loopring)", "treasury (wallet)", "run"} <= set(lines)
+    (key,) = [line for line in lines if "environment KEY" in line]
+    assert ["api_key", "***", "environment", "KEY"] == key.split()
+    assert len(lines) == len(set(lines[:1])) + 26 + 5 * 2
+
+
+def test_show_hides_a_secret_that_stands_where_it_should_not(program: Program) -> None:
+    """A key that was pasted into the account's name or URL, too, is not shown there."""
+    text = (
+        f'[profiles.main.loopring]\nname = "my {SECRET}"\nbase_url = "https://h.example/{SECRET}"\n'
+        f'api_key = "{SECRET}"\naccount_id = 1\n'
+    )
+    for arguments in (["show"], ["show", "-o", "json"], ["check"]):
+        result = program.with_profile(text, "config", *arguments)
+        assert "CANARY" not in result.out + result.err
+
+
+def test_show_never_tells_a_value_with_a_fault(program: Program) -> None:
+    """A URL with a password in it is refused, told as null, and nowhere shown."""
+    text = (
+        f'[profiles.main]\nproxy = "ftp://u:{SECRET}@h"\n[profiles.main.loopring]\n'
+        f'base_url = "https://u:{SECRET}@h"\napi_key = "${{NO_KEY}}"\naccount_id = -1\n'
+    )
+    result = program.with_profile(text, "config", "show", "-o", "json")
+    settings = listed(result)
+    assert 3 == result.code
+    assert (None, "config.toml:4") == settings["loopring", "base_url"]
+    assert (None, "config.toml:5, NO_KEY (not defined)") == settings["loopring", "api_key"]
+    assert (None, "config.toml:6") == settings["loopring", "account_id"]
+    assert (None, "config.toml:2") == settings["run", "proxy"]
+    assert 4 == len(result.json["errors"]) == len(result.err.splitlines())
+    assert "CANARY" not in result.out + result.err
+
+
+def test_show_lists_the_accounts_of_variables(program: Program) -> None:
+    """Accounts that variables make are shown with the variables' names, beside a profile and without one."""
+    env = {"BALCLI_MERCHANT_TOKEN": SECRET, "BALCLI_MERCHANT_MERCHANT_ID": "7"}
+    alone = program.run("config", "show", "-o", "json", env=env)
+    text = f'[profiles.main.loopring]\napi_key = "{OTHER}"\naccount_id = 1\n'
+    beside = program.with_profile(text, "config", "show", "-o", "json", env=env)
+    assert (0, 0, None) == (alone.code, beside.code, alone.json["profile"])
+    assert ["loopring", "merchant"] == [each["account"] for each in beside.json["accounts"]]
+    for result in (alone, beside):
+        settings = listed(result)
+        assert ("***", "environment BALCLI_MERCHANT_TOKEN") == settings["merchant", "token"]
+        assert (7, "environment BALCLI_MERCHANT_MERCHANT_ID") == settings["merchant", "merchant_id"]
+
+
+def test_show_lists_the_accounts_of_an_env_file(program: Program) -> None:
+    """Variables of the `.env` that make an account are told with their line."""
+    private(program.folder / ".env", f"\nBALCLI_MERCHANT_TOKEN={SECRET}\n")
+    text = f'[profiles.main.loopring]\napi_key = "{OTHER}"\naccount_id = 1\n'
+    result = program.with_profile(text, "config", "show", "-o", "json")
+    assert ("***", ".env:2 BALCLI_MERCHANT_TOKEN") == listed(result)["merchant", "token"]
+
+
+@pytest.mark.parametrize("quiet", [False, True], ids=["told", "quiet"])
+def test_show_says_which_variables_a_table_shadows(program: Program, quiet: bool) -> None:
+    """A variable of a provider that has a table is told to have no effect, but with -q on stderr."""
+    env = {"BALCLI_LOOPRING_API_KEY": SECRET}
+    text = f'[profiles.main.loopring]\napi_key = "{OTHER}"\naccount_id = 1\n'
+    result = program.with_profile(text, "config", "show", "-o", "json", *["-q"] * quiet, env=env)
+    (warning,) = result.json["warnings"]
+    assert (0, "variable.shadowed", None) == (result.code, warning["code"], warning["account"])
+    assert "BALCLI_LOOPRING_API_KEY has no effect" in warning["message"]
+    assert quiet != ("BALCLI_LOOPRING_API_KEY" in result.err)
+    assert ("***", "config.toml:2") == listed(result)["loopring", "api_key"]
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_show_tells_the_environments_proxy_without_its_password(program: Program, name: str) -> None:
+    """Where the profile has no proxy, the environment's is told, its user and password as ***."""
+    text = f'[profiles.main.loopring]\napi_key = "{OTHER}"\naccount_id = 1\n'
+    env = {name: f"http://user:{SECRET}@proxy.example:3128"}
+    result = program.with_profile(text, "config", "show", "-o", "json", env=env)
+    assert ("http://***@proxy.example:3128", f"environment {name}") == listed(result)["run", "proxy"]
+    assert "CANARY" not in result.out + result.err
+
+
+def test_show_of_an_unknown_profile_is_one_document(program: Program) -> None:
+    """Where no profile can be chosen there is a document all the same, with the error; the table is empty."""
+    text = "[profiles.one]\n[profiles.two]\n"
+    result = program.with_profile(text, "config", "show", "-o", "json", "-p", "three")
+    document = result.json
+    assert (3, "three", [], []) == (
+        result.code,
+        document["profile"],
+        document["accounts"],
+        document["settings"],
+    )
+    assert ["config.profile"] == [error["code"] for error in document["errors"]]
+    assert "" == program.with_profile(text, "config", "show").out
+
+
+def test_show_keeps_its_keys(program: Program) -> None:
+    """The document's keys are what scripts rely on."""
+    document = shown(program, "-o", "json").json
+    assert [
+        "schema_version",
+        "profile",
+        "file",
+        "accounts",
+        "settings",
+        "warnings",
+        "errors",
+    ] == list(document)
+    assert ["account", "provider", "settings"] == list(document["accounts"][0])
+    assert ["key", "value", "source"] == list(document["settings"][0])
+
+
+def test_lines_are_those_of_any_way_to_write_a_key() -> None:
+    """Dotted keys, quoted ones, lists of tables in lists of tables and values over several lines are found."""
+    text = """\
+# a comment
+top = 1
+[a]
+b.c = 1
+"d e" = \'\'\'
+text
+\'\'\'
+list = [
+  { x = 1 },
+  { x = 2 },
+]
+[[t]]
+k = 1
+[[t.u]]
+k = 2
+[[t.u]]
+k = 3
+[[t]]
+[[t.u]]
+k = 4
+[t.v.w]
+k = 5
+"""
+    expected = {
+        ("top",): 2,
+        ("a", "b", "c"): 4,
+        ("a", "d e"): 5,
+        ("a", "list", 1, "x"): 8,
+        ("t", 0, "k"): 13,
+        ("t", 0, "u", 0, "k"): 15,
+        ("t", 0, "u", 1, "k"): 17,
+        ("t", 1, "u", 0, "k"): 20,
+        ("t", 1, "v", "w", "k"): 22,
+    }
+    found = lines_of(text)
+    assert expected == {path: found.get(path) for path in expected}
+    assert expected == {path: lines_of(text.replace("\n", "\r\n")).get(path) for path in expected}
+
+
+def test_lines_behind_a_very_long_statement_are_left_out() -> None:
+    """A text over thousands of lines does not cost minutes; what stands behind it has no line."""
+    text = 'a = 1\nb = """\n' + "x\n" * 5000 + '"""\nc = 2\n'
+    assert {("a",): 1} == lines_of(text)
+
+
+# check
+
+FAULTS = f"""\
+default_profile = "elsewhere"
+colour = "red"
+
+[profiles.main]
+timeout = "fast"
+retries = -1
+jobs = 0
+ca_bundle = "no-such.pem"
+proxy = "ftp://u:{SECRET}@h"
+nonsense = 1
+
+[profiles.main.loopring]
+base_url = "http://relayer.example"
+api_key = "${{NO_KEY}}"
+account_id = "eleven"
+adress = "0x"
+
+[[profiles.main.wallet]]
+name = "one"
+base_url = "https://${{NO_HOST}}/${{NO_PATH}}"
+wallet_id = 7
+access_token_command = ["no-such-program-here", "{SECRET}"]
+
+[[profiles.main.wallet]]
+name = "one"
+base_url = "https://u:{SECRET}@core.example"
+wallet_id = "w-2"
+login = {{ merchant_id = "${{NO_ID}}", email = "${{NO_MAIL}}", at = 1.5 }}
+
+[[profiles.main.wallet]]
+base_url = "https://core.example"
+api_key_file = "no-such-file"
+
+[[profiles.main.wallet]]
+name = "same"
+base_url = "https://core.example"
+wallet_id = "w-9"
+api_key = "${{NO_KEY}}"
+
+[[profiles.main.wallet]]
+name = "same again"
+base_url = "https://core.example/"
+wallet_id = "w-9"
+api_key_command = "pass show it"
+
+[profiles.main.merchant]
+merchant_id = -1
+limits = 1
+
+[profiles.spare.merchant]
+token = "a\\nb"
+api_secret = "{SECRET}"
+"""
+FOUND = [
+    ("config.key", "colour: is no key"),
+    ("config.profile", "default_profile names no profile"),
+    ("config.key", "profiles.main.nonsense: is no key"),
+    ("config.key", "loopring.adress: is no key that balcli knows; did you mean address?"),
+    ("config.key", "wallet[2].name: is missing"),
+    ("config.key", "merchant.limits: is no key"),
+    ("config.account", "are both named one"),
+    ("config.value", "main.timeout: is no number of seconds"),
+    ("config.value", "main.retries: is no whole number"),
+    ("config.value", "main.jobs: is no whole number"),
+    ("config.value", "main.proxy: is no proxy"),
+    ("config.value", "main.ca_bundle: "),
+    ("config.variable", "loopring.api_key: ${NO_KEY} is not defined"),
+    ("config.value", "loopring.account_id: is no whole number"),
+    ("config.value", "loopring.base_url: is plain HTTP"),
+    ("config.variable", "wallet[0].base_url: ${NO_HOST}, ${NO_PATH} are not defined; set NO_HOST, NO_PATH"),
+    ("config.secret", "wallet[0].access_token_command: no-such-program-here is no program"),
+    ("config.value", "wallet[0].wallet_id: is no text"),
+    ("config.variable", "wallet[1].login.merchant_id: ${NO_ID} is not defined"),
+    ("config.variable", "wallet[1].login.email: ${NO_MAIL} is not defined"),
+    ("config.value", "wallet[1].login.at: is nothing that a login's body can hold"),
+    ("config.value", "wallet[1].base_url: holds a user name"),
+    ("config.secret", "wallet[2].api_key_file: "),
+    ("config.key", "wallet[2].wallet_id: is missing"),
+    ("config.variable", "wallet[3].api_key: ${NO_KEY} is not defined"),
+    ("config.value", "wallet[4].api_key_command: is no list of texts"),
+    ("config.key", "merchant.token: is missing"),
+    ("config.key", "merchant.merchant_id: is negative"),
+    ("config.account", "wallet[4] are the same account"),
+    ("config.secret", "spare.merchant.token: the secret holds a control character"),
+    ("config.key", "spare.merchant.api_secret: stands beside token"),
+]
+
+
+def test_check_finds_everything_at_once(program: Program) -> None:
+    """Each fault of each profile is one problem, with its code, and none is told twice or made up."""
+    result = program.with_profile(FAULTS, "config", "check", "-o", "json")
+    problems = [(problem["code"], problem["message"]) for problem in result.json["problems"]]
+    assert (3, False) == (result.code, result.json["ok"])
+    missing = [(code, part) for code, part in FOUND if not any(c == code and part in m for c, m in problems)]
+    extra = [
+        (code, message)
+        for code, message in problems
+        if not any(c == code and part in message for c, part in FOUND)
+    ]
+    assert ([], []) == (missing, extra)
+    assert len(FOUND) == len(problems)
+    assert "CANARY" not in result.out + result.err
+
+
+def test_check_tells_a_line_for_each_problem_on_stderr(program: Program) -> None:
+    """One line a problem is on stderr; stdout has a result for each profile."""
+    result = program.with_profile(FAULTS, "config", "check")
+    lines = result.err.splitlines()
+    assert len(FOUND) == len(lines)
+    assert all(line.startswith("balcli: ") and len(line) <= 300 for line in lines)
+    assert ["not ok  profile main", "not ok  profile spare"] == [
+        line.split(":")[0] for line in result.out.splitlines()
+    ]
+
+
+def test_check_says_first_what_a_run_says(program: Program) -> None:
+    """The first problem of the check is the one at which a run of that profile ends, word by word."""
+    run = program.with_profile(FAULTS, "all", "-o", "json", "-p", "main")
+    checked = program.with_profile(FAULTS, "config", "check", "-o", "json", "-p", "main")
+    assert run.json["errors"] == checked.json["problems"][:1]
+
+
+def test_check_of_one_profile_leaves_the_others(program: Program) -> None:
+    """With -p the faults of another profile's tables are not looked for."""
+    text = (
+        '[profiles.good.loopring]\napi_key = "k-1"\naccount_id = 1\n[profiles.bad.loopring]\nnonsense = 1\n'
+    )
+    good = program.with_profile(text, "config", "check", "-p", "good")
+    both = program.with_profile(text, "config", "check")
+    assert (0, "ok      profile good: loopring\n", "") == (good.code, good.out, good.err)
+    assert (3, ["ok      profile good: loopring", "not ok  profile bad: 3 problems"]) == (
+        both.code,
+        both.out.splitlines(),
+    )
+
+
+def test_check_runs_no_command(program: Program) -> None:
+    """A secret's command is looked up, and not run."""
+    text = (
+        f'[profiles.main.loopring]\napi_key_command = ["touch", "{program.folder / "ran"}"]\naccount_id = 1\n'
+    )
+    result = program.with_profile(text, "config", "check", "-o", "json")
+    assert (0, True, []) == (result.code, result.json["ok"], result.json["problems"])
+    assert not (program.folder / "ran").exists()
+
+
+def test_check_judges_every_file(program: Program) -> None:
+    """The modes of the profile, its `.env` and a secret's file, and each bad line of the `.env`, are problems."""
+    file = program.write(
+        f'[profiles.main]\n[profiles.main.loopring]\napi_key = "{SECRET}"\naccount_id = 1\n'
+        '[profiles.main.merchant]\ntoken_file = "token.txt"\n'
+    )
+    file.chmod(0o646)
+    private(program.folder / ".env", "GOOD=1\nbad line\nOTHER=2\n= bad\n").chmod(0o604)
+    private(program.folder / "token.txt", SECRET).chmod(0o620)
+    result = program.run("config", "check", "-o", "json", "-c", str(file))
+    messages = [problem["message"] for problem in result.json["problems"]]
+    parts = [
+        "config.toml: can be written by others; chmod go-w",
+        ".env: a .env is taken to hold secrets, and every user can read it; chmod 600",
+        ".env: line 2 is not NAME=value",
+        ".env: line 4 is not NAME=value",
+        "config.toml: a secret stands in it, and every user can read it; chmod 600",
+        "token_file: ",
+    ]
+    assert 3 == result.code
+    assert len(parts) == len(messages)
+    assert all(part in message for part, message in zip(parts, messages, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param(None, "config.file", id="missing"),
+        pytest.param("[", "config.syntax", id="syntax"),
+        pytest.param("", "config.profile", id="empty"),
+        pytest.param("profiles = 1", "config.value", id="no table"),
+        pytest.param("[profiles]\nmain = 1", "config.value", id="no profile's table"),
+        pytest.param("[profiles.main]", "config.account", id="no accounts"),
+    ],
+)
+def test_check_of_what_is_no_profile_is_one_problem(program: Program, text: str | None, code: str) -> None:
+    """A file that cannot be gone through has one problem, and a document all the same."""
+    if text is not None:
+        program.write(text)
+    result = program.run("config", "check", "-o", "json", "-c", str(program.file))
+    assert (3, False, str(program.file), [code]) == (
+        result.code,
+        result.json["ok"],
+        result.json["file"],
+        [problem["code"] for problem in result.json["problems"]],
+    )
+    assert ["schema_version", "file", "ok", "problems"] == list(result.json)
+    assert 1 == len(result.err.splitlines())
+
+
+def test_check_without_a_file_looks_at_the_variables(program: Program) -> None:
+    """The accounts that variables make are checked where there is no file."""
+    good = program.run("config", "check", env={"BALCLI_MERCHANT_TOKEN": SECRET})
+    bad = {"BALCLI_MERCHANT_TOKEN": SECRET, "BALCLI_MERCHANT_NONSENSE": "1", "BALCLI_MERCHANT_ODD": "1"}
+    result = program.run("config", "check", "-o", "json", env=bad)
+    assert (0, "ok      the environment's accounts: merchant\n") == (good.code, good.out)
+    assert (3, ["config.key", "config.key"]) == (
+        result.code,
+        [problem["code"] for problem in result.json["problems"]],
+    )
+
+
+def test_check_of_the_example_file_lacks_variables_alone(program: Program) -> None:
+    """config.example.toml is a profile in which nothing but its variables is missing."""
+    result = program.with_profile((ROOT / "config.example.toml").read_text(), "config", "check", "-o", "json")
+    assert {"config.variable"} == {problem["code"] for problem in result.json["problems"]}
+
+
+def test_quiet_check_says_nothing_beside_its_result(program: Program) -> None:
+    """With -q and all well, stderr is empty even where a `.env` has ignored names; problems are told."""
+    private(program.folder / ".env", "LD_PRELOAD=x\n")
+    good = '[profiles.main.loopring]\napi_key = "k-1"\naccount_id = 1\n'
+    loud = program.with_profile(good, "config", "check")
+    quiet = program.with_profile(good, "config", "check", "-q")
+    bad = program.with_profile(good + "nonsense = 1\n", "config", "check", "-q")
+    assert ("LD_PRELOAD" in loud.err, "", 1) == (True, quiet.err, len(bad.err.splitlines()))
+
+
+@pytest.mark.parametrize("variable", ["json", "table", "prometheus"])
+def test_output_of_the_environment_counts_where_it_is_known(program: Program, variable: str) -> None:
+    """BALCLI_OUTPUT chooses the document; a format that only balances have is no trouble here."""
+    text = '[profiles.main.loopring]\napi_key = "k-1"\naccount_id = 1\n'
+    result = program.with_profile(text, "config", "check", env={"BALCLI_OUTPUT": variable})
+    assert 0 == result.code
+    assert (variable == "json") == result.out.startswith("{")
+
+
+@pytest.mark.parametrize("command", [[], ["init"], ["path"], ["show"], ["check"]])
+def test_help_fits_a_screen(program: Program, command: list[str]) -> None:
+    """The group's help and each command's are at most 24 lines of 80 columns."""
+    result = program.run("config", *command, "--help", env={"COLUMNS": "80"})
+    lines = result.out.splitlines()
+    assert 0 == result.code
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("command", ["init", "path", "show", "check"])
+def test_config_loads_nothing_of_the_network(program: Program, command: str) -> None:
+    """The commands about the file load no requests, ssl, http.client or rich."""
+    program.write('[profiles.main.loopring]\napi_key = "k-1"\naccount_id = 1\n')
+    file = program.folder / "new.toml" if command == "init" else program.file
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "balcli", "config", command, "-c", str(file)],
+        env=program.environment(),
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "typer" in loaded
+    assert set() == {"requests", "urllib3", "ssl", "http.client", "rich", "asyncio"} & loaded
+
+
+def test_documents_are_ascii(program: Program) -> None:
+    """The documents are pure ASCII, whatever the names."""
+    text = '[profiles.main.loopring]\nname = "k\u00e9y \u202e"\napi_key = "k-1"\naccount_id = 1\n'
+    result = program.with_profile(text.replace("\u202e", ""), "config", "show", "-o", "json")
+    assert result.out.isascii()
+    assert "k\u00e9y " == json.loads(result.out)["accounts"][0]["account"]
