@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -53,11 +53,10 @@ answered = partial(each, code=0)
 refused = partial(each, code=6)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
-    """How each case of this module went; they are played beside the other tests."""
-    with Batch(request, tmp_path_factory.mktemp("faults")) as batch:
-        yield batch
+@pytest.fixture(scope="module")
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    """How each case of this module went."""
+    return Batch(request, tmp_path_factory.mktemp("faults"))
 
 
 # Redirects.

@@ -5,7 +5,6 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -53,11 +52,10 @@ TWICE: Final = ("--retries", "1")
 trouble = partial(each, code=5)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
-    """How each case of this module went; they are played beside the other tests."""
-    with Batch(request, tmp_path_factory.mktemp("retries")) as batch:
-        yield batch
+@pytest.fixture(scope="module")
+def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    """How each case of this module went."""
+    return Batch(request, tmp_path_factory.mktemp("retries"))
 
 
 def status(number: int, *headers: str, body: bytes = b"") -> Script:
@@ -386,10 +384,10 @@ def test_the_last_date_there_is_does_not_fit_in_any_zone(program: Program, text:
 
 # Time.
 
-SHORT: Final = ("--timeout", "0.6", "--deadline", "4", *ONCE)
+SHORT: Final = ("--timeout", "0.6", "--deadline", "6", "--jobs", "30", *ONCE)
 """One request with little time, in a run with much."""
 
-BRIEF: Final = ("--timeout", "20", "--deadline", "1.5", "--retries", "5")
+BRIEF: Final = ("--timeout", "20", "--deadline", "1.5", "--jobs", "30", "--retries", "5")
 """A run with little time, and requests with much."""
 
 
@@ -428,7 +426,9 @@ SLOW: Final = {
 }
 
 
-@pytest.mark.parametrize("case", trouble(SLOW, errors=("network.timeout",), options=SHORT, bound=20), ids=str)
+@pytest.mark.parametrize(
+    "case", trouble(SLOW, errors=("network.timeout",), options=SHORT, bound=20, group="time-outs"), ids=str
+)
 def test_one_request_takes_no_longer_than_its_time_out(case: Case, played: Batch) -> None:
     """`--timeout` bounds a whole request: however the bytes drip, it ends long before the run's deadline."""
     assert_failed(case, played(case))
@@ -445,6 +445,7 @@ def test_one_request_takes_no_longer_than_its_time_out(case: Case, played: Batch
         errors=("network.timeout", "network.deadline"),
         options=BRIEF,
         bound=10,
+        group="deadlines",
     ),
     ids=str,
 )

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import gzip
 import json
-import os
 import re
 import socket
 import struct
@@ -12,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -338,7 +336,9 @@ def play_together(cases: Sequence[Case], program: Program) -> list[Played]:
             f'[[profiles.main.merchant]]\nname = "a{n}"\nbase_url = "{wire.url}/{n}"\ntoken = "{case.secrets[0]}"\n'
             for n, case in enumerate(cases)
         ]
-        result = program.with_profile("".join(tables), "merchant", "-o", "json", *cases[0].options)
+        file = program.write("".join(tables))
+        arguments = ("merchant", "-o", "json", "--config", str(file), *cases[0].options)
+        result = program.run(*arguments, timeout=cases[0].bound)
         requests = list(wire.requests)
     document = result.json
     assert [account["account"] for account in document["accounts"]] == [f"a{n}" for n in range(len(cases))]
@@ -361,47 +361,33 @@ def play_together(cases: Sequence[Case], program: Program) -> list[Played]:
 
 
 class Batch:
-    """The cases of a module's tests, all begun together and played a few at a time.
-
-    A case spends its time in the start of a process or in a time-out: one after the other, they
-    would take minutes.
-    """
+    """Plays the cases of a module's tests: each when it is asked for, and those of a group together, once."""
 
     def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
-        # More than there are processors, since many cases do nothing but wait.
-        self._pool = ThreadPoolExecutor((os.cpu_count() or 1) + 3)
-        self._runs: dict[Case, tuple[Future[list[Played]], int]] = {}
-        cases: dict[Case, None] = {}
+        self._folder = folder
+        self._groups: dict[object, list[Case]] = {}
+        self._runs: dict[object, list[Played] | str] = {}
         for item in request.session.items:
             if item.path == request.path and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-                cases |= {value: None for value in item.callspec.params.values() if isinstance(value, Case)}
-        groups: dict[object, list[Case]] = {}
-        for case in cases:
-            groups.setdefault(case.group or case, []).append(case)
-        for number, members in enumerate(groups.values()):
-            home = folder / str(number)
-            home.mkdir()
-            self._begin(members, Program(home))
-
-    def _begin(self, cases: list[Case], program: Program) -> None:
-        run = self._pool.submit(play if cases[0].group is None else play_together, cases, program)
-        self._runs |= {case: (run, number) for number, case in enumerate(cases)}
+                for case in item.callspec.params.values():
+                    if isinstance(case, Case):
+                        self._groups.setdefault(case.group or case, []).append(case)
 
     def __call__(self, case: Case) -> Played:
         """How a case went; fails the test if its run could not be had or judged."""
-        run, number = self._runs[case]
-        problem = run.exception()
-        if problem is not None:
-            pytest.fail(f"{type(problem).__name__}: {problem}", pytrace=False)
-        return run.result()[number]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        group = case.group or case
+        if group not in self._runs:
+            home = self._folder / str(len(self._runs))
+            home.mkdir()
+            try:
+                run = play if case.group is None else play_together
+                self._runs[group] = run(self._groups[group], Program(home))
+            except Exception as problem:  # noqa: BLE001 - told by every test of the group, without a new run
+                self._runs[group] = f"{type(problem).__name__}: {problem}"
+        played = self._runs[group]
+        if isinstance(played, str):
+            pytest.fail(played, pytrace=False)
+        return played[self._groups[group].index(case)]
 
 
 def fragments(secret: str, length: int = 8) -> Iterator[str]:

@@ -333,7 +333,9 @@ def refuse_doubles(pairs: Iterable[tuple[str, str]], words: str, faults: Faults 
     for key, place in pairs:
         if key in seen:
             with faults:
-                raise AccountError(f"{seen[key]} and {place} {words.format(printable(key, 40))}")
+                file, _, table = place.partition(": ")
+                other = table if seen[key].startswith(f"{file}: ") else place
+                raise AccountError(f"{seen[key]} and {other} {words.format(printable(key, 40))}")
         seen[key] = place
 
 
