@@ -10,6 +10,8 @@ from urllib.parse import quote, quote_plus
 _SHOWN: Final = "***"
 # Below this length a value is no credential, and hiding it would garble innocent words.
 _SHORTEST_HIDDEN: Final = 4
+# From this length on a value is no word that the output could hold by chance.
+_SHORTEST_SURE: Final = 12
 _known: set[str] = set()
 _known_digits: set[str] = set()
 _ESCAPED_BYTE = re.compile("%[0-9A-F]{2}")
@@ -101,8 +103,20 @@ def hide(text: str, among: Iterable[Secret] | None = None) -> str:
 
     All that this process knows, or only those named.
     """
-    hidden = _known if among is None else {reveal(secret) for secret in among} & _known
+    return _hidden(text, _known if among is None else {reveal(secret) for secret in among} & _known)
+
+
+def hide_in_data(text: str) -> str:
+    """The output with every known secret hidden that could not be anything else: long, and not of digits alone.
+
+    The last of the filters. What a provider echoes is hidden before it is read; this stands behind it.
+    """
+    sure = {secret for secret in _known - _known_digits if len(secret) >= _SHORTEST_SURE}
+    return _hidden(text, sure)
+
+
+def _hidden(text: str, secrets: Iterable[str]) -> str:
     # Longest first, so that a secret that contains another leaves nothing of itself behind.
-    for needle in sorted({form for secret in hidden for form in _forms(secret)}, key=len, reverse=True):
+    for needle in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
         text = text.replace(needle, _SHOWN)
     return text

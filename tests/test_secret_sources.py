@@ -302,6 +302,15 @@ def test_no_spelling_of_json_brings_a_secret_through(program: Program, spelled: 
                 assert "***" in result.out
 
 
+def test_nothing_known_to_be_secret_leaves_by_stdout(program: Program, sandbox: Sandbox) -> None:
+    """A last filter stands before stdout: a secret that is also an account's name is not printed as that."""
+    token = f"a-token-that-is-a-name-{TOKEN}"
+    text = _profile(sandbox.url, f'token = "{token}"').replace('name = "shop"', f'name = "{token}"')
+    for output in ("table", "json"):
+        result = program.with_profile(text, "merchant", "-o", output)
+        assert token not in result.out + result.err
+
+
 def test_verbose_tells_names_and_no_values(program: Program, sandbox: Sandbox) -> None:
     """-v tells method, host, path, status, sizes and header names of each request; no query value, no header value."""
     credentials = f'api_key = "{API_KEY}"\napi_secret = "{API_SECRET}"'

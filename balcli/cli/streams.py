@@ -8,7 +8,7 @@ from typing import Final
 from balcli.errors import OutputError
 from balcli.http.door import Exchange
 from balcli.models import Notice, Report
-from balcli.secret import hide
+from balcli.secret import hide, hide_in_data
 from balcli.text import printable
 
 _LONGEST_MESSAGE: Final = 300
@@ -19,7 +19,7 @@ class ReaderGone(Exception):
 
 
 def write_data(text: str) -> None:
-    """Write text to stdout and see it off.
+    """Write text to stdout, with every known secret hidden, and see it off.
 
     Raises ReaderGone if the reader is, OutputError if stdout is closed or full.
     """
@@ -27,7 +27,7 @@ def write_data(text: str) -> None:
     if stream is None:
         raise OutputError("stdout is closed; give the output somewhere to go")
     # What the stream cannot encode is escaped: an odd locale must not cost the amounts.
-    data = text.encode(stream.encoding or "utf-8", "backslashreplace")
+    data = hide_in_data(text).encode(stream.encoding or "utf-8", "backslashreplace")
     try:
         stream.flush()
         stream.buffer.write(data)
