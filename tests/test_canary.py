@@ -82,9 +82,11 @@ def test_a_hunt_finds_nothing(program: Program) -> None:
 
 
 def test_a_hunt_finds_a_program_that_leaks(program: Program, tmp_path: Path) -> None:
-    """With the filter for echoed credentials taken out, the hunt ends with 1, says where, and shows no secret."""
+    """With the filters for echoed credentials taken out, the hunt ends with 1, says where, and shows no secret."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import balcli.secret\nbalcli.secret.hide = lambda text, among=None: text\n"
+        "import balcli.secret\n"
+        "balcli.secret.hide = lambda text, among=None: text\n"
+        "balcli.secret.hide_in_data = lambda text: text\n"
     )
     result = program.run(
         "doctor", "--canary", "--runs", "40", "-o", "json", env={"PYTHONPATH": str(tmp_path)}

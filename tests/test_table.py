@@ -444,7 +444,7 @@ def test_what_all_rows_agree_on_stands_beside_the_account(flags: list[bool], sai
     """A yes or no that each row of an account repeats is told once, and not at all where they differ."""
     rows = [balance("a", f"ASSET{number}", can_deposit=flag) for number, flag in enumerate(flags)]
     lines = plain(build("main", [answered("a", *rows)]), None).splitlines()
-    assert f"a (merchant, merchant_id 7{said}" == lines[1]
+    assert f"a (merchant, merchant_id 7{said}" in lines
 
 
 @pytest.mark.parametrize("columns", WIDTHS)

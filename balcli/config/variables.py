@@ -56,7 +56,7 @@ class Variables:
 
         expanded = _PLACEHOLDER.sub(value, text)
         if undefined:
-            file = f" or in {shown(self.env_file)}" if self.env_file else ""
+            file = f" or in {shown(self.env_file)}" if self.env_file else " or in a .env beside the profile"
             names = ", ".join(undefined)
             shown_names = ", ".join(f"${{{name}}}" for name in undefined)
             raise VariableError(

@@ -77,7 +77,8 @@ class _Table:
         """A row of three amounts for each asset."""
         heading = "".join(f"{_GAP}{self._cells[part].heading}" for part in PARTS)
         self._note_indent = _INDENT * 2
-        yield Line().add(_INDENT + " " * self._label_width).add(heading, "head")
+        if self._report.balances or self._report.totals:
+            yield Line().add(_INDENT + " " * self._label_width).add(heading, "head")
         yield from self._body(self._wide_row)
 
     def stacked(self) -> Iterator[Line]:
