@@ -30,6 +30,7 @@ from balcli.errors import (
     SecretError,
     VariableError,
 )
+from balcli.files import CAN_CHECK
 from balcli.http import probe
 from balcli.http.door import Exchange, Limits
 from balcli.http.timing import Deadline
@@ -68,6 +69,9 @@ def read_files(
             count = len(variables.from_file)
             steps.append(Step(None, stage, "ok", f"{shown(chosen)}, mode {mode}, {count} variables"))
             steps += [_told(stage, notice.message) for notice in variables.notices]
+        if steps and not CAN_CHECK:
+            message = "this system does not tell owners and modes: they are not checked"
+            steps.append(Step(None, "profile", "warning", message, "let nobody else read or write the files"))
         stage = "accounts"
         profile = load(file, must_exist=must_exist, name=name, env_file=env_file, environ=environ)
     except BalcliError as problem:

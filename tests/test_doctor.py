@@ -637,3 +637,26 @@ def test_help_needs_no_network_room() -> None:
     )
     loaded = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert set() == {"ssl", "requests", "balcli.http.probe", "balcli.sandbox"} & loaded
+
+
+WITHOUT_OWNERS = """
+import os, sys
+del os.getuid
+from balcli.cli.app import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_a_system_without_owners_is_told(program: Program, sandbox: Sandbox) -> None:
+    """Where the system tells no owners and modes, the doctor says that they are not checked."""
+    file = program.write(sandbox.profile("main"))
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_OWNERS, "doctor", "--offline", "-c", str(file)],
+        env=program.environment(),
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert 0 == done.returncode
+    assert "this system does not tell owners and modes: they are not checked" in done.stdout
