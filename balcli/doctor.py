@@ -68,7 +68,7 @@ def read_files(
             mode = _mode(chosen.stat().st_mode)
             count = len(variables.from_file)
             steps.append(Step(None, stage, "ok", f"{shown(chosen)}, mode {mode}, {count} variables"))
-            steps += [_told(stage, notice.message) for notice in variables.notices]
+            steps += [Step.told(None, stage, "warning", notice.message) for notice in variables.notices]
         if steps and not CAN_CHECK:
             message = "this system does not tell owners and modes: they are not checked"
             steps.append(Step(None, "profile", "warning", message, "let nobody else read or write the files"))
@@ -88,8 +88,8 @@ def read_files(
 
 def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[Step]:
     """A warning for everything around the program that is ignored, shadowed or left out."""
-    found = [_told("plugins", notice.message) for notice in PLUGIN_NOTICES]
-    found += [_told("environment", text) for text in ignored(environ, profile)]
+    found = [Step.told(None, "plugins", "warning", notice.message) for notice in PLUGIN_NOTICES]
+    found += [Step.told(None, "environment", "warning", text) for text in ignored(environ, profile)]
     return found or [Step(None, "environment", "ok", "nothing in it is ignored or shadowed")]
 
 
@@ -343,12 +343,6 @@ def _signs_time(entry: Entry) -> bool:
         key.signs_time and any(name in entry.settings for name in key.spellings)
         for key in PROVIDERS[entry.provider].KEYS
     )
-
-
-def _told(step: str, sentence: str) -> Step:
-    """A warning; the part of the sentence after its last semicolon is the cure."""
-    message, _, cure = sentence.rpartition("; ")
-    return Step(None, step, "warning", message or cure, cure if message else None)
 
 
 def _mode(mode: int) -> str:

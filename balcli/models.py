@@ -157,9 +157,14 @@ class Step:
 
     @classmethod
     def failed(cls, account: str | None, step: str, error: BalcliError) -> "Step":
-        """The step that an error ended: the last part of the error's message is its cure."""
-        message, _, cure = error.message.rpartition("; ")
-        return cls(account, step, "failed", message or cure, cure if message else None)
+        """The step that an error ended."""
+        return cls.told(account, step, "failed", error.message)
+
+    @classmethod
+    def told(cls, account: str | None, step: str, status: Status, sentence: str) -> "Step":
+        """The step that a sentence tells: the part after its last semicolon is the cure."""
+        message, _, cure = sentence.rpartition("; ")
+        return cls(account, step, status, message or cure, cure if message else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,7 +301,10 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
             entry = Entry(key, settings.get("name", key), settings, origin, Path.cwd(), from_variables=True)
             # A table and a list of arguments cannot be written as one text.
             known = [
-                name for name in _spellings(provider) if name != "login" and not name.endswith("_command")
+                name
+                for declared in (*COMMON_KEYS, *provider.KEYS)
+                for name in declared.spellings
+                if declared.kind != "table" and not name.endswith("_command")
             ]
             for unknown in sorted(settings.keys() - set(known)):
                 with faults:

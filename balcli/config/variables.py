@@ -81,7 +81,7 @@ class Variables:
         """Where what a text says comes from: each `${NAME}` with its source, and the text itself."""
         found = [
             f"${{{name}}} from {'the environment' if name in self.environ else shown(self.env_file or Path('.env'))}"
-            for name in dict.fromkeys(match[1] for match in _PLACEHOLDER.finditer(text) if match[1])
+            for name in dict.fromkeys(names_in(text))
         ]
         return (*found, "as it stands") if has_own_text(text) else tuple(found)
 

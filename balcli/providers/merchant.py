@@ -150,8 +150,7 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
         (NAME, "fiat", account.base_url, account.settings.credential), lambda: _fiat_rows(account, run)
     )
     fiat = parse_fiat(listed.get(), account, run.assets)
-    lacking = {notice for notice in holdings.notices if notice.code == NOT_LISTED}
-    notices = [n for n in holdings.notices if n not in lacking] + unlisted(
+    notices = [notice for notice in holdings.notices if notice.code != NOT_LISTED] + unlisted(
         account.name, run.assets, (*holdings.balances, *fiat)
     )
     return Holdings((*holdings.balances, *fiat), tuple(notices))
