@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from balcli import __version__
+from balcli.sandbox.faults.wire import chunked, drips, pours, sends
 from tests.conftest import ROOT, Program
 from tests.wire import (
     GOOD,
@@ -30,17 +31,13 @@ from tests.wire import (
     assert_failed,
     assert_no_secret,
     assert_one_line,
-    chunked,
-    drips,
     each,
     headers_of,
     holdings,
     keeps,
     loopring,
     merchant,
-    pours,
     row,
-    sends,
     wallet,
 )
 

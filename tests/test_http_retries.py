@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from balcli.sandbox.faults.wire import chunked, drips, hangs_up, keeps_silent, pours, resets, sends
 from tests.conftest import Program
 from tests.wire import (
     GOOD,
@@ -28,18 +29,11 @@ from tests.wire import (
     assert_failed,
     assert_no_secret,
     assert_one_line,
-    chunked,
-    drips,
     each,
-    hangs_up,
     headers_of,
     holdings,
     keeps,
-    keeps_silent,
     merchant,
-    pours,
-    resets,
-    sends,
     wallet,
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from balcli.sandbox.faults.wire import drips, hangs_up, keeps_silent, resets, sends
 from tests.conftest import Program, Result
 from tests.wire import (
     GOOD,
@@ -19,15 +20,10 @@ from tests.wire import (
     answer,
     assert_no_secret,
     assert_one_line,
-    drips,
     first_bytes,
-    hangs_up,
     headers_of,
     holdings,
-    keeps_silent,
     merchant,
-    resets,
-    sends,
     whole_request,
 )
 
@@ -482,3 +478,22 @@ def test_a_proxy_of_a_dotenv_file_is_not_used(program: Program, authority: Autho
     assert proxy.connections == 0
     assert len(result.json["warnings"]) == 2
     assert_no_secret(result, TOKEN)
+
+
+@pytest.mark.parametrize("bye", [True, False], ids=["said", "unsaid"])
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    program: Program, authority: Authority, trusted: "SSLContext", bye: bool
+) -> None:
+    """A body that ends early over TLS, with a goodbye or without, is cut like any other: tried again, then 6."""
+
+    def cut(connection: socket.socket, _request: bytes) -> None:
+        with trusted.wrap_socket(connection, server_side=True) as secured:
+            whole_request(secured)
+            secured.sendall(answer(holdings())[:-20])
+            if bye:
+                secured.unwrap().close()
+
+    with Wire(cut, read=unread) as wire:
+        result = ask(program, f"https://127.0.0.1:{wire.port}", authority.bundle, "--retries", "1")
+    assert (6, "answer.cut") == (result.code, result.json["accounts"][0]["error"]["code"])
+    assert wire.connections == 2

@@ -155,7 +155,8 @@ class _Acme:
     """The server of the README's example of a provider."""
 
     NAME = "acme"
-    BALANCES = "/v1/balances"
+    BALANCES = NAMES = "/v1/balances"
+    LOGIN = ""
 
     def answer(self, question: Question) -> Reply:
         if question.headers.get("x-acme-key") != "acme-key-1":

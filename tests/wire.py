@@ -6,9 +6,7 @@ import gzip
 import json
 import re
 import socket
-import struct
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from urllib.parse import quote
 import pytest
 
 from balcli import errors
+from balcli.sandbox.faults.wire import sends
 from tests.conftest import Program, Result
 
 if TYPE_CHECKING:
@@ -166,16 +165,6 @@ def answer(body: bytes = b"", status: str = "200 OK", *headers: str, length: boo
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def chunked(*chunks: bytes, last: bytes = b"0\r\n\r\n") -> bytes:
-    """A body in these chunks."""
-    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + last
-
-
-def sends(raw: bytes) -> Script:
-    """A script that sends these bytes and closes."""
-    return lambda connection, _request: connection.sendall(raw)
-
-
 def keeps(raw: bytes) -> Script:
     """A script that sends these bytes, without their `Connection: close`, and awaits the next request."""
     kept = raw.replace(f"{_CLOSE}\r\n".encode(), b"", 1)
@@ -185,45 +174,6 @@ def keeps(raw: bytes) -> Script:
         return KEEP
 
     return script
-
-
-def hangs_up(connection: socket.socket, _request: bytes) -> None:
-    """A script that closes without a byte."""
-
-
-def keeps_silent(connection: socket.socket, _request: bytes) -> None:
-    """A script that waits until the client goes away."""
-    while connection.recv(_PIECE):
-        pass
-
-
-def resets(raw: bytes = b"") -> Script:
-    """A script that sends these bytes and resets the connection."""
-
-    def script(connection: socket.socket, _request: bytes) -> None:
-        connection.sendall(raw)
-        if raw:
-            time.sleep(0.1)  # a reset may overtake what was sent just before it
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    return script
-
-
-def drips(raw: bytes, drop: bytes = b" ", pause: float = 0.02) -> Script:
-    """A script that sends these bytes, and then the drop again and again until the client goes away."""
-
-    def script(connection: socket.socket, _request: bytes) -> None:
-        connection.sendall(raw)
-        while True:
-            connection.sendall(drop)
-            time.sleep(pause)
-
-    return script
-
-
-def pours(raw: bytes, piece: bytes) -> Script:
-    """A script that sends these bytes, and then the piece as fast and for as long as the client reads."""
-    return drips(raw, piece, 0)
 
 
 def row(total: object = "5000", free: object = "4000", locked: object = "1000", asset: str = "USDT") -> Any:

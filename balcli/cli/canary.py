@@ -24,12 +24,15 @@ from balcli.sandbox import Sandbox
 from balcli.sandbox.echoes import ECHOES, EchoingPart
 from balcli.sandbox.exchange import Question
 from balcli.sandbox.faults import FAULTS
+from balcli.sandbox.faults.fault import HERE
 from balcli.sandbox.marked import Marked, forms, mark, parts_of, traces
 from balcli.sandbox.planting import KINDS, WAYS, Planting
 
 _WELL: Final = "none"
+# A fault of the address would need another profile than the home's own.
+_FAULTS: Final = {name: fault for name, fault in FAULTS.items() if fault.address == HERE}
 _EVERYWHERE: Final = ", also at logins and tables"
-TROUBLES: Final = (_WELL, *FAULTS, *ECHOES, *(f"{name}{_EVERYWHERE}" for name in ECHOES))
+TROUBLES: Final = (_WELL, *ECHOES, *(f"{name}{_EVERYWHERE}" for name in ECHOES), *_FAULTS)
 """What the servers do to a run."""
 
 _COMMANDS: Final = (("all", "-v"), ("doctor",), ("all",), ("config", "show"))
@@ -192,7 +195,7 @@ def _trial(number: int, folder: Path, elsewhere: str) -> Trial:
         )
     command = _COMMANDS[turns % len(_COMMANDS)]
     trial.arguments = [*command, "-o", output, "-c", str(planting.profile)]
-    if trouble == "silent" and command[0] != "config":
+    if trouble in _FAULTS and _FAULTS[trouble].slow and command[0] != "config":
         trial.arguments += ["--timeout", "0.3"]
     return trial
 

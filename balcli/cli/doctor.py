@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from balcli.config.profile import Profile
     from balcli.models import Diagnosis
 
-_RUNS: Final = 200
+_RUNS: Final = 250
 
 
 @dataclass(frozen=True, slots=True)

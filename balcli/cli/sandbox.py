@@ -50,7 +50,8 @@ def sandbox(
     if faults:
         from balcli.sandbox.faults import FAULTS
 
-        streams.write_data("".join(f"{name:<12} {fault.about}\n" for name, fault in FAULTS.items()))
+        lines = [f"{name:<18} {fault.code}  {fault.about}\n" for name, fault in FAULTS.items()]
+        streams.write_data(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
         return
     with _started(port, latency / 1000, fault or [], log=not quiet) as server:
         streams.write_data(f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(_NAME)}")

@@ -240,13 +240,23 @@ def _pieces(stream: urllib3.HTTPResponse, until: float) -> Iterator[bytes]:
     """The body as it travels, piece by piece, at most 8 MiB and until that moment of the monotonic clock."""
     total = 0
     # read1 returns what one receive brought: a slow drip comes back here, where the clock is read.
-    while piece := stream.read1(_CHUNK, decode_content=False):
+    while piece := _received(stream):
         total += len(piece)
         if total > MAX_BODY:
             raise AnswerTooLarge(_TOO_LARGE)
         if time.monotonic() > until:
             raise TimedOut("the answer did not arrive whole in time")
         yield piece
+
+
+def _received(stream: urllib3.HTTPResponse) -> bytes:
+    """What one receive brought; b"" at the end. Raises CutAnswer where TLS stops without saying so."""
+    try:
+        return stream.read1(_CHUNK, decode_content=False)
+    except raw.SSLError as problem:
+        if any(isinstance(member, ssl.SSLEOFError) for member in _family(problem, set())):
+            raise CutAnswer(_CUT) from None
+        raise
 
 
 def _unzipped(pieces: Iterator[bytes]) -> bytes:
@@ -270,6 +280,7 @@ def _unzipped(pieces: Iterator[bytes]) -> bytes:
 _TOO_LARGE: Final = f"the answer is larger than {MAX_BODY // 1024**2} MiB"
 _TIMED_OUT: Final = "no answer in time"
 _CUT: Final = "the answer ends before its end"
+_CLOSED: Final = "the connection was closed or reset"
 
 # Kind of exception -> what it means, the more telling first. An exception of requests or urllib3
 # wraps others (`args`, `reason`, `__context__`); the first entry that any of them matches decides.
@@ -283,10 +294,11 @@ _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError],
     ((raw.NewConnectionError, ConnectionRefusedError), ConnectionFailed, "the connection was refused or has no route"),
     ((requests.exceptions.ConnectTimeout, raw.ConnectTimeoutError), TimedOut, "no connection in time"),
     ((requests.exceptions.ReadTimeout, raw.ReadTimeoutError, TimeoutError), TimedOut, _TIMED_OUT),
+    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, _CLOSED),
     ((requests.exceptions.SSLError, raw.SSLError, ssl.SSLError), TlsFailed, "the TLS handshake failed"),
     ((raw.IncompleteRead, raw.InvalidChunkLength, http.client.IncompleteRead), CutAnswer, _CUT),
     ((raw.InvalidHeader, requests.exceptions.InvalidHeader), BrokenAnswer, "the answer contradicts itself in its headers"),
-    ((http.client.RemoteDisconnected, ConnectionError), ConnectionFailed, "the connection was closed or reset"),
+    ((http.client.RemoteDisconnected, ConnectionError), ConnectionFailed, _CLOSED),
     ((http.client.HTTPException, raw.HeaderParsingError), BrokenAnswer, "the answer is not proper HTTP"),
     ((requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, raw.LocationValueError),
      ProxyFailed, "the address or the proxy's address is of no kind that can be used"),
@@ -301,7 +313,7 @@ def _explained(problem: BaseException) -> BalcliError:
         return problem
     family = list(_family(problem, set()))
     if any(isinstance(member, http.client.BadStatusLine) and _is_cut(member) for member in family):
-        return ConnectionFailed("the connection was closed or reset")
+        return ConnectionFailed(_CLOSED)
     for kinds, meaning, words in _MEANINGS:
         if any(isinstance(member, kinds) for member in family):
             return meaning(words)

@@ -158,6 +158,8 @@ class EchoingPart:
         """The tokens that it gave out: secrets, too."""
         self._inner = _STAND_INS[provider]()
         self.BALANCES = self._inner.BALANCES
+        self.NAMES = self._inner.NAMES
+        self.LOGIN = self._inner.LOGIN
         self._secrets = secrets
         self._swaps = {
             secrets[key]: right for (of, key), right in _ACCEPTED.items() if of == provider and key in secrets

@@ -1,9 +1,13 @@
 """A question as it arrived and a reply as it goes out: what the stand-in's parts speak in."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from socket import socket
+from typing import NamedTuple, Protocol, TypeAlias
+
+Script: TypeAlias = Callable[[socket, bytes], object]
+"""What a server does with a connection instead of answering well; it may look at the bytes it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +23,31 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. With `cut`, half of the body goes out, and then the connection is closed."""
+    """One answer. `script` does the sending, gets the bytes of the whole answer for it, and ends the connection."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
-    cut: bool = False
     delay: float = 0.0
     """Seconds before the answer begins."""
+    script: Script | None = None
+
+    def as_bytes(self) -> bytes:
+        """The whole answer, as it goes out over a connection that ends with it."""
+        lines = [
+            f"HTTP/1.1 {self.status} Sandbox",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
+        ]
+        lines += ["Connection: close", f"Content-Length: {len(self.body)}"]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+
+
+class Turn(NamedTuple):
+    """A question, the good reply to it, and how many times its path was asked, this time included."""
+
+    question: Question
+    good: Reply
+    number: int
 
 
 def json_reply(payload: object, status: int = 200) -> Reply:
@@ -39,7 +60,11 @@ class Part(Protocol):
 
     NAME: str
     BALANCES: str
-    """The path of the balances, where faults play: logins and token tables stay well."""
+    """The path of the balances, where most faults play: logins and token tables stay well."""
+    NAMES: str
+    """The path of the answer that names the assets."""
+    LOGIN: str
+    """The path where a credential is given for a token; "" if there is none."""
 
     def answer(self, question: Question) -> Reply:
         """What the provider would answer."""

@@ -38,6 +38,8 @@ class Loopring:
 
     NAME = "loopring"
     BALANCES = "/api/v3/user/balances"
+    NAMES = "/api/v3/exchange/tokens"
+    LOGIN = ""
 
     def __init__(self, accounts: int = 1) -> None:
         self._ids = {str(ACCOUNT_ID + number) for number in range(accounts)}

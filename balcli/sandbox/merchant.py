@@ -28,6 +28,8 @@ class Merchant:
 
     NAME = "merchant"
     BALANCES = "/v2/assets/account/assets"
+    NAMES = BALANCES
+    LOGIN = "/v2/token/generate"
 
     def __init__(self, merchants: int = len(_MERCHANTS) - 1) -> None:
         self._tokens: dict[str, int] = {TOKEN: 2**63}

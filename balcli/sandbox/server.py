@@ -1,5 +1,6 @@
 """The stand-in's server: one port, a path prefix for each provider, a log of what was asked."""
 
+import socket
 import threading
 import time
 from collections import Counter, defaultdict
@@ -10,8 +11,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from balcli.sandbox.exchange import Part, Question, Reply, json_reply
+from balcli.sandbox.exchange import Part, Question, Reply, Turn, json_reply
 from balcli.sandbox.faults import EXPIRED, FAULTS
+from balcli.sandbox.faults.fault import HERE
 from balcli.sandbox.loopring import Loopring
 from balcli.sandbox.merchant import Merchant
 from balcli.sandbox.wallet import Wallet
@@ -51,6 +53,9 @@ class Sandbox:
         self._heard = heard
         self._lock = threading.Lock()
         self._server = _Server((_LOOPBACK, port), _handler(self))
+        # Two ports that nobody serves: one refuses connections, one takes them and says nothing.
+        self._closed, self._deaf = socket.socket(), socket.create_server((_LOOPBACK, 0))
+        self._closed.bind((_LOOPBACK, 0))
 
     @property
     def url(self) -> str:
@@ -59,11 +64,17 @@ class Sandbox:
 
     def profile(self, name: str = "sandbox") -> str:
         """A profile, as the text of a TOML file, with which balcli reaches every account here."""
-        tables = [
-            part.profile(f"{self.url}/{part.NAME}").format(table=f"profiles.{name}")
+        return "\n".join(
+            part.profile(f"{self._address(part)}/{part.NAME}").format(table=f"profiles.{name}")
             for part in self._parts.values()
-        ]
-        return "\n".join(tables)
+        )
+
+    def _address(self, part: Part) -> str:
+        """The address that a part's fault gives it, else where it is."""
+        places = {"here": self._server.socket, "closed": self._closed, "deaf": self._deaf}
+        hosts = {place: f"{_LOOPBACK}:{held.getsockname()[1]}" for place, held in places.items()}
+        addresses = [FAULTS[fault].address for fault in self._faults[part.NAME]]
+        return next((text for text in addresses if text != HERE), HERE).format(**hosts)
 
     def start(self) -> Self:
         """Serve in a thread of its own."""
@@ -78,6 +89,8 @@ class Sandbox:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+        self._closed.close()
+        self._deaf.close()
 
     def answer(self, question: Question) -> Reply:
         """The reply to a question whose path still has the part's prefix."""
@@ -100,8 +113,10 @@ class Sandbox:
             reply = part.answer(
                 Question(question.method, path, question.query, question.headers, question.body)
             )
-            for fault in self._faults[prefix] if path == part.BALANCES else ():
-                reply = FAULTS[fault].play(reply, count)
+            places = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN}
+            for fault in (FAULTS[name] for name in self._faults[prefix]):
+                if path == places[fault.where]:
+                    reply = fault.play(Turn(question, reply, count))
         if self._heard is not None:
             self._heard(f"{question.method} {question.path} {reply.status}")
         time.sleep(self.latency + reply.delay)
@@ -155,14 +170,17 @@ def _handler(sandbox: Sandbox) -> type[BaseHTTPRequestHandler]:
                 self.rfile.read(length),
             )
             reply = sandbox.answer(question)
+            if reply.script is not None:
+                self.close_connection = True
+                reply.script(self.connection, reply.as_bytes())
+                return
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
-            self.wfile.write(reply.body[: len(reply.body) // 2] if reply.cut else reply.body)
+            self.wfile.write(reply.body)
             self.wfile.flush()
-            self.close_connection = self.close_connection or reply.cut
 
         def log_message(self, *_: Any) -> None:
             """Nothing: the sandbox keeps its own log."""

@@ -31,6 +31,8 @@ class Wallet:
 
     NAME = "wallet"
     BALANCES = "/v2/balance"
+    NAMES = BALANCES
+    LOGIN = "/v2/auth/login"
 
     def __init__(self) -> None:
         self._tokens = {ACCESS_TOKEN}
