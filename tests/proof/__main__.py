@@ -1,0 +1,37 @@
+"""Runs one proof: `python -m tests.proof NAME [--count N] [--seed N]`."""
+
+import ast
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+
+
+def proofs() -> Mapping[str, str]:
+    """The proofs there are, each with its module's first sentence: every module beside this one that has a `main`."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
+            found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return found
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the proof that the first argument names, with the others; 0 if it holds, 1 if not, 2 for wrong usage."""
+    there = proofs()
+    name = argv[0] if argv else ""
+    if name in there:
+        code: int = import_module(f"tests.proof.{name}").main(argv[1:])
+        return code
+    asked = name in {"-h", "--help"}
+    lines = ["usage: python -m tests.proof NAME [--count N] [--seed N]", ""]
+    lines += [f"  {proof:<10} {about}" for proof, about in there.items()]
+    if name and not asked:
+        lines[1] = f"there is no proof {name!r}; these are there:"
+    print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,107 @@
+"""How a proof is conducted: its arguments, its cases over the processors, its figures and its verdict."""
+
+import argparse
+import multiprocessing
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Final, NamedTuple
+
+_SHOWN: Final = 10
+_LONGEST: Final = 1000
+
+
+class Difference(NamedTuple):
+    """A case in which the program and the oracle are not of one mind, each value as Python writes it."""
+
+    kind: str
+    case: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        lines = [self.kind, f"given    {self.case}", f"expected {self.expected}", f"found    {self.found}"]
+        return "\n    ".join(ascii(line)[1:-1][:_LONGEST] for line in lines)
+
+
+class Tally:
+    """What was counted: cases by kind, differences, and the longest time that one case took."""
+
+    def __init__(self) -> None:
+        self.cases: Counter[str] = Counter()
+        self.differences: list[Difference] = []
+        self.different = 0
+        self.slowest = 0.0
+
+    def differs(self, kind: str, case: object, expected: object, found: object) -> None:
+        """Count a difference; the first ones are kept whole."""
+        self.different += 1
+        if len(self.differences) < _SHOWN:
+            self.differences.append(Difference(kind, repr(case), repr(expected), repr(found)))
+
+    def compare(self, kind: str, case: object, expected: object, found: object) -> None:
+        """Count a case, and a difference if the two are not equal."""
+        self.cases[kind] += 1
+        if expected != found:
+            self.differs(kind, case, expected, found)
+
+    def add(self, other: "Tally") -> None:
+        """Count what another counted."""
+        self.cases += other.cases
+        self.different += other.different
+        self.differences = (self.differences + other.differences)[:_SHOWN]
+        self.slowest = max(self.slowest, other.slowest)
+
+
+class Proof(NamedTuple):
+    """A proof: `work` makes and judges that many cases of a random source, at most `batch` at once."""
+
+    name: str
+    about: str
+    cases: int
+    batch: int
+    work: Callable[[random.Random, int], Tally]
+
+
+def conduct(argv: Sequence[str], proof: Proof) -> int:
+    """Runs a proof with `[--count N] [--seed N]` and prints its figures; 0 if nothing differs, else 1."""
+    parser = argparse.ArgumentParser(prog=f"python -m tests.proof {proof.name}", description=proof.about)
+    parser.add_argument("--count", type=int, default=proof.cases, help="how many cases (default %(default)s)")
+    parser.add_argument("--seed", type=int, help="the seed of the cases (default: a new one)")
+    given = parser.parse_args(argv)
+    seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
+    print(f"{proof.name}: seed {seed}, {given.count:,} cases", flush=True)
+    begun = time.monotonic()
+    tally = Tally()
+    for part in _parts(proof, seed, given.count):
+        tally.add(part)
+    seconds = time.monotonic() - begun
+    for kind, number in sorted(tally.cases.items()):
+        print(f"  {number:>9,}  {kind}")
+    if tally.slowest:
+        print(f"slowest case: {tally.slowest * 1000:.0f} ms")
+    print(f"differences: {tally.different:,}")
+    print(f"seconds: {seconds:.1f}")
+    for number, difference in enumerate(tally.differences, 1):
+        print(f"{number}. {difference}")
+    return 1 if tally.different else 0
+
+
+def _parts(proof: Proof, seed: int, count: int) -> Iterator[Tally]:
+    """The tallies of all batches, each with a source of its own, so that the cases depend on the seed alone."""
+    sizes = [min(proof.batch, count - done) for done in range(0, count, proof.batch)]
+    processes = min(os.cpu_count() or 1, len(sizes))
+    if processes < 2:
+        yield from (_batch(proof, seed, number, size) for number, size in enumerate(sizes))
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        parts = [pool.submit(_batch, proof, seed, number, size) for number, size in enumerate(sizes)]
+        for part in parts:
+            yield part.result()
+
+
+def _batch(proof: Proof, seed: int, number: int, size: int) -> Tally:
+    return proof.work(random.Random(f"{seed} {number}"), size)
