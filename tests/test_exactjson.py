@@ -1,6 +1,7 @@
 """JSON as it was sent: exact or refused."""
 
 import json
+import re
 from typing import TypeAlias
 
 import pytest
@@ -153,12 +154,18 @@ def test_blanks_around_a_document_do_no_harm(body: bytes) -> None:
     assert {} == decode(body)
 
 
-def test_sensible_depth_is_read() -> None:
-    """A document nested a hundred deep, far more than any provider's, is read whole."""
-    value, depth = decode(b"[" * 100 + b"]" * 100), 0
-    while isinstance(value, list):
-        value, depth = value[0] if value else None, depth + 1
-    assert 100 == depth
+@pytest.mark.parametrize(
+    ("opened", "closed", "times"),
+    [(b"[", b"]", 100), (b'{"a":', b"}", 100), (b'[{"a":', b"}]", 50)],
+    ids=["lists", "objects", "both"],
+)
+def test_depth_is_bounded_by_a_figure(opened: bytes, closed: bytes, times: int) -> None:
+    """A document nested a hundred deep, far more than any provider's, is read; one level more is refused."""
+    deepest = opened * times + b'"x"' + closed * times
+    assert 100 == len(re.findall(r"[\[{]", str(decode(deepest))))
+    for deeper in (b"[" + deepest + b"]", b'{"a": 1, "b": ' + deepest + b"}"):
+        with pytest.raises(BadJson, match=r"^the JSON is nested too deeply$"):
+            decode(deeper)
 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)

@@ -653,6 +653,8 @@ def nested(opening: bytes, closing: bytes, inner: bytes = b"0", depth: int = 100
             "100,000 lists": nested(b"[", b"]"),
             "100,000 objects": nested(b'{"a":', b"}"),
             "100,000 lists without an end": nested(b"[", b""),
+            "600 lists about an escape": nested(b"[", b"]", b'"\\n"', depth=600),
+            "101 levels": nested(b"[", b"]", depth=100),
         },
         errors=("answer.json",),
         group="documents",

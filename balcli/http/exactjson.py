@@ -6,6 +6,9 @@ from typing import Final, NoReturn, TypeAlias, final
 from balcli.errors import AnswerTooLarge, BadJson
 
 MAX_VALUES: Final = 400_000
+MAX_DEPTH: Final = 100
+"""How many lists and objects may stand in one another. The interpreter's own bound differs from version to
+version and with the caller's depth: what it lets through could still be too deep for who reads it."""
 
 
 @final
@@ -67,4 +70,20 @@ def decode_text(text: str) -> Json:
         line = getattr(problem, "lineno", None)
         where = f" at line {line}, column {getattr(problem, 'colno', '?')}" if line else ""
         raise BadJson(f"the body is not valid JSON{where}") from None
+    if _deeper_than(MAX_DEPTH, document):
+        raise BadJson("the JSON is nested too deeply")
     return document
+
+
+def _deeper_than(levels: int, document: Json) -> bool:
+    """Whether more lists and objects than that stand in one another; found level by level, without recursion."""
+    here = [document] if isinstance(document, dict | list) else []
+    while here and levels:
+        levels -= 1
+        here = [
+            value
+            for container in here
+            for value in (container.values() if isinstance(container, dict) else container)
+            if isinstance(value, dict | list)
+        ]
+    return bool(here)
