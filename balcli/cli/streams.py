@@ -39,6 +39,10 @@ def write_data(text: str) -> None:
         _give_up_stdout()
         reason = problem.strerror if isinstance(problem, OSError) else "it is closed"
         raise OutputError(f"stdout cannot be written: {reason}; check where the output goes") from None
+    except BaseException:
+        # A signal while the reader takes its time: the exit must not wait for it once more.
+        _give_up_stdout()
+        raise
 
 
 def _give_up_stdout() -> None:
