@@ -65,15 +65,15 @@ class Sandbox:
     def profile(self, name: str = "sandbox") -> str:
         """A profile, as the text of a TOML file, with which balcli reaches every account here."""
         return "\n".join(
-            part.profile(f"{self._address(part)}/{part.NAME}").format(table=f"profiles.{name}")
+            part.profile(f"{self.address(part.NAME)}/{part.NAME}").format(table=f"profiles.{name}")
             for part in self._parts.values()
         )
 
-    def _address(self, part: Part) -> str:
-        """The address that a part's fault gives it, else where it is."""
+    def address(self, part: str) -> str:
+        """The address of a part's host, without a final slash: where it is, or where a fault puts it."""
         places = {"here": self._server.socket, "closed": self._closed, "deaf": self._deaf}
         hosts = {place: f"{_LOOPBACK}:{held.getsockname()[1]}" for place, held in places.items()}
-        addresses = [FAULTS[fault].address for fault in self._faults[part.NAME]]
+        addresses = [FAULTS[fault].address for fault in self._faults[part]]
         return next((text for text in addresses if text != HERE), HERE).format(**hosts)
 
     def start(self) -> Self:
