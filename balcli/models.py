@@ -183,6 +183,14 @@ class Report:
     """How many rows of zeros were left out on request."""
 
     @property
+    def warnings(self) -> tuple[Notice, ...]:
+        """All that a reader of the numbers should know, what was left out on request included."""
+        if not self.hidden:
+            return self.notices
+        rows = "row of zeros is" if self.hidden == 1 else "rows of zeros are"
+        return (*self.notices, Notice("rows.hidden", None, f"{self.hidden} {rows} hidden (--nonzero)"))
+
+    @property
     def complete(self) -> bool:
         """Whether every account of the run answered."""
         return not self.failures and all(outcome.failure is None for outcome in self.outcomes)

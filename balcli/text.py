@@ -27,11 +27,19 @@ def printable(text: str, limit: int = 0) -> str:
     if limit and len(text) > limit:
         # Cut before escaping, too, so that a megabyte costs no more than what is shown.
         text = text[:limit] + "..."
-    if not text.isprintable() or _INVISIBLE.search(text):
-        text = "".join(c if c.isprintable() and not _INVISIBLE.match(c) else _escape(c) for c in text)
+    text = legible(text)
     if limit and len(text) > limit:
         text = f"{text[: max(limit - 3, 0)]}..."[:limit]
     return text
+
+
+def legible(text: str, keep: str = "") -> str:
+    """The text with what `printable` escapes escaped, but for the characters to keep."""
+    if text.isprintable() and not _INVISIBLE.search(text):
+        return text
+    return "".join(
+        c if c in keep or (c.isprintable() and not _INVISIBLE.match(c)) else _escape(c) for c in text
+    )
 
 
 def width(text: str) -> int:

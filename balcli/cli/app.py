@@ -13,7 +13,9 @@ import typer
 
 from balcli import __version__
 from balcli.cli import balances, config, doctor, sandbox, streams
+from balcli.cli.options import Format
 from balcli.errors import BalcliError
+from balcli.providers import PROVIDERS
 from balcli.secret import hide
 
 _HELP = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
@@ -97,22 +99,24 @@ def _say_usage(problem: typer.TyperException, arguments: list[str]) -> None:
     context = getattr(problem, "ctx", None)
     command = context.command_path if context is not None else "balcli"
     message = f"{problem.format_message().rstrip('.')}; see {command} --help"
-    if _asks_for_json(arguments):
+    output = _output_asked_for(arguments)
+    shows_balances = context is None or context.parent is None or context.info_name in {"all", *PROVIDERS}
+    if output == Format.json or (shows_balances and output in set(Format) - {Format.table}):
         from balcli.errors import UsageError
-        from balcli.render import json
+        from balcli.render import machine
         from balcli.report import failed
 
-        streams.write_data(json.render(failed(None, UsageError(message))))
+        streams.write_data(machine(output, failed(None, UsageError(message))))
     streams.say(message)
 
 
-def _asks_for_json(arguments: list[str]) -> bool:
-    """Whether a command line that cannot be parsed asks for JSON, as far as can be told."""
+def _output_asked_for(arguments: list[str]) -> str:
+    """The format that a command line asks for that cannot be parsed, as far as can be told."""
     pairs = list(zip(arguments, [*arguments[1:], ""], strict=True))
     named = [value for option, value in pairs if option in {"-o", "--output"}]
     named += [text.removeprefix("--output=") for text in arguments if text.startswith("--output=")]
     named += [text[2:] for text in arguments if text.startswith("-o") and len(text) > 2]
-    return (named[-1] if named else os.environ.get("BALCLI_OUTPUT")) == "json"
+    return named[-1] if named else os.environ.get("BALCLI_OUTPUT", "")
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:

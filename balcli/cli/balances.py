@@ -125,10 +125,10 @@ def run(
 
 def rendered(report: Report, options: BalanceOptions, *, addresses: bool) -> str:
     """The report in the format that is asked for."""
-    if options.output is Format.json:
-        from balcli.render import json
+    if options.output is not Format.table:
+        from balcli.render import machine
 
-        return json.render(report)
+        return machine(options.output, report)
     if report.failures:
         return ""  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,7 +11,7 @@ import typer
 
 from balcli.cli import completion, streams
 from balcli.cli.balances import default_file
-from balcli.cli.options import ConfigFile, EnvFile, ProfileName
+from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
 from balcli.errors import ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.secret import hide
@@ -26,16 +25,6 @@ _SCHEMA_VERSION: Final = "1.0"
 _GAP: Final = "  "
 
 
-class Output(StrEnum):
-    """What `-o` takes here."""
-
-    table = "table"
-    json = "json"
-
-
-OutputName = Annotated[
-    Output | None, typer.Option("--output", "-o", help="The format [default: table].", show_default=False)
-]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.")]
 
 _group = typer.Typer(
@@ -117,7 +106,7 @@ def show(
     config: ConfigFile = None,
     profile: ProfileName = None,
     env_file: EnvFile = None,
-    output: OutputName = None,
+    output: TableOrJsonOption = None,
     quiet: Quiet = False,
 ) -> None:
     """Print a profile's settings, each with its source.
@@ -144,7 +133,7 @@ def show(
         notices += inspection.file.variables.notices
     name = inspected.profile.name if inspected is not None else profile
     where = str(_path(config))
-    if _format(output) is Output.json:
+    if TableOrJson.chosen(output) is TableOrJson.json:
         document = {
             "schema_version": _SCHEMA_VERSION,
             "profile": name,
@@ -172,7 +161,7 @@ def check(
     config: ConfigFile = None,
     profile: ProfileName = None,
     env_file: EnvFile = None,
-    output: OutputName = None,
+    output: TableOrJsonOption = None,
     quiet: Quiet = False,
 ) -> None:
     """Look for everything that is wrong with the file, offline.
@@ -180,7 +169,7 @@ def check(
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
     inspection = _inspect(config, profile, env_file, every=True)
-    if _format(output) is Output.json:
+    if TableOrJson.chosen(output) is TableOrJson.json:
         document = {
             "schema_version": _SCHEMA_VERSION,
             "file": str(_path(config)),
@@ -225,12 +214,6 @@ def _asked() -> list[str]:
         if not unknown:
             return names
         sys.stderr.write(f"There is no {printable(unknown[0], 40)}.\n")
-
-
-def _format(output: Output | None) -> Output:
-    """The format of -o, else that of BALCLI_OUTPUT where it is one of the two, else a table."""
-    variable = os.environ.get("BALCLI_OUTPUT")
-    return output or (Output(variable) if variable in set(Output) else Output.table)
 
 
 def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *, every: bool) -> "Inspection":

@@ -9,7 +9,7 @@ import typer
 
 from balcli.cli import streams
 from balcli.cli.balances import default_file
-from balcli.cli.options import ACCOUNTS, Format, RunOptions, with_options
+from balcli.cli.options import ACCOUNTS, RunOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, ConfigError, UsageError
 from balcli.http.timing import Deadline
 from balcli.models import Step
@@ -25,6 +25,7 @@ _RUNS: Final = 250
 class DoctorOptions(RunOptions):
     """The options of the doctor."""
 
+    output: TableOrJsonOption = None
     offline: Annotated[bool, typer.Option("--offline", help="Look at what needs no network.")] = False
     canary: Annotated[
         bool,
@@ -60,7 +61,7 @@ def run(options: DoctorOptions, names: list[str]) -> int:
         if options.canary:
             from balcli.cli import canary
 
-            return canary.run(options.runs or _RUNS, as_json=options.output is Format.json)
+            return canary.run(options.runs or _RUNS, as_json=_as_json(options))
         diagnosis = _diagnosed(options, names)
     except UsageError as problem:
         diagnosis = doctor.unreadable(options.profile, [], problem)
@@ -118,10 +119,14 @@ def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":
     return replace(diagnosis, steps=(*steps, *around, *diagnosis.steps))
 
 
-def _rendered(diagnosis: "Diagnosis", options: RunOptions) -> str:
+def _as_json(options: DoctorOptions) -> bool:
+    return TableOrJson.chosen(options.output) is TableOrJson.json
+
+
+def _rendered(diagnosis: "Diagnosis", options: DoctorOptions) -> str:
     from balcli.render import steps
 
-    if options.output is Format.json:
+    if _as_json(options):
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
         return ""  # nothing was looked at; stderr says why

@@ -1,6 +1,7 @@
 """The options that commands share, declared once, and the way to give a command's function its own."""
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -15,10 +16,32 @@ from balcli.http.door import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 
 
 class Format(StrEnum):
-    """What `-o` takes."""
+    """What `-o` takes where balances are shown; all but the table are modules of `balcli.render` by that name."""
 
     table = "table"
     json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    prometheus = "prometheus"
+
+
+class TableOrJson(StrEnum):
+    """What `-o` takes elsewhere."""
+
+    table = "table"
+    json = "json"
+
+    @classmethod
+    def chosen(cls, option: "TableOrJson | None") -> "TableOrJson":
+        """The format of -o, else that of BALCLI_OUTPUT where it is one of the two, else a table."""
+        variable = os.environ.get("BALCLI_OUTPUT")
+        return option or (cls(variable) if variable in set(cls) else cls.table)
+
+
+TableOrJsonOption: TypeAlias = Annotated[
+    TableOrJson | None,
+    typer.Option("--output", "-o", help="The format [default: table].", show_default=False),
+]
 
 
 def _seconds(value: float | None) -> float | None:
@@ -57,9 +80,6 @@ class RunOptions:
     config: ConfigFile = None
     profile: ProfileName = None
     env_file: EnvFile = None
-    output: Annotated[Format, typer.Option("--output", "-o", envvar="BALCLI_OUTPUT", help="The format.")] = (
-        Format.table
-    )
     timeout: Annotated[
         float | None,
         typer.Option(
@@ -101,6 +121,9 @@ class RunOptions:
 class BalanceOptions(RunOptions):
     """The options of the commands that show balances."""
 
+    output: Annotated[Format, typer.Option("--output", "-o", envvar="BALCLI_OUTPUT", help="The format.")] = (
+        Format.table
+    )
     asset: Annotated[
         list[str] | None,
         typer.Option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),

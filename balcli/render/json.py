@@ -10,7 +10,6 @@ from balcli.models import (
     DepositAddress,
     Detail,
     Failure,
-    Notice,
     Outcome,
     Parts,
     Report,
@@ -28,25 +27,22 @@ def render(report: Report) -> str:
 
 def document(report: Report) -> dict[str, Any]:
     """The report as plain objects. Amounts are canonical decimal texts in whole units; unknown is None."""
-    notices = list(report.notices)
-    if report.hidden:
-        rows = "row of zeros is" if report.hidden == 1 else "rows of zeros are"
-        notices.append(Notice("rows.hidden", None, f"{report.hidden} {rows} hidden (--nonzero)"))
     return {
         "schema_version": SCHEMA_VERSION,
-        "generated_at": _time(report.generated_at),
+        "generated_at": moment(report.generated_at),
         "profile": report.profile,
         "complete": report.complete,
         "accounts": [_account(outcome) for outcome in report.outcomes],
         "balances": [_balance(balance) for balance in report.balances],
         "totals": [_total(total) for total in report.totals],
-        "warnings": [{"code": n.code, "account": n.account, "message": n.message} for n in notices],
+        "warnings": [{"code": n.code, "account": n.account, "message": n.message} for n in report.warnings],
         "errors": [{"code": failure.code, "message": failure.message} for failure in report.failures],
     }
 
 
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def moment(at: datetime) -> str:
+    """A time in UTC as every format writes it, to the second."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _account(outcome: Outcome) -> dict[str, Any]:
@@ -54,7 +50,7 @@ def _account(outcome: Outcome) -> dict[str, Any]:
         "account": outcome.account.name,
         "provider": outcome.account.provider,
         "status": outcome.status,
-        "fetched_at": _time(outcome.fetched_at),
+        "fetched_at": None if outcome.fetched_at is None else moment(outcome.fetched_at),
         "target": dict(outcome.account.target),
         "error": None if outcome.failure is None else _error(outcome.failure),
     }

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from balcli.models import Diagnosis, Failure, Step
-from balcli.render.json import SCHEMA_VERSION
+from balcli.render.json import SCHEMA_VERSION, moment
 from balcli.render.layout import Line, Style, padded, paragraph
 from balcli.secret import hide
 from balcli.text import printable
@@ -36,7 +36,7 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
     report = diagnosis.report
     return {
         "schema_version": SCHEMA_VERSION,
-        "generated_at": report.generated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "generated_at": moment(report.generated_at),
         "profile": report.profile,
         "ok": diagnosis.exit_code == 0,
         "steps": [

@@ -1,0 +1,72 @@
+"""The sheet of `-o csv`: RFC 4180, a row for each balance, then one for each account, warning or error without any."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from balcli.models import PARTS, Report
+from balcli.money import Amount
+from balcli.text import legible
+
+HEADER: Final = ("account", "provider", "asset", "asset_id", *PARTS, "status", "error")
+_NO_AMOUNTS: Final = ("",) * len(PARTS)
+
+# What a spreadsheet takes for the beginning of a formula, the wide forms of East Asian keyboards included.
+_FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+_NEEDS_QUOTES: Final = frozenset(',"\r\n')
+
+
+def render(report: Report) -> str:
+    """The report as rows of nine cells, each ended by CRLF. An amount is a number as it stands; unknown is empty."""
+    rows = [HEADER, *_balances(report), *_accounts(report), *_messages(report)]
+    return "".join(",".join(_quoted(cell) for cell in row) + "\r\n" for row in rows)
+
+
+def _balances(report: Report) -> Iterator[tuple[str, ...]]:
+    for balance in report.balances:
+        yield (
+            text(balance.account),
+            text(balance.provider),
+            text(balance.asset),
+            text(balance.asset_id),
+            *(amount(getattr(balance, part)) for part in PARTS),
+            "ok",
+            "",
+        )
+
+
+def _accounts(report: Report) -> Iterator[tuple[str, ...]]:
+    """A row for each account that has none: it failed, or it lists nothing."""
+    listed = {balance.account for balance in report.balances}
+    for outcome in report.outcomes:
+        account = (text(outcome.account.name), text(outcome.account.provider), "", "", *_NO_AMOUNTS)
+        if outcome.failure is not None:
+            yield (*account, outcome.status, text(f"{outcome.failure.code}: {outcome.failure.message}"))
+        elif outcome.account.name not in listed:
+            held = outcome.holdings.balances if outcome.holdings else ()
+            yield (*account, "empty", "every row is zero and hidden" if held else "no balances listed")
+
+
+def _messages(report: Report) -> Iterator[tuple[str, ...]]:
+    for warning in report.warnings:
+        message = text(f"{warning.code}: {warning.message}")
+        yield (text(warning.account), "", "", "", *_NO_AMOUNTS, "warning", message)
+    for failure in report.failures:
+        yield ("", "", "", "", *_NO_AMOUNTS, "failed", text(f"{failure.code}: {failure.message}"))
+
+
+def text(value: str | None) -> str:
+    """A cell of text: nothing in it that is neither printed nor a line break, and no formula."""
+    shown = legible(value or "", keep="\t\r\n")
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+
+
+def amount(value: Amount | None) -> str:
+    """A cell with an amount, never altered; empty where it is unknown."""
+    return "" if value is None else str(value)
+
+
+def _quoted(cell: str) -> str:
+    if _NEEDS_QUOTES.isdisjoint(cell):
+        return cell
+    escaped = cell.replace('"', '""')
+    return f'"{escaped}"'

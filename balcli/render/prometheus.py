@@ -1,0 +1,131 @@
+"""The samples of `-o prometheus`: text exposition for a textfile collector, with exact decimal texts as values."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
+
+from balcli.models import PARTS, Balance, Parts, Report
+from balcli.money import Amount, add_up
+from balcli.text import legible
+
+_Labels: TypeAlias = tuple[tuple[str, str], ...]
+_Sample: TypeAlias = tuple[_Labels, str]
+
+_HELP: Final = {
+    "balcli_balance": "What an account holds of an asset, in whole units. Absent where unknown, never 0.",
+    "balcli_balance_unknown": "1 for each amount of a balance that is not known and has no sample.",
+    "balcli_total": "The sum of an asset over all accounts. Absent unless every account made it known.",
+    "balcli_total_complete": "Whether every account made its part of a total known.",
+    "balcli_account_up": "Whether the account answered.",
+    "balcli_failure": "1 for each failure, of an account or of the whole run, by its code.",
+    "balcli_warnings": "How many warnings there are, by account and code.",
+    "balcli_complete": "Whether every account of the run answered.",
+    "balcli_last_run_timestamp_seconds": "When the run ended, in seconds since 1970 in UTC.",
+}
+
+
+def render(report: Report) -> str:
+    """The report as gauges; a family without a sample is left out."""
+    run = () if report.profile is None else (("profile", _label(report.profile)),)
+    families = {
+        "balcli_balance": _balances(report, run, known=True),
+        "balcli_balance_unknown": _balances(report, run, known=False),
+        "balcli_total": _totals(report, run),
+        "balcli_total_complete": _whole_totals(report, run),
+        "balcli_account_up": _accounts(report, run),
+        "balcli_failure": _failures(report, run),
+        "balcli_warnings": _warnings(report, run),
+        "balcli_complete": iter([(run, str(int(report.complete)))]),
+        "balcli_last_run_timestamp_seconds": iter([(run, str(int(report.generated_at.timestamp())))]),
+    }
+    return "".join(_family(name, list(samples)) for name, samples in families.items())
+
+
+def _family(name: str, samples: list[_Sample]) -> str:
+    if not samples:
+        return ""
+    head = f"# HELP {name} {_HELP[name]}\n# TYPE {name} gauge\n"
+    return head + "".join(f"{name}{_braces(labels)} {value}\n" for labels, value in samples)
+
+
+def _braces(labels: _Labels) -> str:
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
+    return f"{{{pairs}}}" if pairs else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _label(value: str | None) -> str:
+    """A label's value: any text but what has no place in a file of lines; "" where there is none."""
+    return legible(value or "", keep="\n")
+
+
+def _balances(report: Report, run: _Labels, *, known: bool) -> Iterator[_Sample]:
+    rows = (((*run, *_row_labels(balance)), balance) for balance in report.balances)
+    return _sums(rows, known=known)
+
+
+def _totals(report: Report, run: _Labels) -> Iterator[_Sample]:
+    rows = (((*run, ("asset", _label(total.asset))), total.parts) for total in report.totals)
+    return _sums(rows, known=True)
+
+
+def _sums(rows: Iterable[tuple[_Labels, Balance | Parts]], *, known: bool) -> Iterator[_Sample]:
+    """The amounts that are known, or a 1 for each that is not; rows alike in every label are added."""
+    alike: dict[_Labels, list[Balance | Parts]] = defaultdict(list)
+    for labels, row in rows:
+        alike[labels].append(row)
+    for labels, same in alike.items():
+        for part in PARTS:
+            amounts: list[Amount | None] = [getattr(row, part) for row in same]
+            there = [amount for amount in amounts if amount is not None]
+            if known is (len(there) == len(amounts)):
+                yield (*labels, ("kind", part)), str(add_up(there)) if known else "1"
+
+
+def _row_labels(balance: Balance) -> _Labels:
+    merchant_id = balance.details.get("merchant_id")
+    return (
+        *_account_labels(balance.provider, balance.account),
+        *((("merchant_id", _label(merchant_id)),) if isinstance(merchant_id, str) else ()),
+        ("asset", _label(balance.asset)),
+        ("asset_id", _label(balance.asset_id)),
+    )
+
+
+def _whole_totals(report: Report, run: _Labels) -> Iterator[_Sample]:
+    whole: dict[str, bool] = {}
+    for total in report.totals:
+        asset = _label(total.asset)
+        whole[asset] = whole.get(asset, True) and not total.missing
+    for asset, complete in whole.items():
+        yield (*run, ("asset", asset)), str(int(complete))
+
+
+def _accounts(report: Report, run: _Labels) -> Iterator[_Sample]:
+    for outcome in report.outcomes:
+        yield (
+            (*run, *_account_labels(outcome.account.provider, outcome.account.name)),
+            str(int(outcome.failure is None)),
+        )
+
+
+def _account_labels(provider: str, account: str) -> _Labels:
+    return ("provider", _label(provider)), ("account", _label(account))
+
+
+def _failures(report: Report, run: _Labels) -> Iterator[_Sample]:
+    for outcome in report.outcomes:
+        if outcome.failure is not None:
+            about = _account_labels(outcome.account.provider, outcome.account.name)
+            yield (*run, *about, ("code", outcome.failure.code)), "1"
+    for code in dict.fromkeys(failure.code for failure in report.failures):
+        yield (*run, ("code", code)), "1"
+
+
+def _warnings(report: Report, run: _Labels) -> Iterator[_Sample]:
+    counts = Counter((_label(warning.account), warning.code) for warning in report.warnings)
+    for (account, code), count in counts.items():
+        yield (*run, ("account", account), ("code", code)), str(count)
