@@ -37,6 +37,7 @@ The codes and exit codes are part of the contract with scripts; the messages are
 A message says what failed, where, and the next step. It never holds a secret.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -246,3 +247,11 @@ class OutputError(BalcliError):
 
     code = "output.write"
     exit_code = 9
+
+
+def leaves(error: type[BalcliError]) -> Iterator[type[BalcliError]]:
+    """The classes below one that have a code, in the order of the tree."""
+    for child in error.__subclasses__():
+        if "code" in vars(child):
+            yield child
+        yield from leaves(child)

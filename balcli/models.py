@@ -105,6 +105,9 @@ class Failure:
         return cls(error.code, error.message, error.retryable, error.http_status, error.exit_code)
 
 
+AccountStatus: TypeAlias = Literal["ok", "failed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of asking one account: its holdings and when they were had, or a failure."""
@@ -115,7 +118,7 @@ class Outcome:
     failure: Failure | None
 
     @property
-    def status(self) -> Literal["ok", "failed"]:
+    def status(self) -> AccountStatus:
         """The word for it in every format."""
         return "ok" if self.failure is None else "failed"
 

@@ -1,5 +1,6 @@
 """What the tests share: real processes, real sockets, and a home that holds nothing."""
 
+import functools
 import json
 import os
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from balcli.render import schema
 from balcli.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -26,8 +29,34 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """The document on stdout; fails the test if it is not exactly one."""
-        return json.loads(self.out)
+        """The document on stdout; fails the test if it is not exactly one, or a report that breaks the schema."""
+        made = json.loads(self.out)
+        if isinstance(made, dict) and "balances" in made:
+            hold_to_schema(made)
+        return made
+
+
+def hold_to_schema(made: object) -> None:
+    """Fail the test if a report's document breaks the schema, or has a key that the schema does not name."""
+    errors = [f"{error.json_path}: {error.message}" for error in _validator().iter_errors(made)]
+    assert [] == errors
+
+
+@functools.cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(closed(schema.document()))
+
+
+def closed(part: Any) -> Any:
+    """A schema that allows no key but those it names, in each object whose keys it lists as a whole."""
+    if isinstance(part, list):
+        return [closed(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    whole = {"properties", "required"} <= part.keys()
+    return {key: closed(item) for key, item in part.items()} | (
+        {"additionalProperties": False} if whole else {}
+    )
 
 
 class Program:

@@ -32,7 +32,7 @@ HEADER = ["account", "provider", "asset", "asset_id", "total", "available", "loc
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
 
 
-def account(name: str, provider: str = "wallet", **grouped: str) -> Account[object]:
+def account(name: str, provider: str = "acme", **grouped: str) -> Account[object]:
     """An account of that name."""
     return Account(name, provider, "https://host.example", {"target": name}, (name,), None, **grouped)
 
@@ -40,7 +40,7 @@ def account(name: str, provider: str = "wallet", **grouped: str) -> Account[obje
 def row(of: str, asset: str, *amounts: str | None, **more: Any) -> Balance:
     """A row with these amounts: total, available, locked."""
     total, available, locked = [None if text is None else parse(text) for text in amounts]
-    provider, asset_id = more.pop("provider", "wallet"), more.pop("asset_id", None)
+    provider, asset_id = more.pop("provider", "acme"), more.pop("asset_id", None)
     return Balance(of, provider, asset, asset_id, total, available, locked, **more)
 
 
@@ -97,14 +97,14 @@ def test_each_format_for_machines_has_its_module() -> None:
 
 def everything_left_out() -> Report:
     """A run in which an account failed, an aggregate is left out, a row is hidden and an amount unknown."""
-    aggregate = account("shop", "merchant", aggregate_of="key")
-    single = account("shop/1", "merchant", part_of="key")
+    aggregate = account("shop", "bazaar", aggregate_of="key")
+    single = account("shop/1", "bazaar", part_of="key")
     return report_of(
         answered(
             "treasury", row("treasury", "ETH", "1", None, "-0.5"), row("treasury", "BTC", "0", "0", "0")
         ),
-        answered(aggregate, row("shop", "ETH", "5", "5", "0", provider="merchant")),
-        answered(single, row("shop/1", "ETH", "5", "5", "0", provider="merchant")),
+        answered(aggregate, row("shop", "ETH", "5", "5", "0", provider="bazaar")),
+        answered(single, row("shop/1", "ETH", "5", "5", "0", provider="bazaar")),
         refused("payouts"),
         nonzero=True,
     )
@@ -142,10 +142,10 @@ def test_a_line_of_jsonl_is_a_line_to_everybody(name: str, message: str) -> None
 def test_csv_has_a_row_for_each_balance_and_for_each_omission() -> None:
     """Balances in the report's order, amounts as they are, unknown empty; then who has none, then warnings."""
     expected = [
-        ["treasury", "wallet", "ETH", "", "1", "", "-0.5", "ok", ""],
-        ["shop", "merchant", "ETH", "", "5", "5", "0", "ok", ""],
-        ["shop/1", "merchant", "ETH", "", "5", "5", "0", "ok", ""],
-        ["payouts", "wallet", "", "", "", "", "", "failed", "credentials.refused: the key, so to say"],
+        ["treasury", "acme", "ETH", "", "1", "", "-0.5", "ok", ""],
+        ["shop", "bazaar", "ETH", "", "5", "5", "0", "ok", ""],
+        ["shop/1", "bazaar", "ETH", "", "5", "5", "0", "ok", ""],
+        ["payouts", "acme", "", "", "", "", "", "failed", "credentials.refused: the key, so to say"],
         [
             *("shop", "", "", "", "", "", "", "warning"),
             "total.aggregate_left_out: sums up merchants that are in this run themselves: it is left out of the totals",
@@ -159,8 +159,8 @@ def test_csv_names_an_account_that_lists_nothing() -> None:
     """An account whose answer is empty, or hidden throughout, has a row that says which."""
     zero = row("b", "ETH", "0", "0", "0")
     assert [
-        ["a", "wallet", "", "", "", "", "", "empty", "no balances listed"],
-        ["b", "wallet", "", "", "", "", "", "empty", "every row is zero and hidden"],
+        ["a", "acme", "", "", "", "", "", "empty", "no balances listed"],
+        ["b", "acme", "", "", "", "", "", "empty", "every row is zero and hidden"],
     ] == cells(report_of(answered("a"), answered("b", zero), nonzero=True))[:2]
 
 
@@ -169,7 +169,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(start: str) -> None:
     """A text that a spreadsheet would calculate has a leading apostrophe; a negative amount has none."""
     name = f'{start}cmd|"x"!A1'
     report = report_of(answered(name, row(name, name, "-1", "-2.5", "1.5", asset_id=name)))
-    assert [f"'{name}", "wallet", f"'{name}", f"'{name}", "-1", "-2.5", "1.5", "ok", ""] == cells(report)[0]
+    assert [f"'{name}", "acme", f"'{name}", f"'{name}", "-1", "-2.5", "1.5", "ok", ""] == cells(report)[0]
 
 
 @SOME
@@ -198,11 +198,11 @@ def test_prometheus_has_the_exact_text_of_each_amount() -> None:
     report = report_of(
         answered("treasury", row("treasury", "ETH", long, None, "-0.5", asset_id="0")), refused("payouts")
     )
-    key = ("wallet", "treasury", "ETH", "0")
+    key = ("acme", "treasury", "ETH", "0")
     assert {(*key, "total"): long, (*key, "locked"): "-0.5"} == values(report, "balcli_balance")
     assert {(*key, "available"): "1"} == values(report, "balcli_balance_unknown")
-    assert {("wallet", "treasury"): "1", ("wallet", "payouts"): "0"} == values(report, "balcli_account_up")
-    assert {("wallet", "payouts", "credentials.refused"): "1"} == values(report, "balcli_failure")
+    assert {("acme", "treasury"): "1", ("acme", "payouts"): "0"} == values(report, "balcli_account_up")
+    assert {("acme", "payouts", "credentials.refused"): "1"} == values(report, "balcli_failure")
 
 
 def test_prometheus_totals_are_whole_or_absent() -> None:
@@ -224,18 +224,18 @@ def test_prometheus_adds_rows_that_no_label_tells_apart() -> None:
     first, second = {"merchant_id": "1"}, {"merchant_id": "2"}
     report = report_of(
         answered(
-            account("shop", "merchant"),
-            row("shop", "USDT", "0.1", "0", "0", provider="merchant", details=first),
-            row("shop", "USDT", "0.2", None, "0", provider="merchant", details=first),
-            row("shop", "USDT", "7", "0", "0", provider="merchant", details=second),
+            account("shop", "bazaar"),
+            row("shop", "USDT", "0.1", "0", "0", provider="bazaar", details=first),
+            row("shop", "USDT", "0.2", None, "0", provider="bazaar", details=first),
+            row("shop", "USDT", "7", "0", "0", provider="bazaar", details=second),
         )
     )
     assert {
-        ("merchant", "shop", "1", "USDT", "", "total"): "0.3",
-        ("merchant", "shop", "1", "USDT", "", "locked"): "0",
-        ("merchant", "shop", "2", "USDT", "", "total"): "7",
-        ("merchant", "shop", "2", "USDT", "", "available"): "0",
-        ("merchant", "shop", "2", "USDT", "", "locked"): "0",
+        ("bazaar", "shop", "1", "USDT", "", "total"): "0.3",
+        ("bazaar", "shop", "1", "USDT", "", "locked"): "0",
+        ("bazaar", "shop", "2", "USDT", "", "total"): "7",
+        ("bazaar", "shop", "2", "USDT", "", "available"): "0",
+        ("bazaar", "shop", "2", "USDT", "", "locked"): "0",
     } == values(report, "balcli_balance")
 
 

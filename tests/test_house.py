@@ -151,9 +151,11 @@ def _loaded(program: Program, *arguments: str) -> set[str]:
     return set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["all", "--help"], ["all", "--nope"]])
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["all", "--help"], ["all", "--nope"], ["schema"]]
+)
 def test_a_start_loads_nothing_heavy(program: Program, arguments: list[str]) -> None:
-    """Help, version and wrong usage load no requests, ssl, http.client, rich, tomli, asyncio or pydantic."""
+    """Help, version, the schema and wrong usage load no requests, ssl, http.client, rich, tomli, asyncio or pydantic."""
     heavy = {
         "requests",
         "urllib3",

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from balcli.cli.app import app
-from balcli.errors import BalcliError
+from balcli.errors import BalcliError, leaves
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider
 from balcli.sandbox import Question, Reply, Sandbox, json_reply
@@ -84,17 +84,10 @@ def test_each_option_that_is_explained_is_there() -> None:
     assert set() == named - {option for _, option in _options()}
 
 
-def _leaves(error: type[BalcliError]) -> Iterator[type[BalcliError]]:
-    for child in error.__subclasses__():
-        if "code" in vars(child):
-            yield child
-        yield from _leaves(child)
-
-
 def test_the_error_codes_are_those_of_the_code() -> None:
     """The README's table of error codes has every code of the error tree, with its exit code, and no other."""
     table = set(re.findall(r"^\| `([a-z_.]+)` \| ([0-9]+) \|", README, re.MULTILINE))
-    assert {(leaf.code, str(leaf.exit_code)) for leaf in _leaves(BalcliError)} == table
+    assert {(leaf.code, str(leaf.exit_code)) for leaf in leaves(BalcliError)} == table
 
 
 def test_the_error_tree_is_drawn_as_it_is() -> None:
@@ -102,7 +95,7 @@ def test_the_error_tree_is_drawn_as_it_is() -> None:
     import balcli.errors
 
     drawn = set(re.findall(r"── (\w+) +([a-z_.]+)", balcli.errors.__doc__ or ""))
-    assert {(leaf.__name__, leaf.code) for leaf in _leaves(BalcliError)} == drawn
+    assert {(leaf.__name__, leaf.code) for leaf in leaves(BalcliError)} == drawn
 
 
 def test_the_warning_codes_are_those_of_the_code() -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from balcli import __version__
-from balcli.cli import balances, config, doctor, sandbox, streams
+from balcli.cli import balances, config, doctor, sandbox, schema, streams
 from balcli.cli.options import Format
 from balcli.errors import BalcliError
 from balcli.providers import PROVIDERS
@@ -53,6 +53,7 @@ balances.register(app)
 config.register(app)
 doctor.register(app)
 sandbox.register(app)
+schema.register(app)
 
 
 def run(arguments: list[str]) -> int:
