@@ -16,7 +16,7 @@ from balcli.collect import each, open_door
 from balcli.config.accounts import accounts, selected
 from balcli.config.profile import Entry, Profile, load
 from balcli.config.secrets import SecretSources
-from balcli.config.source import is_there, parse_toml, read_text, shown
+from balcli.config.source import is_there, parse_toml, read_text
 from balcli.config.surroundings import ignored, origins
 from balcli.config.variables import read_variables
 from balcli.errors import (
@@ -30,7 +30,7 @@ from balcli.errors import (
     SecretError,
     VariableError,
 )
-from balcli.files import CAN_CHECK
+from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
 from balcli.http.door import Exchange, Limits
 from balcli.http.timing import Deadline

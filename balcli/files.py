@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 from balcli.text import printable
 
@@ -10,9 +11,34 @@ CAN_CHECK = hasattr(os, "getuid")
 """Whether the system tells owners and modes as POSIX does; where it does not, they are not checked."""
 
 
+# Two of them, and what is said of both, fit a message.
+_LONGEST_PATH: Final = 96
+
+
+def shown(path: Path) -> str:
+    """A path as messages name it: of a long one the end, which tells more than the beginning."""
+    text = printable(str(path))
+    return text if len(text) <= _LONGEST_PATH else f"...{text[3 - _LONGEST_PATH :]}"
+
+
 def open_for_reading(path: Path) -> int:
     """A descriptor of the file. Raises OSError; never waits for the other end of a FIFO."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def try_lock(descriptor: int) -> bool | None:
+    """Whether a file is locked by this process now, until it closes it or ends; None where locks cannot be had."""
+    try:
+        import fcntl  # here, because not every system has it
+    except ImportError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
 
 
 def flaw_of(state: os.stat_result, path: Path) -> str | None:

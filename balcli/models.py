@@ -199,6 +199,11 @@ class Report:
         return not self.failures and all(outcome.failure is None for outcome in self.outcomes)
 
     @property
+    def answered(self) -> bool:
+        """Whether the run has anything to show: it was not stopped, and not every account failed."""
+        return self.exit_code in {0, 8}
+
+    @property
     def exit_code(self) -> int:
         """0 complete, 8 if some accounts answered, else the lowest of what went wrong."""
         if self.failures:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from balcli.config.source import shown
+from balcli.files import shown
 from balcli.http import probe
 from balcli.http.door import Limits
 from balcli.http.timing import Deadline

@@ -16,6 +16,7 @@ ORDER = (
     ("errors", "money"),
     ("text", "secret", "urls"),
     ("files",),
+    ("aside",),
     ("models",),
     ("http",),
     ("cache",),

@@ -71,8 +71,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BalcliError as problem:
-        streams.say(problem.message)
-        return problem.exit_code
+        return streams.say_error(problem)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
         _say_bug(bug)
         return 1

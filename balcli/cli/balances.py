@@ -91,6 +91,10 @@ def run(
 
     profile_name: str | None = options.profile
     try:
+        if options.output_file is not None:
+            from balcli import aside
+
+            aside.check(options.output_file)  # before anybody is asked for what could not be kept
         assets = options.assets()
         flags = frozenset(flag.name for flag in given)
         for flag in given:
@@ -118,9 +122,10 @@ def run(
     except BalcliError as problem:
         report = reports.failed(profile_name, problem)
     text = rendered(report, options, addresses=any(flag.name == "addresses" for flag in given))
-    streams.write_data(text)
+    # Of a run that failed wholly, an older file is worth more.
+    unwritten = streams.deliver(text, options.output_file if report.answered else None)
     streams.say_what_is_wrong(report, quiet=options.quiet)
-    return report.exit_code
+    return report.exit_code if unwritten is None else streams.say_error(unwritten)
 
 
 def rendered(report: Report, options: BalanceOptions, *, addresses: bool) -> str:
@@ -133,8 +138,10 @@ def rendered(report: Report, options: BalanceOptions, *, addresses: bool) -> str
         return ""  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    colour = streams.wants_colour(os.environ, no_color=options.no_color)
-    return table.render(report, columns=streams.columns(), colour=colour, addresses=addresses)
+    colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
+    return table.render(
+        report, columns=streams.columns(options.output_file), colour=colour, addresses=addresses
+    )
 
 
 def _profile(options: BalanceOptions) -> Any:

@@ -60,9 +60,8 @@ def init(
 
     On a terminal it asks which providers you use; else it writes them all. It never asks for a secret.
     """
-    from balcli.config.source import shown
     from balcli.config.template import profile_text, variables_of
-    from balcli.files import write_new
+    from balcli.files import shown, write_new
 
     file = _path(config)
     taken = ConfigFileError(

@@ -10,7 +10,7 @@ import typer
 from balcli.cli import streams
 from balcli.cli.balances import default_file
 from balcli.cli.options import ACCOUNTS, RunOptions, TableOrJson, TableOrJsonOption, with_options
-from balcli.errors import BalcliError, ConfigError, UsageError
+from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
 from balcli.http.timing import Deadline
 from balcli.models import Step
 
@@ -58,29 +58,36 @@ def run(options: DoctorOptions, names: list[str]) -> int:
 
     try:
         _refuse_what_does_not_go_together(options, names)
+        if options.output_file is not None:
+            from balcli import aside
+
+            aside.check(options.output_file)
         if options.canary:
             from balcli.cli import canary
 
             return canary.run(options.runs or _RUNS, as_json=_as_json(options))
         diagnosis = _diagnosed(options, names)
-    except UsageError as problem:
+    except (UsageError, OutputError) as problem:
         diagnosis = doctor.unreadable(options.profile, [], problem)
     except ConfigError as problem:
         diagnosis = doctor.unreadable(options.profile, [Step.failed(None, "profile", problem)], problem)
-    streams.write_data(_rendered(diagnosis, options))
+    # A diagnosis of what fails is one all the same; without a step there is none.
+    unwritten = streams.deliver(
+        _rendered(diagnosis, options), options.output_file if diagnosis.steps else None
+    )
     _say(diagnosis, quiet=options.quiet)
-    return diagnosis.exit_code
+    return diagnosis.exit_code if unwritten is None else streams.say_error(unwritten)
 
 
 def _refuse_what_does_not_go_together(options: DoctorOptions, names: list[str]) -> None:
     """Raise UsageError for options that cannot be meant together."""
     if options.runs is not None and not options.canary:
         raise UsageError("--runs is for --canary alone; add --canary, or leave it out")
-    own = (names, options.env_file, options.sandbox, options.fault, options.offline)
+    own = (names, options.env_file, options.sandbox, options.fault, options.offline, options.output_file)
     if options.canary and any(own):
         raise UsageError(
-            "--canary brings its own profiles and servers; leave out accounts, --env-file, --sandbox, --fault "
-            "and --offline"
+            "--canary brings its own profiles and servers; leave out accounts, --env-file, --sandbox, --fault, "
+            "--offline and -O"
         )
     if options.fault and not options.sandbox:
         raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
@@ -130,8 +137,8 @@ def _rendered(diagnosis: "Diagnosis", options: DoctorOptions) -> str:
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
         return ""  # nothing was looked at; stderr says why
-    colour = streams.wants_colour(os.environ, no_color=options.no_color)
-    return steps.render(diagnosis, columns=streams.columns(), colour=colour)
+    colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
+    return steps.render(diagnosis, columns=streams.columns(options.output_file), colour=colour)
 
 
 def _say(diagnosis: "Diagnosis", *, quiet: bool) -> None:

@@ -51,6 +51,22 @@ def _seconds(value: float | None) -> float | None:
     return value
 
 
+def _destination(file: Path | None) -> Path | None:
+    # As elsewhere, `-` is stdout; a file of that name is `./-`.
+    return None if file is not None and str(file) == "-" else file
+
+
+OutputFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-file",
+        "-O",
+        metavar="FILE",
+        callback=_destination,
+        help="Write the output into this file, whole or not at all.",
+        show_default=False,
+    ),
+]
 ConfigFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -80,6 +96,7 @@ class RunOptions:
     config: ConfigFile = None
     profile: ProfileName = None
     env_file: EnvFile = None
+    output_file: OutputFile = None
     timeout: Annotated[
         float | None,
         typer.Option(

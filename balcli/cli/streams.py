@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-from balcli.errors import OutputError
+from balcli.errors import BalcliError, OutputError
 from balcli.http.door import Exchange
 from balcli.models import Notice, Report
 from balcli.secret import hide, hide_in_data
@@ -45,6 +46,24 @@ def write_data(text: str) -> None:
         raise
 
 
+def deliver(text: str, file: Path | None) -> OutputError | None:
+    """Write text into a file, as `aside.replace` does, or to stdout without one, with every known secret hidden.
+
+    What a file cannot take goes to stdout; the reason is what the caller gets, to be said. Raises as `write_data` does.
+    """
+    if file is not None:
+        from balcli import aside  # here, because few runs write a file
+
+        try:
+            aside.replace(file, hide_in_data(text).encode(errors="backslashreplace"))
+        except OutputError as problem:
+            write_data(text)
+            return problem
+        return None
+    write_data(text)
+    return None
+
+
 def _give_up_stdout() -> None:
     """Let what is still in the stream's buffer go nowhere, so that the interpreter's exit stays silent."""
     try:
@@ -70,6 +89,12 @@ def say(text: str, account: str | None = None) -> None:
         stream.flush()
     except (OSError, ValueError):
         return  # nobody listens; the exit code still tells
+
+
+def say_error(problem: BalcliError) -> int:
+    """The exit code of an error, which is told on stderr."""
+    say(problem.message)
+    return problem.exit_code
 
 
 def say_what_is_wrong(report: Report, *, quiet: bool) -> None:
@@ -100,9 +125,12 @@ def say_exchange(exchange: Exchange) -> None:
     )
 
 
-def columns() -> int | None:
-    """The width of the terminal that stdout is, `COLUMNS` first; None where there is none, or it is not known."""
-    if not is_terminal():
+def columns(file: Path | None = None) -> int | None:
+    """The width of the terminal that stdout is, `COLUMNS` first; None where there is none, or it is not known.
+
+    There is none for what goes into a file.
+    """
+    if file is not None or not is_terminal():
         return None
     set_by_user = os.environ.get("COLUMNS", "")
     if set_by_user.isascii() and set_by_user.isdigit() and 0 < len(set_by_user) < 6 and int(set_by_user) > 0:
@@ -121,10 +149,10 @@ def is_terminal() -> bool:
         return False
 
 
-def wants_colour(environ: Mapping[str, str], *, no_color: bool) -> bool:
-    """Whether stdout gets colour: never with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
+def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:
+    """Whether the output gets colour: never with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
     if no_color or environ.get("NO_COLOR"):
         return False
     if environ.get("FORCE_COLOR", "") not in {"", "0"}:
         return True
-    return is_terminal() and environ.get("TERM") != "dumb"
+    return file is None and is_terminal() and environ.get("TERM") != "dumb"

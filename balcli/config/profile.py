@@ -11,7 +11,7 @@ from typing import Any, Final
 from balcli.config.faults import RAISED, Faults
 from balcli.config.lines import KeyPath
 from balcli.config.plaintext import holds_secret
-from balcli.config.source import is_there, parse_toml, pem_flaw, read_text, shown
+from balcli.config.source import is_there, parse_toml, pem_flaw, read_text
 from balcli.config.variables import PREFIX, Variables, read_variables
 from balcli.errors import (
     AccountError,
@@ -20,6 +20,7 @@ from balcli.errors import (
     ProfileError,
     ValueProblem,
 )
+from balcli.files import shown
 from balcli.http.door import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 from balcli.models import Notice
 from balcli.providers import PROVIDERS

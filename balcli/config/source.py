@@ -10,20 +10,12 @@ from typing import Any, Final
 
 from balcli.config.faults import RAISED, Faults
 from balcli.errors import ConfigFileError, ConfigSyntaxError
-from balcli.files import flaw_of, is_readable_by_others, open_for_reading
+from balcli.files import flaw_of, is_readable_by_others, open_for_reading, shown
 from balcli.text import printable
 
 MAX_BYTES: Final = 1_000_000
 _MOST_PEM: Final = 10_000_000
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END ", re.DOTALL)
-# Two of them, and what is said of both, fit a message.
-_LONGEST_PATH: Final = 96
-
-
-def shown(path: Path) -> str:
-    """A path as messages name it: of a long one the end, which tells more than the beginning."""
-    text = printable(str(path))
-    return text if len(text) <= _LONGEST_PATH else f"...{text[3 - _LONGEST_PATH :]}"
 
 
 def is_there(path: Path) -> bool:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from balcli.config.profile import Entry, Profile
-from balcli.config.source import is_there, shown
+from balcli.config.source import is_there
 from balcli.config.variables import Variables
+from balcli.files import shown
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
 from balcli.text import printable

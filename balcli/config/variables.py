@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from balcli.config.faults import RAISED, Faults
-from balcli.config.source import read_text, shown
+from balcli.config.source import read_text
 from balcli.errors import ConfigSyntaxError, VariableError
+from balcli.files import shown
 from balcli.models import Notice
 from balcli.text import printable
 

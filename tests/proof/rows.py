@@ -592,9 +592,7 @@ CONFIGURATION: Final = (
     Trouble("configuration", "LD_PRELOAD in a .env", 0, _preload, way="command"),
     Trouble("configuration", "a secret's command that fails", 3, _command("false")),
     Trouble("configuration", "a secret's command that is not there", 3, _command("/nonexistent/pass")),
-    Trouble(
-        "configuration", "a secret's command that hangs", 3, _command("sleep", "60")
-    ),
+    Trouble("configuration", "a secret's command that hangs", 3, _command("sleep", "60")),
     Trouble("configuration", "a secret's command with two lines", 3, _command("printf", "one\\ntwo\\n")),
     Trouble(
         "configuration", "a secret's command with 1 MB", 3, _command("head", "-c", "1000000", "/dev/zero")

@@ -1,0 +1,184 @@
+"""Runs killed at random moments: what they write is the old state or the new one, whole, and nothing is left."""
+
+import argparse
+import json
+import os
+import random
+import re
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from balcli import aside
+from balcli.cli import app
+
+LEFT: Final = re.compile(r"\..*\.balcli")
+
+Start: TypeAlias = Callable[[], int]
+"""Starts a run as a process of its own; its id."""
+
+
+class Subject(NamedTuple):
+    """What is killed, and how what it leaves is judged."""
+
+    start: Start
+    sound: Callable[[], str]
+    """What is wrong with what is there, in words; nothing if all is well."""
+    folder: Path
+
+
+def main(argv: Sequence[str]) -> int:
+    """Kill so many runs and print what they left; 1 if anything was not whole."""
+    parser = argparse.ArgumentParser(prog="python -m tests.proof kills", description=__doc__)
+    parser.add_argument("--count", type=int, default=1000, help="so many kills")
+    parser.add_argument("--seed", type=int, default=None)
+    given = parser.parse_args(argv)
+    seed = given.seed if given.seed is not None else random.randrange(2**32)
+    chance = random.Random(seed)
+    print(f"kills: {given.count} runs that write a file, seed {seed}", flush=True)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["HOME"] = home
+        kinds = _of_output(Path(home), given.count)
+        for name, subject, number, how in kinds:
+            wrong += _kill(name, subject, number, how, chance)
+    print(f"not whole or left behind: {wrong}")
+    return 1 if wrong else 0
+
+
+def _of_output(home: Path, count: int) -> list[tuple[str, Subject, int, signal.Signals]]:
+    """The kinds of runs that write an output file, each with its share of the kills."""
+    few = max(count // 10, 1)
+    return [
+        ("writing a megabyte, SIGKILL", _megabyte(home / "writing"), count - 3 * few, signal.SIGKILL),
+        ("writing a megabyte, SIGTERM", _megabyte(home / "ending"), few, signal.SIGTERM),
+        ("whole command line, forked, SIGKILL", _command(home / "forked", _warm), few, signal.SIGKILL),
+        ("balcli as a program, SIGKILL", _command(home / "program", _program), few, signal.SIGKILL),
+    ]
+
+
+def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance: random.Random) -> int:
+    """Kill so many of its runs, print the figures, and count what was wrong."""
+    spans = [_span(subject) for _ in range(5)]
+    span = statistics.median(spans)
+    ended: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    most_left = 0
+    for _ in range(number):
+        process = subject.start()
+        # Half of them in the second half, where the writing is.
+        time.sleep(chance.uniform(span * chance.choice((0, 0.5)), span))
+        _send(process, how)
+        _, status = os.waitpid(process, 0)
+        ended["killed" if os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 143 else "had ended"] += 1
+        left = _left(subject.folder)
+        most_left = max(most_left, left)
+        if left > (1 if how is signal.SIGKILL else 0):
+            faults["litter"] += 1
+        if fault := subject.sound():
+            faults[fault] += 1
+    _span(subject)  # one more that is left alone: it clears up
+    if _left(subject.folder):
+        faults["litter at the end"] += 1
+    told = ", ".join(f"{times} {what}" for what, times in (ended + faults).items())
+    print(
+        f"  {name}: {number} runs of {span * 1000:.0f} ms: {told}; left beside it at most {most_left}",
+        flush=True,
+    )
+    return faults.total()
+
+
+def _span(subject: Subject) -> float:
+    """The seconds that a run takes which is left alone."""
+    start = time.monotonic()
+    _, status = os.waitpid(subject.start(), 0)
+    if status:
+        raise SystemExit(f"a run that nobody killed ended with {status}")
+    return time.monotonic() - start
+
+
+def _send(process: int, how: signal.Signals) -> None:
+    try:
+        os.kill(process, how)
+    except ProcessLookupError:
+        return
+
+
+def _left(folder: Path) -> int:
+    return sum(1 for path in folder.iterdir() if LEFT.fullmatch(path.name))
+
+
+def _forked(work: Callable[[], int]) -> int:
+    """The id of a child of this process that does the work; this process has no threads."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        code = work()
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 1
+    finally:
+        os._exit(code)
+
+
+def _megabyte(folder: Path) -> Subject:
+    """A child that does nothing but write; each of them another content."""
+    folder.mkdir()
+    file = folder / "out"
+    contents = [b""]
+
+    def write() -> int:
+        signal.signal(signal.SIGTERM, app._terminated)
+        aside.replace(file, contents[-1])
+        return 0
+
+    def start() -> int:
+        contents[:] = [file.read_bytes() if file.exists() else b"", os.urandom(64) * 16384]
+        return _forked(write)
+
+    def sound() -> str:
+        return "" if not file.exists() or file.read_bytes() in contents else "a torn file"
+
+    return Subject(start, sound, folder)
+
+
+def _warm(arguments: Sequence[str]) -> int:
+    """A run in a child that has all modules already."""
+    for module in ("balcli.sandbox", "balcli.http.transport", "balcli.config.accounts", "balcli.render.json"):
+        import_module(module)
+    return _forked(lambda: app.run(list(arguments)))
+
+
+def _program(arguments: Sequence[str]) -> int:
+    """A run as users start it."""
+    return _forked(lambda: os.execv(sys.executable, [sys.executable, "-m", "balcli", *arguments]))  # noqa: S606
+
+
+def _command(folder: Path, begin: Callable[[Sequence[str]], int]) -> Subject:
+    """A whole run against the sandbox that writes its document into a file."""
+    folder.mkdir()
+    file = folder / "out.json"
+    arguments = ["all", "--sandbox", "-q", "-o", "json", "-O", str(file)]
+
+    def sound() -> str:
+        if not file.exists():
+            return ""
+        try:
+            document: Any = json.loads(file.read_text())
+        except ValueError:
+            return "a torn document"
+        whole = document["complete"] and len(document["balances"]) == 12
+        return "" if whole and file.stat().st_mode & 0o777 == 0o600 else "another document"
+
+    return Subject(lambda: begin(arguments), sound, folder)
