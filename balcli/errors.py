@@ -31,7 +31,8 @@
     │   ├── BadAmount           answer.amount
     │   └── ProviderError       provider.error
     ├── RateLimited             rate_limited          7
-    └── OutputError             output.write          9
+    ├── OutputError             output.write          9
+    └── Bug                     bug                   1
 
 The codes and exit codes are part of the contract with scripts; the messages are for people.
 A message says what failed, where, and the next step. It never holds a secret.
@@ -247,6 +248,13 @@ class OutputError(BalcliError):
 
     code = "output.write"
     exit_code = 9
+
+
+class Bug(BalcliError):
+    """Something that balcli did not foresee; only the boundary of the command line makes one."""
+
+    code = "bug"
+    exit_code = 1
 
 
 def leaves(error: type[BalcliError]) -> Iterator[type[BalcliError]]:

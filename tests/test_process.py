@@ -319,7 +319,7 @@ sys.exit(app.run(["all", "--sandbox", "-o", "json"]))
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_bug_is_one_line(program: Program, debug: bool) -> None:
-    """A bug ends with exit code 1 and one line to report; a traceback, without secrets, only on request."""
+    """A bug ends with exit code 1, one line to report and a document; a traceback, without secrets, only on request."""
     done = subprocess.run(
         [sys.executable, "-c", BUG],
         env=program.environment({"BALCLI_DEBUG": "1"} if debug else {}),
@@ -328,10 +328,10 @@ def test_a_bug_is_one_line(program: Program, debug: bool) -> None:
         check=False,
         text=True,
     )
-    assert (1, "") == (done.returncode, done.stdout)
+    assert (1, "bug") == (done.returncode, json.loads(done.stdout)["errors"][0]["code"])
     assert done.stderr.startswith("balcli: this is a bug in balcli")
     assert debug == ("Traceback" in done.stderr)
-    assert "a-very-secret-key" not in done.stderr
+    assert "a-very-secret-key" not in done.stdout + done.stderr
 
 
 def test_version_and_help(program: Program) -> None:

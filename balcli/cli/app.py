@@ -4,7 +4,7 @@ import io
 import os
 import signal
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -14,7 +14,7 @@ import typer
 from balcli import __version__
 from balcli.cli import balances, config, doctor, sandbox, schema, streams
 from balcli.cli.options import Format
-from balcli.errors import BalcliError
+from balcli.errors import BalcliError, Bug, UsageError
 from balcli.providers import PROVIDERS
 from balcli.secret import hide
 
@@ -73,8 +73,7 @@ def run(arguments: list[str]) -> int:
     except BalcliError as problem:
         return streams.say_error(problem)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
-        _say_bug(bug)
-        return 1
+        return _end_with_bug(bug, arguments)
     return code
 
 
@@ -99,15 +98,19 @@ def _say_usage(problem: typer.TyperException, arguments: list[str]) -> None:
     context = getattr(problem, "ctx", None)
     command = context.command_path if context is not None else "balcli"
     message = f"{problem.format_message().rstrip('.')}; see {command} --help"
-    output = _output_asked_for(arguments)
     shows_balances = context is None or context.parent is None or context.info_name in {"all", *PROVIDERS}
+    _write_failure(UsageError(message), arguments, shows_balances=shows_balances)
+    streams.say(message)
+
+
+def _write_failure(error: BalcliError, arguments: list[str], *, shows_balances: bool) -> None:
+    """Tell the failure of a whole run in the format that a command line asks for, if it is one for programs."""
+    output = _output_asked_for(arguments)
     if output == Format.json or (shows_balances and output in set(Format) - {Format.table}):
-        from balcli.errors import UsageError
         from balcli.render import machine
         from balcli.report import failed
 
-        streams.write_data(machine(output, failed(None, UsageError(message))))
-    streams.say(message)
+        streams.write_data(machine(output, failed(None, error)))
 
 
 def _output_asked_for(arguments: list[str]) -> str:
@@ -123,19 +126,29 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _say_bug(bug: Exception) -> None:
-    """One line on a bug, with the place to report; with BALCLI_DEBUG=1 the traceback, without local variables."""
+def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
+    """One line on a bug, with the place to report, and a document that tells it, if one is asked for and none is out.
+
+    With BALCLI_DEBUG=1 the traceback, too, without local variables.
+    """
     frame = bug.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     place = (
         f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else "an unknown place"
     )
-    streams.say(
+    message = (
         f"this is a bug in balcli {__version__} ({type(bug).__name__} at {place}, Python {sys.version.split()[0]}); "
         "please report it with what BALCLI_DEBUG=1 prints"
     )
+    streams.say(message)
     if os.environ.get("BALCLI_DEBUG") == "1" and sys.stderr is not None:
         import traceback
 
         sys.stderr.write(hide("".join(traceback.format_exception(bug))))
+    shows_balances = not {"all", *PROVIDERS}.isdisjoint(arguments)
+    if not streams.has_written():
+        # The bug can be in what writes the document: the line above has told it.
+        with suppress(Exception):
+            _write_failure(Bug(message), arguments, shows_balances=shows_balances)
+    return Bug.exit_code

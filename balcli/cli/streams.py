@@ -15,6 +15,9 @@ from balcli.text import printable
 _LONGEST_MESSAGE: Final = 300
 
 
+_written = False
+
+
 class ReaderGone(Exception):
     """Whoever read stdout has gone; not an OSError, because Typer ends the program on some of those."""
 
@@ -24,11 +27,13 @@ def write_data(text: str) -> None:
 
     Raises ReaderGone if the reader is, OutputError if stdout is closed or full.
     """
+    global _written  # noqa: PLW0603 - there is one stdout, and it is written once
     stream = sys.__stdout__
     if stream is None:
         raise OutputError("stdout is closed; give the output somewhere to go")
     # What the stream cannot encode is escaped: an odd locale must not cost the amounts.
     data = hide_in_data(text).encode(stream.encoding or "utf-8", "backslashreplace")
+    _written = True
     try:
         stream.flush()
         stream.buffer.write(data)
@@ -44,6 +49,11 @@ def write_data(text: str) -> None:
         # A signal while the reader takes its time: the exit must not wait for it once more.
         _give_up_stdout()
         raise
+
+
+def has_written() -> bool:
+    """Whether stdout was written to, or at least tried."""
+    return _written
 
 
 def deliver(text: str, file: Path | None) -> OutputError | None:
