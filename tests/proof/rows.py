@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -188,10 +189,17 @@ CREDENTIALS: Final = (
 # TLS.
 
 
+_ISSUING: Final = Lock()
+
+
 @cache
 def _authority() -> Authority:
-    folder = Path(tempfile.mkdtemp(prefix="balcli-authority-"))
-    return found(folder)
+    return found(Path(tempfile.mkdtemp(prefix="balcli-authority-")))
+
+
+@cache
+def _issued(flaw: str, extensions: str, valid: tuple[str, str]) -> Path:
+    return _authority().issue(flaw, extensions, valid)
 
 
 def _behind_tls(
@@ -200,10 +208,10 @@ def _behind_tls(
     """The host behind a certificate with this flaw; the profile trusts the authority, or what `bundle` names."""
 
     def arrange(stage: Stage) -> contextlib.AbstractContextManager[object]:
-        authority = _authority()
-        name = f"{flaw}-{stage.provider}-{stage.output}-{time.monotonic_ns()}".replace(" ", "-")
-        wire = Wire(_relay(stage), tls=serving(authority.issue(name, extensions, valid)))
-        trusted = bundle or str(authority.bundle)
+        with _ISSUING:  # the authority keeps books, in which only one can write
+            certificate = _issued(flaw, extensions, valid)
+        wire = Wire(_relay(stage), tls=serving(certificate))
+        trusted = bundle or str(_authority().bundle)
         line = f"ca_bundle = {json.dumps(trusted)}\n" if bundle != "built-in" else ""
         stage.rewrite(
             lambda text: text.replace("[profiles.main]\n", f"[profiles.main]\n{line}").replace(
@@ -380,15 +388,16 @@ def _signal(number: signal.Signals, ready: Callable[[Stage], bool]) -> Arrange:
 
     def during(process: subprocess.Popen[bytes], stage: Stage) -> None:
         limit = time.monotonic() + 10
-        while not ready(stage) and process.poll() is None and time.monotonic() < limit:
+        while not ready(stage) and not _gone(process.pid) and time.monotonic() < limit:
             time.sleep(0.01)
         time.sleep(0.1)
         sent = time.monotonic()
-        process.send_signal(number)
+        # Not by the process's own methods: they would take its exit status from who waits for that.
+        os.kill(process.pid, number)
         while process.returncode is None and time.monotonic() < sent + 5 and not _gone(process.pid):
             time.sleep(0.005)
         if time.monotonic() - sent > 0.5:
-            process.kill()
+            os.kill(process.pid, signal.SIGKILL)
 
     def arrange(stage: Stage) -> None:
         stage.during = during

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -206,9 +207,9 @@ class Stage:
 
 def _end(process: subprocess.Popen[bytes], at: float) -> None:
     """Kill a process that hangs."""
-    while process.returncode is None:
+    while process.returncode is None:  # set by who waits for it
         if time.monotonic() > at:
-            process.kill()
+            os.kill(process.pid, signal.SIGKILL)
             return
         time.sleep(0.2)
 

@@ -1,0 +1,201 @@
+"""The oracle for answers: what the bytes of a provider's answer say, read from the contract and from nothing of balcli."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeAlias
+
+from tests.proof.integers import read, read_units, written
+
+Row: TypeAlias = tuple[str, str | None, str | None, str | None]
+"""Asset, total, available and locked amount as they must be shown; an amount of None is unknown."""
+
+_ID: Final = re.compile(r"0|[1-9][0-9]{0,9}")
+_DEEPEST: Final = 100
+
+
+class Refused(Exception):
+    """The bytes are no answer that may be believed."""
+
+
+class _Digits(str):
+    """A JSON number, as its characters."""
+
+    __slots__ = ()
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise Refused
+    return dict(pairs)
+
+
+def _constant(_name: str) -> NoReturn:
+    raise Refused
+
+
+def document(body: bytes) -> Any:
+    """The one strict JSON document of a body. Raises Refused."""
+    try:
+        found = json.loads(
+            body.decode("utf-8"), parse_int=_Digits, parse_float=_Digits, parse_constant=_constant, object_pairs_hook=_pairs
+        )  # fmt: skip
+    except (ValueError, RecursionError):
+        raise Refused from None
+    if body.startswith(b"\xef\xbb\xbf") or _depth(found) > _DEEPEST:
+        raise Refused
+    return found
+
+
+def _depth(value: Any) -> int:
+    levels, here = 0, [value]
+    while here := [item for item in here if isinstance(item, dict | list)]:
+        levels += 1
+        here = [inner for item in here for inner in (item.values() if isinstance(item, dict) else item)]
+    return levels
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise Refused
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or isinstance(value, _Digits) or not value:
+        raise Refused
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _text(value: Any) -> None:
+    if value is not None and not isinstance(value, str):
+        raise Refused
+
+
+def _amount(value: Any, reader: Callable[[str], int] = read) -> int:
+    if not isinstance(value, str):
+        raise Refused
+    try:
+        return reader(str(value))
+    except ValueError:
+        raise Refused from None
+
+
+def _known(value: Any) -> int | None:
+    return None if value is None else _amount(value)
+
+
+def _shown(value: int | None) -> str | None:
+    return None if value is None else written(value)
+
+
+def merchant(body: bytes, _tokens: bytes) -> list[Row]:
+    """The rows of a merchant's answer. Raises Refused."""
+    answer = _object(document(body))
+    code = answer.get("code")
+    if not isinstance(code, _Digits) or code != "200":
+        raise Refused
+    data = _object(answer.get("data"))
+    if not isinstance(data.get("canDeposit"), bool | None):
+        raise Refused
+    rows: list[Row] = []
+    for item in _list(data.get("balances")):
+        row = _object(item)
+        _text(row.get("assetId"))
+        _text(row.get("assetName"))
+        total, free, locked = (_shown(_amount(row.get(key))) for key in ("total", "free", "locked"))
+        rows.append((_name(row.get("asset")), total, free, locked))
+    return rows
+
+
+def wallet(body: bytes, _tokens: bytes) -> list[Row]:
+    """The rows of a wallet's answer. Raises Refused."""
+    answer = _object(document(body))
+    errors, status = answer.get("errors"), answer.get("statusCode")
+    if isinstance(errors, list) and errors:
+        raise Refused
+    if status is not None and not (isinstance(status, _Digits) and status in {"200", "201"}):
+        raise Refused
+    rows: list[Row] = []
+    for item in _list(answer.get("data")):
+        row = _object(item)
+        asset = _name(row.get("asset"))
+        balance, hold, lock = (_known(row.get(key)) for key in ("balance", "holdBalance", "lockBalance"))
+        _known(row.get("referralBalance"))
+        _addresses(row.get("depositAddress"))
+        locked = None if hold is None or lock is None else hold + lock
+        total = None if balance is None or locked is None else balance + locked
+        rows.append((asset, _shown(total), _shown(balance), _shown(locked)))
+    return rows
+
+
+def _addresses(value: Any) -> None:
+    if value is None:
+        return
+    for entry in _object(value).values():
+        _text(_object(entry).get("address"))
+        _text(entry.get("memo"))
+
+
+def loopring(body: bytes, tokens: bytes) -> list[Row]:
+    """The rows of the relayer's answer with this token table; unknown tokens have no amounts. Raises Refused."""
+    known = _table(tokens)
+    rows: list[Row] = []
+    owners = {"11329"}
+    for item in _list(document(body)):
+        row = _object(item)
+        owner = row.get("accountId")
+        if owner is not None:
+            owners.add(str(_id(owner)))
+        number = _id(row.get("tokenId"))
+        pending = row.get("pending")
+        units = [row.get("total"), row.get("locked")]
+        if pending is not None:
+            units += [
+                value for key in ("withdraw", "deposit") if (value := _object(pending).get(key)) is not None
+            ]
+        entry = known.get(number)
+        places = entry[1] if entry is not None else 0
+        amounts = [_amount(value, lambda text, places=places: read_units(text, places)) for value in units]  # type: ignore[misc]
+        if number >= 32768:
+            rows.append((f"nft:{number}", *map(_shown, (amounts[0], amounts[0] - amounts[1], amounts[1]))))  # type: ignore[arg-type]
+        elif entry is None:
+            rows.append((f"#{number}", None, None, None))
+        else:
+            rows.append((entry[0], *map(_shown, (amounts[0], amounts[0] - amounts[1], amounts[1]))))  # type: ignore[arg-type]
+    if len(owners) > 1:
+        raise Refused
+    return rows
+
+
+def _id(value: Any) -> int:
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise Refused
+    return int(value)
+
+
+def _table(body: bytes) -> dict[int, tuple[str, int] | None]:
+    """Label and decimals of each token; None for one whose entry says nothing that can be used."""
+    entries: dict[int, set[tuple[str, int] | None]] = {}
+    for item in _list(document(body)):
+        row = _object(item)
+        symbol, decimals = row.get("symbol"), row.get("decimals")
+        usable = (
+            isinstance(symbol, str) and not isinstance(symbol, _Digits) and symbol
+            and isinstance(decimals, _Digits) and _ID.fullmatch(decimals) and int(decimals) <= 77
+        )  # fmt: skip
+        entry = (_name(symbol), int(decimals or 0)) if usable else None
+        entries.setdefault(_id(row.get("tokenId")), set()).add(entry)
+    sound = {number: next(iter(found)) if len(found) == 1 else None for number, found in entries.items()}
+    times = Counter(entry[0] for entry in sound.values() if entry)
+    return {
+        number: entry and (f"{entry[0]}#{number}" if times[entry[0]] > 1 else entry[0], entry[1])
+        for number, entry in sound.items()
+    }
