@@ -7,14 +7,15 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from balcli.sandbox.faults.bodies import NAMES
 from balcli.sandbox.faults.wire import chunked
@@ -28,11 +29,13 @@ PROVIDERS: Final = ("loopring", "wallet", "merchant")
 PER_RUN: Final = 24
 """So many accounts are in one run, each with an answer of its own: the failures of one must not touch another."""
 
-_READERS: Final[dict[str, Callable[[bytes, bytes], list[reading.Row]]]] = {
+Reader: TypeAlias = Callable[[bytes, bytes], list[reading.Row]]
+READERS: Final[Mapping[str, Reader]] = {
     "loopring": reading.loopring,
     "wallet": reading.wallet,
     "merchant": reading.merchant,
 }
+"""What the bytes of an answer say, by provider."""
 _AMOUNT_KEYS: Final = {
     "loopring": ("total", "locked"),
     "wallet": ("balance", "holdBalance", "lockBalance", "referralBalance"),
@@ -309,7 +312,7 @@ def _body(rng: random.Random, kind: str, provider: str, secret: str) -> bytes:
     return body if change is None else change(rng, body)
 
 
-def _case(rng: random.Random, provider: str, secret: str) -> Case:
+def _case(rng: random.Random, provider: str, secret: str, reader: Reader) -> Case:
     """A random answer of a provider, good or not, with what must come of it."""
     kind = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
     body = _body(rng, kind, provider, secret)
@@ -321,7 +324,7 @@ def _case(rng: random.Random, provider: str, secret: str) -> Case:
         head, gap, rest = raw.partition(b"\r\n\r\n")
         raw = _scratched(rng, head) + gap + rest
     try:
-        rows: list[reading.Row] | None = _READERS[provider](body, tokens)
+        rows: list[reading.Row] | None = reader(body, tokens)
     except reading.Refused:
         rows = None
     return Case(kind, provider, raw, tokens, rows, certain=kind != "scratched head")
@@ -354,14 +357,14 @@ class Bench:
         self.secrets = [f"tK{number:02d}-9vXw2mRb5LhN8cYd4J-{number:02d}zQ" for number in range(PER_RUN)]
         self._profile = folder / "config.toml"
         self._home = folder
-        # The relayer is asked five times a second at one host: each of its accounts has one of its own.
-        self._hosts = [Wire(self._script) for _ in range(1 + PER_RUN // len(PROVIDERS))]
+        # A host for each account: a connection that an odd head leaves open must not serve another's request.
+        self._hosts = [Wire(self._script) for _ in range(PER_RUN)]
 
     def __enter__(self) -> Self:
         tables = []
         for number in range(PER_RUN):
             provider = PROVIDERS[number % len(PROVIDERS)]
-            host = self._hosts[1 + number // len(PROVIDERS)] if provider == "loopring" else self._hosts[0]
+            host = self._hosts[number]
             key, target = {
                 "loopring": ("api_key", "account_id = 11329"),
                 "wallet": ("access_token", 'wallet_id = "w-1"'),
@@ -395,6 +398,7 @@ class Bench:
 
         out, err = io.BytesIO(), io.StringIO()
         kept = sys.__stdout__, sys.stderr, dict(os.environ)
+        ending = signal.getsignal(signal.SIGTERM)
         stream = io.TextIOWrapper(out, encoding="utf-8", write_through=True)
         os.environ.clear()
         os.environ.update({"HOME": str(self._home), "PATH": os.defpath, "BALCLI_DEBUG": "1"})
@@ -406,11 +410,12 @@ class Bench:
             sys.__stdout__, sys.stderr = kept[0], kept[1]  # type: ignore[misc]
             os.environ.clear()
             os.environ.update(kept[2])
+            signal.signal(signal.SIGTERM, ending)
         return code, out.getvalue().decode(), err.getvalue()
 
 
-def work(rng: random.Random, count: int) -> Tally:
-    """Judge that many answers."""
+def work(rng: random.Random, count: int, readers: Mapping[str, Reader] = READERS) -> Tally:
+    """Judge that many answers by what the readers see in them."""
     tally = Tally()
     folder = Path(tempfile.mkdtemp(prefix="balcli-answers-"))
     threading.excepthook = lambda args: tally.differs(
@@ -420,8 +425,10 @@ def work(rng: random.Random, count: int) -> Tally:
         with Bench(folder) as bench:
             hidden = [Marked("any", "token", secret, frozenset()) for secret in bench.secrets]
             for done in range(0, count, PER_RUN):
+                providers = [PROVIDERS[number % len(PROVIDERS)] for number in range(PER_RUN)]
                 bench.cases = [
-                    _case(rng, PROVIDERS[n % len(PROVIDERS)], bench.secrets[n]) for n in range(PER_RUN)
+                    _case(rng, provider, secret, readers[provider])
+                    for provider, secret in zip(providers, bench.secrets, strict=True)
                 ]
                 output = "table" if done // PER_RUN % 4 == 3 else "json"
                 begun = time.monotonic()
@@ -452,7 +459,7 @@ def _judge(
             tally.cases[f"{case.kind}, in a table"] += 1
             amounts = {part for row in case.rows or () for part in row[1:] if part is not None}
             if case.rows is not None and case.certain and not amounts <= words:
-                tally.differs("an amount is not in the table", case.raw, amounts - words, f"a{number}")
+                tally.differs("an amount is not in the table", case.raw, amounts - words, err)
         return
     document = json.loads(out)
     shown: dict[str, list[reading.Row]] = {account["account"]: [] for account in document["accounts"]}

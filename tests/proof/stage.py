@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fcntl import ioctl
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.sandbox import Sandbox
@@ -189,11 +189,11 @@ class Stage:
             reader.start()
         if self.during is not None:
             self.during(process, self)
-        limit = Thread(target=_end, args=(process, begun + 60), daemon=True)
-        limit.start()
-        _, status, used = os.wait4(process.pid, 0)
+        watch = Watch(process.pid, begun + 60)
+        _, status = os.waitpid(process.pid, 0)
         seconds = time.monotonic() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
+        watch.over.set()
         for reader in readers:
             reader.join()
         for stream in (process.stdout, process.stderr):
@@ -201,17 +201,32 @@ class Stage:
                 stream.close()
         if master is not None:
             os.close(master)
-        # The kernel counts in kilobytes.
-        return Ended(process.returncode, pieces["out"], pieces["err"], seconds, used.ru_maxrss * 1024)
+        return Ended(process.returncode, pieces["out"], pieces["err"], seconds, watch.memory)
 
 
-def _end(process: subprocess.Popen[bytes], at: float) -> None:
-    """Kill a process that hangs."""
-    while process.returncode is None:  # set by who waits for it
-        if time.monotonic() > at:
-            os.kill(process.pid, signal.SIGKILL)
-            return
-        time.sleep(0.2)
+class Watch:
+    """Looks at a running process: the most memory that it had, in bytes. Ends one that hangs.
+
+    What `wait4` tells of memory would not do: it counts what the parent had when it split.
+    """
+
+    def __init__(self, process: int, until: float) -> None:
+        self.memory = 0
+        self.over = Event()
+        self._status = Path(f"/proc/{process}/status")
+        self._process = process
+        self._until = until
+        Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        while not self.over.wait(0.01):
+            with contextlib.suppress(OSError):
+                told = re.search(
+                    r"VmHWM:\s*([0-9]+) kB", self._status.read_text(encoding="ascii", errors="replace")
+                )
+                self.memory = max(self.memory, int(told[1]) * 1024 if told else 0)
+            if time.monotonic() > self._until:
+                os.kill(self._process, signal.SIGKILL)
 
 
 def _read(pieces: dict[str, bytes], name: str, descriptor: int | None) -> None:
