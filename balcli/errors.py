@@ -32,6 +32,8 @@
     │   └── ProviderError       provider.error
     ├── RateLimited             rate_limited          7
     ├── OutputError             output.write          9
+    ├── StateError              state.unusable        9
+    ├── LockHeld                lock.held             10
     └── Bug                     bug                   1
 
 The codes and exit codes are part of the contract with scripts; the messages are for people.
@@ -248,6 +250,21 @@ class OutputError(BalcliError):
 
     code = "output.write"
     exit_code = 9
+
+
+class StateError(BalcliError):
+    """What balcli keeps on disk, the history or the lock, cannot be read or written."""
+
+    code = "state.unusable"
+    exit_code = 9
+
+
+class LockHeld(BalcliError):
+    """Another run that writes the profile's state has not ended."""
+
+    code = "lock.held"
+    exit_code = 10
+    retryable = True
 
 
 class Bug(BalcliError):

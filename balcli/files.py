@@ -57,6 +57,17 @@ def is_readable_by_others(state: os.stat_result) -> bool:
     return CAN_CHECK and bool(state.st_mode & stat.S_IROTH)
 
 
+def make_folders(folder: Path, made: list[Path] | None = None) -> None:
+    """Make a folder and those above it, the user's alone, and add what is made to a list. Raises OSError."""
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        try:
+            missing.mkdir(0o700)
+        except FileExistsError:
+            continue  # another run was faster, or what is there will be found to be no folder
+        if made is not None:
+            made.append(missing)
+
+
 def write_new(path: Path, text: str) -> None:
     """A new file with this text, the user's alone, and the folders that it needs; whole or not at all.
 
@@ -64,9 +75,7 @@ def write_new(path: Path, text: str) -> None:
     """
     made: list[Path] = []
     try:
-        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
-            folder.mkdir(0o700)
-            made.append(folder)
+        make_folders(path.parent, made)
         # Made anew by this call, so that nobody else's file or link is written through.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:

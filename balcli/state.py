@@ -1,0 +1,99 @@
+"""What a run keeps for later ones: where that is, and the lock that lets one run at a time write it."""
+
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from balcli.errors import LockHeld, StateError
+from balcli.files import flaw_of, make_folders, shown, try_lock
+from balcli.text import printable
+
+_HOLDER: Final = re.compile(rb"([0-9]{1,10}) ([0-9TZ:-]{1,30})\n")
+_POLL_SECONDS: Final = 0.05
+_LONGEST_NAME: Final = 120
+
+
+def folder(environ: Mapping[str, str]) -> Path:
+    """The user's folder for state, under `$XDG_STATE_HOME` or `~/.local/state`. Raises StateError without a fixed place."""
+    named = environ.get("XDG_STATE_HOME", "")
+    try:
+        # An empty HOME would stand for the root.
+        home = "" if environ.get("HOME") == "" else "~/.local/state"
+        base = Path(named or home).expanduser()
+    except RuntimeError:  # no home directory is known
+        base = Path()
+    if not base.is_absolute():
+        raise StateError("HOME or XDG_STATE_HOME is no absolute path; set it to one")
+    return base / "balcli"
+
+
+@contextmanager
+def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) -> Iterator[None]:
+    """Hold the profile's lock for as long as the context lasts; a process that ends in any way lets it go.
+
+    Waits that many seconds for it. Raises LockHeld then, and StateError where there can be no lock.
+    """
+    file = folder(environ) / f"{_name(profile)}.lock"
+    try:
+        make_folders(file.parent)
+        flaw = flaw_of(file.parent.stat(), file.parent)
+        if flaw is not None:
+            raise StateError(f"{shown(file.parent)} {flaw}")
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        # O_NONBLOCK: a FIFO in its place must not keep anybody waiting.
+        descriptor = os.open(file, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+    except OSError as problem:
+        raise StateError(
+            f"{shown(file)} cannot be written: {problem.strerror}; let its folder be written, or set XDG_STATE_HOME"
+        ) from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise StateError(f"{shown(file)} is no regular file; remove it")
+        _wait_for(descriptor, file, profile, wait)
+        yield
+    finally:
+        os.close(descriptor)  # the lock goes with it; the file stays, so that nobody locks one that is gone
+
+
+def _name(profile: str | None) -> str:
+    """A file's name for a profile's, different for each."""
+    if profile is None:
+        return "(environment)"
+    name = quote(profile, safe=" ")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    from hashlib import sha256  # here, because hardly any name is that long
+
+    return f"({sha256(profile.encode()).hexdigest()[:32]})"
+
+
+def _wait_for(descriptor: int, file: Path, profile: str | None, seconds: float) -> None:
+    """Lock the file and write in it who does, within so many seconds."""
+    end = time.monotonic() + seconds
+    while not (locked := try_lock(descriptor)):
+        if locked is None:
+            raise StateError(
+                f"{shown(file)} cannot be locked on this system; set XDG_STATE_HOME to a local disk"
+            )
+        if time.monotonic() >= end:
+            raise LockHeld(_who(descriptor, profile))
+        time.sleep(min(_POLL_SECONDS, max(end - time.monotonic(), 0)))
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
+    except OSError:
+        return  # on a full disk, say: the lock holds all the same, and nobody is told whose it is
+
+
+def _who(descriptor: int, profile: str | None) -> str:
+    found = _HOLDER.fullmatch(os.pread(descriptor, 64, 0))
+    about = f" (process {found[1].decode()}, since {found[2].decode()})" if found else ""
+    of = "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
+    return f"another run{about} holds the lock {of}; let it end, or wait for it with --wait S"
