@@ -114,6 +114,15 @@ def parse_units(text: str, decimals: int) -> Amount:
     return Amount(int(text), decimals)
 
 
+def restore(text: str) -> Amount:
+    """The amount that a canonical text, as `str` gives it, stands for, of any length. Raises ValueError for another."""
+    whole, _, fraction = text.partition(".")
+    amount = Amount(int(f"{whole}{fraction}"), len(fraction))
+    if str(amount) != text:
+        raise ValueError("not a canonical amount")
+    return amount
+
+
 def add_up(amounts: Iterable[Amount]) -> Amount:
     """The exact sum, 0 of none."""
     total = ZERO

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from balcli.errors import BalcliError
@@ -42,16 +43,25 @@ def build(
         for name in sorted(doubles)
     ]
     totals = _totals([b for b in balances if b.counted and b.account not in excluded], outcomes)
-    shown = [b for b in balances if not (nonzero and b.is_zero())]
-    shown_totals = [t for t in totals if not (nonzero and _is_zero(t))]
-    return Report(
+    report = Report(
         generated_at=datetime.now(UTC),
         profile=profile,
         outcomes=tuple(outcomes),
-        balances=tuple(shown),
-        totals=tuple(shown_totals),
+        balances=tuple(balances),
+        totals=tuple(totals),
         notices=tuple(found),
-        hidden=len(balances) - len(shown),
+    )
+    return without_zeros(report) if nonzero else report
+
+
+def without_zeros(report: Report) -> Report:
+    """The report without rows and totals that are exactly 0 throughout; it says how many rows those are."""
+    shown = tuple(balance for balance in report.balances if not balance.is_zero())
+    return replace(
+        report,
+        balances=shown,
+        totals=tuple(total for total in report.totals if not _is_zero(total)),
+        hidden=len(report.balances) - len(shown),
     )
 
 

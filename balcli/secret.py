@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NoReturn, final
 from urllib.parse import quote, quote_plus
 
@@ -116,7 +117,12 @@ def hide_in_data(text: str) -> str:
 
 
 def _hidden(text: str, secrets: Iterable[str]) -> str:
-    # Longest first, so that a secret that contains another leaves nothing of itself behind.
-    for needle in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
+    for needle in _needles(frozenset(secrets)):
         text = text.replace(needle, _SHOWN)
     return text
+
+
+@lru_cache(maxsize=8)
+def _needles(secrets: frozenset[str]) -> list[str]:
+    """Every form of every secret, the longest first, so that one that contains another leaves nothing of itself."""
+    return sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)

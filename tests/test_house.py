@@ -21,6 +21,7 @@ ORDER = (
     ("http",),
     ("cache",),
     ("providers",),
+    ("history",),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor",),
     ("cli",),
@@ -74,6 +75,7 @@ def test_costly_and_dangerous_modules_have_one_room_each(path: Path) -> None:
         "tomli": {"config/source.py"},
         "dotenv": {"config/variables.py"},
         "subprocess": {"config/secrets.py"},
+        "sqlite3": {"history/database.py"},
         "pickle": set[str](),
         "click": set[str](),
     }
@@ -168,6 +170,7 @@ def test_a_start_loads_nothing_heavy(program: Program, arguments: list[str]) -> 
         "asyncio",
         "pydantic",
         "hashlib",
+        "sqlite3",
     }
     assert set() == heavy & _loaded(program, *arguments)
 

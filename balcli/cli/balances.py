@@ -3,14 +3,15 @@
 import inspect
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from balcli.cli import streams
+from balcli.cli import keeping, streams
 from balcli.cli.options import ACCOUNTS, BalanceOptions, Format, with_options
-from balcli.errors import BalcliError, ConfigFileError, UsageError
+from balcli.errors import BalcliError, ConfigFileError, StateError, UsageError
 from balcli.http.timing import Deadline
 from balcli.models import Report
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
@@ -90,42 +91,61 @@ def run(
     from balcli.config.profile import refuse_bad_bundle
 
     profile_name: str | None = options.profile
-    try:
-        if options.output_file is not None:
-            from balcli import aside
+    trouble: StateError | None = None
+    with ExitStack() as held:
+        try:
+            _refuse_what_does_not_go_together(options, targets, given)
+            if options.output_file is not None:
+                from balcli import aside
 
-            aside.check(options.output_file)  # before anybody is asked for what could not be kept
-        assets = options.assets()
-        flags = frozenset(flag.name for flag in given)
-        for flag in given:
-            if not targets.keys().isdisjoint(flag.excludes):
-                raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
-        if options.fault and not options.sandbox:
-            raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
-        with _profile(options) as profile:
-            profile_name = profile.name
-            limits = options.limits(profile.limits)
-            deadline = Deadline(limits.deadline)
-            refuse_bad_bundle(profile)
-            chosen = accounts(profile, provider, names, targets, deadline)
-            outcomes = collect(
-                chosen,
-                limits,
-                deadline,
-                assets=assets,
-                flags=flags,
-                cache=None if options.sandbox or options.no_cache else default_cache(os.environ),
-                observe=streams.say_exchange if options.verbose else None,
-            )
-        notices = (*PLUGIN_NOTICES, *profile.notices)
-        report = reports.build(profile.name, outcomes, notices, nonzero=options.nonzero)
-    except BalcliError as problem:
-        report = reports.failed(profile_name, problem)
-    text = rendered(report, options, addresses=any(flag.name == "addresses" for flag in given))
-    # Of a run that failed wholly, an older file is worth more.
-    unwritten = streams.deliver(text, options.output_file if report.answered else None)
+                aside.check(options.output_file)  # before anybody is asked for what could not be kept
+            assets = options.assets()
+            flags = frozenset(flag.name for flag in given)
+            with _profile(options) as profile:
+                profile_name = profile.name
+                limits = options.limits(profile.limits)
+                trouble = held.enter_context(keeping.locked(options, profile.name))
+                deadline = Deadline(limits.deadline)
+                refuse_bad_bundle(profile)
+                chosen = accounts(profile, provider, names, targets, deadline)
+                outcomes = collect(
+                    chosen,
+                    limits,
+                    deadline,
+                    assets=assets,
+                    flags=flags,
+                    cache=None if options.sandbox or options.no_cache else default_cache(os.environ),
+                    observe=streams.say_exchange if options.verbose else None,
+                )
+            notices = (*PLUGIN_NOTICES, *profile.notices)
+            whole = reports.build(profile.name, outcomes, notices)
+            trouble = keeping.keep(whole, options, assets, flags, trouble)
+            report = reports.without_zeros(whole) if options.nonzero else whole
+        except BalcliError as problem:
+            trouble = None  # there is no run that could have been kept
+            report = reports.failed(profile_name, problem)
+        text = rendered(
+            keeping.marked(report, trouble),
+            options,
+            addresses=any(flag.name == "addresses" for flag in given),
+        )
+        # Of a run that failed wholly, an older file is worth more.
+        unwritten = streams.deliver(text, options.output_file if report.answered else None)
     streams.say_what_is_wrong(report, quiet=options.quiet)
-    return report.exit_code if unwritten is None else streams.say_error(unwritten)
+    codes = [streams.say_error(problem) for problem in (trouble, unwritten) if problem is not None]
+    return codes[0] if codes and report.answered else report.exit_code
+
+
+def _refuse_what_does_not_go_together(
+    options: BalanceOptions, targets: dict[str, tuple[str, ...]], given: list[Flag]
+) -> None:
+    """Raise UsageError for options that cannot be meant together."""
+    for flag in given:
+        if not targets.keys().isdisjoint(flag.excludes):
+            raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
+    if options.fault and not options.sandbox:
+        raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+    keeping.refuse_what_does_not_go_together(options)
 
 
 def rendered(report: Report, options: BalanceOptions, *, addresses: bool) -> str:

@@ -51,6 +51,12 @@ def _seconds(value: float | None) -> float | None:
     return value
 
 
+def _waiting(value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= MOST_SECONDS:
+        raise typer.BadParameter(f"is not from 0 to {MOST_SECONDS:g} seconds")
+    return value
+
+
 def _destination(file: Path | None) -> Path | None:
     # As elsewhere, `-` is stdout; a file of that name is `./-`.
     return None if file is not None and str(file) == "-" else file
@@ -65,6 +71,19 @@ OutputFile: TypeAlias = Annotated[
         callback=_destination,
         help="Write the output into this file, whole or not at all.",
         show_default=False,
+    ),
+]
+HistoryFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--history", metavar="FILE", help="Use this history, not your own.", show_default=False),
+]
+Wait: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="S",
+        callback=_waiting,
+        help="Seconds to wait for another run that writes the history [default: 0].",
     ),
 ]
 ConfigFile: TypeAlias = Annotated[
@@ -169,6 +188,10 @@ class BalanceOptions(RunOptions):
             "--verbose", "-v", help="Tell each request on stderr: names, sizes and times; no value."
         ),
     ] = False
+
+    record: Annotated[bool, typer.Option("--record", help="Keep the run in the history.")] = False
+    history: HistoryFile = None
+    wait: Wait = None
 
     def assets(self) -> tuple[str, ...]:
         """The symbols of `--asset`, comma lists taken apart. Raises UsageError for an empty one."""

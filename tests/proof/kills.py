@@ -12,12 +12,21 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from balcli import aside
+from balcli import aside, state
 from balcli.cli import app
+from balcli.errors import StateError
+from balcli.files import try_lock
+from balcli.history.database import opened
+from balcli.history.reading import run, runs
+from balcli.history.recording import record
+from balcli.models import Account, Balance, Holdings, Outcome, Report
+from balcli.money import Amount
+from balcli.report import build
 
 LEFT: Final = re.compile(r"\..*\.balcli")
 
@@ -37,17 +46,20 @@ class Subject(NamedTuple):
 def main(argv: Sequence[str]) -> int:
     """Kill so many runs and print what they left; 1 if anything was not whole."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof kills", description=__doc__)
-    parser.add_argument("--count", type=int, default=1000, help="so many kills")
+    parser.add_argument("--what", choices=("output", "record"), default="output", help="what the runs write")
+    parser.add_argument("--count", type=int, help="so many kills; 1000 of output, 500 of record by default")
     parser.add_argument("--seed", type=int, default=None)
     given = parser.parse_args(argv)
     seed = given.seed if given.seed is not None else random.randrange(2**32)
     chance = random.Random(seed)
-    print(f"kills: {given.count} runs that write a file, seed {seed}", flush=True)
+    of, usual, about = _KINDS[given.what]
+    count = given.count if given.count is not None else usual
+    print(f"kills: {count} runs that {about}, seed {seed}", flush=True)
     wrong = 0
     with tempfile.TemporaryDirectory() as home:
         os.environ["HOME"] = home
-        kinds = _of_output(Path(home), given.count)
-        for name, subject, number, how in kinds:
+        os.environ.pop("XDG_STATE_HOME", None)
+        for name, subject, number, how in of(Path(home), count):
             wrong += _kill(name, subject, number, how, chance)
     print(f"not whole or left behind: {wrong}")
     return 1 if wrong else 0
@@ -62,6 +74,23 @@ def _of_output(home: Path, count: int) -> list[tuple[str, Subject, int, signal.S
         ("whole command line, forked, SIGKILL", _command(home / "forked", _warm), few, signal.SIGKILL),
         ("balcli as a program, SIGKILL", _command(home / "program", _program), few, signal.SIGKILL),
     ]
+
+
+def _of_record(home: Path, count: int) -> list[tuple[str, Subject, int, signal.Signals]]:
+    """The kinds of runs that write the history, each with its share of the kills."""
+    few = max(count // 5, 1)
+    return [
+        ("recording 300 balances, SIGKILL", _recording(home / "recording"), count - 3 * few, signal.SIGKILL),
+        ("recording 300 balances, SIGTERM", _recording(home / "ending"), few, signal.SIGTERM),
+        ("whole command line, forked, SIGKILL", _recorded(home / "forked", _warm), few, signal.SIGKILL),
+        ("balcli as a program, SIGKILL", _recorded(home / "program", _program), few, signal.SIGKILL),
+    ]
+
+
+_KINDS: Final = {
+    "output": (_of_output, 1000, "write a file"),
+    "record": (_of_record, 500, "record themselves in a history"),
+}
 
 
 def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance: random.Random) -> int:
@@ -182,3 +211,71 @@ def _command(folder: Path, begin: Callable[[Sequence[str]], int]) -> Subject:
         return "" if whole and file.stat().st_mode & 0o777 == 0o600 else "another document"
 
     return Subject(lambda: begin(arguments), sound, folder)
+
+
+def _report(random_units: Callable[[], int]) -> Report:
+    """A run of ten accounts with 30 balances each, other amounts in each of them."""
+    now = datetime.now(UTC)
+    outcomes = []
+    for number in range(10):
+        name = f"account{number}"
+        amounts = [Amount(random_units(), 18) for _ in range(30)]
+        balances = tuple(
+            Balance(
+                name,
+                "wallet",
+                f"A{place:02}",
+                None,
+                amount,
+                amount,
+                amount,
+                {"hold": amount},
+                {"hold": str(amount)},
+            )
+            for place, amount in enumerate(amounts)
+        )
+        account: Account[object] = Account(name, "wallet", "", {"wallet_id": name}, (), None)
+        outcomes.append(Outcome(account, Holdings(balances), now, None))
+    return build("main", outcomes)
+
+
+def _recording(folder: Path) -> Subject:
+    """A child that does nothing but hold the lock and record."""
+    folder.mkdir()
+    file = folder / "history.db"
+
+    def work() -> int:
+        signal.signal(signal.SIGTERM, app._terminated)
+        with state.lock("main", os.environ):
+            record(file, _report(lambda: random.getrandbits(80)))
+        return 0
+
+    return Subject(lambda: _forked(work), lambda: _unsound(file, "main", 300), folder)
+
+
+def _recorded(folder: Path, begin: Callable[[Sequence[str]], int]) -> Subject:
+    """A whole run against the sandbox that records itself."""
+    folder.mkdir()
+    file = folder / "history.db"
+    arguments = ["all", "--sandbox", "-q", "--record", "--history", str(file)]
+    return Subject(lambda: begin(arguments), lambda: _unsound(file, "sandbox", 12), folder)
+
+
+def _unsound(file: Path, profile: str, balances: int) -> str:
+    """What is wrong with a history and its lock, in words."""
+    locks = state.folder(os.environ) / f"{profile}.lock"
+    if locks.exists():
+        with locks.open() as stream:
+            if not try_lock(stream.fileno()):
+                return "the lock is still held"
+    if not file.exists():
+        return ""
+    try:
+        with opened(file) as connection:
+            if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+                return "a damaged history"
+        newest = [run(file, each.id) for each in runs(file, limit=1)]
+    except StateError as problem:
+        return problem.message
+    halves = [each for each in newest if each is None or len(each.report.balances) != balances]
+    return "half a run" if halves else ""

@@ -1,0 +1,73 @@
+"""Keeping a run in the history: the lock around it, and that no trouble with it ever hides a balance."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from balcli.cli.options import BalanceOptions
+from balcli.errors import StateError, UsageError
+from balcli.models import Notice, Report
+
+
+def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
+    """Raise UsageError for options that are for recording alone."""
+    for name, given in (("--history", options.history), ("--wait", options.wait)):
+        if given is not None and not options.record:
+            raise UsageError(f"{name} is for --record alone; add --record, or leave it out")
+
+
+@contextmanager
+def locked(options: BalanceOptions, profile: str | None) -> Iterator[StateError | None]:
+    """Hold the profile's lock if the run is to be recorded; why that cannot be, where it cannot.
+
+    Raises LockHeld while another run has it.
+    """
+    with ExitStack() as held:
+        trouble = None
+        if options.record:
+            from balcli import state
+
+            try:
+                held.enter_context(state.lock(profile, os.environ, wait=options.wait or 0))
+            except StateError as problem:
+                trouble = problem
+        yield trouble
+
+
+def keep(
+    report: Report,
+    options: BalanceOptions,
+    assets: tuple[str, ...],
+    flags: frozenset[str],
+    trouble: StateError | None,
+) -> StateError | None:
+    """Record the run if that is asked for and nothing stands against it; why it is not, where it is not."""
+    if not options.record or trouble is not None:
+        return trouble
+    from balcli.history.recording import Selection, record
+
+    try:
+        record(history_file(options.history), report, Selection(assets, tuple(sorted(flags))))
+    except StateError as problem:
+        return problem
+    return None
+
+
+def history_file(named: Path | None) -> Path:
+    """The history that is named, or the user's own. Raises StateError where the home directory is no fixed place."""
+    if named is not None:
+        return named
+    from balcli import state
+    from balcli.history.database import default_file
+
+    return default_file(state.folder(os.environ))
+
+
+def marked(report: Report, trouble: StateError | None) -> Report:
+    """The report with the notice, if there is cause for it, that it is not recorded."""
+    if trouble is None:
+        return report
+    notice = Notice("history.not_recorded", None, f"the run is not recorded: {trouble.message}")
+    return replace(report, notices=(*report.notices, notice))

@@ -1,0 +1,62 @@
+"""Letting old runs go, so that the file shrinks and every run that stays reads as before."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from balcli.history.database import insist, opened, writing
+
+if TYPE_CHECKING:
+    from balcli.history.database import Connection
+
+
+def prune(path: Path, profile: str | None, before: datetime) -> int:
+    """Remove a profile's runs from before that moment, and give their room back; how many they were.
+
+    Raises StateError; what is removed then is everything or nothing.
+    """
+    with opened(path) as connection:
+        with writing(connection):
+            gone = _remove(connection, profile, int(before.timestamp()) * 1000)
+        if gone:
+            insist(connection, "VACUUM")
+    return gone
+
+
+def _remove(connection: "Connection", profile: str | None, before: int) -> int:
+    gone = connection.execute("DELETE FROM runs WHERE profile IS ? AND at < ?", (profile, before)).rowcount
+    if not gone:
+        return 0
+    connection.execute("DELETE FROM asked WHERE run NOT IN (SELECT id FROM runs)")
+    (first,) = connection.execute("SELECT min(id) FROM runs WHERE profile IS ?", (profile,)).fetchone()
+    series = connection.execute(
+        "SELECT s.id FROM series s JOIN accounts a ON a.id = s.account WHERE a.profile IS ?", (profile,)
+    ).fetchall()
+    for (number,) in series:
+        _forget(connection, number, first)
+    connection.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM changes)")
+    connection.execute(
+        "DELETE FROM accounts WHERE id NOT IN (SELECT account FROM asked UNION SELECT account FROM series)"
+    )
+    connection.execute(
+        "DELETE FROM texts WHERE id NOT IN (SELECT rest FROM changes WHERE rest IS NOT NULL"
+        " UNION SELECT notices FROM runs WHERE notices IS NOT NULL"
+        " UNION SELECT failure FROM asked WHERE failure IS NOT NULL)"
+    )
+    return gone
+
+
+def _forget(connection: "Connection", series: int, first: int | None) -> None:
+    """Remove a series' changes that no run shows any more; `first` is the oldest run that stays, if any does."""
+    if first is None:
+        connection.execute("DELETE FROM changes WHERE series = ?", (series,))
+        return
+    # The last change up to the first run is what that run shows: it stays, unless it says that nothing is there.
+    (base,) = connection.execute(
+        "SELECT max(run) FROM changes WHERE series = ? AND run <= ?", (series, first)
+    ).fetchone()
+    if base is not None:
+        connection.execute(
+            "DELETE FROM changes WHERE series = ? AND (run < ? OR (run = ? AND NOT held))",
+            (series, base, base),
+        )

@@ -1,0 +1,209 @@
+"""Reading the history: which runs there are, and one of them whole."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+
+from balcli.errors import StateError
+from balcli.files import shown
+from balcli.history.database import opened, reading
+from balcli.history.recording import Selection
+from balcli.models import (
+    Account,
+    Balance,
+    DepositAddress,
+    Detail,
+    Failure,
+    Holdings,
+    Notice,
+    Outcome,
+    Parts,
+    Report,
+    Total,
+)
+from balcli.money import restore
+
+if TYPE_CHECKING:
+    from balcli.history.database import Connection
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_STATUS: Final[Mapping[int, Literal["ok", "failed"]]] = {1: "ok", 0: "failed"}
+_Row: TypeAlias = tuple[Any, ...]
+
+
+class Recorded(NamedTuple):
+    """A recorded run in one line: what `balcli history` lists."""
+
+    id: int
+    at: datetime
+    profile: str | None
+    complete: bool
+    accounts: tuple[tuple[str, Literal["ok", "failed"]], ...]
+
+
+class RecordedRun(NamedTuple):
+    """A recorded run, whole: its report is equal to what was shown then, its selection says what was asked for."""
+
+    id: int
+    report: Report
+    selection: Selection
+
+
+def runs(
+    path: Path,
+    profile: str | None = None,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    complete: bool = False,
+    limit: int | None = None,
+) -> tuple[Recorded, ...]:
+    """The recorded runs, oldest first: of one profile or all, within these times, the newest so many of them.
+
+    With `complete`, those alone in which every account answered. Raises StateError.
+    """
+    with opened(path) as connection, reading(connection):
+        rows = connection.execute(
+            "SELECT r.id, r.at, r.profile, r.complete, a.name, q.failure IS NULL FROM ("
+            " SELECT * FROM runs WHERE (?1 IS NULL OR profile = ?1) AND at BETWEEN ?2 AND ?3 AND complete >= ?4"
+            " ORDER BY id DESC LIMIT ?5) r"
+            " LEFT JOIN asked q ON q.run = r.id AND q.place > 0 LEFT JOIN accounts a ON a.id = q.account"
+            " ORDER BY r.id, q.place",
+            (profile, *between(since, until), complete, -1 if limit is None else limit),
+        ).fetchall()
+    found = []
+    for facts, of_run in groupby(rows, lambda row: row[:4]):
+        accounts = tuple((row[4], _STATUS[row[5]]) for row in of_run if row[4] is not None)
+        number, at, name, whole = facts
+        found.append(Recorded(number, moment(at), name, bool(whole), accounts))
+    return tuple(found)
+
+
+def run(path: Path, number: int) -> RecordedRun | None:
+    """The run with that id, exactly as it was recorded; None where there is none. Raises StateError."""
+    with opened(path) as connection, reading(connection):
+        facts = connection.execute(
+            "SELECT at, profile, complete, selection, text FROM runs LEFT JOIN texts ON texts.id = notices"
+            " WHERE runs.id = ?",
+            (number,),
+        ).fetchone()
+        if facts is None:
+            return None
+        asked = connection.execute(
+            "SELECT place, account, name, provider, target, fetched_at, text FROM asked"
+            " JOIN accounts ON accounts.id = account LEFT JOIN texts ON texts.id = failure"
+            " WHERE run = ? ORDER BY place",
+            (number,),
+        ).fetchall()
+        held = {
+            account: _held(connection, account, number)
+            for _, account, *_, failure in asked
+            if failure is None
+        }
+    try:
+        return _rebuilt(number, facts, asked, held)
+    except (ValueError, TypeError, LookupError) as problem:
+        raise nonsense(path, problem) from None
+
+
+def _held(connection: "Connection", account: int, run: int) -> list[_Row]:
+    """What an account held in a run in which it answered."""
+    return connection.execute(
+        "SELECT asset, asset_id, place, total, available, locked, counted, texts, text FROM series s"
+        " JOIN changes c ON c.series = s.id"
+        " AND c.run = (SELECT max(run) FROM changes WHERE series = s.id AND run <= ?)"
+        " LEFT JOIN texts ON texts.id = rest WHERE s.account = ? AND held"
+        " ORDER BY asset, ifnull(asset_id, ''), place",
+        (run, account),
+    ).fetchall()
+
+
+def _rebuilt(
+    number: int, facts: _Row, asked: Sequence[_Row], held: Mapping[int, Sequence[_Row]]
+) -> RecordedRun:
+    at, profile, _, selection, notices = facts
+    outcomes = tuple(_outcome(row, held) for row in asked if row[0] > 0)
+    balances = [balance for each in outcomes if each.holdings for balance in each.holdings.balances]
+    report = Report(
+        generated_at=moment(at),
+        profile=profile,
+        outcomes=outcomes,
+        balances=tuple(balances),
+        totals=tuple(_total(row) for place, account, *_ in asked if place == 0 for row in held[account]),
+        notices=tuple(Notice(*notice) for notice in json.loads(notices or "[]")),
+    )
+    chosen = json.loads(selection) if selection else {}
+    return RecordedRun(number, report, Selection(**{name: tuple(texts) for name, texts in chosen.items()}))
+
+
+def _outcome(row: _Row, held: Mapping[int, Sequence[_Row]]) -> Outcome:
+    _, number, name, provider, target, fetched_at, failure = row
+    account: Account[object] = Account(name, provider, "", json.loads(target), (), None)
+    if failure is not None:
+        return Outcome(account, None, None, Failure(*json.loads(failure)))
+    balances = tuple(_balance(name, provider, each) for each in held[number])
+    return Outcome(account, Holdings(balances), None if fetched_at is None else moment(fetched_at), None)
+
+
+def _balance(account: str, provider: str, row: _Row) -> Balance:
+    asset, asset_id, _, *amounts, counted, others, rest = row
+    parts = parts_of(amounts)
+    texts = [*amounts, *json.loads(others or "[]")]
+    details, raw = json.loads(rest)
+    return Balance(
+        account,
+        provider,
+        asset,
+        asset_id,
+        parts.total,
+        parts.available,
+        parts.locked,
+        {key: _detail(value, texts) for key, value in details.items()},
+        {key: None if place is None else texts[place] for key, place in raw.items()},
+        bool(counted),
+    )
+
+
+def _total(row: _Row) -> Total:
+    asset, _, _, *amounts, _, others, rest = row
+    texts = [*amounts, *json.loads(others or "[]")]
+    places, missing = json.loads(rest)
+    known = parts_of([None if place is None else texts[place] for place in places])
+    return Total(asset, parts_of(amounts), known, tuple(missing))
+
+
+def parts_of(texts: Sequence[str | None]) -> Parts:
+    """The three amounts that stored texts stand for. Raises ValueError for one that stands for none."""
+    total, available, locked = (None if text is None else restore(text) for text in texts)
+    return Parts(total, available, locked)
+
+
+def moment(milliseconds: int) -> datetime:
+    """The time that a stored number stands for."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def between(since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """The first and last stored time within two times, where there is no limit beyond any."""
+    first, last = ((int(each.timestamp() * 1000) if each else None) for each in (since, until))
+    return -(2**62) if first is None else first, 2**62 if last is None else last
+
+
+def nonsense(path: Path, problem: Exception) -> StateError:
+    """The error for a history in which something stands that no balcli wrote."""
+    return StateError(
+        f"the history {shown(path)} is damaged ({type(problem).__name__}); move it away, or put a copy of it back"
+    )
+
+
+def _detail(value: Any, texts: Sequence[str]) -> Detail:
+    """A detail from its JSON: one number in a list is that of an amount's text, lists in a list are addresses."""
+    if not isinstance(value, list):
+        checked: str | bool | None = value
+        return checked
+    if value and isinstance(value[0], int):
+        return restore(texts[value[0]])
+    return tuple(DepositAddress(*address) for address in value)

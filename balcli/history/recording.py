@@ -1,0 +1,212 @@
+"""Adding a run to the history: what changed since the account's last answer, in one transaction."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from zlib import crc32
+
+from balcli.errors import StateError
+from balcli.history.database import opened, writing
+from balcli.models import PARTS, Balance, Detail, Outcome, Parts, Report
+from balcli.money import Amount
+from balcli.secret import hide_in_data
+from balcli.text import valid_unicode
+
+if TYPE_CHECKING:
+    from balcli.history.database import Connection
+
+_Key: TypeAlias = tuple[str, str | None, str | None, str | None, int]
+"""What a row is of, within its account: asset, asset_id, kind, merchant, and its number among those alike."""
+_Value: TypeAlias = tuple[Any, ...]
+"""What a row says, as it is stored: held, total, available, locked, counted, place, rest, texts."""
+_GONE: Final[_Value] = (0, *[None] * 7)
+
+
+class Selection(NamedTuple):
+    """What a run was narrowed to by `--asset`, and widened by through switches of its provider."""
+
+    assets: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+EVERYTHING: Final = Selection()
+
+
+def record(path: Path, report: Report, selection: Selection = EVERYTHING) -> int:
+    """Add a run to the history, all of it or nothing, and see it onto the disk; its id.
+
+    The report shall hold its rows of zeros, too. Raises StateError, and the history is as it was.
+    """
+    with opened(path, create=True) as connection, writing(connection):
+        return insert(connection, report, selection)
+
+
+def insert(connection: "Connection", report: Report, selection: Selection = EVERYTHING) -> int:
+    """Add a run in a transaction that is open; its id."""
+    notices = [(notice.code, notice.account, notice.message) for notice in report.notices]
+    run = _new(
+        connection,
+        "INSERT INTO runs (at, profile, complete, selection, notices) VALUES (?, ?, ?, ?, ?)",
+        (
+            _milliseconds(report.generated_at),
+            report.profile,
+            report.complete,
+            _packed(selection._asdict()) if any(selection) else None,
+            _text(connection, notices) if notices else None,
+        ),
+    )
+    names = [outcome.account.name for outcome in report.outcomes]
+    whole = _account(connection, report.profile, None, None, names)
+    _insert_changes(connection, run, whole, _totals(connection, report))
+    asked: list[tuple[Any, ...]] = [(run, 0, whole, None, None)]
+    for place, outcome in enumerate(report.outcomes, 1):
+        account = outcome.account
+        number = _account(connection, report.profile, account.name, account.provider, dict(account.target))
+        asked.append((run, place, number, _milliseconds(outcome.fetched_at), _failure(connection, outcome)))
+        if outcome.failure is None:
+            rows = [balance for balance in report.balances if balance.account == account.name]
+            _insert_changes(connection, run, number, _rows(connection, rows))
+    connection.executemany("INSERT INTO asked VALUES (?, ?, ?, ?, ?)", asked)
+    return run
+
+
+def _insert_changes(connection: "Connection", run: int, account: int, now: dict[_Key, _Value]) -> None:
+    """Store what an account's answer says otherwise than the last one that is stored."""
+    before: dict[_Key, tuple[int, _Value]] = {}
+    for row in connection.execute(
+        "SELECT asset, asset_id, kind, merchant, nth, s.id, held, total, available, locked, counted, place, rest, texts"
+        " FROM series s JOIN changes c ON c.series = s.id"
+        " AND c.run = (SELECT max(run) FROM changes WHERE series = s.id) WHERE s.account = ?",
+        (account,),
+    ):
+        before[row[:5]] = (row[5], row[6:])
+    changes = []
+    for key, value in now.items():
+        series, last = before.get(key, (None, None))
+        if series is None:
+            series = _new(
+                connection,
+                "INSERT INTO series (account, asset, asset_id, kind, merchant, nth) VALUES (?, ?, ?, ?, ?, ?)",
+                (account, *key),
+            )
+        if last != value:
+            changes.append((series, run, *value))
+    gone = [series for key, (series, last) in before.items() if key not in now and last != _GONE]
+    changes += [(series, run, *_GONE) for series in gone]
+    connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes)
+
+
+def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _Value]:
+    """An account's rows as they are stored. Those of one asset keep their order by their place."""
+    rows: dict[_Key, _Value] = {}
+    alike: Counter[tuple[str | None, ...]] = Counter()
+    places: Counter[tuple[str | None, ...]] = Counter()
+    for balance in balances:
+        what = (_clean(balance.asset), None if balance.asset_id is None else _clean(balance.asset_id))
+        told = balance.details
+        kind, merchant = (_named(told.get(key)) for key in ("kind", "merchant_id"))
+        key = (*what, kind, merchant, alike[*what, kind, merchant])
+        texts = _amounts(balance)
+        details = {name: _plain(value, texts) for name, value in told.items()}
+        raw = {name: None if text is None else _hole(text, texts) for name, text in balance.raw.items()}
+        rest = _text(connection, [details, raw])
+        rows[key] = (1, *texts[:3], int(balance.counted), places[what], rest, _others(texts))
+        alike[*what, kind, merchant] += 1
+        places[what] += 1
+    return rows
+
+
+def _totals(connection: "Connection", report: Report) -> dict[_Key, _Value]:
+    """The totals as they are stored: what is known of them, and who is missing, are their details."""
+    rows: dict[_Key, _Value] = {}
+    for total in report.totals:
+        texts = _amounts(total.parts)
+        known = [None if text is None else _hole(text, texts) for text in _amounts(total.known)]
+        rest = _text(connection, [known, total.missing])
+        rows[_clean(total.asset), None, None, None, 0] = (1, *texts[:3], None, None, rest, _others(texts))
+    return rows
+
+
+def _amounts(row: Balance | Parts) -> list[str | None]:
+    amounts: list[Amount | None] = [getattr(row, part) for part in PARTS]
+    return [None if amount is None else str(amount) for amount in amounts]
+
+
+def _hole(text: str, texts: list[str | None]) -> int:
+    """The number that stands for a text: its place among a row's texts, to which it is added if it is new."""
+    if text not in texts:
+        texts.append(text)
+    return texts.index(text)
+
+
+def _others(texts: list[str | None]) -> str | None:
+    """A row's texts beside its amounts, as they are stored."""
+    return hide_in_data(_packed(texts[3:])) if texts[3:] else None
+
+
+def _plain(value: Detail, texts: list[str | None]) -> object:
+    """A detail as JSON holds it: an amount is a list of the number of its text, addresses are a list of lists."""
+    if isinstance(value, Amount):
+        return [_hole(str(value), texts)]
+    if isinstance(value, tuple):
+        return [[address.network, address.address, address.memo] for address in value]
+    return value
+
+
+def _named(value: Detail) -> str | None:
+    return _clean(value) if isinstance(value, str) else None
+
+
+def _clean(text: str) -> str:
+    return hide_in_data(valid_unicode(text))
+
+
+def _packed(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+
+
+def _failure(connection: "Connection", outcome: Outcome) -> int | None:
+    failure = outcome.failure
+    if failure is None:
+        return None
+    facts = (failure.code, failure.message, failure.retryable, failure.http_status, failure.exit_code)
+    return _text(connection, facts)
+
+
+def _text(connection: "Connection", value: object) -> int:
+    """The id of a value's text, which is stored once."""
+    text = hide_in_data(_packed(value))
+    facts = (crc32(text.encode()), text)
+    found = connection.execute("SELECT id FROM texts WHERE digest = ? AND text = ?", facts).fetchone()
+    return (
+        int(found[0]) if found else _new(connection, "INSERT INTO texts (digest, text) VALUES (?, ?)", facts)
+    )
+
+
+def _account(
+    connection: "Connection", profile: str | None, name: str | None, provider: str | None, target: object
+) -> int:
+    """The id of a profile's account with this target."""
+    facts = (profile, name, provider, hide_in_data(_packed(target)))
+    found = connection.execute(
+        "SELECT id FROM accounts WHERE profile IS ? AND name IS ? AND provider IS ? AND target = ?", facts
+    ).fetchone()
+    if found:
+        return int(found[0])
+    return _new(
+        connection, "INSERT INTO accounts (profile, name, provider, target) VALUES (?, ?, ?, ?)", facts
+    )
+
+
+def _new(connection: "Connection", statement: str, facts: tuple[Any, ...]) -> int:
+    number = connection.execute(statement, facts).lastrowid
+    if number is None:
+        raise StateError("the history gave a row no id; check that SQLite is whole")
+    return number

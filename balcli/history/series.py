@@ -1,0 +1,194 @@
+"""Reading how amounts went from run to run: for each series, the stretches of runs that say the same."""
+
+import json
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+
+from balcli.history.database import opened, reading
+from balcli.history.reading import between, moment
+from balcli.providers.selection import selects
+
+if TYPE_CHECKING:
+    from balcli.history.database import Connection
+
+_UNKNOWN: Final = [None, None, None]
+
+Said: TypeAlias = Literal["ok", "failed", "absent"]
+
+
+class Stretch(NamedTuple):
+    """Runs one after the other in which a series said the same. Amounts are canonical texts, None where not known.
+
+    `failed` are runs in which the account did not answer, `absent` those whose answer did not list the asset.
+    """
+
+    since: datetime
+    until: datetime
+    runs: int
+    status: Said
+    total: str | None
+    available: str | None
+    locked: str | None
+
+
+class Series(NamedTuple):
+    """How one asset went at one account; where `account` is None, the sums over the accounts of `over`."""
+
+    profile: str | None
+    account: str | None
+    provider: str | None
+    over: tuple[str, ...]
+    asset: str
+    asset_id: str | None
+    kind: str | None
+    merchant: str | None
+    nth: int
+    stretches: tuple[Stretch, ...]
+
+
+class _Piece(NamedTuple):
+    """A stretch as it is stored."""
+
+    since: int
+    until: int
+    runs: int
+    status: Said
+    texts: Sequence[str | None]
+
+
+class _Answers(NamedTuple):
+    """The runs that asked an account, oldest first, and where among them it answered."""
+
+    ids: list[int]
+    times: list[int]
+    spans: list[tuple[int, int, bool, bool]]
+    """First and one past the last of runs alike: whether it answered, and whether it was asked for some assets only."""
+
+
+def series(
+    path: Path,
+    *,
+    profile: str | None = None,
+    assets: Sequence[str] = (),
+    accounts: Sequence[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> tuple[Series, ...]:
+    """How the assets went at the accounts that are named, those named or all; where none is named their sums, too.
+
+    An asset is named as with `--asset`. Raises StateError.
+    """
+    with opened(path) as connection, reading(connection):
+        found = _found(connection, profile, assets, accounts)
+        wanted = {account for each in found.values() for _, account in each}
+        answers = _answers(connection, profile, wanted, between(since, until))
+        pieces = {
+            facts: [
+                piece
+                for number, account in each
+                for piece in _pieces(_changes(connection, number), answers[account], odd=facts[6] is not None)
+            ]
+            for facts, each in found.items()
+        }
+    told = [_series(facts, of_series) for facts, of_series in pieces.items() if of_series]
+    # A sum over one account is that account's row again.
+    return tuple(each for each in told if len(each.over) != 1)
+
+
+def _found(
+    connection: "Connection", profile: str | None, assets: Sequence[str], accounts: Sequence[str]
+) -> Mapping[tuple[Any, ...], list[tuple[int, int]]]:
+    """What each series is of, with the numbers of its parts: an account that has got another target begins another."""
+    found: dict[tuple[Any, ...], list[tuple[int, int]]] = defaultdict(list)
+    for number, account, *facts in connection.execute(
+        "SELECT s.id, s.account, a.profile, a.name, a.provider, CASE WHEN a.name IS NULL THEN a.target END, asset,"
+        " asset_id, kind, merchant, nth FROM series s JOIN accounts a ON a.id = s.account"
+        " WHERE (?1 IS NULL OR a.profile = ?1)"
+        " ORDER BY a.profile, a.name IS NULL, a.name, asset, ifnull(asset_id, ''), kind, merchant, nth, s.id",
+        (profile,),
+    ):
+        _, name, _, _, asset, asset_id, *_ = facts
+        if selects(assets, asset, f"#{asset_id}") and (not accounts or name in accounts):
+            found[tuple(facts)].append((number, account))
+    return found
+
+
+def _answers(
+    connection: "Connection", profile: str | None, wanted: set[int], times: tuple[int, int]
+) -> Mapping[int, _Answers]:
+    """For each account, the runs within those times that asked it."""
+    rows: dict[int, list[tuple[int, int, bool, bool]]] = {account: [] for account in wanted}
+    for account, *row in connection.execute(
+        "SELECT account, r.id, r.at, failure IS NULL, selection IS NOT NULL FROM runs r JOIN asked ON run = r.id"
+        " WHERE (?1 IS NULL OR profile = ?1) AND r.at BETWEEN ?2 AND ?3 ORDER BY r.id",
+        (profile, *times),
+    ):
+        if account in wanted:
+            rows[account].append(tuple(row))
+    return {account: _answered(each) for account, each in rows.items()}
+
+
+def _answered(rows: Sequence[tuple[int, int, bool, bool]]) -> _Answers:
+    spans = []
+    start = 0
+    for (answered, narrowed), alike in groupby(rows, lambda row: row[2:]):
+        end = start + sum(1 for _ in alike)
+        spans.append((start, end, bool(answered), bool(narrowed)))
+        start = end
+    return _Answers([row[0] for row in rows], [row[1] for row in rows], spans)
+
+
+def _changes(connection: "Connection", number: int) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT run, held, total, available, locked FROM changes WHERE series = ? ORDER BY run", (number,)
+    ).fetchall()
+
+
+def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool) -> Iterator[_Piece]:
+    """A series' stretches. Of what only some runs ask for (`odd`), that it is not listed says nothing."""
+    begins = [bisect_left(answers.ids, run) for run, *_ in changes]
+    for start, end, answered, narrowed in answers.spans:
+        number = bisect_right(begins, start) - 1
+        if not answered:
+            if number >= 0:
+                yield _piece(answers, start, end, "failed", _UNKNOWN)
+            continue
+        at = start
+        while at < end:
+            until = min(begins[number + 1] if number + 1 < len(begins) else end, end)
+            if number >= 0 and until > at:
+                _, held, *texts = changes[number]
+                if held:
+                    yield _piece(answers, at, until, "ok", texts)
+                elif not narrowed and not odd:
+                    yield _piece(answers, at, until, "absent", _UNKNOWN)
+            at, number = max(at, until), number + 1
+
+
+def _piece(answers: _Answers, start: int, end: int, status: Said, texts: Sequence[str | None]) -> _Piece:
+    return _Piece(answers.times[start], answers.times[end - 1], end - start, status, texts)
+
+
+def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
+    """The series of these stretches, those that follow each other and say the same made one."""
+    profile, account, provider, over, asset, asset_id, kind, merchant, nth = facts
+    pieces.sort(key=itemgetter(0))
+    merged: list[_Piece] = []
+    for piece in pieces:
+        last = merged[-1] if merged else None
+        if last is not None and last[3:] == piece[3:]:
+            merged[-1] = _Piece(last.since, piece.until, last.runs + piece.runs, *last[3:])
+        else:
+            merged.append(piece)
+    stretches = [
+        Stretch(moment(since), moment(until), number, status, *texts)
+        for since, until, number, status, texts in merged
+    ]
+    names = tuple(json.loads(over)) if over is not None else ()
+    return Series(profile, account, provider, names, asset, asset_id, kind, merchant, nth, tuple(stretches))
