@@ -455,7 +455,7 @@ def _judge(
         tally.differs("a traceback", [case.raw for case in cases], "none", err)
     if output == "table":
         words = set(out.split())
-        for number, case in enumerate(counted):
+        for case in counted:
             tally.cases[f"{case.kind}, in a table"] += 1
             amounts = {part for row in case.rows or () for part in row[1:] if part is not None}
             if case.rows is not None and case.certain and not amounts <= words:

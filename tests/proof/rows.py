@@ -17,6 +17,7 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
+from balcli import state
 from balcli.sandbox.exchange import Question, Reply, json_reply
 from balcli.sandbox.faults import FAULTS
 from balcli.sandbox.faults.bodies import NAMES
@@ -611,7 +612,92 @@ CONFIGURATION: Final = (
 )
 
 
+# Runs that nobody watches.
+
+
+@contextlib.contextmanager
+def _lock_held(stage: Stage) -> Iterator[None]:
+    stage.options += ["--record"]
+    with state.lock("main", {"XDG_STATE_HOME": str(stage.home / ".local/state")}):
+        yield
+
+
+@contextlib.contextmanager
+def _history_locked(stage: Stage) -> Iterator[None]:
+    """A history into which another program writes, for longer than the run lasts."""
+    import sqlite3
+
+    history = stage.folder / "history.db"
+    stage.options += ["--record", "--history", str(history)]
+    with contextlib.closing(sqlite3.connect(history, isolation_level=None)) as database:
+        history.chmod(0o600)
+        database.execute("PRAGMA journal_mode = DELETE")
+        database.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def _history(content: bytes | None) -> Arrange:
+    """A history with this content; a folder in its place without one."""
+
+    def arrange(stage: Stage) -> None:
+        stage.options += ["--record", "--history", str(stage.home / "history.db")]
+        if content is None:
+            (stage.home / "history.db").mkdir()
+        else:
+            stage.file("history.db", content)
+
+    return arrange
+
+
+def _into(path: str) -> Arrange:
+    """The output goes into this file of the home."""
+
+    def arrange(stage: Stage) -> None:
+        stage.options += ["-O", str(stage.home / path)]
+        (stage.home / "folder").mkdir()
+        stage.file("here", "old\n")
+        stage.afterwards = lambda: (
+            [] if (stage.home / "here").read_text() == "old\n" else ["an old file is changed"]
+        )
+
+    return arrange
+
+
+def _failing_into(stage: Stage) -> None:
+    _into("here")(stage)
+
+
+def _clock_back(stage: Stage) -> None:
+    """A clock that steps back an hour each time it is looked at."""
+    stage.customize(
+        "import itertools, time\n"
+        "true, steps = time.time, itertools.count()\n"
+        "time.time = lambda: true() - 3600 * next(steps)\n"
+    )
+
+
+UNATTENDED: Final = (
+    Trouble("unattended", "another run holds the lock", 10, _lock_held),
+    Trouble("unattended", "a history that is locked", 9, _history_locked, rows=expected, slack=6.0),
+    Trouble("unattended", "a history that is garbage", 9, _history(b"\x00garbage" * 1000), rows=expected),
+    Trouble(
+        "unattended", "a history that is cut", 9, _history(b"SQLite format 3\x00" + bytes(50)), rows=expected
+    ),
+    Trouble("unattended", "a folder in the place of the history", 9, _history(None), rows=expected),
+    Trouble("unattended", "an output file in a folder that is missing", 9, _into("nowhere/file")),
+    Trouble("unattended", "an output file that is a folder", 9, _into("folder")),
+    Trouble(
+        "unattended",
+        "an output file that is a device",
+        9,
+        lambda stage: stage.options.extend(["-O", "/dev/full"]),
+    ),
+    Trouble("unattended", "a run that fails wholly, with an old output file", 4, _failing_into, "refused"),
+    Trouble("unattended", "a clock that steps back", 0, _clock_back),
+)
+
+
 def troubles() -> list[Trouble]:
     """Every row that this machine can arrange."""
     tls = TLS if shutil.which("openssl") else ()
-    return [*CREDENTIALS, *tls, *TRANSPORT, *_played(), *RENDERING, *PROCESS, *CONFIGURATION]
+    return [*CREDENTIALS, *tls, *TRANSPORT, *_played(), *RENDERING, *PROCESS, *CONFIGURATION, *UNATTENDED]
