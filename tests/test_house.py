@@ -21,7 +21,7 @@ ORDER = (
     ("http",),
     ("cache",),
     ("providers",),
-    ("history",),
+    ("history", "changes"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor",),
     ("cli",),

@@ -1,0 +1,172 @@
+"""What is different between two runs: lines for people, and one document."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from balcli.changes import AccountChange, BalanceChange, Changes, Move
+from balcli.models import Failure
+from balcli.money import Amount
+from balcli.render.json import SCHEMA_VERSION, moment
+from balcli.render.layout import Column, Line, Style, padded
+from balcli.text import printable, width
+
+_LONGEST_NAME: Final = 48
+_MARKS: Final[Mapping[str, str]] = {"appeared": "+", "vanished": "-", "changed": "~", "incomparable": "?"}
+_STYLES: Final[Mapping[str, Style]] = {"incomparable": "bad", "vanished": "open"}
+
+
+class Side(NamedTuple):
+    """One of the two runs: its id in the history (None: asked for just now), its time, and whether all answered."""
+
+    id: int | None
+    at: datetime
+    complete: bool
+
+
+class Comparison(NamedTuple):
+    """Two runs and what is different between them."""
+
+    profile: str | None
+    before: Side
+    after: Side
+    changes: Changes
+
+
+def render(comparison: Comparison, *, colour: bool) -> str:
+    """The differences as lines of text; nothing at all where there are none."""
+    if not comparison.changes:
+        return ""
+    lines = [_heading(comparison), *_lines(comparison.changes)]
+    if colour:
+        from balcli.render.table import coloured
+
+        return coloured(lines)
+    return "".join(f"{line.text}\n" for line in lines)
+
+
+def _heading(comparison: Comparison) -> Line:
+    return Line().add(f"{_named(comparison.before)} -> {_named(comparison.after)}", "head")
+
+
+def _named(side: Side) -> str:
+    name = "now" if side.id is None else f"run {side.id}"
+    return f"{name} ({moment(side.at)}{'' if side.complete else ', partial'})"
+
+
+def _lines(changes: Changes) -> Iterator[Line]:
+    for account in changes.accounts:
+        yield _of_account(account)
+    for name, rows in groupby(changes.balances, lambda change: change.account):
+        of_account = list(rows)
+        yield Line().add(printable(name, _LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
+        yield from _of_rows(of_account)
+    if changes.small:
+        rows_are = "row is" if changes.small == 1 else "rows are"
+        yield Line().add(f"{changes.small} more {rows_are} within the threshold", "faint")
+
+
+def _of_account(change: AccountChange) -> Line:
+    said = f"not compared: {change.reason}" if change.reason else change.happened
+    name = printable(change.account, _LONGEST_NAME)
+    line = Line().add(f"{_MARKS[change.happened]} ").add(name, "name").add(f" ({change.provider}) ", "faint")
+    return line.add(said, _STYLES.get(change.happened, ""))
+
+
+def _of_rows(changes: list[BalanceChange]) -> Iterator[Line]:
+    """The rows of one account, one line for each amount, its difference first."""
+    moves = [move for change in changes for move in change.moves]
+    difference = Column([_signed(move) for move in moves])
+    before, after = (
+        Column([_text(move.before) for move in moves]),
+        Column([_text(move.after) for move in moves]),
+    )
+    assets = {id(change): printable(change.asset, _LONGEST_NAME) for change in changes}
+    wide = max(map(width, assets.values()))
+    parts = max((len(_words(move.part)) for move in moves), default=0)
+    for change in changes:
+        style = _STYLES.get(change.happened, "")
+        start = f"  {_MARKS[change.happened]} {padded(assets[id(change)], wide)}  "
+        if not change.moves:
+            yield Line().add(start, style).add(f"{change.happened}, with no amount that is known")
+        for number, move in enumerate(change.moves):
+            line = Line().add(start if not number else " " * width(start), style)
+            line.add(f"{_words(move.part):<{parts}}  ").add(difference.cell(_signed(move)), "open")
+            yield line.add(f"  {before.cell(_text(move.before))}  ->  {after.cell(_text(move.after))}")
+
+
+def _words(part: str) -> str:
+    return part.replace("_", " ")
+
+
+def _signed(move: Move) -> str:
+    if move.difference is None:
+        return ""
+    return str(move.difference) if str(move.difference).startswith("-") else f"+{move.difference}"
+
+
+def _text(amount: Amount | None) -> str:
+    return "-" if amount is None else str(amount)
+
+
+def render_json(comparison: Comparison) -> str:
+    """The comparison as one JSON document, in ASCII."""
+    return json.dumps(document(comparison), indent=2) + "\n"
+
+
+def document(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as plain objects. Amounts are canonical decimal texts in whole units; unknown is None."""
+    changes = comparison.changes
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "profile": comparison.profile,
+        "different": bool(changes),
+        "from": _side(comparison.before),
+        "to": _side(comparison.after),
+        "accounts": [change._asdict() for change in changes.accounts],
+        "balances": [_change(change) for change in changes.balances],
+        "within_threshold": changes.small,
+        "errors": [],
+    }
+
+
+def failed(profile: str | None, failure: Failure) -> str:
+    """The document of a comparison that could not be made."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "profile": profile,
+        **dict.fromkeys(("different", "from", "to")),
+        "accounts": [],
+        "balances": [],
+        "within_threshold": 0,
+        "errors": [{"code": failure.code, "message": failure.message}],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {"id": side.id, "at": moment(side.at), "complete": side.complete}
+
+
+def _change(change: BalanceChange) -> dict[str, Any]:
+    return {
+        "account": change.account,
+        "provider": change.provider,
+        "asset": change.asset,
+        "asset_id": change.asset_id,
+        "happened": change.happened,
+        "amounts": {
+            move.part: {
+                "before": _or_null(move.before),
+                "after": _or_null(move.after),
+                "difference": _or_null(move.difference),
+            }
+            for move in change.moves
+        },
+    }
+
+
+def _or_null(amount: Amount | None) -> str | None:
+    return None if amount is None else str(amount)
