@@ -184,14 +184,23 @@ class Report:
     """What stopped the whole run, before or beside any account."""
     hidden: int = 0
     """How many rows of zeros were left out on request."""
+    hidden_totals: int = 0
+    """How many totals of 0 were left out with them."""
+    left_out: int | None = None
+    """How many rows were left out because totals alone were asked for; None where rows are shown."""
 
     @property
     def warnings(self) -> tuple[Notice, ...]:
         """All that a reader of the numbers should know, what was left out on request included."""
-        if not self.hidden:
-            return self.notices
-        rows = "row of zeros is" if self.hidden == 1 else "rows of zeros are"
-        return (*self.notices, Notice("rows.hidden", None, f"{self.hidden} {rows} hidden (--nonzero)"))
+        told = [*self.notices]
+        if self.hidden or self.hidden_totals:
+            rows = _counted(self.hidden, "row of zeros", "rows of zeros")
+            totals = _counted(self.hidden_totals, "total of 0", "totals of 0")
+            told.append(Notice("rows.hidden", None, f"{rows if self.hidden else totals} hidden (--nonzero)"))
+        if self.left_out:
+            rows = _counted(self.left_out, "row", "rows")
+            told.append(Notice("rows.left_out", None, f"{rows} left out (--totals-only)"))
+        return tuple(told)
 
     @property
     def complete(self) -> bool:
@@ -214,6 +223,10 @@ class Report:
         if len(failures) < len(self.outcomes):
             return 8
         return min(failure.exit_code for failure in failures)
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"1 {one} is" if number == 1 else f"{number} {more} are"
 
 
 @dataclass(frozen=True, slots=True)

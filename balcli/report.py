@@ -1,13 +1,19 @@
 """From outcomes to the Report: rows in order, totals by asset, and what is left out of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
 from balcli.models import PARTS, Balance, Failure, Notice, Outcome, Parts, Report, Total
-from balcli.money import add_up
+from balcli.money import Amount, add_up
+
+T = TypeVar("T")
+
+Order: TypeAlias = Literal["asset", "account", "total"]
+"""By what rows are sorted on request; without one, accounts as in the profile, then assets."""
 
 
 def build(
@@ -57,12 +63,43 @@ def build(
 def without_zeros(report: Report) -> Report:
     """The report without rows and totals that are exactly 0 throughout; it says how many rows those are."""
     shown = tuple(balance for balance in report.balances if not balance.is_zero())
+    totals = tuple(total for total in report.totals if not _is_zero(total))
     return replace(
         report,
         balances=shown,
-        totals=tuple(total for total in report.totals if not _is_zero(total)),
+        totals=totals,
         hidden=len(report.balances) - len(shown),
+        hidden_totals=len(report.totals) - len(totals),
     )
+
+
+def arranged(report: Report, order: Order | None = None, *, totals_only: bool = False) -> Report:
+    """The report in another order, or without its rows. Sorts are stable: what is alike stays in its order.
+
+    By total is from the largest amount down, unknown last; by account sorts the accounts, too.
+    """
+    if order == "asset":
+        report = replace(report, balances=tuple(sorted(report.balances, key=_by_asset)))
+    elif order == "account":
+        outcomes = sorted(report.outcomes, key=lambda outcome: outcome.account.name)
+        balances = sorted(report.balances, key=lambda balance: balance.account)
+        report = replace(report, outcomes=tuple(outcomes), balances=tuple(balances))
+    elif order == "total":
+        report = replace(
+            report,
+            balances=_largest_first(report.balances, lambda balance: balance.total),
+            totals=_largest_first(report.totals, lambda total: total.parts.total),
+        )
+    if totals_only:
+        report = replace(report, balances=(), hidden=0, left_out=len(report.balances) + report.hidden)
+    return report
+
+
+def _largest_first(rows: Sequence[T], amount: Callable[[T], Amount | None]) -> tuple[T, ...]:
+    """The rows from the largest amount down, those of an unknown one last."""
+    known = [(found, row) for row in rows if (found := amount(row)) is not None]
+    known.sort(key=lambda pair: pair[0], reverse=True)
+    return (*(row for _, row in known), *(row for row in rows if amount(row) is None))
 
 
 def failed(profile: str | None, error: BalcliError) -> Report:

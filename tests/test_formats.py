@@ -20,7 +20,7 @@ from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, 
 from balcli.money import parse
 from balcli.render import machine
 from balcli.render.json import document
-from balcli.report import build, failed
+from balcli.report import arranged, build, failed
 from balcli.text import valid_unicode
 from tests.conftest import Program
 
@@ -333,6 +333,35 @@ def test_selection_means_the_same_in_every_format(program: Program) -> None:
         ),
     }
     assert dict.fromkeys(MACHINES, expected) == told
+
+
+def test_totals_only_means_the_same_in_every_format(program: Program) -> None:
+    """--totals-only shows the totals in every format, no row, who failed, and how many rows are left out."""
+    chosen = ["all", "--sandbox", "--totals-only", "--asset", "USDT", "--sort", "total"]
+    chosen += ["--fault", "wallet:amount"]
+    document_of = program.run(*chosen, "-o", "json").json
+    assert ([], ["rows.left_out"]) == (document_of["balances"], [w["code"] for w in document_of["warnings"]])
+    runs = {name: program.run(*chosen, "-o", name).out for name in (*MACHINES, "table")}
+    assert "loopring,loopring" not in runs["csv"]
+    assert '"type": "balance"' not in runs["jsonl"]
+    assert "balcli_balance{" not in runs["prometheus"]
+    assert "3120.5" not in runs["table"]
+    sheet = csv.reader(io.StringIO(runs["csv"], newline=""))
+    known = "without treasury, payouts; known so far: total 8120.5, available 7000, locked 1120.5"
+    assert ["", "", "USDT", "", "", "", "", "incomplete", known] == list(sheet)[1]
+    assert 'balcli_total_complete{profile="sandbox",asset="USDT"} 0' in runs["prometheus"]
+    assert "TOTALS (INCOMPLETE: without treasury, payouts)" in runs["table"]
+    assert "2 rows left out (--totals-only)" in runs["table"]
+    assert dict.fromkeys(runs, True) == {name: "treasury" in text for name, text in runs.items()}
+
+
+def test_csv_of_whole_totals() -> None:
+    """With totals alone, a total that every account made known is a row with the status `total`."""
+    report = arranged(report_of(answered("a", row("a", "=ETH", "1.50", "1", "0.5"))), totals_only=True)
+    assert [
+        ["", "", "'=ETH", "", "1.5", "1", "0.5", "total", ""],
+        [*[""] * 7, "warning", "rows.left_out: 1 row is left out (--totals-only)"],
+    ] == cells(report)
 
 
 def test_a_command_without_the_format_does_not_speak_it(program: Program) -> None:

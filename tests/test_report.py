@@ -1,6 +1,7 @@
 """From outcomes to the report: order, sums, omissions and the exit code."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from balcli.errors import ConfigFileError, CredentialsRefused
 from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, Parts, Report, Total
 from balcli.money import Amount, parse
-from balcli.report import build, failed
+from balcli.report import Order, arranged, build, failed
 
 SOME = settings(max_examples=300, deadline=None)
 
@@ -506,3 +507,86 @@ def test_a_total_is_the_value_that_it_says() -> None:
     report = build("main", [answered("a", balance("ETH", "1.50", "1.5", "0", of="a"))])
     parts = Parts(parse("1.5"), parse("1.5"), parse("0"))
     assert (Total("ETH", parts, parts, ()),) == report.totals
+
+
+def rows(report: Report) -> list[tuple[str, str]]:
+    """Who holds what, in the report's order."""
+    return [(balance.account, balance.asset) for balance in report.balances]
+
+
+def two_accounts(*, nonzero: bool = False) -> Report:
+    """A run of two accounts whose names, assets and amounts are each in another order."""
+    return build(
+        "main",
+        [
+            answered(
+                "b", balance("ETH", "2", of="b"), balance("BTC", "10", of="b"), balance("ZZZ", "-3", of="b")
+            ),
+            answered(
+                "a", balance("ETH", None, of="a"), balance("BTC", "9.99", of="a"), balance("NIL", "0", of="a")
+            ),
+        ],
+        nonzero=nonzero,
+    )
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        (None, ["b BTC", "b ETH", "b ZZZ", "a BTC", "a ETH", "a NIL"]),
+        ("asset", ["b BTC", "a BTC", "b ETH", "a ETH", "a NIL", "b ZZZ"]),
+        ("account", ["a BTC", "a ETH", "a NIL", "b BTC", "b ETH", "b ZZZ"]),
+        ("total", ["b BTC", "a BTC", "b ETH", "a NIL", "b ZZZ", "a ETH"]),
+    ],
+)
+def test_rows_are_sorted_on_request(order: Order | None, expected: list[str]) -> None:
+    """Rows are sorted by asset, by account, or from the largest total down with the unknown last; else as they were."""
+    assert expected == [f"{who} {what}" for who, what in rows(arranged(two_accounts(), order))]
+
+
+def test_accounts_and_totals_are_sorted_with_the_rows() -> None:
+    """By account, the accounts are sorted; by total, the totals are, the one that is not known last."""
+    by_account, by_total = arranged(two_accounts(), "account"), arranged(two_accounts(), "total")
+    assert ["a", "b"] == [outcome.account.name for outcome in by_account.outcomes]
+    assert ["b", "a"] == [outcome.account.name for outcome in by_total.outcomes]
+    assert ["BTC", "NIL", "ZZZ", "ETH"] == [total.asset for total in by_total.totals]
+
+
+@SOME
+@given(st.lists(st.tuples(st.integers(-(10**40), 10**40), st.integers(0, 30))))
+def test_the_sort_by_total_is_exact(amounts: list[tuple[int, int]]) -> None:
+    """Amounts of any length and scale stand in the order of their exact values."""
+    held = [replace(balance(f"A{number}", None), total=Amount(*a)) for number, a in enumerate(amounts)]
+    made = arranged(build("main", [answered("shop", *held)]), "total")
+    common = [b.total.units * 10 ** (30 - b.total.places) for b in made.balances if b.total is not None]
+    assert sorted(common, reverse=True) == common
+
+
+@pytest.mark.parametrize("nonzero", [False, True])
+def test_totals_only_leaves_out_every_row_and_says_how_many(nonzero: bool) -> None:
+    """Without rows, the totals are the same, and a warning counts the rows, hidden ones included."""
+    whole = two_accounts(nonzero=nonzero)
+    made = arranged(whole, totals_only=True)
+    hidden = [("rows.hidden", "1 total of 0 is hidden (--nonzero)")] if nonzero else []
+    assert ((), whole.totals, whole.outcomes, whole.exit_code) == (
+        made.balances,
+        made.totals,
+        made.outcomes,
+        made.exit_code,
+    )
+    assert [*hidden, ("rows.left_out", "6 rows are left out (--totals-only)")] == [
+        (warning.code, warning.message) for warning in made.warnings
+    ]
+
+
+def test_a_total_of_zero_that_is_hidden_is_told() -> None:
+    """A total that is 0 because its parts cancel out is told where it is hidden, though no row is."""
+    report = build(
+        "main",
+        [answered("a", balance("ETH", "5", of="a")), answered("b", balance("ETH", "-5", of="b"))],
+        nonzero=True,
+    )
+    assert ([], ["1 total of 0 is hidden (--nonzero)"]) == (
+        [total.asset for total in report.totals],
+        [warning.message for warning in report.warnings],
+    )

@@ -26,7 +26,7 @@ from balcli.models import (
 from balcli.money import Amount, parse
 from balcli.render.layout import paragraph
 from balcli.render.table import render
-from balcli.report import build
+from balcli.report import arranged, build
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -394,6 +394,18 @@ def test_the_table_says_how_many_rows_it_hid(hidden: int, said: str, columns: in
     zeros = [balance("a", f"ZERO{number}", "0", "0", "0") for number in range(hidden)]
     made = plain(build("main", [answered("a", balance("a", "ETH"), *zeros)], nonzero=True), columns)
     assert (True, False) == (said in words(made), "ZERO" in made)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_totals_alone_are_a_table_of_totals(columns: int | None) -> None:
+    """With totals alone, an account that answered has no block, also where it is the only one; one that failed has."""
+    report = build("main", [answered("a", balance("a", "ETH"))])
+    made = words(plain(arranged(report, totals_only=True), columns))
+    assert ("TOTALS (complete: 1 account answered)", True) == (
+        made[made.index("TOTALS") :][:37],
+        made.endswith("1 row left out (--totals-only)"),
+    )
+    assert "merchant_id" not in made
 
 
 def test_nothing_hidden_is_nothing_said() -> None:

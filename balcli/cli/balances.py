@@ -121,6 +121,7 @@ def run(
             whole = reports.build(profile.name, outcomes, notices)
             trouble = keeping.keep(whole, options, assets, flags, trouble)
             report = reports.without_zeros(whole) if options.nonzero else whole
+            report = reports.arranged(report, options.sort, totals_only=options.totals_only)
         except BalcliError as problem:
             trouble = None  # there is no run that could have been kept
             report = reports.failed(profile_name, problem)

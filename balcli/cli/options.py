@@ -13,6 +13,7 @@ import typer
 from balcli.cli import completion
 from balcli.errors import UsageError
 from balcli.http.door import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
+from balcli.report import Order
 
 
 class Format(StrEnum):
@@ -167,6 +168,12 @@ class BalanceOptions(RunOptions):
     nonzero: Annotated[bool, typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.")] = (
         False
     )
+    sort: Annotated[Order | None, typer.Option("--sort", help="Rows by this, not by account and asset.")] = (
+        None
+    )
+    totals_only: Annotated[
+        bool, typer.Option("--totals-only", help="Only the totals by asset, and what failed.")
+    ] = False
     retries: Annotated[
         int | None,
         typer.Option(

@@ -16,8 +16,12 @@ _NEEDS_QUOTES: Final = frozenset(',"\r\n')
 
 
 def render(report: Report) -> str:
-    """The report as rows of nine cells, each ended by CRLF. An amount is a number as it stands; unknown is empty."""
-    rows = [HEADER, *_balances(report), *_accounts(report), *_messages(report)]
+    """The report as rows of nine cells, each ended by CRLF. An amount is a number as it stands; unknown is empty.
+
+    Totals stand there only where they are all that was asked for, so that a column can be added up.
+    """
+    totals = () if report.left_out is None else _totals(report)
+    rows = [HEADER, *_balances(report), *totals, *_accounts(report), *_messages(report)]
     return "".join(",".join(_quoted(cell) for cell in row) + "\r\n" for row in rows)
 
 
@@ -34,6 +38,19 @@ def _balances(report: Report) -> Iterator[tuple[str, ...]]:
         )
 
 
+def _totals(report: Report) -> Iterator[tuple[str, ...]]:
+    for total in report.totals:
+        known = ", ".join(
+            f"{part} {found}" for part in PARTS if (found := getattr(total.known, part)) is not None
+        )
+        lacks = f"without {', '.join(total.missing)}; known so far: {known or 'nothing'}"
+        yield (
+            *("", "", text(total.asset), ""),
+            *(amount(getattr(total.parts, part)) for part in PARTS),
+            *(("incomplete", text(lacks)) if total.missing else ("total", "")),
+        )
+
+
 def _accounts(report: Report) -> Iterator[tuple[str, ...]]:
     """A row for each account that has none: it failed, or it lists nothing."""
     listed = {balance.account for balance in report.balances}
@@ -41,7 +58,7 @@ def _accounts(report: Report) -> Iterator[tuple[str, ...]]:
         account = (text(outcome.account.name), text(outcome.account.provider), "", "", *_NO_AMOUNTS)
         if outcome.failure is not None:
             yield (*account, outcome.status, text(f"{outcome.failure.code}: {outcome.failure.message}"))
-        elif outcome.account.name not in listed:
+        elif report.left_out is None and outcome.account.name not in listed:
             held = outcome.holdings.balances if outcome.holdings else ()
             yield (*account, "empty", "every row is zero and hidden" if held else "no balances listed")
 

@@ -70,6 +70,8 @@ class _Table:
     @property
     def _shows_totals(self) -> bool:
         """Whether totals say more than the rows: of one account they are the rows again, if no asset repeats."""
+        if self._report.left_out is not None:
+            return True
         assets = [balance.asset for balance in self._report.balances if balance.counted]
         return len(self._report.outcomes) > 1 or len(set(assets)) < len(assets)
 
@@ -113,12 +115,15 @@ class _Table:
 
     def _body(self, rows: _Rows) -> Iterator[Line]:
         report = self._report
-        for number, outcome in enumerate(report.outcomes):
+        # Of accounts whose rows are left out, only those that failed have something to say.
+        told = [o for o in report.outcomes if report.left_out is None or o.failure is not None]
+        for number, outcome in enumerate(told):
             if number:
                 yield Line()
             yield from self._account(outcome, rows)
         if self._shows_totals:
-            yield Line()
+            if told:
+                yield Line()
             yield from self._totals(rows)
         yield from self._notes()
 
@@ -150,7 +155,9 @@ class _Table:
         if silent:
             yield from self._titled("TOTALS", "head", f"(INCOMPLETE: without {_names(silent)})", "bad")
         else:
-            yield from self._titled("TOTALS", "head", f"(complete: {len(outcomes)} accounts answered)")
+            yield from self._titled(
+                "TOTALS", "head", f"(complete: {_number(len(outcomes), 'account')} answered)"
+            )
         for total in self._report.totals:
             yield from rows(_label(total.asset), total.parts, "")
             if total.known != total.parts:
@@ -164,7 +171,11 @@ class _Table:
         report = self._report
         notes = []
         if report.hidden:
-            notes.append(f"{report.hidden} row{'s' if report.hidden > 1 else ''} of zeros hidden")
+            notes.append(f"{_number(report.hidden, 'row')} of zeros hidden")
+        elif report.hidden_totals:
+            notes.append(f"{_number(report.hidden_totals, 'total')} of 0 hidden")
+        if report.left_out:
+            notes.append(f"{_number(report.left_out, 'row')} left out (--totals-only)")
         for notice in report.notices:
             about = f"{printable(notice.account, _LONGEST_NAME)}: " if notice.account else ""
             notes.append(f"note: {about}{printable(notice.message)}")
@@ -183,6 +194,10 @@ class _Table:
 
     def _prose(self, text: str, style: Style, indent: str = _INDENT) -> Iterator[Line]:
         yield from paragraph(text, indent, self._columns, style)
+
+
+def _number(number: int, thing: str) -> str:
+    return f"1 {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _label(asset: str) -> str:
