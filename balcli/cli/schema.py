@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from balcli.cli import streams
+from balcli.cli.options import OutputFile
 
 
 def register(app: typer.Typer) -> None:
@@ -16,8 +17,10 @@ def schema(
     lines: Annotated[
         bool, typer.Option("--lines", help="Of a line of -o jsonl, not of the -o json document.")
     ] = False,
+    output_file: OutputFile = None,
 ) -> None:
     """Print the JSON Schema of -o json."""
     from balcli.render.schema import render
 
-    streams.write_data(render(lines=lines))
+    unwritten = streams.deliver(render(lines=lines), output_file)
+    raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))

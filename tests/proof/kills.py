@@ -94,13 +94,13 @@ _KINDS: Final = {
 
 
 def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance: random.Random) -> int:
-    """Kill so many of its runs, print the figures, and count what was wrong."""
+    """Kill so many of its runs before their end, print the figures, and count what was wrong."""
     spans = [_span(subject) for _ in range(5)]
     span = statistics.median(spans)
     ended: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     most_left = 0
-    for _ in range(number):
+    while ended["killed"] < number:
         process = subject.start()
         # Half of them in the second half, where the writing is.
         time.sleep(chance.uniform(span * chance.choice((0, 0.5)), span))
@@ -118,7 +118,7 @@ def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance:
         faults["litter at the end"] += 1
     told = ", ".join(f"{times} {what}" for what, times in (ended + faults).items())
     print(
-        f"  {name}: {number} runs of {span * 1000:.0f} ms: {told}; left beside it at most {most_left}",
+        f"  {name}: runs of {span * 1000:.0f} ms, {told}; left beside it at most {most_left}",
         flush=True,
     )
     return faults.total()
