@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, TypeVar
 from balcli.errors import BalcliError
 from balcli.models import PARTS, Balance, Failure, Notice, Outcome, Parts, Report, Total
 from balcli.money import Amount, add_up
+from balcli.text import LONGEST_NAME, printable
 
 T = TypeVar("T")
 
@@ -146,7 +147,7 @@ def _repeated(balances: Iterable[Balance], excluded: set[str]) -> list[Notice]:
         Notice(
             "asset.repeated",
             account,
-            f"{asset} stands {count} times in the answer; all are {'in the totals' if counted else 'shown'}",
+            f"{printable(asset, LONGEST_NAME)} stands {count} times in the answer; all are {'in the totals' if counted else 'shown'}",
         )
         for (account, asset, _, _, counted), count in counts.items()
         if count > 1

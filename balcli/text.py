@@ -5,6 +5,10 @@ Used for everything that a server, a file name or a user's string puts in front 
 
 import re
 import unicodedata
+from typing import Final
+
+LONGEST_NAME: Final = 48
+"""How many characters of a name are shown in the midst of other text."""
 
 # Printable to Python, yet drawn as nothing or as a blank: fillers, joiners, variation selectors.
 _INVISIBLE = re.compile(

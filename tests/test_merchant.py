@@ -112,6 +112,20 @@ def test_the_three_amounts_are_shown_as_sent(program: Program) -> None:
     assert ["amount.mismatch"] == [warning["code"] for warning in result.json["warnings"]]
 
 
+def test_a_warning_names_an_asset_by_no_more_than_can_be_read(program: Program) -> None:
+    """A name of ten thousand characters is whole in its row and cut in the warnings, whose amounts stay whole."""
+    row = _row(asset="N" * 10_000, total="10.5", free="9", locked="2")
+    report = _run(program, _success([row, row])).json
+    told = {warning["code"]: warning["message"] for warning in report["warnings"]}
+    name = "N" * 45 + "..."
+    mismatch = f"{name}: the provider's total 10.5 is not its free 9 + locked 2; shown as sent"
+    assert ([row["asset"]] * 2, mismatch, f"{name} stands 2 times in the answer; all are in the totals") == (
+        [balance["asset"] for balance in report["balances"]],
+        told["amount.mismatch"],
+        told["asset.repeated"],
+    )
+
+
 @pytest.mark.parametrize("field", ["total", "free", "locked"])
 @pytest.mark.parametrize("amount", [None, "absent", "1_000", "", True, " 1 ", "NaN", "1e41", {}])
 def test_an_amount_that_is_none_fails_the_account(program: Program, field: str, amount: object) -> None:

@@ -1,6 +1,7 @@
 """The table for people: at any width, every amount whole, every name harmless."""
 
 import re
+import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -471,6 +472,25 @@ def test_raw_units_of_an_unknown_token_are_whole(columns: int | None) -> None:
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
+def test_raw_units_are_never_taken_for_an_amount(columns: int | None) -> None:
+    """However narrow the table, no line below an unknown token reads as one of its amounts in whole units."""
+    raw = {"total": "7" * 29, "locked": "5000"}
+    row = Balance("a", "loopring", "#99", "99", None, None, None, raw=raw, counted=False)
+    lines = plain(build("main", [answered("a", row)]), columns).splitlines()
+    assert [] == [line for line in lines if "unknown" not in line and amounts_of(line)]
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize(
+    ("asset", "label"), [(" ", r"\x20"), ("ETH ", r"ETH\x20"), ("  E H", r"\x20\x20E H")], ids=ascii
+)
+def test_blanks_at_the_ends_of_a_name_are_seen(asset: str, label: str, columns: int | None) -> None:
+    """A name that is blank, or ends in a blank, is told from none and from the name without it."""
+    lines = plain(build("main", [answered("a", balance("a", asset)), answered("b")]), columns).splitlines()
+    assert 2 == sum(line.strip().partition("  ")[0] == label for line in lines)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
 def test_deposit_addresses_are_shown_whole_where_asked_for(columns: int | None) -> None:
     """An address and its memo are never cut or broken, and stand in the table only if they are asked for."""
     where, memo = "EQ-" + "9x-y" * 20, "8" * 30
@@ -507,3 +527,10 @@ def test_a_paragraph_without_a_limit_is_one_line() -> None:
     """Where any width will do, a text is not broken at all."""
     (line,) = paragraph("word " * 200 + "end", "  ", None)
     assert "  " + "word " * 200 + "end" == line.text
+
+
+def test_a_word_of_any_length_is_broken_in_one_pass() -> None:
+    """A word of half a million wide characters, which a server can send, costs no more than its length."""
+    begun = time.monotonic()
+    lines = paragraph("\u4eba" * 500_000, "  ", 1002)
+    assert (1000, True) == (len(lines), time.monotonic() - begun < 20)

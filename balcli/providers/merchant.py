@@ -28,6 +28,7 @@ from balcli.providers.reading import (
 )
 from balcli.providers.selection import NOT_LISTED, selects, unlisted
 from balcli.secret import Secret, reveal
+from balcli.text import LONGEST_NAME, printable
 
 T = TypeVar("T")
 
@@ -181,7 +182,8 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
                 Notice(
                     "amount.mismatch",
                     account.name,
-                    f"{asset}: the provider's total {total} is not its free {free} + locked {locked}; shown as sent",
+                    f"{printable(asset, LONGEST_NAME)}: the provider's total {total} is not its free {free} + locked {locked}; "
+                    "shown as sent",
                 )
             )
         balances.append(

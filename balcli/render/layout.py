@@ -62,17 +62,25 @@ def paragraph(text: str, indent: str, columns: int | None, style: Style = "") ->
 
 
 def _broken(text: str, room: int) -> list[str]:
-    """The text broken at its blanks; a word that is too long is broken if it cannot hold an amount."""
-    rows = [""]
+    """The text broken at its blanks; a word that is too long is broken if it cannot hold an amount.
+
+    In one pass: a server can send a word of millions of characters.
+    """
+    rows, taken = [""], 0
     for word in text.split(" "):
-        row = f"{rows[-1]} {word}" if rows[-1] else word
-        if width(row) <= room:
-            rows[-1] = row
-        elif word.isascii() or width(word) <= room:
+        wide, gap = width(word), " " if rows[-1] else ""
+        if taken + len(gap) + wide <= room:
+            rows[-1] += gap + word
+            taken += len(gap) + wide
+        elif word.isascii() or wide <= room:
             rows.append(word)
+            taken = wide
         else:
-            for character in f" {word}" if rows[-1] else word:
-                if width(rows[-1] + character) > room:
+            for character in gap + word:
+                step = width(character)
+                if taken + step > room:
                     rows.append("")
+                    taken = 0
                 rows[-1] += character
+                taken += step
     return [row for row in rows if row]

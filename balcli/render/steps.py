@@ -9,9 +9,8 @@ from balcli.models import Diagnosis, Failure, Step
 from balcli.render.json import SCHEMA_VERSION, moment
 from balcli.render.layout import Line, Style, padded, paragraph
 from balcli.secret import hide
-from balcli.text import printable
+from balcli.text import LONGEST_NAME, printable
 
-_LONGEST_NAME: Final = 48
 _STATUS_WIDTH: Final = len("warning")
 _STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad", "skipped": "faint"}
 
@@ -65,7 +64,7 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
     for account, of_account in groupby(diagnosis.steps, lambda step: step.account):
         if account is not None:
             yield Line()
-            yield Line(prose=True).add(printable(account, _LONGEST_NAME), "name")
+            yield Line(prose=True).add(printable(account, LONGEST_NAME), "name")
         for (skipped, _), alike in groupby(of_account, _kind):
             found = list(alike)
             # What was skipped for one reason is one line.

@@ -12,11 +12,11 @@ from typing import Final, TypeAlias
 from balcli.models import PARTS, Balance, Outcome, Parts, Report
 from balcli.money import Amount
 from balcli.render.layout import Column, Line, Style, padded, paragraph
-from balcli.text import printable, width
+from balcli.text import LONGEST_NAME, printable, width
 
 _UNKNOWN: Final = "unknown"
 _KNOWN: Final = "known so far"
-_LONGEST_NAME: Final = 48
+_BLANK: Final = "\\x20"
 _INDENT: Final = "  "
 _GAP: Final = "  "
 # Only the sixteen colours that a terminal's own theme decides, so that dark and light both work.
@@ -129,7 +129,7 @@ class _Table:
 
     def _account(self, outcome: Outcome, rows: _Rows) -> Iterator[Line]:
         account = outcome.account
-        name = printable(account.name, _LONGEST_NAME)
+        name = printable(account.name, LONGEST_NAME)
         target = ", ".join(f"{key} {printable(value, 80)}" for key, value in account.target.items())
         kind = "" if account.name == account.provider else f"{account.provider}, "
         here = self._by_account[account.name]
@@ -140,9 +140,7 @@ class _Table:
             return
         for balance in here:
             yield from rows(_label(balance.asset), balance, "")
-            note = _details(balance)
-            if note:
-                yield from self._prose(note, "faint", self._note_indent)
+            yield from self._told(_details(balance))
             for address in _addresses(balance) if self._addresses else ():
                 yield from self._prose(address, "", self._note_indent)
         if not here:
@@ -177,7 +175,7 @@ class _Table:
         if report.left_out:
             notes.append(f"{_number(report.left_out, 'row')} left out (--totals-only)")
         for notice in report.notices:
-            about = f"{printable(notice.account, _LONGEST_NAME)}: " if notice.account else ""
+            about = f"{printable(notice.account, LONGEST_NAME)}: " if notice.account else ""
             notes.append(f"note: {about}{printable(notice.message)}")
         if notes:
             yield Line()
@@ -192,6 +190,16 @@ class _Table:
             yield Line(prose=True).add(title, title_style)
             yield from self._prose(rest, style)
 
+    def _told(self, notes: list[str]) -> Iterator[Line]:
+        """What is told below a row: on one line if it fits, else each note by itself.
+
+        Broken elsewhere, the end of `raw locked 5` would look like a locked amount of 5 whole units.
+        """
+        together = ", ".join(notes)
+        fits = self._columns is None or len(self._note_indent) + width(together) <= self._columns
+        for note in [together] if notes and fits else notes:
+            yield from self._prose(note, "faint", self._note_indent)
+
     def _prose(self, text: str, style: Style, indent: str = _INDENT) -> Iterator[Line]:
         yield from paragraph(text, indent, self._columns, style)
 
@@ -201,11 +209,14 @@ def _number(number: int, thing: str) -> str:
 
 
 def _label(asset: str) -> str:
-    return printable(asset, _LONGEST_NAME)
+    """The name of an asset, its first and last blanks escaped: two rows that look alike are one to a reader."""
+    core = asset.strip(" ")
+    before, _, after = asset.partition(core) if core else (asset, "", "")
+    return printable(_BLANK * len(before) + core + _BLANK * len(after), LONGEST_NAME)
 
 
 def _names(accounts: Iterable[str]) -> str:
-    return ", ".join(printable(name, _LONGEST_NAME) for name in accounts)
+    return ", ".join(printable(name, LONGEST_NAME) for name in accounts)
 
 
 def _text(amount: Amount | None) -> str:
@@ -237,10 +248,10 @@ def _addresses(balance: Balance) -> Iterator[str]:
     for value in balance.details.values():
         for address in value if isinstance(value, tuple) else ():
             memo = f", memo {printable(address.memo)}" if address.memo else ""
-            yield f"{printable(address.network, _LONGEST_NAME)}: {printable(address.address or 'none')}{memo}"
+            yield f"{printable(address.network, LONGEST_NAME)}: {printable(address.address or 'none')}{memo}"
 
 
-def _details(balance: Balance) -> str:
+def _details(balance: Balance) -> list[str]:
     """What else there is to know of a row, in words: amounts other than 0, and raw units of an unknown token."""
     notes = [
         f"{key.replace('_', ' ')} {value}"
@@ -249,7 +260,7 @@ def _details(balance: Balance) -> str:
     ]
     if all(getattr(balance, part) is None for part in PARTS):
         notes += [f"raw {key} {printable(value)}" for key, value in balance.raw.items() if value is not None]
-    return ", ".join(notes)
+    return notes
 
 
 def coloured(lines: list[Line]) -> str:
