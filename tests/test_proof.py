@@ -8,9 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from balcli.models import Report
 from balcli.money import Amount, add_up, parse
+from balcli.render import table
 from tests.conftest import ROOT
-from tests.proof import money
+from tests.proof import money, tables
 from tests.proof.__main__ import main, proofs
 
 SEED = "20261121"
@@ -44,7 +46,7 @@ def forgetful(amounts: Iterable[Amount]) -> Amount:
 @pytest.mark.parametrize("name", proofs())
 def test_a_proof_is_found_with_its_help(name: str) -> None:
     """Each proof says in a sentence what it proves, and its module has the `main` that it is run by."""
-    assert (True, True) == (proofs()[name].endswith("."), len(proofs()[name]) < 100)
+    assert (True, True) == (proofs()[name].endswith("."), len(proofs()[name]) < 130)
 
 
 def test_the_command_lists_the_proofs() -> None:
@@ -80,7 +82,7 @@ def test_the_same_seed_makes_the_same_cases(capsys: pytest.CaptureFixture[str]) 
 
 def test_amounts_agree_with_the_oracle(capsys: pytest.CaptureFixture[str]) -> None:
     """Some thousand cases of the proof of money show no difference."""
-    assert 0 == main(["money", "--count", "10000", "--seed", SEED])
+    assert 0 == main(["money", "--count", "5000", "--seed", SEED])
     assert "differences: 0\n" in capsys.readouterr().out
 
 
@@ -104,3 +106,63 @@ def test_wrong_amounts_are_found(wrong: money.Money, kind: str, capsys: pytest.C
     out = capsys.readouterr().out
     assert (True, False) == (f". {kind}\n" in out, "differences: 0\n" in out)
     assert 0 < len(re.findall(r"^\d+\. ", out, re.MULTILINE)) <= 10
+
+
+def cutting(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+    """A table whose lines are cut to fit."""
+    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    return "".join(f"{line[:columns]}\n" for line in text.splitlines())
+
+
+def folding(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+    """A table in columns at every width, folded by the terminal."""
+    text = table.render(report, columns=None, colour=colour, addresses=addresses)
+    return re.sub(f"(.{{{columns}}})(?=.)", r"\1\n", text) if columns else text
+
+
+def zeroing(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+    """A table in which what is not known is 0, and so is an account that failed."""
+    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    return text.replace("unavailable: ", "0 ").replace("unknown", "      0")
+
+
+def trusting(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+    """A table that shows control and bidirectional characters as they are."""
+    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    return re.sub(r"\\x1b|\\x9b|\\u202e", lambda escape: escape[0].encode().decode("unicode_escape"), text)
+
+
+def rounding_off(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+    """A table without the last digits of a long fraction."""
+    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    return re.sub(r"(\.[0-9]{8})[0-9]+", r"\1", text)
+
+
+def gilding(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+    """A table whose colours bring a word along."""
+    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    return f"{text}{'done' if colour else ''}\n"
+
+
+def inventing(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+    """A table with a row that no account holds, below each of its headings."""
+    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    return re.sub(r"(?m)^((?!  ).*\))$", r"\1\n  FREE  1  1  0", text)
+
+
+def test_tables_hold_what_the_reports_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    """Some tables of random reports, at every width, are what they must be."""
+    assert 0 == main(["tables", "--count", "15", "--seed", SEED])
+    assert "differences: 0\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [cutting, folding, zeroing, trusting, rounding_off, gilding, inventing],
+    ids=lambda made: made.__name__,
+)
+def test_wrong_tables_are_found(wrong: tables.Render, capsys: pytest.CaptureFixture[str]) -> None:
+    """Amounts that are cut, folded, rounded, invented or 0 for unknown, and raw characters, fail the proof."""
+    assert 1 == tables.main(["--count", "5", "--seed", SEED], wrong)
+    out = capsys.readouterr().out
+    assert (True, False) == (". tables " in out, "raised" in out)

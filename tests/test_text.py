@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balcli.text import printable, valid_unicode, width
+from tests.proof.naughty import IGNORABLE
 
 SOME = settings(max_examples=200, deadline=None)
 
@@ -19,14 +20,6 @@ ANYTHING = st.text(
     ),
     max_size=60,
 )
-
-# Default_Ignorable_Code_Point of the Unicode Character Database: what is drawn as nothing at all.
-IGNORABLE = [
-    *[(0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5)],
-    *[(0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)],
-    *[(0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3)],
-    *[(0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)],
-]
 
 ESCAPED = [
     ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),

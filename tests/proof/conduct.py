@@ -11,11 +11,11 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Final, NamedTuple
 
 _SHOWN: Final = 10
-_LONGEST: Final = 1000
+_LONGEST: Final = 2000
 
 
 class Difference(NamedTuple):
-    """A case in which the program and the oracle are not of one mind, each value as Python writes it."""
+    """A case in which the program and the oracle are not of one mind."""
 
     kind: str
     case: str
@@ -23,8 +23,18 @@ class Difference(NamedTuple):
     found: str
 
     def __str__(self) -> str:
-        lines = [self.kind, f"given    {self.case}", f"expected {self.expected}", f"found    {self.found}"]
-        return "\n    ".join(ascii(line)[1:-1][:_LONGEST] for line in lines)
+        values = {"given": self.case, "expected": self.expected, "found": self.found}
+        return f"{self.kind}\n" + "\n".join(f"    {name:<8} {_told(value)}" for name, value in values.items())
+
+
+def _told(value: str) -> str:
+    """A value in ASCII and not at any length, its lines below one another."""
+    return "\n             ".join(ascii(line)[1:-1] for line in value[:_LONGEST].split("\n"))
+
+
+def _written(value: object) -> str:
+    """A value as Python writes it; a text of several lines as it is."""
+    return value if isinstance(value, str) and "\n" in value else repr(value)
 
 
 class Tally:
@@ -40,7 +50,7 @@ class Tally:
         """Count a difference; the first ones are kept whole."""
         self.different += 1
         if len(self.differences) < _SHOWN:
-            self.differences.append(Difference(kind, repr(case), repr(expected), repr(found)))
+            self.differences.append(Difference(kind, *map(_written, (case, expected, found))))
 
     def compare(self, kind: str, case: object, expected: object, found: object) -> None:
         """Count a case, and a difference if the two are not equal."""

@@ -1,0 +1,252 @@
+"""Tables of random reports at seven widths: whole amounts, harmless names, nothing invented."""
+
+import random
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+from balcli.models import Balance, Outcome, Parts, Report
+from balcli.money import Amount
+from balcli.render import table
+from tests.proof import naughty
+from tests.proof.conduct import Proof, Tally, conduct
+from tests.proof.naughty import shown
+from tests.proof.reports import report
+
+WIDTHS: Final = (20, 40, 60, 80, 120, 200, 10_000)
+OTHER_ENCODINGS: Final = ("ascii", "latin-1")
+PARTS: Final = ("total", "available", "locked")
+
+SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
+AMOUNT: Final = r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?|unknown)"
+WIDE_ROW: Final = re.compile(rf"  .*  {AMOUNT} +{AMOUNT} +{AMOUNT}")
+STACKED_AMOUNT: Final = re.compile(rf"  (?:total|available|locked) +{AMOUNT}")
+LONGEST_NAME: Final = 48
+LONGEST_TARGET: Final = 80
+
+
+class Render(Protocol):
+    """What makes a table of a report, as `balcli.render.table.render` does."""
+
+    def __call__(self, report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+        """The table."""
+
+
+class Row(NamedTuple):
+    """A label with its three amounts as they must be shown, and what is told below them."""
+
+    label: str
+    amounts: tuple[str, str, str]
+    told: tuple[str, ...] = ()
+
+
+def texts(row: Balance | Parts) -> tuple[str, str, str]:
+    """The three amounts of a row as people read them."""
+    total, available, locked = (
+        "unknown" if part is None else str(part) for part in (row.total, row.available, row.locked)
+    )
+    return total, available, locked
+
+
+def label(asset: str) -> str:
+    """An asset's name as the label of a row; blanks at its ends, which nobody could see, are escaped as well."""
+    inner = asset.strip(" ")
+    before, _, after = asset.partition(inner) if inner else (asset, "", "")
+    return shown("\\x20" * len(before) + inner + "\\x20" * len(after), LONGEST_NAME)
+
+
+def row_of(balance: Balance, *, with_addresses: bool) -> Row:
+    """What must be found of a balance: its amounts, those of its details that are not 0, raw units, addresses."""
+    told = [str(value) for value in balance.details.values() if isinstance(value, Amount) and value]
+    amounts = texts(balance)
+    if set(amounts) == {"unknown"}:
+        told += [value for value in balance.raw.values() if value]
+    for value in balance.details.values():
+        for address in value if isinstance(value, tuple) and with_addresses else ():
+            told += [shown(text) for text in (address.address, address.memo) if text]
+    return Row(label(balance.asset), amounts, tuple(told))
+
+
+def total_rows(made: Report) -> Iterator[Row]:
+    """The rows that the totals must have, none where they would repeat the only account's."""
+    counted = [balance.asset for balance in made.balances if balance.counted]
+    if len(made.outcomes) > 1 or len(set(counted)) < len(counted):
+        for total in made.totals:
+            yield Row(label(total.asset), texts(total.parts))
+            if total.known != total.parts:
+                yield Row("known so far", texts(total.known))
+
+
+def squeezed(text: str) -> str:
+    """The text without blanks and line breaks: what prose says, wherever it is broken."""
+    return "".join(text.split())
+
+
+class Wrong(Exception):
+    """A table is not what it must be, in words."""
+
+
+def demand(condition: object, problem: str) -> None:
+    """Raises Wrong with the problem unless the condition holds."""
+    if not condition:
+        raise Wrong(problem)
+
+
+class Reader:
+    """One table being read, line by line, for what a report must show."""
+
+    def __init__(self, text: str, made: Report, *, with_addresses: bool, encoding: str = "utf-8") -> None:
+        self._made = made
+        self._with_addresses = with_addresses
+        self._encoding = encoding
+        demand(text.endswith("\n") and not text.endswith("\n\n"), "it does not end with one line break")
+        self._sections = [part.split("\n") for part in text[:-1].split("\n\n")]
+        self.wide = self._sections[0][0].split() == ["TOTAL", "AVAILABLE", "LOCKED"]
+        if self.wide:
+            del self._sections[0][0]
+
+    def _carried(self, text: str) -> str:
+        """A text as the stream's encoding can carry it."""
+        return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+
+    def check(self) -> None:
+        """Raises Wrong for the first thing that is missing, altered or too much."""
+        made, sections = self._made, iter(self._sections)
+        by_account = {outcome.account.name: list[Row]() for outcome in made.outcomes}
+        for balance in made.balances:
+            by_account[balance.account].append(row_of(balance, with_addresses=self._with_addresses))
+        for outcome in made.outcomes:
+            lines = next(sections, [])
+            name = self._carried(shown(outcome.account.name, LONGEST_NAME))
+            demand(squeezed("".join(lines)).startswith(squeezed(name)), f"{name}: it has no heading")
+            if outcome.failure is None:
+                self._rows(lines, by_account[outcome.account.name])
+            else:
+                self._failure(lines, outcome)
+        totals = list(total_rows(made))
+        if totals or len(made.outcomes) > 1:
+            lines = next(sections, [])
+            silent = any(outcome.failure for outcome in made.outcomes)
+            demand(lines[0].startswith("TOTALS"), "the totals have no heading")
+            demand(
+                silent == ("INCOMPLETE" in "".join(lines)), "the totals do not say whether they are complete"
+            )
+            self._rows(lines, totals)
+        self._notes(next(sections, []))
+        demand(next(sections, None) is None, "there is more in it than the report holds")
+
+    def _failure(self, lines: Sequence[str], outcome: Outcome) -> None:
+        """The section of a failed account is its heading and the reason, and nothing that looks like an amount."""
+        account, failure = outcome.account, outcome.failure
+        target = ", ".join(f"{key} {shown(value, LONGEST_TARGET)}" for key, value in account.target.items())
+        kind = "" if account.name == account.provider else f"{account.provider}, "
+        reason = shown(failure.message) if failure else ""
+        expected = f"{shown(account.name, LONGEST_NAME)} ({kind}{target}) unavailable: {reason}"
+        found = squeezed("".join(lines))
+        demand(squeezed(self._carried(expected)) == found, f"{account.name}: it is not shown as unavailable")
+
+    def _rows(self, lines: Sequence[str], rows: Sequence[Row]) -> None:
+        """The rows stand in their order, each amount whole on its line, and no others; then what is told of them."""
+        place = 0
+        for row in rows:
+            block = [row.label, *row.amounts]
+            place = next((n for n in range(place, len(lines)) if self._stands(row, lines, n)), -1)
+            demand(place >= 0, f"the row {block} is not whole, or not in its place")
+            place += 1 if self.wide else 4
+        words = Counter(word.rstrip(",") for line in lines for word in line.split())
+        due = Counter(text for row in rows for text in row.amounts)
+        due += Counter(text for row in rows for text in row.told if re.fullmatch(AMOUNT, text))
+        demand(due <= words, f"{due - words} are not whole")
+        said = squeezed("".join(lines))
+        for text in {self._carried(text) for row in rows for text in row.told}:
+            demand(squeezed(text) in said, f"{text} is not told")
+        pattern, times = (WIDE_ROW, 1) if self.wide else (STACKED_AMOUNT, 3)
+        found = sum(pattern.fullmatch(line) is not None for line in lines)
+        tall = not self.wide and not found
+        demand(tall or found == len(rows) * times, f"{found} lines look like {len(rows)} rows of amounts")
+
+    def _stands(self, row: Row, lines: Sequence[str], place: int) -> bool:
+        """Whether a row begins at that line, in the layout of the table."""
+        name = self._carried(row.label)
+        if self.wide:
+            line = lines[place]
+            return line.startswith(f"  {name}  ") and tuple(line[2 + len(name) :].split()) == row.amounts
+        block = lines[place : place + 7]
+        if block[:1] == [f" {name}"]:
+            named = list(zip(PARTS, row.amounts, strict=True))
+            return [tuple(line.split()) for line in block[1:4]] == named
+        tall = [name, *(f" {text}" for pair in zip(PARTS, row.amounts, strict=True) for text in pair)]
+        return block == tall
+
+    def _notes(self, lines: Sequence[str]) -> None:
+        """Each notice is told, and how many rows are hidden."""
+        said = squeezed("".join(lines))
+        for notice in self._made.notices:
+            demand(squeezed(self._carried(shown(notice.message))) in said, f"{notice.code} is not told")
+        if self._made.hidden:
+            demand(said.startswith(f"{self._made.hidden}row"), "hidden rows are not counted")
+
+
+def harmful(text: str) -> Iterable[str]:
+    """The characters of a table that must not reach a terminal, but for the line breaks between its lines."""
+    return {character for character in set(text) - {"\n"} if naughty.hidden(character)}
+
+
+def read(text: str, made: Report, columns: int | None, *, with_addresses: bool) -> Reader:
+    """A reader of a table, which has no harmful character and no line too wide that need not be."""
+    demand(not harmful(text), f"it holds {sorted(map(ascii, harmful(text)))}")
+    demand(text.split("\n")[:-1] == text.splitlines(), "a line is broken where the table does not break it")
+    reader = Reader(text, made, with_addresses=with_addresses)
+    rows = bool(made.balances or made.totals)
+    demand(reader.wide or not rows or columns in WIDTHS[:-1], "it is not in columns, though there is room")
+    most = sys.maxsize if columns is None else columns
+    for line in text.splitlines():
+        amounts = line.isascii() and (WIDE_ROW.fullmatch(line) or STACKED_AMOUNT.fullmatch(line))
+        demand(not amounts or len(line) <= most, f"{line!r} is wider than {columns} columns")
+    return reader
+
+
+def check(render: Render, made: Report, case: str, *, with_addresses: bool, tally: Tally) -> None:
+    """Renders a report for terminals of each width and for pipes, with and without colour, and reads what is there."""
+    for columns in (*WIDTHS, None):
+        kind = "tables for a pipe" if columns is None else f"tables {columns} columns wide"
+        tally.cases[kind] += 1
+        try:
+            text = render(made, columns=columns, colour=False, addresses=with_addresses)
+            coloured = render(made, columns=columns, colour=True, addresses=with_addresses)
+            demand(SGR.sub("", coloured) == text, "colour changes more than colours")
+            read(text, made, columns, with_addresses=with_addresses).check()
+            demand(text == text.encode("utf-8", "replace").decode(), "UTF-8 cannot carry it")
+            for encoding in OTHER_ENCODINGS if columns is None else ():
+                # As the program writes it.
+                sent = text.encode(encoding, "backslashreplace").decode(encoding)
+                Reader(sent, made, with_addresses=with_addresses, encoding=encoding).check()
+        except Wrong as problem:
+            tally.differs(kind, case, "a table with all of it", f"{problem}\n{text}")
+        except Exception as bug:  # noqa: BLE001 - a difference like any other, to be printed with its case
+            tally.differs(kind, case, "a table", f"raised {type(bug).__name__}: {bug}")
+
+
+def work(render: Render, rng: random.Random, count: int) -> Tally:
+    """The tally of that many reports."""
+    tally = Tally()
+    for _ in range(count):
+        number = rng.getrandbits(32)
+        made = report(random.Random(number))
+        tally.cases["reports"] += 1
+        rows: list[Balance | Parts] = [*made.balances, *(total.parts for total in made.totals)]
+        tally.cases["amounts in the reports"] += len(rows) * len(PARTS)
+        tally.cases["failed accounts in the reports"] += sum(
+            outcome.failure is not None for outcome in made.outcomes
+        )
+        case = f"report(random.Random({number}))"
+        check(render, made, case, with_addresses=rng.random() < 0.5, tally=tally)
+    return tally
+
+
+def main(argv: Sequence[str], render: Render = table.render) -> int:
+    """Reads the tables of ten thousand reports by default; 1 if one is not what it must be."""
+    return conduct(argv, Proof("tables", __doc__ or "", 10_000, 250, partial(work, render)))
