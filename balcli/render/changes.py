@@ -11,9 +11,8 @@ from balcli.models import Failure
 from balcli.money import Amount
 from balcli.render.json import SCHEMA_VERSION, moment
 from balcli.render.layout import Column, Line, Style, padded
-from balcli.text import printable, width
+from balcli.text import LONGEST_NAME, printable, width
 
-_LONGEST_NAME: Final = 48
 _MARKS: Final[Mapping[str, str]] = {"appeared": "+", "vanished": "-", "changed": "~", "incomparable": "?"}
 _STYLES: Final[Mapping[str, Style]] = {"incomparable": "bad", "vanished": "open"}
 
@@ -61,7 +60,7 @@ def _lines(changes: Changes) -> Iterator[Line]:
         yield _of_account(account)
     for name, rows in groupby(changes.balances, lambda change: change.account):
         of_account = list(rows)
-        yield Line().add(printable(name, _LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
+        yield Line().add(printable(name, LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
         yield from _of_rows(of_account)
     if changes.small:
         rows_are = "row is" if changes.small == 1 else "rows are"
@@ -70,7 +69,7 @@ def _lines(changes: Changes) -> Iterator[Line]:
 
 def _of_account(change: AccountChange) -> Line:
     said = f"not compared: {change.reason}" if change.reason else change.happened
-    name = printable(change.account, _LONGEST_NAME)
+    name = printable(change.account, LONGEST_NAME)
     line = Line().add(f"{_MARKS[change.happened]} ").add(name, "name").add(f" ({change.provider}) ", "faint")
     return line.add(said, _STYLES.get(change.happened, ""))
 
@@ -83,7 +82,7 @@ def _of_rows(changes: list[BalanceChange]) -> Iterator[Line]:
         Column([_text(move.before) for move in moves]),
         Column([_text(move.after) for move in moves]),
     )
-    assets = {id(change): printable(change.asset, _LONGEST_NAME) for change in changes}
+    assets = {id(change): printable(change.asset, LONGEST_NAME) for change in changes}
     wide = max(map(width, assets.values()))
     parts = max((len(_words(move.part)) for move in moves), default=0)
     for change in changes:
