@@ -1,5 +1,6 @@
 """The proofs, in short: each holds, and each can fail."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,11 +9,13 @@ from decimal import Decimal
 
 import pytest
 
+from balcli.errors import BadJson
+from balcli.http.exactjson import Json, Number, decode, decode_text
 from balcli.models import Report
 from balcli.money import Amount, add_up, parse
 from balcli.render import table
 from tests.conftest import ROOT
-from tests.proof import money, tables
+from tests.proof import documents, money, tables
 from tests.proof.__main__ import main, proofs
 
 SEED = "20261121"
@@ -104,7 +107,7 @@ def test_wrong_amounts_are_found(wrong: money.Money, kind: str, capsys: pytest.C
     """Amounts that are rounded, guessed, not scaled or badly added fail the proof, and the cases are shown."""
     assert 1 == money.main(["--count", "2000", "--seed", SEED], wrong)
     out = capsys.readouterr().out
-    assert (True, False) == (f". {kind}\n" in out, "differences: 0\n" in out)
+    assert f"  {kind}\n" in out.partition("differences: ")[2]
     assert 0 < len(re.findall(r"^\d+\. ", out, re.MULTILINE)) <= 10
 
 
@@ -166,3 +169,61 @@ def test_wrong_tables_are_found(wrong: tables.Render, capsys: pytest.CaptureFixt
     assert 1 == tables.main(["--count", "5", "--seed", SEED], wrong)
     out = capsys.readouterr().out
     assert (True, False) == (". tables " in out, "raised" in out)
+
+
+def obliging(body: bytes) -> Json:
+    """A document as Python's own reader takes it: the last of two keys, NaN, any encoding, any depth."""
+    try:
+        document: Json = json.loads(body, parse_int=Number, parse_float=Number)
+    except (ValueError, RecursionError):
+        raise BadJson("it is none") from None
+    return document
+
+
+def patching(body: bytes) -> Json:
+    """A document whose bytes that are not UTF-8 are replaced."""
+    return decode_text(body.decode("utf-8", "replace"))
+
+
+def stripping(body: bytes) -> Json:
+    """A document without the byte-order mark and the NULs about it."""
+    return decode(body.removeprefix(b"\xef\xbb\xbf").strip(b"\0"))
+
+
+def shortening(body: bytes) -> Json:
+    """A document whose numbers are as short as floats make them."""
+    decode(body)
+    document: Json = json.loads(body, parse_int=Number, parse_float=lambda text: Number(repr(float(text))))
+    return document
+
+
+def crashing(body: bytes) -> Json:
+    """A document, and no answer of the error tree to one that is nested deeply."""
+    if body.count(b"[") > 200:
+        raise RecursionError
+    return decode(body)
+
+
+def test_documents_are_read_as_the_oracle_reads_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """Some thousand documents and names are read, refused and shown as they must be."""
+    assert 0 == main(["documents", "--count", "1500", "--seed", SEED])
+    assert "differences: 0\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        (obliging, "i: a key twice (refused)"),
+        (patching, "i: bytes that are not UTF-8 (refused)"),
+        (stripping, "i: a byte-order mark (refused)"),
+        (shortening, "y: documents that must be read"),
+        (crashing, "i: depth (100 levels are read, more refused)"),
+    ],
+    ids=["obliging", "patching", "stripping", "shortening", "crashing"],
+)
+def test_wrong_documents_are_found(
+    wrong: documents.Decode, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reader that guesses, mends, rounds or crashes fails the proof, which names the kind of the document."""
+    assert 1 == documents.main(["--count", "1000", "--seed", SEED], wrong)
+    assert f"  {kind}\n" in capsys.readouterr().out.partition("differences: ")[2]

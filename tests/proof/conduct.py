@@ -38,17 +38,17 @@ def _written(value: object) -> str:
 
 
 class Tally:
-    """What was counted: cases by kind, differences, and the longest time that one case took."""
+    """What was counted: cases and differences by kind, the first differences, the longest time that one case took."""
 
     def __init__(self) -> None:
         self.cases: Counter[str] = Counter()
         self.differences: list[Difference] = []
-        self.different = 0
+        self.different: Counter[str] = Counter()
         self.slowest = 0.0
 
     def differs(self, kind: str, case: object, expected: object, found: object) -> None:
         """Count a difference; the first ones are kept whole."""
-        self.different += 1
+        self.different[kind] += 1
         if len(self.differences) < _SHOWN:
             self.differences.append(Difference(kind, *map(_written, (case, expected, found))))
 
@@ -93,7 +93,9 @@ def conduct(argv: Sequence[str], proof: Proof) -> int:
         print(f"  {number:>9,}  {kind}")
     if tally.slowest:
         print(f"slowest case: {tally.slowest * 1000:.0f} ms")
-    print(f"differences: {tally.different:,}")
+    print(f"differences: {tally.different.total():,}")
+    for kind, number in sorted(tally.different.items()):
+        print(f"  {number:>9,}  {kind}")
     print(f"seconds: {seconds:.1f}")
     for number, difference in enumerate(tally.differences, 1):
         print(f"{number}. {difference}")
