@@ -38,8 +38,9 @@ def account(name: str, provider: str = "acme", **grouped: str) -> Account[object
 
 
 def row(of: str, asset: str, *amounts: str | None, **more: Any) -> Balance:
-    """A row with these amounts: total, available, locked."""
-    total, available, locked = [None if text is None else parse(text) for text in amounts]
+    """A row with these amounts: total, available, locked; what is left out is unknown."""
+    parts = [None if text is None else parse(text) for text in amounts]
+    total, available, locked = (*parts, None, None)[:3]
     provider, asset_id = more.pop("provider", "acme"), more.pop("asset_id", None)
     return Balance(of, provider, asset, asset_id, total, available, locked, **more)
 
@@ -286,6 +287,8 @@ def test_every_format_speaks_of_a_run_that_failed(name: str) -> None:
         "jsonl": '"complete": false',
         "csv": ",failed,",
         "prometheus": "balcli_complete 0\n",
+        "beancount": "; INCOMPLETE",
+        "hledger": "; INCOMPLETE",
     }
     assert ("config.file" in text, marks[name] in text) == (True, True)
 
@@ -331,6 +334,14 @@ def test_selection_means_the_same_in_every_format(program: Program) -> None:
             runs["prometheus"],
             re.MULTILINE,
         ),
+        "beancount": [
+            (account.lower(), asset, amount)
+            for account, amount, asset in re.findall(r"Sandbox:(\w+)  (\S+) ~ 0 (\w+)", runs["beancount"])
+        ],
+        "hledger": [
+            (account, asset, amount)
+            for account, amount, asset in re.findall(r"sandbox:(\w+) .* = (\S+) (\w+)", runs["hledger"])
+        ],
     }
     assert dict.fromkeys(MACHINES, expected) == told
 

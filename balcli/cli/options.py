@@ -24,6 +24,8 @@ class Format(StrEnum):
     jsonl = "jsonl"
     csv = "csv"
     prometheus = "prometheus"
+    beancount = "beancount"
+    hledger = "hledger"
 
 
 class TableOrJson(StrEnum):
