@@ -32,11 +32,9 @@ class Amount:
 
     def _aligned(self, other: "Amount") -> tuple[int, int, int]:
         """Both amounts as units of the finer of their two scales, and that scale."""
-        if self.places == other.places:
-            return self.units, other.units, self.places
-        if self.places < other.places:
-            return self.units * 10 ** (other.places - self.places), other.units, other.places
-        return self.units, other.units * 10 ** (self.places - other.places), self.places
+        places = max(self.places, other.places)
+        mine, its = self.units * 10 ** (places - self.places), other.units * 10 ** (places - other.places)
+        return mine, its, places
 
     def __add__(self, other: "Amount") -> "Amount":
         mine, its, places = self._aligned(other)
@@ -98,7 +96,7 @@ def parse(text: str) -> Amount:
         raise ValueError("an exponent beyond 40")
     units = int(f"{sign}{whole}{fraction}")
     places = len(fraction) - shift
-    return Amount(units, places) if places >= 0 else Amount(units * 10**-places)
+    return Amount(units * 10 ** max(0, -places), max(0, places))
 
 
 def parse_units(text: str, decimals: int) -> Amount:

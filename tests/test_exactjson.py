@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from balcli.errors import BadJson
+from balcli.errors import AnswerTooLarge, BadJson
 from balcli.http.exactjson import Json, Number, decode
 
 SOME = settings(max_examples=200, deadline=None)
@@ -174,6 +174,51 @@ def test_what_is_not_exactly_one_document_is_refused(body: bytes) -> None:
     with pytest.raises(BadJson) as refused:
         decode(body)
     assert ("answer.json", 6) == (refused.value.code, refused.value.exit_code)
+
+
+def test_an_object_of_very_many_keys_is_read() -> None:
+    """That no key stands twice is found of an object of any size."""
+    pairs = ", ".join(f'"{number}": {number}' for number in range(1000))
+    assert {str(number): Number(number) for number in range(1000)} == decode(f"{{{pairs}}}".encode())
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"\r\n"])
+def test_an_empty_body_is_called_empty(body: bytes) -> None:
+    """Where nothing came, that is said, and not that something was wrong with it."""
+    with pytest.raises(BadJson, match=r"^the body is empty$"):
+        decode(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column"),
+    [(b"{", 1, 2), (b'{"a": 1,\n "b": @}', 2, 7), (b"=", 1, 1), (b"\n!", 2, 1), (b"x", 1, 1)],
+)
+def test_where_json_is_wrong_is_said(body: bytes, line: int, column: int) -> None:
+    """The place at which a document is no JSON any more is told by line and column."""
+    with pytest.raises(BadJson, match=f"^the body is not valid JSON at line {line}, column {column}$"):
+        decode(body)
+
+
+MOST = {
+    "numbers": (b"[0" + b",0" * (400_000 - 1), b"]"),
+    "lists": (b"[0" + b",[]" * ((400_000 - 1) // 2), b"]"),
+    "objects": (b"[0" + b",{}" * ((400_000 - 1) // 2), b"]"),
+}
+
+
+@pytest.mark.parametrize(("begins", "ends"), MOST.values(), ids=MOST)
+def test_an_answer_of_very_many_values_is_refused_before_it_is_read(begins: bytes, ends: bytes) -> None:
+    """Up to the bound a document is read; with two values more it is too large, before it takes memory."""
+    assert isinstance(decode(begins + ends), list)
+    with pytest.raises(AnswerTooLarge, match=r"^the answer has more than 400,000 values$"):
+        decode(begins + b",[]" + ends)
+
+
+def test_the_bound_on_values_is_met_exactly() -> None:
+    """A document of as many values as allowed is read; one more is refused."""
+    assert isinstance(decode(b"[0" + b",0" * (400_000 - 1) + b"]"), list)
+    with pytest.raises(AnswerTooLarge):
+        decode(b"[0" + b",0" * 400_000 + b"]")
 
 
 @pytest.mark.parametrize("body", [b"<html>", b" \n<!doctype html>", b'<?xml version="1.0"?>'])

@@ -237,6 +237,8 @@ def test_smallest_units_are_scaled_exactly(text: str, decimals: int) -> None:
         ("1", 77, "0." + "0" * 76 + "1"),
         ("1000000", 6, "1"),
         ("12", 0, "12"),
+        ("9" * 80, 0, "9" * 80),
+        ("-" + "9" * 79, 77, "-99." + "9" * 77),
         (str(2**256 - 1), 18, f"{(2**256 - 1) // 10**18}.{(2**256 - 1) % 10**18:018d}"),
     ],
 )
@@ -256,6 +258,11 @@ def test_decimals_that_no_token_has_are_refused(decimals: int) -> None:
     """A token's decimals below 0 or above 77 are refused before any power of ten is made."""
     with pytest.raises(ValueError, match=r"^decimals outside 0 to 77$"):
         parse_units("1", decimals)
+
+
+def test_units_are_whole_unless_places_are_given() -> None:
+    """An amount that is made of units alone has no decimal places."""
+    assert ("15", parse("15")) == (str(Amount(15)), Amount(15))
 
 
 def test_negative_places_are_refused() -> None:

@@ -76,6 +76,11 @@ def answered(who: Account[object] | str, *balances: Balance, notices: Sequence[N
     return Outcome(asked, Holdings(balances, tuple(notices)), NOON, None)
 
 
+def owned(name: str, owner: str | None, *balances: Balance, base_url: str = "https://m.example") -> Outcome:
+    """An account that answered with these rows, and said whose they are."""
+    return Outcome(replace(account(name), base_url=base_url), Holdings(balances, (), owner), NOON, None)
+
+
 def refused(who: Account[object] | str, exit_code: int = 5) -> Outcome:
     """An account that failed."""
     asked = account(who) if isinstance(who, str) else who
@@ -300,6 +305,76 @@ def test_a_failed_aggregate_leaves_the_total_open() -> None:
     assert {"USDT": ([None, None, None], ["1", "1", "0"], ["all"])} == sums(report)
 
 
+def test_an_account_that_is_in_the_run_already_counts_once() -> None:
+    """Accounts that turn out to be one are all shown; the first counts, and each other is warned of, by name."""
+    report = build(
+        "main",
+        [owned(name, "0xabc", balance("ETH", "2", "2", of=name)) for name in ("m", "z", "a")],
+    )
+    assert (
+        ["m", "z", "a"],
+        {"ETH": (["2", "2", "0"], ["2", "2", "0"], [])},
+        [("account.repeated", "a"), ("account.repeated", "z")],
+    ) == ([row.account for row in report.balances], sums(report), codes(report))
+
+
+def test_only_what_is_known_to_be_one_account_counts_once() -> None:
+    """Another owner, another host, or none that is known: such accounts are added, without a warning."""
+    report = build(
+        "main",
+        [
+            owned("a", "0xabc", balance("ETH", "1", of="a")),
+            owned("b", "0xdef", balance("ETH", "2", of="b")),
+            owned("c", "0xabc", balance("ETH", "4", of="c"), base_url="https://other.example"),
+            owned("d", None, balance("ETH", "8", of="d")),
+            owned("e", None, balance("ETH", "16", of="e")),
+            refused("f", 5),
+        ],
+    )
+    assert ({"ETH": ([None, None, None], ["31", "0", "0"], ["f"])}, []) == (sums(report), codes(report))
+
+
+def test_an_aggregate_that_is_in_the_run_twice_is_left_out_of_the_totals() -> None:
+    """What is left out for two reasons is left out, and both are told."""
+    outcomes = [
+        owned("one", "7", balance("USDT", "1", "1", of="one")),
+        owned("all", "7", balance("USDT", "3", "3", of="all")),
+    ]
+    outcomes[0] = replace(outcomes[0], account=replace(outcomes[0].account, part_of="key"))
+    outcomes[1] = replace(outcomes[1], account=replace(outcomes[1].account, aggregate_of="key"))
+    report = build("main", outcomes)
+    assert (
+        {"USDT": (["1", "1", "0"], ["1", "1", "0"], [])},
+        [("total.aggregate_left_out", "all"), ("account.repeated", "all")],
+    ) == (sums(report), codes(report))
+
+
+def test_accounts_that_are_all_part_of_something_count() -> None:
+    """Parts without their aggregate are added up like any accounts."""
+    report = build(
+        "main",
+        [
+            answered(account(name, part_of="key"), balance("USDT", "1", "1", of=name))
+            for name in ("one", "two")
+        ],
+    )
+    assert ({"USDT": (["2", "2", "0"], ["2", "2", "0"], [])}, []) == (sums(report), codes(report))
+
+
+def test_a_currency_of_several_merchants_is_no_repetition() -> None:
+    """An aggregate's rows of one currency are of a merchant each: nothing to warn of, and all are added."""
+    rows = [balance("USDT", "1", "1", of="all", details={"merchant_id": name}) for name in ("1", "2")]
+    report = build("main", [answered("all", *rows)])
+    assert ({"USDT": (["2", "2", "0"], ["2", "2", "0"], [])}, []) == (sums(report), codes(report))
+
+
+def test_a_row_without_an_id_stands_first() -> None:
+    """Of rows of one asset, one without an id comes before those that have one."""
+    rows = [balance("ETH", "1", of="a", asset_id="1"), balance("ETH", "1", of="a")]
+    report = build("main", [answered("a", *rows)])
+    assert [None, "1"] == [row.asset_id for row in report.balances]
+
+
 def test_a_repeated_asset_is_two_rows_one_warning_and_both_added() -> None:
     """An asset that one answer lists twice is shown twice, warned of once, and both rows are in the total."""
     report = build(
@@ -452,6 +527,8 @@ def test_zeros_are_shown_unless_asked_otherwise() -> None:
         ([0, 5], 8),
         ([4, 0], 8),
         ([7, 6, 0, 4], 8),
+        ([6] * 300, 6),
+        ([6] * 299 + [0], 8),
     ],
 )
 def test_the_exit_code_is_that_of_the_contract(exit_codes: list[int], expected: int) -> None:

@@ -64,12 +64,12 @@ def decode_text(text: str) -> Json:
         document: Json = _decoder.decode(text)
     except RecursionError:
         raise BadJson("the JSON is nested too deeply") from None
-    except ValueError as problem:
+    except json.JSONDecodeError as problem:
         if text.lstrip()[:1] == "<":
             raise BadJson("the body is a web page, not JSON") from None
-        line = getattr(problem, "lineno", None)
-        where = f" at line {line}, column {getattr(problem, 'colno', '?')}" if line else ""
-        raise BadJson(f"the body is not valid JSON{where}") from None
+        raise BadJson(
+            f"the body is not valid JSON at line {problem.lineno}, column {problem.colno}"
+        ) from None
     if _deeper_than(MAX_DEPTH, document):
         raise BadJson("the JSON is nested too deeply")
     return document

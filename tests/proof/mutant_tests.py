@@ -1,0 +1,141 @@
+"""Runs tests against one mutant after another, each in a fork of a process that has the libraries loaded.
+
+Starting Python and importing pytest, hypothesis and requests costs a second; a fork costs a hundredth.
+Nothing of the project is imported before the fork. Told on stdin, line by line, what to write where and
+which tests to run; answers on stdout with what came of it.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+LIBRARIES: Final = (
+    *(
+        "asyncio",
+        "email.utils",
+        "http.server",
+        "requests",
+        "rich.console",
+        "rich.table",
+        "ssl",
+        "tomli",
+        "typer",
+    ),
+    *("dotenv", "hypothesis.strategies", "sqlite3", "pty", "secrets", "sched"),
+)
+
+
+def main() -> None:
+    """Answer until stdin ends."""
+    import hypothesis
+
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    # The same examples for every mutant and in every run, and none that are merely made smaller.
+    hypothesis.settings.register_profile(
+        "mutants",
+        database=None,
+        derandomize=True,
+        deadline=None,
+        phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    hypothesis.settings.load_profile("mutants")
+    first: list[str] = []
+    for number, line in enumerate(sys.stdin):
+        task = json.loads(line)
+        if task["text"] is not None:
+            file = Path(task["file"])
+            file.write_text(task["text"])
+            # Compiled files are told apart by whole seconds and sizes, in which mutants can be alike.
+            os.utime(file, (1_000_000_000 + number, 1_000_000_000 + number))
+        result = run(task["tests"], task["seconds"], first)
+        if result["killer"] is not None:
+            first = [result["killer"], *(name for name in first if name != result["killer"])]
+        print(json.dumps(result), flush=True)
+
+
+def run(tests: list[str], seconds: float, first: list[str]) -> dict[str, Any]:
+    """What the tests make of the files as they are: how it ended, after how long, and which test failed first."""
+    begun = time.monotonic()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        os.close(reading)
+        code = 3
+        try:
+            code = _test(tests, first, writing)
+        except BaseException:  # noqa: BLE001 - told on stderr; the fork must not go on as its parent
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    os.close(writing)
+    said, ended = b"", True
+    while True:
+        left = seconds - (time.monotonic() - begun)
+        if left <= 0 or not select.select([reading], [], [], left)[0]:
+            ended = False
+            break
+        piece = os.read(reading, 65536)
+        if not piece:
+            break
+        said += piece
+    os.close(reading)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    told = json.loads(said) if said.endswith(b"}") else {}
+    outcome = told.get("outcome", "killed") if ended else "timed out"
+    return {
+        "outcome": outcome,
+        "seconds": time.monotonic() - begun,
+        "killer": told.get("killer"),
+        "words": told.get("words", "" if ended else "no end in time"),
+    }
+
+
+def _test(tests: list[str], first: list[str], writing: int) -> int:
+    import pytest
+
+    class Watch:
+        """Has the tests that killed before run first, and keeps the first failure."""
+
+        killer: str | None = None
+        words = ""
+
+        def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+            place = {name: number for number, name in enumerate(first)}
+            items.sort(key=lambda item: (place.get(item.nodeid, len(place)), "given" in repr(item)))
+
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+            if report.failed and self.killer is None:
+                self.killer, self.words = report.nodeid, str(report.longrepr)[-2000:]
+
+        def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+            if report.failed and self.killer is None:
+                self.words = str(report.longrepr)[-2000:]
+
+    watch = Watch()
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in () if os.environ.get("DBG") else (1, 2):
+        os.dup2(null, stream)
+    options = ["-x", "-q", "-o", "addopts=", "-p", "no:xdist", "-p", "no:cov", "-p", "no:cacheprovider"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # for hypothesis, which is loaded already
+    code = int(pytest.main([*options, *tests], plugins=[watch]))
+    outcome = "survived" if code == 0 else "killed"
+    os.write(writing, json.dumps({"outcome": outcome, "killer": watch.killer, "words": watch.words}).encode())
+    return code
+
+
+if __name__ == "__main__":
+    main()

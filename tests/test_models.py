@@ -1,0 +1,121 @@
+"""The values that travel the line: they cannot be altered on the way, and say the same everywhere."""
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+
+from balcli.errors import BadShape, ConfigFileError, OutputError, TimedOut
+from balcli.models import (
+    Account,
+    Balance,
+    DepositAddress,
+    Diagnosis,
+    Failure,
+    Holdings,
+    Outcome,
+    Report,
+    Step,
+)
+from balcli.money import Amount
+
+NOON: Final = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+SHOP: Final[Account[object]] = Account("shop", "merchant", "https://m.example", {}, ("shop",), None)
+
+
+def values() -> Iterator[type[Any]]:
+    """The dataclasses that carry requests, answers and what is made of them."""
+    for name in ("models", "http.door", "http.transport"):
+        module = importlib.import_module(f"balcli.{name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
+                yield value
+
+
+def failure(error: Any) -> Outcome:
+    """An account that failed with this error."""
+    return Outcome(SHOP, None, None, Failure.of(error))
+
+
+@pytest.mark.parametrize("kind", list(values()), ids=lambda kind: str(kind.__qualname__))
+def test_a_value_cannot_be_altered(kind: type[Any]) -> None:
+    """No field of a value can be set once it is made, and nothing can be hung on it."""
+    value = object.__new__(kind)
+    for name in [entry.name for entry in fields(kind)] + ["another"]:
+        with pytest.raises(
+            (FrozenInstanceError, TypeError)
+        ):  # TypeError: how Python 3.11 says it of a slotted one
+            setattr(value, name, None)
+    assert not hasattr(value, "__dict__")
+
+
+def test_the_word_for_an_outcome() -> None:
+    """An account that answered is ok, also with nothing; one with a failure has failed."""
+    well = Outcome(SHOP, Holdings(()), NOON, None)
+    assert ("ok", "failed") == (well.status, failure(TimedOut("late")).status)
+
+
+def test_what_stops_the_whole_run_gives_its_exit_code() -> None:
+    """A run-level failure is what counts, the lowest of several, whatever the accounts did; nothing is complete."""
+    well = Outcome(SHOP, Holdings(()), NOON, None)
+    stops = [Failure.of(error) for error in (OutputError("full"), ConfigFileError("gone"), BadShape("odd"))]
+    reports = [
+        Report(NOON, "main", outcomes=outcomes, failures=tuple(failures))
+        for outcomes in ((), (well,), (well, failure(TimedOut("late"))))
+        for failures in (stops, stops[:1])
+    ]
+    assert [(3, False), (9, False)] * 3 == [(report.exit_code, report.complete) for report in reports]
+
+
+def test_a_run_of_no_accounts_is_complete() -> None:
+    """A report starts out empty, complete and with nothing hidden."""
+    report = Report(NOON, None)
+    assert ((), (), (), (), (), 0, 0, True) == (
+        *(report.outcomes, report.balances, report.totals, report.notices, report.failures),
+        *(report.hidden, report.exit_code, report.complete),
+    )
+
+
+@pytest.mark.parametrize(("outcomes", "code"), [((), 0), ((failure(BadShape("odd")),), 6)])
+def test_a_diagnosis_ends_as_the_run_would(outcomes: tuple[Outcome, ...], code: int) -> None:
+    """The doctor's exit code is that of the report which it comes to."""
+    assert code == Diagnosis((), Report(NOON, None, outcomes)).exit_code
+
+
+@pytest.mark.parametrize(
+    ("sentence", "message", "cure"),
+    [
+        ("no address", "no address", None),
+        ("no address; check base_url", "no address", "check base_url"),
+        ("no address; asked twice; check base_url", "no address; asked twice", "check base_url"),
+        ("a;b", "a;b", None),
+        ("; check base_url", "check base_url", None),
+    ],
+)
+def test_the_last_part_of_a_sentence_is_its_cure(sentence: str, message: str, cure: str | None) -> None:
+    """What stands after the last semicolon says what to do; a sentence without one says what is."""
+    assert Step("shop", "dns", "warning", message, cure) == Step.told("shop", "dns", "warning", sentence)
+
+
+def test_an_error_is_a_failed_step() -> None:
+    """The step that an error ended has failed, with the error's words and cure."""
+    error = TimedOut("no answer in time; try later")
+    assert Step("shop", "login", "failed", "no answer in time", "try later") == Step.failed(
+        "shop", "login", error
+    )
+
+
+def test_a_balance_starts_out_with_nothing_beside_its_amounts() -> None:
+    """Details and raw texts are empty where none are given, the row counts, and no two rows share them."""
+    rows = [Balance("a", "merchant", "ETH", None, Amount(0), Amount(0), Amount(0)) for _ in range(2)]
+    assert [({}, {}, True, True)] * 2 == [(row.details, row.raw, row.counted, row.is_zero()) for row in rows]
+    assert rows[0].details is not rows[1].details
+
+
+def test_a_deposit_address_is_a_value() -> None:
+    """Two addresses that say the same are the same, and told apart by any part."""
+    addresses = {DepositAddress(*parts) for parts in [("ERC20", "0x1", None)] * 2 + [("TON", "0x1", "7")]}
+    assert 2 == len(addresses)
