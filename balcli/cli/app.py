@@ -84,7 +84,8 @@ def _run(arguments: list[str]) -> int:
     try:
         result = app(args=arguments, prog_name="balcli", standalone_mode=False)
     except SystemExit as ending:  # how Typer ends a completion; what it printed is still to be written
-        return ending.code if isinstance(ending.code, int) else 0
+        # Without a code that is well, and words in the place of one are not.
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except typer.Abort:
         return 130
     except typer.TyperException as problem:

@@ -42,7 +42,31 @@ MODULES: Final = {
     "report": Module("balcli/report.py", (("tests/test_report.py",),)),
     "errors": Module("balcli/errors.py", (("tests/test_errors.py",),)),
     "timing": Module("balcli/http/timing.py", (("tests/test_timing.py",),)),
-    "door": Module("balcli/http/door.py", (("tests/test_door.py", "tests/test_models.py"),)),
+    "door": Module(
+        "balcli/http/door.py",
+        (
+            (
+                "tests/test_door.py",
+                "tests/test_models.py",
+                "tests/test_app.py::test_limits_have_the_bounds_that_are_said",
+            ),
+        ),
+    ),
+    "transport": Module(
+        "balcli/http/transport.py",
+        (
+            ("tests/test_transport.py", "tests/test_http_mapping.py", "tests/test_models.py"),
+            ("tests/test_http_tls.py", "tests/test_http_retries.py", "tests/test_http_faults.py"),
+        ),
+    ),
+    "app": Module(
+        "balcli/cli/app.py",
+        (
+            ("tests/test_app.py",),
+            ("tests/test_process.py", "tests/test_completion.py", "tests/test_house.py"),
+        ),
+    ),
+    "streams": Module("balcli/cli/streams.py", (("tests/test_streams.py",), ("tests/test_process.py",))),
 }
 
 

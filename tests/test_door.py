@@ -1,0 +1,647 @@
+"""The door, asked in this process and answered over real sockets: what leaves, how often, and what comes back."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import pytest
+
+from balcli import __version__
+from balcli.errors import (
+    AnswerTooLarge,
+    BadJson,
+    BadShape,
+    BalcliError,
+    BrokenAnswer,
+    ConnectionFailed,
+    CredentialsRefused,
+    CutAnswer,
+    DeadlinePassed,
+    NameNotResolved,
+    ProviderError,
+    ProxyFailed,
+    RateLimited,
+    RedirectRefused,
+    ServerUnavailable,
+    TimedOut,
+    TlsFailed,
+    UnexpectedStatus,
+)
+from balcli.http.door import Door, Endpoint, Exchange, Limits, Request, refusal
+from balcli.http.exactjson import Json, Number
+from balcli.http.timing import Deadline
+from balcli.secret import Secret
+from tests.wire import (
+    TOKEN,
+    Script,
+    Wire,
+    answer,
+    fragments,
+    hangs_up,
+    headers_of,
+    keeps,
+    keeps_silent,
+    sends,
+)
+
+GET: Final = Endpoint("GET", "/v2/balance")
+POST: Final = Endpoint("POST", "/v2/balance")
+AT_ONCE: Final = "Retry-After: 0"
+FINE: Final = sends(answer(b'{"well": 1}'))
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of this environment."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def says_nothing(_status: int, _payload: Json) -> None:
+    """What a provider that explains nothing makes of an answer."""
+
+
+def question(base_url: str, endpoint: Endpoint = GET, **more: Any) -> Request:
+    """A request to that place."""
+    return Request(**{"endpoint": endpoint, "base_url": base_url, "explain": says_nothing, **more})
+
+
+def opened(
+    limits: Limits | None = None,
+    seconds: float = 20,
+    observe: Callable[[Exchange], None] | None = None,
+    **more: Any,
+) -> Door:
+    """A door for plain HTTP, open for both endpoints."""
+    return Door(
+        limits or Limits(), Deadline(seconds), [GET, POST], **{"tls": False, "observe": observe, **more}
+    )
+
+
+def refused(door: Door, request: Request) -> BalcliError:
+    """What the door raises for a request."""
+    with pytest.raises(BalcliError) as caught:
+        door.ask(request)
+    # Another error behind it could hold headers, and a traceback shows it.
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return caught.value
+
+
+def status(number: int, *headers: str, body: bytes = b"") -> Script:
+    """A script that answers with this status."""
+    return sends(answer(body, f"{number} Now", *headers))
+
+
+def status_kept(number: int, body: bytes = b"{}") -> Script:
+    """A script that answers with this status and keeps the connection."""
+    return keeps(answer(body, f"{number} Now"))
+
+
+# What leaves.
+
+
+def test_only_the_endpoints_that_it_was_opened_for_are_asked() -> None:
+    """Another path or method is a bug of the program, found before anything leaves."""
+    with Wire(FINE) as wire:
+        for endpoint in (Endpoint("GET", "/v2/transfer"), Endpoint("PUT", GET.path)):
+            with pytest.raises(RuntimeError, match="is not on the list of endpoints"):
+                opened().ask(question(wire.url, endpoint))
+        assert [] == wire.requests
+
+
+def test_a_get_is_exactly_this() -> None:
+    """A request has its path, its query, the program's headers and its own, and a secret as its text."""
+    with Wire(FINE) as wire:
+        request = question(
+            f"{wire.url}/base",
+            query=(("tokens", "0,1"), ("a b", "ä&=")),
+            headers={"X-Key": Secret("k-123456"), "X-Plain": "plain"},
+        )
+        opened().ask(request)
+        (raw,) = wire.requests
+    assert b"GET /base/v2/balance?tokens=0,1&a+b=%C3%A4%26%3D HTTP/1.1" == raw.split(b"\r\n")[0]
+    assert {
+        "host": [f"127.0.0.1:{wire.port}"],
+        "user-agent": [f"balcli/{__version__}"],
+        "accept": ["application/json"],
+        "accept-encoding": ["gzip"],
+        "x-key": ["k-123456"],
+        "x-plain": ["plain"],
+    } == headers_of(raw)
+
+
+def test_a_post_carries_its_body_as_json() -> None:
+    """A body is JSON, with the secrets in it as their texts at any depth, and is said to be."""
+    body = {
+        "email": "a@b.example",
+        "auth": {"password": Secret("p-123456"), "codes": [1, Secret("c-123456")]},
+    }
+    with Wire(sends(answer(b"[]", "201 Created"))) as wire:
+        assert [] == opened().ask(question(wire.url, POST, body=body))
+        (raw,) = wire.requests
+    head, _, sent = raw.partition(b"\r\n\r\n")
+    assert b"POST /v2/balance HTTP/1.1" == head.split(b"\r\n")[0]
+    assert (["application/json"], [str(len(sent))]) == tuple(
+        headers_of(raw)[name] for name in ("content-type", "content-length")
+    )
+    expected = {"email": "a@b.example", "auth": {"password": "p-123456", "codes": [1, "c-123456"]}}
+    assert expected == json.loads(sent)
+
+
+def test_an_empty_body_is_one() -> None:
+    """A body without entries is sent as one, and not left out."""
+    with Wire(FINE) as wire:
+        opened().ask(question(wire.url, POST, body={}))
+        (raw,) = wire.requests
+    assert raw.endswith(b"\r\n\r\n{}")
+    assert ["application/json"] == headers_of(raw)["content-type"]
+
+
+def test_a_body_of_anything_else_is_a_bug() -> None:
+    """What JSON does not know and is no secret has no place in a body, and nothing leaves."""
+    with Wire(FINE) as wire:
+        with pytest.raises(TypeError, match=r"^a bytes has no place in a request's body$"):
+            opened().ask(question(wire.url, POST, body={"a": b"raw"}))
+        assert [] == wire.requests
+
+
+def test_a_request_names_its_address_and_host() -> None:
+    """The address has the query where there is one; the host has the port and no path."""
+    request = question("https://m.example:8443/base", query=(("a", "1"),))
+    assert ("https://m.example:8443/base/v2/balance?a=1", "m.example:8443") == (request.url, request.host)
+    assert "https://m.example/v2/balance" == question("https://m.example").url
+
+
+def test_loopback_is_asked_without_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that the environment names does not see what stays on this machine."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with Wire(FINE) as wire:
+        assert {"well": "1"} == opened(Limits(retries=0)).ask(question(wire.url))
+
+
+# What comes back.
+
+
+def test_a_good_answer_is_its_document() -> None:
+    """200 to either method, and 201 to a POST, is an answer: its JSON, with numbers by their text."""
+    for endpoint, script in ((GET, FINE), (POST, FINE), (POST, status(201, body=b'{"well": 1}'))):
+        with Wire(script) as wire:
+            payload = opened().ask(question(wire.url, endpoint))
+        assert {"well": Number("1")} == payload
+        assert isinstance(payload, dict)
+        assert isinstance(payload["well"], Number)
+
+
+def meant(number: int, endpoint: Endpoint) -> type[BalcliError] | None:
+    """What a final status means, as the contract has it."""
+    if number == 200 or (number == 201 and endpoint.method == "POST"):
+        return None
+    if 300 <= number < 400:
+        return RedirectRefused
+    if 500 <= number < 600 or number in {408, 425}:
+        return ServerUnavailable
+    return {401: CredentialsRefused, 403: CredentialsRefused, 429: RateLimited}.get(number, UnexpectedStatus)
+
+
+@pytest.mark.parametrize("endpoint", [GET, POST], ids=["GET", "POST"])
+@pytest.mark.parametrize("hundred", range(200, 1000, 100))
+def test_every_status_has_one_meaning(hundred: int, endpoint: Endpoint) -> None:
+    """Any status from 200 to 999 is an answer or one class of error, which carries the status."""
+    numbers = [n for n in range(hundred, hundred + 100) if n not in {204, 304}]
+    with Wire(*map(status_kept, numbers)) as wire:
+        door = opened(Limits(retries=0))
+        for number in numbers:
+            kind = meant(number, endpoint)
+            if kind is None:
+                assert {} == door.ask(question(wire.url, endpoint))
+            else:
+                error = refused(door, question(wire.url, endpoint))
+                assert (kind, number) == (type(error), error.http_status)
+                assert f"127.0.0.1:{wire.port}" in error.message
+        assert len(numbers) == len(wire.requests)
+
+
+@pytest.mark.parametrize(("number", "kind"), [(204, UnexpectedStatus), (304, RedirectRefused)])
+def test_a_status_that_has_no_body_is_no_answer(number: int, kind: type[BalcliError]) -> None:
+    """No content and not modified are no answers, either."""
+    with Wire(sends(answer(b"", f"{number} Now", length=False))) as wire:
+        assert kind is type(refused(opened(), question(wire.url)))
+
+
+def test_what_a_provider_explains_comes_first() -> None:
+    """An error that the provider reads out of an answer or a refusal is raised; it is asked with what was sent."""
+    for number, body in ((200, b'{"code": 7}'), (400, b'{"code": 7}'), (401, b"[7]"), (499, b'"x"')):
+        asked: list[tuple[int, Json]] = []
+        own = ProviderError("own words")
+
+        def explain(
+            number: int, payload: Json, asked: list[tuple[int, Json]] = asked, own: BalcliError = own
+        ) -> BalcliError:
+            asked.append((number, payload))
+            return own
+
+        with Wire(status(number, body=body)) as wire:
+            assert own is refused(opened(), question(wire.url, explain=explain))
+        (found,) = asked
+        assert (number, json.loads(body, parse_int=Number)) == found
+
+
+def test_an_explanation_is_not_sought_where_there_is_none() -> None:
+    """A provider is not asked about a redirect, a server's error, or a refusal whose body is no document."""
+    asked = []
+
+    def explain(number: int, _payload: Json) -> BalcliError | None:
+        asked.append(number)
+        return None
+
+    bodies = (
+        (302, b"{}"),
+        (501, b"{}"),
+        (204, b""),
+        (299, b"{}"),
+        (600, b"{}"),
+        (401, b"<p>"),
+        (401, b"null"),
+        (403, b""),
+    )
+    for number, body in bodies:
+        with Wire(status(number, body=body)) as wire:
+            error = refused(opened(), question(wire.url, explain=explain))
+        assert number == error.http_status
+    assert [] == asked
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"{", BadJson), (b"", BadJson), (b"[0" + b",0" * 400_000 + b"]", AnswerTooLarge)],
+    ids=["cut", "empty", "too many values"],
+)
+def test_a_body_that_cannot_be_read_keeps_its_error_and_the_status(
+    body: bytes, kind: type[BalcliError]
+) -> None:
+    """What is wrong with a body is told with the host, what to do, and the status that it came with."""
+    with Wire(sends(answer(body))) as wire:
+        error = refused(opened(), question(wire.url))
+        assert (kind, 200, 1) == (type(error), error.http_status, len(wire.requests))
+        assert error.message.startswith(f"127.0.0.1:{wire.port}: the ")
+    assert error.message.endswith("; try later, and check base_url if it stays so")
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        (sends(answer(b"{}", "200 OK", "Content-Length: 3", length=False)), CutAnswer),
+        (hangs_up, ConnectionFailed),
+        (sends(answer(b"{}", "200 OK", "Content-Encoding: br")), BrokenAnswer),
+    ],
+    ids=["cut", "closed", "broken"],
+)
+def test_trouble_on_the_way_is_told_with_the_host_and_a_cure(script: Script, kind: type[BalcliError]) -> None:
+    """What befell a request is told with the host that it was for and what to do, and has no status."""
+    with Wire(script) as wire:
+        error = refused(opened(Limits(retries=0)), question(wire.url))
+        assert (kind, None) == (type(error), error.http_status)
+        assert error.message.startswith(f"127.0.0.1:{wire.port}: the ")
+    assert error.message.endswith("; try later, and check base_url if it stays so")
+
+
+def test_each_kind_of_trouble_has_its_cure() -> None:
+    """A name, a proxy and TLS are told with what there is to check for each."""
+    with Wire(hangs_up, read=lambda connection: connection.recv(1)) as plain, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        proxy = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        cases: list[tuple[Limits, bool, str, type[BalcliError], str]] = [
+            (Limits(retries=0), False, "http://nobody.invalid", NameNotResolved, "check base_url and the resolver"),
+            (Limits(retries=0, proxy=proxy), False, "http://192.0.2.1", ProxyFailed, "check the profile's proxy and HTTPS_PROXY"),
+            (Limits(retries=0), True, plain.url.replace("http", "https"), ConnectionFailed, "check base_url if it stays so"),
+        ]  # fmt: skip
+        for limits, tls, url, kind, cure in cases:
+            error = refused(opened(limits, tls=tls), question(url))
+            assert (kind, True) == (type(error), error.message.endswith(cure)), error.message
+    with Wire(sends(b"HTTP/1.1 400 Plain\r\n\r\n"), read=lambda connection: connection.recv(1)) as plain:
+        error = refused(opened(tls=True), question(plain.url.replace("http", "https")))
+        assert (TlsFailed, True) == (
+            type(error),
+            error.message.endswith("; check base_url, the clock and ca_bundle"),
+        )
+        assert 1 == plain.connections
+
+
+# How often.
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_there_are_as_many_tries_after_the_first_as_the_limits_say(retries: int) -> None:
+    """What another try can mend is tried so often and no oftener, and then told as it was."""
+    with Wire(status(503, AT_ONCE)) as wire:
+        error = refused(opened(Limits(retries=retries)), question(wire.url))
+        assert (ServerUnavailable, 503, retries + 1) == (type(error), error.http_status, len(wire.requests))
+
+
+def test_two_tries_follow_the_first_by_default() -> None:
+    """Limits that say nothing are those of the README: 10 s, 30 s, two retries, eight at once, no proxy."""
+    assert Limits(timeout=10, deadline=30, retries=2, jobs=8, proxy=None, ca_bundle=None) == Limits()
+
+
+@pytest.mark.parametrize("number", [408, 425, 429, 500, 502, 503, 504])
+def test_a_status_that_another_try_can_mend_is_tried_again(number: int) -> None:
+    """After such a status the next answer counts."""
+    with Wire(status(number, AT_ONCE), FINE) as wire:
+        assert {"well": "1"} == opened().ask(question(wire.url))
+        assert 2 == len(wire.requests)
+
+
+@pytest.mark.parametrize(
+    "script", [hangs_up, sends(answer(b"{", "200 OK", "Content-Length: 3", length=False))]
+)
+def test_a_connection_that_broke_is_tried_again(script: Script) -> None:
+    """After a connection that broke, the next answer counts, and comes soon."""
+    begun = time.monotonic()
+    with Wire(script, FINE) as wire:
+        assert {"well": "1"} == opened().ask(question(wire.url))
+        assert 2 == len(wire.requests)
+    assert time.monotonic() - begun < 1
+
+
+@pytest.mark.parametrize("number", [300, 302, 400, 401, 403, 404, 501, 505, 599])
+def test_a_status_that_no_try_mends_is_not_tried_again(number: int) -> None:
+    """Any other status ends it after one request."""
+    with Wire(status(number, AT_ONCE)) as wire:
+        refused(opened(), question(wire.url))
+        assert 1 == len(wire.requests)
+
+
+@pytest.mark.parametrize("script", [status(503, AT_ONCE), status(429, AT_ONCE), hangs_up])
+def test_what_is_not_repeatable_is_sent_once(script: Script) -> None:
+    """A request that may have arrived and must not arrive twice is sent once, whatever befalls it."""
+    with Wire(script, FINE) as wire:
+        refused(opened(), question(wire.url, repeatable=False))
+        assert 1 == len(wire.requests)
+
+
+def test_a_request_is_repeatable_unless_it_says_otherwise() -> None:
+    """Questions can be asked again."""
+    assert (True, (), {}, None, None) == tuple(
+        getattr(question("http://127.0.0.1"), name)
+        for name in ("repeatable", "query", "headers", "body", "per_second")
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(429, RateLimited), (503, ServerUnavailable), (500, ServerUnavailable)]
+)
+@pytest.mark.parametrize("wish", ["60", "99999999", "soon", "-1", ""])
+def test_a_wish_to_wait_that_does_not_fit_ends_it(number: int, kind: type[BalcliError], wish: str) -> None:
+    """A Retry-After beyond the deadline, or one that means nothing, is neither waited for nor ignored."""
+    begun = time.monotonic()
+    with Wire(status(number, f"Retry-After: {wish}"), FINE) as wire:
+        error = refused(opened(), question(wire.url))
+        assert (kind, number, 1) == (type(error), error.http_status, len(wire.requests))
+        assert f"127.0.0.1:{wire.port}" in error.message
+    assert time.monotonic() - begun < 1
+
+
+def apart(seconds: float, script: Script, **more: Any) -> tuple[int, float]:
+    """How many requests were sent before the answer or the error, and how far apart the first two were."""
+    moments = []
+
+    def played(connection: socket.socket, request: bytes) -> object:
+        moments.append(time.monotonic())
+        return (script if len(moments) == 1 else FINE)(connection, request)
+
+    with Wire(played) as wire, suppress(RateLimited):
+        opened(seconds=seconds).ask(question(wire.url, **more))
+    return len(moments), moments[1] - moments[0] if len(moments) > 1 else 0.0
+
+
+def test_a_wish_to_wait_is_granted_to_the_second() -> None:
+    """After `Retry-After: 1` the next request comes a second later."""
+    number, seconds = apart(20, status(503, "Retry-After: 1"))
+    assert 2 == number
+    assert 1 <= seconds < 1.9
+
+
+def test_a_rate_limit_without_a_wish_is_given_a_second() -> None:
+    """Rates are counted by the second: a 429 that names no wait is waited out for one, and not for long."""
+    number, seconds = apart(20, status(429))
+    assert 2 == number
+    assert 1 <= seconds < 1.9
+
+
+def test_a_rate_limit_that_the_run_cannot_wait_out_ends_it() -> None:
+    """Where less than a second is left, a 429 is the end, at once."""
+    begun = time.monotonic()
+    assert 1 == apart(0.9, status(429))[0]
+    assert time.monotonic() - begun < 0.8
+
+
+def test_trouble_without_a_wish_is_tried_again_soon() -> None:
+    """Other trouble is tried again after a short pause."""
+    number, seconds = apart(20, status(503))
+    assert 2 == number
+    assert seconds < 0.9
+
+
+def test_no_pause_goes_beyond_the_deadline() -> None:
+    """Tries that go on failing end by the deadline, with the error that there was, long before their number."""
+    begun = time.monotonic()
+    with Wire(hangs_up) as wire:
+        error = refused(opened(Limits(retries=100), seconds=1.5), question(wire.url))
+        assert type(error) in {ConnectionFailed, DeadlinePassed}
+        assert 2 <= len(wire.requests) < 50
+    assert time.monotonic() - begun < 2.5
+
+
+# How long.
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(0.3, 20.0), (20.0, 0.3)])
+def test_one_request_has_its_time_out_and_no_more_than_the_run(timeout: float, seconds: float) -> None:
+    """A silent server costs the time-out, or what is left of the run if that is less; the message says how much."""
+    begun = time.monotonic()
+    with Wire(keeps_silent) as wire:
+        error = refused(opened(Limits(timeout=timeout, retries=0), seconds=seconds), question(wire.url))
+        assert error.message.startswith(f"127.0.0.1:{wire.port}: no answer in time; it had 0.")
+    assert TimedOut is type(error)
+    assert error.message.endswith(" s: try later, or raise --timeout")
+    assert 0.25 <= time.monotonic() - begun < 1.5
+
+
+def test_nothing_leaves_when_no_time_is_left() -> None:
+    """After the deadline nobody is asked; that is told, and not tried again."""
+    seen: list[Exchange] = []
+    with Wire(FINE) as wire:
+        error = refused(opened(seconds=0, observe=seen.append), question(wire.url))
+        assert [] == wire.requests
+        assert (
+            f"127.0.0.1:{wire.port}: no time is left of the run's 0 s; raise --deadline or try later"
+            == error.message
+        )
+    assert DeadlinePassed is type(error)
+    assert [("network.deadline", 1, 0, None)] == [(e.outcome, e.attempt, e.received, e.date) for e in seen]
+
+
+# How fast.
+
+
+def test_a_host_is_asked_no_faster_than_it_allows() -> None:
+    """With one request a second, the second leaves a second after the first was answered."""
+    with Wire(FINE) as wire:
+        door, begun = opened(), time.monotonic()
+        for _ in range(2):
+            door.ask(question(wire.url, per_second=1))
+        assert 1 <= time.monotonic() - begun < 3
+
+
+def test_requests_without_a_pace_do_not_wait() -> None:
+    """Where the host sets none, and at another host, there is nothing to wait for."""
+    with Wire(FINE) as one, Wire(FINE) as other:
+        door, begun = opened(), time.monotonic()
+        for wire in (one, other):
+            door.ask(question(wire.url, per_second=1))
+        for _ in range(5):
+            door.ask(question(one.url))
+    assert time.monotonic() - begun < 0.9
+
+
+@pytest.mark.parametrize("script", [hangs_up, status(503, AT_ONCE), status(404)])
+def test_a_failed_request_gives_its_place_back(script: Script) -> None:
+    """A place at a host is free again a second after a request failed, too."""
+    with Wire(script, FINE) as wire:
+        door = opened(Limits(retries=0), seconds=5)
+        refused(door, question(wire.url, per_second=1))
+        assert {"well": "1"} == door.ask(question(wire.url, per_second=1))
+
+
+def test_a_pace_that_the_deadline_does_not_allow_is_told() -> None:
+    """Where no place comes free in time, the request is not sent, and what to change is said."""
+    with Wire(FINE) as wire:
+        door = opened(seconds=0.8)
+        door.ask(question(wire.url, per_second=1))
+        error = refused(door, question(wire.url, per_second=1))
+        assert 1 == len(wire.requests)
+        assert error.message.startswith(f"127.0.0.1:{wire.port} allows 1 requests a second")
+    assert DeadlinePassed is type(error)
+
+
+# What an observer is told.
+
+
+def test_each_try_is_told_without_a_value() -> None:
+    """Every try is told: where to, which names, how many bytes, how long, what came of it."""
+    seen: list[Exchange] = []
+    dated = answer(b'{"well": 1}', "200 OK", "Date: Sat, 21 Nov 2026 00:57:00 GMT")
+    with Wire(hangs_up, status(503, AT_ONCE), sends(dated)) as wire:
+        request = question(
+            f"{wire.url}/base",
+            POST,
+            query=(("wallet", "w-1"), ("token", "0")),
+            headers={"X-Key": Secret("k-123456")},
+            body={"a": Secret("s-123456")},
+        )
+        opened(observe=seen.append).ask(request)
+    host = f"127.0.0.1:{wire.port}"
+    names = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type", "X-Key")
+    assert [
+        ("POST", host, "/base/v2/balance", ("wallet", "token"), names, 1, 17, 0, "network.connection", None),
+        ("POST", host, "/base/v2/balance", ("wallet", "token"), names, 2, 17, 0, "503", None),
+        ("POST", host, "/base/v2/balance", ("wallet", "token"), names, 3, 17, 11, "200",
+         "Sat, 21 Nov 2026 00:57:00 GMT"),
+    ] == [
+        (e.method, e.host, e.path, e.query, e.headers, e.attempt, e.sent, e.received, e.outcome, e.date)
+        for e in seen
+    ]  # fmt: skip
+    assert all(0 <= exchange.seconds < 2 for exchange in seen)
+
+
+def test_the_time_of_a_try_is_how_long_it_took() -> None:
+    """The seconds of a try are those between its request and its answer; without a body nothing was sent."""
+    seen: list[Exchange] = []
+
+    def late(connection: socket.socket, request: bytes) -> None:
+        time.sleep(0.2)
+        FINE(connection, request)
+
+    with Wire(late) as wire:
+        opened(observe=seen.append).ask(question(wire.url))
+    (exchange,) = seen
+    assert 0.2 <= exchange.seconds < 0.9
+    assert 0 == exchange.sent
+
+
+# What is hidden.
+
+CARRIED: Final[Mapping[str, dict[str, Any]]] = {
+    "in a header": {"headers": {"X-Key": Secret(TOKEN)}},
+    "as a bearer": {"headers": {"Authorization": Secret(f"Bearer {TOKEN}")}},
+    "in the body": {"body": {"password": Secret(TOKEN)}},
+    "deep in the body": {"body": {"login": [{"password": [Secret(TOKEN)]}]}},
+}
+ECHOES: Final = {
+    "as it is": json.dumps({"word": TOKEN, "list": [f"x{TOKEN}y"]}),
+    "as a key": json.dumps({TOKEN: 1}),
+    "escaped": '{"word": "' + "".join(f"\\u{ord(c):04x}" for c in TOKEN) + '"}',
+    "escaped in a list": '[["' + "".join(f"\\u{ord(c):04x}" for c in TOKEN) + '"]]',
+    "escaped as a key": '{"' + "".join(f"\\u{ord(c):04x}" for c in TOKEN) + '": 1}',
+    "escaped in part": f'{{"word": "\\u{ord(TOKEN[0]):04x}{TOKEN[1:]}"}}',
+}
+
+
+@pytest.mark.parametrize("place", CARRIED)
+@pytest.mark.parametrize("echo", ECHOES)
+@pytest.mark.parametrize("number", [200, 400])
+def test_a_credential_that_comes_back_is_hidden(place: str, echo: str, number: int) -> None:
+    """Wherever a request carried a credential and however the answer spells it, no piece of it is handed on."""
+    found: list[Json] = []
+
+    def explain(_status: int, payload: Json) -> BalcliError | None:
+        found.append(payload)
+        return BadShape("explained")
+
+    with Wire(status(number, body=ECHOES[echo].encode())) as wire:
+        refused(opened(), question(wire.url, POST, explain=explain, **CARRIED[place]))
+    text = json.dumps(found)
+    assert "***" in text
+    assert not any(piece in text for piece in fragments(TOKEN))
+
+
+def test_amounts_stay_as_they_were_sent() -> None:
+    """A number is never altered by what is hidden, nor is a text that holds no credential."""
+    body = b'{"a\\u0062": "\\u0063d", "amount": 1234567890123.10, "list": [null, true, "\\u00e9"]}'
+    with Wire(sends(answer(body))) as wire:
+        payload = opened().ask(
+            question(wire.url, headers={"X-Key": Secret("1234567890123"), "X": Secret(TOKEN)})
+        )
+    assert {"ab": "cd", "amount": Number("1234567890123.10"), "list": [None, True, "é"]} == payload
+    assert isinstance(payload, dict)
+    assert isinstance(payload["amount"], Number)
+
+
+def test_a_credential_of_digits_alters_no_text() -> None:
+    """Digits alone could be an amount: they are left to who reads names."""
+    with Wire(sends(answer(b'{"total": "91234567.5"}'))) as wire:
+        payload = opened().ask(question(wire.url, headers={"X-Key": Secret("1234567")}))
+    assert {"total": "91234567.5"} == payload
+
+
+def test_the_scheme_of_a_bearer_is_no_secret() -> None:
+    """Only the token is hidden, and the scheme's own word and other headers' first words stay readable."""
+    headers = {"Authorization": Secret(f"Bearer {TOKEN}"), "X-Key": Secret("Basic words-that-are-said")}
+    with Wire(sends(answer(b'{"msg": "Bearer expected, not words-that-are-said"}'))) as wire:
+        payload = opened().ask(question(wire.url, headers=headers))
+    assert {"msg": "Bearer expected, not words-that-are-said"} == payload
+
+
+def test_a_refusal_has_the_words_of_the_provider_if_any() -> None:
+    """The message for refused credentials names host and status, and what the provider said."""
+    cure = "check the account's key or token in the profile"
+    assert [
+        f"m.example refused the credentials (HTTP 401); {cure}",
+        f"m.example refused the credentials (HTTP 403: expired); {cure}",
+    ] == [refusal("m.example", 401), refusal("m.example", 403, "expired")]

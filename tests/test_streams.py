@@ -1,0 +1,325 @@
+"""Data on stdout and messages on stderr, written in this process to files, pipes and terminals of the tests' own."""
+
+import io
+import os
+import pty
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from balcli.cli import streams
+from balcli.errors import BadShape, OutputError, TimedOut
+from balcli.http.door import Exchange
+from balcli.models import Account, Failure, Notice, Outcome, Report
+from balcli.secret import Secret
+
+NOON: Final = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+SHOP: Final[Account[object]] = Account("shop", "merchant", "https://m.example", {}, ("shop",), None)
+KEY: Final = "s-8Yt2vPq4LmN6"
+
+
+@pytest.fixture(autouse=True)
+def first_descriptor() -> Iterator[None]:
+    """What is done to descriptor 1 is undone."""
+    kept = os.dup(1)
+    yield
+    os.dup2(kept, 1)
+    os.close(kept)
+
+
+@contextmanager
+def stdout(monkeypatch: pytest.MonkeyPatch, descriptor: int, encoding: str = "utf-8") -> Iterator[None]:
+    """The descriptor as this process's stdout."""
+    with monkeypatch.context() as patch, open(descriptor, "w", encoding=encoding, newline="\n") as stream:
+        patch.setattr(sys, "__stdout__", stream)
+        os.dup2(descriptor, 1)
+        yield
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
+    """What writing a text puts out on a stdout of that encoding."""
+
+    def write(text: str, encoding: str = "utf-8") -> bytes:
+        reading, writing = os.pipe()
+        with stdout(monkeypatch, writing, encoding):
+            streams.write_data(text)
+            # Read while stdout is still open: what was written must not wait for its end.
+            os.set_blocking(reading, False)
+            found = os.read(reading, 65536)
+        os.close(reading)
+        return found
+
+    return write
+
+
+def test_data_is_seen_off_at_once(written: Callable[..., bytes]) -> None:
+    """What is written is out when the call returns, every byte of it and nothing else."""
+    assert "1.5 €\n".encode() == written("1.5 €\n")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "there"),
+    [("ascii", b"1.5 \\u20ac"), ("latin-1", b"1.5 \\u20ac"), ("utf-8", b"1.5 \xe2\x82\xac")],
+)
+def test_what_a_stream_cannot_encode_is_escaped(
+    written: Callable[..., bytes], encoding: str, there: bytes
+) -> None:
+    """An odd locale costs no amount: a character that it lacks is escaped."""
+    assert there == written("1.5 €", encoding)
+
+
+def test_a_secret_is_hidden_in_data(written: Callable[..., bytes]) -> None:
+    """The last filter stands before stdout."""
+    Secret(KEY)
+    assert b"key ***" == written(f"key {KEY}")
+
+
+def test_what_was_printed_before_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text that waits in the stream leaves ahead of the data."""
+    reading, writing = os.pipe()
+    with stdout(monkeypatch, writing):
+        assert sys.__stdout__ is not None
+        sys.__stdout__.write("first ")
+        streams.write_data("second")
+        os.set_blocking(reading, False)
+        assert b"first second" == os.read(reading, 100)
+    os.close(reading)
+
+
+def test_no_stdout_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a stdout, that is the error."""
+    monkeypatch.setattr(sys, "__stdout__", None)
+    with pytest.raises(OutputError, match=r"^stdout is closed; give the output somewhere to go$"):
+        streams.write_data("1.5")
+
+
+def test_a_full_disk_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system says is the reason; nothing that waits is written later."""
+    with stdout(monkeypatch, os.open("/dev/full", os.O_WRONLY)):
+        with pytest.raises(OutputError) as caught:
+            streams.write_data("1.5")
+        assert os.path.samestat(os.fstat(1), os.stat(os.devnull))  # noqa: PTH116 - a descriptor beside it
+        assert sys.__stdout__ is not None
+        os.dup2(1, sys.__stdout__.fileno())
+    assert (
+        "stdout cannot be written: No space left on device; check where the output goes"
+        == caught.value.message
+    )
+    assert caught.value.__suppress_context__
+
+
+def test_a_closed_stream_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that was closed under the program's feet is told, too."""
+    _, writing = os.pipe()
+    with stdout(monkeypatch, writing):
+        assert sys.__stdout__ is not None
+        sys.__stdout__.close()
+        with pytest.raises(OutputError, match=r"^stdout cannot be written: it is closed; check where"):
+            streams.write_data("1.5")
+        assert not streams.is_terminal()
+
+
+def test_a_reader_that_has_gone_is_no_error_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed pipe is told apart, and what waits goes nowhere."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with stdout(monkeypatch, writing):
+        with pytest.raises(streams.ReaderGone) as caught:
+            streams.write_data("1.5")
+        assert os.path.samestat(os.fstat(1), os.stat(os.devnull))  # noqa: PTH116 - a descriptor beside it
+        assert sys.__stdout__ is not None
+        os.dup2(1, sys.__stdout__.fileno())
+    assert caught.value.__suppress_context__
+
+
+# Messages.
+
+
+def test_a_message_is_one_line_with_the_account(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message begins with the program's name, and the account's where it has one; what it holds is escaped."""
+    streams.say("it is so")
+    streams.say("it is\nso\x1b[31m", "shop\x07")
+    captured = capsys.readouterr()
+    assert ("", "balcli: it is so\nbalcli: shop\\x07: it is\\x0aso\\x1b[31m\n") == (
+        captured.out,
+        captured.err,
+    )
+
+
+def test_a_message_has_no_secret_and_at_most_300_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every known secret is hidden, and what is long is cut, a long name on its own."""
+    Secret(KEY)
+    streams.say(f"key {KEY}")
+    streams.say("x" * 1000)
+    streams.say("x" * 1000, "y" * 1000)
+    hidden, long, named = capsys.readouterr().err.splitlines()
+    assert "balcli: key ***" == hidden
+    assert "balcli: " + "x" * 289 + "..." == long
+    assert ("balcli: " + "y" * 57 + "...: " + "x" * 227 + "...", 300) == (named, len(named))
+
+
+def test_no_stderr_or_a_broken_one_is_borne(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody listens nothing is said, and nothing is raised."""
+    monkeypatch.setattr(sys, "stderr", None)
+    streams.say("it is so")
+    with Path("/dev/full").open("w", encoding="utf-8", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        streams.say("it is so")
+        monkeypatch.undo()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, full.fileno())
+        os.close(null)
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    streams.say("it is so")
+
+
+@pytest.mark.parametrize(("encoding", "there"), [("ascii", b"1 \\u20ac"), ("utf-8", b"1 \xe2\x82\xac")])
+def test_a_message_is_out_at_once_in_any_encoding(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, there: bytes
+) -> None:
+    """A message leaves when it is said; a character that the stream lacks is escaped."""
+    behind = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(behind, encoding=encoding))
+    streams.say("1 €")
+    assert b"balcli: " + there + b"\n" == behind.getvalue()
+    monkeypatch.undo()
+
+
+def test_a_stream_that_names_no_encoding_gets_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a stream does not say how it encodes, a message is as it would be anywhere."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    streams.say("1 €")
+    assert ("None", "balcli: 1 €\n") == (str(stream.encoding), stream.getvalue())
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_reasons_of_failures_are_said_and_notices_unless_quiet(
+    capsys: pytest.CaptureFixture[str], quiet: bool
+) -> None:
+    """Each failure has its line, with its account if it has one; each notice, too, unless quiet."""
+    report = Report(
+        NOON,
+        "main",
+        outcomes=(
+            Outcome(SHOP, None, None, Failure.of(TimedOut("late"))),
+            Outcome(SHOP, None, NOON, None),
+        ),
+        notices=(Notice("a.b", "shop", "odd"), Notice("a.b", None, "odd at large")),
+        failures=(Failure.of(BadShape("wrong")),),
+    )
+    streams.say_what_is_wrong(report, quiet=quiet)
+    failures = "balcli: wrong\nbalcli: shop: late\n"
+    notices = "balcli: shop: note: odd\nbalcli: note: odd at large\n"
+    assert failures + ("" if quiet else notices) == capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("query", "shown"), [((), "/v2"), (("a",), "/v2?a=…"), (("a", "b"), "/v2?a=…&b=…")])
+def test_an_exchange_is_a_line_of_names_sizes_and_times(
+    capsys: pytest.CaptureFixture[str], query: tuple[str, ...], shown: str
+) -> None:
+    """A try is told in one line, with milliseconds, and without a value."""
+    streams.say_exchange(
+        Exchange("GET", "m.example", "/v2", query, ("Accept", "X-Key"), 2, 5, 17, 0.0416, "503", None)
+    )
+    assert (
+        f"balcli: GET m.example{shown} (Accept, X-Key): 503, 5 B sent, 17 B received, 42 ms, try 2\n"
+        == capsys.readouterr().err
+    )
+
+
+# Terminals.
+
+
+@contextmanager
+def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[None]:
+    """A terminal of that width as stdout."""
+    parent, child = pty.openpty()
+    termios.tcsetwinsize(child, (24, columns))
+    with stdout(monkeypatch, child):
+        yield
+    os.close(parent)
+
+
+@pytest.mark.parametrize(
+    ("set_by_user", "columns"),
+    [
+        *[("1", 1), ("80", 80), ("99999", 99999), ("0080", 80)],
+        *[(odd, 123) for odd in ("", "0", "00000", "-3", "x", "8x", "100000", "\u00b2", "\u0661", " 80")],
+    ],
+)
+def test_the_width_is_the_users_or_the_terminals(
+    monkeypatch: pytest.MonkeyPatch, set_by_user: str, columns: int
+) -> None:
+    """COLUMNS counts if it is a sensible number; else the terminal's own width does."""
+    monkeypatch.setenv("COLUMNS", set_by_user)
+    with terminal(monkeypatch, 123):
+        assert (True, columns) == (streams.is_terminal(), streams.columns())
+
+
+def test_the_width_is_the_terminals_where_the_user_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without COLUMNS the terminal is asked; one that says 0 does not know."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for width, columns in ((100, 100), (1, 1), (0, None)):
+        with terminal(monkeypatch, width):
+            assert columns == streams.columns()
+
+
+def test_a_terminal_that_cannot_be_asked_has_no_known_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where descriptor 1 is no terminal any more, the width is not known, and nothing is raised."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    with terminal(monkeypatch, 100):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+        assert None is streams.columns()
+
+
+def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no terminal, or not there, has no width, also where COLUMNS names one."""
+    monkeypatch.setenv("COLUMNS", "80")
+    reading, writing = os.pipe()
+    with stdout(monkeypatch, writing):
+        assert (False, None) == (streams.is_terminal(), streams.columns())
+    os.close(reading)
+    monkeypatch.setattr(sys, "__stdout__", None)
+    assert (False, None) == (streams.is_terminal(), streams.columns())
+
+
+@pytest.mark.parametrize(
+    ("environ", "no_color", "on_terminal", "in_pipe"),
+    [
+        ({}, False, True, False),
+        ({}, True, False, False),
+        ({"NO_COLOR": "1"}, False, False, False),
+        ({"NO_COLOR": ""}, False, True, False),
+        ({"FORCE_COLOR": "1"}, False, True, True),
+        ({"FORCE_COLOR": "0"}, False, True, False),
+        ({"FORCE_COLOR": ""}, False, True, False),
+        ({"FORCE_COLOR": "1"}, True, False, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, False, False),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False, True, True),
+        ({"TERM": "dumb"}, False, False, False),
+        ({"TERM": "xterm"}, False, True, False),
+        ({"TERM": "a"}, False, True, False),
+    ],
+)
+def test_colour_is_for_who_wants_it(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], no_color: bool, on_terminal: bool, in_pipe: bool
+) -> None:
+    """NO_COLOR and --no-color win over FORCE_COLOR, which wins over what stdout is; a dumb terminal has none."""
+    with terminal(monkeypatch, 80):
+        assert on_terminal == streams.wants_colour(environ, no_color=no_color)
+    reading, writing = os.pipe()
+    with stdout(monkeypatch, writing):
+        assert in_pipe == streams.wants_colour(environ, no_color=no_color)
+    os.close(reading)

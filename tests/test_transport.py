@@ -1,0 +1,618 @@
+"""The transport, used in this process over real sockets: what it reads, keeps, refuses, and how long it takes."""
+
+import gzip
+import shutil
+import socket
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from balcli.errors import (
+    AnswerTooLarge,
+    BalcliError,
+    BrokenAnswer,
+    ConnectionFailed,
+    CutAnswer,
+    ProxyFailed,
+    TimedOut,
+    TlsFailed,
+    ValueProblem,
+)
+from balcli.http.transport import Answer, Transport, proxies, proxy_for, tls_context
+from tests.test_http_tls import FAR, FORGED, LEAF, Authority, found, serving
+from tests.wire import (
+    GZIPPED,
+    KEEP,
+    Script,
+    Wire,
+    answer,
+    chunked,
+    drips,
+    hangs_up,
+    headers_of,
+    holdings,
+    keeps,
+    keeps_silent,
+    pours,
+    resets,
+    sends,
+    whole_request,
+)
+
+BODY: Final = holdings()
+MOST: Final = 8 * 1024 * 1024
+CHUNKED: Final = "Transfer-Encoding: chunked"
+ZIPPED: Final = "Content-Encoding: gzip"
+HEAD: Final = answer(b"", length=False)
+
+# urllib3 leaves the socket of an answer whose headers it refuses to the collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy of this environment."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The authority that the transports of these tests trust."""
+    if shutil.which("openssl") is None:
+        pytest.skip("certificates are made with the openssl command, which is not installed")
+    return found(tmp_path_factory.mktemp("authority"))
+
+
+def plain(**more: Any) -> Transport:
+    """A transport for plain HTTP."""
+    return Transport(**{"proxy": None, "ca_bundle": None, "connections": 4, "tls": False, **more})
+
+
+def send(
+    url: str, transport: Transport | None = None, method: str = "GET", seconds: float = 10, **more: Any
+) -> Answer:
+    """The answer to one request without headers of its own."""
+    sent = {"headers": {}, "body": None, "loopback": True, **more}
+    return (transport or plain()).send(method, f"{url}/", seconds=seconds, **sent)
+
+
+def played(script: Script, **more: Any) -> Answer:
+    """The answer of a server that plays this."""
+    with Wire(script) as wire:
+        return send(wire.url, **more)
+
+
+def refused(script: Script, **more: Any) -> type[BalcliError]:
+    """The class of what is raised where a server plays this."""
+    with pytest.raises(BalcliError) as caught:
+        played(script, **more)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert caught.value.message.isprintable()
+    return type(caught.value)
+
+
+# What is read.
+
+
+@pytest.mark.parametrize("number", [200, 201])
+def test_an_answer_has_its_status_headers_and_body(number: int) -> None:
+    """Names of headers are in lower case, values as they came, and the body is whole."""
+    raw = answer(BODY, f"{number} Well", "X-Some: Thing", "Retry-After:  7")
+    found = played(sends(raw))
+    assert (number, BODY, "Thing", "7") == (
+        found.status,
+        found.body,
+        found.headers["x-some"],
+        found.headers["retry-after"],
+    )
+
+
+def test_a_request_is_sent_as_it_is_given() -> None:
+    """Method, address, headers and body arrive, and nothing else does."""
+    with Wire(sends(answer(BODY))) as wire:
+        plain().send("POST", f"{wire.url}/a?b=c,d", {"X-Key": "k"}, b"{}", seconds=5, loopback=True)
+        (raw,) = wire.requests
+    assert b"POST /a?b=c,d HTTP/1.1" == raw.split(b"\r\n")[0]
+    assert raw.endswith(b"\r\n\r\n{}")
+    assert {"host", "x-key", "content-length", "accept-encoding", "user-agent"} >= headers_of(raw).keys()
+
+
+@pytest.mark.parametrize("number", [400, 401, 404, 422, 451, 499])
+def test_the_body_of_a_refusal_is_read(number: int) -> None:
+    """The explanation of a refusal is had, if it is there and well; the status stands without it."""
+    first = played(sends(answer(b"why", f"{number} No")))
+    assert (number, b"why") == (first.status, first.body)
+    for script in (
+        sends(answer(b"why", f"{number} No", "Content-Length: 9", length=False)),
+        sends(answer(b"why", f"{number} No", "Content-Encoding: br")),
+        sends(answer(b"why", f"{number} No", ZIPPED)),
+        sends(answer(chunked(b"why", last=b""), f"{number} No", CHUNKED, length=False)),
+        resets(answer(b"", f"{number} No", "Content-Length: 9", length=False)),
+        sends(answer(b"x" * (MOST + 1), f"{number} No")),
+    ):
+        there = played(script)
+        assert (number, b"") == (there.status, there.body)
+
+
+@pytest.mark.parametrize("number", [202, 206, 299, 300, 301, 399, 408, 425, 429, 500, 503, 599, 600, 999])
+def test_no_other_body_is_read(number: int) -> None:
+    """What is no answer and no refusal is known by its status: its body is not waited for."""
+    begun = time.monotonic()
+    script = drips(answer(b"", f"{number} Odd", "X-Some: Thing", length=False))
+    there = played(script)
+    assert (number, b"", "Thing") == (there.status, there.body, there.headers["x-some"])
+    assert time.monotonic() - begun < 2
+
+
+WELL: Final = {
+    "a length": sends(answer(BODY)),
+    "no length": sends(answer(BODY, length=False)),
+    "one length, twice": sends(answer(BODY, "200 OK", f"Content-Length: {len(BODY)}")),
+    "chunks": sends(answer(chunked(BODY[:9], BODY[9:]), "200 OK", CHUNKED, length=False)),
+    "identity": sends(answer(BODY, "200 OK", "Content-Encoding: identity")),
+    "an empty encoding": sends(answer(BODY, "200 OK", "Content-Encoding: ")),
+    "identity in capitals": sends(answer(BODY, "200 OK", "Content-Encoding: Identity")),
+    "gzip": sends(answer(GZIPPED, "200 OK", ZIPPED)),
+    "gzip in capitals": sends(answer(GZIPPED, "200 OK", "Content-Encoding:  GZIP ")),
+    "gzip without a length": sends(answer(GZIPPED, "200 OK", ZIPPED, length=False)),
+    "gzip in chunks": sends(
+        answer(chunked(GZIPPED[:9], GZIPPED[9:]), "200 OK", ZIPPED, CHUNKED, length=False)
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WELL)
+def test_a_body_is_read_however_it_is_sent(how: str) -> None:
+    """Lengths, chunks, gzip and the end of the connection all give the same bytes."""
+    assert BODY == played(WELL[how]).body
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        sends(answer(b"")),
+        sends(answer(chunked(), "200 OK", CHUNKED, length=False)),
+        sends(answer(gzip.compress(b""), "200 OK", ZIPPED)),
+    ],
+    ids=["length", "chunks", "gzip"],
+)
+def test_an_empty_body_that_says_so_is_one(script: Script) -> None:
+    """Where the framing says that there is nothing, nothing is the body."""
+    assert b"" == played(script).body
+
+
+CUT: Final = {
+    "in the body": sends(answer(BODY[:9], "200 OK", f"Content-Length: {len(BODY)}", length=False)),
+    "ahead of the body": sends(answer(b"", "200 OK", f"Content-Length: {len(BODY)}", length=False)),
+    "where a body could begin": sends(HEAD),
+    "in a chunk": sends(answer(b"ff\r\nabc", "200 OK", CHUNKED, length=False)),
+    "ahead of the last chunk": sends(answer(chunked(BODY, last=b""), "200 OK", CHUNKED, length=False)),
+    "in the gzip": sends(answer(GZIPPED[:-9], "200 OK", ZIPPED)),
+    "in the gzip's check": sends(answer(GZIPPED[:-1], "200 OK", ZIPPED)),
+    "ahead of the gzip": sends(answer(b"", "200 OK", ZIPPED, length=False)),
+}
+
+
+@pytest.mark.parametrize("where", CUT)
+def test_a_body_that_ends_early_is_cut(where: str) -> None:
+    """A body that its own framing shows to be cut is no answer, and said to be cut."""
+    assert CutAnswer is refused(CUT[where])
+
+
+BROKEN: Final = {
+    "two lengths": sends(answer(BODY, "200 OK", "Content-Length: 9")),
+    "two lengths in one line": sends(answer(BODY, "200 OK", f"Content-Length: {len(BODY)}, 9", length=False)),
+    "a length that is no number": sends(answer(BODY, "200 OK", "Content-Length: x", length=False)),
+    "a negative length": sends(answer(BODY, "200 OK", "Content-Length: -1", length=False)),
+    "a length with a sign": sends(answer(BODY, "200 OK", f"Content-Length: +{len(BODY)}", length=False)),
+    "a length of other digits": sends(answer(BODY, "200 OK", "Content-Length: \xb2", length=False)),
+    "an empty length": sends(answer(BODY, "200 OK", "Content-Length: ", length=False)),
+    "a length and chunks": sends(answer(chunked(BODY), "200 OK", CHUNKED)),
+    "an encoding not asked for": sends(answer(zlib.compress(BODY), "200 OK", "Content-Encoding: deflate")),
+    "two encodings": sends(answer(GZIPPED, "200 OK", "Content-Encoding: gzip, gzip")),
+    "no gzip": sends(answer(BODY, "200 OK", ZIPPED)),
+    "deflate as gzip": sends(answer(zlib.compress(BODY), "200 OK", ZIPPED)),
+    "a corrupt gzip": sends(answer(GZIPPED[:20] + b"\xff\xff\xff" + GZIPPED[23:], "200 OK", ZIPPED)),
+    "a gzip whose check fails": sends(answer(GZIPPED[:-8] + b"\0" * 8, "200 OK", ZIPPED)),
+    "more after the gzip": sends(answer(GZIPPED + b"{}", "200 OK", ZIPPED)),
+    "two gzips": sends(answer(GZIPPED + GZIPPED, "200 OK", ZIPPED)),
+    "no HTTP": sends(b"SSH-2.0-OpenSSH_9.9\r\n"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_body_that_contradicts_itself_is_broken(how: str) -> None:
+    """Framing and encodings that do not fit together, or are none, make no answer."""
+    assert BrokenAnswer is refused(BROKEN[how])
+
+
+def test_a_body_has_at_most_8_mib() -> None:
+    """A body of exactly the bound is read; one byte more is too large, packed or not."""
+    most = b" " * MOST
+    for body, headers in ((most, ()), (gzip.compress(most, 1), (ZIPPED,))):
+        assert most == played(sends(answer(body, "200 OK", *headers))).body
+    for body, headers in ((most + b" ", ()), (gzip.compress(most + b" ", 1), (ZIPPED,))):
+        assert AnswerTooLarge is refused(sends(answer(body, "200 OK", *headers)))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pours(HEAD, b" " * 65536),
+        pours(answer(b"", "200 OK", CHUNKED, length=False), b"10000\r\n" + b" " * 65536 + b"\r\n"),
+        sends(answer(gzip.compress(b"\0" * (40 * MOST), 1), "200 OK", ZIPPED)),
+    ],
+    ids=["no length", "chunks", "a bomb"],
+)
+def test_an_endless_body_is_too_large(script: Script) -> None:
+    """A body that does not end is given up at the bound, before the time-out."""
+    assert AnswerTooLarge is refused(script, seconds=30)
+
+
+# How long.
+
+
+def within(script: Script, seconds: float = 0.4) -> tuple[type[BalcliError] | int, float]:
+    """What came of a request with so many seconds, and how many it took."""
+    begun = time.monotonic()
+    with Wire(script) as wire:
+        try:
+            came: type[BalcliError] | int = send(wire.url, seconds=seconds).status
+        except BalcliError as problem:
+            came = type(problem)
+        took = time.monotonic() - begun
+    return came, took
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        keeps_silent,
+        drips(b"HTTP/1.1 200 ", b"O"),
+        drips(b"HTTP/1.1 200 OK\r\n", b"X-Slow: a\r\n"),
+        drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        drips(HEAD),
+        drips(answer(b"", "200 OK", CHUNKED, length=False), b"1\r\n \r\n"),
+        drips(answer(GZIPPED[:10], "200 OK", ZIPPED, length=False), b"\x00\x00\x00\xff\xff"),
+    ],
+    ids=["silent", "status", "headers", "100 Continue", "body", "chunks", "gzip"],
+)
+def test_a_request_takes_no_longer_than_it_may(script: Script) -> None:
+    """However the bytes drip, a request ends with its time, as timed out."""
+    came, took = within(script)
+    assert TimedOut is came
+    assert 0.35 <= took < 1.5
+
+
+def test_a_drip_is_not_read_on_after_its_time() -> None:
+    """Who drips sees the connection closed soon after the request's time is over."""
+    ended = threading.Event()
+
+    def script(connection: socket.socket, request: bytes) -> None:
+        try:
+            drips(HEAD)(connection, request)
+        finally:
+            ended.set()
+
+    with Wire(script) as wire:
+        with pytest.raises(TimedOut):
+            send(wire.url, seconds=0.3)
+        assert ended.wait(3)
+
+
+@pytest.mark.parametrize("number", [400, 401, 403, 499])
+def test_a_refusal_stands_without_its_explanation(number: int) -> None:
+    """A refusal whose body does not come in time is one all the same."""
+    came, took = within(drips(answer(b"", f"{number} No", length=False)))
+    assert number == came
+    assert took < 1.5
+
+
+def test_an_answer_that_comes_in_pieces_is_whole() -> None:
+    """Pieces that arrive one by one within the time make one body."""
+
+    def script(connection: socket.socket, _request: bytes) -> None:
+        raw = answer(BODY)
+        for start in range(0, len(raw), 40):
+            connection.sendall(raw[start : start + 40])
+            time.sleep(0.02)
+
+    assert BODY == played(script).body
+
+
+def test_who_gives_up_leaves_nothing_that_keeps_the_program() -> None:
+    """A request that was given up may linger; it does not keep the process from ending."""
+    with Wire(drips(b"HTTP/1.1 200 ", b"O")) as wire:
+        with pytest.raises(TimedOut):
+            send(wire.url, seconds=0.2)
+        others = [t for t in threading.enumerate() if t is not threading.main_thread()]
+        assert others
+        assert [] == [thread.name for thread in others if not thread.daemon]
+
+
+# Connections.
+
+
+def test_a_connection_serves_again_after_a_whole_answer() -> None:
+    """Answers that were read to their end leave the connection for the next request."""
+    bodies = (
+        answer(BODY),
+        answer(BODY, "201 Made"),
+        answer(chunked(BODY), "200 OK", CHUNKED, length=False),
+        answer(GZIPPED, "200 OK", ZIPPED),
+        answer(b""),
+    )
+    with Wire(*map(keeps, bodies)) as wire:
+        transport = plain()
+        for _ in bodies:
+            send(wire.url, transport)
+        assert (len(bodies), 1) == (len(wire.requests), wire.connections)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        answer(BODY, "302 Found"),
+        answer(BODY, "429 Slow"),
+        answer(BODY, "503 Off"),
+        answer(b"x", "200 OK", "Content-Encoding: br"),
+    ],
+    ids=["302", "429", "503", "broken"],
+)
+def test_a_connection_with_another_answer_does_not_serve_again(first: bytes) -> None:
+    """Whatever is left of an answer that was not one cannot be taken for the next: its connection is closed."""
+    ended = threading.Event()
+
+    def script(connection: socket.socket, request: bytes) -> object:
+        keeps(first)(connection, request)
+        if not connection.recv(1):
+            ended.set()
+        return None
+
+    with Wire(script, sends(answer(BODY))) as wire:
+        transport = plain()
+        with suppress(BrokenAnswer):
+            send(wire.url, transport)
+        assert ended.wait(3)
+        assert BODY == send(wire.url, transport).body
+        assert 2 == wire.connections
+
+
+def test_as_many_connections_are_kept_as_are_used_at_once() -> None:
+    """A second round of requests, as many at once as the first, opens no new connection."""
+    number = 12
+    barrier = threading.Barrier(number)
+
+    def script(connection: socket.socket, request: bytes) -> object:
+        barrier.wait(10)
+        keeps(answer(BODY))(connection, request)
+        return KEEP
+
+    with Wire(script) as wire, ThreadPoolExecutor(number) as pool:
+        transport = plain(connections=number)
+        for _ in range(2):
+            answers = list(pool.map(lambda _: send(wire.url, transport).status, range(number)))
+            assert [200] * number == answers
+        assert (2 * number, number) == (len(wire.requests), wire.connections)
+
+
+def test_connections_to_many_hosts_are_kept() -> None:
+    """Twenty hosts asked in turn are each connected to once."""
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(keeps(answer(BODY)))) for _ in range(20)]
+        transport = plain()
+        for _ in range(2):
+            for wire in wires:
+                send(wire.url, transport)
+        assert [1] * 20 == [wire.connections for wire in wires]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        hangs_up,
+        resets(),
+        sends(b"HTTP/1.1 2"),
+        sends(b"HTTP/1."),
+        sends(answer(BODY)[:40]),
+        resets(answer(BODY)[:40]),
+    ],
+    ids=["closed", "reset", "in the status", "in the version", "in the headers", "reset in the headers"],
+)
+def test_a_connection_that_breaks_is_said_to_have(script: Script) -> None:
+    """A connection that ends ahead of the body failed; it is not an answer that is broken or cut."""
+    assert refused(script) in {ConnectionFailed, CutAnswer}
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 2", b"HTTP/1.", b"HTTP/1.1"])
+def test_a_status_line_that_is_cut_is_a_connection_that_broke(line: bytes) -> None:
+    """The beginning of a status line is what came before the end."""
+    assert ConnectionFailed is refused(sends(line))
+
+
+@pytest.mark.parametrize(
+    "line", [b"HTTP/1.1 2x0 OK\r\n\r\n", b"HTTP/x\r\n\r\n", b"<html>", b"FTP/1.1 200 OK\r\n\r\n"]
+)
+def test_a_status_line_that_is_none_is_a_broken_answer(line: bytes) -> None:
+    """What is no status line, whole or not, is no HTTP."""
+    assert BrokenAnswer is refused(sends(line))
+
+
+def test_nobody_there_is_a_failed_connection() -> None:
+    """Where nobody listens, the connection failed at once."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionFailed, match=r"^the connection was refused or has no route$"):
+            send(f"http://127.0.0.1:{closed.getsockname()[1]}")
+
+
+# TLS.
+
+
+def secured(bundle: Path | None) -> Transport:
+    """A transport that trusts the bundle."""
+    return plain(ca_bundle=bundle, tls=True)
+
+
+def test_https_needs_a_transport_with_tls() -> None:
+    """A transport made without TLS asks for no https address: that would be without the program's context."""
+    with pytest.raises(RuntimeError, match="was made without TLS was asked for https"):
+        send("https://127.0.0.1:9")
+
+
+def test_a_trusted_server_is_asked_over_one_connection(authority: Authority) -> None:
+    """With its authority's bundle a server is asked, again over the same connection."""
+    scripts = (keeps(answer(BODY)), sends(answer(BODY)))
+    with Wire(*scripts, tls=serving(authority.issue("kept"))) as wire:
+        transport = secured(authority.bundle)
+        assert [BODY, BODY] == [send(wire.url, transport).body for _ in range(2)]
+        assert 1 == wire.connections
+
+
+def test_plain_http_goes_through_a_transport_with_tls(authority: Authority) -> None:
+    """One transport serves both, as the accounts of a run may need."""
+    with Wire(sends(answer(BODY))) as wire:
+        assert BODY == send(wire.url, secured(authority.bundle)).body
+
+
+@pytest.mark.parametrize("flaw", FORGED)
+def test_a_certificate_with_a_flaw_is_no_certificate(authority: Authority, flaw: str) -> None:
+    """A certificate that is not for this server now is refused in the handshake, before any byte of a request."""
+    with Wire(sends(answer(BODY)), tls=serving(authority.issue(f"t {flaw}", *FORGED[flaw]))) as wire:
+        with pytest.raises(TlsFailed, match=r"^the server's certificate cannot be verified$"):
+            send(wire.url, secured(authority.bundle))
+        assert [] == wire.requests
+
+
+def test_an_unknown_authority_is_not_believed(authority: Authority) -> None:
+    """The built-in bundle does not know the tests' authority."""
+    with Wire(sends(answer(BODY)), tls=serving(authority.issue("unknown"))) as wire:
+        with pytest.raises(TlsFailed, match=r"^the server's certificate cannot be verified$"):
+            send(wire.url, secured(None))
+        assert [] == wire.requests
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"words\n", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_a_bundle_that_is_none_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """A file that is missing or holds no certificate is the configuration's fault, and is named."""
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_bytes(content)
+    with pytest.raises(ValueProblem) as caught:
+        tls_context(bundle)
+    assert caught.value.message.startswith(f"ca_bundle: {bundle} cannot be read")
+    assert caught.value.__suppress_context__
+
+
+def test_a_context_verifies_and_speaks_no_old_tls() -> None:
+    """Certificates and names are verified, nothing before TLS 1.2 is spoken, and keys are logged nowhere."""
+    import ssl
+
+    context = tls_context(None)
+    assert (ssl.CERT_REQUIRED, True, True, "None") == (
+        context.verify_mode,
+        context.check_hostname,
+        context.minimum_version >= ssl.TLSVersion.TLSv1_2,
+        str(context.keylog_filename),
+    )
+    assert context.get_ca_certs()
+
+
+# Proxies.
+
+
+@pytest.mark.parametrize("url", ["http://m.example/", "https://m.example/"])
+def test_the_profiles_proxy_is_for_both_schemes(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the profile names comes before the environment, which counts where the profile names none."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://environment.example:1")
+    mine, loopback = "http://profile.example:2", "http://127.0.0.1:80/"
+    assert [mine, "http://environment.example:1", None, None, None] == [
+        proxy_for(url, mine, loopback=False),
+        proxy_for(url, None, loopback=False),
+        proxy_for(url, mine, loopback=True),
+        proxy_for(url, None, loopback=True),
+        proxy_for(loopback, mine, loopback=True),
+    ]
+    monkeypatch.setenv("no_proxy", "m.example")
+    assert (mine, None) == (proxy_for(url, mine, loopback=False), proxy_for(url, None, loopback=False))
+
+
+def test_no_proxy_is_an_empty_choice() -> None:
+    """Without any, there are none; with the profile's, each scheme has it; for loopback there is none."""
+    assert [{}, {"http": "http://p.example:1", "https": "http://p.example:1"}, {}] == [
+        proxies("https://m.example/", None, loopback=False),
+        proxies("https://m.example/", "http://p.example:1", loopback=False),
+        proxies("https://m.example/", "http://p.example:1", loopback=True),
+    ]
+
+
+def test_a_proxy_gets_what_is_not_for_loopback() -> None:
+    """A request to elsewhere goes to the proxy, and one to loopback never does."""
+    with Wire(sends(answer(b"proxied"))) as proxy, Wire(sends(answer(BODY))) as wire:
+        transport = plain(proxy=proxy.url)
+        assert b"proxied" == send(f"http://{FAR}", transport, loopback=False).body
+        assert BODY == send(wire.url, transport).body
+        assert 1 == proxy.connections
+
+
+@pytest.mark.parametrize("source", ["profile", "environment"])
+def test_a_tunnel_verifies_the_far_end(
+    authority: Authority, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a proxy, the certificate is that of the host asked for, by the same bundle."""
+    context = serving(authority.issue(f"tunnel {source}", f"{LEAF}subjectAltName = IP:{FAR}\n"))
+
+    def tunnel(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as inner:
+            if whole_request(inner):
+                inner.sendall(answer(BODY))
+
+    with Wire(tunnel) as proxy:
+        if source == "environment":
+            monkeypatch.setenv("https_proxy", proxy.url)
+        given = proxy.url if source == "profile" else None
+        good = plain(ca_bundle=authority.bundle, tls=True, proxy=given)
+        assert BODY == send(f"https://{FAR}", good, loopback=False).body
+        with pytest.raises(TlsFailed):
+            send("https://192.0.2.2", good, loopback=False)
+        with pytest.raises(TlsFailed):
+            send(f"https://{FAR}", plain(tls=True, proxy=given), loopback=False)
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://127.0.0.1:1", "socks5://127.0.0.1:1", "http://127.0.0.1:99999", "http://"]
+)
+def test_a_proxy_of_no_kind_is_said_to_be_one(address: str) -> None:
+    """A proxy's address that cannot be used is the proxy's fault."""
+    with pytest.raises((ProxyFailed, ConnectionFailed)):
+        send(f"http://{FAR}", plain(proxy=address), loopback=False, seconds=1)
+
+
+def test_a_reset_of_the_whole_connection_is_no_answer() -> None:
+    """A reset in the middle of a body is a connection that failed, with a length or without."""
+
+    def script(length: str) -> Callable[[socket.socket, bytes], None]:
+        def play(connection: socket.socket, _request: bytes) -> None:
+            connection.sendall(answer(BODY[:20], "200 OK", *([length] if length else []), length=False))
+            time.sleep(0.1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        return play
+
+    assert [ConnectionFailed, ConnectionFailed] == [
+        refused(script(length)) for length in ("", "Content-Length: 99")
+    ]
