@@ -243,6 +243,35 @@ def test_endings_that_are_no_errors_say_nothing(
     assert Ran(code, "", "") == run("all", "--sandbox")
 
 
+def test_an_interrupt_while_data_is_written_is_one_too(
+    monkeypatch: pytest.MonkeyPatch, run: Callable[..., Ran]
+) -> None:
+    """Ctrl-C is 130 also when the command itself is done."""
+    monkeypatch.setattr(streams, "write_data", lambda _text: raising(KeyboardInterrupt())())
+    assert Ran(130, "", "") == run("--version")
+
+
+def test_usage_that_a_command_finds_wrong_is_2(
+    run: Callable[..., Ran], instead_of_a_report: Callable[[Callable[[], object]], None]
+) -> None:
+    """A refusal of Typer's from within a command names the help of what it knows about."""
+    import typer
+
+    for problem, command in (
+        (typer.BadParameter("odd."), "balcli all"),
+        (typer.TyperException("odd."), "balcli"),
+    ):
+        instead_of_a_report(raising(problem))
+        ended = run("all", "--sandbox")
+        assert (2, "") == (ended.code, ended.out)
+        assert ended.err.endswith(f"odd; see {command} --help\n")
+
+
+def test_a_command_that_has_no_code_is_well(run: Callable[..., Ran], tmp_path: Path) -> None:
+    """A command that ends without a word about its success has succeeded."""
+    assert Ran(0, f"{tmp_path / '.config' / 'balcli' / 'config.toml'}\n", "") == run("config", "path")
+
+
 def test_an_abort_is_an_interrupt(
     run: Callable[..., Ran], instead_of_a_report: Callable[[Callable[[], object]], None]
 ) -> None:
@@ -308,7 +337,7 @@ def test_a_bug_has_a_traceback_on_request(
     assert (1, "") == (ended.code, ended.out)
     first, rest = ended.err.split("\n", 1)
     assert first.startswith("balcli: this is a bug in balcli")
-    assert rest.startswith("Traceback (most recent call last):\n")
+    assert rest.startswith('Traceback (most recent call last):\n  File "')
     assert rest.endswith("LookupError: Secret('***') ***\n")
     assert KEY not in ended.err
 

@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import resource
 import sys
 import termios
 from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ def test_a_closed_stream_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         sys.__stdout__.close()
         with pytest.raises(OutputError, match=r"^stdout cannot be written: it is closed; check where"):
             streams.write_data("1.5")
-        assert not streams.is_terminal()
+        assert False is streams.is_terminal()
 
 
 def test_a_reader_that_has_gone_is_no_error_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +138,26 @@ def test_a_reader_that_has_gone_is_no_error_of_the_output(monkeypatch: pytest.Mo
         assert sys.__stdout__ is not None
         os.dup2(1, sys.__stdout__.fileno())
     assert caught.value.__suppress_context__
+
+
+def test_a_process_without_a_descriptor_to_spare_ends_as_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even the null device can be opened, stdout is given up all the same."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with stdout(monkeypatch, writing):
+        stream = sys.__stdout__
+        assert stream is not None
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            with pytest.raises(streams.ReaderGone):
+                streams.write_data("1.5")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert None is sys.__stdout__
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 # Messages.
@@ -254,7 +275,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[None]:
     ("set_by_user", "columns"),
     [
         *[("1", 1), ("80", 80), ("99999", 99999), ("0080", 80)],
-        *[(odd, 123) for odd in ("", "0", "00000", "-3", "x", "8x", "100000", "\u00b2", "\u0661", " 80")],
+        *[
+            (odd, 123)
+            for odd in ("", "0", "00000", "-3", "x", "8x", "100000", "1000000", "\u00b2", "\u0661", " 80")
+        ],
     ],
 )
 def test_the_width_is_the_users_or_the_terminals(

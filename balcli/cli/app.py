@@ -22,7 +22,6 @@ _HELP = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people,
 
 # No rich markup in help: its panels double the time of a --help.
 app = typer.Typer(
-    name="balcli",
     help=_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -32,7 +32,7 @@ def write_data(text: str) -> None:
     if stream is None:
         raise OutputError("stdout is closed; give the output somewhere to go")
     # What the stream cannot encode is escaped: an odd locale must not cost the amounts.
-    data = hide_in_data(text).encode(stream.encoding or "utf-8", "backslashreplace")
+    data = hide_in_data(text).encode(stream.encoding, "backslashreplace")
     _written = True
     try:
         stream.flush()
@@ -143,7 +143,7 @@ def columns(file: Path | None = None) -> int | None:
     if file is not None or not is_terminal():
         return None
     set_by_user = os.environ.get("COLUMNS", "")
-    if set_by_user.isascii() and set_by_user.isdigit() and 0 < len(set_by_user) < 6 and int(set_by_user) > 0:
+    if set_by_user.isascii() and set_by_user.isdigit() and len(set_by_user) < 6 and int(set_by_user):
         return int(set_by_user)
     try:
         return os.get_terminal_size(1).columns or None

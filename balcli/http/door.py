@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,7 @@ MOST_RETRIES: Final = 100
 MOST_JOBS: Final = 500
 
 _RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LATER: Final = "try later, and check base_url if it stays so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class Door:
         deadline: Deadline,
         allowed: Iterable[Endpoint],
         *,
-        tls: bool = True,
+        tls: bool,
         observe: Callable[[Exchange], None] | None = None,
     ) -> None:
         # Imported here: requests and ssl cost several times what the rest of the program's start does.
@@ -241,9 +243,7 @@ class Door:
             return _TryAgain(error, 1.0 + pause_before(0)) if status == 429 else _TryAgain(error)
         after = asked_wait(retry_after)
         # A wish that cannot be read is taken for one that does not fit: better to stop than to press.
-        if after is None or after >= self._deadline.left():
-            return error
-        return _TryAgain(error, after)
+        return error if after is None else _TryAgain(error, after)
 
 
 def _revealed(value: object) -> str:
@@ -277,9 +277,7 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
         try:
             payload = _decoded(request, body)
         except BalcliError as problem:
-            raise type(problem)(
-                f"{request.host}: {problem.message}; {_cure(problem)}", http_status=status
-            ) from None
+            raise type(problem)(f"{request.host}: {problem.message}; {_LATER}", http_status=status) from None
         explained = request.explain(status, payload)
         if explained is not None:
             raise explained
@@ -290,10 +288,9 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
         )
     payload = None
     if 400 <= status < 500:
-        try:
+        # Without an explanation the status alone decides.
+        with suppress(BalcliError):
             payload = _decoded(request, body)
-        except BalcliError:
-            payload = None  # no explanation is had from it; the status alone decides below
     explained = request.explain(status, payload) if payload is not None else None
     if explained is not None:
         raise explained
@@ -305,7 +302,7 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
     )
 
 
-def _cure(problem: BalcliError, seconds: float = 0.0) -> str:
+def _cure(problem: BalcliError, seconds: float) -> str:
     """What to do about an answer that was not had or cannot be used."""
     if isinstance(problem, DeadlinePassed):
         return "raise --deadline or try later"
@@ -317,7 +314,7 @@ def _cure(problem: BalcliError, seconds: float = 0.0) -> str:
         return "check the profile's proxy and HTTPS_PROXY"
     if isinstance(problem, NameNotResolved):
         return "check base_url and the resolver"
-    return "try later, and check base_url if it stays so"
+    return _LATER
 
 
 def refusal(host: str, status: int, words: str = "") -> str:

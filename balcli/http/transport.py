@@ -36,7 +36,7 @@ from balcli.errors import (
 )
 
 MAX_BODY: Final = 8 * 1024 * 1024
-_CHUNK: Final = 64 * 1024
+_CHUNK: Final = 65_536
 # What the socket's own time-out says comes first: it knows better what it waited for.
 _GRACE: Final = 0.05
 _RAISED: Final = (
@@ -185,21 +185,16 @@ class Transport:
             )
             stream: urllib3.HTTPResponse = response.raw
             headers = {name.lower(): value for name, value in response.headers.items()}
-            # A connection is kept only after its answer was read to the end; any other is closed.
-            whole = False
             try:
                 content = b""
                 if response.status_code in {200, 201}:
                     content = _body(stream, until)
-                    whole = True
                 elif 400 <= response.status_code < 500 and response.status_code not in {408, 425, 429}:
                     refusals.append(Answer(response.status_code, headers, b""))
                     content = _hint(stream, until)
             finally:
-                if whole:
-                    stream.release_conn()
-                else:
-                    stream.close()
+                # One that was read to its end has given its connection back already; any other is closed.
+                stream.close()
         except _RAISED as problem:
             raise _explained(problem) from None
         return Answer(response.status_code, headers, content)

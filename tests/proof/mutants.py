@@ -193,6 +193,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; default all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="copies that run at once")
     parser.add_argument("--line", type=int, action="append", help="only the mutants that begin on this line")
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out the second stage: tests with processes"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="say what became of each, by which test")
     chosen = parser.parse_args(argv)
     unknown = [name for name in chosen.modules if name not in MODULES]
@@ -203,6 +206,8 @@ def main(argv: list[str]) -> int:
     with _runners(chosen.jobs) as runners:
         for name in chosen.modules or MODULES:
             module, begun = MODULES[name], time.monotonic()
+            if chosen.quick:
+                module = module._replace(stages=module.stages[:1])
             found, by_rule = mutants((runners[0].folder / module.path).read_text())
             found = [mutant for mutant in found if not chosen.line or mutant.line in chosen.line]
             tried = []
