@@ -34,19 +34,9 @@ from balcli.errors import (
 from balcli.http.door import Door, Endpoint, Exchange, Limits, Request, refusal
 from balcli.http.exactjson import Json, Number
 from balcli.http.timing import Deadline
+from balcli.sandbox.faults.wire import hangs_up, keeps_silent, sends
 from balcli.secret import Secret
-from tests.wire import (
-    TOKEN,
-    Script,
-    Wire,
-    answer,
-    fragments,
-    hangs_up,
-    headers_of,
-    keeps,
-    keeps_silent,
-    sends,
-)
+from tests.wire import TOKEN, Script, Wire, answer, fragments, headers_of, keeps
 
 GET: Final = Endpoint("GET", "/v2/balance")
 POST: Final = Endpoint("POST", "/v2/balance")

@@ -37,6 +37,9 @@ CONTRACT: Final = {
     "ProviderError": ("provider.error", 6, False),
     "RateLimited": ("rate_limited", 7, True),
     "OutputError": ("output.write", 9, False),
+    "StateError": ("state.unusable", 9, False),
+    "LockHeld": ("lock.held", 10, True),
+    "Bug": ("bug", 1, False),
 }
 """Each class that is raised: its code, its exit code, and whether the same run may succeed later."""
 
@@ -60,3 +63,14 @@ def test_an_error_carries_its_words_and_status() -> None:
     assert [("not a list", "not a list", None), ("odd", "odd", 418)] == [
         (str(error), error.message, error.http_status) for error in (bare, known)
     ]
+
+
+def test_the_leaves_of_a_branch_are_listed_in_its_order() -> None:
+    """Who asks for the classes below one gets those that have a code, as deep as they are, and no other."""
+    assert [*CONTRACT] == [kind.__name__ for kind in errors.leaves(BalcliError)]
+    assert ["CutAnswer", "BadShape"] == [
+        kind.__name__
+        for kind in errors.leaves(errors.AnswerError)
+        if kind.code in {"answer.cut", "answer.shape"}
+    ]
+    assert [] == list(errors.leaves(errors.BadShape))

@@ -16,6 +16,7 @@ from balcli.models import (
     Diagnosis,
     Failure,
     Holdings,
+    Notice,
     Outcome,
     Report,
     Step,
@@ -119,3 +120,38 @@ def test_a_deposit_address_is_a_value() -> None:
     """Two addresses that say the same are the same, and told apart by any part."""
     addresses = {DepositAddress(*parts) for parts in [("ERC20", "0x1", None)] * 2 + [("TON", "0x1", "7")]}
     assert 2 == len(addresses)
+
+
+@pytest.mark.parametrize(
+    ("report", "answered"),
+    [
+        (Report(NOON, None), True),
+        (Report(NOON, None, (Outcome(SHOP, Holdings(()), NOON, None),)), True),
+        (Report(NOON, None, (Outcome(SHOP, Holdings(()), NOON, None), failure(TimedOut("late")))), True),
+        (Report(NOON, None, (failure(TimedOut("late")),)), False),
+        (
+            Report(
+                NOON,
+                None,
+                (Outcome(SHOP, Holdings(()), NOON, None),),
+                failures=(Failure.of(OutputError("x")),),
+            ),
+            False,
+        ),
+    ],
+)
+def test_a_run_has_something_to_show_if_an_account_answered(report: Report, answered: bool) -> None:
+    """A run that was stopped, or in which every account failed, has nothing; any other has."""
+    assert answered is report.answered
+
+
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [(0, None), (1, "1 row of zeros is hidden (--nonzero)"), (2, "2 rows of zeros are hidden (--nonzero)")],
+)
+def test_what_was_hidden_is_a_warning_of_its_own(hidden: int, message: str | None) -> None:
+    """The warnings are the run's notices, and last how many rows were left out, if any were."""
+    notice = Notice("env.ignored", None, "name")
+    report = Report(NOON, None, notices=(notice,), hidden=hidden)
+    expected = (notice,) if message is None else (notice, Notice("rows.hidden", None, message))
+    assert expected == report.warnings

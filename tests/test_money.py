@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from balcli.money import MAX_DECIMALS, ZERO, Amount, add_up, parse, parse_units
+from balcli.money import MAX_DECIMALS, ZERO, Amount, add_up, parse, parse_units, restore
 from tests.proof.integers import REFUSED, SCALE, answer, read, read_units, written
 from tests.proof.money import NO_AMOUNTS
 
@@ -274,3 +274,18 @@ def test_negative_places_are_refused() -> None:
 def test_the_developers_view_shows_the_amount() -> None:
     """The repr of an amount is its canonical form in its class's name."""
     assert "Amount('-1.5')" == repr(parse("-1.50"))
+
+
+@SOME
+@given(AMOUNTS)
+def test_a_printed_amount_is_restored(amount: Amount) -> None:
+    """Any amount, longer than the wire has them, too, comes back from its own text."""
+    assert (amount, str(amount)) == (restore(str(amount)), str(restore(str(amount))))
+
+
+@pytest.mark.parametrize(
+    "text", [*NO_AMOUNTS, "-0", "1.0", "1.50", "0.0", "1e5", "-0.0", "1e-5", "00.1", "-.5"], ids=ascii
+)
+def test_what_is_no_printed_amount_is_not_restored(text: str) -> None:
+    """Only the canonical form is one: whatever else could be read as a number is refused."""
+    assert REFUSED == answer(lambda: restore(text))

@@ -4,6 +4,7 @@ import io
 import os
 import pty
 import resource
+import signal
 import sys
 import termios
 from collections.abc import Callable, Iterator
@@ -160,7 +161,69 @@ def test_a_process_without_a_descriptor_to_spare_ends_as_silently(monkeypatch: p
         os.close(null)
 
 
+def test_any_other_ending_while_data_is_written_gives_stdout_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal while the reader takes its time is passed on, and nothing waits for the reader once more."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    reading, writing = os.pipe()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    with stdout(monkeypatch, writing):
+        assert sys.__stdout__ is not None
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            streams.write_data("x" * 100_000)
+        assert os.path.samestat(os.fstat(1), os.stat(os.devnull))  # noqa: PTH116 - a descriptor beside it
+        os.dup2(1, sys.__stdout__.fileno())
+    signal.signal(signal.SIGALRM, before)
+    os.close(reading)
+
+
+def test_whether_stdout_was_written_is_known(
+    monkeypatch: pytest.MonkeyPatch, written: Callable[..., bytes]
+) -> None:
+    """Stdout counts as written from the first try on, and not by one that had no stdout."""
+    monkeypatch.setattr(streams, "_written", False)
+    assert False is streams.has_written()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "__stdout__", None)
+        with pytest.raises(OutputError):
+            streams.write_data("1.5")
+    assert False is streams.has_written()
+    written("1.5")
+    assert True is streams.has_written()
+
+
+def test_data_goes_into_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a file, the data is in it and not on stdout, with secrets hidden and every character; without, on stdout."""
+    Secret(KEY)
+    file = tmp_path / "out"
+    reading, writing = os.pipe()
+    with stdout(monkeypatch, writing):
+        assert None is streams.deliver(f"1.5 € \udc80 {KEY}\n", file)
+        assert "1.5 € \\udc80 ***\n" == file.read_text(encoding="utf-8")
+        assert None is streams.deliver("2.5\n", None)
+    assert b"2.5\n" == os.read(reading, 100)
+    os.close(reading)
+
+
+def test_what_a_file_cannot_take_goes_to_stdout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Data is never lost for a file that cannot be written; the reason comes back, to be said."""
+    reading, writing = os.pipe()
+    with stdout(monkeypatch, writing):
+        problem = streams.deliver("1.5\n", tmp_path / "no folder" / "out")
+    assert OutputError is type(problem)
+    assert b"1.5\n" == os.read(reading, 100)
+    os.close(reading)
+
+
 # Messages.
+
+
+def test_an_error_is_said_and_gives_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is said of an error is its message, and what comes back is its exit code."""
+    assert (5, "balcli: late\n") == (streams.say_error(TimedOut("late")), capsys.readouterr().err)
 
 
 def test_a_message_is_one_line_with_the_account(capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,6 +351,7 @@ def test_the_width_is_the_users_or_the_terminals(
     monkeypatch.setenv("COLUMNS", set_by_user)
     with terminal(monkeypatch, 123):
         assert (True, columns) == (streams.is_terminal(), streams.columns())
+        assert None is streams.columns(Path("out"))
 
 
 def test_the_width_is_the_terminals_where_the_user_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,6 +407,8 @@ def test_colour_is_for_who_wants_it(
     """NO_COLOR and --no-color win over FORCE_COLOR, which wins over what stdout is; a dumb terminal has none."""
     with terminal(monkeypatch, 80):
         assert on_terminal == streams.wants_colour(environ, no_color=no_color)
+        # A file is no terminal, whatever stdout is.
+        assert in_pipe == streams.wants_colour(environ, no_color=no_color, file=Path("out"))
     reading, writing = os.pipe()
     with stdout(monkeypatch, writing):
         assert in_pipe == streams.wants_colour(environ, no_color=no_color)

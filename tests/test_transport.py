@@ -28,25 +28,10 @@ from balcli.errors import (
     ValueProblem,
 )
 from balcli.http.transport import Answer, Transport, proxies, proxy_for, tls_context
-from tests.test_http_tls import FAR, FORGED, LEAF, Authority, found, serving
-from tests.wire import (
-    GZIPPED,
-    KEEP,
-    Script,
-    Wire,
-    answer,
-    chunked,
-    drips,
-    hangs_up,
-    headers_of,
-    holdings,
-    keeps,
-    keeps_silent,
-    pours,
-    resets,
-    sends,
-    whole_request,
-)
+from balcli.sandbox.faults.wire import chunked, drips, hangs_up, keeps_silent, pours, resets, sends
+from tests.authority import LEAF, Authority, found, serving
+from tests.test_http_tls import FAR, FORGED
+from tests.wire import GZIPPED, KEEP, Script, Wire, answer, headers_of, holdings, keeps, whole_request
 
 BODY: Final = holdings()
 MOST: Final = 8 * 1024 * 1024

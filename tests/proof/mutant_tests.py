@@ -33,7 +33,7 @@ LIBRARIES: Final = (
 )
 
 
-def main() -> None:
+def serve() -> None:
     """Answer until stdin ends."""
     import hypothesis
 
@@ -108,14 +108,19 @@ def _test(tests: list[str], first: list[str], writing: int) -> int:
     import pytest
 
     class Watch:
-        """Has the tests that killed before run first, and keeps the first failure."""
+        """Has the tests that killed before run first and the long ones last, and keeps the first failure."""
 
         killer: str | None = None
         words = ""
 
         def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
             place = {name: number for number, name in enumerate(first)}
-            items.sort(key=lambda item: (place.get(item.nodeid, len(place)), "given" in repr(item)))
+            items.sort(
+                key=lambda item: (
+                    place.get(item.nodeid, len(place)),
+                    hasattr(getattr(item, "obj", None), "hypothesis"),
+                )
+            )
 
         def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
             if report.failed and self.killer is None:
@@ -138,4 +143,4 @@ def _test(tests: list[str], first: list[str], writing: int) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    serve()

@@ -1,4 +1,4 @@
-"""Does a test fail for every small change to the code that matters most? Tries each change, and counts.
+"""Does a test fail for every small change to the code that matters most? Tries each, and counts.
 
 `python -m tests.proof mutants [MODULE…]`, with the extra `proof` installed. The working tree stays as
 it is: each job has a copy. What no test sees must stand in docs/mutants.md, with the reason.
@@ -177,7 +177,7 @@ def _try_all(module: Module, found: list[Mutant], runners: list[_Runner]) -> Ite
 
 def _explained() -> set[tuple[str, str, str]]:
     """The survivors that have their reason in docs/mutants.md: file, line before, line after."""
-    rows = re.findall(r"^\| `([^`]+)` \| `` (.+?) `` \| `` (.+?) `` \|", EXPLAINED.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([^`]+)` \| `` (.*?) `` \| `` (.*?) `` \|", EXPLAINED.read_text(), re.MULTILINE)
     return {(path, before.replace(r"\|", "|"), after.replace(r"\|", "|")) for path, before, after in rows}
 
 
