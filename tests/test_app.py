@@ -95,7 +95,9 @@ def test_nothing_at_all_is_wrong_usage(run: Callable[..., Ran]) -> None:
     assert ended.err.startswith("Usage: balcli ")
 
 
-@pytest.mark.parametrize("command", ["loopring", "wallet", "merchant", "all", "config", "doctor", "sandbox"])
+@pytest.mark.parametrize(
+    "command", ["loopring", "wallet", "merchant", "all", "config", "doctor", "sandbox", "schema"]
+)
 def test_every_command_is_there(run: Callable[..., Ran], command: str) -> None:
     """Each command of the contract is part of the tree."""
     assert 0 == run(command, "--help").code
@@ -369,3 +371,94 @@ def test_what_others_print_is_data_that_is_written_with_care(
 
     instead_of_a_report(chatter)
     assert Ran(0, "True ***\n", "") == run("all", "--sandbox")
+
+
+BEGINS: Final = {
+    "json": "{\n",
+    "jsonl": '{"type": "error", "code": ',
+    "csv": "account,provider,",
+    "prometheus": "# HELP balcli_failure ",
+}
+
+
+@pytest.mark.parametrize("output", BEGINS)
+@pytest.mark.parametrize("command", [["all"], ["loopring"], ["wallet"], ["merchant"], []])
+def test_wrong_usage_is_told_in_every_format_for_programs(
+    run: Callable[..., Ran], output: str, command: list[str]
+) -> None:
+    """A command that shows balances tells its wrong usage in the format that a program awaits, as does no command."""
+    ended = run(*command, "--nope", "-o", output)
+    assert (2, True) == (ended.code, ended.out.startswith(BEGINS[output]))
+
+
+@pytest.mark.parametrize("output", [*BEGINS, "table", "yaml", ""])
+@pytest.mark.parametrize("command", [["doctor"], ["config", "show"], ["config", "check"]])
+def test_other_commands_tell_wrong_usage_in_json_alone(
+    run: Callable[..., Ran], output: str, command: list[str]
+) -> None:
+    """A command that shows no balances has no other format for programs."""
+    ended = run(*command, "--nope", "-o", output)
+    assert (2, output == "json") == (ended.code, ended.out.startswith("{"))
+    assert output == "json" or not ended.out
+
+
+@pytest.mark.parametrize("output", ["table", "yaml", "", "JSON"])
+def test_a_format_that_is_for_people_or_none_gets_no_document(run: Callable[..., Ran], output: str) -> None:
+    """The reason on stderr is all that there is."""
+    ended = run("all", "--nope", "-o", output)
+    assert (2, "") == (ended.code, ended.out)
+
+
+@pytest.mark.parametrize("output", BEGINS)
+def test_a_bug_is_told_in_the_format_that_is_asked_for(
+    run: Callable[..., Ran],
+    instead_of_a_report: Callable[[Callable[[], object]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+) -> None:
+    """Where nothing is written yet, a bug makes a document, too, with its code and the words of stderr."""
+    monkeypatch.setattr(streams, "_written", False)
+    instead_of_a_report(broken)
+    ended = run("all", "--sandbox", "-o", output)
+    assert (1, 1) == (ended.code, len(ended.err.splitlines()))
+    assert ended.out.startswith(BEGINS[output])
+    assert "bug" in ended.out
+    if output == "json":
+        document = json.loads(ended.out)
+        assert [("bug", ended.err)] == [(e["code"], f"balcli: {e['message']}\n") for e in document["errors"]]
+
+
+def test_a_bug_after_the_document_writes_no_second_one(
+    run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once stdout was written, a bug is told on stderr alone: two documents are none."""
+    monkeypatch.setattr(streams, "_written", False)
+    monkeypatch.setattr(streams, "say_what_is_wrong", lambda *_arguments, **_options: broken())
+    ended = run("all", "--sandbox", "-o", "json")
+    assert (1, True) == (ended.code, json.loads(ended.out)["complete"])
+    assert ended.err.startswith("balcli: this is a bug")
+
+
+def test_a_bug_in_what_writes_documents_is_told_all_the_same(
+    run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the document of a bug cannot be made either, the line and the code are."""
+    import balcli.render
+
+    monkeypatch.setattr(streams, "_written", False)
+    monkeypatch.setattr(balcli.render, "machine", lambda *_arguments: broken())
+    ended = run("all", "--sandbox", "-o", "json")
+    assert (1, "", 1) == (ended.code, ended.out, len(ended.err.splitlines()))
+
+
+@pytest.mark.parametrize("output", ["jsonl", "json"])
+def test_a_bug_of_another_command_is_told_in_json_alone(
+    run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    """A command that shows no balances has one format for programs, for its bugs, too."""
+    from balcli.cli import doctor
+
+    monkeypatch.setattr(streams, "_written", False)
+    monkeypatch.setattr(doctor, "_rendered", lambda *_arguments, **_options: broken(), raising=True)
+    ended = run("doctor", "--sandbox", "-o", "json") if output == "json" else run("doctor", "-o", output)
+    assert (output == "json") == ended.out.startswith("{")
