@@ -122,7 +122,7 @@ def test_every_run_reads_back_as_it_was(
     assert all(_same(file, number, report) for number, report in enumerate(reports, 1))
     before = NOON + timedelta(hours=keep)
     gone = [r for r in reports if r.profile == "main" and r.generated_at < before]
-    assert len(gone) == prune(file, "main", before)
+    assert len(gone) == prune(file, ["main"], before)
     left = {number: report for number, report in enumerate(reports, 1) if report not in gone}
     assert list(left) == [each.id for each in runs(file)]
     assert all(_same(file, number, report) for number, report in left.items())
@@ -222,7 +222,7 @@ def test_what_does_not_change_takes_no_room(tmp_path: Path) -> None:
             insert(connection, _report(_answered("a", *rows), at=NOON + timedelta(minutes=number)))
     grown = file.stat().st_size
     assert grown - size < 50_000
-    assert 501 == prune(file, "main", NOON + timedelta(days=1))
+    assert 501 == prune(file, ["main"], NOON + timedelta(days=1))
     assert file.stat().st_size < grown
     assert () == runs(file)
     assert 502 == record(file, _report(_answered("a", *rows)))

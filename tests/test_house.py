@@ -75,6 +75,7 @@ def test_costly_and_dangerous_modules_have_one_room_each(path: Path) -> None:
         "tomli": {"config/source.py"},
         "dotenv": {"config/variables.py"},
         "subprocess": {"config/secrets.py"},
+        "matplotlib": {"render/chart.py"},
         "sqlite3": {"history/database.py"},
         "pickle": set[str](),
         "click": set[str](),
@@ -171,6 +172,7 @@ def test_a_start_loads_nothing_heavy(program: Program, arguments: list[str]) -> 
         "pydantic",
         "hashlib",
         "sqlite3",
+        "matplotlib",
     }
     assert set() == heavy & _loaded(program, *arguments)
 

@@ -96,6 +96,16 @@ def test_no_place_for_state_hides_no_balance(program: Program) -> None:
         assert (9, 1, True) == (result.code, len(result.err.splitlines()), "57506.64" in result.out)
 
 
+def test_a_python_without_sqlite_hides_no_balance(program: Program, tmp_path: Path) -> None:
+    """Where Python has no sqlite3, the rows are shown, and the line says what to install."""
+    (tmp_path / "sqlite3.py").write_text("raise ImportError")
+    result = program.run(*RECORD, env={"PYTHONPATH": str(tmp_path)})
+    assert (9, True) == (result.code, "57506.64" in result.out)
+    assert (
+        "balcli: this Python is built without sqlite3; install one with it to have a history\n" == result.err
+    )
+
+
 def test_what_outranks_a_bad_history(program: Program, tmp_path: Path) -> None:
     """A partial run that is not recorded ends with 9; where nobody answered, the reason for that is the code."""
     arguments = [*RECORD, "--history", str(tmp_path)]

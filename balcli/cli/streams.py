@@ -22,8 +22,8 @@ class ReaderGone(Exception):
     """Whoever read stdout has gone; not an OSError, because Typer ends the program on some of those."""
 
 
-def write_data(text: str) -> None:
-    """Write text to stdout, with every known secret hidden, and see it off.
+def write_data(text: str | bytes) -> None:
+    """Write text, with every known secret hidden, or a picture to stdout, and see it off.
 
     Raises ReaderGone if the reader is, OutputError if stdout is closed or full.
     """
@@ -32,7 +32,7 @@ def write_data(text: str) -> None:
     if stream is None:
         raise OutputError("stdout is closed; give the output somewhere to go")
     # What the stream cannot encode is escaped: an odd locale must not cost the amounts.
-    data = hide_in_data(text).encode(stream.encoding, "backslashreplace")
+    data = _bytes(text, stream.encoding)
     _written = True
     try:
         stream.flush()
@@ -56,7 +56,11 @@ def has_written() -> bool:
     return _written
 
 
-def deliver(text: str, file: Path | None) -> OutputError | None:
+def _bytes(text: str | bytes, encoding: str = "utf-8") -> bytes:
+    return text if isinstance(text, bytes) else hide_in_data(text).encode(encoding, "backslashreplace")
+
+
+def deliver(text: str | bytes, file: Path | None) -> OutputError | None:
     """Write text into a file, as `aside.replace` does, or to stdout without one, with every known secret hidden.
 
     What a file cannot take goes to stdout; the reason is what the caller gets, to be said. Raises as `write_data` does.
@@ -65,7 +69,7 @@ def deliver(text: str, file: Path | None) -> OutputError | None:
         from balcli import aside  # here, because few runs write a file
 
         try:
-            aside.replace(file, hide_in_data(text).encode(errors="backslashreplace"))
+            aside.replace(file, _bytes(text))
         except OutputError as problem:
             write_data(text)
             return problem

@@ -95,8 +95,12 @@ def opened(path: Path, *, create: bool = False) -> Iterator["Connection"]:
 
     Raises StateError for whatever is wrong with the file or the disk, also while the connection is used.
     """
-    import sqlite3  # here alone: most runs keep nothing
-
+    try:
+        import sqlite3  # here alone: most runs keep nothing
+    except ImportError:
+        raise StateError(
+            "this Python is built without sqlite3; install one with it to have a history"
+        ) from None
     try:
         if create:
             make_folders(path.parent)

@@ -1,5 +1,6 @@
 """Letting old runs go, so that the file shrinks and every run that stays reads as before."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +11,14 @@ if TYPE_CHECKING:
     from balcli.history.database import Connection
 
 
-def prune(path: Path, profile: str | None, before: datetime) -> int:
-    """Remove a profile's runs from before that moment, and give their room back; how many they were.
+def prune(path: Path, profiles: Iterable[str | None], before: datetime) -> int:
+    """Remove these profiles' runs from before that moment, and give their room back; how many they were.
 
     Raises StateError; what is removed then is everything or nothing.
     """
     with opened(path) as connection:
         with writing(connection):
-            gone = _remove(connection, profile, int(before.timestamp()) * 1000)
+            gone = sum(_remove(connection, each, int(before.timestamp() * 1000)) for each in profiles)
         if gone:
             insist(connection, "VACUUM")
     return gone

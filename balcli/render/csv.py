@@ -1,6 +1,6 @@
 """The sheet of `-o csv`: RFC 4180, a row for each balance, then one for each account, warning or error without any."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from balcli.models import PARTS, Report
@@ -22,6 +22,11 @@ def render(report: Report) -> str:
     """
     totals = () if report.left_out is None else _totals(report)
     rows = [HEADER, *_balances(report), *totals, *_accounts(report), *_messages(report)]
+    return sheet(rows)
+
+
+def sheet(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of cells as RFC 4180 writes them."""
     return "".join(",".join(_quoted(cell) for cell in row) + "\r\n" for row in rows)
 
 

@@ -60,7 +60,7 @@ def _measure(file: Path, count: int, changing: int, chance: random.Random) -> in
     _timed("two runs read whole, for a diff", lambda: [run(file, listed[0].id), run(file, listed[-1].id)])
     wrong = sum(not _same(file, number, report) for number, report in kept.items())
     before = START + STEP * count - timedelta(days=90)
-    gone = _timed("prune of all but 90 days", lambda: prune(file, "main", before))
+    gone = _timed("prune of all but 90 days", lambda: prune(file, ["main"], before))
     _size(file)
     wrong += sum(
         not _same(file, number, report) for number, report in kept.items() if report.generated_at >= before

@@ -1,0 +1,247 @@
+"""`balcli history`: lists recorded runs, shows how amounts went, and lets old runs go."""
+
+import json
+import os
+import re
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from balcli.cli import streams
+from balcli.cli.keeping import history_file
+from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait
+from balcli.errors import BalcliError, UsageError
+from balcli.files import shown
+
+_AGO: Final = re.compile(r"([0-9]{1,6})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class HistoryFormat(StrEnum):
+    """What `-o` takes here."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+    svg = "svg"
+    png = "png"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a command line asks of the history."""
+
+    file: Path
+    named: bool
+    profile: str | None
+    assets: tuple[str, ...]
+    accounts: tuple[str, ...]
+    since: datetime | None
+    limit: int | None
+    output: HistoryFormat
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("history")(history)
+
+
+def history(
+    asset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--asset", metavar="SYMBOL", help="Show how these assets went; repeat, or give a comma list."
+        ),
+    ] = None,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account", metavar="NAME", help="Show how amounts went at this account; repeat for several."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date or an ISO time (UTC)."
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", metavar="N", min=1, help="Only the newest so many runs, or lines of a series."
+        ),
+    ] = None,
+    prune: Annotated[
+        str | None,
+        typer.Option("--prune", metavar="WHEN", help="Remove the runs from before then, such as 90d."),
+    ] = None,
+    profile: ProfileName = None,
+    history_: HistoryFile = None,
+    output: Annotated[
+        HistoryFormat | None,
+        typer.Option("--output", "-o", help="The format [default: table].", show_default=False),
+    ] = None,
+    output_file: OutputFile = None,
+    wait: Wait = None,
+) -> None:
+    """List the recorded runs, or show how amounts went from run to run.
+
+    Runs are recorded by --record. Without --profile, those of all profiles are shown.
+    """
+    variable = os.environ.get("BALCLI_OUTPUT")
+    chosen = output or (HistoryFormat(variable) if variable in set(HistoryFormat) else HistoryFormat.table)
+    try:
+        wanted = _Wanted(
+            file=history_file(history_),
+            named=history_ is not None,
+            profile=profile,
+            assets=_names(asset, "--asset"),
+            accounts=tuple(account or ()),
+            since=None if since is None else _time(since, "--since"),
+            limit=limit,
+            output=chosen,
+        )
+        if prune is None and wait is not None:
+            raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
+        if output_file is not None:
+            from balcli import aside
+
+            aside.check(output_file)
+        if prune is None:
+            text = _shown(wanted, output_file)
+        else:
+            text = _pruned(wanted, _time(prune, "--prune"), wait or 0)
+    except BalcliError as problem:
+        if chosen is HistoryFormat.json:
+            from balcli.render.json import render
+            from balcli.report import failed
+
+            streams.write_data(render(failed(profile, problem)))
+        raise
+    unwritten = streams.deliver(text, output_file)
+    raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))
+
+
+def _names(options: list[str] | None, name: str) -> tuple[str, ...]:
+    """The symbols of an option, comma lists taken apart. Raises UsageError for an empty one."""
+    symbols = [part.strip() for text in options or () for part in text.split(",")]
+    if not all(symbols):
+        raise UsageError(f"{name}: a symbol is empty; write {name} ETH or {name} ETH,USDT")
+    return tuple(dict.fromkeys(symbols))
+
+
+def _time(text: str, option: str) -> datetime:
+    """The time that a text means: so long ago, or a date or time, UTC where it does not say. Raises UsageError."""
+    ago = _AGO.fullmatch(text)
+    try:
+        if ago:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option}: that is no time; write 24h, 7d, 2w, 2026-11-21 or 2026-11-21T07:00:00Z"
+        ) from None
+
+
+def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
+    """The runs, or the series where an asset or an account is named, in the format that is asked for."""
+    is_picture = wanted.output in {HistoryFormat.svg, HistoryFormat.png}
+    if not (wanted.assets or wanted.accounts):
+        if is_picture:
+            raise UsageError(f"-o {wanted.output} draws how amounts went; name an --asset or an --account")
+        return _runs(wanted)
+    if wanted.output is HistoryFormat.png and output_file is None and streams.is_terminal():
+        raise UsageError("a picture is nothing for a terminal; name a file with -O")
+    from balcli.history.series import Series, series
+    from balcli.render import series as render
+
+    found: tuple[Series, ...] = ()
+    if wanted.file.exists():
+        found = series(
+            wanted.file,
+            profile=wanted.profile,
+            assets=wanted.assets,
+            accounts=wanted.accounts,
+            since=wanted.since,
+        )
+    if wanted.limit is not None:
+        found = tuple(each._replace(stretches=each.stretches[-wanted.limit :]) for each in found)
+    if is_picture:
+        from balcli.render import chart
+
+        return chart.render(found, wanted.output.value)
+    if wanted.output is not HistoryFormat.table:
+        return {
+            HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
+        }[wanted.output](found)  # fmt: skip
+    if not found:
+        return _nothing(wanted)
+    bars = render.BARS if output_file is not None or _carries(render.BARS) else render.PLAIN_BARS
+    return render.table(found, streams.columns(output_file), bars)
+
+
+def _runs(wanted: _Wanted) -> str:
+    from balcli.history.reading import Recorded, runs
+    from balcli.render import runs as render
+
+    found: tuple[Recorded, ...] = ()
+    if wanted.file.exists():
+        found = runs(wanted.file, wanted.profile, since=wanted.since, limit=wanted.limit)
+    if wanted.output is HistoryFormat.table:
+        return render.table(found) if found else _nothing(wanted)
+    return {
+        HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
+    }[wanted.output](found)  # fmt: skip
+
+
+def _nothing(wanted: _Wanted) -> str:
+    """That there is nothing to show, in words."""
+    narrowed = any((wanted.profile, wanted.assets, wanted.accounts, wanted.since))
+    if narrowed and wanted.file.exists():
+        return f"no recorded run in {shown(wanted.file)} fits what was asked for\n"
+    option = f" --history {shown(wanted.file)}" if wanted.named else ""
+    return f"no run is recorded in {shown(wanted.file)}; balcli all --record{option} records one\n"
+
+
+def _carries(text: str) -> bool:
+    """Whether stdout can carry a text as it is."""
+    try:
+        text.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _pruned(wanted: _Wanted, before: datetime, wait: float) -> str:
+    """Remove what is older, each profile's under its lock, and say what that came to."""
+    if wanted.output not in {HistoryFormat.table, HistoryFormat.json}:
+        raise UsageError(f"--prune says what it did as a table or json, not as {wanted.output}; leave -o out")
+    if wanted.assets or wanted.accounts or wanted.since or wanted.limit:
+        raise UsageError("--prune removes whole runs; leave out --asset, --account, --since and --limit")
+    from balcli import state
+    from balcli.history.pruning import prune
+    from balcli.history.reading import runs
+
+    gone = left = 0
+    if wanted.file.exists():
+        profiles = dict.fromkeys(run.profile for run in runs(wanted.file, wanted.profile, until=before))
+        with ExitStack() as held:
+            for name in profiles:
+                held.enter_context(state.lock(name, os.environ, wait=wait))
+            gone = prune(wanted.file, tuple(profiles), before)
+        left = len(runs(wanted.file, wanted.profile))
+    if wanted.output is HistoryFormat.json:
+        from balcli.render.json import SCHEMA_VERSION, moment
+
+        told = {"schema_version": SCHEMA_VERSION, "before": moment(before), "pruned": gone, "left": left}
+        return json.dumps(told, indent=2) + "\n"
+    size = f", and the history takes {wanted.file.stat().st_size:,} bytes" if gone else ""
+    return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"

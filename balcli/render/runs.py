@@ -1,0 +1,66 @@
+"""The list of recorded runs: a table for people, and json, jsonl and csv."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from balcli.history.reading import Recorded
+from balcli.render.csv import sheet, text
+from balcli.render.json import SCHEMA_VERSION, moment
+from balcli.render.layout import padded
+from balcli.text import LONGEST_NAME, printable, width
+
+
+def table(runs: Sequence[Recorded]) -> str:
+    """A line for each run, oldest first."""
+    profiles = ["-" if run.profile is None else printable(run.profile, LONGEST_NAME) for run in runs]
+    number = max([len("ID"), *(len(str(run.id)) for run in runs)])
+    name = max([len("PROFILE"), *(width(profile) for profile in profiles)])
+    rows = [f"{'ID':>{number}}  {'TIME':<20}  {'PROFILE':<{name}}  RESULT"]
+    for run, profile in zip(runs, profiles, strict=True):
+        rows.append(f"{run.id:>{number}}  {moment(run.at)}  {padded(profile, name)}  {_result(run)}")
+    return "".join(f"{row}\n" for row in rows)
+
+
+def _result(run: Recorded) -> str:
+    silent = [printable(name, LONGEST_NAME) for name, status in run.accounts if status != "ok"]
+    if silent:
+        return f"INCOMPLETE: without {', '.join(silent)}"
+    accounts = "1 account" if len(run.accounts) == 1 else f"{len(run.accounts)} accounts"
+    return f"complete: {accounts} answered"
+
+
+def as_json(runs: Sequence[Recorded]) -> str:
+    """One document, a run a line."""
+    lines = ",\n".join(f"    {json.dumps(_plain(run))}" for run in runs)
+    return (
+        f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "runs": ['
+        + (f"\n{lines}\n  " if runs else "")
+        + "]\n}\n"
+    )
+
+
+def as_jsonl(runs: Sequence[Recorded]) -> str:
+    """A run a line, and a summary last."""
+    lines = [{"type": "run", **_plain(run)} for run in runs]
+    lines.append({"type": "summary", "schema_version": SCHEMA_VERSION, "runs": len(runs)})
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+def as_csv(runs: Sequence[Recorded]) -> str:
+    """A row for each account of each run."""
+    rows: list[Sequence[str]] = [("id", "at", "profile", "complete", "account", "status")]
+    for run in runs:
+        facts = (str(run.id), moment(run.at), text(run.profile), "true" if run.complete else "false")
+        rows += [(*facts, text(name), status) for name, status in run.accounts or (("", ""),)]
+    return sheet(rows)
+
+
+def _plain(run: Recorded) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "at": moment(run.at),
+        "profile": run.profile,
+        "complete": run.complete,
+        "accounts": [{"account": name, "status": status} for name, status in run.accounts],
+    }
