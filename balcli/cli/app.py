@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from balcli import __version__
-from balcli.cli import balances, config, doctor, history, sandbox, schema, streams
+from balcli.cli import balances, config, diff, doctor, history, sandbox, schema, streams
 from balcli.cli.options import Format
 from balcli.errors import BalcliError, Bug, UsageError
 from balcli.providers import PROVIDERS
@@ -50,6 +50,7 @@ def top(
 
 balances.register(app)
 config.register(app)
+diff.register(app)
 doctor.register(app)
 history.register(app)
 sandbox.register(app)

@@ -2,25 +2,21 @@
 
 import json
 import os
-import re
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from balcli.cli import streams
+from balcli.cli import moments, streams
 from balcli.cli.keeping import history_file
-from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait
+from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait, symbols
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
-
-_AGO: Final = re.compile(r"([0-9]{1,6})([mhdw])")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class HistoryFormat(StrEnum):
@@ -102,9 +98,9 @@ def history(
             file=history_file(history_),
             named=history_ is not None,
             profile=profile,
-            assets=_names(asset, "--asset"),
+            assets=symbols(asset),
             accounts=tuple(account or ()),
-            since=None if since is None else _time(since, "--since"),
+            since=None if since is None else moments.named(since, "--since"),
             limit=limit,
             output=chosen,
         )
@@ -117,7 +113,7 @@ def history(
         if prune is None:
             text = _shown(wanted, output_file)
         else:
-            text = _pruned(wanted, _time(prune, "--prune"), wait or 0)
+            text = _pruned(wanted, moments.named(prune, "--prune"), wait or 0)
     except BalcliError as problem:
         if chosen is HistoryFormat.json:
             from balcli.render.json import render
@@ -127,28 +123,6 @@ def history(
         raise
     unwritten = streams.deliver(text, output_file)
     raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))
-
-
-def _names(options: list[str] | None, name: str) -> tuple[str, ...]:
-    """The symbols of an option, comma lists taken apart. Raises UsageError for an empty one."""
-    symbols = [part.strip() for text in options or () for part in text.split(",")]
-    if not all(symbols):
-        raise UsageError(f"{name}: a symbol is empty; write {name} ETH or {name} ETH,USDT")
-    return tuple(dict.fromkeys(symbols))
-
-
-def _time(text: str, option: str) -> datetime:
-    """The time that a text means: so long ago, or a date or time, UTC where it does not say. Raises UsageError."""
-    ago = _AGO.fullmatch(text)
-    try:
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{option}: that is no time; write 24h, 7d, 2w, 2026-11-21 or 2026-11-21T07:00:00Z"
-        ) from None
 
 
 def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:

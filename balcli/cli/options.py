@@ -111,6 +111,14 @@ EnvFile: TypeAlias = Annotated[
 ]
 
 
+def symbols(given: list[str] | None) -> tuple[str, ...]:
+    """The symbols of an `--asset`, comma lists taken apart, each once. Raises UsageError for an empty one."""
+    found = [part.strip() for text in given or () for part in text.split(",")]
+    if not all(found):
+        raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
+    return tuple(dict.fromkeys(found))
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """The options of the commands that ask providers."""
@@ -203,11 +211,8 @@ class BalanceOptions(RunOptions):
     wait: Wait = None
 
     def assets(self) -> tuple[str, ...]:
-        """The symbols of `--asset`, comma lists taken apart. Raises UsageError for an empty one."""
-        symbols = [part.strip() for text in self.asset or () for part in text.split(",")]
-        if not all(symbols):
-            raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
-        return tuple(dict.fromkeys(symbols))
+        """The symbols of `--asset`. Raises UsageError for an empty one."""
+        return symbols(self.asset)
 
     def limits(self, profile: Limits) -> Limits:
         """The profile's limits with the command line's in their place."""

@@ -1,0 +1,213 @@
+"""`balcli diff`: what is different between two recorded runs, or between one and now."""
+
+import inspect
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from balcli.cli import moments, streams
+from balcli.cli.keeping import history_file
+from balcli.cli.options import HistoryFile, RunOptions, TableOrJson, TableOrJsonOption, symbols, with_options
+from balcli.errors import BalcliError, StateError, UsageError
+
+if TYPE_CHECKING:
+    from balcli.changes import Narrowing
+    from balcli.history.reading import Recorded, RecordedRun
+    from balcli.render.changes import Comparison
+
+SAME: Final = 0
+DIFFERENT: Final = 1
+TROUBLE: Final = 2
+_LAST: Final = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class DiffOptions(RunOptions):
+    """The options of the command."""
+
+    output: TableOrJsonOption = None
+    history: HistoryFile = None
+    asset: Annotated[
+        list[str] | None,
+        typer.Option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
+    ] = None
+    account: Annotated[
+        list[str] | None,
+        typer.Option("--account", metavar="NAME", help="Only these accounts; repeat for several."),
+    ] = None
+    threshold: Annotated[
+        str | None,
+        typer.Option("--threshold", metavar="AMOUNT", help="Leave out what moved by no more than this."),
+    ] = None
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Compare runs in which accounts failed, too.")
+    ] = False
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    about = (
+        "Compare two recorded runs, the last two complete ones by default: 0 same, 1 different, 2 trouble. "
+        "Nothing is printed where nothing changed."
+    )
+    places = [
+        _place("before", "[FROM]", "A run: its id, a time, so long ago (24h), or `last`."),
+        _place("after", "[TO]", "The other run; the last one by default."),
+    ]
+    app.command("diff", help=about)(with_options(_diff, DiffOptions, places, []))
+
+
+def _place(name: str, metavar: str, about: str) -> inspect.Parameter:
+    argument = typer.Argument(metavar=metavar, help=about, show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, argument]
+    )
+
+
+def _diff(options: RunOptions, before: str | None, after: str | None) -> None:
+    if not isinstance(options, DiffOptions):
+        raise TypeError("the command was registered with its own options")
+    raise typer.Exit(run(options, before, after))
+
+
+def run(options: DiffOptions, before: str | None, after: str | None) -> int:
+    """Compare, write and report; 0 same, 1 different, 2 whatever keeps it from telling."""
+    from balcli.models import Failure
+    from balcli.render import changes as render
+
+    as_json = options.output is TableOrJson.json
+    try:
+        if options.output_file is not None:
+            from balcli import aside
+
+            aside.check(options.output_file)
+        comparison = _compared(options, before, after)
+    except BalcliError as problem:
+        if as_json:
+            streams.write_data(render.failed(options.profile, Failure.of(problem)))
+        streams.say_error(problem)
+        return TROUBLE
+    colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
+    text = render.render_json(comparison) if as_json else render.render(comparison, colour=colour)
+    unwritten = streams.deliver(text, options.output_file) if text or options.output_file else None
+    if unwritten is not None:
+        streams.say_error(unwritten)
+        return TROUBLE
+    return DIFFERENT if comparison.changes else SAME
+
+
+def _compared(options: DiffOptions, before: str | None, after: str | None) -> "Comparison":
+    """The two runs and what is different. Raises whatever of the error tree keeps it from telling."""
+    from balcli.changes import between
+    from balcli.render.changes import Comparison, Side
+
+    narrowing = _narrowing(options)
+    file = history_file(options.history)
+    first, second = _chosen(options, file, before, after)
+    report, profile = second.report, second.report.profile
+    side = Side(second.id, report.generated_at, report.complete)
+    if first.report.profile != profile:
+        raise UsageError(
+            f"run {first.id} is of profile {first.report.profile}, the other of {profile}; name two runs of one profile"
+        )
+    _refuse_unlike(first, second, narrowing)
+    old = Side(first.id, first.report.generated_at, first.report.complete)
+    return Comparison(profile, old, side, between(first.report, report, narrowing))
+
+
+def _narrowing(options: DiffOptions) -> "Narrowing":
+    from balcli.changes import Narrowing
+    from balcli.money import parse
+
+    try:
+        threshold = parse(options.threshold or "0")
+    except ValueError:
+        threshold = parse("-1")
+    if threshold < parse("0"):
+        raise UsageError("--threshold: that is no amount of 0 or more; write it like 0.5")
+    return Narrowing(tuple(options.account or ()), symbols(options.asset), threshold)
+
+
+def _chosen(
+    options: DiffOptions, file: Path, before: str | None, after: str | None
+) -> tuple["RecordedRun", "RecordedRun"]:
+    """The two recorded runs that are meant. Raises UsageError or StateError."""
+    if before is None:
+        newest = _candidates(options, file, limit=2)
+        if len(newest) < 2:
+            which = "recorded runs" if options.allow_partial else "complete recorded runs"
+            raise UsageError(
+                f"there are too few {which} to compare, {len(newest)} of two; record more with --record"
+            )
+        return _whole(file, newest[0]), _whole(file, newest[1])
+    return _found(options, file, before), _found(options, file, after or _LAST)
+
+
+def _found(options: DiffOptions, file: Path, text: str) -> "RecordedRun":
+    """The run that a word of the command line means."""
+    from balcli.history.reading import run as read
+
+    if text.isascii() and text.isdigit() and len(text) <= 15:
+        found = read(file, int(text)) if file.exists() else None
+        if found is None:
+            raise UsageError(f"there is no recorded run {text}; balcli history lists those that there are")
+        if not (found.report.complete or options.allow_partial):
+            raise UsageError(
+                f"run {text} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
+            )
+        return found
+    until = None if text == _LAST else moments.named(text, f"run {text}")
+    runs = _candidates(options, file, limit=1, until=until)
+    if not runs:
+        which = "recorded run" if options.allow_partial else "complete recorded run"
+        when = "" if until is None else f" from {until:%Y-%m-%d %H:%M:%S} UTC or before"
+        raise UsageError(f"there is no {which}{when}; balcli history lists those that there are")
+    return _whole(file, runs[0])
+
+
+def _candidates(
+    options: DiffOptions, file: Path, *, limit: int, until: datetime | None = None
+) -> "tuple[Recorded, ...]":
+    """The newest runs that can be compared, of the one profile that there is or is named."""
+    from balcli.history.reading import runs
+
+    if not file.exists():
+        return ()
+    found = runs(file, options.profile, until=until, complete=not options.allow_partial, limit=limit)
+    profiles = sorted({each.profile or "" for each in found})
+    if len(profiles) > 1:
+        raise UsageError(
+            f"the last runs are of different profiles, {' and '.join(profiles)}; name one with --profile"
+        )
+    return found
+
+
+def _whole(file: Path, recorded: "Recorded") -> "RecordedRun":
+    from balcli.history.reading import run as read
+
+    found = read(file, recorded.id)
+    if found is None:
+        raise StateError(f"run {recorded.id} was removed meanwhile; try again")
+    return found
+
+
+def _refuse_unlike(before: "RecordedRun", after: "RecordedRun", narrowing: "Narrowing") -> None:
+    """Raise UsageError where one run was asked for less than the other: what it leaves out has not vanished."""
+    one, other = before.selection, after.selection
+    if one.flags != other.flags:
+        raise UsageError(
+            f"run {before.id} was made with other switches of its provider than the other; name two runs of one kind"
+        )
+    limited = [selection.assets for selection in (one, other) if selection.assets]
+    if one.assets != other.assets and not all(_covers(assets, narrowing.assets) for assets in limited):
+        raise UsageError(
+            f"run {before.id} and the other were not made for the same assets; name those to compare with --asset"
+        )
+
+
+def _covers(assets: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    return bool(wanted) and {asset.casefold() for asset in wanted} <= {asset.casefold() for asset in assets}

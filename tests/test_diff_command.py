@@ -1,0 +1,160 @@
+"""`balcli diff`: which runs it compares, what it prints, and its exit codes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from balcli.sandbox import Reply, Sandbox, json_reply
+from tests.conftest import Program, Result
+from tests.wire import row
+
+ASSETS = "/merchant/v2/assets/account/assets"
+
+
+def _document(result: Result) -> Any:
+    """The one document on stdout: another than that of a run."""
+    return json.loads(result.out)
+
+
+def _assets(**totals: str) -> Reply:
+    rows = [row(total, total, "0", asset) for asset, total in totals.items()]
+    return json_reply({"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": rows}})
+
+
+@pytest.fixture
+def recorded(program: Program, tmp_path: Path) -> Callable[..., Callable[..., Result]]:
+    """Record a run of one merchant account for each reply; then how `balcli diff` with these arguments ends."""
+    history = tmp_path / "history.db"
+
+    def record(*replies: Reply, options: tuple[str, ...] = ()) -> Callable[..., Result]:
+        with Sandbox(scripted={ASSETS: list(replies)}) as server:
+            file = program.write(
+                f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "sandbox-merchant-token"\n'
+            )
+            for _ in replies:
+                program.run(
+                    "all", "--record", "--history", str(history), "-c", str(file), "--retries", "0", *options
+                )
+        return lambda *arguments: program.run("diff", "--history", str(history), *arguments)
+
+    return record
+
+
+def test_nothing_is_printed_where_nothing_changed(recorded: Callable[..., Callable[..., Result]]) -> None:
+    """Two equal runs end with 0 and without a byte, so that cron mails nothing; a document is always one."""
+    diff = recorded(_assets(BTC="1.50"), _assets(BTC="1.5"))
+    assert Result(0, "", "") == diff()
+    same = diff("-o", "json")
+    document = _document(same)
+    assert (0, False, 1, 2) == (
+        same.code,
+        document["different"],
+        document["from"]["id"],
+        document["to"]["id"],
+    )
+
+
+def test_a_change_is_told_with_its_exact_difference(recorded: Callable[..., Callable[..., Result]]) -> None:
+    """A change ends with 1; the table has difference, before and after, the document each amount by its name."""
+    diff = recorded(_assets(BTC="1.000000000000000001", XRP="5"), _assets(BTC="3", ETH="2"))
+    table, document = diff(), _document(diff("-o", "json"))
+    assert (1, "") == (table.code, table.err)
+    assert "+1.999999999999999999" in table.out
+    assert {("BTC", "changed"), ("XRP", "vanished"), ("ETH", "appeared")} == {
+        (change["asset"], change["happened"]) for change in document["balances"]
+    }
+    (btc,) = (change for change in document["balances"] if change["asset"] == "BTC")
+    assert {"before": "1.000000000000000001", "after": "3", "difference": "1.999999999999999999"} == btc[
+        "amounts"
+    ]["total"]
+
+
+def test_the_last_two_complete_runs_are_compared(recorded: Callable[..., Callable[..., Result]]) -> None:
+    """Without arguments, runs in which an account failed are passed over."""
+    diff = recorded(_assets(BTC="1"), _assets(BTC="2"), Reply(500, b""))
+    document = _document(diff("-o", "json"))
+    assert (1, 2) == (document["from"]["id"], document["to"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("1",), (1, 3)),
+        (("1", "2"), (1, 2)),
+        (("3", "1"), (3, 1)),
+        (("last", "2"), (3, 2)),
+        (("0h", "1"), (3, 1)),
+    ],
+)
+def test_runs_are_named_by_id_and_time(
+    recorded: Callable[..., Callable[..., Result]], words: tuple[str, ...], ids: tuple[int, int]
+) -> None:
+    """A run is named by its id, as the last, or as the newest at or before a time."""
+    diff = recorded(_assets(BTC="1"), _assets(BTC="2"), _assets(BTC="3"))
+    document = _document(diff(*words, "-o", "json"))
+    assert ids == (document["from"]["id"], document["to"]["id"])
+
+
+def test_a_partial_run_is_refused_unless_asked_for(recorded: Callable[..., Callable[..., Result]]) -> None:
+    """What a failed account held is unknown: 2, or the account is told as not compared."""
+    diff = recorded(_assets(BTC="1"), Reply(500, b""))
+    refused, allowed = diff("1", "2"), diff("1", "2", "--allow-partial")
+    assert (2, "", True) == (refused.code, refused.out, "run 2 is partial" in refused.err)
+    assert (1, True, True) == (allowed.code, "not compared" in allowed.out, ", partial)" in allowed.out)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "code"), [("1", 0), ("0.999999999999999999", 1), ("1e0", 0), ("-1", 2), ("x", 2)]
+)
+def test_a_threshold_leaves_small_moves_out(
+    recorded: Callable[..., Callable[..., Result]], threshold: str, code: int
+) -> None:
+    """A move of exactly the threshold is left out, one beyond it is told; what is no amount is trouble."""
+    diff = recorded(_assets(BTC="1"), _assets(BTC="2"))
+    result = diff("--threshold", threshold)
+    assert (code, code == 1) == (result.code, bool(result.out))
+
+
+def test_runs_for_different_assets_are_not_compared(recorded: Callable[..., Callable[..., Result]]) -> None:
+    """What a run was not asked for has not vanished: 2, unless only what both were asked for is compared."""
+    recorded(_assets(BTC="1", ETH="1"))
+    diff = recorded(_assets(BTC="2", ETH="2"), options=("--asset", "BTC"))
+    refused, narrowed = diff(), diff("--asset", "btc")
+    assert (2, True) == (refused.code, "--asset" in refused.err)
+    assert (1, False) == (narrowed.code, "ETH" in narrowed.out)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("7",), ("yesterday",), ("2020-01-01",), ("--history", "/nonexistent/history.db"), ("--nope",)],
+)
+def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], arguments: tuple[str, ...]) -> None:
+    """Too few runs, none of that name, no time, no history, wrong usage: 2, with a line that says why, and no data."""
+    diff = recorded(_assets(BTC="1"))
+    result = diff(*arguments)
+    assert (2, "", 1) == (result.code, result.out, len(result.err.splitlines()))
+
+
+def test_trouble_is_told_in_a_document(recorded: Callable[..., Callable[..., Result]]) -> None:
+    """With -o json trouble is a document with all keys, too."""
+    result = recorded(_assets(BTC="1"))("-o", "json")
+    assert (2, None, "usage") == (
+        result.code,
+        json.loads(result.out)["different"],
+        json.loads(result.out)["errors"][0]["code"],
+    )
+    keys = {
+        "schema_version",
+        "profile",
+        "different",
+        "from",
+        "to",
+        "accounts",
+        "balances",
+        "within_threshold",
+        "errors",
+    }
+    assert keys == set(_document(result))
