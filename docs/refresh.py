@@ -1,6 +1,6 @@
 """Runs the README's examples anew and writes their output into it, and draws its picture.
 
-`python docs/refresh.py`, with balcli installed in the interpreter's environment and jq on the PATH.
+`python docs/refresh.py`, with balcli installed in the interpreter's environment and jq and mlr (Miller) on the PATH.
 """
 
 import io

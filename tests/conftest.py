@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -102,6 +103,13 @@ class Program:
     def with_profile(self, text: str, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """The run of a command with `--config` naming a file with this text."""
         return self.run(*arguments, "--config", str(self.write(text)), env=env)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
 
 
 @pytest.fixture

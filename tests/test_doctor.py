@@ -22,7 +22,7 @@ from balcli.http.door import Limits
 from balcli.http.timing import Deadline
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, free_port
 
 NETWORK = ["name", "tcp", "tls", "credentials", "latency", "clock"]
 
@@ -38,12 +38,6 @@ def _steps(result: Result, account: str | None = None) -> dict[str, dict[str, An
 
 def _statuses(result: Result, account: str | None) -> dict[str, str]:
     return {name: step["status"] for name, step in _steps(result, account).items()}
-
-
-def _free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
 
 
 @contextmanager
@@ -328,7 +322,7 @@ def test_the_proxy_that_applies_is_named(program: Program, url: str, env: dict[s
 
 def test_a_proxy_that_cannot_be_reached(program: Program) -> None:
     """A proxy that refuses is the account's failure (5), and the host behind it is not looked up."""
-    env = {"HTTPS_PROXY": f"http://127.0.0.1:{_free_port()}"}
+    env = {"HTTPS_PROXY": f"http://127.0.0.1:{free_port()}"}
     result = program.with_profile(_shop("https://api.example"), "doctor", "-o", "json", env=env)
     assert (5, ["network.proxy"]) == (result.code, [error["code"] for error in result.json["errors"]])
     assert ("ok", "failed") == tuple(_statuses(result, "shop")[name] for name in ("name", "tcp"))
@@ -336,7 +330,7 @@ def test_a_proxy_that_cannot_be_reached(program: Program) -> None:
 
 def test_a_refused_port(program: Program) -> None:
     """Nobody listens: the tcp step fails, the rest is skipped, and the code is 5."""
-    result = program.with_profile(_shop(f"http://127.0.0.1:{_free_port()}"), "doctor", "-o", "json")
+    result = program.with_profile(_shop(f"http://127.0.0.1:{free_port()}"), "doctor", "-o", "json")
     assert (5, ["network.connection"]) == (result.code, [error["code"] for error in result.json["errors"]])
     assert ["ok", "failed", *["skipped"] * 4] == [_statuses(result, "shop")[name] for name in NETWORK]
 

@@ -27,8 +27,9 @@ EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", README)
 @pytest.mark.parametrize(("command", "shown"), EXAMPLES)
 def test_examples_print_what_the_readme_shows(program: Program, command: str, shown: str) -> None:
     """Each example of the README, run in a shell, prints exactly what stands below it."""
-    if "jq" in command and shutil.which("jq") is None:
-        pytest.skip("jq is not installed")
+    for tool in ("jq", "mlr"):
+        if f"| {tool} " in command and shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
     scripts = Path(sys.executable).parent
     path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

@@ -1,0 +1,208 @@
+"""The README's recipes, run as they stand there against the sandbox, with the tools that they are for."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import ROOT, Program, free_port
+from tests.test_ledgers import SCRIPTS, Line, beancount_ledger, beancount_lines
+
+README = (ROOT / "README.md").read_text()
+RECIPES = README.partition("## Recipes\n")[2].partition("\n## ")[0]
+BALCLI = "balcli all"
+
+
+def recipe(title: str, kind: str) -> list[str]:
+    """The blocks of code of a recipe: of one kind, below its title in bold letters, up to the next."""
+    below = RECIPES.partition(f"**{title}")[2].partition("\n**")[0]
+    found = re.findall(rf"```{kind}\n(.*?)```", below, re.DOTALL)
+    assert found
+    return found
+
+
+def tool(name: str, package: str) -> str:
+    """The path of a tool; skips the test where it is not installed."""
+    found = shutil.which(name, path=SCRIPTS)
+    if found is None:
+        pytest.skip(f"{name} is not installed ({package})")
+    return found
+
+
+def shell(program: Program, script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """A script, run in a folder with the sandbox in the place of a profile."""
+    return subprocess.run(
+        ["bash", "-c", script.replace(BALCLI, " ".join([BALCLI, "--sandbox", *options]))],
+        env={**program.environment(), "PATH": SCRIPTS},
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+def cron_lines(title: str) -> list[str]:
+    """The commands of a recipe's lines, without their five fields of time."""
+    (block,) = recipe(title, "")
+    assert "%" not in block  # cron takes it for the end of the command
+    return [re.sub(r"^(\S+ +){5}", "", line) for line in block.splitlines()]
+
+
+def test_cron_has_nothing_to_mail_when_all_is_well(program: Program, tmp_path: Path) -> None:
+    """The line of cron writes the file and prints nothing; when an account fails, one line says why."""
+    (line,) = cron_lines("cron")
+    line = line.replace("/var/lib/treasury", str(tmp_path))
+    well = shell(program, line, tmp_path)
+    assert (0, "", "") == (well.returncode, well.stdout, well.stderr)
+    assert json.loads((tmp_path / "balances.json").read_text())["complete"]
+    partial = shell(program, line, tmp_path, "--fault", "merchant:refused")
+    assert (8, "", 1) == (partial.returncode, partial.stdout, len(partial.stderr.splitlines()))
+
+
+def test_the_history_is_kept_in_silence(program: Program, tmp_path: Path) -> None:
+    """The lines of cron record a run, keep it, and print nothing."""
+    record, prune = cron_lines("A history")
+    runs = [shell(program, record, tmp_path), shell(program, f"{prune} -p sandbox", tmp_path)]
+    assert [(0, "", "")] * 2 == [(run.returncode, run.stdout, run.stderr) for run in runs]
+    assert 1 == len(program.run("history", "-p", "sandbox", "-o", "json").json["runs"])
+
+
+def test_the_shell_script_tells_partial_from_whole(program: Program, tmp_path: Path) -> None:
+    """The script is silent about a whole run, says that a partial one is, and fails with none."""
+    (script,) = recipe("A shell script", "sh")
+    faults = ["merchant:refused", "refused"]
+    runs = [shell(program, script, tmp_path)]
+    runs += [shell(program, script, tmp_path, "--fault", fault) for fault in faults]
+    assert [0, 0, 1] == [run.returncode for run in runs]
+    told = [run.stdout.splitlines()[-1:] for run in runs]
+    assert [[], ["some accounts did not answer"], ["no balances"]] == told
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    """systemd-analyze finds nothing wrong with the service and the timer."""
+    verify = tool("systemd-analyze", "systemd")
+    service, timer = recipe("systemd", "ini")
+    (tmp_path / "balcli.service").write_text(service.replace("/usr/local/bin/balcli", sys.executable))
+    (tmp_path / "balcli.timer").write_text(timer)
+    for unit in ("balcli.service", "balcli.timer"):
+        done = subprocess.run(
+            [verify, "verify", "--man=no", str(tmp_path / unit)], capture_output=True, check=False, text=True
+        )
+        # It speaks of the machine's own units, too.
+        assert (0, []) == (done.returncode, [line for line in done.stderr.splitlines() if "balcli" in line])
+
+
+@contextmanager
+def exporter(folder: Path, port: int) -> Iterator[str]:
+    """The address of a node_exporter that collects the textfiles of a folder and nothing else."""
+    command = tool("prometheus-node-exporter", "prometheus-node-exporter")
+    process = subprocess.Popen(
+        [
+            command,
+            "--collector.disable-defaults",
+            "--collector.textfile",
+            f"--collector.textfile.directory={folder}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}/metrics"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def scraped(address: str) -> str:
+    """What an exporter serves, as soon as it does."""
+    limit = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - on loopback
+                return str(answer.read().decode())
+        except OSError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.1)
+
+
+def numbers(text: str) -> dict[tuple[str, ...], float]:
+    """The samples of balcli in an exposition, by name and labels; an empty label is as good as none to Prometheus."""
+    return {
+        (
+            sample.name,
+            *(f"{key}={value}" for key, value in sorted(sample.labels.items()) if value),
+        ): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name.startswith("balcli_")
+    }
+
+
+def test_node_exporter_serves_the_file(program: Program, tmp_path: Path) -> None:
+    """The recipe makes a file that others can read, and node_exporter serves each of its samples, without an error."""
+    (script,) = recipe("node_exporter", "sh")
+    script = script.replace("/var/lib/node_exporter", str(tmp_path)).replace(
+        "-g node_exporter", f"-g {os.getgid()}"
+    )
+    done = shell(program, script, tmp_path)
+    file = tmp_path / "balances.prom"
+    assert (0, "", 0o640) == (done.returncode, done.stdout + done.stderr, file.stat().st_mode & 0o777)
+    assert 40 < len(numbers(file.read_text()))
+    with exporter(tmp_path, free_port()) as address:
+        served = scraped(address)
+    assert numbers(file.read_text()) == numbers(served)
+    assert "node_textfile_scrape_error 0" in served
+
+
+def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
+    """Promtool finds nothing wrong with the rules, and each names a metric that there is."""
+    (rules,) = recipe("node_exporter", "yaml")
+    (tmp_path / "rules.yaml").write_text(rules)
+    assert set(re.findall(r"balcli_\w+", rules)) <= set(
+        re.findall(r"^\| `(balcli_\w+)`", README, re.MULTILINE)
+    )
+    promtool = tool("promtool", "prometheus")
+    done = subprocess.run(
+        [promtool, "check", "rules", str(tmp_path / "rules.yaml")],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("off", ["0", "0.01"])
+def test_bean_check_holds_the_ledger_to_the_balances(program: Program, tmp_path: Path, off: str) -> None:
+    """The recipe of the ledger succeeds where the ledger has the balances, and fails where it has not."""
+    tool("bean-check", "pip install -e '.[tools]'")
+    lines: list[Line] = beancount_lines(program.run("all", "--sandbox", "-o", "beancount").out)
+    text = beancount_ledger(lines, off=off) + 'include "balcli.beancount"\n'
+    (tmp_path / "ledger.beancount").write_text(text)
+    (script,) = recipe("A ledger", "sh")
+    done = shell(program, script.replace(BALCLI, f"set -e; {BALCLI}"), tmp_path)
+    assert (off == "0") == (done.returncode == 0), done.stderr
+
+
+def test_jq_says_what_the_readme_says_of_it() -> None:
+    """The traps are there: jq's sum of nothing is null, and a number of 21 digits does not come back."""
+    jq = tool("jq", "jq")
+
+    def of(script: str, text: str) -> str:
+        return subprocess.run(
+            [jq, "-c", script], input=text, capture_output=True, check=True, text=True
+        ).stdout
+
+    assert ("null\n", "0\n") == (of("add", "[]"), of("add // 0", "[]"))
+    assert "42.000000000000000001\n" != of("map(tonumber) | add", '["42.000000000000000001", "0"]')
