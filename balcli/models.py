@@ -19,7 +19,8 @@ class Account(Generic[Settings]):
     """One account at one provider, ready to be asked for.
 
     `target` is what identifies it there, as text. Two accounts with one `identity` are the same
-    account. An account with `aggregate_of` sums up those that are `part_of` the same.
+    account. An account with `aggregate_of` sums up those that are `part_of` the same. `assets`
+    are those that its profile limits it to, as written there; empty means all.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Account(Generic[Settings]):
     settings: Settings
     part_of: str | None = None
     aggregate_of: str | None = None
+    assets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

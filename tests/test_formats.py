@@ -32,9 +32,12 @@ HEADER = ["account", "provider", "asset", "asset_id", "total", "available", "loc
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
 
 
-def account(name: str, provider: str = "acme", **grouped: str) -> Account[object]:
+def account(
+    name: str, provider: str = "acme", part_of: str | None = None, aggregate_of: str | None = None
+) -> Account[object]:
     """An account of that name."""
-    return Account(name, provider, "https://host.example", {"target": name}, (name,), None, **grouped)
+    target = {"target": name}
+    return Account(name, provider, "https://host.example", target, (name,), None, part_of, aggregate_of)
 
 
 def row(of: str, asset: str, *amounts: str | None, **more: Any) -> Balance:

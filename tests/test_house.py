@@ -21,7 +21,7 @@ ORDER = (
     ("http",),
     ("cache",),
     ("providers",),
-    ("history", "changes"),
+    ("history", "changes", "limits"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor",),
     ("cli",),

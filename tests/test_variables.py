@@ -184,7 +184,7 @@ def test_variables_are_filled_in_wherever_a_text_stands(tmp_path: Path) -> None:
         account.name,
         account.base_url,
         account.settings.wallet_id,
-        account.settings.assets,
+        account.assets,
         login,
     )
 

@@ -68,10 +68,9 @@ _NO_ACCOUNT_OR_NO_KEY: Final = "101002"  # seen: wrong keys are answered with it
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The key, and the assets that the profile limits the account to."""
+    """What authenticates the account."""
 
     api_key: Secret
-    assets: tuple[str, ...]
 
 
 def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
@@ -94,7 +93,8 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
         base_url=base_url,
         target=target,
         identity=(base_url, *(value.lower() for value in target.values())),
-        settings=Settings(api_key, values.texts("assets")),
+        settings=Settings(api_key),
+        assets=values.texts("assets"),
     )
 
 
@@ -106,7 +106,7 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
     """
     base_url = account.base_url
     shared = run.share((NAME, base_url, "tokens"), lambda: _table(base_url, run))
-    assets = (*account.settings.assets, *run.assets)
+    assets = (*account.assets, *run.assets)
     try:
         if not assets:
             shared.begin()
@@ -240,7 +240,7 @@ def parse(
         if nft:
             token = _nft_slot(token_id)
         balance = _balance(row, where, account, token_id, token, nft=nft)
-        if not _selected(assets, token_id, token) or not _selected(account.settings.assets, token_id, token):
+        if not _selected(assets, token_id, token) or not _selected(account.assets, token_id, token):
             continue
         if token is None:
             notices.append(
@@ -253,7 +253,7 @@ def parse(
         balances.append(balance)
     notices += [
         absent(account.name, asset)
-        for asset in assets or account.settings.assets
+        for asset in assets or account.assets
         if not any(_selected((asset,), token_id, token) for token_id, token in tokens.items())
     ]
     return Holdings(tuple(balances), tuple(notices), next(iter(owners), None))

@@ -15,9 +15,14 @@ def selects(assets: Sequence[str], *names: str) -> bool:
     return not wanted.isdisjoint(name.casefold() for name in names)
 
 
+def names_of(balance: Balance) -> tuple[str, ...]:
+    """What a row's asset can be asked for by: its symbol or label, and its id where it has one."""
+    return (balance.asset,) if balance.asset_id is None else (balance.asset, f"#{balance.asset_id}")
+
+
 def unlisted(account: str, assets: Iterable[str], balances: Iterable[Balance]) -> list[Notice]:
     """A notice for each asset that was asked for and that the account's answer does not list."""
-    there = {name.casefold() for b in balances for name in (b.asset, f"#{b.asset_id}")}
+    there = {name.casefold() for b in balances for name in names_of(b)}
     return [absent(account, asset) for asset in assets if asset.casefold() not in there]
 
 

@@ -46,13 +46,12 @@ ENDPOINTS: Final = (_BALANCE, _LOGIN)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to authenticate (one of three), and which wallet and assets to ask for."""
+    """How to authenticate (one of three), which wallet to ask for, and how to read it."""
 
     access_token: Secret | None
     api_key: Secret | None
     login: Mapping[str, Any] | None
     wallet_id: str
-    assets: tuple[str, ...]
     balance_is: Literal["available", "total"]
 
 
@@ -76,9 +75,9 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
             api_key=values.secret("api_key") if given == "api_key" else None,
             login=login,
             wallet_id=wallet_id,
-            assets=values.texts("assets"),
             balance_is="total" if values.text("balance_is") == "total" else "available",
         ),
+        assets=values.texts("assets"),
     )
 
 
@@ -118,7 +117,7 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
         lock, raw_lock = optional_amount(row, "lockBalance", where)
         referral, raw_referral = optional_amount(row, "referralBalance", where)
         addresses = _deposit_addresses(row, where)
-        if not selects(assets, asset) or not selects(settings.assets, asset):
+        if not selects(assets, asset) or not selects(account.assets, asset):
             continue
         locked = None if hold is None or lock is None else hold + lock
         other = None if balance is None or locked is None else _other_part(settings, balance, locked)
@@ -147,7 +146,7 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
                 },
             )
         )
-    return Holdings(tuple(balances), tuple(unlisted(account.name, assets or settings.assets, balances)))
+    return Holdings(tuple(balances), tuple(unlisted(account.name, assets or account.assets, balances)))
 
 
 def _other_part(settings: Settings, balance: Amount, locked: Amount) -> Amount:
@@ -180,7 +179,7 @@ def _ask_with_jwt(account: Account[Settings], run: Run, jwt: Secret) -> Json:
 
 def _ask(account: Account[Settings], run: Run, header: str, credential: Secret) -> Json:
     body: dict[str, object] = {"walletId": account.settings.wallet_id}
-    assets = _assets_to_send(account.settings, run.assets)
+    assets = _assets_to_send(account, run.assets)
     if assets:
         body["assets"] = assets
     return run.door.ask(
@@ -188,14 +187,14 @@ def _ask(account: Account[Settings], run: Run, header: str, credential: Secret) 
     )
 
 
-def _assets_to_send(settings: Settings, assets: tuple[str, ...]) -> list[str]:
+def _assets_to_send(account: Account[Settings], assets: tuple[str, ...]) -> list[str]:
     """The filter for the provider: the profile's as it stands, else the user's symbols in upper case.
 
     The vendor's samples are in upper case throughout. `#id` and labels mean nothing there: then no
     filter is sent, and the answer is filtered here.
     """
-    if settings.assets:
-        return list(settings.assets)
+    if account.assets:
+        return list(account.assets)
     return [asset.upper() for asset in assets] if not any("#" in asset for asset in assets) else []
 
 

@@ -1,0 +1,279 @@
+"""Limits on balances: ranges as monitoring plugins write them, and what a report decides about each limit."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from balcli.models import PARTS, Balance, Outcome, Report
+from balcli.money import ZERO, Amount, add_up, parse
+from balcli.providers.selection import names_of, selects
+from balcli.text import printable
+
+KEYS: Final = {
+    "asset": "a symbol, a label (SNX#173) or #id, in any case",
+    "field": "available (the default), total or locked",
+    "account": "without it, the total over all accounts",
+    "warn": "the range that is well: 1000: warns below 1000",
+    "crit": "10, 10:, ~:10, 10:20, or @10:20 for what is not well",
+}
+"""The keys of a limit, and what each is."""
+
+DEFAULT_FIELD: Final = "available"
+
+_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+_RANGE = re.compile(rf"(@?)(?:({_NUMBER}|~):({_NUMBER})?|({_NUMBER}))")
+_LONGEST_ASSET: Final = 100
+_MOST_NAMES: Final = 4
+_LONGEST_NAME: Final = 40
+
+
+class State(IntEnum):
+    """The four states of the monitoring-plugin convention, each with its exit code."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+class Range(NamedTuple):
+    """Amounts from `start` to `end`, both included; None is no bound. `inside` says that these are not well.
+
+    `text` is how it was written.
+    """
+
+    text: str
+    start: Amount | None
+    end: Amount | None
+    inside: bool
+
+    def alerts(self, value: Amount) -> bool:
+        """Whether a value is not well."""
+        above_start = self.start is None or self.start <= value
+        below_end = self.end is None or value <= self.end
+        return (above_start and below_end) is self.inside
+
+
+class Limit(NamedTuple):
+    """What is to be held: a field of an asset in one account, or (None) in the total over all, and its ranges."""
+
+    asset: str
+    field: str
+    account: str | None
+    warn: Range | None
+    crit: Range | None
+
+
+class Finding(NamedTuple):
+    """What came of one limit; the value is in whole units, None where it is not known.
+
+    `reason` says why it is not known, or what else there is to know about it.
+    """
+
+    limit: Limit
+    state: State
+    value: Amount | None
+    reason: str | None
+
+
+class Verdict(NamedTuple):
+    """What a run says about its limits; `report` is of that run."""
+
+    findings: tuple[Finding, ...]
+    report: Report
+
+    @property
+    def state(self) -> State:
+        """CRITICAL before UNKNOWN before WARNING; OK only where there is a limit, and every one holds."""
+        found = {finding.state for finding in self.findings}
+        for state in (State.CRITICAL, State.UNKNOWN, State.WARNING):
+            if state in found:
+                return state
+        return State.OK if found else State.UNKNOWN
+
+
+def parse_range(text: str) -> Range:
+    """The range that a text stands for; exact at any length. Raises ValueError, without the text."""
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise ValueError("is no range; write 10, 10:, ~:10, 10:20 or @10:20, in plain decimal numbers")
+    at, start_text, end_text, alone = match.groups()
+    try:
+        start = ZERO if alone else None if start_text == "~" else parse(start_text)
+        end = parse(end_text or alone) if end_text or alone else None
+    except ValueError:
+        raise ValueError("has a number of over 80 characters; give a shorter one") from None
+    if start is not None and end is not None and end < start:
+        hint = "; a single number stands for 0 to it, so write ~: before it" if alone else "; exchange them"
+        raise ValueError(f"begins above its end{hint}")
+    if start is None and end is None and not at:
+        raise ValueError("holds every amount, and would never alert; give it a bound, or leave it out")
+    return Range(text, start, end, inside=bool(at))
+
+
+def read(key: str, text: str) -> str | Range:
+    """The value of a limit's key as it was written. Raises ValueError, without the text."""
+    if key in {"warn", "crit"}:
+        return parse_range(text)
+    if key == "field" and text not in PARTS:
+        raise ValueError("is no field of a balance; write available, total or locked")
+    if key == "asset":
+        if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_ASSET:
+            raise ValueError(f"is no asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
+        if text.casefold().startswith("nft:"):
+            raise ValueError("is an NFT, which is no amount of anything; give a token")
+    return text
+
+
+def gap(keys: Iterable[str]) -> tuple[str, str] | None:
+    """The key that a limit with these keys lacks, and what to do about it; None where it is whole."""
+    given = set(keys)
+    if "asset" not in given:
+        return "asset", "is missing; name the asset that the limit is on"
+    if given.isdisjoint({"warn", "crit"}):
+        return "crit", "is missing, and so is warn; add one of them"
+    return None
+
+
+def limit_of(values: Mapping[str, str | Range]) -> Limit:
+    """The limit of these values as `read` gives them; there is no `gap` in their keys."""
+    text = {key: value for key, value in values.items() if isinstance(value, str)}
+    ranges = {key: value for key, value in values.items() if isinstance(value, Range)}
+    return Limit(
+        text["asset"],
+        text.get("field", DEFAULT_FIELD),
+        text.get("account"),
+        ranges.get("warn"),
+        ranges.get("crit"),
+    )
+
+
+def accounts_of(limits: Sequence[Limit]) -> list[str]:
+    """The accounts that must be asked for these limits; none named is all of them."""
+    names = [limit.account for limit in limits if limit.account is not None]
+    return list(dict.fromkeys(names)) if len(names) == len(limits) else []
+
+
+class _Undecided(Exception):
+    """The value of a limit is not known; the text says why."""
+
+
+def decide(report: Report, limits: Iterable[Limit]) -> Verdict:
+    """What a report says about each limit, in the limits' order. What cannot be decided is UNKNOWN."""
+    findings = []
+    for limit in limits:
+        try:
+            value, remark = _measured(report, limit)
+        except _Undecided as undecided:
+            findings.append(Finding(limit, State.UNKNOWN, None, str(undecided)))
+        else:
+            findings.append(Finding(limit, _state(limit, value), value, remark))
+    return Verdict(tuple(findings), report)
+
+
+def _state(limit: Limit, value: Amount) -> State:
+    if limit.crit is not None and limit.crit.alerts(value):
+        return State.CRITICAL
+    if limit.warn is not None and limit.warn.alerts(value):
+        return State.WARNING
+    return State.OK
+
+
+def _measured(report: Report, limit: Limit) -> tuple[Amount, str | None]:
+    """The value that a limit is on, in whole units, and what there is to know about it. Raises _Undecided."""
+    outcomes = _answers(report, limit)
+    rows = [balance for balance in report.balances if limit.account in (None, balance.account)]
+    labels = _labels(rows, limit.asset)
+    if len(labels) > 1:
+        raise _Undecided(
+            f"it can mean {_listed(labels)}, which are different assets; name one, or an account"
+        )
+    fitting = [row for row in rows if row.asset in labels]
+    _refuse_doubt(rows, fitting, limit.asset)
+    if not fitting:
+        if not any(_asks_for(outcome, limit.asset) for outcome in outcomes):
+            raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
+        return ZERO, "it is not listed"
+    amounts = [getattr(row, limit.field) for row in fitting]
+    if None in amounts:
+        lacking = [row.account for row, amount in zip(fitting, amounts, strict=True) if amount is None]
+        raise _Undecided(f"the provider did not make it known ({_listed(lacking)})")
+    if not any(row.counted for row in fitting):
+        raise _Undecided("it is in no total, and can have no limit")
+    return add_up(amounts) if limit.account is not None else _in_total(report, fitting, limit), None
+
+
+def _answers(report: Report, limit: Limit) -> list[Outcome]:
+    """The outcomes of the accounts that a limit is on. Raises _Undecided unless every one of them answered."""
+    if report.failures:
+        raise _Undecided(f"the run failed ({report.failures[0].code})")
+    outcomes = [outcome for outcome in report.outcomes if limit.account in (None, outcome.account.name)]
+    if not outcomes:
+        raise _Undecided("the account was not asked")
+    silent = [outcome for outcome in outcomes if outcome.failure is not None]
+    for outcome in silent:
+        if outcome.failure is not None and len(silent) == 1:
+            name = printable(outcome.account.name, _LONGEST_NAME)
+            raise _Undecided(f"{name} did not answer ({outcome.failure.code}): {outcome.failure.message}")
+    if silent:
+        raise _Undecided(f"{_listed(outcome.account.name for outcome in silent)} did not answer")
+    return outcomes
+
+
+def _in_total(report: Report, fitting: Sequence[Balance], limit: Limit) -> Amount:
+    """The report's own total: what it leaves out, such as an aggregate of others, does not count here, either.
+
+    Raises _Undecided where it has none.
+    """
+    for total in report.totals:
+        if total.asset == fitting[0].asset:
+            value: Amount | None = getattr(total.parts, limit.field)
+            if value is None:
+                raise _Undecided(f"the total is not complete ({_listed(total.missing)})")
+            return value
+    left_out = _listed(row.account for row in fitting)
+    raise _Undecided(f"only accounts that are left out of totals list it ({left_out})")
+
+
+def _labels(rows: Iterable[Balance], asset: str) -> list[str]:
+    """The assets that a limit's can mean among these rows.
+
+    One that is written exactly so comes before those in another case. A symbol that stands for
+    several tokens at a host, each labelled with its id, stands for none of them.
+    """
+    found = {row.asset: None for row in rows if selects((asset,), *names_of(row))}
+    if asset in found:
+        found = {asset: None}
+    namesakes = {row.asset: None for row in rows if _is_namesake(row, asset)}
+    # One alone is as open as two: the host knows another token of that symbol.
+    other = [f"another {asset}"] if len(namesakes) == 1 and not found else []
+    return [*found, *namesakes, *other]
+
+
+def _is_namesake(row: Balance, asset: str) -> bool:
+    """Whether an asset is the symbol of a row whose label carries the id, because the symbol is not its own."""
+    return row.asset_id is not None and row.asset.casefold() == f"{asset}#{row.asset_id}".casefold()
+
+
+def _refuse_doubt(rows: Iterable[Balance], fitting: Iterable[Balance], asset: str) -> None:
+    """Raise _Undecided where an account lists a token without a name that can be the asset, and not the asset."""
+    listing = {row.account for row in fitting}
+    for row in rows:
+        unnamed = row.asset == f"#{row.asset_id}"
+        if unnamed and row.account not in listing and ("#" not in asset or asset.endswith(row.asset)):
+            account = printable(row.account, _LONGEST_NAME)
+            raise _Undecided(f"{row.asset} at {account} has no known name, and can be it")
+
+
+def _asks_for(outcome: Outcome, asset: str) -> bool:
+    """Whether an account's profile does not limit it to other assets."""
+    assets = outcome.account.assets
+    return not assets or selects((asset,), *assets)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first of some names, each once, and how many more there are."""
+    each = [printable(name, _LONGEST_NAME) for name in dict.fromkeys(names)]
+    more = f" and {len(each) - _MOST_NAMES} more" if len(each) > _MOST_NAMES else ""
+    return ", ".join(each[:_MOST_NAMES]) + more
