@@ -105,7 +105,7 @@ def parse_range(text: str) -> Range:
     except ValueError:
         raise ValueError("has a number of over 80 characters; give a shorter one") from None
     if start is not None and end is not None and end < start:
-        hint = "; a single number stands for 0 to it, so write ~: before it" if alone else "; exchange them"
+        hint = "; a single number stands for 0 to it, so write ~: before it" if alone else "; write the smaller first"
         raise ValueError(f"begins above its end{hint}")
     if start is None and end is None and not at:
         raise ValueError("holds every amount, and would never alert; give it a bound, or leave it out")

@@ -12,6 +12,7 @@ from balcli.config.accounts import accounts
 from balcli.config.profile import load
 from balcli.http.door import Limits
 from balcli.http.timing import Deadline
+from balcli.limits import Limit, parse_range
 from balcli.sandbox import Sandbox, json_reply
 from balcli.sandbox.loopring import ADDRESS
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
@@ -273,6 +274,31 @@ def test_limits_are_the_profiles_or_the_defaults(tmp_path: Path, text: str, expe
     file = written(tmp_path, f"[profiles.main]\n{text}\n{loopring('http://127.0.0.1:9')}")
     environ = {"PROXY": "http://proxy.example:3128"}
     assert expected == load(file, must_exist=True, name=None, env_file=None, environ=environ).limits
+
+
+def test_limits_on_balances_are_read_with_their_variables(tmp_path: Path) -> None:
+    """Each table of `limits` is one limit; a text of it can come from a variable, ranges are kept as written."""
+    text = """\
+[profiles.main.merchant]
+name = "shop"
+token = "t"
+[[profiles.main.limits]]
+asset = "${ASSET}"
+account = "shop"
+field = "total"
+warn = "${LEAST}:"
+crit = "@~:0.50"
+[[profiles.main.limits]]
+asset = "BTC"
+crit = "5:10"
+"""
+    environ = {"ASSET": "SNX#24", "LEAST": "1000.000000000000000001"}
+    profile = load(written(tmp_path, text), must_exist=True, name=None, env_file=None, environ=environ)
+    expected = [
+        Limit("SNX#24", "total", "shop", parse_range("1000.000000000000000001:"), parse_range("@~:0.50")),
+        Limit("BTC", "available", None, None, parse_range("5:10")),
+    ]
+    assert expected == [entry.limit for entry in profile.held]
 
 
 @pytest.mark.parametrize("value", ["company-ca.pem", "${CA}"], ids=["text", "variable"])

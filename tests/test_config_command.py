@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import stat
@@ -198,8 +199,18 @@ def test_each_commented_key_can_be_uncommented(program: Program) -> None:
     program.run("config", "init", "-q", "-c", str(program.file))
     lines = program.file.read_text().splitlines()
     commented = [line for line in lines if line.startswith("# ") and " = " in line and "  # " in line]
+    commented += [line for line in lines if re.fullmatch(r"# \[\[[a-z.]+\]\]", line)]
     keys = {line[2:].split(" = ")[0] for line in commented}
-    assert {"default_profile", "timeout", "proxy", "ca_bundle", "name", "login", "merchant_id"} <= keys
+    assert {
+        "default_profile",
+        "timeout",
+        "proxy",
+        "ca_bundle",
+        "name",
+        "login",
+        "merchant_id",
+        "crit",
+    } <= keys
     text = "\n".join(line[2:] if line in commented else line for line in lines)
     parse_toml(text, "")
     result = program.with_profile(text, "config", "check", "-o", "json")
@@ -538,6 +549,43 @@ def test_show_of_an_unknown_profile_is_one_document(program: Program) -> None:
     assert "" == program.with_profile(text, "config", "show").out
 
 
+def test_show_lists_the_limits(program: Program) -> None:
+    """Each limit stands with the source of each of its values, after the run's own settings; a fault has no value."""
+    text = """\
+[profiles.main.merchant]
+token = "t"
+[[profiles.main.limits]]
+asset = "USDT"
+crit = "${LEAST}:"
+[[profiles.main.limits]]
+asset = "BTC"
+field = "total"
+account = "merchant"
+warn = "20:10"
+crit = "5:"
+"""
+    result = program.with_profile(text, "config", "show", "-o", "json", env={"LEAST": "500"})
+    assert (3, ["config.value"]) == (result.code, [error["code"] for error in result.json["errors"]])
+    limits = [[tuple(each.values()) for each in limit["settings"]] for limit in result.json["limits"]]
+    assert [
+        [
+            ("asset", "USDT", "config.toml:4"),
+            ("field", "available", "default"),
+            ("account", None, "default"),
+            ("crit", "500:", "config.toml:5, environment LEAST"),
+        ],
+        [
+            ("asset", "BTC", "config.toml:7"),
+            ("field", "total", "config.toml:8"),
+            ("account", "merchant", "config.toml:9"),
+            ("warn", None, "config.toml:10"),
+            ("crit", "5:", "config.toml:11"),
+        ],
+    ] == limits
+    table = program.with_profile(text, "config", "show", env={"LEAST": "500"}).out
+    assert ["limit 1", "limit 2"] == [line for line in table.splitlines() if line.startswith("limit ")]
+
+
 def test_show_keeps_its_keys(program: Program) -> None:
     """The document's keys are what scripts rely on."""
     document = shown(program, "-o", "json").json
@@ -547,6 +595,7 @@ def test_show_keeps_its_keys(program: Program) -> None:
         "file",
         "accounts",
         "settings",
+        "limits",
         "warnings",
         "errors",
     ] == list(document)
@@ -654,6 +703,15 @@ api_key_command = "pass show it"
 merchant_id = -1
 limits = 1
 
+[[profiles.main.limits]]
+asset = "USDT"
+account = "nobody"
+field = "hold"
+crit = 500
+
+[[profiles.main.limits]]
+feld = "total"
+
 [profiles.spare.merchant]
 token = "a\\nb"
 api_secret = "{SECRET}"
@@ -666,6 +724,10 @@ FOUND = [
     ("config.key", "wallet[2].name: is missing"),
     ("config.key", "merchant.limits: is no key"),
     ("config.account", "are both named one"),
+    ("config.value", "limits[0].field: is no field"),
+    ("config.value", "limits[0].crit: is no text"),
+    ("config.key", "limits[1].feld: is no key that balcli knows; did you mean field?"),
+    ("config.key", "limits[1].asset: is missing"),
     ("config.value", "main.timeout: is no number of seconds"),
     ("config.value", "main.retries: is no whole number"),
     ("config.value", "main.jobs: is no whole number"),

@@ -77,6 +77,11 @@ def beside(line: str) -> str:
     return f"[profiles.main]\n{line}\n{loopring()}"
 
 
+def held(*lines: str) -> str:
+    """A profile with an account and a limit of these lines."""
+    return "\n".join([loopring(), "[[profiles.main.limits]]", *lines, ""])
+
+
 def check_message(message: str, *parts: str) -> None:
     """A message names what it must, ends with a cure and shows no value."""
     for part in parts:
@@ -383,6 +388,80 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
         pytest.param(beside("ca_bundle = 5"), "config.value", ["main.ca_bundle"], id="number for a bundle"),
         pytest.param(beside('ca_bundle = ""'), "config.value", ["main.ca_bundle"], id="empty bundle"),
         pytest.param(beside("limits = 5"), "config.value", ["main.limits"], id="number for the limits"),
+        pytest.param(
+            beside(f'limits = ["{VALUE}"]'),
+            "config.value",
+            ["main.limits[0]: is no table"],
+            id="text for a limit",
+        ),
+        pytest.param(held('crit = "500:"'), "config.key", ["limits[0].asset"], id="limit on nothing"),
+        pytest.param(
+            held('asset = "USDT"'), "config.key", ["limits[0].crit", "warn"], id="limit of no range"
+        ),
+        pytest.param(
+            held('asset = "USDT"', f'krit = "{VALUE}"', 'crit = "1:"'),
+            "config.key",
+            ["limits[0].krit", "crit?"],
+            id="unknown key of a limit",
+        ),
+        pytest.param(
+            held(
+                'asset = "USDT"', 'crit = "1:"', "[[profiles.main.limits]]", 'asset = "usdt"', 'warn = "2:"'
+            ),
+            "config.key",
+            ["main.limits[1]: ", "limits[0]"],
+            id="two limits on one amount",
+        ),
+        pytest.param(
+            held('asset = "USDT"', f'account = "{VALUE}"', 'crit = "1:"'),
+            "config.account",
+            ["limits[0].account", "there are: loopring"],
+            id="limit on an unknown account",
+        ),
+        pytest.param(
+            '[[profiles.main.limits]]\nasset = "USDT"\naccount = "shop"\ncrit = "1:"',
+            "config.account",
+            ["limits[0].account", "there is none"],
+            id="limit without accounts",
+        ),
+        pytest.param(
+            held('asset = "USDT"', 'crit = "${NO_SUCH}:"'),
+            "config.variable",
+            ["limits[0].crit", "NO_SUCH"],
+            id="undefined variable in a limit",
+        ),
+        *(
+            pytest.param(
+                held(
+                    'asset = "USDT"' if key != "asset" else "", 'crit = "1:"' if key != "crit" else "", line
+                ),
+                "config.value",
+                [f"limits[0].{key}: is no", *parts],
+                id=f"limit with {line}",
+            )
+            for key, line, *parts in [
+                ("crit", "crit = 500", 'as "1000:"'),
+                ("crit", "crit = 0.5", "quotes"),
+                ("crit", f'crit = "{VALUE}"', "10:20"),
+                ("warn", 'warn = "1e3:"', "plain decimal"),
+                ("field", f'field = "{VALUE}"', "available, total or locked"),
+                ("asset", 'asset = ""'),
+                ("asset", 'asset = "US\\u0000DT"'),
+                ("asset", 'asset = ["USDT"]'),
+            ]
+        ),
+        pytest.param(
+            held('asset = "USDT"', 'crit = "20:10"'),
+            "config.value",
+            ["limits[0].crit: begins"],
+            id="range turned round",
+        ),
+        pytest.param(
+            held('asset = "USDT"', 'crit = "~:"'), "config.value", ["never alert"], id="limit without bounds"
+        ),
+        pytest.param(
+            held('asset = "nft:5"', 'crit = "1:"'), "config.value", ["an NFT"], id="limit on an NFT"
+        ),
         pytest.param(
             f'[profiles.main]\nwallet = ["{VALUE}"]',
             "config.value",

@@ -118,6 +118,7 @@ def show(
     inspected = inspection.profiles[0] if inspection.profiles else None
     accounts: list[tuple[str, str, list[Setting]]] = []
     run: list[Setting] = []
+    limits: list[list[Setting]] = []
     notices = list(PLUGIN_NOTICES)
     if inspected is not None:
         found = inspected.profile
@@ -127,6 +128,7 @@ def show(
             for each in inspected.accounts
         ]
         run = listing.of_run(found, os.environ)
+        limits = listing.of_limits(found)
         notices += [*found.notices, *shadowed(found)]
     elif inspection.file is not None:
         notices += inspection.file.variables.notices
@@ -142,6 +144,7 @@ def show(
                 for account, kind, settings in accounts
             ],
             "settings": [_plain(each) for each in run],
+            "limits": [{"settings": [_plain(each) for each in settings]} for settings in limits],
             "warnings": [{"code": n.code, "account": n.account, "message": n.message} for n in notices],
             "errors": _problems(inspection),
         }
@@ -149,7 +152,8 @@ def show(
     elif inspected is not None:
         head = f"profile {printable(name, 60)}" if name is not None else "no profile file"
         rows = [(f"{printable(account, 60)} ({kind})", settings) for account, kind, settings in accounts]
-        streams.write_data(_table(f"{head}: {printable(where)}", [*rows, ("run", run)]))
+        rows += [("run", run), *((f"limit {number}", settings) for number, settings in enumerate(limits, 1))]
+        streams.write_data(_table(f"{head}: {printable(where)}", rows))
     for notice in notices if not quiet else ():
         streams.say_notice(notice)
     raise typer.Exit(_said(inspection))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from balcli.config.faults import RAISED, Faults
-from balcli.config.profile import COMMON_KEYS, Entry, Profile, refuse_doubles
+from balcli.config.profile import COMMON_KEYS, Entry, Profile
 from balcli.config.secrets import SecretSources, UnrunSources
+from balcli.config.tables import refuse_doubles
 from balcli.config.values import INTEGER, keys_of, settings_of, stand_in
 from balcli.config.variables import PREFIX
 from balcli.errors import AccountError, KeyProblem, UsageError, ValueProblem

@@ -11,6 +11,7 @@ from balcli.config.profile import COMMON_KEYS, RUN_KEYS, Entry, Profile, Profile
 from balcli.config.values import keys_of
 from balcli.config.variables import PREFIX, Variables, has_own_text, names_in
 from balcli.errors import VariableError
+from balcli.limits import DEFAULT_FIELD, KEYS, Range
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
@@ -89,6 +90,22 @@ class Listing:
             elif isinstance(value, float) and value.is_integer():
                 value = int(value)
             found.append(Setting(key, value, source))
+        return found
+
+    def of_limits(self, profile: Profile) -> list[list[Setting]]:
+        """The settings of each limit, and the defaults of those that it leaves out."""
+        found = []
+        for entry in profile.held:
+            path = ("profiles", profile.name or "", "limits", entry.number)
+            settings = []
+            for key in KEYS:
+                value = entry.values.get(key)
+                if key in entry.settings:
+                    shown = _plain(value.text if isinstance(value, Range) else value)
+                    settings.append(Setting(key, shown, self._of_text(entry.settings[key], (*path, key))))
+                elif key in {"field", "account"}:
+                    settings.append(Setting(key, DEFAULT_FIELD if key == "field" else None, _DEFAULT))
+            found.append(settings)
         return found
 
     def _source(self, entry: Entry, key: Key, name: str) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from balcli.config.faults import RAISED, Faults
+from balcli.config.limits import LimitEntry, limits_of
 from balcli.config.lines import KeyPath
 from balcli.config.plaintext import holds_secret
 from balcli.config.source import is_there, parse_toml, pem_flaw, read_text
+from balcli.config.tables import checked_table, refuse_doubles, refuse_unknown
 from balcli.config.variables import PREFIX, Variables, read_variables
 from balcli.errors import (
-    AccountError,
     ConfigFileError,
     KeyProblem,
     ProfileError,
@@ -79,6 +80,8 @@ class Profile:
     """Where it stands: `FILE: profiles.main`."""
     unusable: frozenset[str] = frozenset()
     """The keys of its own that have a fault, where faults are kept."""
+    held: tuple[LimitEntry, ...] = ()
+    """What it holds balances against."""
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -175,23 +178,19 @@ def parse(
     faults: Faults = RAISED,
 ) -> Profile:
     """The profile in a file's document; relative paths in it are relative to the directory."""
-    _refuse_unknown(document, ("default_profile", "profiles"), source, "", faults)
+    refuse_unknown(document, ("default_profile", "profiles"), source, "", faults)
     profiles = _profiles(document, source)
     chosen = _choose(document, profiles, name, source, faults)
     place = f"{source}: profiles.{printable(chosen, 40)}"
     table = checked_table(profiles[chosen], place)
-    _refuse_unknown(table, (*PROVIDERS, *RUN_KEYS, *_OTHER_KEYS), place, ".", faults)
+    refuse_unknown(table, (*PROVIDERS, *RUN_KEYS, *_OTHER_KEYS), place, ".", faults)
     entries: list[Entry] = []
+    before = faults.count
     for key, value in table.items():
         if key in PROVIDERS:
             path = ("profiles", chosen, key)
             entries += _entries_of_table(
                 PROVIDERS[key], value, f"{place}.{key}", path, directory, variables, faults
-            )
-    if not isinstance(table.get("limits", []), list):
-        with faults:
-            raise ValueProblem(
-                f"{place}.limits: is no list of tables; write [[profiles.{printable(chosen, 40)}.limits]]"
             )
     entries += _entries_of_variables(variables, [key for key in PROVIDERS if key not in table], faults)
     refuse_doubles(
@@ -199,8 +198,11 @@ def parse(
         "are both named {}; rename one with name = …",
         faults,
     )
+    # Where an account has a fault, its name may not be known.
+    names = [entry.name for entry in entries] if faults.count == before else None
+    held = limits_of(table.get("limits", []), f"{place}.limits", names, variables, faults)
     limits, unusable = _limits(table, place, directory, variables, faults)
-    return Profile(chosen, tuple(entries), limits, variables, place, unusable)
+    return Profile(chosen, tuple(entries), limits, variables, place, unusable, held)
 
 
 def _profiles(document: Mapping[str, Any], source: str) -> Mapping[str, Any]:
@@ -230,29 +232,6 @@ def _choose(
     return name or default or next(iter(profiles))
 
 
-def checked_table(value: Any, place: str) -> Mapping[str, Any]:
-    """The table that stands at a place. Raises ValueProblem for anything else."""
-    if not isinstance(value, dict):
-        raise ValueProblem(f"{place}: is no table; write it as [{place.rsplit(': ', 1)[-1]}]")
-    return value
-
-
-def _refuse_unknown(
-    table: Mapping[str, Any], known: Iterable[str], place: str, joint: str, faults: Faults
-) -> None:
-    known = list(known)
-    for key in table:
-        if key not in known:
-            from difflib import get_close_matches  # only to word an error
-
-            close = get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-            with faults:
-                raise KeyProblem(
-                    f"{place}{joint or ': '}{printable(key, 40)}: is no key that balcli knows; {hint}"
-                )
-
-
 def _entries_of_table(
     provider: Provider,
     value: Any,
@@ -270,7 +249,7 @@ def _entries_of_table(
         at = f"{place}[{number}]" if several else place
         with faults:
             table = checked_table(item, at)
-            _refuse_unknown(table, _spellings(provider), at, ".", faults)
+            refuse_unknown(table, _spellings(provider), at, ".", faults)
             # Where its own has a fault, the place serves as one that no other account has.
             name = f"({at.rpartition('.')[2]})"
             with faults:
@@ -329,18 +308,6 @@ def _checked_name(name: str, place: str) -> str:
             f"{place}: is no usable name; give 1 to 100 printable characters, the first no dash"
         )
     return name
-
-
-def refuse_doubles(pairs: Iterable[tuple[str, str]], words: str, faults: Faults = RAISED) -> None:
-    """Refuse two pairs with one first part; `words` follows the places of both in the message."""
-    seen: dict[str, str] = {}
-    for key, place in pairs:
-        if key in seen:
-            with faults:
-                file, _, table = place.partition(": ")
-                other = table if seen[key].startswith(f"{file}: ") else place
-                raise AccountError(f"{seen[key]} and {other} {words.format(printable(key, 40))}")
-        seen[key] = place
 
 
 def _limits(

@@ -6,6 +6,7 @@ from typing import Final
 from balcli.config.profile import COMMON_KEYS, RUN_KEYS
 from balcli.config.values import stand_in
 from balcli.http.door import Limits
+from balcli.limits import DEFAULT_FIELD, KEYS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
 from balcli.text import printable
 
@@ -35,7 +36,8 @@ def profile_text(providers: Sequence[Provider]) -> str:
         for key, about in RUN_KEYS.items()
     ]
     head = _HEAD.replace("{first}", providers[0].NAME)
-    return head + _lines(rows) + "".join(_table(provider) for provider in providers)
+    tables = "".join(_table(provider) for provider in providers)
+    return head + _lines(rows) + tables + _limit(providers[0])
 
 
 def variables_of(provider: Provider) -> list[str]:
@@ -51,6 +53,19 @@ def _table(provider: Provider) -> str:
         hidden = "" if key.name in needed else "# "
         rows.append((f"{hidden}{key.name} = {_example(provider, key)}", key.help))
     return f"\n# {printable(provider.TITLE)}\n[profiles.main.{provider.NAME}]\n{_lines(rows)}"
+
+
+def _limit(provider: Provider) -> str:
+    """A limit in comments, on what the account at the provider holds."""
+    examples = {
+        "asset": "USDT",
+        "field": DEFAULT_FIELD,
+        "account": provider.NAME,
+        "warn": "1000:",
+        "crit": "500:",
+    }
+    rows = [(f'# {key} = "{examples[key]}"', about) for key, about in KEYS.items()]
+    return f"\n# What balcli check holds balances against, once for each\n# [[profiles.main.limits]]\n{_lines(rows)}"
 
 
 def _lines(rows: list[tuple[str, str]]) -> str:

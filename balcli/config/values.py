@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from balcli.config.faults import RAISED, Faults
-from balcli.config.profile import COMMON_KEYS, Entry, checked_table
+from balcli.config.profile import COMMON_KEYS, Entry
 from balcli.config.secrets import SecretSources, checked_secret
+from balcli.config.tables import checked_table
 from balcli.config.variables import Variables
 from balcli.errors import ConfigFileError, KeyProblem, SecretError, ValueProblem
 from balcli.providers import PROVIDERS

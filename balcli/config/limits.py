@@ -1,0 +1,91 @@
+"""The limits of a profile, `[[profiles.NAME.limits]]`: what `balcli check` holds balances against.
+
+Each message names file, key and cure, never a value.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from balcli.config.faults import Faults
+from balcli.config.tables import checked_table, refuse_unknown
+from balcli.config.variables import Variables
+from balcli.errors import AccountError, KeyProblem, ValueProblem
+from balcli.limits import KEYS, Limit, Range, gap, limit_of, read
+from balcli.text import printable
+
+_RANGES: Final = ("warn", "crit")
+
+
+class LimitEntry(NamedTuple):
+    """A limit as it stands in the profile: the values of its keys that have no fault, and the limit if none has one.
+
+    `number` is its place in the list, from 0.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    values: Mapping[str, str | Range]
+    limit: Limit | None
+
+
+def limits_of(
+    tables: Any, place: str, accounts: Sequence[str] | None, variables: Variables, faults: Faults
+) -> tuple[LimitEntry, ...]:
+    """The limits that stand at a place, on these accounts; None where they are not known. The faults are ConfigErrors."""
+    if not isinstance(tables, list):
+        with faults:
+            raise ValueProblem(
+                f"{place}: is no list of tables; write [[{place.rsplit(': ', 1)[-1]}]] above each"
+            )
+        return ()
+    found: list[LimitEntry] = []
+    seen: dict[tuple[str, str, str | None], str] = {}
+    for number, item in enumerate(tables):
+        at = f"{place}[{number}]"
+        with faults:
+            before = faults.count
+            table = checked_table(item, at)
+            values = _values(table, at, accounts, variables, faults)
+            limit = limit_of(values) if faults.count == before else None
+            found.append(LimitEntry(number, table, values, limit))
+            if limit is not None:
+                held = limit.asset.casefold(), limit.field, limit.account
+                if held in seen:
+                    raise KeyProblem(f"{at}: is on what {seen[held]} is on; keep one of them")
+                seen[held] = f"limits[{number}]"
+    return tuple(found)
+
+
+def _values(
+    table: Mapping[str, Any], place: str, accounts: Sequence[str] | None, variables: Variables, faults: Faults
+) -> dict[str, str | Range]:
+    """The values of a limit's keys, those with a fault left out."""
+    refuse_unknown(table, KEYS, place, ".", faults)
+    values: dict[str, str | Range] = {}
+    for key in KEYS:
+        if key in table:
+            with faults:
+                values[key] = _value(key, table[key], f"{place}.{key}", accounts, variables)
+    lacking = gap(table)
+    if lacking is not None:
+        with faults:
+            raise KeyProblem(f"{place}.{lacking[0]}: {lacking[1]}")
+    return values
+
+
+def _value(
+    key: str, raw: Any, place: str, accounts: Sequence[str] | None, variables: Variables
+) -> str | Range:
+    """The value of one key. Raises ValueProblem, VariableError and AccountError, naming the place."""
+    if not isinstance(raw, str):
+        example = ', as "1000:"' if key in _RANGES else ""
+        raise ValueProblem(f"{place}: is no text; write it in quotes{example}")
+    text = variables.expand(raw, place)
+    if key == "account" and accounts is not None and text not in accounts:
+        there = ", ".join(printable(name, 40) for name in accounts)
+        hint = f"there are: {there}" if there else "there is none"
+        raise AccountError(f"{place}: names no account of the profile; {hint}; leave it out for the total")
+    try:
+        return read(key, text)
+    except ValueError as problem:
+        raise ValueProblem(f"{place}: {problem}") from None
