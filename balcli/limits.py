@@ -105,7 +105,11 @@ def parse_range(text: str) -> Range:
     except ValueError:
         raise ValueError("has a number of over 80 characters; give a shorter one") from None
     if start is not None and end is not None and end < start:
-        hint = "; a single number stands for 0 to it, so write ~: before it" if alone else "; write the smaller first"
+        hint = (
+            "; a single number stands for 0 to it, so write ~: before it"
+            if alone
+            else "; write the smaller first"
+        )
         raise ValueError(f"begins above its end{hint}")
     if start is None and end is None and not at:
         raise ValueError("holds every amount, and would never alert; give it a bound, or leave it out")
@@ -119,6 +123,8 @@ def read(key: str, text: str) -> str | Range:
     if key == "field" and text not in PARTS:
         raise ValueError("is no field of a balance; write available, total or locked")
     if key == "asset":
+        if "," in text:
+            raise ValueError("names several assets; write a limit for each")
         if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_ASSET:
             raise ValueError(f"is no asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
         if text.casefold().startswith("nft:"):

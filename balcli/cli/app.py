@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from balcli import __version__
-from balcli.cli import balances, config, diff, doctor, history, sandbox, schema, streams
+from balcli.cli import balances, check, config, diff, doctor, history, sandbox, schema, streams
 from balcli.cli.options import Format
 from balcli.errors import BalcliError, Bug, UsageError
 from balcli.providers import PROVIDERS
@@ -49,6 +49,7 @@ def top(
 
 
 balances.register(app)
+check.register(app)
 config.register(app)
 diff.register(app)
 doctor.register(app)
@@ -72,7 +73,8 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BalcliError as problem:
-        return streams.say_error(problem)
+        streams.say_error(problem)
+        return _code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
         return _end_with_bug(bug, arguments)
     return code
@@ -90,25 +92,37 @@ def _run(arguments: list[str]) -> int:
     except typer.Abort:
         return 130
     except typer.TyperException as problem:
-        _say_usage(problem, arguments)
-        return 2
+        return _end_with_usage(problem, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _say_usage(problem: typer.TyperException, arguments: list[str]) -> None:
-    """Say what is wrong with a command line; a document too, if it asks for one."""
+def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
+    """Say what is wrong with a command line; a document too, if it asks for one. The exit code."""
     context = getattr(problem, "ctx", None)
     command = context.command_path if context is not None else "balcli"
     message = f"{problem.format_message().rstrip('.')}; see {command} --help"
     shows_balances = context is None or context.parent is None or context.info_name in {"all", *PROVIDERS}
     _write_failure(UsageError(message), arguments, shows_balances=shows_balances)
     streams.say(message)
+    return _code(UsageError(message), arguments)
+
+
+def _is_check(arguments: list[str]) -> bool:
+    """Whether a command line is one of `balcli check`, whose every ending is a state."""
+    return next((text for text in arguments if not text.startswith("-")), None) == check.NAME
+
+
+def _code(error: BalcliError, arguments: list[str]) -> int:
+    """The exit code of a failure that no command has made its own."""
+    return check.UNDECIDED if _is_check(arguments) else error.exit_code
 
 
 def _write_failure(error: BalcliError, arguments: list[str], *, shows_balances: bool) -> None:
     """Tell the failure of a whole run in the format that a command line asks for, if it is one for programs."""
     output = _output_asked_for(arguments)
-    if output == Format.json or (shows_balances and output in set(Format) - {Format.table}):
+    if _is_check(arguments):
+        check.write_failure(error, as_json=output == Format.json)
+    elif output == Format.json or (shows_balances and output in set(Format) - {Format.table}):
         from balcli.render import machine
         from balcli.report import failed
 
@@ -153,4 +167,4 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
         # The bug can be in what writes the document: the line above has told it.
         with suppress(Exception):
             _write_failure(Bug(message), arguments, shows_balances=shows_balances)
-    return Bug.exit_code
+    return _code(Bug(message), arguments)

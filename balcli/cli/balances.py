@@ -2,20 +2,24 @@
 
 import inspect
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from balcli.cli import keeping, streams
-from balcli.cli.options import ACCOUNTS, BalanceOptions, Format, with_options
+from balcli.cli.options import ACCOUNTS, AskingOptions, BalanceOptions, Format, RunOptions, with_options
 from balcli.errors import BalcliError, ConfigFileError, StateError, UsageError
+from balcli.http.door import Exchange
 from balcli.http.timing import Deadline
 from balcli.models import Report
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.providers.base import Flag, Key, Provider
+
+if TYPE_CHECKING:
+    from balcli.config.profile import Profile
 
 
 def register(app: typer.Typer) -> None:
@@ -85,10 +89,6 @@ def run(
     """Collect, write and report; the exit code. A failure before any request still makes a document."""
     # Imported here: what a run needs is no matter for --help and completion.
     from balcli import report as reports
-    from balcli.cache import default_cache
-    from balcli.collect import collect
-    from balcli.config.accounts import accounts
-    from balcli.config.profile import refuse_bad_bundle
 
     profile_name: str | None = options.profile
     trouble: StateError | None = None
@@ -101,24 +101,19 @@ def run(
                 aside.check(options.output_file)  # before anybody is asked for what could not be kept
             assets = options.assets()
             flags = frozenset(flag.name for flag in given)
-            with _profile(options) as profile:
+            with profile_of(options) as profile:
                 profile_name = profile.name
-                limits = options.limits(profile.limits)
                 trouble = held.enter_context(keeping.locked(options, profile.name))
-                deadline = Deadline(limits.deadline)
-                refuse_bad_bundle(profile)
-                chosen = accounts(profile, provider, names, targets, deadline)
-                outcomes = collect(
-                    chosen,
-                    limits,
-                    deadline,
+                whole = report_of(
+                    profile,
+                    options,
+                    provider,
+                    names,
+                    targets,
                     assets=assets,
                     flags=flags,
-                    cache=None if options.sandbox or options.no_cache else default_cache(os.environ),
                     observe=streams.say_exchange if options.verbose else None,
                 )
-            notices = (*PLUGIN_NOTICES, *profile.notices)
-            whole = reports.build(profile.name, outcomes, notices)
             trouble = keeping.keep(whole, options, assets, flags, trouble)
             report = reports.without_zeros(whole) if options.nonzero else whole
             report = reports.arranged(report, options.sort, totals_only=options.totals_only)
@@ -137,6 +132,39 @@ def run(
     return codes[0] if codes and report.answered else report.exit_code
 
 
+def report_of(
+    profile: "Profile",
+    options: AskingOptions,
+    provider: str | None,
+    names: list[str],
+    targets: Mapping[str, tuple[str, ...]],
+    *,
+    assets: tuple[str, ...] = (),
+    flags: frozenset[str] = frozenset(),
+    observe: Callable[[Exchange], None] | None = None,
+) -> Report:
+    """What the profile's accounts answer, one provider's or all, all of them or those named. Raises BalcliErrors."""
+    from balcli import report as reports
+    from balcli.cache import default_cache
+    from balcli.collect import collect
+    from balcli.config.accounts import accounts
+    from balcli.config.profile import refuse_bad_bundle
+
+    limits = options.limits(profile.limits)
+    deadline = Deadline(limits.deadline)
+    refuse_bad_bundle(profile)
+    outcomes = collect(
+        accounts(profile, provider, names, targets, deadline),
+        limits,
+        deadline,
+        assets=assets,
+        flags=flags,
+        cache=None if options.sandbox or options.no_cache else default_cache(os.environ),
+        observe=observe,
+    )
+    return reports.build(profile.name, outcomes, (*PLUGIN_NOTICES, *profile.notices))
+
+
 def _refuse_what_does_not_go_together(
     options: BalanceOptions, targets: dict[str, tuple[str, ...]], given: list[Flag]
 ) -> None:
@@ -144,8 +172,7 @@ def _refuse_what_does_not_go_together(
     for flag in given:
         if not targets.keys().isdisjoint(flag.excludes):
             raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
-    if options.fault and not options.sandbox:
-        raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+    options.refuse_stray_fault()
     keeping.refuse_what_does_not_go_together(options)
 
 
@@ -165,7 +192,7 @@ def rendered(report: Report, options: BalanceOptions, *, addresses: bool) -> str
     )
 
 
-def _profile(options: BalanceOptions) -> Any:
+def profile_of(options: RunOptions) -> "AbstractContextManager[Profile]":
     """A context with the profile of the run: the sandbox's, for as long as it serves, or the user's."""
     if options.sandbox:
         from balcli.cli.sandbox import sandbox_profile

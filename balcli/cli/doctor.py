@@ -9,7 +9,7 @@ import typer
 
 from balcli.cli import streams
 from balcli.cli.balances import default_file
-from balcli.cli.options import ACCOUNTS, RunOptions, TableOrJson, TableOrJsonOption, with_options
+from balcli.cli.options import ACCOUNTS, OutputFile, RunOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
 from balcli.http.timing import Deadline
 from balcli.models import Step
@@ -26,6 +26,7 @@ class DoctorOptions(RunOptions):
     """The options of the doctor."""
 
     output: TableOrJsonOption = None
+    output_file: OutputFile = None
     offline: Annotated[bool, typer.Option("--offline", help="Look at what needs no network.")] = False
     canary: Annotated[
         bool,
@@ -89,8 +90,7 @@ def _refuse_what_does_not_go_together(options: DoctorOptions, names: list[str]) 
             "--canary brings its own profiles and servers; leave out accounts, --env-file, --sandbox, --fault, "
             "--offline and -O"
         )
-    if options.fault and not options.sandbox:
-        raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+    options.refuse_stray_fault()
 
 
 def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":

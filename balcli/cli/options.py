@@ -126,7 +126,6 @@ class RunOptions:
     config: ConfigFile = None
     profile: ProfileName = None
     env_file: EnvFile = None
-    output_file: OutputFile = None
     timeout: Annotated[
         float | None,
         typer.Option(
@@ -163,10 +162,46 @@ class RunOptions:
             deadline=profile.deadline if self.deadline is None else self.deadline,
         )
 
+    def refuse_stray_fault(self) -> None:
+        """Raise UsageError for a fault that no sandbox could play."""
+        if self.fault and not self.sandbox:
+            raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+
 
 @dataclass(frozen=True, slots=True)
-class BalanceOptions(RunOptions):
+class AskingOptions(RunOptions):
+    """The options of the commands that ask for balances."""
+
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 2]."
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts asked at once [default: 8]."
+        ),
+    ] = None
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither use nor keep a token table on disk.")
+    ] = False
+
+    def limits(self, profile: Limits) -> Limits:
+        """The profile's limits with the command line's in their place."""
+        return replace(
+            RunOptions.limits(self, profile),
+            retries=profile.retries if self.retries is None else self.retries,
+            jobs=profile.jobs if self.jobs is None else self.jobs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceOptions(AskingOptions):
     """The options of the commands that show balances."""
+
+    output_file: OutputFile = None
 
     output: Annotated[Format, typer.Option("--output", "-o", envvar="BALCLI_OUTPUT", help="The format.")] = (
         Format.table
@@ -184,21 +219,6 @@ class BalanceOptions(RunOptions):
     totals_only: Annotated[
         bool, typer.Option("--totals-only", help="Only the totals by asset, and what failed.")
     ] = False
-    retries: Annotated[
-        int | None,
-        typer.Option(
-            "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 2]."
-        ),
-    ] = None
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts asked at once [default: 8]."
-        ),
-    ] = None
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Neither use nor keep a token table on disk.")
-    ] = False
     verbose: Annotated[
         bool,
         typer.Option(
@@ -213,14 +233,6 @@ class BalanceOptions(RunOptions):
     def assets(self) -> tuple[str, ...]:
         """The symbols of `--asset`. Raises UsageError for an empty one."""
         return symbols(self.asset)
-
-    def limits(self, profile: Limits) -> Limits:
-        """The profile's limits with the command line's in their place."""
-        return replace(
-            RunOptions.limits(self, profile),
-            retries=profile.retries if self.retries is None else self.retries,
-            jobs=profile.jobs if self.jobs is None else self.jobs,
-        )
 
 
 ACCOUNTS: Final = inspect.Parameter(

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -113,14 +113,19 @@ def say_error(problem: BalcliError) -> int:
 
 def say_what_is_wrong(report: Report, *, quiet: bool) -> None:
     """The reasons of all failures on stderr, and the notices unless quiet."""
+    for text, account in what_is_wrong(report, quiet=quiet):
+        say(text, account)
+
+
+def what_is_wrong(report: Report, *, quiet: bool) -> Iterator[tuple[str, str | None]]:
+    """The reasons of all failures, and the notices unless quiet, each with the account that it is about."""
     for failure in report.failures:
-        say(failure.message)
+        yield failure.message, None
     for outcome in report.outcomes:
         if outcome.failure is not None:
-            say(outcome.failure.message, outcome.account.name)
-    if not quiet:
-        for notice in report.notices:
-            say_notice(notice)
+            yield outcome.failure.message, outcome.account.name
+    for notice in report.notices if not quiet else ():
+        yield f"note: {notice.message}", notice.account
 
 
 def say_notice(notice: Notice) -> None:

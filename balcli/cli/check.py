@@ -1,0 +1,142 @@
+"""`balcli check`: balances held against limits, in the words and exit codes of monitoring plugins."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from balcli.cli import completion, streams
+from balcli.cli.balances import profile_of, report_of
+from balcli.cli.options import AskingOptions, RunOptions, TableOrJson, TableOrJsonOption, with_options
+from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from balcli.limits import Limit, Range, Verdict
+
+NAME: Final = "check"
+UNDECIDED: Final = 3
+"""The exit code of the state UNKNOWN, whatever it was that kept the check from deciding."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions(AskingOptions):
+    """The options of the check. Those of the limit are lists, so that one given twice does not go unseen."""
+
+    output: TableOrJsonOption = None
+    asset: Annotated[
+        list[str] | None,
+        typer.Option("--asset", metavar="SYMBOL", help="One limit, not the profile's: on this asset."),
+    ] = None
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="FIELD", help="available, total or locked [default: available]."),
+    ] = None
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--account",
+            metavar="ACCOUNT",
+            help="In this account; without it, the total over all.",
+            autocompletion=completion.accounts,
+        ),
+    ] = None
+    warn: Annotated[
+        list[str] | None,
+        typer.Option("--warn", metavar="RANGE", help="WARNING outside this range: 10, 10:, ~:10, 10:20."),
+    ] = None
+    crit: Annotated[
+        list[str] | None,
+        typer.Option("--crit", metavar="RANGE", help="CRITICAL outside this range; @10:20: inside it."),
+    ] = None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    about = "Hold balances against limits; one status line and the exit codes of a monitoring plugin."
+    app.command(NAME, help=about)(with_options(_check, CheckOptions, [], []))
+
+
+def _check(options: RunOptions) -> None:
+    if not isinstance(options, CheckOptions):
+        raise TypeError("the check was registered with its own options")
+    raise typer.Exit(run(options))
+
+
+def run(options: CheckOptions) -> int:
+    """Ask, decide, write and report; the exit code of the state."""
+    from balcli.render.verdict import plain
+
+    verdict = _verdict(options)
+    as_json = TableOrJson.chosen(options.output) is TableOrJson.json
+    colour = streams.wants_colour(os.environ, no_color=options.no_color)
+    try:
+        _write(verdict, as_json=as_json, colour=colour)
+    except OutputError as problem:
+        streams.say_error(problem)
+        return UNDECIDED
+    # After the status line, and without a bar: some engines read both streams as one.
+    for text, account in streams.what_is_wrong(verdict.report, quiet=options.quiet):
+        streams.say(plain(text), None if account is None else plain(account))
+    return int(verdict.state)
+
+
+def write_failure(error: BalcliError, *, as_json: bool) -> None:
+    """Write what kept a check from its beginning, as any other state that is UNKNOWN."""
+    from balcli.limits import decide
+    from balcli.report import failed
+
+    _write(decide(failed(None, error), ()), as_json=as_json, colour=False)
+
+
+def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
+    from balcli.render.verdict import render, render_json
+
+    streams.write_data(render_json(verdict) if as_json else render(verdict, colour=colour))
+
+
+def _verdict(options: CheckOptions) -> "Verdict":
+    """What the limits of the options or of the profile come to; every failure leaves them undecided."""
+    from balcli import report as reports
+    from balcli.limits import accounts_of, decide
+
+    name = options.profile
+    limits: tuple[Limit, ...] = ()
+    try:
+        options.refuse_stray_fault()
+        given = _given(options)
+        with profile_of(options) as profile:
+            name = profile.name
+            held = tuple(entry.limit for entry in profile.held if entry.limit is not None)
+            limits = held if given is None else (given,)
+            if not limits:
+                raise KeyProblem(
+                    f"{profile.place} has no limits; add [[profiles.{name or 'main'}.limits]], "
+                    "or give --asset with --warn or --crit"
+                )
+            report = report_of(profile, options, None, accounts_of(limits), {})
+    except BalcliError as problem:
+        report = reports.failed(name, problem)
+    return decide(report, limits)
+
+
+def _given(options: CheckOptions) -> "Limit | None":
+    """The limit that the command line makes, None where it makes none. Raises UsageError for half of one, or two."""
+    from balcli.limits import KEYS, gap, limit_of, read
+
+    values: dict[str, str | Range] = {}
+    for key in KEYS:
+        texts: list[str] = getattr(options, key) or []
+        if len(texts) > 1:
+            raise UsageError(
+                f"--{key} is given twice, and options make one limit; write several in the profile"
+            )
+        try:
+            for text in texts:
+                values[key] = read(key, text)
+        except ValueError as problem:
+            raise UsageError(f"--{key}: {problem}") from None
+    lacking = gap(values)
+    if values and lacking is not None:
+        raise UsageError(f"--{lacking[0]}: {lacking[1]}")
+    return limit_of(values) if values else None

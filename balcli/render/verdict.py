@@ -1,0 +1,130 @@
+"""The verdict of a check: the status line of a monitoring plugin with a line for each limit, and one document."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from balcli.limits import Finding, Limit, State, Verdict
+from balcli.render.json import document as report_document
+from balcli.render.layout import Line, Style
+from balcli.secret import hide
+from balcli.text import printable
+
+_LONGEST_NAME: Final = 40
+_LONGEST_REASON: Final = 120
+_LONGEST_LINE: Final = 300
+_STYLES: Final[dict[State, Style]] = {State.WARNING: "open", State.CRITICAL: "bad", State.UNKNOWN: "bad"}
+# What ends a label, or the text before the performance data.
+_NO_LABEL: Final = str.maketrans("'=|", "___")
+
+
+def render(verdict: Verdict, *, colour: bool) -> str:
+    """The status line, never coloured, and a line for each limit."""
+    lines = [Line(prose=True).add(_status_line(verdict)), *(_detail(each) for each in verdict.findings)]
+    if colour:
+        from balcli.render.table import coloured
+
+        return coloured(lines)
+    return "".join(f"{line.text}\n" for line in lines)
+
+
+def render_json(verdict: Verdict) -> str:
+    """The verdict as one JSON document, in ASCII."""
+    return json.dumps(document(verdict), indent=2) + "\n"
+
+
+def document(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as plain objects. Values are canonical decimal texts in whole units; unknown is None."""
+    report = report_document(verdict.report)
+    return {
+        **{key: report[key] for key in ("schema_version", "generated_at", "profile")},
+        "state": verdict.state.name,
+        "exit_code": int(verdict.state),
+        "limits": [_limit(finding) for finding in verdict.findings],
+        **{key: report[key] for key in ("accounts", "warnings", "errors")},
+    }
+
+
+def plain(text: str, limit: int = 0) -> str:
+    """The text on one line, escaped and without secrets; the bar, which begins performance data, escaped, too."""
+    return printable(hide(text), limit).replace("|", "\\x7c")
+
+
+def _limit(finding: Finding) -> dict[str, Any]:
+    limit = finding.limit
+    return {
+        "asset": limit.asset,
+        "field": limit.field,
+        "account": limit.account,
+        "warn": None if limit.warn is None else limit.warn.text,
+        "crit": None if limit.crit is None else limit.crit.text,
+        "value": None if finding.value is None else str(finding.value),
+        "state": finding.state.name,
+        "reason": None if finding.reason is None else hide(finding.reason),
+    }
+
+
+def _status_line(verdict: Verdict) -> str:
+    """`BALCLI STATE - text | performance data`."""
+    data = " ".join(_performance(verdict.findings))
+    return f"BALCLI {verdict.state.name} - {_text(verdict)}{' | ' if data else ''}{data}"
+
+
+def _text(verdict: Verdict) -> str:
+    """What stopped the run, or the first limit of those that make the state, and how many there are."""
+    for failure in verdict.report.failures:
+        return plain(failure.message, _LONGEST_LINE)
+    number = len(verdict.findings)
+    if verdict.state is State.OK and number > 1:
+        return f"all {number} limits hold"
+    first = next(finding for finding in verdict.findings if finding.state is verdict.state)
+    text = f"{_subject(first.limit)} {_value(first)}"
+    alarming = {State.WARNING: first.limit.warn, State.CRITICAL: first.limit.crit}.get(first.state)
+    if alarming is not None:
+        text += f", {'warn' if first.state is State.WARNING else 'crit'} {alarming.text}"
+    if first.reason is not None:
+        text += f": {plain(first.reason, _LONGEST_REASON)}"
+    return text if number == 1 else f"{text} ({number} limits: {_counted(verdict.findings)})"
+
+
+def _counted(findings: Iterable[Finding]) -> str:
+    counts = Counter(finding.state for finding in findings)
+    order = (State.CRITICAL, State.UNKNOWN, State.WARNING, State.OK)
+    return ", ".join(f"{counts[state]} {state.name}" for state in order if counts[state])
+
+
+def _subject(limit: Limit) -> str:
+    where = "in total" if limit.account is None else f"at {plain(limit.account, _LONGEST_NAME)}"
+    return f"{plain(limit.asset, _LONGEST_NAME)} {limit.field} {where}"
+
+
+def _value(finding: Finding) -> str:
+    return "is unknown" if finding.value is None else f"is {finding.value}"
+
+
+def _detail(finding: Finding) -> Line:
+    """One limit: its state, what it is on, the value, both ranges, and why it is unknown."""
+    limit = finding.limit
+    ranges = [f"{name} {held.text}" for name, held in (("warn", limit.warn), ("crit", limit.crit)) if held]
+    text = f": {_subject(limit)} {_value(finding)}; {', '.join(ranges)}"
+    if finding.reason is not None:
+        text += f"; {plain(finding.reason, _LONGEST_LINE)}"
+    return Line(prose=True).add(finding.state.name, _STYLES.get(finding.state, "")).add(text)
+
+
+def _performance(findings: Iterable[Finding]) -> Iterator[str]:
+    """`'label'=value;warn;crit` for each limit, under labels of their own; U is the guideline's word for unknown."""
+    taken: set[str] = set()
+    for finding in findings:
+        limit = finding.limit
+        words = (*([] if limit.account is None else [limit.account]), limit.asset, limit.field)
+        label = name = printable(hide(" ".join(words))).translate(_NO_LABEL)
+        number = 1
+        while label in taken:
+            number += 1
+            label = f"{name} {number}"
+        taken.add(label)
+        value = "U" if finding.value is None else str(finding.value)
+        ranges = [held.text if held else "" for held in (limit.warn, limit.crit)]
+        yield f"'{label}'={';'.join([value, *ranges]).rstrip(';')}"
