@@ -158,3 +158,14 @@ def test_trouble_is_told_in_a_document(recorded: Callable[..., Callable[..., Res
         "errors",
     }
     assert keys == set(_document(result))
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [((), 0), (("--fault", "wallet:units"), 1), (("--fault", "wallet:refused"), 2), (("1", "2"), 2)],
+)
+def test_a_run_is_compared_with_now(program: Program, options: tuple[str, ...], code: int) -> None:
+    """--live asks the accounts of the recorded run again; one that fails now, or a second run beside, is trouble."""
+    program.run("all", "--sandbox", "--record", "--asset", "BTC")
+    result = program.run("diff", "--live", "--sandbox", *options)
+    assert (code, code == 1, code == 2) == (result.code, bool(result.out), bool(result.err))

@@ -107,20 +107,22 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
     return _code(UsageError(message), arguments)
 
 
-def _is_check(arguments: list[str]) -> bool:
-    """Whether a command line is one of `balcli check`, whose every ending is a state."""
-    return next((text for text in arguments if not text.startswith("-")), None) == check.NAME
+def _command(arguments: list[str]) -> str | None:
+    """The command that a command line names, as far as can be told."""
+    return next((text for text in arguments if not text.startswith("-")), None)
 
 
 def _code(error: BalcliError, arguments: list[str]) -> int:
-    """The exit code of a failure that no command has made its own."""
-    return check.UNDECIDED if _is_check(arguments) else error.exit_code
+    """The exit code of a failure; some commands have one for all that keeps them from telling."""
+    return {check.NAME: check.UNDECIDED, diff.NAME: diff.TROUBLE}.get(
+        _command(arguments) or "", error.exit_code
+    )
 
 
 def _write_failure(error: BalcliError, arguments: list[str], *, shows_balances: bool) -> None:
     """Tell the failure of a whole run in the format that a command line asks for, if it is one for programs."""
     output = _output_asked_for(arguments)
-    if _is_check(arguments):
+    if _command(arguments) == check.NAME:
         check.write_failure(error, as_json=output == Format.json)
     elif output == Format.json or (shows_balances and output in set(Format) - {Format.table}):
         from balcli.render import machine

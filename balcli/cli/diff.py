@@ -11,26 +11,41 @@ import typer
 
 from balcli.cli import moments, streams
 from balcli.cli.keeping import history_file
-from balcli.cli.options import HistoryFile, RunOptions, TableOrJson, TableOrJsonOption, symbols, with_options
+from balcli.cli.options import (
+    AskingOptions,
+    HistoryFile,
+    OutputFile,
+    RunOptions,
+    TableOrJson,
+    TableOrJsonOption,
+    symbols,
+    with_options,
+)
 from balcli.errors import BalcliError, StateError, UsageError
 
 if TYPE_CHECKING:
     from balcli.changes import Narrowing
     from balcli.history.reading import Recorded, RecordedRun
+    from balcli.models import Report
     from balcli.render.changes import Comparison
 
+NAME: Final = "diff"
 SAME: Final = 0
 DIFFERENT: Final = 1
 TROUBLE: Final = 2
+"""The exit code of whatever keeps it from telling."""
+
 _LAST: Final = "last"
 
 
 @dataclass(frozen=True, slots=True)
-class DiffOptions(RunOptions):
+class DiffOptions(AskingOptions):
     """The options of the command."""
 
     output: TableOrJsonOption = None
+    output_file: OutputFile = None
     history: HistoryFile = None
+    live: Annotated[bool, typer.Option("--live", help="Compare with now: ask the accounts again.")] = False
     asset: Annotated[
         list[str] | None,
         typer.Option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
@@ -58,7 +73,7 @@ def register(app: typer.Typer) -> None:
         _place("before", "[FROM]", "A run: its id, a time, so long ago (24h), or `last`."),
         _place("after", "[TO]", "The other run; the last one by default."),
     ]
-    app.command("diff", help=about)(with_options(_diff, DiffOptions, places, []))
+    app.command(NAME, help=about)(with_options(_diff, DiffOptions, places, []))
 
 
 def _place(name: str, metavar: str, about: str) -> inspect.Parameter:
@@ -79,7 +94,7 @@ def run(options: DiffOptions, before: str | None, after: str | None) -> int:
     from balcli.models import Failure
     from balcli.render import changes as render
 
-    as_json = options.output is TableOrJson.json
+    as_json = TableOrJson.chosen(options.output) is TableOrJson.json
     try:
         if options.output_file is not None:
             from balcli import aside
@@ -105,18 +120,48 @@ def _compared(options: DiffOptions, before: str | None, after: str | None) -> "C
     from balcli.changes import between
     from balcli.render.changes import Comparison, Side
 
+    if options.live and after is not None:
+        raise UsageError("--live compares with now; leave the second run out")
+    options.refuse_stray_fault()
     narrowing = _narrowing(options)
     file = history_file(options.history)
     first, second = _chosen(options, file, before, after)
-    report, profile = second.report, second.report.profile
-    side = Side(second.id, report.generated_at, report.complete)
+    report = _asked_now(options, first, narrowing) if second is None else second.report
+    profile, number = report.profile, None if second is None else second.id
+    if second is None and not (report.complete or options.allow_partial):
+        raise _incomplete(report)
+    side = Side(number, report.generated_at, report.complete)
     if first.report.profile != profile:
         raise UsageError(
             f"run {first.id} is of profile {first.report.profile}, the other of {profile}; name two runs of one profile"
         )
-    _refuse_unlike(first, second, narrowing)
+    if second is not None:
+        _refuse_unlike(first, second, narrowing)
     old = Side(first.id, first.report.generated_at, first.report.complete)
     return Comparison(profile, old, side, between(first.report, report, narrowing))
+
+
+def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing") -> "Report":
+    """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
+    from balcli.cli.balances import profile_of, report_of
+
+    with profile_of(options) as profile:
+        if first.selection.flags:
+            raise UsageError(
+                f"run {first.id} was made with switches of its provider; compare it with a recorded run"
+            )
+        names = [outcome.account.name for outcome in first.report.outcomes]
+        wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
+        return report_of(profile, options, None, wanted, {}, assets=first.selection.assets)
+
+
+def _incomplete(report: "Report") -> BalcliError:
+    """The error of the first account that did not answer now."""
+    outcome, failure = next((each, each.failure) for each in report.outcomes if each.failure is not None)
+    return UsageError(
+        f"{outcome.account.name} did not answer now ({failure.message.partition(';')[0]}); "
+        "add --allow-partial to compare the others"
+    )
 
 
 def _narrowing(options: DiffOptions) -> "Narrowing":
@@ -134,8 +179,10 @@ def _narrowing(options: DiffOptions) -> "Narrowing":
 
 def _chosen(
     options: DiffOptions, file: Path, before: str | None, after: str | None
-) -> tuple["RecordedRun", "RecordedRun"]:
-    """The two recorded runs that are meant. Raises UsageError or StateError."""
+) -> tuple["RecordedRun", "RecordedRun | None"]:
+    """The two recorded runs that are meant; the second is None where it is now. Raises UsageError or StateError."""
+    if options.live:
+        return _found(options, file, before or _LAST), None
     if before is None:
         newest = _candidates(options, file, limit=2)
         if len(newest) < 2:
