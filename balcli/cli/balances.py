@@ -41,7 +41,10 @@ def _command(provider: Provider | None) -> Callable[..., None]:
             if name in keys and value not in (None, [])
         }
         given = [flag for flag in (provider.FLAGS if provider else ()) if chosen[_parameter(flag)]]
-        raise typer.Exit(run(provider.NAME if provider else None, options, accounts or [], targets, given))
+        name = provider.NAME if provider else None
+        if options.watch is not None:
+            raise typer.Exit(_watch(name, options, options.watch, accounts or [], targets, given))
+        raise typer.Exit(run(name, options, accounts or [], targets, given))
 
     return with_options(command, BalanceOptions, [ACCOUNTS], own)
 
@@ -77,6 +80,41 @@ def _flag_options(provider: Provider) -> list[inspect.Parameter]:
 
 def _parameter(flag: Flag) -> str:
     return flag.name.replace("-", "_")
+
+
+def _watch(
+    provider: str | None,
+    options: BalanceOptions,
+    every: int,
+    names: list[str],
+    targets: dict[str, tuple[str, ...]],
+    given: list[Flag],
+) -> int:
+    """Look again and again; the worst exit code of all looks."""
+    from balcli.cli import watching
+
+    watching.refuse_what_does_not_go_together(options)
+    _refuse_what_does_not_go_together(options, targets, given)
+    assets, flags = options.assets(), frozenset(flag.name for flag in given)
+    observe = streams.say_exchange if options.verbose else None
+    with profile_of(options) as profile:
+
+        def ask() -> tuple[Report, Report]:
+            whole = report_of(
+                profile, options, provider, names, targets, assets=assets, flags=flags, observe=observe
+            )
+            return _arranged(whole, options), whole
+
+        colour = streams.wants_colour(os.environ, no_color=options.no_color)
+        return watching.watch(every, ask, options, colour=colour)
+
+
+def _arranged(whole: Report, options: BalanceOptions) -> Report:
+    """The report as the options want it shown."""
+    from balcli import report as reports
+
+    report = reports.without_zeros(whole) if options.nonzero else whole
+    return reports.arranged(report, options.sort, totals_only=options.totals_only)
 
 
 def run(
@@ -115,8 +153,7 @@ def run(
                     observe=streams.say_exchange if options.verbose else None,
                 )
             trouble = keeping.keep(whole, options, assets, flags, trouble)
-            report = reports.without_zeros(whole) if options.nonzero else whole
-            report = reports.arranged(report, options.sort, totals_only=options.totals_only)
+            report = _arranged(whole, options)
         except BalcliError as problem:
             trouble = None  # there is no run that could have been kept
             report = reports.failed(profile_name, problem)

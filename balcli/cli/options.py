@@ -226,6 +226,12 @@ class BalanceOptions(AskingOptions):
         ),
     ] = False
 
+    watch: Annotated[
+        int | None,
+        typer.Option(
+            "--watch", metavar="S", min=1, max=int(MOST_SECONDS), help="Look again every S seconds."
+        ),
+    ] = None
     record: Annotated[bool, typer.Option("--record", help="Keep the run in the history.")] = False
     history: HistoryFile = None
     wait: Wait = None

@@ -38,12 +38,12 @@ def render(comparison: Comparison, *, colour: bool) -> str:
     """The differences as lines of text; nothing at all where there are none."""
     if not comparison.changes:
         return ""
-    lines = [_heading(comparison), *_lines(comparison.changes)]
+    told = [_heading(comparison), *lines(comparison.changes)]
     if colour:
         from balcli.render.table import coloured
 
-        return coloured(lines)
-    return "".join(f"{line.text}\n" for line in lines)
+        return coloured(told)
+    return "".join(f"{line.text}\n" for line in told)
 
 
 def _heading(comparison: Comparison) -> Line:
@@ -55,7 +55,8 @@ def _named(side: Side) -> str:
     return f"{name} ({moment(side.at)}{'' if side.complete else ', partial'})"
 
 
-def _lines(changes: Changes) -> Iterator[Line]:
+def lines(changes: Changes) -> Iterator[Line]:
+    """A line for each account and each amount that is different."""
     for account in changes.accounts:
         yield _of_account(account)
     for name, rows in groupby(changes.balances, lambda change: change.account):

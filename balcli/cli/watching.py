@@ -1,0 +1,82 @@
+"""`--watch`: look again and again, on a terminal as a screen, in a pipe as a document a line."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from balcli.cli import streams
+from balcli.cli.options import BalanceOptions, Format
+from balcli.errors import UsageError
+from balcli.models import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from balcli.render.screen import Answer, Look
+
+_CLEAR: Final = "\x1b[H\x1b[2J"
+_PARTIAL: Final = 8
+
+
+def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
+    """Raise UsageError for options that mean one run, not many."""
+    for name, given in (("--record", options.record), ("-O", options.output_file)):
+        if given:
+            raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
+    if options.output not in {Format.table, Format.json}:
+        raise UsageError(
+            f"--watch prints a table or JSON, not {options.output}; leave -o out, or name one of these"
+        )
+
+
+def watch(
+    every: int, ask: "Callable[[], tuple[Report, Report]]", options: BalanceOptions, *, colour: bool
+) -> int:
+    """Look every so many seconds until Ctrl-C; the worst exit code of all looks.
+
+    `ask` gives the report of one look, as it is to be shown and whole. What it raises ends the watch.
+    """
+    worst, number = 0, 0
+    first: dict[str, Answer] = {}
+    before: dict[str, Answer] = {}
+    on_screen = options.output is Format.table and streams.is_terminal()
+    try:
+        while True:
+            begun = time.monotonic()
+            report, whole = ask()
+            number += 1
+            worst = worse(worst, report.exit_code)
+            if on_screen:
+                from balcli.render.screen import Look, answers
+
+                look = Look(number, every, report, whole, dict(first), dict(before))
+                _show_until(begun + every, look, colour=colour)
+                before |= answers(whole)
+                first = {**answers(whole), **first}
+            else:
+                from balcli.render.json import document
+
+                streams.write_data(json.dumps(document(report), separators=(",", ":")) + "\n")
+                streams.say_what_is_wrong(report, quiet=options.quiet)
+                time.sleep(max(0.0, begun + every - time.monotonic()))
+    except KeyboardInterrupt:
+        return worst
+
+
+def _show_until(moment: float, look: "Look", *, colour: bool) -> None:
+    """Show a look, its ages growing, until that moment of the monotonic clock."""
+    from balcli.render.screen import render
+
+    while True:
+        screen = render(look, datetime.now(UTC), columns=streams.columns(), colour=colour)
+        streams.write_data(_CLEAR + screen)
+        left = moment - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(1.0, left))
+
+
+def worse(one: int, other: int) -> int:
+    """The worse of two exit codes: a partial run is worse than a complete one, and a failed one than that."""
+    return max(one, other, key=lambda code: (code not in {0, _PARTIAL}, code == _PARTIAL, -code))

@@ -1,0 +1,120 @@
+"""What `--watch` shows on a terminal: the table, how old each answer is, what is stale, and what moved."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from balcli.changes import Changes, between
+from balcli.models import Balance, Outcome, Report
+from balcli.render import table
+from balcli.render.changes import lines
+from balcli.render.json import moment
+from balcli.render.layout import Line, Style, paragraph
+from balcli.text import LONGEST_NAME, printable
+
+
+class Answer(NamedTuple):
+    """What an account answered, and its rows."""
+
+    outcome: Outcome
+    balances: tuple[Balance, ...]
+
+
+class Look(NamedTuple):
+    """One look at the accounts, beside what they answered before."""
+
+    number: int
+    every: int
+    """Seconds from one look to the next."""
+    report: Report
+    whole: Report
+    """The report with the rows, too, that options leave out of the other."""
+    first: Mapping[str, Answer]
+    """The first answer of each account that has answered."""
+    before: Mapping[str, Answer]
+    """The newest answer of each account from before this look."""
+
+
+def answers(report: Report) -> dict[str, Answer]:
+    """What each account of a report answered that did."""
+    return {
+        outcome.account.name: Answer(
+            outcome, tuple(row for row in report.balances if row.account == outcome.account.name)
+        )
+        for outcome in report.outcomes
+        if outcome.failure is None
+    }
+
+
+def render(look: Look, now: datetime, *, columns: int | None, colour: bool) -> str:
+    """The screen as lines of text. What an account answered before it failed is never among what it holds now."""
+    shown = table.render(look.report, columns=columns, colour=colour)
+    head = f"Every {look.every} s; look {look.number} at {moment(look.report.generated_at)}; Ctrl-C ends"
+    told = [*_ages(look, now, columns), *_stale(look, now), *_moves(look)]
+    return _text([Line().add(head, "faint"), Line()], colour) + shown + _text(told, colour)
+
+
+def _text(told: list[Line], colour: bool) -> str:
+    return table.coloured(told) if colour else "".join(f"{line.text}\n" for line in told)
+
+
+def _ages(look: Look, now: datetime, columns: int | None) -> Iterator[Line]:
+    """How old the answer of each account is."""
+    ages = [
+        f"{printable(outcome.account.name, LONGEST_NAME)} {_age(outcome, now)}"
+        for outcome in look.report.outcomes
+        if outcome.failure is None
+    ]
+    if ages:
+        yield Line()
+        yield from paragraph(f"age of the answers: {', '.join(ages)}", "", columns, "faint")
+
+
+def _age(outcome: Outcome, now: datetime) -> str:
+    return (
+        "unknown"
+        if outcome.fetched_at is None
+        else f"{max(0, round((now - outcome.fetched_at).total_seconds()))} s"
+    )
+
+
+def _stale(look: Look, now: datetime) -> Iterator[Line]:
+    """The last answers of accounts that fail now, each line of them marked."""
+    for outcome in look.report.outcomes:
+        kept = look.before.get(outcome.account.name)
+        if outcome.failure is None or kept is None:
+            continue
+        name = printable(outcome.account.name, LONGEST_NAME)
+        yield Line()
+        yield Line().add(f"STALE: {name} does not answer; this is from {_age(kept.outcome, now)} ago", "bad")
+        old = Report(look.report.generated_at, look.report.profile, (kept.outcome,), kept.balances)
+        for line in table.render(old, columns=None, colour=False).splitlines():
+            yield Line().add(f"stale | {line}", "faint")
+
+
+def _moves(look: Look) -> Iterator[Line]:
+    """What moved since the last look, and since the start."""
+    now = answers(look.whole)
+    for since, past in (("the last look", look.before), ("the start", look.first)):
+        if look.number == 1:
+            return
+        names = [name for name in now if name in past]
+        changes = between(_of(look, past, names), _of(look, now, names))
+        yield Line()
+        yield from _told(since, changes)
+
+
+def _told(since: str, changes: Changes) -> Iterator[Line]:
+    style: Style = "open" if changes else "faint"
+    yield Line().add(f"{'CHANGED' if changes else 'nothing changed'} since {since}", style)
+    yield from lines(changes)
+
+
+def _of(look: Look, past: Mapping[str, Answer], names: list[str]) -> Report:
+    """A report of these accounts with what they answered then."""
+    return Report(
+        look.report.generated_at,
+        look.report.profile,
+        tuple(past[name].outcome for name in names),
+        tuple(row for name in names for row in past[name].balances),
+    )
