@@ -44,7 +44,7 @@ class Tally:
         self.cases: Counter[str] = Counter()
         self.differences: list[Difference] = []
         self.different: Counter[str] = Counter()
-        self.slowest = 0.0
+        self.slowest = (0.0, "")
 
     def differs(self, kind: str, case: object, expected: object, found: object) -> None:
         """Count a difference; the first ones are kept whole."""
@@ -57,6 +57,10 @@ class Tally:
         self.cases[kind] += 1
         if expected != found:
             self.differs(kind, case, expected, found)
+
+    def took(self, kind: str, seconds: float) -> None:
+        """Keep the time of the slowest case, in seconds of the processor, and of what kind it is."""
+        self.slowest = max(self.slowest, (seconds, kind))
 
     def add(self, other: "Tally") -> None:
         """Count what another counted."""
@@ -91,8 +95,9 @@ def conduct(argv: Sequence[str], proof: Proof) -> int:
     seconds = time.monotonic() - begun
     for kind, number in sorted(tally.cases.items()):
         print(f"  {number:>9,}  {kind}")
-    if tally.slowest:
-        print(f"slowest case: {tally.slowest * 1000:.0f} ms")
+    longest, kind = tally.slowest
+    if kind:
+        print(f"slowest case: {longest * 1000:.0f} ms ({kind})")
     print(f"differences: {tally.different.total():,}")
     for kind, number in sorted(tally.different.items()):
         print(f"  {number:>9,}  {kind}")
