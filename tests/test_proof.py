@@ -155,7 +155,7 @@ def inventing(report: Report, *, columns: int | None, colour: bool, addresses: b
 
 def test_tables_hold_what_the_reports_hold(capsys: pytest.CaptureFixture[str]) -> None:
     """Some tables of random reports, at every width, are what they must be."""
-    assert 0 == main(["tables", "--count", "15", "--seed", SEED])
+    assert 0 == main(["tables", "--count", "10", "--seed", SEED])
     assert "differences: 0\n" in capsys.readouterr().out
 
 
@@ -166,7 +166,7 @@ def test_tables_hold_what_the_reports_hold(capsys: pytest.CaptureFixture[str]) -
 )
 def test_wrong_tables_are_found(wrong: tables.Render, capsys: pytest.CaptureFixture[str]) -> None:
     """Amounts that are cut, folded, rounded, invented or 0 for unknown, and raw characters, fail the proof."""
-    assert 1 == tables.main(["--count", "5", "--seed", SEED], wrong)
+    assert 1 == tables.main(["--count", "3", "--seed", SEED], wrong)
     out = capsys.readouterr().out
     assert (True, False) == (". tables " in out, "raised" in out)
 
@@ -206,7 +206,7 @@ def crashing(body: bytes) -> Json:
 
 def test_documents_are_read_as_the_oracle_reads_them(capsys: pytest.CaptureFixture[str]) -> None:
     """Some thousand documents and names are read, refused and shown as they must be."""
-    assert 0 == main(["documents", "--count", "1500", "--seed", SEED])
+    assert 0 == main(["documents", "--count", "1000", "--seed", SEED])
     assert "differences: 0\n" in capsys.readouterr().out
 
 
@@ -225,5 +225,5 @@ def test_wrong_documents_are_found(
     wrong: documents.Decode, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A reader that guesses, mends, rounds or crashes fails the proof, which names the kind of the document."""
-    assert 1 == documents.main(["--count", "1000", "--seed", SEED], wrong)
+    assert 1 == documents.main(["--count", "600", "--seed", SEED], wrong)
     assert f"  {kind}\n" in capsys.readouterr().out.partition("differences: ")[2]

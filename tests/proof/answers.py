@@ -433,7 +433,7 @@ def work(rng: random.Random, count: int, readers: Mapping[str, Reader] = READERS
                 output = "table" if done // PER_RUN % 4 == 3 else "json"
                 begun = time.monotonic()
                 code, out, err = bench.run(output)
-                tally.slowest = max(tally.slowest, time.monotonic() - begun)
+                tally.took(f"a run with -o {output}", time.monotonic() - begun)
                 _judge(tally, bench.cases[: min(PER_RUN, count - done)], bench.cases, code, out, err, output)
                 for secret, form in traces(out.encode() + err.encode(), hidden):
                     tally.differs(

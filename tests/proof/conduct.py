@@ -59,7 +59,7 @@ class Tally:
             self.differs(kind, case, expected, found)
 
     def took(self, kind: str, seconds: float) -> None:
-        """Keep the time of the slowest case, in seconds of the processor, and of what kind it is."""
+        """Keep the time of the slowest case, in seconds, and of what kind it is."""
         self.slowest = max(self.slowest, (seconds, kind))
 
     def add(self, other: "Tally") -> None:

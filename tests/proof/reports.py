@@ -8,7 +8,7 @@ from typing import Final
 
 from balcli.models import Account, Balance, DepositAddress, Detail, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import Amount
-from balcli.report import build
+from balcli.report import Order, arranged, build
 from tests.proof import naughty
 
 _NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -111,7 +111,9 @@ def outcome(rng: random.Random, number: int) -> Outcome:
 
 
 def report(rng: random.Random) -> Report:
-    """The report of a run of one to four accounts."""
+    """The report of a run of one to four accounts, now and then without zeros, in another order, or totals alone."""
     outcomes = [outcome(rng, number) for number in range(rng.choice((1, 2, 3, 4)))]
     notices = [Notice("env.ignored", None, some_name(rng)) for _ in range(rng.choice((0, 0, 1)))]
-    return build("main", outcomes, notices, nonzero=rng.random() < 0.2)
+    made = build("main", outcomes, notices, nonzero=rng.random() < 0.2)
+    order: Order | None = rng.choice((None, None, None, "asset", "account", "total"))
+    return arranged(made, order, totals_only=rng.random() < 0.1)

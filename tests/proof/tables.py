@@ -70,14 +70,18 @@ def row_of(balance: Balance, *, with_addresses: bool) -> Row:
     return Row(label(balance.asset), amounts, tuple(told))
 
 
-def total_rows(made: Report) -> Iterator[Row]:
-    """The rows that the totals must have, none where they would repeat the only account's."""
+def shows_totals(made: Report) -> bool:
+    """Whether there must be totals: they stand alone, or do not repeat the rows of the only account."""
     counted = [balance.asset for balance in made.balances if balance.counted]
-    if len(made.outcomes) > 1 or len(set(counted)) < len(counted):
-        for total in made.totals:
-            yield Row(label(total.asset), texts(total.parts))
-            if total.known != total.parts:
-                yield Row("known so far", texts(total.known))
+    return made.left_out is not None or len(made.outcomes) > 1 or len(set(counted)) < len(counted)
+
+
+def total_rows(made: Report) -> Iterator[Row]:
+    """The rows that the totals must have, with what is known so far where that is not all."""
+    for total in made.totals:
+        yield Row(label(total.asset), texts(total.parts))
+        if total.known != total.parts:
+            yield Row("known so far", texts(total.known))
 
 
 def squeezed(text: str) -> str:
@@ -119,6 +123,8 @@ class Reader:
         for balance in made.balances:
             by_account[balance.account].append(row_of(balance, with_addresses=self._with_addresses))
         for outcome in made.outcomes:
+            if made.left_out is not None and outcome.failure is None:
+                continue
             lines = next(sections, [])
             name = self._carried(shown(outcome.account.name, LONGEST_NAME))
             demand(squeezed("".join(lines)).startswith(squeezed(name)), f"{name}: it has no heading")
@@ -126,15 +132,14 @@ class Reader:
                 self._rows(lines, by_account[outcome.account.name])
             else:
                 self._failure(lines, outcome)
-        totals = list(total_rows(made))
-        if totals or len(made.outcomes) > 1:
-            lines = next(sections, [])
+        if shows_totals(made):
+            lines = next(sections, [""])
             silent = any(outcome.failure for outcome in made.outcomes)
             demand(lines[0].startswith("TOTALS"), "the totals have no heading")
             demand(
                 silent == ("INCOMPLETE" in "".join(lines)), "the totals do not say whether they are complete"
             )
-            self._rows(lines, totals)
+            self._rows(lines, list(total_rows(made)))
         self._notes(next(sections, []))
         demand(next(sections, None) is None, "there is more in it than the report holds")
 
@@ -182,12 +187,14 @@ class Reader:
         return block == tall
 
     def _notes(self, lines: Sequence[str]) -> None:
-        """Each notice is told, and how many rows are hidden."""
-        said = squeezed("".join(lines))
-        for notice in self._made.notices:
+        """Each notice is told, and how many rows and totals are hidden or left out."""
+        made, said = self._made, squeezed("".join(lines))
+        for notice in made.notices:
             demand(squeezed(self._carried(shown(notice.message))) in said, f"{notice.code} is not told")
-        if self._made.hidden:
-            demand(said.startswith(f"{self._made.hidden}row"), "hidden rows are not counted")
+        demand(f"{made.hidden}row" in said or not made.hidden, "hidden rows are not counted")
+        hidden_alone = made.hidden_totals if not made.hidden else 0
+        demand(f"{hidden_alone}total" in said or not hidden_alone, "hidden totals are not counted")
+        demand(f"{made.left_out}row" in said or not made.left_out, "rows left out are not counted")
 
 
 def harmful(text: str) -> Iterable[str]:
