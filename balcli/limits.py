@@ -223,7 +223,8 @@ def _answers(report: Report, limit: Limit) -> list[Outcome]:
             name = printable(outcome.account.name, _LONGEST_NAME)
             raise _Undecided(f"{name} did not answer ({outcome.failure.code}): {outcome.failure.message}")
     if silent:
-        raise _Undecided(f"{_listed(outcome.account.name for outcome in silent)} did not answer")
+        codes = _listed(outcome.failure.code for outcome in silent if outcome.failure is not None)
+        raise _Undecided(f"{_listed(outcome.account.name for outcome in silent)} did not answer ({codes})")
     return outcomes
 
 

@@ -247,7 +247,7 @@ def test_an_account_that_failed_is_unknown() -> None:
     assert (State.UNKNOWN, None, reason) == found(report, limit("NOPE"))
     assert (State.OK, "5000", None) == found(report, limit(of="shop"))
     many = build("main", [refused(f"bank{number}") for number in range(6)])
-    assert "bank0, bank1, bank2, bank3 and 2 more did not answer" == found(many, limit())[2]
+    assert "bank0, bank1, bank2, bank3 and 2 more did not answer (network.dns)" == found(many, limit())[2]
 
 
 def test_a_run_that_failed_or_did_not_ask_decides_nothing() -> None:

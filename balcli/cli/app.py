@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BalcliError as problem:
-        streams.say_error(problem)
+        _say(problem.message, arguments)
         return _code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
         return _end_with_bug(bug, arguments)
@@ -103,20 +103,29 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
     message = f"{problem.format_message().rstrip('.')}; see {command} --help"
     shows_balances = context is None or context.parent is None or context.info_name in {"all", *PROVIDERS}
     _write_failure(UsageError(message), arguments, shows_balances=shows_balances)
-    streams.say(message)
+    _say(message, arguments)
     return _code(UsageError(message), arguments)
 
 
 def _command(arguments: list[str]) -> str | None:
-    """The command that a command line names, as far as can be told."""
-    return next((text for text in arguments if not text.startswith("-")), None)
+    """The command that a command line names, as far as can be told, wherever its options stand."""
+    commands = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
+    return next((text for text in arguments if text in commands), None)
+
+
+def _say(text: str, arguments: list[str]) -> None:
+    """Write one line to stderr, without a bar where an engine may read it with a status line."""
+    if _command(arguments) == check.NAME:
+        from balcli.render.verdict import plain
+
+        text = plain(text)
+    streams.say(text)
 
 
 def _code(error: BalcliError, arguments: list[str]) -> int:
     """The exit code of a failure; some commands have one for all that keeps them from telling."""
-    return {check.NAME: check.UNDECIDED, diff.NAME: diff.TROUBLE}.get(
-        _command(arguments) or "", error.exit_code
-    )
+    own = {check.NAME: check.UNDECIDED, diff.NAME: diff.TROUBLE}
+    return own.get(_command(arguments) or "", error.exit_code)
 
 
 def _write_failure(error: BalcliError, arguments: list[str], *, shows_balances: bool) -> None:
@@ -159,14 +168,14 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
         f"this is a bug in balcli {__version__} ({type(bug).__name__} at {place}, Python {sys.version.split()[0]}); "
         "please report it with what BALCLI_DEBUG=1 prints"
     )
-    streams.say(message)
+    shows_balances = not {"all", *PROVIDERS}.isdisjoint(arguments)
+    if not streams.has_written():
+        # The bug can be in what writes the document: the line below tells it.
+        with suppress(Exception):
+            _write_failure(Bug(message), arguments, shows_balances=shows_balances)
+    _say(message, arguments)
     if os.environ.get("BALCLI_DEBUG") == "1" and sys.stderr is not None:
         import traceback
 
         sys.stderr.write(hide("".join(traceback.format_exception(bug))))
-    shows_balances = not {"all", *PROVIDERS}.isdisjoint(arguments)
-    if not streams.has_written():
-        # The bug can be in what writes the document: the line above has told it.
-        with suppress(Exception):
-            _write_failure(Bug(message), arguments, shows_balances=shows_balances)
     return _code(Bug(message), arguments)

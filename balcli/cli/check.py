@@ -10,6 +10,7 @@ from balcli.cli import completion, streams
 from balcli.cli.balances import profile_of, report_of
 from balcli.cli.options import AskingOptions, RunOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
+from balcli.text import printable
 
 if TYPE_CHECKING:
     from balcli.limits import Limit, Range, Verdict
@@ -111,7 +112,7 @@ def _verdict(options: CheckOptions) -> "Verdict":
             limits = held if given is None else (given,)
             if not limits:
                 raise KeyProblem(
-                    f"{profile.place} has no limits; add [[profiles.{name or 'main'}.limits]], "
+                    f"{profile.place} has no limits; add [[profiles.{printable(name or 'main', 40)}.limits]], "
                     "or give --asset with --warn or --crit"
                 )
             report = report_of(profile, options, None, accounts_of(limits), {})
