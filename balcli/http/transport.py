@@ -304,8 +304,6 @@ _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError],
 
 def _explained(problem: BaseException) -> BalcliError:
     """The error tree's class for what a library raised; never its text, which can hold headers."""
-    if isinstance(problem, BalcliError):
-        return problem
     family = list(_family(problem, set()))
     if any(isinstance(member, http.client.BadStatusLine) and _is_cut(member) for member in family):
         return ConnectionFailed(_CLOSED)
