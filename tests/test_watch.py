@@ -112,7 +112,7 @@ def test_a_terminal_shows_what_moved(program: Program) -> None:
         "nothing.*", second
     )
     assert 4 == third.count("+2.000000000000000001")  # total and available, twice
-    assert (1, True) == (
+    assert (2, True) == (
         fourth.count("+2.000000000000000001"),
         "nothing changed since the last look" in fourth,
     )
