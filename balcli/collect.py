@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed
-from balcli.http.door import Door, Exchange, Limits
+from balcli.http.door import Asks, Door, Exchange, Limits
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
@@ -36,20 +36,20 @@ def collect(
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
     cache: Cache | None = None,
-    observe: Callable[[Exchange], None] | None = None,
+    door: Asks | None = None,
 ) -> tuple[Outcome, ...]:
     """What came of each account, in the accounts' order; an account's error becomes its Failure.
 
     Raises what is no BalcliError: a bug is not swallowed. Returns by the deadline, whatever the
-    network does. `observe` is told of every try of a request, from its thread.
+    network does. Asks through the `door`, or one of its own.
     """
-    run = Run(open_door(accounts, limits, deadline, observe), assets, flags, cache)
+    run = Run(door or open_door(accounts, limits, deadline), assets, flags, cache)
     places: Mapping[_Place, Account[Any]] = {(number,): account for number, account in enumerate(accounts)}
     outcomes: dict[_Place, Outcome] = {}
     if flags:  # without a switch, an account stands for itself alone
         places, outcomes = _expanded(places, run, limits, deadline)
     fetched = each(places, lambda account: _fetched(account, run), limits.jobs, deadline)
-    outcomes |= {place: fetched.get(place) or _too_late(account, limits) for place, account in places.items()}
+    outcomes |= {place: fetched.get(place) or too_late(account, limits) for place, account in places.items()}
     return tuple(outcomes[place] for place in sorted(outcomes))
 
 
@@ -59,7 +59,10 @@ def open_door(
     deadline: Deadline,
     observe: Callable[[Exchange], None] | None = None,
 ) -> Door:
-    """The door for these accounts, open for their providers' endpoints alone."""
+    """The door for these accounts, open for their providers' endpoints alone.
+
+    `observe` is told of every try of a request, from its thread.
+    """
     providers = {account.provider for account in accounts}
     endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
     tls = any(account.base_url.startswith("https:") for account in accounts)
@@ -107,7 +110,7 @@ def _expanded(
     outcomes: dict[_Place, Outcome] = {}
     seen: set[tuple[str, ...]] = set()
     for place, account in places.items():
-        result = found.get(place) or _too_late(account, limits)
+        result = found.get(place) or too_late(account, limits)
         if isinstance(result, Outcome):
             outcomes[place] = result
             continue
@@ -147,7 +150,8 @@ def _nobody(account: Account[Any], why: str) -> Outcome:
     return Outcome(replace(account, aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
 
 
-def _too_late(account: Account[Any], limits: Limits) -> Outcome:
+def too_late(account: Account[Any], limits: Limits) -> Outcome:
+    """The outcome of an account that had not answered when the run's time was over."""
     problem = DeadlinePassed(
         f"no answer before the deadline of {limits.deadline:g} s; raise --deadline or try later"
     )

@@ -235,7 +235,7 @@ class _Ward:
 
     def _heard(self, exchange: Exchange) -> None:
         if exchange.date is not None:
-            self._ahead[exchange.host] = probe.seconds_ahead(exchange.date, time.time())
+            self._ahead[exchange.request.host] = probe.seconds_ahead(exchange.date, time.time())
 
     def steps(self) -> Iterator[Step]:
         """The step on the certificates that are trusted, where any connection needs them."""

@@ -30,6 +30,10 @@
     │   ├── BadShape            answer.shape
     │   ├── BadAmount           answer.amount
     │   └── ProviderError       provider.error
+    ├── EvidenceError                                 6
+    │   ├── EvidenceAltered     evidence.altered
+    │   ├── EvidenceIncomplete  evidence.incomplete
+    │   └── EvidenceDiffers     evidence.differs
     ├── RateLimited             rate_limited          7
     ├── OutputError             output.write          9
     ├── StateError              state.unusable        9
@@ -235,6 +239,30 @@ class ProviderError(AnswerError):
     """The provider answered with an error of its own."""
 
     code = "provider.error"
+
+
+class EvidenceError(BalcliError):
+    """A record of a run cannot be trusted, or does not come to what the run came to."""
+
+    exit_code = 6
+
+
+class EvidenceAltered(EvidenceError):
+    """A file of a record was altered, is missing, or was added."""
+
+    code = "evidence.altered"
+
+
+class EvidenceIncomplete(EvidenceError):
+    """A record has no end: its run was ended before, or the end was removed."""
+
+    code = "evidence.incomplete"
+
+
+class EvidenceDiffers(EvidenceError):
+    """A record that is whole does not come to the document that its run printed."""
+
+    code = "evidence.differs"
 
 
 class RateLimited(BalcliError):

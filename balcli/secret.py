@@ -74,7 +74,7 @@ def flaw(text: str) -> str | None:
     return next((words for there, words in flaws if there), None)
 
 
-def _forms(text: str) -> set[str]:
+def forms(text: str) -> set[str]:
     """The text as it stands, and as JSON, URLs, base64 and hexadecimal digits write it."""
     raw = text.encode("utf-8", "surrogatepass")
     quoted = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
@@ -116,6 +116,11 @@ def hide_in_data(text: str) -> str:
     return _hidden(text, sure)
 
 
+def known() -> frozenset[str]:
+    """Every secret of this process that is long enough to be looked for, as it stands."""
+    return frozenset(_known)
+
+
 def _hidden(text: str, secrets: Iterable[str]) -> str:
     for needle in _needles(frozenset(secrets)):
         text = text.replace(needle, _SHOWN)
@@ -125,4 +130,4 @@ def _hidden(text: str, secrets: Iterable[str]) -> str:
 @lru_cache(maxsize=8)
 def _needles(secrets: frozenset[str]) -> list[str]:
     """Every form of every secret, the longest first, so that one that contains another leaves nothing of itself."""
-    return sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+    return sorted({form for secret in secrets for form in forms(secret)}, key=len, reverse=True)

@@ -23,7 +23,7 @@ ORDER = (
     ("providers",),
     ("history", "changes", "limits"),
     ("config", "collect", "report", "render", "sandbox"),
-    ("doctor",),
+    ("doctor", "evidence"),
     ("cli",),
     ("__main__",),
 )
@@ -139,6 +139,7 @@ def test_secrets_are_revealed_where_they_leave() -> None:
         "providers/merchant.py",
         "providers/wallet.py",
         "config/profile.py",
+        "evidence/names.py",
     } == callers
 
 

@@ -17,7 +17,8 @@ import pytest
 
 from balcli.cli import streams
 from balcli.errors import BadShape, OutputError, TimedOut
-from balcli.http.door import Exchange
+from balcli.http.door import Endpoint, Exchange, Request
+from balcli.http.transport import Answer
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.secret import Secret
 
@@ -312,8 +313,14 @@ def test_an_exchange_is_a_line_of_names_sizes_and_times(
     capsys: pytest.CaptureFixture[str], query: tuple[str, ...], shown: str
 ) -> None:
     """A try is told in one line, with milliseconds, and without a value."""
+    request = Request(
+        Endpoint("GET", "/v2"),
+        "https://m.example",
+        lambda *_: None,
+        query=tuple((name, KEY) for name in query),
+    )
     streams.say_exchange(
-        Exchange("GET", "m.example", "/v2", query, ("Accept", "X-Key"), 2, 5, 17, 0.0416, "503", None)
+        Exchange(request, ("Accept", "X-Key"), 2, 5, 0, 0.0416, Answer(503, {}, b"x" * 17), None)
     )
     assert (
         f"balcli: GET m.example{shown} (Accept, X-Key): 503, 5 B sent, 17 B received, 42 ms, try 2\n"

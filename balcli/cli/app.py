@@ -12,12 +12,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from balcli import __version__
-from balcli.cli import balances, check, config, diff, doctor, history, sandbox, schema, streams
+from balcli.cli import balances, check, config, diff, doctor, history, replay, sandbox, schema, streams
 from balcli.cli.options import Format
 from balcli.errors import BalcliError, Bug, UsageError
 from balcli.providers import PROVIDERS
 from balcli.secret import hide
 
+_SHOWING = {"all", "replay", *PROVIDERS}
 _HELP = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
 
 # No rich markup in help: its panels double the time of a --help.
@@ -54,6 +55,7 @@ config.register(app)
 diff.register(app)
 doctor.register(app)
 history.register(app)
+replay.register(app)
 sandbox.register(app)
 schema.register(app)
 
@@ -101,7 +103,7 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
     context = getattr(problem, "ctx", None)
     command = context.command_path if context is not None else "balcli"
     message = f"{problem.format_message().rstrip('.')}; see {command} --help"
-    shows_balances = context is None or context.parent is None or context.info_name in {"all", *PROVIDERS}
+    shows_balances = context is None or context.parent is None or context.info_name in _SHOWING
     _write_failure(UsageError(message), arguments, shows_balances=shows_balances)
     _say(message, arguments)
     return _code(UsageError(message), arguments)
@@ -168,7 +170,7 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
         f"this is a bug in balcli {__version__} ({type(bug).__name__} at {place}, Python {sys.version.split()[0]}); "
         "please report it with what BALCLI_DEBUG=1 prints"
     )
-    shows_balances = not {"all", *PROVIDERS}.isdisjoint(arguments)
+    shows_balances = not _SHOWING.isdisjoint(arguments)
     if not streams.has_written():
         # The bug can be in what writes the document: the line below tells it.
         with suppress(Exception):

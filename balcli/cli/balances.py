@@ -12,7 +12,7 @@ import typer
 from balcli.cli import keeping, streams
 from balcli.cli.options import ACCOUNTS, AskingOptions, BalanceOptions, Format, RunOptions, with_options
 from balcli.errors import BalcliError, ConfigFileError, StateError, UsageError
-from balcli.http.door import Exchange
+from balcli.http.door import Asks, Exchange
 from balcli.http.timing import Deadline
 from balcli.models import Report
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
@@ -20,6 +20,7 @@ from balcli.providers.base import Flag, Key, Provider
 
 if TYPE_CHECKING:
     from balcli.config.profile import Profile
+    from balcli.evidence.record import Recorder
 
 
 def register(app: typer.Typer) -> None:
@@ -130,6 +131,7 @@ def run(
 
     profile_name: str | None = options.profile
     trouble: StateError | None = None
+    recorder: Recorder | None = None
     with ExitStack() as held:
         try:
             _refuse_what_does_not_go_together(options, targets, given)
@@ -137,6 +139,7 @@ def run(
                 from balcli import aside
 
                 aside.check(options.output_file)  # before anybody is asked for what could not be kept
+            recorder = keeping.recorder(options)
             assets = options.assets()
             flags = frozenset(flag.name for flag in given)
             with profile_of(options) as profile:
@@ -151,21 +154,20 @@ def run(
                     assets=assets,
                     flags=flags,
                     observe=streams.say_exchange if options.verbose else None,
+                    recorder=recorder,
                 )
             trouble = keeping.keep(whole, options, assets, flags, trouble)
             report = _arranged(whole, options)
         except BalcliError as problem:
             trouble = None  # there is no run that could have been kept
             report = reports.failed(profile_name, problem)
-        text = rendered(
-            keeping.marked(report, trouble),
-            options,
-            addresses=any(flag.name == "addresses" for flag in given),
-        )
+        names_of_flags = [flag.name for flag in given]
+        unkept = keeping.keep_evidence(recorder, report, options, names_of_flags, trouble)
+        text = rendered(keeping.marked(report, trouble), options, addresses="addresses" in names_of_flags)
         # Of a run that failed wholly, an older file is worth more.
         unwritten = streams.deliver(text, options.output_file if report.answered else None)
     streams.say_what_is_wrong(report, quiet=options.quiet)
-    codes = [streams.say_error(problem) for problem in (trouble, unwritten) if problem is not None]
+    codes = [streams.say_error(problem) for problem in (trouble, unkept, unwritten) if problem is not None]
     return codes[0] if codes and report.answered else report.exit_code
 
 
@@ -179,27 +181,40 @@ def report_of(
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
     observe: Callable[[Exchange], None] | None = None,
+    recorder: "Recorder | None" = None,
 ) -> Report:
-    """What the profile's accounts answer, one provider's or all, all of them or those named. Raises BalcliErrors."""
+    """What the profile's accounts answer, one provider's or all, all of them or those named. Raises BalcliErrors.
+
+    Both are told of each try of a request, a `recorder` with its answer.
+    """
     from balcli import report as reports
     from balcli.cache import default_cache
-    from balcli.collect import collect
-    from balcli.config.accounts import accounts
+    from balcli.collect import collect, open_door
+    from balcli.config.accounts import opened
     from balcli.config.profile import refuse_bad_bundle
 
     limits = options.limits(profile.limits)
     deadline = Deadline(limits.deadline)
     refuse_bad_bundle(profile)
+    notices = (*PLUGIN_NOTICES, *profile.notices)
+    found = opened(profile, provider, names, targets, deadline)
+    chosen = [each.account for each in found if each.account is not None]
+    if recorder is None:
+        door: Asks = open_door(chosen, limits, deadline, observe)
+    else:
+        door = recorder.door(found, notices, limits, deadline, observe)
+    # What is not asked for cannot be told again: with a recorder, a kept token table is not used.
+    uncached = options.sandbox or options.no_cache or recorder is not None
     outcomes = collect(
-        accounts(profile, provider, names, targets, deadline),
+        chosen,
         limits,
         deadline,
         assets=assets,
         flags=flags,
-        cache=None if options.sandbox or options.no_cache else default_cache(os.environ),
-        observe=observe,
+        cache=None if uncached else default_cache(os.environ),
+        door=door,
     )
-    return reports.build(profile.name, outcomes, (*PLUGIN_NOTICES, *profile.notices))
+    return reports.build(profile.name, outcomes, notices)
 
 
 def _refuse_what_does_not_go_together(

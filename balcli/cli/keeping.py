@@ -1,14 +1,19 @@
-"""Keeping a run in the history: the lock around it, and that no trouble with it ever hides a balance."""
+"""Keeping a run, in the history or as evidence: no trouble with that ever hides a balance."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from balcli.cli import streams
 from balcli.cli.options import BalanceOptions
-from balcli.errors import StateError, UsageError
+from balcli.errors import OutputError, StateError, UsageError
 from balcli.models import Notice, Report
+
+if TYPE_CHECKING:
+    from balcli.evidence.record import Recorder
 
 
 def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
@@ -71,3 +76,40 @@ def marked(report: Report, trouble: StateError | None) -> Report:
         return report
     notice = Notice("history.not_recorded", None, f"the run is not recorded: {trouble.message}")
     return replace(report, notices=(*report.notices, notice))
+
+
+def recorder(options: BalanceOptions) -> "Recorder | None":
+    """What keeps the evidence of the run, if that is asked for. Raises OutputError for a folder that cannot be taken."""
+    if options.evidence is None:
+        return None
+    from balcli.evidence import record
+
+    return record.Recorder(options.evidence)
+
+
+def keep_evidence(
+    recorder: "Recorder | None",
+    report: Report,
+    options: BalanceOptions,
+    flags: Sequence[str],
+    trouble: StateError | None,
+) -> OutputError | None:
+    """Write the evidence, if there is a recorder, and say its manifest's digest; why it is not kept, where it is not."""
+    if recorder is None:
+        return None
+    shaping = {
+        "output": options.output.value,
+        "assets": [] if report.failures else options.assets(),
+        "flags": sorted(flags),
+        "nonzero": options.nonzero,
+        "sort": options.sort,
+        "totals_only": options.totals_only,
+    }
+    try:
+        shown = marked(report, trouble)
+        digest = recorder.keep(shown, shaping, shown.notices[len(report.notices) :])
+    except OutputError as problem:
+        return problem
+    if not options.quiet:
+        streams.say(f"note: the manifest of the evidence has the SHA-256 {digest}")
+    return None

@@ -232,6 +232,16 @@ class BalanceOptions(AskingOptions):
             "--watch", metavar="S", min=1, max=int(MOST_SECONDS), help="Look again every S seconds."
         ),
     ] = None
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            "--evidence",
+            metavar="DIR",
+            help="Keep each request and answer, without secrets, in this new folder; `balcli replay` reads it.",
+            show_default=False,
+        ),
+    ] = None
+
     record: Annotated[bool, typer.Option("--record", help="Keep the run in the history.")] = False
     history: HistoryFile = None
     wait: Wait = None

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from balcli.errors import BalcliError, OutputError
 from balcli.http.door import Exchange
@@ -135,10 +136,12 @@ def say_notice(notice: Notice) -> None:
 
 def say_exchange(exchange: Exchange) -> None:
     """One try of a request as a message on stderr: names, sizes and times, never a value."""
-    names = "&".join(f"{name}=…" for name in exchange.query)
+    request = exchange.request
+    names = "&".join(f"{name}=…" for name, _ in request.query)
     query = f"?{names}" if names else ""
+    path = urlsplit(request.url).path
     say(
-        f"{exchange.method} {exchange.host}{exchange.path}{query} ({', '.join(exchange.headers)}): {exchange.outcome}, "
+        f"{request.endpoint.method} {request.host}{path}{query} ({', '.join(exchange.headers)}): {exchange.outcome}, "
         f"{exchange.sent} B sent, {exchange.received} B received, {exchange.seconds * 1000:.0f} ms, "
         f"try {exchange.attempt}"
     )

@@ -21,7 +21,8 @@ _PARTIAL: Final = 8
 
 def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
     """Raise UsageError for options that mean one run, not many."""
-    for name, given in (("--record", options.record), ("-O", options.output_file)):
+    single = (("--record", options.record), ("-O", options.output_file), ("--evidence", options.evidence))
+    for name, given in single:
         if given:
             raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
     if options.output not in {Format.table, Format.json}:

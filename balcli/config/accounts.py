@@ -42,7 +42,20 @@ def accounts(
     deadline: Deadline,
     sources: SecretSources | None = None,
 ) -> tuple[Account[Any], ...]:
-    """The accounts of a run, in the profile's order: one provider's or all, all of them or those named.
+    """The accounts of a run, as `opened` has them."""
+    found = opened(profile, provider, names, targets, deadline, sources)
+    return tuple(each.account for each in found if each.account is not None)
+
+
+def opened(
+    profile: Profile,
+    provider: str | None,
+    names: Iterable[str],
+    targets: Mapping[str, tuple[str, ...]],
+    deadline: Deadline,
+    sources: SecretSources | None = None,
+) -> list[Opened]:
+    """The accounts of a run with their settings, in the profile's order: one provider's or all, all of them or those named.
 
     `targets` replaces, for the one account that is selected, what identifies it at its provider;
     several values make an account of each. Secret commands run within the deadline, and not again
@@ -55,8 +68,7 @@ def accounts(
             f"{options} is for one account, and {len(entries)} are selected; name the one that is meant: "
             + ", ".join(printable(entry.name, 40) for entry in entries)
         )
-    opened = _opened(entries, profile, sources or SecretSources(deadline), targets, RAISED)
-    return tuple(each.account for each in opened if each.account is not None)
+    return _opened(entries, profile, sources or SecretSources(deadline), targets, RAISED)
 
 
 def looked_at(profile: Profile, faults: Faults) -> list[Opened]:

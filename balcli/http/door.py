@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from balcli import __version__
 from balcli.errors import (
     AnswerError,
     BalcliError,
+    Bug,
     CredentialsRefused,
     DeadlinePassed,
     NameNotResolved,
@@ -31,6 +32,9 @@ from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.secret import Secret, hide, reveal
 from balcli.urls import is_loopback
 
+if TYPE_CHECKING:
+    from balcli.http.transport import Answer
+
 MOST_SECONDS: Final = 86_400.0
 MOST_RETRIES: Final = 100
 MOST_JOBS: Final = 500
@@ -41,10 +45,15 @@ _LATER: Final = "try later, and check base_url if it stays so"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path that the program may call, with its method."""
+    """A path that the program may call, with its method.
+
+    `told` are the names in its query and body whose values are no secrets and tell one request from
+    another: an account's number, a page. What is not named here is kept nowhere.
+    """
 
     method: str
     path: str
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,8 @@ class Request:
     """False where a request that may have arrived must not be sent again (a login)."""
     per_second: int | None = None
     """How many such requests a second the host allows, where it says so."""
+    gives_secret: bool = False
+    """True where the answer holds a credential (a login): it is kept nowhere."""
 
     @property
     def url(self) -> str:
@@ -76,23 +87,41 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One try of a request and what came of it, told without a value: names, sizes, times."""
+    """One try of a request and what came of it: an answer, or the problem in its place."""
 
-    method: str
-    host: str
-    path: str
-    query: tuple[str, ...]
+    request: Request
     headers: tuple[str, ...]
+    """The names of all headers that were sent."""
     attempt: int
     sent: int
     """The bytes of the request's body."""
-    received: int
-    """The bytes of the answer's body, unpacked."""
+    began: int
+    """When, in nanoseconds since 1970."""
     seconds: float
-    outcome: str
-    """The HTTP status, or the code of what went wrong instead of an answer."""
-    date: str | None
-    """The answer's `Date` header."""
+    answer: "Answer | None"
+    problem: BalcliError | None
+
+    @property
+    def received(self) -> int:
+        """The bytes of the answer's body, unpacked."""
+        return len(self.answer.body) if self.answer else 0
+
+    @property
+    def outcome(self) -> str:
+        """The HTTP status, or the code of what went wrong instead of an answer."""
+        return str(self.answer.status) if self.answer else (self.problem or Bug).code
+
+    @property
+    def date(self) -> str | None:
+        """The answer's `Date` header."""
+        return self.answer.headers.get("date") if self.answer else None
+
+
+class Asks(Protocol):
+    """What providers ask through: the door, or what stands before it or in its place."""
+
+    def ask(self, request: Request) -> Json:
+        """The JSON payload of a good answer; raises as `Door.ask` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +203,8 @@ class Door:
                 f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
             )
         left = self._deadline.left()
-        seconds, begun = min(self._limits.timeout, left), time.monotonic()
-        answer, outcome = None, DeadlinePassed.code
+        seconds, begun, began = min(self._limits.timeout, left), time.monotonic(), time.time_ns()
+        answer, problem = None, None
         try:
             if left <= 0:
                 raise DeadlinePassed(f"no time is left of the run's {self._deadline.seconds:g} s")
@@ -187,11 +216,10 @@ class Door:
                 seconds=seconds,
                 loopback=is_loopback(urlsplit(request.base_url).hostname or ""),
             )
-            outcome = str(answer.status)
-        except (NetworkError, AnswerError) as problem:
-            outcome = problem.code
-            error = type(problem)(f"{request.host}: {problem.message}; {_cure(problem, seconds)}")
-            if problem.retryable and not isinstance(problem, DeadlinePassed):
+        except (NetworkError, AnswerError) as raised:
+            problem = raised
+            error = type(raised)(f"{request.host}: {raised.message}; {_cure(raised, seconds)}")
+            if raised.retryable and not isinstance(raised, DeadlinePassed):
                 raise _TryAgain(error) from None
             raise error from None
         finally:
@@ -200,22 +228,19 @@ class Door:
             if self._observe is not None:
                 self._observe(
                     Exchange(
-                        method=request.endpoint.method,
-                        host=request.host,
-                        path=urlsplit(request.url).path,
-                        query=tuple(name for name, _ in request.query),
+                        request=request,
                         headers=tuple(headers),
                         attempt=number + 1,
                         sent=len(body or b""),
-                        received=len(answer.body) if answer else 0,
+                        began=began,
                         seconds=time.monotonic() - begun,
-                        outcome=outcome,
-                        date=answer.headers.get("date") if answer else None,
+                        answer=answer,
+                        problem=problem,
                     )
                 )
         if answer.status in _RETRIED_STATUSES:
             raise self._asked_to_wait(request, answer.status, answer.headers.get("retry-after")) from None
-        return _judged(request, answer.status, answer.body)
+        return payload_of(request, answer.status, answer.body)
 
     def _pace(self, request: Request) -> Pace | None:
         """The pace at which the request's host is asked; None where it sets none."""
@@ -228,16 +253,7 @@ class Door:
         self, request: Request, status: int, retry_after: str | None
     ) -> BalcliError | _TryAgain:
         """What an answer of 408, 425, 429 or 5xx amounts to: another try, or the end."""
-        error: BalcliError
-        if status == 429:
-            error = RateLimited(
-                f"{request.host} limits the rate of requests (HTTP 429); run less often or with fewer --jobs",
-                http_status=status,
-            )
-        else:
-            error = ServerUnavailable(
-                f"{request.host} is unavailable (HTTP {status}); try again later", http_status=status
-            )
+        error = _turned_away(request, status)
         if retry_after is None:
             # Rates are counted by the second: before one is over, another try is in vain.
             return _TryAgain(error, 1.0 + pause_before(0)) if status == 429 else _TryAgain(error)
@@ -266,8 +282,27 @@ def _wire_headers(request: Request) -> dict[str, str]:
     return headers
 
 
+def _turned_away(request: Request, status: int) -> BalcliError:
+    """The error of an answer that asks for another try, where there is none."""
+    if status == 429:
+        return RateLimited(
+            f"{request.host} limits the rate of requests (HTTP 429); run less often or with fewer --jobs",
+            http_status=status,
+        )
+    return ServerUnavailable(
+        f"{request.host} is unavailable (HTTP {status}); try again later", http_status=status
+    )
+
+
+def payload_of(request: Request, status: int, body: bytes) -> Json:
+    """The payload, if the status and the body make a good answer; raises as `Door.ask` does after its last try."""
+    if status in _RETRIED_STATUSES:
+        raise _turned_away(request, status)
+    return _judged(request, status, body)
+
+
 def _judged(request: Request, status: int, body: bytes) -> Json:
-    """The payload, if the status and the body make a good answer; raises otherwise."""
+    """The payload of an answer that does not ask for another try; raises where it is none."""
     if 300 <= status < 400:
         raise RedirectRefused(
             f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
@@ -328,7 +363,7 @@ def _decoded(request: Request, body: bytes) -> Json:
 
     A credential of digits alone is left to who reads names: hiding it here could alter an amount.
     """
-    carried = [v for v in _secrets_in([request.headers, request.body]) if not reveal(v).isdigit()]
+    carried = [v for v in secrets_in(request) if not reveal(v).isdigit()]
     if not carried:
         return decode(body)
     plain = hide(text_of(body), carried)
@@ -337,8 +372,12 @@ def _decoded(request: Request, body: bytes) -> Json:
     return _hidden(document, carried) if "\\" in plain else document
 
 
-def _secrets_in(value: object) -> Iterator[Secret]:
+def secrets_in(request: Request) -> Iterator[Secret]:
     """The secrets in a request's headers and body, at any depth; a bearer's token also by itself."""
+    return _secrets_in([request.headers, request.body])
+
+
+def _secrets_in(value: object) -> Iterator[Secret]:
     if isinstance(value, Secret):
         yield value
         scheme, _, token = reveal(value).partition(" ")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from balcli.cache import Cache
-from balcli.http.door import Door, Endpoint
+from balcli.http.door import Asks, Endpoint
 from balcli.models import Account, Holdings
 from balcli.secret import Secret
 
@@ -157,7 +157,7 @@ class Run:
 
     def __init__(
         self,
-        door: Door,
+        door: Asks,
         assets: tuple[str, ...] = (),
         flags: frozenset[str] = frozenset(),
         cache: Cache | None = None,

@@ -46,9 +46,9 @@ KEYS: Final = (
 )
 FLAGS: Final = (Flag("nfts", "Show NFT holdings, too; they are in no total."),)
 
-_BALANCES: Final = Endpoint("GET", "/api/v3/user/balances")
+_BALANCES: Final = Endpoint("GET", "/api/v3/user/balances", ("accountId", "address", "tokens"))
 _TOKENS: Final = Endpoint("GET", "/api/v3/exchange/tokens")
-_NFTS: Final = Endpoint("GET", "/api/v3/user/nft/balances")
+_NFTS: Final = Endpoint("GET", "/api/v3/user/nft/balances", ("accountId", "address", "offset", "limit"))
 ENDPOINTS: Final = (_BALANCES, _TOKENS, _NFTS)
 
 _PER_SECOND: Final = 5  # documented; beyond it come 429s, and possibly a suspended account

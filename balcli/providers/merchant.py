@@ -52,11 +52,12 @@ FLAGS: Final = (
     Flag("fiat", "Show fiat balances, too."),
 )
 
-_ASSETS: Final = Endpoint("GET", "/v2/assets/account/assets")
+_PAGING: Final = ("pageSize", "currentPage")
+_ASSETS: Final = Endpoint("GET", "/v2/assets/account/assets", ("merchantId",))
 _TOKEN: Final = Endpoint("GET", "/v2/token/generate")
-_MERCHANTS: Final = Endpoint("GET", "/v2/merchants")
+_MERCHANTS: Final = Endpoint("GET", "/v2/merchants", ("status", *_PAGING))
 # Documented next to a POST on the same path that opens an account: only GET is ever on the list.
-_FIAT: Final = Endpoint("GET", "/v2/merchant/accounts")
+_FIAT: Final = Endpoint("GET", "/v2/merchant/accounts", _PAGING)
 ENDPOINTS: Final = (_ASSETS, _TOKEN, _MERCHANTS, _FIAT)
 
 _PAGE_SIZE: Final = 1000
@@ -361,6 +362,7 @@ def _new_token(account: Account[Settings], run: Run) -> _Token:
             _explain,
             query=(("timestamp", timestamp), ("signature", signed)),
             headers={"X-BH-APIKEY": settings.api_key},
+            gives_secret=True,
         )
     )
     data = as_object(field(as_object(payload, "the answer"), "data", "the answer"), "data")

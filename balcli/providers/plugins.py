@@ -14,7 +14,7 @@ GROUP: Final = "balcli.providers"
 _NAMES: Final = ("NAME", "TITLE", "BASE_URL", "KEYS", "FLAGS", "ENDPOINTS", "open_account", "fetch")
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _TAKEN: Final = frozenset(
-    {"all", "check", "config", "diff", "doctor", "history", "limits", "sandbox", "schema"}
+    {"all", "check", "config", "diff", "doctor", "history", "limits", "replay", "sandbox", "schema"}
 )
 
 

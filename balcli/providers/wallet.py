@@ -39,7 +39,7 @@ KEYS: Final = (
 )
 FLAGS: Final = (Flag("addresses", "Show deposit addresses in the table."),)
 
-_BALANCE: Final = Endpoint("POST", "/v2/balance")
+_BALANCE: Final = Endpoint("POST", "/v2/balance", ("walletId", "assets"))
 _LOGIN: Final = Endpoint("POST", "/v2/auth/login")
 ENDPOINTS: Final = (_BALANCE, _LOGIN)
 
@@ -218,6 +218,7 @@ def _log_in(account: Account[Settings], run: Run) -> Secret:
             body=login,
             explain=_explain,
             repeatable=False,
+            gives_secret=True,
         )
     )
     data = as_object(field(as_object(payload, "the login's answer"), "data", "the login's answer"), "data")

@@ -1,0 +1,93 @@
+"""`balcli replay`: what a recorded run printed, from its evidence alone."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from balcli.cli import balances, streams
+from balcli.cli.options import BalanceOptions, Format, OutputFile
+from balcli.errors import BalcliError
+from balcli.models import Report
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("replay")(replay)
+
+
+def replay(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder of --evidence.", show_default=False)
+    ],
+    output: Annotated[
+        Format | None,
+        typer.Option("--output", "-o", help="The format [default: the run's own].", show_default=False),
+    ] = None,
+    output_file: OutputFile = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Print no balances, only whether the record is whole; 0 or 6.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but the data and the reasons of failures.")
+    ] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal.")] = False,
+) -> None:
+    """Print what a run printed, from its evidence alone: no network, no profile, no secret.
+
+    The exit code is the run's own; 6 if the evidence was altered or is not whole.
+    """
+    raise typer.Exit(run(folder, output, output_file, check=check, quiet=quiet, no_color=no_color))
+
+
+def run(
+    folder: Path,
+    output: Format | None,
+    output_file: Path | None,
+    *,
+    check: bool,
+    quiet: bool,
+    no_color: bool,
+) -> int:
+    """Tell a record again, write and report; the exit code."""
+    # Imported here: what a replay needs is no matter for --help and completion.
+    from balcli.evidence.replay import tell
+    from balcli.report import failed
+
+    options = BalanceOptions(
+        output=output or Format.table, output_file=output_file, quiet=quiet, no_color=no_color
+    )
+    try:
+        if output_file is not None:
+            from balcli import aside
+
+            aside.check(output_file)
+        told = tell(folder)
+    except BalcliError as problem:
+        if check:
+            raise
+        return _show(failed(None, problem), options, addresses=False)
+    if told.other_version is not None:
+        streams.say(
+            f"note: balcli {told.other_version} printed another document from this record; install that version to see it"
+        )
+    if check:
+        count = "1 answer" if told.answers == 1 else f"{told.answers} answers"
+        text = f"whole, with {count}; the manifest's SHA-256 is {told.sha256}\n"
+        unwritten = streams.deliver(text, output_file)
+        return 0 if unwritten is None else streams.say_error(unwritten)
+    own = Format(told.options.output) if told.options.output in set(Format) else Format.table
+    return _show(
+        told.report,
+        replace(options, output=output or own),
+        addresses="addresses" in told.options.flags,
+    )
+
+
+def _show(report: Report, options: BalanceOptions, *, addresses: bool) -> int:
+    """Write the report, and say what is wrong; the exit code."""
+    text = balances.rendered(report, options, addresses=addresses)
+    unwritten = streams.deliver(text, options.output_file if report.answered else None)
+    streams.say_what_is_wrong(report, quiet=options.quiet)
+    return report.exit_code if unwritten is None else streams.say_error(unwritten)

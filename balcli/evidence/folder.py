@@ -1,0 +1,130 @@
+"""The folder of a record: made for one run, written once, and read back only if no byte of it is another.
+
+`manifest.json` has the SHA-256 of every other file, and `manifest.sha256`, which is written last, that of
+the manifest. Whoever can write the folder can make both anew: they show an accident or a careless hand,
+and prove something only together with the manifest's SHA-256 in a place that others hold.
+"""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from balcli.aside import unwritable
+from balcli.errors import EvidenceAltered, EvidenceIncomplete, OutputError, UsageError
+from balcli.files import CAN_CHECK, open_for_reading, shown
+from balcli.text import printable
+
+MANIFEST: Final = "manifest.json"
+_END: Final = "manifest.sha256"
+_BODY = re.compile(r"[0-9]{4,8}\.body")
+_MOST_BYTES: Final = 64 * 1024 * 1024
+
+
+class Files(NamedTuple):
+    """The files of a record as they were read: the manifest, its SHA-256, and the others by name."""
+
+    manifest: bytes
+    sha256: str
+    others: Mapping[str, bytes]
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal digits."""
+    from hashlib import sha256  # here, because few runs need it
+
+    return sha256(data).hexdigest()
+
+
+def claim(folder: Path) -> None:
+    """Make the folder, or take an empty one, for its owner alone. Raises OutputError."""
+    try:
+        with suppress(FileExistsError):
+            folder.mkdir(0o700)
+        state = folder.stat()
+        if not stat.S_ISDIR(state.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if CAN_CHECK and state.st_uid != os.getuid():
+            raise OutputError(f"{shown(folder)} belongs to another user; name a folder that is not there")
+        if any(folder.iterdir()):
+            raise OutputError(
+                f"{shown(folder)} is not empty, and evidence goes into a folder of its own; name one that is not there"
+            )
+        folder.chmod(0o700)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as problem:
+        raise unwritable(folder, problem) from None
+
+
+def write(folder: Path, others: Mapping[str, bytes], manifest: bytes) -> str:
+    """Write a record into its folder; the SHA-256 of its manifest. Raises OutputError, and leaves no file then."""
+    name, sha256 = "", digest(manifest)
+    files = {**others, MANIFEST: manifest, _END: _end(sha256)}
+    made: list[Path] = []
+    try:
+        for name, data in files.items():
+            made.append(folder / name)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            with os.fdopen(os.open(made[-1], flags, 0o600), "wb") as file:
+                file.write(data)
+                file.flush()
+                if name in {MANIFEST, _END}:
+                    os.fsync(file.fileno())
+    except OSError as problem:
+        for path in made:
+            with suppress(OSError):
+                path.unlink()
+        raise unwritable(folder / name, problem) from None
+    return sha256
+
+
+def read(folder: Path) -> Files:
+    """The files of a whole record. Raises EvidenceAltered or EvidenceIncomplete, and UsageError for what is no folder."""
+    try:
+        names = {path.name for path in folder.iterdir()}
+    except OSError as problem:
+        raise UsageError(
+            f"{shown(folder)} cannot be read as a folder: {problem.strerror}; name one that --evidence made"
+        ) from None
+    missing = next((name for name in (_END, MANIFEST) if name not in names), None)
+    if missing is not None:
+        raise EvidenceIncomplete(
+            f"{shown(folder)} has no {missing}: the run was ended before its record was, or the file was removed; "
+            "there is nothing to trust in it"
+        )
+    manifest = _content(folder, MANIFEST)
+    sha256 = digest(manifest)
+    if _content(folder, _END) != _end(sha256):
+        raise EvidenceAltered(f"{shown(folder)}: {MANIFEST} or {_END} was altered; ask for the record anew")
+    others = {
+        name: _content(folder, name) for name in sorted(names - {MANIFEST, _END}) if _BODY.fullmatch(name)
+    }
+    strangers = sorted(names - {MANIFEST, _END} - others.keys())
+    if strangers:
+        raise EvidenceAltered(
+            f"{shown(folder)}: {printable(strangers[0], 60)} is no part of the record; remove it, or ask for the record anew"
+        )
+    return Files(manifest, sha256, others)
+
+
+def _end(sha256: str) -> bytes:
+    """What `sha256sum -c` reads."""
+    return f"{sha256}  {MANIFEST}\n".encode()
+
+
+def _content(folder: Path, name: str) -> bytes:
+    try:
+        with os.fdopen(open_for_reading(folder / name), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise EvidenceAltered(f"{shown(folder)}: {name} is no regular file; ask for the record anew")
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as problem:
+        raise EvidenceAltered(f"{shown(folder)}: {name} cannot be read: {problem.strerror}") from None
+    if len(data) > _MOST_BYTES:
+        raise EvidenceAltered(f"{shown(folder)}: {name} is larger than any that balcli writes")
+    return data

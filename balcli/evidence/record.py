@@ -1,0 +1,238 @@
+"""A run being recorded: every try of every request with its answer, gathered as it runs and written at its end."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from balcli import __version__
+from balcli.collect import open_door, too_late
+from balcli.config.accounts import Opened
+from balcli.errors import BalcliError
+from balcli.evidence import folder, requests, settings
+from balcli.evidence.names import Kept, Names
+from balcli.http.door import Asks, Exchange, Limits, Request, secrets_in
+from balcli.http.exactjson import Json
+from balcli.http.timing import Deadline
+from balcli.models import Failure, Notice, Outcome, Report
+from balcli.render import json as document
+from balcli.secret import hide_in_data
+
+if TYPE_CHECKING:
+    from balcli.http.transport import Answer
+
+LAYOUT: Final = "1.0"
+
+# Headers that are worth keeping, each with the form that it must have: what a server puts elsewhere could be an echo.
+_DATE: Final = r"[A-Za-z0-9,: +-]{1,40}"
+_HEADERS: Final = {
+    "date": re.compile(_DATE),
+    "content-type": re.compile(r"[a-z]{1,20}/[a-z.+-]{1,40}(; ?charset=[A-Za-z0-9-]{1,20})?"),
+    "content-length": re.compile(r"[0-9]{1,12}"),
+    "content-encoding": re.compile(r"[a-z, -]{1,20}"),
+    "retry-after": re.compile(rf"[0-9]{{1,6}}|{_DATE}"),
+}
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One request with all its tries, and what came of it in the end."""
+
+    request: Request
+    tries: list[Exchange] = field(default_factory=list)
+    finished: bool = False
+    problem: BalcliError | None = None
+
+
+class Recorder:
+    """Stands before the door of one run, and writes into a folder what went through it.
+
+    Raises OutputError if the folder is none that can be taken.
+    """
+
+    def __init__(self, place: Path) -> None:
+        folder.claim(place)
+        self._place = place
+        self._names = Names()
+        self._limits: Limits | None = None
+        self._notices: Sequence[Notice] = ()
+        self._accounts: list[dict[str, Any]] = []
+        self._asked: list[_Asked] = []
+        self._lock = threading.Lock()
+        self._here = threading.local()
+
+    def door(
+        self,
+        accounts: Sequence[Opened],
+        notices: Sequence[Notice],
+        limits: Limits,
+        deadline: Deadline,
+        observe: Callable[[Exchange], None] | None,
+    ) -> Asks:
+        """The door for these accounts, and the recorder before it; another may observe, too.
+
+        `notices` are those that the run begins with.
+        """
+
+        def heard(exchange: Exchange) -> None:
+            self._here.asked.tries.append(exchange)
+            if observe is not None:
+                observe(exchange)
+
+        pairs = [(each.account, each.values) for each in accounts if each.account is not None]
+        self._limits, self._notices = limits, notices
+        self._accounts = [settings.written(account, values, self._names) for account, values in pairs]
+        return _Before(open_door([account for account, _ in pairs], limits, deadline, heard), self._begin)
+
+    def _begin(self, request: Request) -> _Asked:
+        self._here.asked = asked = _Asked(request)
+        with self._lock:
+            self._asked.append(asked)
+        return asked
+
+    def keep(
+        self,
+        report: Report,
+        options: Mapping[str, Any],
+        added: Sequence[Notice] = (),
+    ) -> str:
+        """Write what was gathered, and what the report came to; the SHA-256 of the manifest. Raises OutputError.
+
+        `options` is what the run was asked for that shapes its output, `added` what notices came to the
+        report after it was shaped.
+        """
+        with self._lock:
+            asked = [_Asked(a.request, [*a.tries], a.finished, a.problem) for a in self._asked]
+        bodies: dict[str, bytes] = {}
+        manifest = {
+            "evidence": LAYOUT,
+            "balcli": __version__,
+            "generated_at": document.moment(report.generated_at),
+            "profile": report.profile,
+            "options": options,
+            "limits": None if self._limits is None else _limits(self._limits),
+            "accounts": self._accounts,
+            "asked": [self._written(one, bodies) for one in asked],
+            "outcomes": [self._outcome(outcome) for outcome in report.outcomes],
+            "warnings": [self._notice(notice) for notice in self._notices],
+            "added_warnings": [self._notice(notice) for notice in added],
+            "errors": [self._failure(failure) for failure in report.failures],
+            "document_sha256": document_digest(report),
+        }
+        text = json.dumps(manifest, indent=1) + "\n"
+        return folder.write(self._place, bodies, text.encode())
+
+    def _written(self, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
+        """One request as a plain object; the bodies of its answers are added to the files."""
+        return {
+            "request": requests.written(asked.request, self._names),
+            "finished": asked.finished,
+            "error": None if asked.problem is None else self._failure(Failure.of(asked.problem)),
+            "tries": [self._try(one, asked, bodies) for one in asked.tries],
+        }
+
+    def _try(self, exchange: Exchange, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
+        answer = exchange.answer
+        return {
+            "at": _at(exchange.began),
+            "seconds": f"{exchange.seconds:.3f}",
+            "sent_headers": list(exchange.headers),
+            "sent_bytes": exchange.sent,
+            "error": None
+            if exchange.problem is None
+            else {"code": exchange.problem.code, "message": self._names.hide(exchange.problem.message)},
+            "status": None if answer is None else answer.status,
+            "headers": {} if answer is None else self._headers(answer.headers),
+            "body": None if answer is None else self._body(answer, asked, bodies),
+        }
+
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        there = ((name, headers.get(name, ""), form) for name, form in _HEADERS.items())
+        return {name: self._names.hide(value) for name, value, form in there if form.fullmatch(value)}
+
+    def _body(self, answer: "Answer", asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any] | None:
+        """What is told of a body, which is added to the files if it is kept; null where none was read."""
+        if not answer.body:
+            return None
+        kept = self._kept(answer, asked)
+        file = None if kept.body is None else f"{len(bodies) + 1:04}.body"
+        if file is not None and kept.body is not None:
+            bodies[file] = kept.body
+        return {
+            "file": file,
+            "redacted": kept.redacted,
+            "sha256": None if kept.body is None else folder.digest(kept.body),
+            "received_bytes": len(answer.body),
+        }
+
+    def _kept(self, answer: "Answer", asked: _Asked) -> Kept:
+        if asked.request.gives_secret:
+            # A login that went wrong, or was not seen to its end, can have given a token all the same, in whatever shape.
+            well = asked.finished and asked.problem is None
+            return self._names.keep_shape(answer.body) if well else Kept(None, redacted=True)
+        return self._names.keep(answer.body, secrets_in(asked.request))
+
+    def _outcome(self, outcome: Outcome) -> dict[str, Any]:
+        """What came of an account. `late` is one whose answers do not tell: the deadline came before they did."""
+        failure = outcome.failure
+        late = self._limits is not None and failure == too_late(outcome.account, self._limits).failure
+        return {
+            "account": outcome.account.name,
+            "fetched_at": None if outcome.fetched_at is None else document.moment(outcome.fetched_at),
+            "late": failure is not None and late,
+            "error": None if failure is None else self._failure(failure),
+        }
+
+    def _notice(self, notice: Notice) -> dict[str, Any]:
+        return {"code": notice.code, "account": notice.account, "message": self._names.hide(notice.message)}
+
+    def _failure(self, failure: Failure) -> dict[str, Any]:
+        return {
+            "code": failure.code,
+            "message": self._names.hide(failure.message),
+            "http_status": failure.http_status,
+        }
+
+
+class _Before:
+    """The door with a recorder before it."""
+
+    def __init__(self, door: Asks, begin: Callable[[Request], _Asked]) -> None:
+        self._door = door
+        self._begin = begin
+
+    def ask(self, request: Request) -> Json:
+        """What the door answers; raises what it raises."""
+        asked = self._begin(request)
+        try:
+            payload = self._door.ask(request)
+        except BalcliError as problem:
+            asked.problem = problem
+            asked.finished = True
+            raise
+        asked.finished = True
+        return payload
+
+
+def document_digest(report: Report) -> str:
+    """The SHA-256 of a report's JSON document, as it is printed."""
+    return folder.digest(hide_in_data(document.render(report)).encode())
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    return {
+        "timeout": f"{limits.timeout:g}",
+        "deadline": f"{limits.deadline:g}",
+        "retries": limits.retries,
+        "jobs": limits.jobs,
+    }
+
+
+def _at(nanoseconds: int) -> str:
+    """A moment in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds // 1_000_000 % 1000:03}Z"

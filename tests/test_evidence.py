@@ -1,0 +1,401 @@
+"""Evidence: a record tells its run again byte for byte, holds no secret, and shows what was done to it."""
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from balcli.errors import EvidenceAltered, EvidenceDiffers, EvidenceError, EvidenceIncomplete, UsageError
+from balcli.evidence import folder
+from balcli.evidence.names import Names
+from balcli.evidence.replay import tell
+from balcli.http.exactjson import decode
+from balcli.render.json import document
+from balcli.sandbox import Reply, Sandbox
+from balcli.sandbox.echoes import ECHOES, EchoingPart
+from balcli.sandbox.marked import traces
+from balcli.sandbox.planting import KINDS, Planting
+from balcli.secret import Secret, flaw
+from tests.conftest import ROOT, Program, Result
+
+NO_NETWORK = (
+    "import socket\n"
+    "def refuse(*_):\n"
+    "    raise SystemExit('a replay opened a connection')\n"
+    "socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse\n"
+)
+RUNS = (
+    ("all", "-o", "json"),
+    ("all", "-o", "table", "--fault", "wallet:expired", "--fault", "merchant:expired"),
+    ("all", "-o", "json", "--fault", "refused"),
+    ("all", "-o", "csv", "--fault", "flaky", "--fault", "merchant:amount"),
+    (
+        "all",
+        "-o",
+        "jsonl",
+        "--fault",
+        "loopring:cut",
+        "--fault",
+        "wallet:page",
+        "--fault",
+        "merchant:limited",
+    ),
+    ("all", "-o", "table", "--fault", "names", "--nonzero"),
+    ("all", "-o", "json", "--fault", "echo", "--retries", "0"),
+    ("all", "-o", "json", "--fault", "wallet:silent", "--deadline", "1.5"),
+    ("merchant", "-o", "csv", "--all-merchants", "--fiat"),
+    ("all", "-o", "table", "--sort", "total", "--nonzero"),
+    ("all", "-o", "json", "--totals-only", "--fault", "merchant:flaky"),
+    ("loopring", "-o", "prometheus", "--nfts", "--asset", "eth,nft:32770"),
+    ("wallet", "-o", "table", "--addresses"),
+    ("wallet", "-o", "json", "--asset", ""),
+)
+
+
+def replayed(program: Program, *arguments: str) -> Result:
+    """What a replay does without a home, without a variable, and where every connection is a failure."""
+    (program.folder / "sitecustomize.py").write_text(NO_NETWORK)
+    done = subprocess.run(
+        [sys.executable, "-m", "balcli", "replay", *arguments],
+        env={"PYTHONPATH": f"{program.folder}{os.pathsep}{ROOT}", "PYTHONWARNINGS": "error"},
+        cwd=program.folder,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def messages(result: Result) -> list[str]:
+    """What a run said, but for the note on its evidence."""
+    return [line for line in result.err.splitlines() if "the manifest of the evidence" not in line]
+
+
+@pytest.mark.parametrize("arguments", RUNS, ids=" ".join)
+def test_a_replay_is_the_run_again(program: Program, arguments: tuple[str, ...]) -> None:
+    """Without network, home and secrets, a record gives the run's output byte for byte, its messages and its code."""
+    place = str(program.folder / "evidence")
+    run = program.run(*arguments, "--sandbox", "--evidence", place)
+    again = replayed(program, place)
+    assert (run.out, messages(run), run.code) == (again.out, messages(again), again.code)
+
+
+def test_a_replay_takes_another_format(program: Program) -> None:
+    """`-o` asks a record for another format than the run's own, and `-O` puts it into a file."""
+    place, file = program.folder / "evidence", program.folder / "out.json"
+    run = program.run("all", "--sandbox", "--evidence", str(place), "-q")
+    assert (0, "") == (run.code, run.err)
+    again = replayed(program, str(place), "-o", "json", "-O", str(file))
+    assert (0, "") == (again.code, again.out)
+    made = json.loads(file.read_text())
+    assert (document(tell(place).report), True) == (made, made["complete"])
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small record: one merchant, one login, one answer."""
+    home = tmp_path_factory.mktemp("recorded")
+    place = home / "evidence"
+    result = Program(home).run("merchant", "--sandbox", "--asset", "BTC", "--evidence", str(place))
+    assert 0 == result.code
+    return place
+
+
+@pytest.fixture
+def copied(record: Path, tmp_path: Path) -> Path:
+    """A copy of the small record, to be spoilt."""
+    return Path(shutil.copytree(record, tmp_path / "copy"))
+
+
+def test_a_record_is_its_owners_alone(record: Path) -> None:
+    """The folder has mode 0700, its files 0600."""
+    assert 0o700 == stat.S_IMODE(record.stat().st_mode)
+    assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in record.iterdir()}
+
+
+def test_a_record_is_told(record: Path) -> None:
+    """A record that is whole says so, with the SHA-256 of its manifest, which sha256sum confirms."""
+    told = tell(record)
+    assert (2, None) == (told.answers, told.other_version)
+    done = subprocess.run(
+        ["sha256sum", "-c", "manifest.sha256"], cwd=record, capture_output=True, check=False
+    )
+    assert (0, b"manifest.json: OK\n") == (done.returncode, done.stdout)
+
+
+def test_an_answer_is_kept_as_it_came(program: Program) -> None:
+    """A body without a secret is kept byte for byte, blanks and all, with its digest."""
+    body = b'{ "code" : 200,\n "data": {"balances": [ ], "canDeposit":true } }\n'
+    script = {"/merchant/v2/assets/account/assets": [Reply(200, body)]}
+    with Sandbox(scripted=script) as server:
+        run = program.with_profile(
+            server.profile("main"), "merchant", "--evidence", str(program.folder / "e"), "-o", "json"
+        )
+    assert 0 == run.code
+    manifest = json.loads((program.folder / "e" / "manifest.json").read_text())
+    (told,) = [
+        one["body"]
+        for asked in manifest["asked"]
+        for one in asked["tries"]
+        if asked["request"]["url"].endswith("/assets")
+    ]
+    assert body == (program.folder / "e" / told["file"]).read_bytes()
+    assert (False, folder.digest(body), len(body)) == (
+        told["redacted"],
+        told["sha256"],
+        told["received_bytes"],
+    )
+
+
+def test_every_altered_byte_is_noticed(copied: Path) -> None:
+    """Whatever bit of whatever file of a record is another, the record is refused."""
+    noticed, bytes_there = 0, 0
+    for file in sorted(copied.iterdir()):
+        data = file.read_bytes()
+        for place in range(len(data)):
+            file.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
+            bytes_there += 1
+            try:
+                tell(copied)
+            except EvidenceAltered:
+                noticed += 1
+        file.write_bytes(data)
+    assert bytes_there == noticed > 3000
+    assert 2 == tell(copied).answers
+
+
+def test_what_is_missing_or_added_is_noticed(copied: Path) -> None:
+    """A file less or a file more, of whatever name and kind, and the record is refused."""
+    for file in sorted(copied.iterdir()):
+        data = file.read_bytes()
+        file.unlink()
+        expected = EvidenceAltered if file.suffix == ".body" else EvidenceIncomplete
+        with pytest.raises(expected):
+            tell(copied)
+        file.write_bytes(data)
+    makers: list[Callable[[Path], object]] = [
+        Path.touch,
+        Path.mkdir,
+        os.mkfifo,
+        lambda path: path.symlink_to(copied / "0001.body"),
+    ]
+    for name in ("0009.body", "x", ".hidden"):
+        for make in makers:
+            make(copied / name)
+            with pytest.raises(EvidenceAltered, match=name):
+                tell(copied)
+            (copied / name).rmdir() if (copied / name).is_dir() else (copied / name).unlink()
+    with pytest.raises(UsageError):
+        tell(copied / "nowhere")
+
+
+def sealed(place: Path, manifest: object) -> None:
+    """Put another manifest into a record, with a hash that fits it: what anybody can do."""
+    data = json.dumps(manifest).encode()
+    (place / "manifest.json").write_bytes(data)
+    (place / "manifest.sha256").write_bytes(f"{folder.digest(data)}  manifest.json\n".encode())
+
+
+def spoilt(value: Any) -> Iterator[Any]:
+    """The value with each of its parts in turn replaced by others, of other kinds, or left out."""
+    yield from (None, "", "x", -1, 7, True, [], {}, ["x"], {"x": 1})
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in list(pairs):
+        rest = (
+            {k: v for k, v in pairs if k != key}
+            if isinstance(value, dict)
+            else [*value[:key], *value[key + 1 :]]
+        )
+        yield rest
+        for other in spoilt(part):
+            copy = dict(value) if isinstance(value, dict) else list(value)
+            copy[key] = other
+            yield copy
+
+
+def test_a_manifest_of_another_shape_is_refused(copied: Path) -> None:
+    """A manifest that somebody made, its hash fitting: refused, or the same balances; never a bug."""
+    manifest = json.loads((copied / "manifest.json").read_text())
+    expected = document(tell(copied).report)["balances"]
+    refused = tried = 0
+    for other in spoilt(manifest):
+        sealed(copied, other)
+        tried += 1
+        try:
+            told = tell(copied)
+        except EvidenceError:
+            refused += 1
+        else:
+            version = other["balcli"] != manifest["balcli"]
+            assert version or expected == document(told.report)["balances"]
+    assert tried > 1000
+    assert refused > tried // 2
+
+
+def test_an_amount_that_is_another_is_noticed(copied: Path) -> None:
+    """With all file hashes made anew, another amount is told by the digest of the document that was printed."""
+    manifest = json.loads((copied / "manifest.json").read_text())
+    (body,) = [one["tries"][0]["body"] for one in manifest["asked"] if "assets" in one["request"]["url"]]
+    file = copied / body["file"]
+    data = file.read_bytes().replace(b'"1.5"', b'"2.5"')
+    file.write_bytes(data)
+    body["sha256"] = folder.digest(data)
+    sealed(copied, manifest)
+    with pytest.raises(EvidenceDiffers):
+        tell(copied)
+
+
+def test_the_command_tells_what_is_wrong(program: Program, copied: Path) -> None:
+    """A record that was altered: one line, a document without balances, and 6; --check says the same without one."""
+    assert 0 == replayed(program, str(copied), "--check").code
+    with (copied / "0001.body").open("ab") as file:
+        file.write(b" ")
+    result = replayed(program, str(copied), "-o", "json")
+    assert (6, ["evidence.altered"]) == (result.code, [e["code"] for e in result.json["errors"]])
+    check = replayed(program, str(copied), "--check")
+    assert (6, "", 1) == (check.code, check.out, len(check.err.splitlines()))
+    assert "0001.body was altered" in check.err
+
+
+@pytest.mark.parametrize(
+    "echo",
+    ["echo in every field", "echo in other encodings", "echo on a page", "echo in headers of a refusal"],
+)
+def test_no_secret_is_in_a_record(program: Program, tmp_path: Path, echo: str) -> None:
+    """Against servers that throw back all that they are sent, no file of a record holds a secret in any form."""
+    planting = Planting(tmp_path / "home")
+    parts = []
+    for provider, kinds in KINDS.items():
+        secrets = planting.plant(provider, f"/r-{provider}", kinds[-1], "text")
+        parts.append(EchoingPart(f"r-{provider}", provider, secrets, echo, "", everywhere=True))
+    place = tmp_path / "evidence"
+    with Sandbox(parts=parts) as server:
+        planting.write(dict.fromkeys(KINDS, server.url))
+        run = program.run(
+            "all", "-o", "json", "-c", str(planting.profile), "--evidence", str(place), env=planting.variables
+        )
+    hidden = [*planting.secrets, *(secret for part in parts for secret in part.issued)]
+    found = [
+        (file.name, secret.name, form)
+        for file in place.iterdir()
+        for secret, form in traces(file.read_bytes(), hidden)
+    ]
+    assert [] == found
+    assert echo in ECHOES
+    assert (run.out, run.code) == ((again := replayed(program, str(place))).out, again.code)
+
+
+def test_a_folder_that_is_not_empty_is_refused(program: Program, sandbox: Sandbox) -> None:
+    """Evidence goes into a new or an empty folder; anything else is 9, before any request."""
+    full, file, empty = (program.folder / name for name in ("full", "file", "empty"))
+    for new in (full, empty):
+        new.mkdir(mode=0o755)
+    (full / "x").touch()
+    file.touch()
+    text = sandbox.profile("main")
+    for wrong in (full, file, program.folder / "no" / "where"):
+        result = program.with_profile(text, "merchant", "--evidence", str(wrong), "-o", "json")
+        assert (9, ["output.write"]) == (result.code, [e["code"] for e in result.json["errors"]])
+    assert ([], ["x"]) == (sandbox.log, [path.name for path in full.iterdir()])
+    assert 0 == program.with_profile(text, "merchant", "--evidence", str(empty)).code
+    assert 0o700 == stat.S_IMODE(empty.stat().st_mode)
+
+
+def test_a_full_disk_costs_the_evidence_alone(program: Program) -> None:
+    """Where the evidence cannot be written, the balances are shown, the code is 9, and no file stays."""
+    place = program.folder / "evidence"
+    command = f"ulimit -f 1; exec {sys.executable} -m balcli all --sandbox -o json --evidence {place}"
+    done = subprocess.run(
+        ["bash", "-c", command], env=program.environment(), cwd=ROOT, capture_output=True, check=False
+    )
+    assert (9, True, []) == (done.returncode, json.loads(done.stdout)["complete"], list(place.iterdir()))
+    assert b"cannot be written" in done.stderr
+
+
+def test_a_killed_run_leaves_no_record(program: Program) -> None:
+    """What a run that was killed leaves is told to be incomplete."""
+    place = program.folder / "evidence"
+    with Sandbox(latency=20) as server:
+        file = program.write(server.profile("main"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "balcli", "all", "-c", str(file), "--evidence", str(place)],
+            env=program.environment(),
+            cwd=ROOT,
+        )
+        limit = time.monotonic() + 30
+        while not server.log and time.monotonic() < limit:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    result = replayed(program, str(place), "-o", "json")
+    assert (6, ["evidence.incomplete"]) == (result.code, [e["code"] for e in result.json["errors"]])
+
+
+def test_a_bad_profile_is_evidence_too(program: Program) -> None:
+    """A run that fails before any request is told again with its error."""
+    place = str(program.folder / "evidence")
+    run = program.with_profile("[profiles.main.merchant]\n", "all", "-o", "json", "--evidence", place)
+    again = replayed(program, place)
+    assert (3, run.out) == (again.code, again.out)
+
+
+@pytest.mark.parametrize("text", ["plain-token", "two\nlines", "Ωmega", "end ", " ", "soft\xadhyphen", ""])
+def test_a_login_keeps_its_shape(text: str) -> None:
+    """Of a login's answer each text is another, with the flaw that it had; numbers are short, the rest stays."""
+    made = {"code": 200, "data": {"accessToken": text, "n": 123456789012, "ok": True, "none": None}}
+    kept = Names().keep_shape(json.dumps(made).encode())
+    told: Any = decode(kept.body or b"")
+    token = told["data"]["accessToken"]
+    assert (flaw(text), text in {" ", ""}) == (flaw(token), token == text)
+    assert ("200", "0", True, None) == (
+        told["code"],
+        told["data"]["n"],
+        told["data"]["ok"],
+        told["data"]["none"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            '{"a":"77001234567","b":"x 77001234567","c":77001234567}',
+            '{"a":"77001234567","b":"x NAME","c":77001234567}',
+        ),
+        ('{"a": "other-secret-9"}', '{"a": "NAME"}'),
+        (r'{"a":"\u006fther-secret-9"}', '{"a":"NAME"}'),
+        ('{"a": "merchantmen"}', '{"a": "merchantmen"}'),
+        ("<p>other-secret-9", None),
+        ("<p>other-sec", None),
+        ("<p>nothing of it", "<p>nothing of it"),
+    ],
+)
+def test_what_is_kept_of_a_body(body: str, expected: str | None) -> None:
+    """Digits stay in amounts, words stay, escapes are seen through; a page with a piece of a secret is not kept."""
+    secrets = [Secret("77001234567"), Secret("other-secret-9"), Secret("merchant")]
+    names = Names()
+    kept = names.keep(body.encode(), [])
+    told = None if kept.body is None else kept.body.decode()
+    for secret in secrets:
+        told = told and told.replace(names.of(secret), "NAME")
+    assert (expected, body != expected) == (told, kept.redacted)
+
+
+def test_a_request_shows_what_is_no_secret(record: Path) -> None:
+    """A request has the merchant's number, and neither the time of a signature nor the signature."""
+    asked = json.loads((record / "manifest.json").read_text())["asked"]
+    requests: list[Mapping[str, Any]] = [one["request"] for one in asked]
+    assert [[["timestamp", None], ["signature", None]], [["merchantId", "0"]]] == [
+        r["query"] for r in requests
+    ]
+    assert all(value.startswith("secret-") for r in requests for value in r["headers"].values())
