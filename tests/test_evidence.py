@@ -25,6 +25,7 @@ from balcli.sandbox.echoes import ECHOES, EchoingPart
 from balcli.sandbox.marked import traces
 from balcli.sandbox.planting import KINDS, Planting
 from balcli.secret import Secret, flaw
+from tests import golden
 from tests.conftest import ROOT, Program, Result
 
 NO_NETWORK = (
@@ -401,3 +402,11 @@ def test_a_request_shows_what_is_no_secret(record: Path) -> None:
         r["query"] for r in requests
     ]
     assert all(value.startswith("secret-") for r in requests for value in r["headers"].values())
+
+
+@pytest.mark.parametrize("form", golden.FORMATS)
+@pytest.mark.parametrize("name", golden.RUNS)
+def test_golden_records_come_to_golden_outputs(name: str, form: str) -> None:
+    """The records in tests/golden print, byte for byte, what they printed when they were looked at."""
+    expected = (golden.FOLDER / f"{name}.{form}").read_bytes()
+    assert expected == golden.output(golden.FOLDER / name, form).encode()

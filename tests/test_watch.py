@@ -134,7 +134,9 @@ def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
     assert "unavailable" in shown
 
 
-@pytest.mark.parametrize("arguments", [("--record",), ("-O", "file"), ("--evidence", "folder"), ("-o", "csv"), ("--fault", "cut")])
+@pytest.mark.parametrize(
+    "arguments", [("--record",), ("-O", "file"), ("--evidence", "folder"), ("-o", "csv"), ("--fault", "cut")]
+)
 def test_what_does_not_go_with_it(program: Program, arguments: tuple[str, ...]) -> None:
     """What means one run, or another format, is wrong usage."""
     result = program.run("all", "--watch", "1", *arguments)

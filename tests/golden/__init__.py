@@ -1,0 +1,23 @@
+"""Records of sandbox runs, and what each format made of them: golden files that are read by the whole program."""
+
+from pathlib import Path
+from typing import Final
+
+from balcli.cli.options import Format
+from balcli.evidence.replay import tell
+from balcli.render import machine, table
+
+FOLDER: Final = Path(__file__).parent
+RUNS: Final = {
+    "partial": ("all", "--fault", "merchant:amount", "--fault", "wallet:expired"),
+    "merchants": ("merchant", "--all-merchants", "--fiat", "--asset", "usdt,usd"),
+    "refused": ("loopring", "--fault", "refused"),
+}
+"""The command lines by the names of their records."""
+FORMATS: Final = tuple(form.value for form in Format)
+
+
+def output(record: Path, form: str) -> str:
+    """What a record comes to in a format; a table as wide as it likes."""
+    report = tell(record).report
+    return table.render(report, columns=None, colour=False) if form == "table" else machine(form, report)
