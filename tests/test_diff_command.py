@@ -169,3 +169,30 @@ def test_a_run_is_compared_with_now(program: Program, options: tuple[str, ...], 
     program.run("all", "--sandbox", "--record", "--asset", "BTC")
     result = program.run("diff", "--live", "--sandbox", *options)
     assert (code, code == 1, code == 2) == (result.code, bool(result.out), bool(result.err))
+
+
+def test_accounts_that_a_run_did_not_ask_have_not_vanished(program: Program) -> None:
+    """Of runs of different accounts, those that both asked are compared; with none in common it is trouble."""
+    for command in ("all", "merchant", "wallet"):
+        program.run(command, "--sandbox", "--record")
+    common, none = program.run("diff", "1", "2"), program.run("diff", "2", "3")
+    assert (0, "") == (common.code, common.out)
+    assert (2, True) == (none.code, "in common" in none.err)
+
+
+def test_the_runs_of_checks_are_recorded_too(program: Program) -> None:
+    """`balcli check --record` keeps its run, of the accounts that its limits name; nothing of the state changes."""
+    program.run("all", "--sandbox", "--record")
+    limit = ("--asset", "USDT", "--account", "shop", "--crit", "500:")
+    checked = program.run("check", "--sandbox", "--record", *limit)
+    compared = program.run("diff", "-o", "json")
+    assert (0, True) == (checked.code, checked.out.startswith("BALCLI OK"))
+    assert (0, 2) == (compared.code, _document(compared)["to"]["id"])
+
+
+def test_a_history_that_cannot_be_written_changes_no_state(program: Program, tmp_path: Path) -> None:
+    """A check with a damaged history says its state all the same, and that it was not recorded."""
+    (tmp_path / "broken.db").write_bytes(b"garbage" * 1000)
+    limit = ("--asset", "USDT", "--account", "shop", "--crit", "500:")
+    result = program.run("check", "--sandbox", "--record", "--history", str(tmp_path / "broken.db"), *limit)
+    assert (0, True, True) == (result.code, result.out.startswith("BALCLI OK"), "not recorded" in result.err)

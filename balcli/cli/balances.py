@@ -156,7 +156,8 @@ def run(
                     observe=streams.say_exchange if options.verbose else None,
                     recorder=recorder,
                 )
-            trouble = keeping.keep(whole, options, assets, flags, trouble)
+            asked_all = not (provider or names or targets)
+            trouble = keeping.keep(whole, options, trouble, whole=asked_all, assets=assets, flags=flags)
             report = _arranged(whole, options)
         except BalcliError as problem:
             trouble = None  # there is no run that could have been kept

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from balcli.cli import completion, streams
+from balcli.cli import completion, keeping, streams
 from balcli.cli.balances import profile_of, report_of
-from balcli.cli.options import AskingOptions, RunOptions, TableOrJson, TableOrJsonOption, with_options
+from balcli.cli.options import RecordingOptions, RunOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
 
@@ -21,7 +21,7 @@ UNDECIDED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class CheckOptions(AskingOptions):
+class CheckOptions(RecordingOptions):
     """The options of the check. Those of the limit are lists, so that one given twice does not go unseen."""
 
     output: TableOrJsonOption = None
@@ -105,6 +105,7 @@ def _verdict(options: CheckOptions) -> "Verdict":
     limits: tuple[Limit, ...] = ()
     try:
         options.refuse_stray_fault()
+        keeping.refuse_what_does_not_go_together(options)
         given = _given(options)
         with profile_of(options) as profile:
             name = profile.name
@@ -115,7 +116,11 @@ def _verdict(options: CheckOptions) -> "Verdict":
                     f"{profile.place} has no limits; add [[profiles.{printable(name or 'main', 40)}.limits]], "
                     "or give --asset with --warn or --crit"
                 )
-            report = report_of(profile, options, None, accounts_of(limits), {})
+            names = accounts_of(limits)
+            with keeping.locked(options, profile.name) as trouble:
+                report = report_of(profile, options, None, names, {})
+                unkept = keeping.keep(report, options, trouble, whole=not names)
+            report = keeping.marked(report, unkept)
     except BalcliError as problem:
         report = reports.failed(name, problem)
     return decide(report, limits)

@@ -123,9 +123,9 @@ def _compared(options: DiffOptions, before: str | None, after: str | None) -> "C
     if options.live and after is not None:
         raise UsageError("--live compares with now; leave the second run out")
     options.refuse_stray_fault()
-    narrowing = _narrowing(options)
     file = history_file(options.history)
     first, second = _chosen(options, file, before, after)
+    narrowing = _narrowing(options, first, second)
     report = _asked_now(options, first, narrowing) if second is None else second.report
     profile, number = report.profile, None if second is None else second.id
     if second is None and not (report.complete or options.allow_partial):
@@ -164,7 +164,8 @@ def _incomplete(report: "Report") -> BalcliError:
     )
 
 
-def _narrowing(options: DiffOptions) -> "Narrowing":
+def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun | None") -> "Narrowing":
+    """What is compared: what the options name, of the accounts that both runs asked. Raises UsageError."""
     from balcli.changes import Narrowing
     from balcli.money import parse
 
@@ -174,7 +175,15 @@ def _narrowing(options: DiffOptions) -> "Narrowing":
         threshold = parse("-1")
     if threshold < parse("0"):
         raise UsageError("--threshold: that is no amount of 0 or more; write it like 0.5")
-    return Narrowing(tuple(options.account or ()), symbols(options.asset), threshold)
+    accounts = tuple(options.account or ())
+    for asked in (run.selection.accounts for run in (first, second) if run is not None):
+        if asked:
+            accounts = tuple(name for name in accounts or asked if name in asked)
+            if not accounts:
+                raise UsageError(
+                    "the two runs asked no account in common; name two runs of the same accounts"
+                )
+    return Narrowing(accounts, symbols(options.asset), threshold)
 
 
 def _chosen(

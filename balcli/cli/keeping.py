@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balcli.cli import streams
-from balcli.cli.options import BalanceOptions
+from balcli.cli.options import BalanceOptions, RecordingOptions
 from balcli.errors import OutputError, StateError, UsageError
 from balcli.models import Notice, Report
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from balcli.evidence.record import Recorder
 
 
-def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
+def refuse_what_does_not_go_together(options: RecordingOptions) -> None:
     """Raise UsageError for options that are for recording alone."""
     for name, given in (("--history", options.history), ("--wait", options.wait)):
         if given is not None and not options.record:
@@ -24,7 +24,7 @@ def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
 
 
 @contextmanager
-def locked(options: BalanceOptions, profile: str | None) -> Iterator[StateError | None]:
+def locked(options: RecordingOptions, profile: str | None) -> Iterator[StateError | None]:
     """Hold the profile's lock if the run is to be recorded; why that cannot be, where it cannot.
 
     Raises LockHeld while another run has it.
@@ -43,18 +43,24 @@ def locked(options: BalanceOptions, profile: str | None) -> Iterator[StateError 
 
 def keep(
     report: Report,
-    options: BalanceOptions,
-    assets: tuple[str, ...],
-    flags: frozenset[str],
+    options: RecordingOptions,
     trouble: StateError | None,
+    *,
+    whole: bool,
+    assets: tuple[str, ...] = (),
+    flags: frozenset[str] = frozenset(),
 ) -> StateError | None:
-    """Record the run if that is asked for and nothing stands against it; why it is not, where it is not."""
+    """Record the run if that is asked for and nothing stands against it; why it is not, where it is not.
+
+    `whole` says whether all accounts of the profile were asked.
+    """
     if not options.record or trouble is not None:
         return trouble
     from balcli.history.recording import Selection, record
 
     try:
-        record(history_file(options.history), report, Selection(assets, tuple(sorted(flags))))
+        named = () if whole else tuple(outcome.account.name for outcome in report.outcomes)
+        record(history_file(options.history), report, Selection(assets, tuple(sorted(flags)), named))
     except StateError as problem:
         return problem
     return None

@@ -198,7 +198,16 @@ class AskingOptions(RunOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceOptions(AskingOptions):
+class RecordingOptions(AskingOptions):
+    """The options of the commands whose runs can be recorded."""
+
+    record: Annotated[bool, typer.Option("--record", help="Keep the run in the history.")] = False
+    history: HistoryFile = None
+    wait: Wait = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceOptions(RecordingOptions):
     """The options of the commands that show balances."""
 
     output_file: OutputFile = None
@@ -241,10 +250,6 @@ class BalanceOptions(AskingOptions):
             show_default=False,
         ),
     ] = None
-
-    record: Annotated[bool, typer.Option("--record", help="Keep the run in the history.")] = False
-    history: HistoryFile = None
-    wait: Wait = None
 
     def assets(self) -> tuple[str, ...]:
         """The symbols of `--asset`. Raises UsageError for an empty one."""

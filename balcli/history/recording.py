@@ -26,10 +26,12 @@ _GONE: Final[_Value] = (0, *[None] * 7)
 
 
 class Selection(NamedTuple):
-    """What a run was narrowed to by `--asset`, and widened by through switches of its provider."""
+    """What a run was narrowed to by `--asset`, widened to by switches of its provider, and whom it asked."""
 
     assets: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    """The accounts that were asked, where they were not all of the profile."""
 
 
 EVERYTHING: Final = Selection()
