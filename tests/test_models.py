@@ -155,3 +155,19 @@ def test_what_was_hidden_is_a_warning_of_its_own(hidden: int, message: str | Non
     report = Report(NOON, None, notices=(notice,), hidden=hidden)
     expected = (notice,) if message is None else (notice, Notice("rows.hidden", None, message))
     assert expected == report.warnings
+
+
+@pytest.mark.parametrize(
+    ("left_out", "message"),
+    [
+        (None, None),
+        (0, None),
+        (1, "1 row is left out (--totals-only)"),
+        (2, "2 rows are left out (--totals-only)"),
+    ],
+)
+def test_what_was_left_out_is_a_warning_of_its_own(left_out: int | None, message: str | None) -> None:
+    """How many rows stood aside for totals alone is the last of the warnings, if there were any."""
+    report = Report(NOON, None, left_out=left_out)
+    expected = () if message is None else (Notice("rows.left_out", None, message),)
+    assert expected == report.warnings
