@@ -20,6 +20,11 @@ from balcli.sandbox import Sandbox
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers a processor: most tests wait for a process or a clock of their own."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @dataclass(frozen=True)
 class Result:
     """What one run of the program did."""
