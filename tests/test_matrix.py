@@ -13,7 +13,7 @@ def _id(one: tuple[Trouble, str, str]) -> str:
     return f"{one[0].kind}: {one[0].name}, {one[1]}, {one[2]}"
 
 
-@pytest.mark.parametrize("one", cells(troubles(), rotate=True)[::6], ids=_id)
+@pytest.mark.parametrize("one", cells(troubles(), rotate=True)[::10], ids=_id)
 def test_a_run_in_trouble_ends_as_it_must(one: tuple[Trouble, str, str]) -> None:
     """Exit code, streams, amounts, secrets and memory of a run in trouble are what they must be."""
     trouble, provider, output = one
