@@ -135,10 +135,7 @@ def run(
     with ExitStack() as held:
         try:
             _refuse_what_does_not_go_together(options, targets, given)
-            if options.output_file is not None:
-                from balcli import aside
-
-                aside.check(options.output_file)  # before anybody is asked for what could not be kept
+            streams.check_destination(options.output_file)
             recorder = keeping.recorder(options)
             assets = options.assets()
             flags = frozenset(flag.name for flag in given)

@@ -4,7 +4,6 @@ Each run is a process of its own, split off from one that has loaded the program
 as a new process, and many times faster. Nothing of it touches the user's files or another network.
 """
 
-import json
 import os
 import signal
 import sys
@@ -344,6 +343,8 @@ def _as_text(figures: Figures) -> str:
 
 
 def _as_document(figures: Figures) -> str:
+    from balcli.render.json import written
+
     document: dict[str, Any] = {
         "runs": figures.runs,
         "bytes_searched": figures.searched,
@@ -353,4 +354,4 @@ def _as_document(figures: Figures) -> str:
         "exit_codes": dict(figures.codes),
         "findings": figures.findings,
     }
-    return json.dumps(document, indent=2) + "\n"
+    return written(document)

@@ -8,7 +8,7 @@ import typer
 
 from balcli.cli import completion, keeping, streams
 from balcli.cli.balances import profile_of, report_of
-from balcli.cli.options import RecordingOptions, RunOptions, TableOrJson, TableOrJsonOption, with_options
+from balcli.cli.options import RecordingOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
 
@@ -58,9 +58,7 @@ def register(app: typer.Typer) -> None:
     app.command(NAME, help=about)(with_options(_check, CheckOptions, [], []))
 
 
-def _check(options: RunOptions) -> None:
-    if not isinstance(options, CheckOptions):
-        raise TypeError("the check was registered with its own options")
+def _check(options: CheckOptions) -> None:
     raise typer.Exit(run(options))
 
 

@@ -1,6 +1,5 @@
 """`balcli config`: write a profile, say where it is, show it without its secrets, check it offline."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -135,6 +134,8 @@ def show(
     name = inspected.profile.name if inspected is not None else profile
     where = str(_path(config))
     if TableOrJson.chosen(output) is TableOrJson.json:
+        from balcli.render.json import warning, written
+
         document = {
             "schema_version": _SCHEMA_VERSION,
             "profile": name,
@@ -145,10 +146,10 @@ def show(
             ],
             "settings": [_plain(each) for each in run],
             "limits": [{"settings": [_plain(each) for each in settings]} for settings in limits],
-            "warnings": [{"code": n.code, "account": n.account, "message": n.message} for n in notices],
+            "warnings": [warning(notice) for notice in notices],
             "errors": _problems(inspection),
         }
-        streams.write_data(json.dumps(document, indent=2) + "\n")
+        streams.write_data(written(document))
     elif inspected is not None:
         head = f"profile {printable(name, 60)}" if name is not None else "no profile file"
         rows = [(f"{printable(account, 60)} ({kind})", settings) for account, kind, settings in accounts]
@@ -173,13 +174,15 @@ def check(
     """
     inspection = _inspect(config, profile, env_file, every=True)
     if TableOrJson.chosen(output) is TableOrJson.json:
+        from balcli.render.json import written
+
         document = {
             "schema_version": _SCHEMA_VERSION,
             "file": str(_path(config)),
             "ok": not inspection.problems,
             "problems": _problems(inspection),
         }
-        streams.write_data(json.dumps(document, indent=2) + "\n")
+        streams.write_data(written(document))
     else:
         streams.write_data("".join(_result(each) for each in inspection.profiles))
     if not quiet:

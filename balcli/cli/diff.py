@@ -15,7 +15,6 @@ from balcli.cli.options import (
     AskingOptions,
     HistoryFile,
     OutputFile,
-    RunOptions,
     TableOrJson,
     TableOrJsonOption,
     symbols,
@@ -83,9 +82,7 @@ def _place(name: str, metavar: str, about: str) -> inspect.Parameter:
     )
 
 
-def _diff(options: RunOptions, before: str | None, after: str | None) -> None:
-    if not isinstance(options, DiffOptions):
-        raise TypeError("the command was registered with its own options")
+def _diff(options: DiffOptions, before: str | None, after: str | None) -> None:
     raise typer.Exit(run(options, before, after))
 
 
@@ -96,10 +93,7 @@ def run(options: DiffOptions, before: str | None, after: str | None) -> int:
 
     as_json = TableOrJson.chosen(options.output) is TableOrJson.json
     try:
-        if options.output_file is not None:
-            from balcli import aside
-
-            aside.check(options.output_file)
+        streams.check_destination(options.output_file)
         comparison = _compared(options, before, after)
     except BalcliError as problem:
         if as_json:

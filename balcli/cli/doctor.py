@@ -46,9 +46,7 @@ def register(app: typer.Typer) -> None:
     app.command("doctor", help=about)(with_options(_doctor, DoctorOptions, [ACCOUNTS], []))
 
 
-def _doctor(options: RunOptions, accounts: list[str] | None) -> None:
-    if not isinstance(options, DoctorOptions):
-        raise TypeError("the doctor was registered with its own options")
+def _doctor(options: DoctorOptions, accounts: list[str] | None) -> None:
     raise typer.Exit(run(options, accounts or []))
 
 
@@ -59,10 +57,7 @@ def run(options: DoctorOptions, names: list[str]) -> int:
 
     try:
         _refuse_what_does_not_go_together(options, names)
-        if options.output_file is not None:
-            from balcli import aside
-
-            aside.check(options.output_file)
+        streams.check_destination(options.output_file)
         if options.canary:
             from balcli.cli import canary
 

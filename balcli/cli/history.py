@@ -1,6 +1,5 @@
 """`balcli history`: lists recorded runs, shows how amounts went, and lets old runs go."""
 
-import json
 import os
 import sys
 from contextlib import ExitStack
@@ -106,10 +105,7 @@ def history(
         )
         if prune is None and wait is not None:
             raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
-        if output_file is not None:
-            from balcli import aside
-
-            aside.check(output_file)
+        streams.check_destination(output_file)
         if prune is None:
             text = _shown(wanted, output_file)
         else:
@@ -213,9 +209,9 @@ def _pruned(wanted: _Wanted, before: datetime, wait: float) -> str:
             gone = prune(wanted.file, tuple(profiles), before)
         left = len(runs(wanted.file, wanted.profile))
     if wanted.output is HistoryFormat.json:
-        from balcli.render.json import SCHEMA_VERSION, moment
+        from balcli.render.json import SCHEMA_VERSION, moment, written
 
         told = {"schema_version": SCHEMA_VERSION, "before": moment(before), "pruned": gone, "left": left}
-        return json.dumps(told, indent=2) + "\n"
+        return written(told)
     size = f", and the history takes {wanted.file.stat().st_size:,} bytes" if gone else ""
     return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"

@@ -59,10 +59,7 @@ def run(
         output=output or Format.table, output_file=output_file, quiet=quiet, no_color=no_color
     )
     try:
-        if output_file is not None:
-            from balcli import aside
-
-            aside.check(output_file)
+        streams.check_destination(output_file)
         told = tell(folder)
     except BalcliError as problem:
         if check:

@@ -61,6 +61,14 @@ def _bytes(text: str | bytes, encoding: str = "utf-8") -> bytes:
     return text if isinstance(text, bytes) else hide_in_data(text).encode(encoding, "backslashreplace")
 
 
+def check_destination(file: Path | None) -> None:
+    """Refuse a file that could not be written, before anything is done for it. Raises OutputError."""
+    if file is not None:
+        from balcli import aside  # here, because few runs write a file
+
+        aside.check(file)
+
+
 def deliver(text: str | bytes, file: Path | None) -> OutputError | None:
     """Write text into a file, as `aside.replace` does, or to stdout without one, with every known secret hidden.
 

@@ -1,6 +1,5 @@
 """What is different between two runs: lines for people, and one document."""
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
@@ -9,8 +8,9 @@ from typing import Any, Final, NamedTuple
 from balcli.changes import AccountChange, BalanceChange, Changes, Move
 from balcli.models import Failure
 from balcli.money import Amount
-from balcli.render.json import SCHEMA_VERSION, moment
+from balcli.render.json import SCHEMA_VERSION, amount_text, moment, written
 from balcli.render.layout import Column, Line, Style, padded
+from balcli.render.table import text_of
 from balcli.text import LONGEST_NAME, printable, width
 
 _MARKS: Final[Mapping[str, str]] = {"appeared": "+", "vanished": "-", "changed": "~", "incomparable": "?"}
@@ -39,11 +39,7 @@ def render(comparison: Comparison, *, colour: bool) -> str:
     if not comparison.changes:
         return ""
     told = [_heading(comparison), *lines(comparison.changes)]
-    if colour:
-        from balcli.render.table import coloured
-
-        return coloured(told)
-    return "".join(f"{line.text}\n" for line in told)
+    return text_of(told, colour=colour)
 
 
 def _heading(comparison: Comparison) -> Line:
@@ -113,7 +109,7 @@ def _text(amount: Amount | None) -> str:
 
 def render_json(comparison: Comparison) -> str:
     """The comparison as one JSON document, in ASCII."""
-    return json.dumps(document(comparison), indent=2) + "\n"
+    return written(document(comparison))
 
 
 def document(comparison: Comparison) -> dict[str, Any]:
@@ -143,7 +139,7 @@ def failed(profile: str | None, failure: Failure) -> str:
         "within_threshold": 0,
         "errors": [{"code": failure.code, "message": failure.message}],
     }
-    return json.dumps(document, indent=2) + "\n"
+    return written(document)
 
 
 def _side(side: Side) -> dict[str, Any]:
@@ -159,14 +155,10 @@ def _change(change: BalanceChange) -> dict[str, Any]:
         "happened": change.happened,
         "amounts": {
             move.part: {
-                "before": _or_null(move.before),
-                "after": _or_null(move.after),
-                "difference": _or_null(move.difference),
+                "before": amount_text(move.before),
+                "after": amount_text(move.after),
+                "difference": amount_text(move.difference),
             }
             for move in change.moves
         },
     }
-
-
-def _or_null(amount: Amount | None) -> str | None:
-    return None if amount is None else str(amount)

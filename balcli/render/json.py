@@ -10,6 +10,7 @@ from balcli.models import (
     DepositAddress,
     Detail,
     Failure,
+    Notice,
     Outcome,
     Parts,
     Report,
@@ -22,7 +23,12 @@ SCHEMA_VERSION: Final = "1.0"
 
 def render(report: Report) -> str:
     """The report as one JSON document, in ASCII, so that no locale or terminal can alter it."""
-    return json.dumps(document(report), indent=2) + "\n"
+    return written(document(report))
+
+
+def written(document: object) -> str:
+    """Plain objects as one JSON document, in ASCII, with a final newline."""
+    return json.dumps(document, indent=2) + "\n"
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -35,7 +41,7 @@ def document(report: Report) -> dict[str, Any]:
         "accounts": [_account(outcome) for outcome in report.outcomes],
         "balances": [_balance(balance) for balance in report.balances],
         "totals": [_total(total) for total in report.totals],
-        "warnings": [{"code": n.code, "account": n.account, "message": n.message} for n in report.warnings],
+        "warnings": [warning(notice) for notice in report.warnings],
         "errors": [{"code": failure.code, "message": failure.message} for failure in report.failures],
     }
 
@@ -43,6 +49,11 @@ def document(report: Report) -> dict[str, Any]:
 def moment(at: datetime) -> str:
     """A time in UTC as every format writes it, to the second."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def warning(notice: Notice) -> dict[str, str | None]:
+    """A notice as plain objects."""
+    return {"code": notice.code, "account": notice.account, "message": notice.message}
 
 
 def _account(outcome: Outcome) -> dict[str, Any]:
@@ -65,7 +76,8 @@ def _error(failure: Failure) -> dict[str, Any]:
     }
 
 
-def _text(amount: Amount | None) -> str | None:
+def amount_text(amount: Amount | None) -> str | None:
+    """An amount as every document has it: its canonical text, None where it is unknown."""
     return None if amount is None else str(amount)
 
 
@@ -75,7 +87,7 @@ def _balance(balance: Balance) -> dict[str, Any]:
         "provider": balance.provider,
         "asset": balance.asset,
         "asset_id": balance.asset_id,
-        **{part: _text(getattr(balance, part)) for part in PARTS},
+        **{part: amount_text(getattr(balance, part)) for part in PARTS},
         "details": {key: _detail(value) for key, value in balance.details.items()},
         "raw": dict(balance.raw),
     }
@@ -94,7 +106,7 @@ def _address(address: DepositAddress) -> dict[str, str | None]:
 
 
 def _parts(parts: Parts) -> dict[str, str | None]:
-    return {part: _text(getattr(parts, part)) for part in PARTS}
+    return {part: amount_text(getattr(parts, part)) for part in PARTS}
 
 
 def _total(total: Total) -> dict[str, Any]:

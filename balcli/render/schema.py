@@ -4,12 +4,11 @@ It says what must be there and of what form; keys that it does not name are allo
 versions add keys: a document of 1.1 is valid by the schema of 1.0.
 """
 
-import json
 from typing import Any, Final, TypeAlias, get_args
 
 from balcli.errors import BalcliError, leaves
 from balcli.models import PARTS, AccountStatus
-from balcli.render.json import SCHEMA_VERSION
+from balcli.render.json import SCHEMA_VERSION, written
 from balcli.render.jsonl import KINDS, SUMMARY
 
 _Schema: TypeAlias = dict[str, Any]
@@ -25,7 +24,7 @@ _TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 
 def render(*, lines: bool = False) -> str:
     """The schema of the `-o json` document, or of one line of `-o jsonl`, as JSON."""
-    return json.dumps(line() if lines else document(), indent=2) + "\n"
+    return written(line() if lines else document())
 
 
 def document() -> _Schema:

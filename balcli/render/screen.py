@@ -51,11 +51,11 @@ def render(look: Look, now: datetime, *, columns: int | None, colour: bool) -> s
     shown = table.render(look.report, columns=columns, colour=colour)
     head = f"Every {look.every} s; look {look.number} at {moment(look.report.generated_at)}; Ctrl-C ends"
     told = [*_ages(look, now, columns), *_stale(look, now), *_moves(look)]
-    return _text([Line().add(head, "faint"), Line()], colour) + shown + _text(told, colour)
-
-
-def _text(told: list[Line], colour: bool) -> str:
-    return table.coloured(told) if colour else "".join(f"{line.text}\n" for line in told)
+    return (
+        table.text_of([Line().add(head, "faint"), Line()], colour=colour)
+        + shown
+        + table.text_of(told, colour=colour)
+    )
 
 
 def _ages(look: Look, now: datetime, columns: int | None) -> Iterator[Line]:

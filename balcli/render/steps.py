@@ -1,13 +1,13 @@
 """The steps of a diagnosis: lines for people, and one document."""
 
-import json
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Final
 
 from balcli.models import Diagnosis, Failure, Step
-from balcli.render.json import SCHEMA_VERSION, moment
+from balcli.render.json import SCHEMA_VERSION, moment, written
 from balcli.render.layout import Line, Style, padded, paragraph
+from balcli.render.table import text_of
 from balcli.secret import hide
 from balcli.text import LONGEST_NAME, printable
 
@@ -18,16 +18,12 @@ _STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad"
 def render(diagnosis: Diagnosis, *, columns: int | None, colour: bool) -> str:
     """The steps as lines of text, by account. `columns` is the terminal's width; None means any width will do."""
     lines = list(_lines(diagnosis, columns))
-    if colour:
-        from balcli.render.table import coloured
-
-        return coloured(lines)
-    return "".join(f"{line.text}\n" for line in lines)
+    return text_of(lines, colour=colour)
 
 
 def render_json(diagnosis: Diagnosis) -> str:
     """The diagnosis as one JSON document, in ASCII."""
-    return json.dumps(document(diagnosis), indent=2) + "\n"
+    return written(document(diagnosis))
 
 
 def document(diagnosis: Diagnosis) -> dict[str, Any]:

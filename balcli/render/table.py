@@ -39,7 +39,7 @@ def render(report: Report, *, columns: int | None, colour: bool, addresses: bool
         amounts = list(layout())
         if columns is None or all(width(line.text) <= columns for line in amounts if not line.prose):
             break
-    return coloured(amounts) if colour else "".join(f"{line.text}\n" for line in amounts)
+    return text_of(amounts, colour=colour)
 
 
 _Rows: TypeAlias = Callable[[str, Balance | Parts, Style], Iterator[Line]]
@@ -263,7 +263,12 @@ def _details(balance: Balance) -> list[str]:
     return notes
 
 
-def coloured(lines: list[Line]) -> str:
+def text_of(lines: Iterable[Line], *, colour: bool) -> str:
+    """The lines as text, with terminal colours where that is asked for."""
+    return _coloured(lines) if colour else "".join(f"{line.text}\n" for line in lines)
+
+
+def _coloured(lines: Iterable[Line]) -> str:
     """The lines with terminal colours. Rich is imported here alone: it costs a third of a whole run."""
     from io import StringIO
 

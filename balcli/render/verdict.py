@@ -1,13 +1,14 @@
 """The verdict of a check: the status line of a monitoring plugin with a line for each limit, and one document."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from balcli.limits import Finding, Limit, State, Verdict
+from balcli.render.json import amount_text, written
 from balcli.render.json import document as report_document
 from balcli.render.layout import Line, Style
+from balcli.render.table import text_of
 from balcli.secret import hide
 from balcli.text import printable
 
@@ -22,16 +23,12 @@ _NO_LABEL: Final = str.maketrans("'=|", "___")
 def render(verdict: Verdict, *, colour: bool) -> str:
     """The status line, never coloured, and a line for each limit."""
     lines = [Line(prose=True).add(_status_line(verdict)), *(_detail(each) for each in verdict.findings)]
-    if colour:
-        from balcli.render.table import coloured
-
-        return coloured(lines)
-    return "".join(f"{line.text}\n" for line in lines)
+    return text_of(lines, colour=colour)
 
 
 def render_json(verdict: Verdict) -> str:
     """The verdict as one JSON document, in ASCII."""
-    return json.dumps(document(verdict), indent=2) + "\n"
+    return written(document(verdict))
 
 
 def document(verdict: Verdict) -> dict[str, Any]:
@@ -59,7 +56,7 @@ def _limit(finding: Finding) -> dict[str, Any]:
         "account": limit.account,
         "warn": None if limit.warn is None else limit.warn.text,
         "crit": None if limit.crit is None else limit.crit.text,
-        "value": None if finding.value is None else str(finding.value),
+        "value": amount_text(finding.value),
         "state": finding.state.name,
         "reason": None if finding.reason is None else hide(finding.reason),
     }
