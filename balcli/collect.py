@@ -7,17 +7,17 @@ for a resolver that hangs or a server that drips.
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed
-from balcli.http.door import Asks, Door, Exchange, Limits
+from balcli.http.door import Asks, Door, Exchange
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Expanding, Provider, Run
+from balcli.running import Limits
 
 T = TypeVar("T")
 
@@ -123,13 +123,13 @@ def _expanded(
     return accounts, outcomes
 
 
-def _accounts_for(account: Account[Any], run: Run) -> Sequence[Account[Any]] | Outcome:
+def _accounts_for(account: Account[Any], run: Run) -> list[Account[Any]] | Outcome:
     """The accounts to fetch in the place of one; its outcome where it stands for none, or they cannot be had."""
     provider = PROVIDERS[account.provider]
     if not isinstance(provider, Expanding):
-        return (account,)
+        return [account]
     try:
-        return provider.expand(account, run) or _nobody(account, "the provider lists none")
+        return list(provider.expand(account, run)) or _nobody(account, "the provider lists none")
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.of(problem))
 
@@ -147,7 +147,7 @@ def _nobody(account: Account[Any], why: str) -> Outcome:
     """The outcome of an account that stands for others of which none is left to ask."""
     notice = Notice("account.empty", account.name, f"there is nothing to ask for: {why}")
     # It sums up nothing in this run.
-    return Outcome(replace(account, aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
+    return Outcome(account._replace(aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
 
 
 def too_late(account: Account[Any], limits: Limits) -> Outcome:

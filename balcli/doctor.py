@@ -6,7 +6,6 @@ Everything becomes a Step. The last stage is the real balance call, so that its 
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -32,11 +31,12 @@ from balcli.errors import (
 )
 from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
-from balcli.http.door import Exchange, Limits
+from balcli.http.door import Exchange
 from balcli.http.timing import Deadline
 from balcli.models import Account, Diagnosis, Failure, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.providers.base import Run
+from balcli.running import Limits
 from balcli.text import printable
 from balcli.urls import is_loopback
 
@@ -204,7 +204,7 @@ def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) ->
     well = True
     for chart in charts:
         try:
-            (account,) = accounts(replace(profile, entries=(chart.entry,)), None, (), {}, deadline, sources)
+            (account,) = accounts(profile._replace(entries=(chart.entry,)), None, (), {}, deadline, sources)
         except ConfigError as problem:
             well = False
             chart.fail("secrets" if isinstance(problem, SecretError | VariableError) else "settings", problem)
@@ -215,7 +215,7 @@ def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) ->
         chart.note("secrets", "ok", "; ".join(origins(chart.entry, profile.variables)))
         chart.account = account
     if well:
-        together = replace(profile, entries=tuple(chart.entry for chart in charts))
+        together = profile._replace(entries=tuple(chart.entry for chart in charts))
         try:
             accounts(together, None, (), {}, deadline, sources)
         except ConfigError as problem:

@@ -1,9 +1,9 @@
 """The values that travel the line: Account, Balance, Failure, Outcome, Total, Report. No I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Literal, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
 from balcli.money import Amount
@@ -14,8 +14,7 @@ PARTS = ("total", "available", "locked")
 """The three amounts of a balance and of a total, in the order in which they are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account(Generic[Settings]):
+class Account(NamedTuple, Generic[Settings]):
     """One account at one provider, ready to be asked for.
 
     `target` is what identifies it there, as text. Two accounts with one `identity` are the same
@@ -34,8 +33,7 @@ class Account(Generic[Settings]):
     assets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DepositAddress:
+class DepositAddress(NamedTuple):
     """Where an asset can be sent to: the network's name, the address and its memo, as the provider gives them."""
 
     network: str
@@ -46,8 +44,7 @@ class DepositAddress:
 Detail: TypeAlias = Amount | str | bool | tuple[DepositAddress, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """What one account holds of one asset, in whole units; None is unknown, never 0.
 
     `raw` has the wire's own field names and the very text that was sent. `counted` is False for
@@ -61,8 +58,8 @@ class Balance:
     total: Amount | None
     available: Amount | None
     locked: Amount | None
-    details: Mapping[str, Detail] = field(default_factory=dict)
-    raw: Mapping[str, str | None] = field(default_factory=dict)
+    details: Mapping[str, Detail] = MappingProxyType({})
+    raw: Mapping[str, str | None] = MappingProxyType({})
     counted: bool = True
 
     def is_zero(self) -> bool:
@@ -72,8 +69,7 @@ class Balance:
         return all(isinstance(amount, Amount) and not amount for amount in amounts)
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something that a reader of the numbers should know; `account` is None where it is about the run."""
 
     code: str
@@ -81,8 +77,7 @@ class Notice:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Holdings:
+class Holdings(NamedTuple):
     """All that one account's provider answered."""
 
     balances: tuple[Balance, ...]
@@ -91,8 +86,7 @@ class Holdings:
     """Whose the answer says the balances are, where two targets can mean one account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why an account, or the whole run, has no answer."""
 
     code: str
@@ -110,8 +104,7 @@ class Failure:
 AccountStatus: TypeAlias = Literal["ok", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of asking one account: its holdings and when they were had, or a failure."""
 
     account: Account[object]
@@ -125,8 +118,7 @@ class Outcome:
         return "ok" if self.failure is None else "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """Total, available and locked amounts of one asset, in whole units; None is unknown."""
 
     total: Amount | None
@@ -134,8 +126,7 @@ class Parts:
     locked: Amount | None
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(NamedTuple):
     """The sum of one asset over the run: a number only where every account's part is known.
 
     `known` is the sum of what is known all the same; `missing` names the accounts that lack.
@@ -150,8 +141,7 @@ class Total:
 Status: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One thing that was looked at, for an account or (None) for the whole run: what was found, and what to do."""
 
     account: str | None
@@ -172,8 +162,7 @@ class Step:
         return cls(account, step, status, message or cure, cure if message else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """A whole run: what every account answered, the totals, and what a reader must know of them."""
 
     generated_at: datetime
@@ -231,8 +220,7 @@ def _counted(number: int, one: str, more: str) -> str:
     return f"1 {one} is" if number == 1 else f"{number} {more} are"
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """What looking at everything that a run needs came to; `report` is of that run, without its balances."""
 
     steps: tuple[Step, ...]

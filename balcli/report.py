@@ -2,19 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 from balcli.errors import BalcliError
 from balcli.models import PARTS, Balance, Failure, Notice, Outcome, Parts, Report, Total
 from balcli.money import Amount, add_up
+from balcli.running import Order
 from balcli.text import LONGEST_NAME, printable
 
 T = TypeVar("T")
-
-Order: TypeAlias = Literal["asset", "account", "total"]
-"""By what rows are sorted on request; without one, accounts as in the profile, then assets."""
 
 
 def build(
@@ -65,8 +62,7 @@ def without_zeros(report: Report) -> Report:
     """The report without rows and totals that are exactly 0 throughout; it says how many rows those are."""
     shown = tuple(balance for balance in report.balances if not balance.is_zero())
     totals = tuple(total for total in report.totals if not _is_zero(total))
-    return replace(
-        report,
+    return report._replace(
         balances=shown,
         totals=totals,
         hidden=len(report.balances) - len(shown),
@@ -80,19 +76,18 @@ def arranged(report: Report, order: Order | None = None, *, totals_only: bool = 
     By total is from the largest amount down, unknown last; by account sorts the accounts, too.
     """
     if order == "asset":
-        report = replace(report, balances=tuple(sorted(report.balances, key=_by_asset)))
+        report = report._replace(balances=tuple(sorted(report.balances, key=_by_asset)))
     elif order == "account":
         outcomes = sorted(report.outcomes, key=lambda outcome: outcome.account.name)
         balances = sorted(report.balances, key=lambda balance: balance.account)
-        report = replace(report, outcomes=tuple(outcomes), balances=tuple(balances))
+        report = report._replace(outcomes=tuple(outcomes), balances=tuple(balances))
     elif order == "total":
-        report = replace(
-            report,
+        report = report._replace(
             balances=_largest_first(report.balances, lambda balance: balance.total),
             totals=_largest_first(report.totals, lambda total: total.parts.total),
         )
     if totals_only:
-        report = replace(report, balances=(), hidden=0, left_out=len(report.balances) + report.hidden)
+        report = report._replace(balances=(), hidden=0, left_out=len(report.balances) + report.hidden)
     return report
 
 

@@ -1,12 +1,8 @@
 """Secrets: values that no `repr`, format, log or pickle shows, and the filter that hides them in text."""
 
-import base64
-import json
-import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NoReturn, final
-from urllib.parse import quote, quote_plus
 
 _SHOWN: Final = "***"
 # Below this length a value is no credential, and hiding it would garble innocent words.
@@ -15,7 +11,6 @@ _SHORTEST_HIDDEN: Final = 4
 _SHORTEST_SURE: Final = 12
 _known: set[str] = set()
 _known_digits: set[str] = set()
-_ESCAPED_BYTE = re.compile("%[0-9A-F]{2}")
 
 
 @final
@@ -76,6 +71,12 @@ def flaw(text: str) -> str | None:
 
 def forms(text: str) -> set[str]:
     """The text as it stands, and as JSON, URLs, base64 and hexadecimal digits write it."""
+    # Imported here: a start that meets no secret does without them.
+    import base64
+    import json
+    import re
+    from urllib.parse import quote, quote_plus
+
     raw = text.encode("utf-8", "surrogatepass")
     quoted = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
     packed = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
@@ -84,7 +85,7 @@ def forms(text: str) -> set[str]:
         json.dumps(text)[1:-1],
         json.dumps(text, ensure_ascii=False)[1:-1],
         *quoted,
-        *(_ESCAPED_BYTE.sub(lambda match: match[0].lower(), form) for form in quoted),
+        *(re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in quoted),
         *(form.decode() for form in packed),
         *(form.decode().rstrip("=") for form in packed),
         raw.hex(),

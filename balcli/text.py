@@ -11,7 +11,7 @@ LONGEST_NAME: Final = 48
 """How many characters of a name are shown in the midst of other text."""
 
 # Printable to Python, yet drawn as nothing or as a blank: fillers, joiners, variation selectors.
-_INVISIBLE = re.compile(
+_INVISIBLE: Final = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
@@ -39,11 +39,14 @@ def printable(text: str, limit: int = 0) -> str:
 
 def legible(text: str, keep: str = "") -> str:
     """The text with what `printable` escapes escaped, but for the characters to keep."""
-    if text.isprintable() and not _INVISIBLE.search(text):
+    if _is_legible(text):
         return text
-    return "".join(
-        c if c in keep or (c.isprintable() and not _INVISIBLE.match(c)) else _escape(c) for c in text
-    )
+    return "".join(c if c in keep or _is_legible(c) else _escape(c) for c in text)
+
+
+def _is_legible(text: str) -> bool:
+    # The pattern is compiled where a text needs it (`re` keeps it): most runs show ASCII alone.
+    return text.isprintable() and (text.isascii() or not re.search(_INVISIBLE, text))
 
 
 def width(text: str) -> int:

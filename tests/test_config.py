@@ -10,9 +10,9 @@ import pytest
 
 from balcli.config.accounts import accounts
 from balcli.config.profile import load
-from balcli.http.door import Limits
 from balcli.http.timing import Deadline
 from balcli.limits import Limit, parse_range
+from balcli.running import Limits
 from balcli.sandbox import Sandbox, json_reply
 from balcli.sandbox.loopring import ADDRESS
 from balcli.sandbox.wallet import PAYOUTS, TREASURY

@@ -18,8 +18,8 @@ import pytest
 
 from balcli.files import shown
 from balcli.http import probe
-from balcli.http.door import Limits
 from balcli.http.timing import Deadline
+from balcli.running import Limits
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from tests.conftest import ROOT, Program, Result, free_port
@@ -637,6 +637,7 @@ WITHOUT_OWNERS = """
 import os, sys
 del os.getuid
 from balcli.cli.app import run
+from balcli.running import Limits
 sys.exit(run(sys.argv[1:]))
 """
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -134,7 +133,7 @@ def example() -> Report:
             ),
         ),
     ]
-    return replace(build("main", outcomes), generated_at=MOMENT)
+    return build("main", outcomes)._replace(generated_at=MOMENT)
 
 
 def test_the_contracts_example_comes_out_key_by_key() -> None:
@@ -149,7 +148,7 @@ def test_the_document_is_the_text() -> None:
 
 def test_a_run_level_failure_has_the_same_shape() -> None:
     """A run that failed before any request is a document with every key, its reason under `errors`."""
-    report = replace(failed("main", ConfigFileError("config.toml: is not there")), generated_at=MOMENT)
+    report = failed("main", ConfigFileError("config.toml: is not there"))._replace(generated_at=MOMENT)
     expected = {
         "schema_version": "1.0",
         "generated_at": "2026-11-21T00:57:00Z",
@@ -220,7 +219,7 @@ def test_details_are_amounts_words_flags_and_addresses() -> None:
             DepositAddress("TON", None, "77"),
         ),
     }
-    balance = replace(row("USDT"), details=details, raw={"balance": "1.20", "holdBalance": None})
+    balance = row("USDT")._replace(details=details, raw={"balance": "1.20", "holdBalance": None})
     (made,) = parsed(build("main", [answered("loopring", balance)]))["balances"]
     expected = {
         "hold": "1.2",
@@ -239,7 +238,7 @@ def test_details_are_amounts_words_flags_and_addresses() -> None:
 
 def test_no_deposit_addresses_are_an_empty_list() -> None:
     """A wallet without addresses has the list, with nothing in it."""
-    balance = replace(row("USDT"), details={"deposit_addresses": ()})
+    balance = row("USDT")._replace(details={"deposit_addresses": ()})
     (made,) = parsed(build("main", [answered("loopring", balance)]))["balances"]
     assert {"deposit_addresses": []} == made["details"]
 
@@ -308,8 +307,8 @@ def test_any_name_travels_in_ascii_and_comes_back_whole(
     name: str, asset: str, target: str, message: str, memo: str
 ) -> None:
     """Names and messages of any script, with controls and markup, are ASCII in the text and themselves to a reader."""
-    balance = replace(
-        row(asset), account=name, details={"deposit_addresses": (DepositAddress("net", None, memo),)}
+    balance = row(asset)._replace(
+        account=name, details={"deposit_addresses": (DepositAddress("net", None, memo),)}
     )
     outcomes = [
         Outcome(

@@ -31,9 +31,10 @@ from balcli.errors import (
     TlsFailed,
     UnexpectedStatus,
 )
-from balcli.http.door import Door, Endpoint, Exchange, Limits, Request, refusal
+from balcli.http.door import Door, Endpoint, Exchange, Request, refusal
 from balcli.http.exactjson import Json, Number
 from balcli.http.timing import Deadline
+from balcli.running import Limits
 from balcli.sandbox.faults.wire import hangs_up, keeps_silent, sends
 from balcli.secret import Secret
 from tests.wire import TOKEN, Script, Wire, answer, fragments, headers_of, keeps

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,7 +62,7 @@ def refused(name: str) -> Outcome:
 
 def report_of(*outcomes: Outcome, **options: Any) -> Report:
     """The report of a run of the profile `main` at a known time."""
-    return replace(build("main", outcomes, **options), generated_at=MOMENT)
+    return build("main", outcomes, **options)._replace(generated_at=MOMENT)
 
 
 def lines(report: Report) -> list[dict[str, Any]]:

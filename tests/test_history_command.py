@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,8 +47,8 @@ def history(tmp_path: Path) -> Path:
     ):
         one = _outcome("treasury", None if eth is None else [("ETH", eth)])
         two = _outcome("shop", [("ETH", "-5"), *([(ODD, odd)] if odd else [])])
-        record(file, replace(build("main", [one, two]), generated_at=START + timedelta(days=number)))
-    record(file, replace(build(None, []), generated_at=START + timedelta(days=9)))
+        record(file, build("main", [one, two])._replace(generated_at=START + timedelta(days=number)))
+    record(file, build(None, [])._replace(generated_at=START + timedelta(days=9)))
     return file
 
 

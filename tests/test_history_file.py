@@ -4,7 +4,6 @@ import os
 import sqlite3  # noqa: TID253 - the tests are other programs that have the file open, too
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def _row(account: str, asset: str, total: str, **more: Any) -> Balance:
 
 
 def _report(*outcomes: Outcome, at: datetime = NOON, profile: str | None = "main") -> Report:
-    return replace(build(profile, outcomes), generated_at=at)
+    return build(profile, outcomes)._replace(generated_at=at)
 
 
 def _answered(name: str, *balances: Balance, target: str = "1", at: datetime = NOON) -> Outcome:
@@ -127,7 +126,7 @@ def test_every_run_reads_back_as_it_was(
     assert list(left) == [each.id for each in runs(file)]
     assert all(_same(file, number, report) for number, report in left.items())
     # What is recorded after pruning goes on from what is left.
-    again = replace(reports[0], generated_at=NOON + timedelta(hours=99))
+    again = reports[0]._replace(generated_at=NOON + timedelta(hours=99))
     assert _same(file, record(file, again), again)
 
 
@@ -252,7 +251,7 @@ def test_notices_and_the_selection_are_kept(tmp_path: Path) -> None:
     """A run carries its notices, and what it was narrowed to or widened by."""
     file = tmp_path / "history.db"
     notices = (Notice("asset.unknown", "a", "token 7 is unknown"), Notice("env_file.ignored", None, "x"))
-    report = replace(_report(_answered("a")), notices=notices)
+    report = _report(_answered("a"))._replace(notices=notices)
     record(file, report, Selection(("ETH", "#7"), ("nfts",)))
     found = run(file, 1)
     assert found is not None
@@ -345,7 +344,7 @@ def test_a_run_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
     file = tmp_path / "history.db"
     record(file, _report(_answered("a", _row("a", "ETH", "1"))))
 
-    broken = replace(_report(_answered("a"), _answered("b")), notices=(Notice("x", None, "y"),))
+    broken = _report(_answered("a"), _answered("b"))._replace(notices=(Notice("x", None, "y"),))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "balcli.history.recording._failure", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)

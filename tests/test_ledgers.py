@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -149,7 +148,7 @@ def odd() -> Report:
         answered(name, *(row(name, asset, f"{number}.{place:018}1") for number, asset in enumerate(NAMES)))
         for place, name in enumerate(NAMES)
     ]
-    return replace(build("my profile; é", held), generated_at=datetime(2026, 11, 21, 23, 59, tzinfo=UTC))
+    return build("my profile; é", held)._replace(generated_at=datetime(2026, 11, 21, 23, 59, tzinfo=UTC))
 
 
 def sandbox_run(program: Program, form: str, *more: str) -> str:
@@ -208,8 +207,8 @@ def test_hledger_takes_every_name(tmp_path: Path) -> None:
 
 def test_the_days_are_those_at_which_the_tools_look() -> None:
     """Beancount looks at the beginning of a day, so it gets the next one; hledger at the end of the file's part of it."""
-    outcome = replace(
-        answered("a", row("a", "ETH", "1")), fetched_at=datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
+    outcome = answered("a", row("a", "ETH", "1"))._replace(
+        fetched_at=datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
     )
     report = report_of(outcome)
     assert ["2027-01-01"] == [line.day for line in beancount_lines(machine("beancount", report))]

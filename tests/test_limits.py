@@ -1,7 +1,5 @@
 """Limits: ranges against an oracle of whole numbers, and what a report decides, row by row."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -169,7 +167,7 @@ def found(report: Report, one: Limit) -> tuple[State, str | None, str | None]:
 
 def limited(name: str, *assets: str) -> Account[object]:
     """An account whose profile limits it to these assets."""
-    return replace(account(name), assets=assets)
+    return account(name)._replace(assets=assets)
 
 
 def usdt(available: str | None, of: str = "shop", **more: str) -> Balance:
@@ -343,7 +341,7 @@ def test_what_totals_leave_out_is_left_out() -> None:
 def test_an_account_by_two_names_counts_once() -> None:
     """An account that is in the run already adds nothing to the total that a limit is on."""
     first, second = answered("shop", usdt("400")), answered("again", usdt("400", "again"))
-    twice = [replace(o, holdings=replace(o.holdings, owner="7")) for o in (first, second) if o.holdings]
+    twice = [o._replace(holdings=o.holdings._replace(owner="7")) for o in (first, second) if o.holdings]
     report = build("main", twice)
     assert (State.CRITICAL, "400", None) == found(report, limit())
     assert (State.CRITICAL, "400", None) == found(report, limit(of="again"))

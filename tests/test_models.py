@@ -2,9 +2,8 @@
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import FrozenInstanceError, fields, is_dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -28,11 +27,11 @@ SHOP: Final[Account[object]] = Account("shop", "merchant", "https://m.example", 
 
 
 def values() -> Iterator[type[Any]]:
-    """The dataclasses that carry requests, answers and what is made of them."""
+    """The values that carry requests, answers and what is made of them."""
     for name in ("models", "http.door", "http.transport"):
         module = importlib.import_module(f"balcli.{name}")
         for value in vars(module).values():
-            if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
+            if isinstance(value, type) and issubclass(value, tuple) and value.__module__ == module.__name__:
                 yield value
 
 
@@ -44,11 +43,9 @@ def failure(error: Any) -> Outcome:
 @pytest.mark.parametrize("kind", list(values()), ids=lambda kind: str(kind.__qualname__))
 def test_a_value_cannot_be_altered(kind: type[Any]) -> None:
     """No field of a value can be set once it is made, and nothing can be hung on it."""
-    value = object.__new__(kind)
-    for name in [entry.name for entry in fields(kind)] + ["another"]:
-        with pytest.raises(
-            (FrozenInstanceError, TypeError)
-        ):  # TypeError: how Python 3.11 says it of a slotted one
+    value = tuple.__new__(kind, [None] * len(kind._fields))
+    for name in (*kind._fields, "another"):
+        with pytest.raises(AttributeError):
             setattr(value, name, None)
     assert not hasattr(value, "__dict__")
 
@@ -110,10 +107,12 @@ def test_an_error_is_a_failed_step() -> None:
 
 
 def test_a_balance_starts_out_with_nothing_beside_its_amounts() -> None:
-    """Details and raw texts are empty where none are given, the row counts, and no two rows share them."""
+    """Details and raw texts are empty where none are given, the row counts, and nothing can be put into them."""
     rows = [Balance("a", "merchant", "ETH", None, Amount(0), Amount(0), Amount(0)) for _ in range(2)]
     assert [({}, {}, True, True)] * 2 == [(row.details, row.raw, row.counted, row.is_zero()) for row in rows]
-    assert rows[0].details is not rows[1].details
+    for given in (rows[0].details, rows[0].raw):
+        with pytest.raises(TypeError):
+            cast("dict[str, str]", given)["kind"] = "nft"
 
 
 def test_a_deposit_address_is_a_value() -> None:

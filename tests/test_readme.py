@@ -14,6 +14,7 @@ import pytest
 import typer
 
 from balcli.cli.app import app
+from balcli.cli.commands import COMMANDS, built
 from balcli.errors import BalcliError, leaves
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider
@@ -50,9 +51,8 @@ def test_there_are_examples_of_both_formats() -> None:
 
 def _commands() -> Iterator[tuple[str, Any]]:
     """The live command tree."""
-    group: Any = typer.main.get_command(app)
-    yield "balcli", group
-    for name, command in group.commands.items():
+    yield "balcli", typer.main.get_command(app)
+    for name, command in ((name, built(name)) for name in COMMANDS):
         yield name, command
         yield from ((f"{name} {below}", inner) for below, inner in getattr(command, "commands", {}).items())
 

@@ -1,7 +1,6 @@
 """From outcomes to the report: order, sums, omissions and the exit code."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
@@ -12,7 +11,8 @@ from hypothesis import strategies as st
 from balcli.errors import ConfigFileError, CredentialsRefused
 from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, Parts, Report, Total
 from balcli.money import Amount, parse
-from balcli.report import Order, arranged, build, failed
+from balcli.report import arranged, build, failed
+from balcli.running import Order
 
 SOME = settings(max_examples=300, deadline=None)
 
@@ -78,7 +78,7 @@ def answered(who: Account[object] | str, *balances: Balance, notices: Sequence[N
 
 def owned(name: str, owner: str | None, *balances: Balance, base_url: str = "https://m.example") -> Outcome:
     """An account that answered with these rows, and said whose they are."""
-    return Outcome(replace(account(name), base_url=base_url), Holdings(balances, (), owner), NOON, None)
+    return Outcome(account(name)._replace(base_url=base_url), Holdings(balances, (), owner), NOON, None)
 
 
 def refused(who: Account[object] | str, exit_code: int = 5) -> Outcome:
@@ -340,8 +340,8 @@ def test_an_aggregate_that_is_in_the_run_twice_is_left_out_of_the_totals() -> No
         owned("one", "7", balance("USDT", "1", "1", of="one")),
         owned("all", "7", balance("USDT", "3", "3", of="all")),
     ]
-    outcomes[0] = replace(outcomes[0], account=replace(outcomes[0].account, part_of="key"))
-    outcomes[1] = replace(outcomes[1], account=replace(outcomes[1].account, aggregate_of="key"))
+    outcomes[0] = outcomes[0]._replace(account=outcomes[0].account._replace(part_of="key"))
+    outcomes[1] = outcomes[1]._replace(account=outcomes[1].account._replace(aggregate_of="key"))
     report = build("main", outcomes)
     assert (
         {"USDT": (["1", "1", "0"], ["1", "1", "0"], [])},
@@ -633,7 +633,7 @@ def test_accounts_and_totals_are_sorted_with_the_rows() -> None:
 @given(st.lists(st.tuples(st.integers(-(10**40), 10**40), st.integers(0, 30))))
 def test_the_sort_by_total_is_exact(amounts: list[tuple[int, int]]) -> None:
     """Amounts of any length and scale stand in the order of their exact values."""
-    held = [replace(balance(f"A{number}", None), total=Amount(*a)) for number, a in enumerate(amounts)]
+    held = [balance(f"A{number}", None)._replace(total=Amount(*a)) for number, a in enumerate(amounts)]
     made = arranged(build("main", [answered("shop", *held)]), "total")
     common = [b.total.units * 10 ** (30 - b.total.places) for b in made.balances if b.total is not None]
     assert sorted(common, reverse=True) == common

@@ -12,8 +12,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from balcli import __version__
-from balcli.cli import balances, check, config, diff, doctor, history, replay, sandbox, schema, streams
-from balcli.cli.options import Format
+from balcli.cli import streams
+from balcli.cli.commands import CHECK, COMMANDS, Commands
 from balcli.errors import BalcliError, Bug, UsageError
 from balcli.providers import PROVIDERS
 from balcli.secret import hide
@@ -23,6 +23,7 @@ _HELP = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people,
 
 # No rich markup in help: its panels double the time of a --help.
 app = typer.Typer(
+    cls=Commands,
     help=_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -47,17 +48,6 @@ def top(
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
-
-
-balances.register(app)
-check.register(app)
-config.register(app)
-diff.register(app)
-doctor.register(app)
-history.register(app)
-replay.register(app)
-sandbox.register(app)
-schema.register(app)
 
 
 def run(arguments: list[str]) -> int:
@@ -111,13 +101,12 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
 
 def _command(arguments: list[str]) -> str | None:
     """The command that a command line names, as far as can be told, wherever its options stand."""
-    commands = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
-    return next((text for text in arguments if text in commands), None)
+    return next((text for text in arguments if text in COMMANDS), None)
 
 
 def _say(text: str, arguments: list[str]) -> None:
     """Write one line to stderr, without a bar where an engine may read it with a status line."""
-    if _command(arguments) == check.NAME:
+    if _command(arguments) == CHECK:
         from balcli.render.verdict import plain
 
         text = plain(text)
@@ -126,14 +115,20 @@ def _say(text: str, arguments: list[str]) -> None:
 
 def _code(error: BalcliError, arguments: list[str]) -> int:
     """The exit code of a failure; some commands have one for all that keeps them from telling."""
-    own = {check.NAME: check.UNDECIDED, diff.NAME: diff.TROUBLE}
-    return own.get(_command(arguments) or "", error.exit_code)
+    command = _command(arguments)
+    own = COMMANDS[command].trouble if command is not None else None
+    return error.exit_code if own is None else own
 
 
 def _write_failure(error: BalcliError, arguments: list[str], *, shows_balances: bool) -> None:
     """Tell the failure of a whole run in the format that a command line asks for, if it is one for programs."""
     output = _output_asked_for(arguments)
-    if _command(arguments) == check.NAME:
+    # Imported here: on most days nothing fails before its command is built.
+    from balcli.cli.options import Format
+
+    if _command(arguments) == CHECK:
+        from balcli.cli import check
+
         check.write_failure(error, as_json=output == Format.json)
     elif output == Format.json or (shows_balances and output in set(Format) - {Format.table}):
         from balcli.render import machine

@@ -12,25 +12,22 @@ import typer
 from balcli.cli import keeping, streams
 from balcli.cli.options import ACCOUNTS, AskingOptions, BalanceOptions, Format, RunOptions, with_options
 from balcli.errors import BalcliError, ConfigFileError, StateError, UsageError
-from balcli.http.door import Asks, Exchange
-from balcli.http.timing import Deadline
-from balcli.models import Report
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
-from balcli.providers.base import Flag, Key, Provider
 
 if TYPE_CHECKING:
     from balcli.config.profile import Profile
     from balcli.evidence.record import Recorder
+    from balcli.http.door import Asks, Exchange
+    from balcli.models import Report
+    from balcli.providers.base import Flag, Key, Provider
 
 
-def register(app: typer.Typer) -> None:
-    """Add `all` and a command for each registered provider, made from what the provider declares."""
-    for name, provider in PROVIDERS.items():
-        app.command(name, help=f"Show what accounts hold at the {provider.TITLE}.")(_command(provider))
-    app.command("all", help="Show every account at once, with totals by asset.")(_command(None))
+def register(app: typer.Typer, name: str, about: str) -> None:
+    """Add `all`, or the command of a provider, made from what the provider declares."""
+    app.command(name, help=about)(_command(PROVIDERS.get(name)))
 
 
-def _command(provider: Provider | None) -> Callable[..., None]:
+def _command(provider: "Provider | None") -> Callable[..., None]:
     """The function behind a balance command; None is `all`."""
     own = [] if provider is None else [*_target_options(provider), *_flag_options(provider)]
 
@@ -50,8 +47,8 @@ def _command(provider: Provider | None) -> Callable[..., None]:
     return with_options(command, BalanceOptions, [ACCOUNTS], own)
 
 
-def _target_options(provider: Provider) -> list[inspect.Parameter]:
-    def annotation(key: Key) -> Any:
+def _target_options(provider: "Provider") -> list[inspect.Parameter]:
+    def annotation(key: "Key") -> Any:
         kind = list[str] | None if key.repeatable else str | None
         metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
         again = "; repeat for several" if key.repeatable else ""
@@ -67,7 +64,7 @@ def _target_options(provider: Provider) -> list[inspect.Parameter]:
     ]
 
 
-def _flag_options(provider: Provider) -> list[inspect.Parameter]:
+def _flag_options(provider: "Provider") -> list[inspect.Parameter]:
     return [
         inspect.Parameter(
             _parameter(flag),
@@ -79,7 +76,7 @@ def _flag_options(provider: Provider) -> list[inspect.Parameter]:
     ]
 
 
-def _parameter(flag: Flag) -> str:
+def _parameter(flag: "Flag") -> str:
     return flag.name.replace("-", "_")
 
 
@@ -89,7 +86,7 @@ def _watch(
     every: int,
     names: list[str],
     targets: dict[str, tuple[str, ...]],
-    given: list[Flag],
+    given: list["Flag"],
 ) -> int:
     """Look again and again; the worst exit code of all looks."""
     from balcli.cli import watching
@@ -100,7 +97,7 @@ def _watch(
     observe = streams.say_exchange if options.verbose else None
     with profile_of(options) as profile:
 
-        def ask() -> tuple[Report, Report]:
+        def ask() -> "tuple[Report, Report]":
             whole = report_of(
                 profile, options, provider, names, targets, assets=assets, flags=flags, observe=observe
             )
@@ -110,7 +107,7 @@ def _watch(
         return watching.watch(every, ask, options, colour=colour)
 
 
-def _arranged(whole: Report, options: BalanceOptions) -> Report:
+def _arranged(whole: "Report", options: BalanceOptions) -> "Report":
     """The report as the options want it shown."""
     from balcli import report as reports
 
@@ -123,7 +120,7 @@ def run(
     options: BalanceOptions,
     names: list[str],
     targets: dict[str, tuple[str, ...]],
-    given: list[Flag],
+    given: list["Flag"],
 ) -> int:
     """Collect, write and report; the exit code. A failure before any request still makes a document."""
     # Imported here: what a run needs is no matter for --help and completion.
@@ -178,9 +175,9 @@ def report_of(
     *,
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
-    observe: Callable[[Exchange], None] | None = None,
+    observe: "Callable[[Exchange], None] | None" = None,
     recorder: "Recorder | None" = None,
-) -> Report:
+) -> "Report":
     """What the profile's accounts answer, one provider's or all, all of them or those named. Raises BalcliErrors.
 
     Both are told of each try of a request, a `recorder` with its answer.
@@ -190,6 +187,7 @@ def report_of(
     from balcli.collect import collect, open_door
     from balcli.config.accounts import opened
     from balcli.config.profile import refuse_bad_bundle
+    from balcli.http.timing import Deadline
 
     limits = options.limits(profile.limits)
     deadline = Deadline(limits.deadline)
@@ -216,7 +214,7 @@ def report_of(
 
 
 def _refuse_what_does_not_go_together(
-    options: BalanceOptions, targets: dict[str, tuple[str, ...]], given: list[Flag]
+    options: BalanceOptions, targets: dict[str, tuple[str, ...]], given: list["Flag"]
 ) -> None:
     """Raise UsageError for options that cannot be meant together."""
     for flag in given:
@@ -226,7 +224,7 @@ def _refuse_what_does_not_go_together(
     keeping.refuse_what_does_not_go_together(options)
 
 
-def rendered(report: Report, options: BalanceOptions, *, addresses: bool) -> str:
+def rendered(report: "Report", options: BalanceOptions, *, addresses: bool) -> str:
     """The report in the format that is asked for."""
     if options.output is not Format.table:
         from balcli.render import machine

@@ -1,13 +1,13 @@
 """`balcli check`: balances held against limits, in the words and exit codes of monitoring plugins."""
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from balcli.cli import completion, keeping, streams
 from balcli.cli.balances import profile_of, report_of
+from balcli.cli.commands import UNDECIDED
 from balcli.cli.options import RecordingOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
@@ -15,12 +15,7 @@ from balcli.text import printable
 if TYPE_CHECKING:
     from balcli.limits import Limit, Range, Verdict
 
-NAME: Final = "check"
-UNDECIDED: Final = 3
-"""The exit code of the state UNKNOWN, whatever it was that kept the check from deciding."""
 
-
-@dataclass(frozen=True, slots=True)
 class CheckOptions(RecordingOptions):
     """The options of the check. Those of the limit are lists, so that one given twice does not go unseen."""
 
@@ -52,10 +47,9 @@ class CheckOptions(RecordingOptions):
     ] = None
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, name: str, about: str) -> None:
     """Add the command."""
-    about = "Hold balances against limits; one status line and the exit codes of a monitoring plugin."
-    app.command(NAME, help=about)(with_options(_check, CheckOptions, [], []))
+    app.command(name, help=about)(with_options(_check, CheckOptions, [], []))
 
 
 def _check(options: CheckOptions) -> None:

@@ -13,10 +13,12 @@ _PLAIN: Final = re.compile(r"[\w ./@:+,%=-]+")
 
 def profiles(context: typer.Context, incomplete: str) -> list[str]:
     """The profiles of the file that begin so."""
+    from balcli.config.tables import checked_table
     from balcli.errors import BalcliError
 
     try:
-        return _offered(_file(context).names, incomplete)
+        _, _, document = _file(context)
+        return _offered(list(checked_table(document.get("profiles", {}), "")), incomplete)
     except (BalcliError, OSError, ValueError):
         return []
 
@@ -24,12 +26,16 @@ def profiles(context: typer.Context, incomplete: str) -> list[str]:
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
     """The accounts of the profile that begin so and are not named yet; those of the command's own provider, if it has one."""
     from balcli.config.faults import KeptFaults
+    from balcli.config.profile import ProfileFile
+    from balcli.config.variables import Variables
     from balcli.errors import BalcliError
     from balcli.providers import PROVIDERS
 
     try:
         # What is wrong with one account does not keep the others from being offered.
-        profile = _file(context).profile(context.params.get("profile"), KeptFaults())
+        # The environment alone: no `.env` is read for a name.
+        file = ProfileFile(*_file(context), Variables(os.environ))
+        profile = file.profile(context.params.get("profile"), KeptFaults())
     except (BalcliError, OSError, ValueError):
         return []
     command = context.info_name
@@ -49,17 +55,15 @@ def providers(incomplete: str) -> list[str]:
     return _offered(list(PROVIDERS), incomplete)
 
 
-def _file(context: typer.Context) -> Any:
-    """The profile file of the command line so far, with the environment alone: no `.env` is read for a name."""
+def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
+    """The profile file of the command line so far: its path, text and document."""
     from balcli.cli.balances import default_file
-    from balcli.config.profile import ProfileFile
     from balcli.config.source import parse_toml, read_text
-    from balcli.config.variables import Variables
 
     named = context.params.get("config")
     path = Path(named) if named else default_file()
     text = read_text(path).text
-    return ProfileFile(path, text, parse_toml(text, ""), Variables(os.environ))
+    return path, text, parse_toml(text, "")
 
 
 def _offered(names: list[str], incomplete: str) -> list[str]:

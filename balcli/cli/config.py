@@ -27,15 +27,14 @@ _GAP: Final = "  "
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.")]
 
 _group = typer.Typer(
-    help="Write a profile, say where it is, show it, check it.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, name: str, about: str) -> None:
     """Add the group of commands."""
-    app.add_typer(_group, name="config")
+    app.add_typer(_group, name=name, help=about)
 
 
 @_group.command()

@@ -2,7 +2,6 @@
 
 import inspect
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from balcli.cli import moments, streams
+from balcli.cli.commands import TROUBLE
 from balcli.cli.keeping import history_file
 from balcli.cli.options import (
     AskingOptions,
@@ -28,16 +28,12 @@ if TYPE_CHECKING:
     from balcli.models import Report
     from balcli.render.changes import Comparison
 
-NAME: Final = "diff"
 SAME: Final = 0
 DIFFERENT: Final = 1
-TROUBLE: Final = 2
-"""The exit code of whatever keeps it from telling."""
 
 _LAST: Final = "last"
 
 
-@dataclass(frozen=True, slots=True)
 class DiffOptions(AskingOptions):
     """The options of the command."""
 
@@ -62,17 +58,13 @@ class DiffOptions(AskingOptions):
     ] = False
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, name: str, about: str) -> None:
     """Add the command."""
-    about = (
-        "Compare two recorded runs, the last two complete ones by default: 0 same, 1 different, 2 trouble. "
-        "Nothing is printed where nothing changed."
-    )
     places = [
         _place("before", "[FROM]", "A run: its id, a time, so long ago (24h), or `last`."),
         _place("after", "[TO]", "The other run; the last one by default."),
     ]
-    app.command(NAME, help=about)(with_options(_diff, DiffOptions, places, []))
+    app.command(name, help=about)(with_options(_diff, DiffOptions, places, []))
 
 
 def _place(name: str, metavar: str, about: str) -> inspect.Parameter:

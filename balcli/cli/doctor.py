@@ -2,7 +2,6 @@
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _RUNS: Final = 250
 
 
-@dataclass(frozen=True, slots=True)
 class DoctorOptions(RunOptions):
     """The options of the doctor."""
 
@@ -38,12 +36,9 @@ class DoctorOptions(RunOptions):
     ] = None
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, name: str, about: str) -> None:
     """Add the command."""
-    about = (
-        "Look at all that a run needs, and say what is wrong: file, secrets, DNS, TLS, credentials, clock."
-    )
-    app.command("doctor", help=about)(with_options(_doctor, DoctorOptions, [ACCOUNTS], []))
+    app.command(name, help=about)(with_options(_doctor, DoctorOptions, [ACCOUNTS], []))
 
 
 def _doctor(options: DoctorOptions, accounts: list[str] | None) -> None:
@@ -90,8 +85,6 @@ def _refuse_what_does_not_go_together(options: DoctorOptions, names: list[str]) 
 
 def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":
     """The diagnosis of the sandbox or of the user's own profile. Raises what keeps it from being looked for."""
-    from dataclasses import replace
-
     from balcli import doctor
 
     found: AbstractContextManager[Profile | BalcliError]
@@ -118,7 +111,7 @@ def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":
         diagnosis = doctor.examine(
             profile, names, limits, Deadline(limits.deadline), os.environ, offline=options.offline
         )
-    return replace(diagnosis, steps=(*steps, *around, *diagnosis.steps))
+    return diagnosis._replace(steps=(*steps, *around, *diagnosis.steps))
 
 
 def _as_json(options: DoctorOptions) -> bool:

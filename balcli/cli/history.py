@@ -3,11 +3,10 @@
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -29,8 +28,7 @@ class HistoryFormat(StrEnum):
     png = "png"
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(NamedTuple):
     """What a command line asks of the history."""
 
     file: Path
@@ -43,12 +41,12 @@ class _Wanted:
     output: HistoryFormat
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, name: str, about: str) -> None:
     """Add the command."""
-    app.command("history")(history)
+    app.command(name, help=about)(_history)
 
 
-def history(
+def _history(
     asset: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,10 +84,6 @@ def history(
     output_file: OutputFile = None,
     wait: Wait = None,
 ) -> None:
-    """List the recorded runs, or show how amounts went from run to run.
-
-    Runs are recorded by --record. Without --profile, those of all profiles are shown.
-    """
     variable = os.environ.get("BALCLI_OUTPUT")
     chosen = output or (HistoryFormat(variable) if variable in set(HistoryFormat) else HistoryFormat.table)
     try:

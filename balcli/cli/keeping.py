@@ -3,17 +3,16 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from balcli.cli import streams
 from balcli.cli.options import BalanceOptions, RecordingOptions
 from balcli.errors import OutputError, StateError, UsageError
-from balcli.models import Notice, Report
 
 if TYPE_CHECKING:
     from balcli.evidence.record import Recorder
+    from balcli.models import Report
 
 
 def refuse_what_does_not_go_together(options: RecordingOptions) -> None:
@@ -42,7 +41,7 @@ def locked(options: RecordingOptions, profile: str | None) -> Iterator[StateErro
 
 
 def keep(
-    report: Report,
+    report: "Report",
     options: RecordingOptions,
     trouble: StateError | None,
     *,
@@ -76,12 +75,14 @@ def history_file(named: Path | None) -> Path:
     return default_file(state.folder(os.environ))
 
 
-def marked(report: Report, trouble: StateError | None) -> Report:
+def marked(report: "Report", trouble: StateError | None) -> "Report":
     """The report with the notice, if there is cause for it, that it is not recorded."""
     if trouble is None:
         return report
+    from balcli.models import Notice
+
     notice = Notice("history.not_recorded", None, f"the run is not recorded: {trouble.message}")
-    return replace(report, notices=(*report.notices, notice))
+    return report._replace(notices=(*report.notices, notice))
 
 
 def recorder(options: BalanceOptions) -> "Recorder | None":
@@ -95,7 +96,7 @@ def recorder(options: BalanceOptions) -> "Recorder | None":
 
 def keep_evidence(
     recorder: "Recorder | None",
-    report: Report,
+    report: "Report",
     options: BalanceOptions,
     flags: Sequence[str],
     trouble: StateError | None,

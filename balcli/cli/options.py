@@ -3,17 +3,15 @@
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias, get_type_hints
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
 from balcli.cli import completion
 from balcli.errors import UsageError
-from balcli.http.door import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
-from balcli.report import Order
+from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits, Order
 
 
 class Format(StrEnum):
@@ -119,9 +117,15 @@ def symbols(given: list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-@dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options of the commands that ask providers."""
+    """The options of the commands that ask providers.
+
+    Typer is told each by its name, annotation and default. A plain class, because a dataclass of thirty
+    options takes longer to make than the command line takes to be read.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        self.__dict__.update(given)
 
     config: ConfigFile = None
     profile: ProfileName = None
@@ -156,8 +160,7 @@ class RunOptions:
 
     def limits(self, profile: Limits) -> Limits:
         """The profile's limits with the command line's in their place."""
-        return replace(
-            profile,
+        return profile._replace(
             timeout=profile.timeout if self.timeout is None else self.timeout,
             deadline=profile.deadline if self.deadline is None else self.deadline,
         )
@@ -168,7 +171,6 @@ class RunOptions:
             raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
 
 
-@dataclass(frozen=True, slots=True)
 class AskingOptions(RunOptions):
     """The options of the commands that ask for balances."""
 
@@ -190,14 +192,12 @@ class AskingOptions(RunOptions):
 
     def limits(self, profile: Limits) -> Limits:
         """The profile's limits with the command line's in their place."""
-        return replace(
-            RunOptions.limits(self, profile),
+        return RunOptions.limits(self, profile)._replace(
             retries=profile.retries if self.retries is None else self.retries,
             jobs=profile.jobs if self.jobs is None else self.jobs,
         )
 
 
-@dataclass(frozen=True, slots=True)
 class RecordingOptions(AskingOptions):
     """The options of the commands whose runs can be recorded."""
 
@@ -206,7 +206,6 @@ class RecordingOptions(AskingOptions):
     wait: Wait = None
 
 
-@dataclass(frozen=True, slots=True)
 class BalanceOptions(RecordingOptions):
     """The options of the commands that show balances."""
 
@@ -279,19 +278,25 @@ def with_options(
     first: list[inspect.Parameter],
     last: list[inspect.Parameter],
 ) -> Callable[..., None]:
-    """The command as Typer sees it: its own parameters around those of a dataclass of options.
+    """The command as Typer sees it: its own parameters around those of a class of options.
 
     Typer reads a function's signature; this builds one, so that no option is declared twice.
     """
-    hints = get_type_hints(options, include_extras=True)
+    hints = {
+        name: hint
+        for kind in reversed(options.__mro__)
+        for name, hint in inspect.get_annotations(kind).items()
+    }
     shared = [
-        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in fields(options)
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=getattr(options, name), annotation=hint
+        )
+        for name, hint in hints.items()
     ]
     parameters = [*first, *last, *shared]
 
     def run(**values: Any) -> None:
-        given = options(**{f.name: values.pop(f.name) for f in fields(options)})
+        given = options(**{name: values.pop(name) for name in hints})
         command(given, **values)
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

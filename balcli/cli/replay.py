@@ -1,6 +1,5 @@
 """`balcli replay`: what a recorded run printed, from its evidence alone."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +11,12 @@ from balcli.errors import BalcliError
 from balcli.models import Report
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, name: str, about: str) -> None:
     """Add the command."""
-    app.command("replay")(replay)
+    app.command(name, help=about)(_replay)
 
 
-def replay(
+def _replay(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder of --evidence.", show_default=False)
     ],
@@ -34,10 +33,6 @@ def replay(
     ] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal.")] = False,
 ) -> None:
-    """Print what a run printed, from its evidence alone: no network, no profile, no secret.
-
-    The exit code is the run's own; 6 if the evidence was altered or is not whole.
-    """
     raise typer.Exit(run(folder, output, output_file, check=check, quiet=quiet, no_color=no_color))
 
 
@@ -55,15 +50,14 @@ def run(
     from balcli.evidence.replay import tell
     from balcli.report import failed
 
-    options = BalanceOptions(
-        output=output or Format.table, output_file=output_file, quiet=quiet, no_color=no_color
-    )
+    given = {"output_file": output_file, "quiet": quiet, "no_color": no_color}
     try:
         streams.check_destination(output_file)
         told = tell(folder)
     except BalcliError as problem:
         if check:
             raise
+        options = BalanceOptions(output=output or Format.table, **given)
         return _show(failed(None, problem), options, addresses=False)
     if told.other_version is not None:
         streams.say(
@@ -77,7 +71,7 @@ def run(
     own = Format(told.options.output) if told.options.output in set(Format) else Format.table
     return _show(
         told.report,
-        replace(options, output=output or own),
+        BalanceOptions(output=output or own, **given),
         addresses="addresses" in told.options.flags,
     )
 

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 _NAME = "sandbox"
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, name: str, about: str) -> None:
     """Add the command."""
-    app.command(_NAME)(sandbox)
+    app.command(name, help=about)(_sandbox)
 
 
-def sandbox(
+def _sandbox(
     port: Annotated[
         int,
         typer.Option(
@@ -43,10 +43,6 @@ def sandbox(
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and exit.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not log the requests on stderr.")] = False,
 ) -> None:
-    """Run a stand-in for the providers, and print a profile.
-
-    It listens on 127.0.0.1 alone and runs until Ctrl-C. Its keys are false and its figures are invented.
-    """
     if faults:
         from balcli.sandbox.faults import FAULTS
 

@@ -8,18 +8,17 @@ from balcli.cli import streams
 from balcli.cli.options import OutputFile
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, name: str, about: str) -> None:
     """Add the command."""
-    app.command("schema")(schema)
+    app.command(name, help=about)(_schema)
 
 
-def schema(
+def _schema(
     lines: Annotated[
         bool, typer.Option("--lines", help="Of a line of -o jsonl, not of the -o json document.")
     ] = False,
     output_file: OutputFile = None,
 ) -> None:
-    """Print the JSON Schema of -o json."""
     from balcli.render.schema import render
 
     unwritten = streams.deliver(render(lines=lines), output_file)

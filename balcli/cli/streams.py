@@ -4,14 +4,16 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from balcli.errors import BalcliError, OutputError
-from balcli.http.door import Exchange
-from balcli.models import Notice, Report
 from balcli.secret import hide, hide_in_data
 from balcli.text import printable
+
+if TYPE_CHECKING:
+    from balcli.http.door import Exchange
+    from balcli.models import Notice, Report
 
 _LONGEST_MESSAGE: Final = 300
 
@@ -120,13 +122,13 @@ def say_error(problem: BalcliError) -> int:
     return problem.exit_code
 
 
-def say_what_is_wrong(report: Report, *, quiet: bool) -> None:
+def say_what_is_wrong(report: "Report", *, quiet: bool) -> None:
     """The reasons of all failures on stderr, and the notices unless quiet."""
     for text, account in what_is_wrong(report, quiet=quiet):
         say(text, account)
 
 
-def what_is_wrong(report: Report, *, quiet: bool) -> Iterator[tuple[str, str | None]]:
+def what_is_wrong(report: "Report", *, quiet: bool) -> Iterator[tuple[str, str | None]]:
     """The reasons of all failures, and the notices unless quiet, each with the account that it is about."""
     for failure in report.failures:
         yield failure.message, None
@@ -137,12 +139,12 @@ def what_is_wrong(report: Report, *, quiet: bool) -> Iterator[tuple[str, str | N
         yield f"note: {notice.message}", notice.account
 
 
-def say_notice(notice: Notice) -> None:
+def say_notice(notice: "Notice") -> None:
     """One notice as a message on stderr."""
     say(f"note: {notice.message}", notice.account)
 
 
-def say_exchange(exchange: Exchange) -> None:
+def say_exchange(exchange: "Exchange") -> None:
     """One try of a request as a message on stderr: names, sizes and times, never a value."""
     request = exchange.request
     names = "&".join(f"{name}=…" for name, _ in request.query)

@@ -4,8 +4,7 @@ Each message names file, key and cure, never a value.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from balcli.config.faults import RAISED, Faults
 from balcli.config.profile import COMMON_KEYS, Entry, Profile
@@ -25,8 +24,7 @@ from balcli.urls import checked_base_url
 _NO_BASE_URL: Final = "https://localhost"
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """An entry with those of its settings that can be used, and the account if all that tells it apart can."""
 
     entry: Entry

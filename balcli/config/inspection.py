@@ -1,8 +1,8 @@
 """A configuration as far as it goes: every profile, every account, and all that is wrong with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from balcli.config.accounts import Opened, looked_at
 from balcli.config.faults import KeptFaults
@@ -11,8 +11,7 @@ from balcli.config.source import is_there
 from balcli.errors import ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
+class Inspected(NamedTuple):
     """One profile with its accounts, and how many problems it has of its own."""
 
     profile: Profile
@@ -20,8 +19,7 @@ class Inspected:
     problems: int
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(NamedTuple):
     """What a file, or without one the environment, holds; and every problem of it."""
 
     file: ProfileFile | None

@@ -1,9 +1,8 @@
 """The settings of a profile one by one: what each is, without a secret, and where it comes from."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.config.accounts import Opened
 from balcli.config.lines import KeyPath, lines_of
@@ -26,8 +25,7 @@ _PROXY_VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY
 Plain: TypeAlias = str | int | float | tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: its value, a secret as `***` and None where it has a fault or is not set, and its source."""
 
     key: str

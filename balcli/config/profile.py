@@ -4,9 +4,8 @@ What cannot be so is refused before any request. Each message names file, key an
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from balcli.config.faults import RAISED, Faults
 from balcli.config.limits import LimitEntry, limits_of
@@ -22,10 +21,10 @@ from balcli.errors import (
     ValueProblem,
 )
 from balcli.files import shown
-from balcli.http.door import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider
+from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 from balcli.secret import Secret, reveal
 from balcli.text import printable
 from balcli.urls import checked_proxy
@@ -46,8 +45,7 @@ RUN_KEYS: Final = {
 _OTHER_KEYS: Final = ("limits",)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An account as it stands in the profile or the environment, before its variables are filled in."""
 
     provider: str
@@ -68,8 +66,7 @@ class Entry:
         return f"{self.table}.{key}"
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """One profile, checked as far as that goes without its accounts' secrets."""
 
     name: str | None
@@ -89,8 +86,7 @@ class Profile:
         return self.variables.notices
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileFile:
+class ProfileFile(NamedTuple):
     """A profile file and its variables, as they were read; nothing of them is chosen yet."""
 
     path: Path
@@ -327,7 +323,7 @@ def _limits(
     for key in given:
         with faults:
             found[key] = read[key](f"{place}.{key}")
-    return replace(Limits(), **found), frozenset(given) - found.keys()
+    return Limits()._replace(**found), frozenset(given) - found.keys()
 
 
 def _number(value: Any, place: str) -> float:

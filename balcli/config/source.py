@@ -4,9 +4,8 @@ import os
 import re
 import stat
 from binascii import a2b_base64
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from balcli.config.faults import RAISED, Faults
 from balcli.errors import ConfigFileError, ConfigSyntaxError
@@ -15,7 +14,7 @@ from balcli.text import printable
 
 MAX_BYTES: Final = 1_000_000
 _MOST_PEM: Final = 10_000_000
-_CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END ", re.DOTALL)
+_CERTIFICATE: Final = rb"(?s)-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END "
 
 
 def is_there(path: Path) -> bool:
@@ -29,8 +28,7 @@ def is_there(path: Path) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class FileText:
+class FileText(NamedTuple):
     """A file's text, and what the opened file was found to be."""
 
     path: Path
@@ -107,7 +105,7 @@ def pem_flaw(path: Path) -> str | None:
         os.close(descriptor)
     if len(content) > _MOST_PEM:
         return f"is over {_MOST_PEM // 1_000_000} MB"
-    blocks = _CERTIFICATE.findall(content)
+    blocks = re.findall(_CERTIFICATE, content)  # compiled where a bundle is named, which is seldom
     return None if blocks and all(_is_base64(block) for block in blocks) else "holds no certificates"
 
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from balcli.config.profile import COMMON_KEYS, RUN_KEYS
 from balcli.config.values import stand_in
-from balcli.http.door import Limits
 from balcli.limits import DEFAULT_FIELD, KEYS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
+from balcli.running import Limits
 from balcli.text import printable
 
 _HEAD: Final = """\

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from balcli.config.faults import RAISED, Faults
 from balcli.config.source import read_text
@@ -24,15 +24,14 @@ _IGNORED = re.compile(
 PREFIX: Final = "BALCLI_"
 
 
-@dataclass(frozen=True, slots=True)
-class Variables:
+class Variables(NamedTuple):
     """The environment, and the variables of the `.env` file, which stay apart from it."""
 
     environ: Mapping[str, str]
     env_file: Path | None = None
-    from_file: Mapping[str, str] = field(default_factory=dict)
+    from_file: Mapping[str, str] = MappingProxyType({})
     notices: tuple[Notice, ...] = ()
-    lines: Mapping[str, int] = field(default_factory=dict)
+    lines: Mapping[str, int] = MappingProxyType({})
     """On which line of the `.env` file each of its variables stands."""
 
     def expand(self, text: str, place: str) -> str:

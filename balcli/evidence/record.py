@@ -15,11 +15,12 @@ from balcli.config.accounts import Opened
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests, settings
 from balcli.evidence.names import Kept, Names
-from balcli.http.door import Asks, Exchange, Limits, Request, secrets_in
+from balcli.http.door import Asks, Exchange, Request, secrets_in
 from balcli.http.exactjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
 from balcli.render import json as document
+from balcli.running import Limits
 from balcli.secret import hide_in_data
 
 if TYPE_CHECKING:

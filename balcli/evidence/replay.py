@@ -4,7 +4,6 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, get_args
@@ -17,10 +16,11 @@ from balcli.evidence import folder, requests, settings
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT, document_digest
 from balcli.files import shown
-from balcli.http.door import Limits, Request, payload_of
+from balcli.http.door import Request, payload_of
 from balcli.http.exactjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
+from balcli.running import Limits, Order
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0
@@ -33,7 +33,7 @@ class Options(NamedTuple):
     assets: tuple[str, ...]
     flags: frozenset[str]
     nonzero: bool
-    sort: reports.Order | None
+    sort: Order | None
     totals_only: bool
 
 
@@ -201,14 +201,14 @@ def _told_again(record: _Record) -> Report:
     options = record.options
     made = reports.without_zeros(made) if options.nonzero else made
     made = reports.arranged(made, options.sort, totals_only=options.totals_only)
-    return replace(made, generated_at=record.generated_at, notices=(*made.notices, *record.added))
+    return made._replace(generated_at=record.generated_at, notices=(*made.notices, *record.added))
 
 
 def _as_it_was(outcome: Outcome, ending: _Ending) -> Outcome:
     """The outcome at the time of its run; one that came too late then comes too late again."""
     if ending.late is not None:
         return Outcome(outcome.account, None, None, ending.late)
-    return outcome if outcome.failure is not None else replace(outcome, fetched_at=ending.fetched_at)
+    return outcome if outcome.failure is not None else outcome._replace(fetched_at=ending.fetched_at)
 
 
 class _Recorded:
@@ -267,9 +267,9 @@ def _notice(entry: Any) -> Notice:
     return Notice(str(entry["code"]), None if account is None else str(account), str(entry["message"]))
 
 
-def _order(text: Any) -> reports.Order | None:
+def _order(text: Any) -> Order | None:
     """The order of that name. Raises KeyError for one that there is none of."""
-    orders: dict[str | None, reports.Order | None] = {order: order for order in get_args(reports.Order)}
+    orders: dict[str | None, Order | None] = {order: order for order in get_args(Order)}
     return None if text is None else orders[text]
 
 

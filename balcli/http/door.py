@@ -5,9 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from balcli import __version__
@@ -29,22 +28,18 @@ from balcli.errors import (
 )
 from balcli.http.exactjson import Json, Number, decode, decode_text, text_of
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
+from balcli.running import Limits
 from balcli.secret import Secret, hide, reveal
 from balcli.urls import is_loopback
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
 
-MOST_SECONDS: Final = 86_400.0
-MOST_RETRIES: Final = 100
-MOST_JOBS: Final = 500
-
 _RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LATER: Final = "try later, and check base_url if it stays so"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A path that the program may call, with its method.
 
     `told` are the names in its query and body whose values are no secrets and tell one request from
@@ -56,15 +51,14 @@ class Endpoint:
     told: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One question to a provider. `explain` reads a provider's own error out of a status and payload."""
 
     endpoint: Endpoint
     base_url: str
     explain: Callable[[int, Json], BalcliError | None]
     query: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    headers: Mapping[str, str | Secret] = MappingProxyType({})
     body: Mapping[str, object] | None = None
     repeatable: bool = True
     """False where a request that may have arrived must not be sent again (a login)."""
@@ -85,8 +79,7 @@ class Request:
         return urlsplit(self.base_url).netloc
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One try of a request and what came of it: an answer, or the problem in its place."""
 
     request: Request
@@ -122,18 +115,6 @@ class Asks(Protocol):
 
     def ask(self, request: Request) -> Json:
         """The JSON payload of a good answer; raises as `Door.ask` does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how often: seconds for one request, tries after the first, connections at once."""
-
-    timeout: float = 10.0
-    deadline: float = 30.0
-    retries: int = 2
-    jobs: int = 8
-    proxy: str | None = None
-    ca_bundle: Path | None = None
 
 
 class _TryAgain(Exception):

@@ -3,13 +3,12 @@
 import socket
 import ssl
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ProxyFailed, TimedOut, TlsFailed
-from balcli.http.door import Limits
 from balcli.http.timing import Deadline
+from balcli.running import Limits
 from balcli.text import printable
 from balcli.urls import checked_proxy, is_loopback
 
@@ -32,8 +31,7 @@ _FLAWS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """A host and port to connect to: a provider's, or a proxy's."""
 
     host: str
@@ -53,16 +51,14 @@ class Server:
         return printable(f"{host}:{self.port}", 80)
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(NamedTuple):
     """The protocol of a verified TLS connection, and the whole days that its certificate is still valid."""
 
     protocol: str
     days: int
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """How a provider is reached: at once, or through a proxy, whose own credentials are not kept."""
 
     server: Server

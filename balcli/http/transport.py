@@ -11,10 +11,9 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import requests
 import urllib3
@@ -48,8 +47,7 @@ _RAISED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back: the status, the headers (names in lower case) and the decoded body.
 
     The body is whole for 200 and 201, an explanation at best (or empty) for 4xx, and else not read.

@@ -1,20 +1,54 @@
-"""The registry: one line a provider, in the order of the subcommands; installed packages may add theirs."""
+"""The registry: one line a provider, in the order of the subcommands; installed packages may add theirs.
 
-from typing import Final
+A provider's module is imported when it is first asked for: a run pays for those that it uses.
+"""
 
-from balcli.providers import loopring, merchant, wallet
-from balcli.providers.base import Provider
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+
 from balcli.providers.plugins import installed_providers
 
-_OWN: Final[tuple[Provider, ...]] = (
-    loopring,
-    wallet,
-    merchant,
-)
+if TYPE_CHECKING:
+    from balcli.providers import loopring, merchant, wallet
+    from balcli.providers.base import Provider
 
-PROVIDERS: Final[dict[str, Provider]] = {provider.NAME: provider for provider in _OWN}
+    _CHECKED: tuple[Provider, ...] = (loopring, wallet, merchant)
 
-_added, PLUGIN_NOTICES = installed_providers(PROVIDERS)
-PROVIDERS.update(_added)
+OWN: Final = {
+    "loopring": "Loopring relayer",
+    "wallet": "KunaCore wallet API",
+    "merchant": "VelaFi merchant API",
+}
+"""The modules of this folder that are providers, each with whose API it is."""
 
-__all__ = ["PLUGIN_NOTICES", "PROVIDERS"]
+
+class _Registry(Mapping[str, "Provider"]):
+    """The providers by name; looking one up imports its module."""
+
+    def __init__(self) -> None:
+        self._loaded, self.notices = installed_providers(OWN)
+        self.titles: Final = {**OWN, **{name: provider.TITLE for name, provider in self._loaded.items()}}
+        """Whose API each is, without importing it."""
+
+    def __getitem__(self, name: str) -> "Provider":
+        if name not in self._loaded and name in OWN:
+            self._loaded[name] = cast("Provider", import_module(f"balcli.providers.{name}"))
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.titles
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.titles)
+
+    def __len__(self) -> int:
+        return len(self.titles)
+
+
+PROVIDERS: Final = _Registry()
+
+PLUGIN_NOTICES: Final = PROVIDERS.notices
+"""What to know of plug-ins that cannot be used."""
+
+__all__ = ["OWN", "PLUGIN_NOTICES", "PROVIDERS"]

@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from balcli.cache import Cache
 from balcli.http.door import Asks, Endpoint
@@ -16,8 +15,7 @@ Value: TypeAlias = str | int | Secret | tuple[str, ...] | Mapping[str, Any]
 """A setting after its variables are filled in, by the kind of its key: text, integer, secret, list, table."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A key of the provider's table in a profile, also read from `BALCLI_<PROVIDER>_<KEY>`.
 
     A key with an `option` can be replaced on the command line for one run.
@@ -43,8 +41,7 @@ class Key:
         return (self.name, self.in_file, f"{self.name}_command") if self.kind == "secret" else (self.name,)
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """A switch of the provider's command, such as `--nfts`, under its name without the dashes.
 
     It does not go with the options of the keys that it `excludes`.

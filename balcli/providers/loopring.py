@@ -7,8 +7,7 @@ unit, up to 29 digits. The public relayer was closed on 2026-06-28; other deploy
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from balcli.errors import (
     AnswerError,
@@ -22,6 +21,7 @@ from balcli.http.door import Endpoint, Request
 from balcli.http.exactjson import Json
 from balcli.models import Account, Balance, Detail, Holdings, Notice
 from balcli.money import Amount, parse_units
+from balcli.providers import OWN
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Shared, Values
 from balcli.providers.loopring_tokens import (
     FIRST_NFT_SLOT,
@@ -36,7 +36,7 @@ from balcli.providers.selection import absent, selects
 from balcli.secret import Secret
 
 NAME: Final = "loopring"
-TITLE: Final = "Loopring relayer"
+TITLE: Final = OWN[NAME]
 BASE_URL: Final = "https://api3.loopring.io"
 KEYS: Final = (
     Key("api_key", "secret", "the key, sent as X-API-KEY"),
@@ -66,8 +66,7 @@ _REFUSED: Final = frozenset({"104001", "104002", "104004", "104005"})
 _NO_ACCOUNT_OR_NO_KEY: Final = "101002"  # seen: wrong keys are answered with it, too
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What authenticates the account."""
 
     api_key: Secret

@@ -6,8 +6,7 @@ Token ids belong to a deployment: a table is never shared between hosts (documen
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.cache import Cache
@@ -25,8 +24,7 @@ _TABLE_SECONDS: Final = 86_400.0
 _ID = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token of a deployment: how it is labelled, and how many decimals its whole unit has."""
 
     label: str
@@ -34,8 +32,7 @@ class Token:
     decimals: int
 
 
-@dataclass(frozen=True, slots=True)
-class TokenTable:
+class TokenTable(NamedTuple):
     """A deployment's tokens by id, None where a token's unit is not known; and whether they are yesterday's news."""
 
     tokens: Mapping[int, Token | None]

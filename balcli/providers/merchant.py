@@ -7,14 +7,13 @@ line says otherwise. Amounts are decimal strings in whole units of the asset.
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from balcli.errors import BadShape, BalcliError, CredentialsRefused, ProviderError
 from balcli.http.door import Endpoint, Request, refusal
 from balcli.http.exactjson import Json, Number
 from balcli.models import Account, Balance, Holdings, Notice
-from balcli.providers import reading
+from balcli.providers import OWN, reading
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
 from balcli.providers.reading import (
     amount,
@@ -33,7 +32,7 @@ from balcli.text import LONGEST_NAME, printable
 T = TypeVar("T")
 
 NAME: Final = "merchant"
-TITLE: Final = "VelaFi merchant API"
+TITLE: Final = OWN[NAME]
 BASE_URL: Final = "https://api.velafi.com"
 KEYS: Final = (
     Key("token", "secret", "the value of X-BH-TOKEN; or api_key and api_secret, which make one"),
@@ -76,8 +75,7 @@ _ADVICE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """A ready token, or the key and secret that one is made with; and the merchant."""
 
     token: Secret | None
@@ -248,7 +246,7 @@ def parse_fiat(
 
 def _single(account: Account[Settings], merchant_id: str) -> Account[Settings]:
     """The account of one merchant of the same credentials."""
-    settings = replace(account.settings, merchant_id=int(merchant_id))
+    settings = account.settings._replace(merchant_id=int(merchant_id))
     return _account(f"{account.name}/{merchant_id}", account.base_url, settings)
 
 
@@ -320,8 +318,7 @@ def _assets_request(account: Account[Settings], token: Secret) -> Request:
     return Request(_ASSETS, account.base_url, _explain, query=query, headers={"X-BH-TOKEN": token})
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     """A generated token, and until when it can be used, in epoch milliseconds; None where that is open."""
 
     secret: Secret

@@ -1,14 +1,14 @@
 """Providers that other installed packages add, through the entry point group `balcli.providers`."""
 
+import os
 import re
 import sys
 from collections.abc import Container, Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from balcli.models import Notice
-from balcli.providers.base import Provider
-from balcli.text import printable
+if TYPE_CHECKING:
+    from balcli.models import Notice
+    from balcli.providers.base import Provider
 
 GROUP: Final = "balcli.providers"
 _NAMES: Final = ("NAME", "TITLE", "BASE_URL", "KEYS", "FLAGS", "ENDPOINTS", "open_account", "fetch")
@@ -18,7 +18,7 @@ _TAKEN: Final = frozenset(
 )
 
 
-def installed_providers(taken: Container[str]) -> tuple[dict[str, Provider], tuple[Notice, ...]]:
+def installed_providers(taken: Container[str]) -> tuple[dict[str, "Provider"], tuple["Notice", ...]]:
     """The providers of other packages by name, and a notice for each that cannot be used."""
     found: dict[str, Provider] = {}
     notices: list[Notice] = []
@@ -31,13 +31,19 @@ def installed_providers(taken: Container[str]) -> tuple[dict[str, Provider], tup
         except Exception as failure:  # noqa: BLE001 - whatever a stranger's module does, the others go on
             problem = f"it fails to load ({type(failure).__name__})"
         if problem:
-            about = (
-                f"the provider plug-in {printable(entry.name, 40)} is left out: {problem}; mend or remove it"
-            )
-            notices.append(Notice("plugin.left_out", None, about))
+            notices.append(_left_out(entry.name, problem))
         else:
             found[provider.NAME] = provider
     return found, tuple(notices)
+
+
+def _left_out(name: str, problem: str) -> "Notice":
+    # Imported here, because there is seldom cause: the rest of a start does without these.
+    from balcli.models import Notice
+    from balcli.text import printable
+
+    about = f"the provider plug-in {printable(name, 40)} is left out: {problem}; mend or remove it"
+    return Notice("plugin.left_out", None, about)
 
 
 def _flaw(provider: Any) -> str:
@@ -61,15 +67,19 @@ def _entry_points() -> Iterator[Any]:
         yield from entry_points(group=GROUP)
 
 
-def _entry_files(folder: str) -> Iterator[Path]:
+def _entry_files(folder: str) -> Iterator[str]:
     try:
-        yield from Path(folder or ".").glob("*.dist-info/entry_points.txt")
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in entries if entry.name.endswith(".dist-info")]
     except OSError:
         return  # a folder of the path that cannot be read holds nothing that could be loaded
+    for name in names:
+        yield f"{folder or '.'}/{name}/entry_points.txt"
 
 
-def _names_group(file: Path) -> bool:
+def _names_group(file: str) -> bool:
     try:
-        return f"[{GROUP}]" in file.read_text(encoding="utf-8", errors="replace")
+        with open(file, "rb") as stream:  # noqa: PTH123 - a Path for each package takes longer than the reading
+            return f"[{GROUP}]".encode() in stream.read()
     except OSError:
         return False

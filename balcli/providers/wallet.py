@@ -6,15 +6,14 @@ Amounts are decimal strings in whole units of the asset. The vendor names no hos
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from balcli.errors import BalcliError, CredentialsRefused, ProviderError
 from balcli.http.door import Endpoint, Request, refusal
 from balcli.http.exactjson import Json, Number
 from balcli.models import Account, Balance, DepositAddress, Detail, Holdings
 from balcli.money import Amount
-from balcli.providers import reading
+from balcli.providers import OWN, reading
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
 from balcli.providers.reading import as_list, as_object, field, optional_amount, optional_text, token, words
 from balcli.providers.selection import selects, unlisted
@@ -22,7 +21,7 @@ from balcli.secret import Secret, reveal
 from balcli.text import valid_unicode
 
 NAME: Final = "wallet"
-TITLE: Final = "KunaCore wallet API"
+TITLE: Final = OWN[NAME]
 BASE_URL: Final = None
 KEYS: Final = (
     Key("access_token", "secret", "a JWT, sent as Authorization: Bearer; or api_key, or login"),
@@ -44,8 +43,7 @@ _LOGIN: Final = Endpoint("POST", "/v2/auth/login")
 ENDPOINTS: Final = (_BALANCE, _LOGIN)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """How to authenticate (one of three), which wallet to ask for, and how to read it."""
 
     access_token: Secret | None

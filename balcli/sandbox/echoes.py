@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from html import escape
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
@@ -98,7 +97,7 @@ def _in_headers(status: int) -> _Echo:
     def echo(good: Reply, question: Question, _elsewhere: str) -> Reply:
         text = " ".join(_sent(question)).encode("latin-1", "replace").decode("latin-1")
         named = ("X-Echo", "Retry-After", "Set-Cookie", "Content-Type", "WWW-Authenticate")
-        return replace(good, status=status, headers=dict.fromkeys(named, text))
+        return good._replace(status=status, headers=dict.fromkeys(named, text))
 
     return echo
 
@@ -115,7 +114,7 @@ def _encoded(good: Reply, question: Question, elsewhere: str) -> Reply:
         for name, form in forms(value).items()
         if "part" not in name and name != "latin-1"  # no JSON can carry that
     ]
-    wrapped = replace(question, headers={str(n): text for n, text in enumerate(texts)}, query={}, body=b"")
+    wrapped = question._replace(headers={str(n): text for n, text in enumerate(texts)}, query={}, body=b"")
     return _in_fields(_NAMES)(good, wrapped, elsewhere)
 
 
@@ -196,7 +195,7 @@ class EchoingPart:
         if question.path == "/v2/auth/login":
             sent = json.loads(body)
             body = json.dumps({key: self._swaps.get(value, value) for key, value in sent.items()}).encode()
-        return replace(question, headers=headers, query=query, body=body)
+        return question._replace(headers=headers, query=query, body=body)
 
     def _swapped(self, value: str) -> str:
         for secret, right in self._swaps.items():

@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from socket import socket
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeAlias
 
 Script: TypeAlias = Callable[[socket, bytes], object]
 """What a server does with a connection instead of answering well; it may look at the bytes it is given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One request to a part; the path is without the part's prefix, header names are in lower case."""
 
     method: str
@@ -21,13 +20,12 @@ class Question:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One answer. `script` does the sending, gets the bytes of the whole answer for it, and ends the connection."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    headers: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
     delay: float = 0.0
     """Seconds before the answer begins."""
     script: Script | None = None

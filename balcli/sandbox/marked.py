@@ -4,14 +4,13 @@ import base64
 import json
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
 from balcli.sandbox.exchange import Question
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(NamedTuple):
     """A false secret of one account, and the parts of a request at its own host where it belongs."""
 
     provider: str

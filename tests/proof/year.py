@@ -5,7 +5,6 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -50,7 +49,7 @@ def _measure(file: Path, count: int, changing: int, chance: random.Random) -> in
     last = _timed("written, in batches of 500", lambda: _write(file, count, changing, chance, kept))
     _size(file)
     alone = [
-        _seconds(partial(record, file, replace(last, generated_at=last.generated_at + STEP * n)))[0]
+        _seconds(partial(record, file, last._replace(generated_at=last.generated_at + STEP * n)))[0]
         for n in range(1, 6)
     ]
     print(f"  {sorted(alone)[2] * 1000:9.1f} ms  one run recorded by itself")
@@ -107,7 +106,7 @@ def _reports(count: int, changing: int, chance: random.Random) -> Iterator[Repor
             holdings = None if fails else Holdings(tuple(rows))
             fetched_at = None if fails else at + timedelta(milliseconds=chance.randrange(900))
             outcomes.append(Outcome(account, holdings, fetched_at, failure if fails else None))
-        yield replace(build("main", outcomes), generated_at=at)
+        yield build("main", outcomes)._replace(generated_at=at)
 
 
 def _balance(account: str, place: int, chance: random.Random) -> Balance:

@@ -1,7 +1,6 @@
 """What a fault is: where it plays, what it makes of a good reply, and the exit code that it must lead to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 from balcli.sandbox.exchange import Reply, Script, Turn
@@ -48,9 +47,9 @@ def at_odd_times(play: Callable[[Turn], Reply]) -> Callable[[Turn], Reply]:
 
 def scripted(script: Script) -> Callable[[Turn], Reply]:
     """Leave the sending of the good reply to a script."""
-    return lambda turn: replace(turn.good, script=script)
+    return lambda turn: turn.good._replace(script=script)
 
 
 def with_body(make: Callable[[bytes], bytes]) -> Callable[[Turn], Reply]:
     """Answer well but for what this makes of the body."""
-    return lambda turn: replace(turn.good, body=make(turn.good.body))
+    return lambda turn: turn.good._replace(body=make(turn.good.body))

@@ -1,0 +1,92 @@
+"""The commands: what each is for, and the module that it is in, which is imported when it is run.
+
+Building every command to run one would take longer than all the rest of a start.
+"""
+
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from balcli.providers import PROVIDERS
+
+CHECK: Final = "check"
+UNDECIDED: Final = 3
+"""The exit code of the state UNKNOWN, whatever it was that kept the check from deciding."""
+TROUBLE: Final = 2
+"""The exit code of whatever keeps a comparison from telling."""
+
+
+class Entry(NamedTuple):
+    """A command: the module of `balcli.cli` whose `register` adds it, and its help."""
+
+    module: str
+    about: str
+    trouble: int | None = None
+    """The exit code of all that keeps the command from telling, where it has one of its own for that."""
+
+
+COMMANDS: Final = {
+    **{
+        name: Entry("balances", f"Show what accounts hold at the {title}.")
+        for name, title in PROVIDERS.titles.items()
+    },
+    "all": Entry("balances", "Show every account at once, with totals by asset."),
+    CHECK: Entry(
+        "check",
+        "Hold balances against limits; one status line and the exit codes of a monitoring plugin.",
+        trouble=UNDECIDED,
+    ),
+    "diff": Entry(
+        "diff",
+        "Compare two recorded runs, the last two complete ones by default: 0 same, 1 different, 2 trouble. "
+        "Nothing is printed where nothing changed.",
+        trouble=TROUBLE,
+    ),
+    "doctor": Entry(
+        "doctor",
+        "Look at all that a run needs, and say what is wrong: file, secrets, DNS, TLS, credentials, clock.",
+    ),
+    "history": Entry(
+        "history",
+        "List the recorded runs, or show how amounts went from run to run.\n\n"
+        "Runs are recorded by --record. Without --profile, those of all profiles are shown.",
+    ),
+    "replay": Entry(
+        "replay",
+        "Print what a run printed, from its evidence alone: no network, no profile, no secret.\n\n"
+        "The exit code is the run's own; 6 if the evidence was altered or is not whole.",
+    ),
+    "sandbox": Entry(
+        "sandbox",
+        "Run a stand-in for the providers, and print a profile.\n\n"
+        "It listens on 127.0.0.1 alone and runs until Ctrl-C. Its keys are false and its figures are invented.",
+    ),
+    "schema": Entry("schema", "Print the JSON Schema of -o json."),
+    "config": Entry("config", "Write a profile, say where it is, show it, check it."),
+}
+
+
+class Commands(TyperGroup):
+    """The group of all commands: it lists them by their names and help, and builds the one that is run."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        for name, entry in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=entry.about), name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is named, whole, with the arguments that are left to it."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found if name is None or found is None else built(name), rest
+
+
+def built(name: str) -> Any:
+    """The command of that name as Typer makes it, with all its options."""
+    entry = COMMANDS[name]
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    import_module(f"balcli.cli.{entry.module}").register(app, name, entry.about)
+    made = get_command(app)
+    return made.commands[name] if isinstance(made, TyperGroup) else made
