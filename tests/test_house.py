@@ -66,10 +66,11 @@ def test_arrows_point_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=_named)
 def test_costly_and_dangerous_modules_have_one_room_each(path: Path) -> None:
-    """Requests and urllib3 are imported by the transport alone, rich by the table, the sandbox by the CLI."""
+    """Urllib3 and requests are imported by the transport alone, rich by the table, the sandbox by the CLI."""
     owners = {
         "requests": {"http/transport.py"},
         "urllib3": {"http/transport.py"},
+        "certifi": {"http/transport.py"},
         "ssl": {"http/transport.py", "http/probe.py"},
         "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults/wire.py"},
         "rich": {"render/table.py"},

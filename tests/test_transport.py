@@ -30,7 +30,7 @@ from balcli.errors import (
     TlsFailed,
     ValueProblem,
 )
-from balcli.http.transport import Answer, Transport, proxies, proxy_for, tls_context
+from balcli.http.transport import Answer, Transport, proxy_for, tls_context
 from balcli.sandbox.faults.wire import chunked, drips, hangs_up, keeps_silent, pours, resets, sends
 from tests.authority import LEAF, Authority, found, serving
 from tests.test_http_tls import FAR, FORGED
@@ -606,15 +606,6 @@ def test_the_profiles_proxy_is_for_both_schemes(url: str, monkeypatch: pytest.Mo
     ]
     monkeypatch.setenv("no_proxy", "m.example")
     assert (mine, None) == (proxy_for(url, mine, loopback=False), proxy_for(url, None, loopback=False))
-
-
-def test_no_proxy_is_an_empty_choice() -> None:
-    """Without any, there are none; with the profile's, each scheme has it; for loopback there is none."""
-    assert [{}, {"http": "http://p.example:1", "https": "http://p.example:1"}, {}] == [
-        proxies("https://m.example/", None, loopback=False),
-        proxies("https://m.example/", "http://p.example:1", loopback=False),
-        proxies("https://m.example/", "http://p.example:1", loopback=True),
-    ]
 
 
 def test_a_proxy_gets_what_is_not_for_loopback() -> None:

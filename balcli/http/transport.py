@@ -1,24 +1,25 @@
 """One HTTP request over the wire, and every way in which that fails, as the error tree's classes.
 
-The only module that imports requests and urllib3; it is itself imported when the first request is
-due, because these imports cost more than the rest of a start.
+The only module that imports urllib3; it is itself imported when the first request is due, because
+that import costs more than the rest of a start. What requests would put around it (cookies, redirects,
+.netrc, a session) is all unwanted here, and takes half of the time of a small run.
 """
 
 import http.client
+import os
 import queue
 import ssl
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes, urlsplit
 
-import requests
+import certifi
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import exceptions as raw
 
 from balcli.errors import (
@@ -39,7 +40,6 @@ _CHUNK: Final = 65_536
 # What the socket's own time-out says comes first: it knows better what it waited for.
 _GRACE: Final = 0.05
 _RAISED: Final = (
-    requests.RequestException,
     raw.HTTPError,
     raw.ProxySchemeUnsupported,
     http.client.HTTPException,
@@ -58,28 +58,6 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class _Adapter(HTTPAdapter):
-    """requests' adapter with one TLS context for every connection of the process.
-
-    Left alone, requests has each new connection parse the whole CA bundle again.
-    """
-
-    def __init__(self, context: ssl.SSLContext | None, connections: int) -> None:
-        self._context = context
-        super().__init__(pool_connections=64, pool_maxsize=connections)
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> tuple[Any, Any]:
-        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        if self._context is not None:
-            tls = {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
-        return host, tls
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing: the context verifies, and naming the bundle here would parse it once more."""
-
-
 def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     """A context that verifies certificates and host names, and writes no SSLKEYLOGFILE.
 
@@ -88,7 +66,7 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=ca_bundle or DEFAULT_CA_BUNDLE_PATH)
+        context.load_verify_locations(cafile=ca_bundle or certifi.where())
     except OSError:  # ssl.SSLError is one, too
         raise ValueProblem(
             f"ca_bundle: {ca_bundle or 'the built-in bundle'} cannot be read as PEM certificates; "
@@ -97,31 +75,40 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     return context
 
 
-def proxies(url: str, proxy: str | None, *, loopback: bool) -> dict[str, str]:
-    """The proxies for an address by scheme: the profile's `proxy`, else what the environment names for it."""
-    if loopback:
-        return {}
-    if proxy is not None:
-        return {"http": proxy, "https": proxy}
-    return requests.utils.get_environ_proxies(url)
-
-
 def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> str | None:
-    """The proxy through which an address is asked; None where it is asked directly."""
-    return requests.utils.select_proxy(url, proxies(url, proxy, loopback=loopback))
+    """The proxy through which an address is asked, the profile's `proxy` before the environment's; None for none.
+
+    Loopback addresses are never asked for through a proxy.
+    """
+    if loopback or proxy is not None:
+        return None if loopback else proxy
+    if not any(value and name.lower().endswith("_proxy") for name, value in os.environ.items()):
+        return None
+    # Here, because few environments name a proxy. What NO_PROXY means, with its suffixes, ports and networks,
+    # is as users know it from this library.
+    from requests.utils import get_environ_proxies, select_proxy
+
+    return select_proxy(url, get_environ_proxies(url))
+
+
+_Attempt: TypeAlias = Callable[[], Answer]
+_Outcome: TypeAlias = "queue.SimpleQueue[Answer | BaseException]"
 
 
 class Transport:
     """Sends requests, over kept connections, from many threads at once.
 
     `proxy` is the profile's; without one the environment's `HTTPS_PROXY` and `NO_PROXY` count.
-    Loopback addresses are never asked for through a proxy.
     """
 
     def __init__(self, *, proxy: str | None, ca_bundle: Path | None, connections: int, tls: bool) -> None:
-        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, connections)
+        # One context for all connections: left alone, each parses the whole CA bundle again.
+        self._context = tls_context(ca_bundle) if tls else None
         self._proxy = proxy
-        self._tls = tls
+        self._connections = connections
+        self._ways: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+        self._idle: list[queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]] = []
 
     def send(
         self,
@@ -137,68 +124,114 @@ class Transport:
 
         Raises the network's and the answer's classes of the error tree, never another library's.
         """
-        if url.startswith("https:") and not self._tls:
+        if url.startswith("https:") and self._context is None:
             raise RuntimeError("a transport that was made without TLS was asked for https")
-        prepared = requests.Request(method, url, headers=dict(headers), data=body).prepare()
-        outcome: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
         refusals: list[Answer] = []
-
-        def attempt() -> None:
-            try:
-                outcome.put(
-                    self._send(prepared, seconds, proxies(url, self._proxy, loopback=loopback), refusals)
-                )
-            except BaseException as problem:  # noqa: BLE001 - carried to the caller, which raises it
-                outcome.put(problem)
-
+        outcome: _Outcome = queue.SimpleQueue()
         # A thread of its own: a socket's time-out is for each receive, and starts anew with every
         # byte that a server lets drip. One that is given up ends with the process at the latest.
-        threading.Thread(target=attempt, daemon=True).start()
+        sender = self._sender()
+        sender.put((lambda: self._send(method, url, headers, body, seconds, loopback, refusals), outcome))
         try:
             result = outcome.get(timeout=seconds + _GRACE)
         except queue.Empty:
+            sender.put(None)
             if refusals:  # a refusal stands, also without the explanation that does not come
                 return refusals[0]
             raise TimedOut(_TIMED_OUT) from None
+        self._idle.append(sender)
         if isinstance(result, BaseException):
             raise result
         return result
 
+    def _sender(self) -> "queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]":
+        """What to put an attempt into for a thread that has none under way, a new one where all have."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            tasks: queue.SimpleQueue[tuple[_Attempt, _Outcome] | None] = queue.SimpleQueue()
+
+        def work() -> None:
+            while (task := tasks.get()) is not None:
+                attempt, outcome = task
+                try:
+                    outcome.put(attempt())
+                except BaseException as problem:  # noqa: BLE001 - carried to the caller, which raises it
+                    outcome.put(problem)
+
+        threading.Thread(target=work, daemon=True).start()
+        return tasks
+
+    def _way_to(self, url: str, *, loopback: bool) -> urllib3.PoolManager:
+        """The connections by which a host is asked: at once, or through the proxy for it."""
+        parts = urlsplit(url)
+        host = (parts.scheme, parts.netloc)
+        with self._lock:
+            if host not in self._ways:
+                through = proxy_for(url, self._proxy, loopback=loopback)
+                self._ways[host] = _connections(through, self._context, self._connections)
+            return self._ways[host]
+
     def _send(
         self,
-        prepared: requests.PreparedRequest,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
         seconds: float,
-        through: dict[str, str],
+        loopback: bool,
         refusals: list[Answer],
     ) -> Answer:
         """One attempt; a refusal is put into `refusals` before its body is read."""
         until = time.monotonic() + seconds
         try:
-            # Straight to the adapter: a Session adds redirects, cookies, .netrc and the environment.
-            response = self._adapter.send(
-                prepared,
-                stream=True,
+            stream = self._way_to(url, loopback=loopback).urlopen(
+                method,
+                url,
+                body=body,
+                headers=headers,
                 timeout=seconds,
-                proxies=through,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
             )
-            stream: urllib3.HTTPResponse = response.raw
-            headers = {name.lower(): value for name, value in response.headers.items()}
+            headers = {name.lower(): value for name, value in stream.headers.items()}
             try:
                 content = b""
-                if response.status_code in {200, 201}:
+                if stream.status in {200, 201}:
                     content = _body(stream, until)
-                elif 400 <= response.status_code < 500 and response.status_code not in {408, 425, 429}:
-                    refusals.append(Answer(response.status_code, headers, b""))
+                elif 400 <= stream.status < 500 and stream.status not in {408, 425, 429}:
+                    refusals.append(Answer(stream.status, headers, b""))
                     content = _hint(stream, until)
             finally:
                 # One that was read to its end has given its connection back already; any other is closed.
                 stream.close()
         except _RAISED as problem:
             raise _explained(problem) from None
-        return Answer(response.status_code, headers, content)
+        return Answer(stream.status, headers, content)
 
 
-def _body(stream: urllib3.HTTPResponse, until: float) -> bytes:
+def _connections(through: str | None, context: ssl.SSLContext | None, most: int) -> urllib3.PoolManager:
+    """The connections to hosts, kept for the next request, at once or through a proxy. Raises what urllib3 raises."""
+    if through is None:
+        return urllib3.PoolManager(maxsize=most, ssl_context=context)
+    # Never shown: it can hold a password.
+    proxy = urllib3.util.parse_url(through if "://" in through else f"http://{through}")
+    if not proxy.host:
+        raise raw.LocationParseError("a proxy without a host")
+    headers = {}
+    if proxy.auth is not None:
+        from base64 import b64encode
+
+        credentials = b64encode(unquote_to_bytes(proxy.auth if ":" in proxy.auth else f"{proxy.auth}:"))
+        headers["Proxy-Authorization"] = f"Basic {credentials.decode()}"
+    return urllib3.ProxyManager(
+        proxy.url, proxy_headers=headers, proxy_ssl_context=context, maxsize=most, ssl_context=context
+    )
+
+
+def _body(stream: urllib3.BaseHTTPResponse, until: float) -> bytes:
     """The whole body, decoded, at most 8 MiB. Raises BrokenAnswer, CutAnswer, AnswerTooLarge or TimedOut."""
     lengths = {
         part.strip() for value in stream.headers.getlist("content-length") for part in value.split(",")
@@ -221,7 +254,7 @@ def _body(stream: urllib3.HTTPResponse, until: float) -> bytes:
     return _unzipped(_pieces(stream, until))
 
 
-def _hint(stream: urllib3.HTTPResponse, until: float) -> bytes:
+def _hint(stream: urllib3.BaseHTTPResponse, until: float) -> bytes:
     """The body of a refusal, if it is well and small: it can explain the status, which stands without it."""
     try:
         return _body(stream, until)
@@ -229,7 +262,7 @@ def _hint(stream: urllib3.HTTPResponse, until: float) -> bytes:
         return b""
 
 
-def _pieces(stream: urllib3.HTTPResponse, until: float) -> Iterator[bytes]:
+def _pieces(stream: urllib3.BaseHTTPResponse, until: float) -> Iterator[bytes]:
     """The body as it travels, piece by piece, at most 8 MiB and until that moment of the monotonic clock."""
     total = 0
     # read1 returns what one receive brought: a slow drip comes back here, where the clock is read.
@@ -242,7 +275,7 @@ def _pieces(stream: urllib3.HTTPResponse, until: float) -> Iterator[bytes]:
         yield piece
 
 
-def _received(stream: urllib3.HTTPResponse) -> bytes:
+def _received(stream: urllib3.BaseHTTPResponse) -> bytes:
     """What one receive brought; b"" at the end. Raises CutAnswer where TLS stops without saying so."""
     try:
         return stream.read1(_CHUNK, decode_content=False)
@@ -275,28 +308,27 @@ _TIMED_OUT: Final = "no answer in time"
 _CUT: Final = "the answer ends before its end"
 _CLOSED: Final = "the connection was closed or reset"
 
-# Kind of exception -> what it means, the more telling first. An exception of requests or urllib3
+# Kind of exception -> what it means, the more telling first. An exception of urllib3
 # wraps others (`args`, `reason`, `__context__`); the first entry that any of them matches decides.
 _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError], str], ...]] = (
-    ((requests.exceptions.ProxyError, raw.ProxyError, requests.exceptions.InvalidProxyURL, raw.ProxySchemeUnsupported),
+    ((raw.ProxyError, raw.ProxySchemeUnsupported),
      ProxyFailed, "the proxy does not answer or does not let the request pass"),
     ((ssl.SSLCertVerificationError,), TlsFailed,
      "the server's certificate cannot be verified"),
     ((raw.NameResolutionError,), NameNotResolved, "the host's name cannot be resolved"),
     # A kind of ConnectTimeoutError to urllib3, though it timed out in nothing.
     ((raw.NewConnectionError, ConnectionRefusedError), ConnectionFailed, "the connection was refused or has no route"),
-    ((requests.exceptions.ConnectTimeout, raw.ConnectTimeoutError), TimedOut, "no connection in time"),
-    ((requests.exceptions.ReadTimeout, raw.ReadTimeoutError, TimeoutError), TimedOut, _TIMED_OUT),
+    ((raw.ConnectTimeoutError,), TimedOut, "no connection in time"),
+    ((raw.ReadTimeoutError, TimeoutError), TimedOut, _TIMED_OUT),
     ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, _CLOSED),
-    ((requests.exceptions.SSLError, raw.SSLError, ssl.SSLError), TlsFailed, "the TLS handshake failed"),
+    ((raw.SSLError, ssl.SSLError), TlsFailed, "the TLS handshake failed"),
     ((raw.IncompleteRead, raw.InvalidChunkLength, http.client.IncompleteRead), CutAnswer, _CUT),
-    ((raw.InvalidHeader, requests.exceptions.InvalidHeader), BrokenAnswer, "the answer contradicts itself in its headers"),
+    ((raw.InvalidHeader,), BrokenAnswer, "the answer contradicts itself in its headers"),
     ((http.client.RemoteDisconnected, ConnectionError), ConnectionFailed, _CLOSED),
     ((http.client.HTTPException, raw.HeaderParsingError), BrokenAnswer, "the answer is not proper HTTP"),
-    ((requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, raw.LocationValueError),
-     ProxyFailed, "the address or the proxy's address is of no kind that can be used"),
+    ((raw.LocationValueError,), ProxyFailed, "the address or the proxy's address is of no kind that can be used"),
     ((raw.ProtocolError,), ConnectionFailed, "the connection broke"),
-    ((requests.RequestException, raw.HTTPError, OSError), ConnectionFailed, "the connection failed"),
+    ((raw.HTTPError, OSError), ConnectionFailed, "the connection failed"),
 )  # fmt: skip
 
 
