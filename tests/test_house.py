@@ -159,7 +159,8 @@ def _loaded(program: Program, *arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["all", "--help"], ["all", "--nope"], ["schema"]]
+    "arguments",
+    [["--version"], ["--help"], ["all", "--help"], ["all", "--nope"], ["schema"], ["config", "path"]],
 )
 def test_a_start_loads_nothing_heavy(program: Program, arguments: list[str]) -> None:
     """Help, version, the schema and wrong usage load no requests, ssl, http.client, rich, tomli, asyncio or pydantic."""
@@ -181,8 +182,8 @@ def test_a_start_loads_nothing_heavy(program: Program, arguments: list[str]) -> 
 
 
 def test_a_machine_format_loads_no_rich(program: Program) -> None:
-    """A run with -o json loads no rich, and neither does a table without colour."""
-    for output in ("json", "table"):
+    """A run for a program loads no rich and no more of HTTP than it asks with; neither does a table without colour."""
+    for output in ("json", "jsonl", "csv", "prometheus", "table"):
         loaded = _loaded(program, "all", "--sandbox", "-o", output)
-        assert "requests" in loaded
-        assert set() == {"rich", "asyncio", "pydantic"} & loaded
+        assert "urllib3" in loaded
+        assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.limits"} & loaded

@@ -5,10 +5,9 @@ What cannot be so is refused before any request. Each message names file, key an
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from balcli.config.faults import RAISED, Faults
-from balcli.config.limits import LimitEntry, limits_of
 from balcli.config.lines import KeyPath
 from balcli.config.plaintext import holds_secret
 from balcli.config.source import is_there, parse_toml, pem_flaw, read_text
@@ -28,6 +27,9 @@ from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 from balcli.secret import Secret, reveal
 from balcli.text import printable
 from balcli.urls import checked_proxy
+
+if TYPE_CHECKING:
+    from balcli.config.limits import LimitEntry
 
 COMMON_KEYS: Final = (
     Key("name", "text", "the account's name in the output"),
@@ -77,7 +79,7 @@ class Profile(NamedTuple):
     """Where it stands: `FILE: profiles.main`."""
     unusable: frozenset[str] = frozenset()
     """The keys of its own that have a fault, where faults are kept."""
-    held: tuple[LimitEntry, ...] = ()
+    held: tuple["LimitEntry", ...] = ()
     """What it holds balances against."""
 
     @property
@@ -196,7 +198,11 @@ def parse(
     )
     # Where an account has a fault, its name may not be known.
     names = [entry.name for entry in entries] if faults.count == before else None
-    held = limits_of(table.get("limits", []), f"{place}.limits", names, variables, faults)
+    held: tuple[LimitEntry, ...] = ()
+    if "limits" in table:
+        from balcli.config.limits import limits_of  # here, because most profiles have none
+
+        held = limits_of(table["limits"], f"{place}.limits", names, variables, faults)
     limits, unusable = _limits(table, place, directory, variables, faults)
     return Profile(chosen, tuple(entries), limits, variables, place, unusable, held)
 

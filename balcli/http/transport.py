@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-import certifi
 import urllib3
 from urllib3 import exceptions as raw
 
@@ -66,13 +65,19 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=ca_bundle or certifi.where())
+        context.load_verify_locations(cafile=ca_bundle or _built_in())
     except OSError:  # ssl.SSLError is one, too
         raise ValueProblem(
             f"ca_bundle: {ca_bundle or 'the built-in bundle'} cannot be read as PEM certificates; "
             "name a file that holds some, or leave ca_bundle out for the built-in ones"
         ) from None
     return context
+
+
+def _built_in() -> str:
+    import certifi  # here, because a run with certificates of its own does without
+
+    return certifi.where()
 
 
 def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> str | None:
