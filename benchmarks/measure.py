@@ -1,0 +1,200 @@
+"""Measures processes: wall and CPU time in interleaved rounds, counted instructions, peak memory."""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks.checks import Check, Wrong
+
+_LONGEST: Final = 600
+# Runs a command and writes its peak into a file. A process of its own, because the peak of one that is started by
+# vfork begins at its parent's: this one's is 10 MB, below that of any Python program that is measured.
+_PEAK: Final = """
+import os, sys
+child = os.fork()
+if not child:
+    os.execv(sys.argv[2], sys.argv[2:])
+_, status, usage = os.wait4(child, 0)
+with open(sys.argv[1], "w") as stream:
+    stream.write(str(usage.ru_maxrss))
+os._exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is run: its arguments, what it must print, its exit code, and what it adds to the environment."""
+
+    argv: tuple[str, ...]
+    check: Check
+    code: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Took(NamedTuple):
+    """The seconds of one run: by the clock, and of its processors, its children included."""
+
+    wall: float
+    cpu: float
+
+
+class Spread(NamedTuple):
+    """A median with the quartiles; of fewer than four values, with the least and the most."""
+
+    low: float
+    median: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} [{self.low:.2f}–{self.high:.2f}]"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The spread of at least one value."""
+    if len(values) < 4:
+        return Spread(min(values), statistics.median(values), max(values))
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(low, median, high)
+
+
+class Runner:
+    """Runs commands in a folder and an environment that hold nothing but what the benchmark put there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(folder),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "LANG": "C.UTF-8",
+        }
+
+    def run(self, command: Command, *before: str, env: Mapping[str, str] | None = None) -> Took:
+        """The times of one run, its stdout a pipe; `before` stands before its arguments. Raises Wrong."""
+        took, printed, said = self.read(command, *before, env=env)
+        try:
+            command.check(printed)
+        except (ValueError, KeyError, TypeError, IndexError) as problem:
+            raise Wrong(
+                f"{_named(command)}: not to be read ({problem!r}): {printed[:200]!r} {said[-200:]}"
+            ) from None
+        except Wrong as problem:
+            raise Wrong(f"{_named(command)}: {problem}") from None
+        return took
+
+    def read(
+        self, command: Command, *before: str, env: Mapping[str, str] | None = None
+    ) -> tuple[Took, str, str]:
+        """The times of one run, and both streams. Raises Wrong for another exit code than the command's."""
+        with tempfile.TemporaryFile() as errors:
+            begun = time.perf_counter()
+            process = subprocess.Popen(
+                [*before, *command.argv],
+                cwd=self._folder,
+                env={**self.environment, **command.env, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+            assert process.stdout is not None
+            with process.stdout as stdout:
+                printed = stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = time.perf_counter() - begun
+            process.returncode = os.waitstatus_to_exitcode(status)
+            errors.seek(0)
+            said = errors.read().decode("utf-8", "replace")
+        if process.returncode != command.code:
+            raise Wrong(
+                f"{_named(command)}: exit code {process.returncode}, not {command.code}: {said[-_LONGEST:]}"
+            )
+        return Took(wall, usage.ru_utime + usage.ru_stime), printed.decode("utf-8", "replace"), said
+
+    def rounds(self, commands: Sequence[Command], count: int) -> list[list[Took]]:
+        """The times of each command in so many rounds of all of them, after one that warms up."""
+        for command in commands:
+            self.run(command)
+        found: list[list[Took]] = [[] for _ in commands]
+        for _ in range(count):
+            for times, command in zip(found, commands, strict=True):
+                times.append(self.run(command))
+        return found
+
+    def peak(self, command: Command) -> float:
+        """The most memory that the command held, in MiB, in a run of its own."""
+        with tempfile.NamedTemporaryFile("r", dir=self._folder) as result:
+            self.run(command, sys.executable, "-I", "-S", "-c", _PEAK, result.name)
+            return int(result.read()) / 1024
+
+
+def ratios(these: Sequence[Took], those: Sequence[Took], of: Callable[[Took], float]) -> Spread:
+    """The ratios of a time of two commands, pair by pair."""
+    return spread([of(this) / of(that) for this, that in zip(these, those, strict=True)])
+
+
+def wall(took: Took) -> float:
+    """The seconds by the clock."""
+    return took.wall
+
+
+def cpu(took: Took) -> float:
+    """The seconds of the processors."""
+    return took.cpu
+
+
+class Counter:
+    """Counts instructions in user space: `tool` says with what; None where neither tool can."""
+
+    def __init__(self, runner: Runner, *, quick: bool) -> None:
+        self._runner = runner
+        self.tool: str | None = None
+        if _perf_counts():
+            self.tool = "perf"
+        elif shutil.which("valgrind") and not quick:  # about 40 times slower than the run itself
+            self.tool = "valgrind"
+
+    def count(self, commands: Sequence[Command]) -> list[int]:
+        """The instructions of each command, in a run of its own; as many at once as there are processors."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(self._one, commands))
+
+    def _one(self, command: Command) -> int:
+        with tempfile.NamedTemporaryFile("r") as told:
+            before = {
+                "perf": ("perf", "stat", "-x,", "-e", "instructions:u", "-o", told.name, "--"),
+                # Cachegrind without its caches counts what callgrind counts, in half the time.
+                "valgrind": (
+                    *("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"),
+                    *("--fair-sched=try", f"--log-file={told.name}"),
+                ),
+            }[self.tool or "valgrind"]
+            # One order of hashes, that two counts of the same run are one.
+            self._runner.run(command, *before, env={"PYTHONHASHSEED": "0"})
+            text = told.read()
+        found = re.search(r"^(\d+),.*instructions:u|I +refs: +([\d,]+)", text, re.MULTILINE)
+        if found is None:
+            raise Wrong(f"{self.tool} counted nothing: {text[-200:]}")
+        return int((found[1] or found[2]).replace(",", ""))
+
+
+def _perf_counts() -> bool:
+    """Whether there is a perf that may count here; in many virtual machines it may not."""
+    if shutil.which("perf") is None:
+        return False
+    command = ["perf", "stat", "-x,", "-e", "instructions:u", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and re.search(r"^\d+,", done.stderr, re.MULTILINE) is not None
+
+
+def _named(command: Command) -> str:
+    return " ".join(command.argv)[-200:]
