@@ -81,7 +81,11 @@ class Runner:
 
     def run(self, command: Command, *before: str, env: Mapping[str, str] | None = None) -> Took:
         """The times of one run, its stdout a pipe; `before` stands before its arguments. Raises Wrong."""
-        took, printed, said = self.read(command, *before, env=env)
+        return self.read(command, *before, env=env)[0]
+
+    def read(self, command: Command, *before: str, env: Mapping[str, str] | None = None) -> tuple[Took, str]:
+        """The times of one run that prints what it must, and its stderr. Raises Wrong."""
+        took, printed, said = self._whole(command, before, env or {})
         try:
             command.check(printed)
         except (ValueError, KeyError, TypeError, IndexError) as problem:
@@ -90,18 +94,18 @@ class Runner:
             ) from None
         except Wrong as problem:
             raise Wrong(f"{_named(command)}: {problem}") from None
-        return took
+        return took, said
 
-    def read(
-        self, command: Command, *before: str, env: Mapping[str, str] | None = None
+    def _whole(
+        self, command: Command, before: Sequence[str], env: Mapping[str, str]
     ) -> tuple[Took, str, str]:
-        """The times of one run, and both streams. Raises Wrong for another exit code than the command's."""
+        """The times and both streams of one run. Raises Wrong for another exit code than the command's."""
         with tempfile.TemporaryFile() as errors:
             begun = time.perf_counter()
             process = subprocess.Popen(
                 [*before, *command.argv],
                 cwd=self._folder,
-                env={**self.environment, **command.env, **(env or {})},
+                env={**self.environment, **command.env, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.amounts import Account, balances
+from benchmarks.amounts import Account
 from benchmarks.answers import CREDENTIALS, tokens
 from benchmarks.bench import THREE, Bench, Line, ms
 from benchmarks.checks import adds_up, has
@@ -111,7 +111,7 @@ def row_5(bench: Bench) -> list[Line]:
         )
         if (peers := _peers()) is None:
             return [trip, *_missing(5, what)]
-        here, serial, parallel = bench.runner.rounds([ours, *_scripts(bench)], bench.rounds(20))
+        here, serial, parallel = bench.runner.rounds([ours, *_scripts(bench)], bench.rounds(20, 2))
     finally:
         bench.server.set_latency(0)
     lines = [trip]
@@ -144,7 +144,7 @@ def _many(bench: Bench, count: int) -> Command:
 
 
 def _curls(bench: Bench, count: int) -> tuple[Command, Command]:
-    """curl for so many wallets, alone and piped into a jq that adds up."""
+    """Each wallet asked for by curl, alone and piped into a jq that adds up."""
     accounts = _wallets(count)
     file = shlex.quote(str(_curl_file(bench, f"wallets-{count}", accounts, apart=False)))
     curl = f"curl -sS --no-progress-meter --parallel --parallel-max {_JOBS} -K {file}"
@@ -154,7 +154,7 @@ def _curls(bench: Bench, count: int) -> tuple[Command, Command]:
 
 def row_6(bench: Bench) -> list[Line]:
     """Many accounts on one host."""
-    count = 300 if bench.quick else 1000
+    count = 200 if bench.quick else 1000
     what = f"{count:,} wallets of two assets on one host, 50 ms, `--jobs {_JOBS}`, `-o json`"
     ours = _many(bench, count)
     peers, commands = _peers(), [ours]
@@ -162,7 +162,7 @@ def row_6(bench: Bench) -> list[Line]:
         commands += _curls(bench, count)
     bench.server.set_latency(0.05)
     try:
-        here, *others = bench.runner.rounds(commands, bench.rounds(20, 3))
+        here, *others = bench.runner.rounds(commands, bench.rounds(20, 2))
         peak = bench.runner.peak(ours)
         bench.server.log()
         bench.runner.run(ours)
@@ -182,7 +182,7 @@ def row_6(bench: Bench) -> list[Line]:
                 f"{name}: {ms(times)} ({peers})",
                 f"≤ {most:g} ×",
                 met=ratio.median <= most,
-            )  # fmt: skip
+            )
         )
     told = f"{log.requests:,} requests over {log.connections} connections, {log.together} under way at once"
     lines.append(Line(6, f"{what}: requests", told))
@@ -196,7 +196,7 @@ def _per_account(bench: Bench, count: int) -> Line:
     one, many = _many(bench, 1), _many(bench, count)
     what, target = f"an account, of {count:,}, 0 ms", "≤ 1,300 k instructions"
     if bench.counter.tool is None:
-        first, last = bench.runner.rounds([one, many], bench.rounds(5, 3))
+        first, last = bench.runner.rounds([one, many], bench.rounds(5, 2))
         taken = [(b.cpu - a.cpu) / (count - 1) * 1e6 for a, b in zip(first, last, strict=True)]
         return Line(6, what, f"CPU {_micro(spread(taken))}; instructions not counted", "", target)
     counts = bench.counter.count([one, many])
@@ -210,12 +210,12 @@ def _micro(taken: Spread) -> str:
 
 def row_7(bench: Bench) -> list[Line]:
     """Five times as many accounts."""
-    few, many = (300, 1500) if bench.quick else (1000, 5000)
+    few, many = (200, 1000) if bench.quick else (1000, 5000)
     what = f"{many:,} wallets, as row 6"
     bench.server.set_latency(0.05)
     try:
         base, times = bench.runner.rounds(
-            [_many(bench, few), command := _many(bench, many)], bench.rounds(5, 2)
+            [_many(bench, few), command := _many(bench, many)], bench.rounds(5, 1)
         )
         peak = bench.runner.peak(command)
     finally:
@@ -231,8 +231,3 @@ def row_7(bench: Bench) -> list[Line]:
 def _held(bench: Bench, row: int, what: str, measured: str, peer: str, target: str, *, met: bool) -> Line:
     """The line, without a verdict where a quick run measured less than the target is for."""
     return Line(row, what, measured, peer, target, None if bench.quick else met)
-
-
-def expected_rows(count: int) -> int:
-    """How many balances the wallets have."""
-    return len(balances(_wallets(count)))

@@ -169,8 +169,7 @@ def _loads(bench: Bench, commands: Sequence[tuple[str, Command]], unwanted: Sequ
     for what, command in commands:
         python, *arguments = command.argv
         traced = Command((python, "-X", "importtime", *arguments), command.check, command.code, command.env)
-        bench.runner.run(command)
-        _, _, told = bench.runner.read(traced)
+        _, told = bench.runner.read(traced)
         modules = re.findall(r"\| +([\w.]+)$", told, re.MULTILINE)
         if not any(module.startswith("balcli") for module in modules):
             raise Wrong(f"{what}: nothing is told of its imports: {told[:200]!r}")
