@@ -48,7 +48,7 @@ class Bench:
     bundle: Path | None
     """The CA bundle that knows the server's certificate; None where it could not be made."""
 
-    def rounds(self, full: int, quick: int = 4) -> int:
+    def rounds(self, full: int, quick: int = 5) -> int:
         """How many rounds a row takes."""
         return quick if self.quick else full
 

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,8 @@ from typing import Final, NamedTuple
 
 from benchmarks.checks import Check, Wrong
 
-_LONGEST: Final = 600
+_MOST_SAID: Final = 600
+_LONGEST_SECONDS: Final = 900.0
 # Runs a command and writes its peak into a file. A process of its own, because the peak of one that is started by
 # vfork begins at its parent's: this one's is 10 MB, below that of any Python program that is measured.
 _PEAK: Final = """
@@ -111,22 +113,26 @@ class Runner:
                 stderr=errors,
             )
             assert process.stdout is not None
+            # One that hangs ends with an exit code that is never the right one.
+            guard = threading.Timer(_LONGEST_SECONDS, process.kill)
+            guard.start()
             with process.stdout as stdout:
                 printed = stdout.read()
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.perf_counter() - begun
+            guard.cancel()
             process.returncode = os.waitstatus_to_exitcode(status)
             errors.seek(0)
             said = errors.read().decode("utf-8", "replace")
         if process.returncode != command.code:
             raise Wrong(
-                f"{_named(command)}: exit code {process.returncode}, not {command.code}: {said[-_LONGEST:]}"
+                f"{_named(command)}: exit code {process.returncode}, not {command.code}: {said[-_MOST_SAID:]}"
             )
         return Took(wall, usage.ru_utime + usage.ru_stime), printed.decode("utf-8", "replace"), said
 
-    def rounds(self, commands: Sequence[Command], count: int) -> list[list[Took]]:
-        """The times of each command in so many rounds of all of them, after one that warms up."""
-        for command in commands:
+    def rounds(self, commands: Sequence[Command], count: int, *, warm: bool = False) -> list[list[Took]]:
+        """The times of each command in so many rounds of all of them, after one more if they are not warm."""
+        for command in () if warm else commands:
             self.run(command)
         found: list[list[Took]] = [[] for _ in commands]
         for _ in range(count):

@@ -54,11 +54,17 @@ def _lines(bench: Bench, row: int, starts: Sequence[_Start]) -> list[Line]:
     lines = []
     for number, (start, took) in enumerate(zip(starts, times, strict=True), 1):
         by_cpu = ratios(took, bare, cpu)
-        ratio, measured = by_cpu.median, f"CPU {by_cpu} ×; wall {ratios(took, bare, wall)} ×, {ms(took)}"
+        held, ratio, measured = (
+            "CPU time",
+            by_cpu.median,
+            f"CPU {by_cpu} ×; wall {ratios(took, bare, wall)} ×, {ms(took)}",
+        )
         if counts is not None:
-            ratio = counts[number] / counts[0]
+            held, ratio = "instructions", counts[number] / counts[0]
             measured = f"instructions {ratio:.2f} × ({millions(counts[number])}); {measured}"
-        target, met = ("", None) if start.most is None else (f"≤ {start.most:g} ×", ratio <= start.most)
+        target, met = (
+            ("", None) if start.most is None else (f"≤ {start.most:g} × {held}", ratio <= start.most)
+        )
         lines.append(Line(row, start.what, measured, peer, target, met))
     return lines
 
