@@ -14,8 +14,10 @@ MAX_DECIMALS: Final = 77
 """10**77 is the largest power of ten below 2**256: no token on an EVM chain can have more places."""
 
 # [0-9] and not \d, which also matches digits of other scripts.
-_DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
+_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_SCIENTIFIC = re.compile(rf"({_PLAIN.pattern})[eE]([+-]?[0-9]{{1,3}})")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_NO_NUMBER: Final = "not a plain decimal number of at most 80 characters"
 
 
 @final
@@ -37,6 +39,8 @@ class Amount:
         return mine, its, places
 
     def __add__(self, other: "Amount") -> "Amount":
+        if self.places == other.places:  # as within one asset: there is nothing to align
+            return Amount(self.units + other.units, self.places)
         mine, its, places = self._aligned(other)
         return Amount(mine + its, places)
 
@@ -70,12 +74,15 @@ class Amount:
 
     def __str__(self) -> str:
         """The canonical form: plain notation, no exponent, no needless zero, no `-0`."""
-        if not self.places:
+        places = self.places
+        if not places:
             return str(self.units)
-        digits = str(abs(self.units)).rjust(self.places + 1, "0")
-        whole, fraction = digits[: -self.places], digits[-self.places :].rstrip("0")
         sign = "-" if self.units < 0 else ""
-        return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+        digits = str(abs(self.units))
+        if len(digits) <= places:
+            digits = digits.rjust(places + 1, "0")
+        text = f"{sign}{digits[:-places]}.{digits[-places:]}"
+        return text if text[-1] != "0" else text.rstrip("0").rstrip(".")
 
 
 ZERO: Final = Amount(0)
@@ -87,16 +94,20 @@ def parse(text: str) -> Amount:
     Raises ValueError for anything but `-?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]{1,3})?` of at
     most 80 characters with an exponent within 40 either way. Nothing is trimmed or guessed.
     """
-    match = _DECIMAL.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(_NO_NUMBER)
+    if _PLAIN.fullmatch(text) is not None:  # as nearly all are
+        whole, _, fraction = text.partition(".")
+        return Amount(int(whole + fraction), len(fraction))
+    match = _SCIENTIFIC.fullmatch(text)
     if match is None:
-        raise ValueError("not a plain decimal number of at most 80 characters")
-    sign, whole, fraction, exponent = match.groups(default="")
-    shift = int(exponent or "0")
+        raise ValueError(_NO_NUMBER)
+    shift = int(match[2])
     if abs(shift) > MAX_EXPONENT:
         raise ValueError("an exponent beyond 40")
-    units = int(f"{sign}{whole}{fraction}")
+    whole, _, fraction = match[1].partition(".")
     places = len(fraction) - shift
-    return Amount(units * 10 ** max(0, -places), max(0, places))
+    return Amount(int(whole + fraction) * 10 ** max(0, -places), max(0, places))
 
 
 def parse_units(text: str, decimals: int) -> Amount:
@@ -125,5 +136,5 @@ def add_up(amounts: Iterable[Amount]) -> Amount:
     """The exact sum, 0 of none."""
     total = ZERO
     for amount in amounts:
-        total = total + amount
+        total = total + amount if total else amount
     return total

@@ -151,23 +151,24 @@ def _repeated(balances: Iterable[Balance], excluded: set[str]) -> list[Notice]:
 
 def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[Total]:
     """The totals by asset; an amount is a number only where every account of the run made it known."""
+    order = [outcome.account.name for outcome in outcomes]
     silent = [outcome.account.name for outcome in outcomes if outcome.failure is not None]
     by_asset: dict[str, list[Balance]] = defaultdict(list)
     for balance in balances:
         by_asset[balance.asset].append(balance)
     totals = []
     for asset, rows in sorted(by_asset.items()):
-        sums, known = {}, {}
         lacking = set(silent)
+        sums, known = [], []
         for part in PARTS:
-            amounts = [(row.account, getattr(row, part)) for row in rows]
-            there = [amount for _, amount in amounts if amount is not None]
-            unknown = {account for account, amount in amounts if amount is None}
-            lacking |= unknown
-            known[part] = add_up(there) if there else None
-            sums[part] = None if unknown or silent else known[part]
-        order = [outcome.account.name for outcome in outcomes]
-        totals.append(Total(asset, Parts(**sums), Parts(**known), tuple(n for n in order if n in lacking)))
+            amounts = [getattr(row, part) for row in rows]
+            there = [amount for amount in amounts if amount is not None]
+            known.append(add_up(there) if there else None)
+            sums.append(None if silent or len(there) < len(amounts) else known[-1])
+            if len(there) < len(amounts):
+                lacking |= {row.account for row in rows if getattr(row, part) is None}
+        missing = tuple(name for name in order if name in lacking) if lacking else ()
+        totals.append(Total(asset, Parts(*sums), Parts(*known), missing))
     return totals
 
 

@@ -1,5 +1,6 @@
 """Secrets: values that no `repr`, format, log or pickle shows, and the filter that hides them in text."""
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NoReturn, final
@@ -9,6 +10,9 @@ _SHOWN: Final = "***"
 _SHORTEST_HIDDEN: Final = 4
 # From this length on a value is no word that the output could hold by chance.
 _SHORTEST_SURE: Final = 12
+# The characters of almost every form; and from how many forms on it pays to look a text through once for all.
+_RUN: Final = "[A-Za-z0-9_.~+/=%-]"
+_MANY: Final = 64
 _known: set[str] = set()
 _known_digits: set[str] = set()
 
@@ -52,6 +56,8 @@ def reveal(secret: Secret) -> str:
 
 def flaw(text: str) -> str | None:
     """Why a text cannot be sent as a credential, in words without the text; None if it can."""
+    if text.isascii() and text.isprintable() and text.strip() == text != "":
+        return None  # as nearly all are
     flaws = (
         (not text, "is empty"),
         (text.isspace(), "is blank"),
@@ -71,25 +77,27 @@ def flaw(text: str) -> str | None:
 
 def forms(text: str) -> set[str]:
     """The text as it stands, and as JSON, URLs, base64 and hexadecimal digits write it."""
-    # Imported here: a start that meets no secret does without them.
-    import base64
-    import json
-    import re
-    from urllib.parse import quote, quote_plus
+    from base64 import b64encode, urlsafe_b64encode  # here: a start that meets no secret does without
 
     raw = text.encode("utf-8", "surrogatepass")
+    packed = {b64encode(raw).decode(), urlsafe_b64encode(raw).decode()}
+    # JSON and URLs leave unreserved characters (RFC 3986, 2.3) as they are.
+    written = {text} if re.fullmatch("[A-Za-z0-9_.~-]+", text) else _escaped(text, raw)
+    return {*written, *packed, *(form.rstrip("=") for form in packed), raw.hex(), raw.hex().upper()}
+
+
+def _escaped(text: str, raw: bytes) -> set[str]:
+    """The text as it stands, and as JSON and URLs write it where they escape something."""
+    import json
+    from urllib.parse import quote, quote_plus
+
     quoted = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
-    packed = {base64.b64encode(raw), base64.urlsafe_b64encode(raw)}
     return {
         text,
         json.dumps(text)[1:-1],
         json.dumps(text, ensure_ascii=False)[1:-1],
         *quoted,
         *(re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in quoted),
-        *(form.decode() for form in packed),
-        *(form.decode().rstrip("=") for form in packed),
-        raw.hex(),
-        raw.hex().upper(),
     }
 
 
@@ -123,12 +131,43 @@ def known() -> frozenset[str]:
 
 
 def _hidden(text: str, secrets: Iterable[str]) -> str:
-    for needle in _needles(frozenset(secrets)):
+    for needle in _needles(frozenset(secrets)).standing_in(text):
         text = text.replace(needle, _SHOWN)
     return text
 
 
+class _Needles:
+    """Every form of some secrets, so kept that a text is looked through once, however many there are."""
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        self._forms = {form for secret in secrets for form in _forms(secret)}
+        self._head = min(map(len, self._forms), default=1)
+        self._by_head: dict[str, list[str]] = {}
+        if len(self._forms) > _MANY:
+            for form in self._forms:
+                if re.fullmatch(f"{_RUN}+", form):
+                    self._by_head.setdefault(form[: self._head], []).append(form)
+            self._forms.difference_update(*self._by_head.values())
+
+    def standing_in(self, text: str) -> list[str]:
+        """The forms that stand in the text, the longest first: one that contains another leaves nothing of itself."""
+        found = [form for form in self._forms if form in text]
+        if self._by_head:
+            # Where one of these stands in a text, it is in a run of such characters, with its first few.
+            size, heads = self._head, set()
+            for run in set(re.findall(f"{_RUN}{{{size},}}", text)):
+                heads |= {run[at : at + size] for at in range(len(run) - size + 1)}
+            found += [
+                form for head in heads & self._by_head.keys() for form in self._by_head[head] if form in text
+            ]
+        return sorted(found, key=len, reverse=True)
+
+
 @lru_cache(maxsize=8)
-def _needles(secrets: frozenset[str]) -> list[str]:
-    """Every form of every secret, the longest first, so that one that contains another leaves nothing of itself."""
-    return sorted({form for secret in secrets for form in forms(secret)}, key=len, reverse=True)
+def _needles(secrets: frozenset[str]) -> _Needles:
+    return _Needles(secrets)
+
+
+@lru_cache(maxsize=1024)
+def _forms(secret: str) -> frozenset[str]:
+    return frozenset(forms(secret))

@@ -65,6 +65,8 @@ def _columns(character: str) -> int:
 
 def valid_unicode(text: str) -> str:
     """The text with unpaired surrogates, which no encoding can carry, replaced by U+FFFD."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -18,6 +19,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=64)  # a run has few hosts, and asks about them for each of its requests
+def is_on_loopback(url: str) -> bool:
+    """Whether a URL's host is on the loopback range, by its text alone."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+@lru_cache(maxsize=64)  # accounts share hosts
 def checked_base_url(text: str) -> str:
     """The URL in one spelling (small scheme and host, no implied port, no final slash), if credentials may be sent there.
 

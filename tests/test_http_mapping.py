@@ -149,7 +149,7 @@ def test_no_library_exception_leaves_a_request(
         raise instance(kind, f"X-BH-TOKEN: {TOKEN}")
 
     transport = Transport(proxy=None, ca_bundle=None, connections=1, tls=False)
-    monkeypatch.setattr("urllib3.PoolManager.urlopen", fail)
+    monkeypatch.setattr("urllib3.HTTPConnectionPool.urlopen", fail)
     with pytest.raises(errors.BalcliError) as caught:
         transport.send("GET", "http://127.0.0.1:9/", {}, None, seconds=1, loopback=True)
     assert isinstance(caught.value, errors.NetworkError | errors.AnswerError)

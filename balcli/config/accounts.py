@@ -4,6 +4,7 @@ Each message names file, key and cure, never a value.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from balcli.config.faults import RAISED, Faults
@@ -170,8 +171,10 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
     Where faults are kept, stand-ins take the places of what has one, to see what else is wrong.
     """
     provider = PROVIDERS[entry.provider]
-    keys = {key.name: key for key in (*COMMON_KEYS, *provider.KEYS)}
-    faulty = {key.name for key, _ in keys_of(entry, replaced) if key.name not in values}
+    keys = _keys(entry.provider)
+    faulty: set[str] = set()
+    if faults is not RAISED:  # what raises leaves no fault behind
+        faulty = {key.name for key, _ in keys_of(entry, replaced) if key.name not in values}
     base_url = _NO_BASE_URL
     if "base_url" not in faulty:
         before = faults.count
@@ -198,6 +201,11 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
     if any(keys[key].kind != "secret" for key in faulty):
         account = None
     return Opened(entry, {key: value for key, value in values.items() if key not in faulty}, account)
+
+
+@cache  # once for each provider, not for each account
+def _keys(provider: str) -> Mapping[str, Key]:
+    return {key.name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS)}
 
 
 def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:

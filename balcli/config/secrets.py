@@ -62,7 +62,7 @@ class SecretSources:
         try:
             output = _output(process, time.monotonic() + seconds)
             if output is None:
-                raise SecretError(f"{place}: {name} took over {seconds:.3g} s; run it by hand to see why")
+                raise SecretError(f"{place}: {name} took over {seconds:.2g} s; run it by hand to see why")
         finally:
             # Whatever ended the wait, Ctrl-C included, the command does not outlive it.
             process.kill()

@@ -6,6 +6,7 @@ Each message names file, key and cure, never a value.
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from balcli.config.faults import RAISED, Faults
@@ -51,10 +52,14 @@ def settings_of(
 
 def keys_of(entry: Entry, replaced: set[str]) -> Iterator[tuple[Key, list[str]]]:
     """The keys that an account's settings are read from, each with the spellings that are there."""
-    for key in (*COMMON_KEYS, *PROVIDERS[entry.provider].KEYS):
-        given = [name for name in key.spellings if name in entry.settings]
-        if given and not (replaced and key.option):
-            yield key, given
+    for key, spellings in _declared(entry.provider):
+        if not entry.settings.keys().isdisjoint(spellings) and not (replaced and key.option):
+            yield key, [name for name in spellings if name in entry.settings]
+
+
+@cache  # once for each provider, not for each account
+def _declared(provider: str) -> tuple[tuple[Key, tuple[str, ...]], ...]:
+    return tuple((key, key.spellings) for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS))
 
 
 def stand_in(key: Key) -> Value:

@@ -39,6 +39,8 @@ class Variables(NamedTuple):
 
         Raises VariableError, naming the place, for undefined names and for any other `${`.
         """
+        if "${" not in text:
+            return text
         undefined: dict[str, None] = {}
 
         def value(match: re.Match[str]) -> str:

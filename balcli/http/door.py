@@ -30,7 +30,7 @@ from balcli.http.exactjson import Json, Number, decode, decode_text, text_of
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.running import Limits
 from balcli.secret import Secret, hide, reveal
-from balcli.urls import is_loopback
+from balcli.urls import is_on_loopback
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -138,7 +138,7 @@ class Door:
         tls: bool,
         observe: Callable[[Exchange], None] | None = None,
     ) -> None:
-        # Imported here: requests and ssl cost several times what the rest of the program's start does.
+        # Imported here: urllib3 and ssl cost several times what the rest of the program's start does.
         from balcli.http.transport import Transport
 
         self._limits = limits
@@ -175,7 +175,7 @@ class Door:
                 attempt += 1
 
     def _attempt(self, request: Request, number: int) -> Json:
-        body = None if request.body is None else json.dumps(request.body, default=_revealed).encode()
+        body = None if request.body is None else _encoder.encode(request.body).encode()
         headers = _wire_headers(request)
         pace = self._pace(request)
         if pace is not None and not pace.enter(self._deadline):
@@ -195,7 +195,7 @@ class Door:
                 headers,
                 body,
                 seconds=seconds,
-                loopback=is_loopback(urlsplit(request.base_url).hostname or ""),
+                loopback=is_on_loopback(request.base_url),
             )
         except (NetworkError, AnswerError) as raised:
             problem = raised
@@ -248,6 +248,10 @@ def _revealed(value: object) -> str:
     if isinstance(value, Secret):
         return reveal(value)
     raise TypeError(f"a {type(value).__name__} has no place in a request's body")
+
+
+# One for the process: `json.dumps` would make one for each request.
+_encoder: Final = json.JSONEncoder(default=_revealed)
 
 
 def _wire_headers(request: Request) -> dict[str, str]:
@@ -364,7 +368,7 @@ def _secrets_in(value: object) -> Iterator[Secret]:
         scheme, _, token = reveal(value).partition(" ")
         if scheme == "Bearer" and token:
             yield Secret(token)
-    elif isinstance(value, Mapping | list):
+    elif not isinstance(value, str) and isinstance(value, Mapping | list):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _secrets_in(item)
 

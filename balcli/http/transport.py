@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import urllib3
 from urllib3 import exceptions as raw
@@ -38,6 +38,8 @@ MAX_BODY: Final = 8 * 1024 * 1024
 _CHUNK: Final = 65_536
 # What the socket's own time-out says comes first: it knows better what it waited for.
 _GRACE: Final = 0.05
+# Whether another try helps is the door's to say. One for all requests, because making it takes its time.
+_NO_RETRIES: Final = urllib3.Retry(total=False, redirect=False)
 _RAISED: Final = (
     raw.HTTPError,
     raw.ProxySchemeUnsupported,
@@ -47,7 +49,7 @@ _RAISED: Final = (
 
 
 class Answer(NamedTuple):
-    """What came back: the status, the headers (names in lower case) and the decoded body.
+    """What came back: the status, the headers (by names in any case) and the decoded body.
 
     The body is whole for 200 and 201, an explanation at best (or empty) for 4xx, and else not read.
     """
@@ -100,6 +102,13 @@ _Attempt: TypeAlias = Callable[[], Answer]
 _Outcome: TypeAlias = "queue.SimpleQueue[Answer | BaseException]"
 
 
+class _Way(NamedTuple):
+    """The connections to a host, and whether each request is for a proxy to pass on, which needs the whole URL."""
+
+    connections: urllib3.HTTPConnectionPool
+    asks_proxy: bool
+
+
 class Transport:
     """Sends requests, over kept connections, from many threads at once.
 
@@ -111,7 +120,7 @@ class Transport:
         self._context = tls_context(ca_bundle) if tls else None
         self._proxy = proxy
         self._connections = connections
-        self._ways: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._ways: dict[str, _Way] = {}
         self._lock = threading.Lock()
         self._idle: list[queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]] = []
 
@@ -167,14 +176,12 @@ class Transport:
         threading.Thread(target=work, daemon=True).start()
         return tasks
 
-    def _way_to(self, url: str, *, loopback: bool) -> urllib3.PoolManager:
-        """The connections by which a host is asked: at once, or through the proxy for it."""
-        parts = urlsplit(url)
-        host = (parts.scheme, parts.netloc)
+    def _way_to(self, host: str, *, loopback: bool) -> _Way:
+        """The connections by which a scheme and host are asked: at once, or through the proxy for it."""
         with self._lock:
             if host not in self._ways:
-                through = proxy_for(url, self._proxy, loopback=loopback)
-                self._ways[host] = _connections(through, self._context, self._connections)
+                through = proxy_for(host, self._proxy, loopback=loopback)
+                self._ways[host] = _way(host, through, self._context, self._connections)
             return self._ways[host]
 
     def _send(
@@ -189,38 +196,43 @@ class Transport:
     ) -> Answer:
         """One attempt; a refusal is put into `refusals` before its body is read."""
         until = time.monotonic() + seconds
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
         try:
-            stream = self._way_to(url, loopback=loopback).urlopen(
+            way = self._way_to(f"{scheme}://{host}", loopback=loopback)
+            # Straight to the host's connections: a manager would look for them anew for each request.
+            stream = way.connections.urlopen(
                 method,
-                url,
+                url if way.asks_proxy else f"/{path}",
                 body=body,
                 headers=headers,
                 timeout=seconds,
+                assert_same_host=False,
                 redirect=False,
-                retries=False,
+                retries=_NO_RETRIES,
                 preload_content=False,
                 decode_content=False,
             )
-            headers = {name.lower(): value for name, value in stream.headers.items()}
             try:
                 content = b""
                 if stream.status in {200, 201}:
                     content = _body(stream, until)
                 elif 400 <= stream.status < 500 and stream.status not in {408, 425, 429}:
-                    refusals.append(Answer(stream.status, headers, b""))
+                    refusals.append(Answer(stream.status, stream.headers, b""))
                     content = _hint(stream, until)
             finally:
                 # One that was read to its end has given its connection back already; any other is closed.
                 stream.close()
         except _RAISED as problem:
             raise _explained(problem) from None
-        return Answer(stream.status, headers, content)
+        return Answer(stream.status, stream.headers, content)
 
 
-def _connections(through: str | None, context: ssl.SSLContext | None, most: int) -> urllib3.PoolManager:
-    """The connections to hosts, kept for the next request, at once or through a proxy. Raises what urllib3 raises."""
+def _way(host: str, through: str | None, context: ssl.SSLContext | None, most: int) -> _Way:
+    """The connections to a host, kept for the next request, at once or through a proxy. Raises what urllib3 raises."""
     if through is None:
-        return urllib3.PoolManager(maxsize=most, ssl_context=context)
+        direct = urllib3.PoolManager(maxsize=most, ssl_context=context)
+        return _Way(direct.connection_from_url(host), asks_proxy=False)
     # Never shown: it can hold a password.
     proxy = urllib3.util.parse_url(through if "://" in through else f"http://{through}")
     if not proxy.host:
@@ -231,9 +243,10 @@ def _connections(through: str | None, context: ssl.SSLContext | None, most: int)
 
         credentials = b64encode(unquote_to_bytes(proxy.auth if ":" in proxy.auth else f"{proxy.auth}:"))
         headers["Proxy-Authorization"] = f"Basic {credentials.decode()}"
-    return urllib3.ProxyManager(
+    tunnels = urllib3.ProxyManager(
         proxy.url, proxy_headers=headers, proxy_ssl_context=context, maxsize=most, ssl_context=context
     )
+    return _Way(tunnels.connection_from_url(host), asks_proxy=not host.startswith("https:"))
 
 
 def _body(stream: urllib3.BaseHTTPResponse, until: float) -> bytes:

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 from balcli.cache import Cache
 from balcli.errors import BadShape
@@ -15,7 +14,7 @@ from balcli.http.exactjson import Json, Number
 from balcli.money import MAX_DECIMALS
 from balcli.providers.reading import as_list, as_object, field
 from balcli.text import valid_unicode
-from balcli.urls import is_loopback
+from balcli.urls import is_on_loopback
 
 FIRST_NFT_SLOT: Final = 32768
 """Ids from here on are an account's own NFT slots, not tokens (code)."""
@@ -80,8 +79,7 @@ def _cache_for(base_url: str, cache: Cache | None) -> Cache | None:
     Ports of the loopback range change hands: what answers there today need not be yesterday's
     deployment. It is remembered only where the user chose a folder for it.
     """
-    loopback = is_loopback(urlsplit(base_url).hostname or "")
-    return None if cache is None or (loopback and not cache.chosen) else cache
+    return None if cache is None or (is_on_loopback(base_url) and not cache.chosen) else cache
 
 
 def parse_tokens(payload: Json) -> Mapping[int, Token | None]:

@@ -95,8 +95,9 @@ def amount(
     if not isinstance(value, str):
         problem = f"is {_kind(value)}" if key in row else "is missing"
         raise _untrusted(f"{where}.{key} {problem}")
+    text = str(value)
     try:
-        return read(str(value)), str(value)
+        return read(text), text
     except ValueError as problem:
         raise _untrusted(f'{where}.{key} is "{printable(value, _SAMPLE)}", {problem}') from None
 

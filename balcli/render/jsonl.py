@@ -1,10 +1,10 @@
 """The lines of `-o jsonl`: the parts of the JSON document, one object a line, and a summary at the end."""
 
-import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 from balcli.models import Report
-from balcli.render.json import document
+from balcli.render.json import head, lists, pieces
 
 KINDS: Final = {
     "accounts": "account",
@@ -20,11 +20,13 @@ SUMMARY: Final = "summary"
 
 def render(report: Report) -> str:
     """The report as one JSON object a line, in ASCII. Without the summary, which is last, it was cut."""
-    return "".join(f"{json.dumps(line)}\n" for line in lines(report))
+    return "".join(f"{piece}\n" for piece in pieces(lines(report), "\n"))
 
 
-def lines(report: Report) -> list[dict[str, Any]]:
+def lines(report: Report) -> Iterator[dict[str, Any]]:
     """The report as plain objects, each with its `type` and the keys that it has in the document."""
-    whole = document(report)
-    found = [{"type": kind, **item} for key, kind in KINDS.items() for item in whole.pop(key)]
-    return [*found, {"type": SUMMARY, **whole}]
+    for key, items, plain in lists(report):
+        kind = KINDS[key]
+        for item in items:
+            yield {"type": kind, **plain(item)}
+    yield {"type": SUMMARY, **head(report)}
