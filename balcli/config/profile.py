@@ -4,6 +4,7 @@ What cannot be so is refused before any request. Each message names file, key an
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -251,7 +252,7 @@ def _entries_of_table(
         at = f"{place}[{number}]" if several else place
         with faults:
             table = checked_table(item, at)
-            refuse_unknown(table, _spellings(provider), at, ".", faults)
+            refuse_unknown(table, _spellings(provider.NAME), at, ".", faults)
             # Where its own has a fault, the place serves as one that no other account has.
             name = f"({at.rpartition('.')[2]})"
             with faults:
@@ -299,9 +300,10 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
     return entries
 
 
-def _spellings(provider: Provider) -> list[str]:
+@cache  # once for each provider, not for each account
+def _spellings(provider: str) -> list[str]:
     """Every key that a provider's table can have."""
-    return [name for key in (*COMMON_KEYS, *provider.KEYS) for name in key.spellings]
+    return [name for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings]
 
 
 def _checked_name(name: str, place: str) -> str:

@@ -19,7 +19,7 @@ def refuse_unknown(
     table: Mapping[str, Any], known: Iterable[str], place: str, joint: str, faults: Faults
 ) -> None:
     """Refuse each key that is not known; `joint` stands between the place and the key."""
-    known = list(known)
+    known = known if isinstance(known, list) else list(known)
     for key in table:
         if key not in known:
             from difflib import get_close_matches  # only to word an error

@@ -1,6 +1,7 @@
 """The sheet of `-o csv`: RFC 4180, a row for each balance, then one for each account, warning or error without any."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from balcli.models import PARTS, Report
@@ -12,7 +13,6 @@ _NO_AMOUNTS: Final = ("",) * len(PARTS)
 
 # What a spreadsheet takes for the beginning of a formula, the wide forms of East Asian keyboards included.
 _FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-_NEEDS_QUOTES: Final = frozenset(',"\r\n')
 
 
 def render(report: Report) -> str:
@@ -37,7 +37,9 @@ def _balances(report: Report) -> Iterator[tuple[str, ...]]:
             text(balance.provider),
             text(balance.asset),
             text(balance.asset_id),
-            *(amount(getattr(balance, part)) for part in PARTS),
+            amount(balance.total),
+            amount(balance.available),
+            amount(balance.locked),
             "ok",
             "",
         )
@@ -76,6 +78,7 @@ def _messages(report: Report) -> Iterator[tuple[str, ...]]:
         yield ("", "", "", "", *_NO_AMOUNTS, "failed", text(f"{failure.code}: {failure.message}"))
 
 
+@lru_cache(maxsize=4096)  # names of accounts and assets stand in many rows
 def text(value: str | None) -> str:
     """A cell of text: nothing in it that is neither printed nor a line break, and no formula."""
     shown = legible(value or "", keep="\t\r\n")
@@ -88,7 +91,7 @@ def amount(value: Amount | None) -> str:
 
 
 def _quoted(cell: str) -> str:
-    if _NEEDS_QUOTES.isdisjoint(cell):
+    if not ("," in cell or '"' in cell or "\r" in cell or "\n" in cell):
         return cell
     escaped = cell.replace('"', '""')
     return f'"{escaped}"'
