@@ -41,7 +41,14 @@ def register(app: typer.Typer, name: str, about: str) -> None:
 def init(
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", envvar="BALCLI_CONFIG", help="Write this file.", show_default=False),
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            envvar="BALCLI_CONFIG",
+            help="Write this file.",
+            show_default=False,
+        ),
     ] = None,
     provider: Annotated[
         list[str] | None,

@@ -90,7 +90,12 @@ Wait: TypeAlias = Annotated[
 ConfigFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", envvar="BALCLI_CONFIG", help="Read this profile file.", show_default=False
+        "--config",
+        "-c",
+        metavar="FILE",
+        envvar="BALCLI_CONFIG",
+        help="Read this profile file.",
+        show_default=False,
     ),
 ]
 ProfileName: TypeAlias = Annotated[
@@ -98,6 +103,7 @@ ProfileName: TypeAlias = Annotated[
     typer.Option(
         "--profile",
         "-p",
+        metavar="NAME",
         envvar="BALCLI_PROFILE",
         help="Use this profile of the file.",
         autocompletion=completion.profiles,
@@ -105,7 +111,11 @@ ProfileName: TypeAlias = Annotated[
 ]
 EnvFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--env-file", help="Fill in ${NAME} from this file, not from the .env beside the profile."),
+    typer.Option(
+        "--env-file",
+        metavar="FILE",
+        help="Fill in ${NAME} from this file, not from the .env beside the profile.",
+    ),
 ]
 
 
