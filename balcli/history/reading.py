@@ -68,8 +68,8 @@ def runs(
     with opened(path) as connection, reading(connection):
         rows = connection.execute(
             "SELECT r.id, r.at, r.profile, r.complete, a.name, q.failure IS NULL FROM ("
-            " SELECT * FROM runs WHERE (?1 IS NULL OR profile = ?1) AND at BETWEEN ?2 AND ?3 AND complete >= ?4"
-            " ORDER BY id DESC LIMIT ?5) r"
+            " SELECT * FROM runs WHERE profile IS ifnull(?, profile) AND at BETWEEN ? AND ? AND complete >= ?"
+            " ORDER BY id DESC LIMIT ?) r"
             " LEFT JOIN asked q ON q.run = r.id AND q.place > 0 LEFT JOIN accounts a ON a.id = q.account"
             " ORDER BY r.id, q.place",
             (profile, *between(since, until), complete, -1 if limit is None else limit),

@@ -109,7 +109,7 @@ def _found(
     for number, account, *facts in connection.execute(
         "SELECT s.id, s.account, a.profile, a.name, a.provider, CASE WHEN a.name IS NULL THEN a.target END, asset,"
         " asset_id, kind, merchant, nth FROM series s JOIN accounts a ON a.id = s.account"
-        " WHERE (?1 IS NULL OR a.profile = ?1)"
+        " WHERE a.profile IS ifnull(?, a.profile)"
         " ORDER BY a.profile, a.name IS NULL, a.name, asset, ifnull(asset_id, ''), kind, merchant, nth, s.id",
         (profile,),
     ):
@@ -126,7 +126,7 @@ def _answers(
     rows: dict[int, list[tuple[int, int, bool, bool]]] = {account: [] for account in wanted}
     for account, *row in connection.execute(
         "SELECT account, r.id, r.at, failure IS NULL, selection IS NOT NULL FROM runs r JOIN asked ON run = r.id"
-        " WHERE (?1 IS NULL OR profile = ?1) AND r.at BETWEEN ?2 AND ?3 ORDER BY r.id",
+        " WHERE profile IS ifnull(?, profile) AND r.at BETWEEN ? AND ? ORDER BY r.id",
         (profile, *times),
     ):
         if account in wanted:
