@@ -1,4 +1,4 @@
-"""Runs the README's examples anew and writes their output into it, and draws its picture.
+"""Runs the README's examples anew and writes their output into it, draws its picture, and makes the man page.
 
 `python docs/refresh.py`, with balcli installed in the interpreter's environment and jq and mlr (Miller) on the PATH.
 """
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import manpage
 from rich.console import Console
 from rich.text import Text
 
@@ -51,3 +52,4 @@ def picture(command: str) -> str:
 if __name__ == "__main__":
     README.write_text(refreshed(README.read_text()))
     (ROOT / "docs" / "all.svg").write_text(picture("balcli all --sandbox"))
+    manpage.refresh()

@@ -6,20 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
-from balcli.cli.app import app
-from balcli.cli.commands import COMMANDS, built
 from balcli.errors import BalcliError, leaves
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider
 from balcli.sandbox import Question, Reply, Sandbox, json_reply
 from tests.conftest import ROOT, Program
+from tests.tree import commands, options
 
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", README)
@@ -49,31 +45,13 @@ def test_there_are_examples_of_both_formats() -> None:
     assert any("exit code 8" in shown for _, shown in EXAMPLES)
 
 
-def _commands() -> Iterator[tuple[str, Any]]:
-    """The live command tree."""
-    yield "balcli", typer.main.get_command(app)
-    for name, command in ((name, built(name)) for name in COMMANDS):
-        yield name, command
-        yield from ((f"{name} {below}", inner) for below, inner in getattr(command, "commands", {}).items())
-
-
-def _options() -> list[tuple[str, str]]:
-    return [
-        (name, option)
-        for name, command in _commands()
-        for parameter in command.params
-        for option in (*parameter.opts, *parameter.secondary_opts)
-        if option.startswith("--")
-    ]
-
-
-@pytest.mark.parametrize("name", [n for n, command in _commands() if not hasattr(command, "commands")])
+@pytest.mark.parametrize("name", [n for n, command in commands() if not hasattr(command, "commands")])
 def test_each_command_is_explained(name: str) -> None:
     """Every command of the live tree has its row in the README."""
     assert f"| `balcli {name}" in README
 
 
-@pytest.mark.parametrize(("command", "option"), _options())
+@pytest.mark.parametrize(("command", "option"), options())
 def test_each_option_is_explained(command: str, option: str) -> None:
     """Every option of the live tree is explained in the README, in a table or in the text."""
     assert re.search(rf"`(?:[a-z]+ |-\w`, `|balcli )?{re.escape(option)}[ `]", README), (command, option)
@@ -82,7 +60,7 @@ def test_each_option_is_explained(command: str, option: str) -> None:
 def test_each_option_that_is_explained_is_there() -> None:
     """The README's tables name no option that the program lacks."""
     named = set(re.findall(r"^\| [^|]*?(--[a-z-]+)", README, re.MULTILINE))
-    assert set() == named - {option for _, option in _options()}
+    assert set() == named - {option for _, option in options()}
 
 
 def test_the_error_codes_are_those_of_the_code() -> None:

@@ -1,0 +1,28 @@
+"""The live command tree, as the tests of what is written about it see it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from balcli.cli.app import app
+from balcli.cli.commands import COMMANDS, built
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command and group, with its whole name; the program's own is `balcli`."""
+    yield "balcli", typer.main.get_command(app)
+    for name, command in ((name, built(name)) for name in COMMANDS):
+        yield name, command
+        yield from ((f"{name} {below}", inner) for below, inner in getattr(command, "commands", {}).items())
+
+
+def options() -> list[tuple[str, str]]:
+    """Every long option, with the name of the command that takes it."""
+    return [
+        (name, option)
+        for name, command in commands()
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--")
+    ]
