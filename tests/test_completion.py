@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,7 @@ token = "${NO_SUCH_TOKEN}"
 name = "stall"
 token = "t-1"
 """
+README = (ROOT / "README.md").read_text()
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -224,25 +226,78 @@ def test_completion_can_be_shown(program: Program, shell: str, part: str) -> Non
     assert part in result.out
 
 
-def test_bash_itself_completes(program: Program, env: dict[str, str]) -> None:
-    """In a real bash, with the script that is shown, a name of two words is one word, ready to be used."""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("bash is not installed")
-    script = (
-        'source <(balcli --show-completion bash); COMP_WORDS=(balcli wallet "two"); COMP_CWORD=2; '
-        '_balcli_completion balcli; printf "%s\\n" "${COMPREPLY[@]}"'
-    )
+def set_up(shell: str) -> str:
+    """The line of the README that sets up completion in a shell."""
+    (line,) = re.findall(rf"^(.*\b_BALCLI_COMPLETE=source_{shell} balcli.*?) +# ~/", README, re.MULTILINE)
+    return str(line)
+
+
+def in_shell(program: Program, env: Mapping[str, str], *command: str) -> str:
+    """What a shell prints that has balcli on its PATH and is silent on stderr; skips the test where there is no such shell."""
+    name, *arguments = command
+    shell = shutil.which(name)
+    if shell is None:
+        pytest.skip(f"{name} is not installed")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [bash, "--norc", "-c", script],
-        env={
-            **program.environment(env),
-            "PATH": path,
-            "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
-        },
+        [shell, *arguments],
+        env={**program.environment(env), "PATH": path, "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        text=True,
+        timeout=60,
     )
-    assert (0, "two\\ words\n", "") == (done.returncode, done.stdout, done.stderr)
+    assert (0, "") == (done.returncode, done.stderr.decode())
+    return done.stdout.decode()
+
+
+def test_bash_itself_completes(program: Program, env: dict[str, str]) -> None:
+    """In a real bash, set up as the README says, a name of two words is one word, ready to be used."""
+    script = (
+        f'{set_up("bash")}; COMP_WORDS=(balcli wallet "two"); COMP_CWORD=2; '
+        '_balcli_completion balcli; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    assert in_shell(program, env, "bash", "--norc", "-c", script) == "two\\ words\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("balcli wallet t", ["treasury", "two words"]),
+        ("balcli all -p s", ["spare"]),
+        ("balcli all --nonz", ["--nonzero"]),
+    ],
+)
+def test_fish_itself_completes(program: Program, env: dict[str, str], line: str, expected: list[str]) -> None:
+    """A real fish, set up as the README says, offers the names and the options."""
+    script = f"{set_up('fish')}; complete -C '{line}'"
+    offered = in_shell(program, env, "fish", "--no-config", "-c", script)
+    assert expected == [line.partition("\t")[0] for line in offered.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("balcli wallet tr", "balcli wallet treasury "),
+        ("balcli wallet tw", "balcli wallet two\\ words "),
+        ("balcli all -p s", "balcli all -p spare "),
+        ("balcli all --nonz", "balcli all --nonzero "),
+    ],
+)
+def test_zsh_itself_completes(program: Program, env: dict[str, str], typed: str, expected: str) -> None:
+    """In a real zsh on a terminal of its own, set up as the README says, the Tab key completes what is typed."""
+    told = program.folder / "told"
+    keys = f"{typed}\t\x18"
+    script = f"""
+        zmodload zsh/zpty
+        zpty shell zsh -f -i
+        zpty -w shell {shlex.quote(set_up("zsh"))}
+        zpty -w shell {shlex.quote(f'tell() {{ print -rn -- "$BUFFER" > {told}.new; mv {told}.new {told}; }}')}
+        zpty -w shell "zle -N tell; bindkey '^X' tell; : > {told}.ready"
+        until [[ -e {told}.ready ]]; do zpty -r -t shell > /dev/null; sleep 0.05; done
+        zpty -w -n shell {shlex.quote(keys)}
+        until [[ -e {told} ]]; do zpty -r -t shell > /dev/null; sleep 0.05; done
+        zpty -d shell
+    """
+    assert in_shell(program, env, "zsh", "-f", "-c", script) == ""
+    assert expected == told.read_text()
