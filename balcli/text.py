@@ -1,14 +1,21 @@
-"""Text from outside made safe to show: one line, bounded, nothing invisible or reordering.
+"""Text from outside made safe to show: one line, bounded, nothing invisible or reordering; and mistyped names.
 
 Used for everything that a server, a file name or a user's string puts in front of a person.
 """
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 LONGEST_NAME: Final = 48
 """How many characters of a name are shown in the midst of other text."""
+
+# How many characters the names take that a message lists: all there is to say, and beside one that is close.
+_LONG_LIST: Final = 160
+_SHORT_LIST: Final = 80
+# A hostile answer can list names without end; each costs time to compare.
+_MOST_COMPARED: Final = 2000
 
 # Printable to Python, yet drawn as nothing or as a blank: fillers, joiners, variation selectors.
 _INVISIBLE: Final = (
@@ -61,6 +68,42 @@ def _columns(character: str) -> int:
     if unicodedata.category(character) in {"Mn", "Me"} or "\u1160" <= character <= "\u11ff":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def closest(name: str, there: Iterable[str]) -> str | None:
+    """The one of the names there that a mistyped one is closest to, whatever the case; None where none is close."""
+    from difflib import get_close_matches  # only to word an error
+
+    by_folded: dict[str, str] = {}
+    for each in there:
+        if len(each) <= LONGEST_NAME and len(by_folded) < _MOST_COMPARED:
+            by_folded.setdefault(each.casefold(), each)
+    found = get_close_matches(name.casefold(), by_folded, 1) if len(name) <= LONGEST_NAME else []
+    return by_folded[found[0]] if found else None
+
+
+def instead(name: str, there: Iterable[str], known: str = "there are") -> str:
+    """What to say of a name that is none of those there: which one is close, and which there are, if that is short."""
+    names = list(dict.fromkeys(there))
+    if not names:
+        return "there is none"
+    close = closest(name, names)
+    if close is None:
+        return f"{known}: {listed(names)}"
+    every = listed(names)
+    beside = f" {known}: {every}" if len(every) <= _SHORT_LIST else ""
+    return f"did you mean {printable(close)}?{beside}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names with commas between them, or as many as a message has room for, and how many more there are."""
+    names, text = list(names), ""
+    for number, name in enumerate(names):
+        longer = f"{text}, {printable(name, 40)}" if text else printable(name, 40)
+        if len(longer) > _LONG_LIST:
+            return f"{text} and {len(names) - number} more"
+        text = longer
+    return text
 
 
 def valid_unicode(text: str) -> str:

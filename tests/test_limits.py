@@ -290,7 +290,7 @@ def test_a_symbol_of_several_tokens_is_none_of_them() -> None:
         for name in ("SNX#24", "snx#24", "#24"):
             assert (State.OK, "700", None) == found(both, limit(name, of=of))
             assert (State.OK, "700", None) == found(one, limit(name, of=of))
-        assert (State.CRITICAL, "0", "it is not listed") == found(one, limit("SNX#173", of=of))
+        assert (State.CRITICAL, "0", "it is not listed, SNX#24 is") == found(one, limit("SNX#173", of=of))
     elsewhere = build("main", [answered("shop", *two[:1]), answered("bank", usdt("1", "bank", asset="SNX"))])
     assert State.UNKNOWN == found(elsewhere, limit("SNX"))[0]
     assert "1" == found(elsewhere, limit("SNX", of="bank"))[1]

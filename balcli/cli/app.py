@@ -92,7 +92,9 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
     """Say what is wrong with a command line; a document too, if it asks for one. The exit code."""
     context = getattr(problem, "ctx", None)
     command = context.command_path if context is not None else "balcli"
-    message = f"{problem.format_message().rstrip('.')}; see {command} --help"
+    said = problem.format_message().rstrip(".")
+    # A question, which is what Typer adds for a close name, ends its part by itself.
+    message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
     shows_balances = context is None or context.parent is None or context.info_name in _SHOWING
     _write_failure(UsageError(message), arguments, shows_balances=shows_balances)
     _say(message, arguments)

@@ -14,7 +14,7 @@ from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, Ta
 from balcli.errors import ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.secret import hide
-from balcli.text import printable, width
+from balcli.text import instead, printable, width
 
 if TYPE_CHECKING:
     from balcli.config.inspection import Inspected, Inspection
@@ -78,7 +78,7 @@ def init(
     unknown = [name for name in names if name not in PROVIDERS]
     if unknown:
         raise UsageError(
-            f"--provider: there is no {printable(unknown[0], 40)}; there are: {', '.join(PROVIDERS)}"
+            f"--provider: there is no {printable(unknown[0], 40)}; {instead(unknown[0], PROVIDERS)}"
         )
     if not names and not quiet and _is_conversation():
         names = _asked()
@@ -225,7 +225,7 @@ def _asked() -> list[str]:
         unknown = [name for name in names if name not in PROVIDERS]
         if not unknown:
             return names
-        sys.stderr.write(f"There is no {printable(unknown[0], 40)}.\n")
+        sys.stderr.write(f"there is no {printable(unknown[0], 40)}; {instead(unknown[0], PROVIDERS)}\n")
 
 
 def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *, every: bool) -> "Inspection":

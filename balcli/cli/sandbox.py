@@ -12,6 +12,7 @@ import typer
 from balcli.cli import streams
 from balcli.cli.options import RunOptions
 from balcli.errors import OutputError, UsageError
+from balcli.text import closest, printable
 
 if TYPE_CHECKING:
     from balcli.config.profile import Profile
@@ -70,13 +71,16 @@ def sandbox_profile(options: RunOptions) -> Iterator["Profile"]:
 
 
 def _started(port: int, latency: float, faults: list[str], *, log: bool) -> "Sandbox":
-    from balcli.sandbox import Sandbox
+    from balcli.sandbox import Sandbox, fault_names
 
     try:
         return Sandbox(port=port, latency=latency, faults=faults, heard=streams.say if log else None)
     except ValueError as unknown:
+        named = str(unknown)
+        close = closest(named, fault_names(named))
+        hint = "" if close is None else f"did you mean {close}? "
         raise UsageError(
-            f"--fault: there is no {unknown}; balcli sandbox --faults lists those that there are"
+            f"--fault: there is no {printable(named, 60)}; {hint}balcli sandbox --faults lists those that there are"
         ) from None
     except OSError as problem:
         raise OutputError(

@@ -11,7 +11,7 @@ from balcli.config.tables import checked_table, refuse_unknown
 from balcli.config.variables import Variables
 from balcli.errors import AccountError, KeyProblem, ValueProblem
 from balcli.limits import KEYS, Limit, Range, gap, limit_of, read
-from balcli.text import printable
+from balcli.text import instead
 
 _RANGES: Final = ("warn", "crit")
 
@@ -82,8 +82,7 @@ def _value(
         raise ValueProblem(f"{place}: is no text; write it in quotes{example}")
     text = variables.expand(raw, place)
     if key == "account" and accounts is not None and text not in accounts:
-        there = ", ".join(printable(name, 40) for name in accounts)
-        hint = f"there are: {there}" if there else "there is none"
+        hint = instead(text, accounts)
         raise AccountError(f"{place}: names no account of the profile; {hint}; leave it out for the total")
     try:
         return read(key, text)

@@ -26,7 +26,7 @@ from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider
 from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 from balcli.secret import Secret, reveal
-from balcli.text import printable
+from balcli.text import instead, listed, printable
 from balcli.urls import checked_proxy
 
 if TYPE_CHECKING:
@@ -216,21 +216,23 @@ def _choose(
     document: Mapping[str, Any], profiles: Mapping[str, Any], name: str | None, source: str, faults: Faults
 ) -> str:
     """The profile that is asked for, the default one, or the only one."""
-    there = "there is none; add [profiles.main]"
-    if profiles:
-        there = "there are: " + ", ".join(printable(key, 40) for key in profiles)
+    none = "there is none; add [profiles.main]"
     default = document.get("default_profile")
     if default is not None and (not isinstance(default, str) or default not in profiles):
         with faults:
             if not isinstance(default, str):
                 raise ValueProblem(f"{source}: default_profile: is no text; give the name of a profile")
+            there = instead(default, profiles) if profiles else none
             raise ProfileError(f"{source}: default_profile names no profile; {there}")
         default = None
     if name is not None and name not in profiles:
+        there = instead(name, profiles) if profiles else none
         raise ProfileError(f"{source}: there is no profile {printable(name, 40)}; {there}")
     if name is None and default is None and len(profiles) != 1:
         raise ProfileError(
-            f"{source}: which profile is meant is open; {there}; use --profile or default_profile"
+            f"{source}: which profile is meant is open; there are: {listed(profiles)}; use --profile or default_profile"
+            if profiles
+            else f"{source}: has no profile; add [profiles.main]"
         )
     return name or default or next(iter(profiles))
 
@@ -292,7 +294,8 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
             for unknown in sorted(settings.keys() - set(known)):
                 with faults:
                     raise KeyProblem(
-                        f"{entry.at(unknown)}: is no setting that balcli knows; known here: {', '.join(known)}"
+                        f"{entry.at(unknown)}: is no setting that balcli knows; "
+                        + instead(unknown, known, "known here")
                     )
             with faults:
                 _checked_name(entry.name, entry.at("name"))

@@ -5,7 +5,7 @@ from typing import Any
 
 from balcli.config.faults import RAISED, Faults
 from balcli.errors import AccountError, KeyProblem, ValueProblem
-from balcli.text import printable
+from balcli.text import instead, printable
 
 
 def checked_table(value: Any, place: str) -> Mapping[str, Any]:
@@ -22,13 +22,10 @@ def refuse_unknown(
     known = known if isinstance(known, list) else list(known)
     for key in table:
         if key not in known:
-            from difflib import get_close_matches  # only to word an error
-
-            close = get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
             with faults:
                 raise KeyProblem(
-                    f"{place}{joint or ': '}{printable(key, 40)}: is no key that balcli knows; {hint}"
+                    f"{place}{joint or ': '}{printable(key, 40)}: is no key that balcli knows; "
+                    + instead(key, known, "known here")
                 )
 
 

@@ -251,7 +251,7 @@ def parse(
             )
         balances.append(balance)
     notices += [
-        absent(account.name, asset)
+        absent(account.name, asset, (token.symbol for token in tokens.values() if token is not None))
         for asset in assets or account.assets
         if not any(_selected((asset,), token_id, token) for token_id, token in tokens.items())
     ]

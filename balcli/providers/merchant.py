@@ -25,7 +25,7 @@ from balcli.providers.reading import (
     token,
     words,
 )
-from balcli.providers.selection import NOT_LISTED, selects, unlisted
+from balcli.providers.selection import selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
 
@@ -142,18 +142,17 @@ def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
 def fetch(account: Account[Settings], run: Run) -> Holdings:
     """The merchant's crypto balances, and with `--fiat` its fiat ones."""
     payload = _with_token(account, run, lambda token: run.door.ask(_assets_request(account, token)))
-    holdings = parse(payload, account, run.assets)
     if "fiat" not in run.flags:
-        return holdings
+        return parse(payload, account, run.assets)
+    balances, notices, listed = _crypto(payload, account, run.assets)
     # One list serves every merchant of the key.
-    listed = run.share(
+    rows = run.share(
         (NAME, "fiat", account.base_url, account.settings.credential), lambda: _fiat_rows(account, run)
     )
-    fiat = parse_fiat(listed.get(), account, run.assets)
-    notices = [notice for notice in holdings.notices if notice.code != NOT_LISTED] + unlisted(
-        account.name, run.assets, (*holdings.balances, *fiat)
-    )
-    return Holdings((*holdings.balances, *fiat), tuple(notices))
+    fiat = parse_fiat(rows.get(), account)
+    balances += [balance for balance in fiat if selects(run.assets, balance.asset)]
+    listed += [balance.asset for balance in fiat]
+    return Holdings(tuple(balances), (*notices, *unlisted(account.name, run.assets, balances, listed)))
 
 
 def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = ()) -> Holdings:
@@ -162,14 +161,24 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
     `free` is the available amount. Whether total = free + locked holds is promised nowhere: the
     three are shown as sent, with a notice where they do not add up.
     """
+    balances, notices, listed = _crypto(payload, account, assets)
+    return Holdings(tuple(balances), (*notices, *unlisted(account.name, assets, balances, listed)))
+
+
+def _crypto(
+    payload: Json, account: Account[Settings], assets: tuple[str, ...]
+) -> tuple[list[Balance], list[Notice], list[str]]:
+    """The balances of an answer, what there is to know of them, and the name of every asset in it."""
     data = as_object(field(as_object(payload, "the answer"), "data", "the answer"), "data")
     can_deposit = optional_flag(data, "canDeposit", "data")
     balances: list[Balance] = []
     notices: list[Notice] = []
+    listed: list[str] = []
     for number, item in enumerate(as_list(field(data, "balances", "data"), "data.balances")):
         where = f"balances[{number}]"
         row = as_object(item, where)
         asset = reading.name(row, "asset", where)
+        listed.append(asset)
         asset_id = optional_text(row, "assetId", where)
         total, raw_total = amount(row, "total", where)
         free, raw_free = amount(row, "free", where)
@@ -202,7 +211,7 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
                 raw={"total": raw_total, "free": raw_free, "locked": raw_locked},
             )
         )
-    return Holdings(tuple(balances), (*notices, *unlisted(account.name, assets, balances)))
+    return balances, notices, listed
 
 
 def signature(secret: str, timestamp: str) -> str:
@@ -213,9 +222,7 @@ def signature(secret: str, timestamp: str) -> str:
     return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
 
 
-def parse_fiat(
-    rows: Sequence[dict[str, Json]], account: Account[Settings], assets: tuple[str, ...] = ()
-) -> list[Balance]:
+def parse_fiat(rows: Sequence[dict[str, Json]], account: Account[Settings]) -> list[Balance]:
     """The fiat balances of a merchant (all, for the aggregate) in the rows of `/v2/merchant/accounts`.
 
     The one amount there is the balance. What of it is available is said nowhere: that is unknown.
@@ -226,7 +233,7 @@ def parse_fiat(
         merchant_id = _merchant_id(row, where)
         fiat = reading.name(row, "fiat", where)
         balance, raw_balance = amount(row, "balance", where)
-        if account.target["merchant_id"] not in {"0", merchant_id} or not selects(assets, fiat):
+        if account.target["merchant_id"] not in {"0", merchant_id}:
             continue
         balances.append(
             Balance(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from balcli.models import Balance, Notice
+from balcli.text import closest, printable
 
 NOT_LISTED = "asset.not_listed"
 
@@ -20,12 +21,30 @@ def names_of(balance: Balance) -> tuple[str, ...]:
     return (balance.asset,) if balance.asset_id is None else (balance.asset, f"#{balance.asset_id}")
 
 
-def unlisted(account: str, assets: Iterable[str], balances: Iterable[Balance]) -> list[Notice]:
-    """A notice for each asset that was asked for and that the account's answer does not list."""
+def unlisted(
+    account: str, assets: Iterable[str], balances: Iterable[Balance], others: Iterable[str] = ()
+) -> list[Notice]:
+    """A notice for each asset that was asked for and that the account's answer does not list.
+
+    `others` are the names that the answer has beside those of the balances: one that is close is told.
+    """
+    balances = tuple(balances)
     there = {name.casefold() for b in balances for name in names_of(b)}
-    return [absent(account, asset) for asset in assets if asset.casefold() not in there]
+    names = [*(balance.asset for balance in balances), *others]
+    return [absent(account, asset, names) for asset in assets if asset.casefold() not in there]
 
 
-def absent(account: str, asset: str) -> Notice:
-    """The notice for an asset that an account does not list."""
-    return Notice(NOT_LISTED, account, f"{asset} is not listed; check --asset if it should be")
+def absent(account: str, asset: str, there: Iterable[str] = ()) -> Notice:
+    """The notice for an asset that an account does not list, with the one of those there that is close."""
+    return Notice(
+        NOT_LISTED, account, f"{asset} is not listed{but_is(asset, there)}; check --asset if it should be"
+    )
+
+
+def but_is(asset: str, there: Iterable[str]) -> str:
+    """The words `, NAME is` for the asset there that is close to one that is not, "" where none is.
+
+    No question whether that is meant: USDC beside USDT is as often another asset as it is a slip.
+    """
+    close = closest(asset, there)
+    return "" if close is None else f", {printable(close)} is"

@@ -105,11 +105,13 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
     """
     settings = account.settings
     balances: list[Balance] = []
+    listed: list[str] = []
     rows = as_list(field(as_object(payload, "the answer"), "data", "the answer"), "data")
     for number, item in enumerate(rows):
         where = f"data[{number}]"
         row = as_object(item, where)
         asset = reading.name(row, "asset", where)
+        listed.append(asset)
         balance, raw_balance = optional_amount(row, "balance", where)
         hold, raw_hold = optional_amount(row, "holdBalance", where)
         lock, raw_lock = optional_amount(row, "lockBalance", where)
@@ -144,7 +146,8 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
                 },
             )
         )
-    return Holdings(tuple(balances), tuple(unlisted(account.name, assets or account.assets, balances)))
+    notices = unlisted(account.name, assets or account.assets, balances, listed)
+    return Holdings(tuple(balances), tuple(notices))
 
 
 def _other_part(settings: Settings, balance: Amount, locked: Amount) -> Amount:

@@ -3,6 +3,6 @@
 It serves a first look, the README's examples and the tests. Nothing but the CLI and the tests imports it.
 """
 
-from balcli.sandbox.server import Question, Reply, Sandbox, json_reply
+from balcli.sandbox.server import Question, Reply, Sandbox, fault_names, json_reply
 
-__all__ = ["Question", "Reply", "Sandbox", "json_reply"]
+__all__ = ["Question", "Reply", "Sandbox", "fault_names", "json_reply"]

@@ -1,0 +1,172 @@
+"""Mistyped names: what is close is suggested, what there is stays listed, and nothing is asked."""
+
+import time
+
+import pytest
+
+from balcli.sandbox import Sandbox
+from balcli.text import closest, instead
+from tests.conftest import Program
+
+THERE = "there are: loopring, treasury, payouts, shop"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["all", "shpo"], 3, f"has no account shpo; did you mean shop? {THERE}"),
+        (["all", "TREASURY"], 3, f"did you mean treasury? {THERE}"),
+        (["wallet", "payout"], 3, "did you mean payouts? there are: treasury, payouts"),
+        (["check", "--asset", "BTC", "--crit", "1:", "--account", "shpo"], 3, f"did you mean shop? {THERE}"),
+        (["doctor", "shpo"], 3, f"did you mean shop? {THERE}"),
+        (
+            ["all", "--fault", "refusd"],
+            2,
+            "there is no refusd; did you mean refused? balcli sandbox --faults",
+        ),
+        (["all", "--fault", "merhant:refused"], 2, "did you mean merchant:refused? balcli sandbox --faults"),
+        (["all", "--fault", "zzzzzzzz"], 2, "there is no zzzzzzzz; balcli sandbox --faults lists"),
+    ],
+)
+def test_a_close_name_of_the_sandbox_is_suggested(
+    program: Program, arguments: list[str], code: int, said: str
+) -> None:
+    """A mistyped account or fault is answered with the one that is close, and with those that there are."""
+    result = program.run(*arguments, "--sandbox")
+    (line,) = result.err.splitlines() or result.out.splitlines()[:1]
+    assert (code, True) == (result.code, said in line), line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["walet"], "No such command 'walet'. Did you mean 'wallet'? see balcli --help"),
+        (["config", "shwo"], "Did you mean 'show'? see balcli config --help"),
+        (["all", "--fualt", "x"], "--fault"),
+        (
+            ["config", "init", "--provider", "walet"],
+            "did you mean wallet? there are: loopring, wallet, merchant",
+        ),
+    ],
+)
+def test_a_close_command_option_or_provider_is_suggested(
+    program: Program, arguments: list[str], said: str
+) -> None:
+    """A mistyped command, option or provider is wrong usage, told in one line with the one that is close."""
+    result = program.run(*arguments)
+    (line,) = result.err.splitlines()
+    assert (2, "", True) == (result.code, result.out, said in line), line
+
+
+PROFILES = """\
+[profiles.treasury-eu.merchant]
+base_url = "http://127.0.0.1:9"
+token = "s3cr3t-CANARY-value"
+
+[[profiles.treasury-eu.limits]]
+asset = "BTC"
+account = "{account}"
+crit = "1:"
+
+[profiles.treasury-us.merchant]
+base_url = "http://127.0.0.1:9"
+token = "s3cr3t-CANARY-value"
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "account", "options", "said"),
+    [
+        ("", "merchant", ["-p", "treasuri-eu"], "there is no profile treasuri-eu; did you mean treasury-eu?"),
+        ('default_profile = "tresury-us"', "merchant", [], "default_profile names no profile; did you mean"),
+        (
+            "",
+            "merchnat",
+            ["-p", "treasury-eu"],
+            "limits[0].account: names no account of the profile; did you",
+        ),
+        ('defualt_profile = "treasury-eu"', "merchant", [], "did you mean default_profile? known here:"),
+    ],
+)
+def test_a_close_name_of_the_file_is_suggested(
+    program: Program, head: str, account: str, options: list[str], said: str
+) -> None:
+    """A mistyped profile, account of a limit or key names the one that is close, and no value of the file."""
+    text = f"{head}\n{PROFILES.format(account=account)}"
+    result = program.with_profile(text, "all", *options)
+    (line,) = result.err.splitlines()
+    assert (3, True, False) == (result.code, said in line, "CANARY" in line), line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["merchant"], {"shop: note: USTD is not listed, USDT is; check --asset if it should be"}),
+        (["merchant", "--fiat"], {"shop: note: USTD is not listed, USD is; check --asset if it should be"}),
+        (["loopring"], {"loopring: note: USTD is not listed, USDT is; check --asset if it should be"}),
+    ],
+)
+def test_a_close_asset_is_told(program: Program, arguments: list[str], said: set[str]) -> None:
+    """An asset that an answer does not list is a note, with the listed one that is close; the run is complete."""
+    result = program.run(*arguments, "--sandbox", "--asset", "USTD")
+    assert (0, said) == (result.code, {line.removeprefix("balcli: ") for line in result.err.splitlines()})
+
+
+def test_an_asset_like_no_other_is_told_alone(program: Program) -> None:
+    """Nothing is suggested for an asset that is close to none."""
+    result = program.run("merchant", "--sandbox", "--asset", "ZZZZZ")
+    assert "balcli: shop: note: ZZZZZ is not listed; check --asset if it should be\n" == result.err
+
+
+def test_a_check_tells_a_close_asset(program: Program) -> None:
+    """A limit on an asset that nobody lists counts 0, and says which listed one is close."""
+    result = program.run("check", "--sandbox", "--asset", "USTD", "--crit", "1:")
+    assert (2, True) == (result.code, ": it is not listed, USDT is |" in result.out)
+
+
+def test_a_variable_of_no_setting_is_answered(program: Program) -> None:
+    """A mistyped BALCLI_MERCHANT_… variable is answered with the setting that is close, and never with its value."""
+    result = program.run("all", env={"BALCLI_MERCHANT_TOKN": "s3cr3t-CANARY-value"})
+    assert (3, True, False) == (result.code, "did you mean token?" in result.err, "CANARY" in result.err)
+
+
+def test_many_names_leave_the_line_whole(program: Program, sandbox: Sandbox) -> None:
+    """Of eighty accounts as many are listed as the line has room for; a close one is named first."""
+    accounts = "".join(
+        f'[[profiles.main.merchant]]\nname = "merchant-account-{number:02}"\nmerchant_id = {number}\n'
+        f'base_url = "{sandbox.url}/merchant"\ntoken = "sandbox-merchant-token"\n'
+        for number in range(80)
+    )
+    for name, said in (("other", " more\n"), ("merchantaccount-07", "did you mean merchant-account-07?\n")):
+        result = program.with_profile(accounts, "all", name)
+        assert (3, True, True) == (result.code, result.err.endswith(said), len(result.err) <= 301)
+    assert [] == sandbox.log
+
+
+def test_names_are_compared_in_any_case() -> None:
+    """A name in another case is the closest; none is close to one that is another word."""
+    names = ["shop", "shops", "treasury"]
+    assert ("shop", "treasury", None) == (
+        closest("SHOP", names),
+        closest("tresury", names),
+        closest("x", names),
+    )
+
+
+def test_a_list_without_names_says_so() -> None:
+    """Where there is nothing to suggest or list, that is said."""
+    assert "there is none" == instead("x", [])
+
+
+def test_a_suggestion_is_made_safe_to_show() -> None:
+    """A name from outside is escaped where it is suggested, and one of over 48 characters never is."""
+    assert r"did you mean sho\x1bp? there are: sho\x1bp" == instead("shop", ["sho\x1bp"])
+    assert closest("s" * 48, ["s" * 49]) is None
+
+
+def test_a_hostile_list_costs_no_time() -> None:
+    """A hundred thousand names that are close cost less than two seconds, and one of megabytes nothing."""
+    begun = time.monotonic()
+    closest("a" * 40, (f"{'a' * 36}{number}" for number in range(100_000)))
+    closest("a" * 5_000_000, ["a" * 5_000_000])
+    assert time.monotonic() - begun < 2
