@@ -138,6 +138,41 @@ def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], arguments:
     assert (2, "", 1) == (result.code, result.out, len(result.err.splitlines()))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("merchnat", "has an account merchnat; did you mean merchant? there are: merchant"),
+        ("nobody", "has an account nobody; there are: merchant"),
+    ],
+)
+def test_an_account_that_neither_run_has_is_trouble(
+    recorded: Callable[..., Callable[..., Result]], name: str, said: str
+) -> None:
+    """Of an account that no run asked nothing is known, not that it is the same: 2, with those that there are."""
+    diff = recorded(_assets(BTC="1"), _assets(BTC="2"))
+    for options in (("--account", name), ("--account", "merchant", "--account", name)):
+        result = diff(*options)
+        assert (2, "", True) == (result.code, result.out, said in result.err), result.err
+
+
+def test_a_wrong_account_asks_nobody(program: Program, tmp_path: Path) -> None:
+    """With --live, an account that the recorded run does not have leads to no request at all, and to 2."""
+    history = str(tmp_path / "history.db")
+    with Sandbox() as server:
+        file = str(program.write(server.profile("main")))
+        program.run("all", "--record", "--history", history, "-c", file)
+        asked = len(server.log)
+        result = program.run("diff", "--live", "--history", history, "-c", file, "--account", "shpo")
+        right = program.run("diff", "--live", "--history", history, "-c", file, "--account", "shop")
+        paths = {question.path.split("/")[1] for question in server.log[asked:]}
+    assert (2, "", True) == (
+        result.code,
+        result.out,
+        "run 1 has no account shpo; did you mean shop?" in result.err,
+    )
+    assert (0, {"merchant"}) == (right.code, paths)
+
+
 def test_trouble_is_told_in_a_document(recorded: Callable[..., Callable[..., Result]]) -> None:
     """With -o json trouble is a document with all keys, too."""
     result = recorded(_assets(BTC="1"))("-o", "json")

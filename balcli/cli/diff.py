@@ -21,6 +21,7 @@ from balcli.cli.options import (
     with_options,
 )
 from balcli.errors import BalcliError, StateError, UsageError
+from balcli.text import instead, printable
 
 if TYPE_CHECKING:
     from balcli.changes import Narrowing
@@ -162,6 +163,7 @@ def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun 
     if threshold < parse("0"):
         raise UsageError("--threshold: that is no amount of 0 or more; write it like 0.5")
     accounts = tuple(options.account or ())
+    _refuse_unasked(accounts, first, second)
     for asked in (run.selection.accounts for run in (first, second) if run is not None):
         if asked:
             accounts = tuple(name for name in accounts or asked if name in asked)
@@ -170,6 +172,19 @@ def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun 
                     "the two runs asked no account in common; name two runs of the same accounts"
                 )
     return Narrowing(accounts, symbols(options.asset), threshold)
+
+
+def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "RecordedRun | None") -> None:
+    """Raise UsageError for an account that is named and that no run has: that nothing changed there is not known."""
+    runs = [run for run in (first, second) if run is not None]
+    there = [outcome.account.name for run in runs for outcome in run.report.outcomes]
+    for name in named:
+        if name not in there:
+            where = (
+                f"run {first.id} has" if second is None else f"neither run {first.id} nor run {second.id} has"
+            )
+            no = "no" if second is None else "an"
+            raise UsageError(f"--account: {where} {no} account {printable(name, 40)}; {instead(name, there)}")
 
 
 def _chosen(
