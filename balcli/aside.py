@@ -55,7 +55,7 @@ def check(path: Path) -> None:
         raise unwritable(path, problem) from None
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace(path: Path, data: bytes | bytearray) -> None:
     """Put this content into a file, and see it onto the disk; whole or not at all.
 
     A new file is the user's alone; else it has the old one's mode, and its owner where that can be. A link

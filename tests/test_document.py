@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from balcli.errors import ConfigFileError
 from balcli.models import Account, Balance, DepositAddress, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import Amount, parse
-from balcli.render.json import document, render
+from balcli.render.json import document
 from balcli.report import build, failed
+from tests.rendering import machine
 
 SOME = settings(max_examples=200, deadline=None)
 
@@ -100,7 +101,7 @@ def row(
 
 def parsed(report: Report) -> dict[str, Any]:
     """What a script makes of the text."""
-    made: dict[str, Any] = json.loads(render(report))
+    made: dict[str, Any] = json.loads(machine("json", report))
     return made
 
 
@@ -269,7 +270,7 @@ def test_nothing_hidden_is_nothing_told() -> None:
 
 def test_the_text_is_one_document_and_one_final_line_break() -> None:
     """The text ends with the document's brace and one line break."""
-    text = render(example())
+    text = machine("json", example())
     assert ("}\n", text) == (text[-2:], text.rstrip() + "\n")
 
 
@@ -324,7 +325,7 @@ def test_any_name_travels_in_ascii_and_comes_back_whole(
     report = build(name, outcomes)
     made = parsed(report)
     assert (True, [name, name, asset, target, message, message, memo]) == (
-        render(report).isascii(),
+        machine("json", report).isascii(),
         [
             made["profile"],
             made["accounts"][0]["account"],

@@ -17,11 +17,11 @@ from balcli.cli.options import Format
 from balcli.errors import ConfigFileError
 from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import parse
-from balcli.render import machine
 from balcli.render.json import document
 from balcli.report import arranged, build, failed
 from balcli.text import valid_unicode
 from tests.conftest import Program
+from tests.rendering import machine
 
 SOME = settings(max_examples=200, deadline=None)
 MOMENT = datetime(2026, 11, 21, 0, 57, 0, tzinfo=UTC)

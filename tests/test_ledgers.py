@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from balcli.models import Balance, Report
 from balcli.money import Amount, parse
-from balcli.render import machine
 from balcli.report import arranged, build
 from tests.conftest import Program
+from tests.rendering import machine
 from tests.test_formats import ANY_TEXT, answered, everything_left_out, refused, report_of, row
 
 SOME = settings(max_examples=200, deadline=None)

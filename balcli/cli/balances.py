@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -224,20 +224,19 @@ def _refuse_what_does_not_go_together(
     keeping.refuse_what_does_not_go_together(options)
 
 
-def rendered(report: "Report", options: BalanceOptions, *, addresses: bool) -> str:
-    """The report in the format that is asked for."""
+def rendered(report: "Report", options: BalanceOptions, *, addresses: bool) -> Iterable[str]:
+    """The report in the format that is asked for, in one piece or more."""
     if options.output is not Format.table:
         from balcli.render import machine
 
         return machine(options.output, report)
     if report.failures:
-        return ""  # there is nothing to show a person but the reason, which stderr has
+        return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
     colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
-    return table.render(
-        report, columns=streams.columns(options.output_file), colour=colour, addresses=addresses
-    )
+    columns = streams.columns(options.output_file)
+    return (table.render(report, columns=columns, colour=colour, addresses=addresses),)
 
 
 def profile_of(options: RunOptions) -> "AbstractContextManager[Profile]":

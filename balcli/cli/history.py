@@ -106,10 +106,10 @@ def _history(
             text = _pruned(wanted, moments.named(prune, "--prune"), wait or 0)
     except BalcliError as problem:
         if chosen is HistoryFormat.json:
-            from balcli.render.json import render
+            from balcli.render import machine
             from balcli.report import failed
 
-            streams.write_data(render(failed(profile, problem)))
+            streams.write_data(machine("json", failed(profile, problem)))
         raise
     unwritten = streams.deliver(text, output_file)
     raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))

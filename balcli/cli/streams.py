@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from balcli.errors import BalcliError, OutputError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from balcli.models import Notice, Report
 
 _LONGEST_MESSAGE: Final = 300
+_BLOCK: Final = 1 << 20
 
 
 _written = False
@@ -25,7 +26,11 @@ class ReaderGone(Exception):
     """Whoever read stdout has gone; not an OSError, because Typer ends the program on some of those."""
 
 
-def write_data(text: str | bytes) -> None:
+_Data: TypeAlias = str | bytes | Iterable[str]
+"""Text, whole or in pieces that end with a line's end, or a picture."""
+
+
+def write_data(text: _Data) -> None:
     """Write text, with every known secret hidden, or a picture to stdout, and see it off.
 
     Raises ReaderGone if the reader is, OutputError if stdout is closed or full.
@@ -39,7 +44,7 @@ def write_data(text: str | bytes) -> None:
     _written = True
     try:
         stream.flush()
-        stream.buffer.write(data)
+        cast("BinaryIO", stream.buffer).write(data)
         stream.buffer.flush()
     except BrokenPipeError:
         _give_up_stdout()
@@ -59,8 +64,27 @@ def has_written() -> bool:
     return _written
 
 
-def _bytes(text: str | bytes, encoding: str = "utf-8") -> bytes:
-    return text if isinstance(text, bytes) else hide_in_data(text).encode(encoding, "backslashreplace")
+def _bytes(text: _Data, encoding: str = "utf-8") -> bytes | bytearray:
+    """All that is to be written, before the first of it is: a fault on the way must not leave half of it."""
+    if isinstance(text, bytes):
+        return text
+    data = bytearray()
+    for block in _blocks((text,) if isinstance(text, str) else text):
+        data += hide_in_data(block).encode(encoding, "backslashreplace")
+    return data
+
+
+def _blocks(pieces: Iterable[str]) -> Iterator[str]:
+    """The same text in pieces of some size: no secret has a line's end in it, so that none is cut."""
+    block: list[str] = []
+    size = 0
+    for piece in pieces:
+        block.append(piece)
+        size += len(piece)
+        if size > _BLOCK:
+            yield "".join(block)
+            block, size = [], 0
+    yield "".join(block)
 
 
 def check_destination(file: Path | None) -> None:
@@ -71,7 +95,7 @@ def check_destination(file: Path | None) -> None:
         aside.check(file)
 
 
-def deliver(text: str | bytes, file: Path | None) -> OutputError | None:
+def deliver(text: _Data, file: Path | None) -> OutputError | None:
     """Write text into a file, as `aside.replace` does, or to stdout without one, with every known secret hidden.
 
     What a file cannot take goes to stdout; the reason is what the caller gets, to be said. Raises as `write_data` does.
@@ -79,6 +103,8 @@ def deliver(text: str | bytes, file: Path | None) -> OutputError | None:
     if file is not None:
         from balcli import aside  # here, because few runs write a file
 
+        if not isinstance(text, str | bytes):
+            text = "".join(text)
         try:
             aside.replace(file, _bytes(text))
         except OutputError as problem:

@@ -19,7 +19,8 @@ from balcli.http.door import Asks, Exchange, Request, secrets_in
 from balcli.http.exactjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
-from balcli.render import json as document
+from balcli.render import machine
+from balcli.render.json import moment
 from balcli.running import Limits
 from balcli.secret import hide_in_data
 
@@ -112,7 +113,7 @@ class Recorder:
         manifest = {
             "evidence": LAYOUT,
             "balcli": __version__,
-            "generated_at": document.moment(report.generated_at),
+            "generated_at": moment(report.generated_at),
             "profile": report.profile,
             "options": options,
             "limits": None if self._limits is None else _limits(self._limits),
@@ -183,7 +184,7 @@ class Recorder:
         late = self._limits is not None and failure == too_late(outcome.account, self._limits).failure
         return {
             "account": outcome.account.name,
-            "fetched_at": None if outcome.fetched_at is None else document.moment(outcome.fetched_at),
+            "fetched_at": None if outcome.fetched_at is None else moment(outcome.fetched_at),
             "late": failure is not None and late,
             "error": None if failure is None else self._failure(failure),
         }
@@ -221,7 +222,7 @@ class _Before:
 
 def document_digest(report: Report) -> str:
     """The SHA-256 of a report's JSON document, as it is printed."""
-    return folder.digest(hide_in_data(document.render(report)).encode())
+    return folder.digest(hide_in_data("".join(machine("json", report))).encode())
 
 
 def _limits(limits: Limits) -> dict[str, Any]:

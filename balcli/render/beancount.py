@@ -16,9 +16,9 @@ _DAY: Final = timedelta(days=1)
 _HOW: Final = "an assertion holds at the beginning of its day, after all of the day before (UTC)"
 
 
-def render(report: Report) -> str:
+def pieces(report: Report) -> Iterator[str]:
     """The report's total amounts as balance assertions without any tolerance; what is unknown is a comment."""
-    return "".join(f"{line}\n" for line in (*preface(report, _HOW), *_directives(report)))
+    yield from (f"{line}\n" for line in (*preface(report, _HOW), *_directives(report)))
 
 
 def _directives(report: Report) -> Iterator[str]:

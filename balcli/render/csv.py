@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from balcli.models import PARTS, Report
@@ -15,19 +16,18 @@ _NO_AMOUNTS: Final = ("",) * len(PARTS)
 _FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
-def render(report: Report) -> str:
+def pieces(report: Report) -> Iterator[str]:
     """The report as rows of nine cells, each ended by CRLF. An amount is a number as it stands; unknown is empty.
 
     Totals stand there only where they are all that was asked for, so that a column can be added up.
     """
     totals = () if report.left_out is None else _totals(report)
-    rows = [HEADER, *_balances(report), *totals, *_accounts(report), *_messages(report)]
-    return sheet(rows)
+    yield from sheet(chain([HEADER], _balances(report), totals, _accounts(report), _messages(report)))
 
 
-def sheet(rows: Iterable[Sequence[str]]) -> str:
+def sheet(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Rows of cells as RFC 4180 writes them."""
-    return "".join(",".join(_quoted(cell) for cell in row) + "\r\n" for row in rows)
+    return (",".join([_quoted(cell) for cell in row]) + "\r\n" for row in rows)
 
 
 def _balances(report: Report) -> Iterator[tuple[str, ...]]:

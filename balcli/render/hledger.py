@@ -14,9 +14,9 @@ _PART: Final = r"[\w./+@-]+(?: [\w./+@-]+)*"
 _HOW: Final = "an assertion holds after what stands before it of its day (UTC): include this file last"
 
 
-def render(report: Report) -> str:
+def pieces(report: Report) -> Iterator[str]:
     """The report's total amounts as balance assertions; what is unknown is a comment."""
-    return "".join(f"{line}\n" for line in (*preface(report, _HOW), *_transactions(report)))
+    yield from (f"{line}\n" for line in (*preface(report, _HOW), *_transactions(report)))
 
 
 def _transactions(report: Report) -> Iterator[str]:

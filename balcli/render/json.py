@@ -27,9 +27,9 @@ dumped: Final = json.JSONEncoder().encode
 """Plain objects as JSON on one line, in ASCII."""
 
 
-def render(report: Report) -> str:
+def pieces(report: Report) -> Iterator[str]:
     """The report as one JSON document, in ASCII, so that no locale or terminal can alter it."""
-    return _laid_out(head(report), ((key, map(plain, items)) for key, items, plain in lists(report)))
+    return _laid_out({**head(report), **{key: map(plain, items) for key, items, plain in lists(report)}})
 
 
 def written(document: Mapping[str, Any]) -> str:
@@ -37,27 +37,29 @@ def written(document: Mapping[str, Any]) -> str:
 
     Laid out deeper, it would take five times as long to write: only flat JSON is written in C.
     """
-    return _laid_out(document, ())
+    return "".join(_laid_out(document))
 
 
-def _laid_out(document: Mapping[str, Any], more: Iterable[tuple[str, Iterable[object]]]) -> str:
-    """The keys of an object, and after them more whose values are lists."""
-    texts = [f"  {dumped(key)}: {_value(value)}" for key, value in document.items()]
-    texts += [f"  {dumped(key)}: {_list(items)}" for key, items in more]
-    return "{\n" + ",\n".join(texts) + "\n}\n"
+def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
+    """An object's text, piece by piece; a list can be an iterator, too."""
+    before = "{\n"
+    for key, value in document.items():
+        yield f"{before}  {dumped(key)}: "
+        yield from _items(value) if isinstance(value, list | map) else (dumped(value),)
+        before = ",\n"
+    yield "\n}\n"
 
 
-def _value(value: object) -> str:
-    return _list(value) if isinstance(value, list) else dumped(value)
+def _items(items: Iterable[object]) -> Iterator[str]:
+    before = "[\n    "
+    for many in joined(items, ",\n    "):
+        yield f"{before}{many}"
+        before = ",\n    "
+    yield "[]" if before[0] == "[" else "\n  ]"
 
 
-def _list(items: Iterable[object]) -> str:
-    text = ",\n    ".join(pieces(items, ",\n    "))
-    return f"[\n    {text}\n  ]" if text else "[]"
-
-
-def pieces(items: Iterable[object], between: str) -> Iterator[str]:
-    """Items as JSON, many in each piece, with a text between any two objects.
+def joined(items: Iterable[object], between: str) -> Iterator[str]:
+    """Items as JSON, many at once, with a text between any two objects of them.
 
     Many are written at once, because beginning takes as long as writing one. What stands between two objects
     stands nowhere else: within a text, a quote is escaped.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from balcli.models import Report
-from balcli.render.json import head, lists, pieces
+from balcli.render.json import head, joined, lists
 
 KINDS: Final = {
     "accounts": "account",
@@ -18,9 +18,9 @@ KINDS: Final = {
 SUMMARY: Final = "summary"
 
 
-def render(report: Report) -> str:
+def pieces(report: Report) -> Iterator[str]:
     """The report as one JSON object a line, in ASCII. Without the summary, which is last, it was cut."""
-    return "".join(f"{piece}\n" for piece in pieces(lines(report), "\n"))
+    return (f"{many}\n" for many in joined(lines(report), "\n"))
 
 
 def lines(report: Report) -> Iterator[dict[str, Any]]:

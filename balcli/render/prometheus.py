@@ -24,7 +24,7 @@ _HELP: Final = {
 }
 
 
-def render(report: Report) -> str:
+def pieces(report: Report) -> Iterator[str]:
     """The report as gauges; a family without a sample is left out."""
     run = () if report.profile is None else (("profile", _label(report.profile)),)
     families = {
@@ -38,7 +38,7 @@ def render(report: Report) -> str:
         "balcli_complete": iter([(run, str(int(report.complete)))]),
         "balcli_last_run_timestamp_seconds": iter([(run, str(int(report.generated_at.timestamp())))]),
     }
-    return "".join(_family(name, list(samples)) for name, samples in families.items())
+    yield from (_family(name, list(samples)) for name, samples in families.items())
 
 
 def _family(name: str, samples: list[_Sample]) -> str:

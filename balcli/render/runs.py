@@ -53,7 +53,7 @@ def as_csv(runs: Sequence[Recorded]) -> str:
     for run in runs:
         facts = (str(run.id), moment(run.at), text(run.profile), "true" if run.complete else "false")
         rows += [(*facts, text(name), status) for name, status in run.accounts or (("", ""),)]
-    return sheet(rows)
+    return "".join(sheet(rows))
 
 
 def _plain(run: Recorded) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def as_csv(series: Sequence[Series]) -> str:
             )
             for s in each.stretches
         ]
-    return sheet(rows)
+    return "".join(sheet(rows))
 
 
 def _facts(series: Series) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import Final
 
 from balcli.cli.options import Format
 from balcli.evidence.replay import tell
-from balcli.render import machine, table
+from balcli.render import table
+from tests.rendering import machine
 
 FOLDER: Final = Path(__file__).parent
 RUNS: Final = {

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
-from balcli import render
 from balcli.errors import BalcliError
 from balcli.http import exactjson
 from balcli.http.exactjson import Json, Number
@@ -38,6 +37,7 @@ from tests.proof.writing import (
     quoted,
     spoilt_value,
 )
+from tests.rendering import machine
 
 Decode: TypeAlias = Callable[[bytes], Json]
 
@@ -192,19 +192,17 @@ def carries(decode: Decode, rng: random.Random, tally: Tally) -> None:
 
 def in_every_format(report: Report, name: str, amount: str) -> None:
     """Raises Wrong unless the report's one row has this name and this amount in every format."""
-    text = render.machine("json", report)
+    text = machine("json", report)
     row = json.loads(text)["balances"][0]
     tables.demand(text.isascii(), "the document is not in ASCII")
     tables.demand(
         (row["asset"], row["total"]) == (name, amount), f"json has {row['asset']!r}: {row['total']}"
     )
-    for line in render.machine("jsonl", report).splitlines():
+    for line in machine("jsonl", report).splitlines():
         entry = json.loads(line)
         if entry["type"] == "balance":
             tables.demand(entry["asset"] == name, f"jsonl has {entry['asset']!r}")
-    (cells,) = [
-        cells for cells in csv.reader(io.StringIO(render.machine("csv", report), "")) if amount in cells
-    ]
+    (cells,) = [cells for cells in csv.reader(io.StringIO(machine("csv", report), "")) if amount in cells]
     tables.demand(len(cells) == 9 and not cells[2].startswith(tuple("=+-@\t\r")), f"csv has {cells}")
     for columns in (*tables.WIDTHS, None):
         table = render_table(report, columns=columns, colour=False, addresses=True)
