@@ -112,6 +112,14 @@ def test_a_close_asset_is_told(program: Program, arguments: list[str], said: set
     assert (0, said) == (result.code, {line.removeprefix("balcli: ") for line in result.err.splitlines()})
 
 
+def test_an_asset_that_is_asked_for_is_not_suggested(program: Program) -> None:
+    """Of two assets that are like each other, the one that is listed is not what the other is a slip for."""
+    for provider, assets in (("merchant", "usdt,USD"), ("loopring", "usdt,usdc,USD")):
+        result = program.run(provider, "--sandbox", "--asset", assets, "-o", "json")
+        (warning,) = result.json["warnings"]
+        assert "USD is not listed; check --asset if it should be" == warning["message"]
+
+
 def test_an_asset_like_no_other_is_told_alone(program: Program) -> None:
     """Nothing is suggested for an asset that is close to none."""
     result = program.run("merchant", "--sandbox", "--asset", "ZZZZZ")

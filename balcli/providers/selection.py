@@ -30,12 +30,16 @@ def unlisted(
     """
     balances = tuple(balances)
     there = {name.casefold() for b in balances for name in names_of(b)}
-    names = [*(balance.asset for balance in balances), *others]
-    return [absent(account, asset, names) for asset in assets if asset.casefold() not in there]
+    assets, names = tuple(assets), [*(balance.asset for balance in balances), *others]
+    return [absent(account, asset, assets, names) for asset in assets if asset.casefold() not in there]
 
 
-def absent(account: str, asset: str, there: Iterable[str] = ()) -> Notice:
-    """The notice for an asset that an account does not list, with the one of those there that is close."""
+def absent(account: str, asset: str, asked: Sequence[str], there: Iterable[str]) -> Notice:
+    """The notice for one asset of those asked for that an account does not list, with the one there that is close.
+
+    One that is asked for beside it is not meant by it.
+    """
+    there = (name for name in there if not selects(asked, name))
     return Notice(
         NOT_LISTED, account, f"{asset} is not listed{but_is(asset, there)}; check --asset if it should be"
     )
