@@ -204,9 +204,11 @@ def _measured(report: Report, limit: Limit) -> tuple[Amount, str | None]:
     amounts = [getattr(row, limit.field) for row in fitting]
     if None in amounts:
         lacking = [row.account for row, amount in zip(fitting, amounts, strict=True) if amount is None]
-        raise _Undecided(f"the provider did not make it known ({_listed(lacking)})")
+        raise _Undecided(
+            f"the provider did not make it known ({_listed(lacking)}); put the limit on another field"
+        )
     if not any(row.counted for row in fitting):
-        raise _Undecided("it is in no total, and can have no limit")
+        raise _Undecided("it is in no total, and can have no limit; remove the limit")
     return add_up(amounts) if limit.account is not None else _in_total(report, fitting, limit), None
 
 
@@ -216,7 +218,7 @@ def _answers(report: Report, limit: Limit) -> list[Outcome]:
         raise _Undecided(f"the run failed ({report.failures[0].code})")
     outcomes = [outcome for outcome in report.outcomes if limit.account in (None, outcome.account.name)]
     if not outcomes:
-        raise _Undecided("the account was not asked")
+        raise _Undecided("the account was not asked; name one that the run asks")
     silent = [outcome for outcome in outcomes if outcome.failure is not None]
     for outcome in silent:
         if outcome.failure is not None and len(silent) == 1:
@@ -237,10 +239,14 @@ def _in_total(report: Report, fitting: Sequence[Balance], limit: Limit) -> Amoun
         if total.asset == fitting[0].asset:
             value: Amount | None = getattr(total.parts, limit.field)
             if value is None:
-                raise _Undecided(f"the total is not complete ({_listed(total.missing)})")
+                raise _Undecided(
+                    f"the total is not complete ({_listed(total.missing)}); put the limit on an account, or on another field"
+                )
             return value
     left_out = _listed(row.account for row in fitting)
-    raise _Undecided(f"only accounts that are left out of totals list it ({left_out})")
+    raise _Undecided(
+        f"only accounts that are left out of totals list it ({left_out}); name an account in the limit"
+    )
 
 
 def _labels(rows: Iterable[Balance], asset: str) -> list[str]:
@@ -270,7 +276,9 @@ def _refuse_doubt(rows: Iterable[Balance], fitting: Iterable[Balance], asset: st
         unnamed = row.asset == f"#{row.asset_id}"
         if unnamed and row.account not in listing and ("#" not in asset or asset.endswith(row.asset)):
             account = printable(row.account, _LONGEST_NAME)
-            raise _Undecided(f"{row.asset} at {account} has no known name, and can be it")
+            raise _Undecided(
+                f"{row.asset} at {account} has no known name, and can be it; name the asset by its #id"
+            )
 
 
 def _asks_for(outcome: Outcome, asset: str) -> bool:

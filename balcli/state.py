@@ -30,7 +30,9 @@ def folder(environ: Mapping[str, str]) -> Path:
     except RuntimeError:  # no home directory is known
         base = Path()
     if not base.is_absolute():
-        raise StateError("HOME or XDG_STATE_HOME is no absolute path; set it to one")
+        raise StateError(
+            "there is no place for the history and its lock: HOME or XDG_STATE_HOME is no absolute path; set it to one"
+        )
     return base / "balcli"
 
 
@@ -55,7 +57,7 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
         ) from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StateError(f"{shown(file)} is no regular file; remove it")
+            raise StateError(f"the lock {shown(file)} is no regular file; remove it")
         _wait_for(descriptor, file, profile, wait)
         yield
     finally:

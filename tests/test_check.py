@@ -194,7 +194,7 @@ def test_wrong_usage_makes_a_document_too(program: Program, arguments: list[str]
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "there is none"),
+        ("", "has no profile; add [profiles.main]"),
         ("[profiles.main.merchant]\ntoken = 5\n" + limits('asset = "USDT"\ncrit = "1:"'), "merchant.token"),
         (
             '[profiles.main.merchant]\ntoken = "t"\n',

@@ -151,8 +151,9 @@ def test_nothing_is_said_in_words(program: Program, history: Path, tmp_path: Pat
     assert f"no run is recorded in {missing}; balcli all --record --history {missing} records one\n" == _run(
         program, missing
     )
-    assert f"no recorded run in {history} fits what was asked for\n" == _run(
-        program, history, "--asset", "DOGE"
+    assert (
+        f"no recorded run in {history} fits what was asked for; balcli history lists those that there are\n"
+        == _run(program, history, "--asset", "DOGE")
     )
     assert {"schema_version": "1.0", "runs": []} == json.loads(_run(program, missing, "-o", "json"))
     assert {"schema_version": "1.0", "series": []} == json.loads(

@@ -213,7 +213,11 @@ def test_an_asset_that_stands_twice_is_added_up() -> None:
     rows = [usdt("400"), usdt("100.000000000000000001")]
     assert "500.000000000000000001" == found(build("main", [answered("shop", *rows)]), limit(of="shop"))[1]
     state, value, reason = found(build("main", [answered("shop", *rows, usdt(None))]), limit(of="shop"))
-    assert (State.UNKNOWN, None, "the provider did not make it known (shop)") == (state, value, reason)
+    assert (
+        State.UNKNOWN,
+        None,
+        "the provider did not make it known (shop); put the limit on another field",
+    ) == (state, value, reason)
 
 
 def test_an_asset_that_is_not_listed_is_0() -> None:
@@ -253,8 +257,12 @@ def test_a_run_that_failed_or_did_not_ask_decides_nothing() -> None:
     stopped = failed("main", ConfigFileError("no such file"))
     assert (State.UNKNOWN, None, "the run failed (config.file)") == found(stopped, limit(crit="~:10"))
     report = build("main", [answered("shop", usdt("5000"))])
-    assert (State.UNKNOWN, None, "the account was not asked") == found(report, limit(of="bank"))
-    assert (State.UNKNOWN, None, "the account was not asked") == found(build("main", []), limit())
+    assert (State.UNKNOWN, None, "the account was not asked; name one that the run asks") == found(
+        report, limit(of="bank")
+    )
+    assert (State.UNKNOWN, None, "the account was not asked; name one that the run asks") == found(
+        build("main", []), limit()
+    )
 
 
 def test_an_amount_that_is_unknown_is_unknown() -> None:
@@ -264,7 +272,11 @@ def test_an_amount_that_is_unknown_is_unknown() -> None:
     assert (State.OK, "701", None) == found(report, limit())
     for of in (None, "shop"):
         state, value, reason = found(report, limit(of=of, field="total"))
-        assert (State.UNKNOWN, None, "the provider did not make it known (shop)") == (state, value, reason)
+        assert (
+            State.UNKNOWN,
+            None,
+            "the provider did not make it known (shop); put the limit on another field",
+        ) == (state, value, reason)
 
 
 def test_case_does_not_matter_but_exact_spelling_comes_first() -> None:
@@ -308,10 +320,14 @@ def test_a_token_without_a_name_can_be_any() -> None:
     """A token that the relayer's table does not know has no amount, and may be what an account does not list."""
     unnamed = balance("#999", None, None, None, asset_id="999", counted=False)
     alone = build("main", [answered("shop", unnamed), answered("bank", usdt("700", "bank"))])
-    reason = "#999 at shop has no known name, and can be it"
+    reason = "#999 at shop has no known name, and can be it; name the asset by its #id"
     for one in (limit(), limit(of="shop"), limit("SNX#999", of="shop")):
         assert (State.UNKNOWN, None, reason) == found(alone, one)
-    assert (State.UNKNOWN, None, "the provider did not make it known (shop)") == found(alone, limit("#999"))
+    assert (
+        State.UNKNOWN,
+        None,
+        "the provider did not make it known (shop); put the limit on another field",
+    ) == found(alone, limit("#999"))
     for one in (limit("SNX#24", of="shop"), limit("#24", of="shop")):
         assert (State.CRITICAL, "0", "it is not listed") == found(alone, one)
     assert (State.OK, "700", None) == found(alone, limit(of="bank"))
@@ -324,7 +340,11 @@ def test_an_nft_has_no_limit() -> None:
     nft = balance("nft:32768", "3", "3", asset_id="32768", counted=False)
     for of in (None, "shop"):
         state, value, reason = found(build("main", [answered("shop", nft)]), limit("#32768", of=of))
-        assert (State.UNKNOWN, None, "it is in no total, and can have no limit") == (state, value, reason)
+        assert (State.UNKNOWN, None, "it is in no total, and can have no limit; remove the limit") == (
+            state,
+            value,
+            reason,
+        )
 
 
 def test_what_totals_leave_out_is_left_out() -> None:
@@ -333,7 +353,7 @@ def test_what_totals_leave_out_is_left_out() -> None:
     report = build("main", [whole, answered(account("one", part_of="key"), usdt("600", "one"))])
     assert (State.OK, "600", None) == found(report, limit())
     assert (State.OK, "900", None) == found(report, limit(of="all"))
-    reason = "only accounts that are left out of totals list it (all)"
+    reason = "only accounts that are left out of totals list it (all); name an account in the limit"
     assert (State.UNKNOWN, None, reason) == found(report, limit("BTC"))
     assert (State.OK, "5", None) == found(report, limit("BTC", of="all", crit="5:"))
 

@@ -55,7 +55,9 @@ def test_where_state_is(environ: dict[str, str], folder: str | None) -> None:
     if folder is not None:
         assert Path(folder) == state.folder(environ)
         return
-    with pytest.raises(StateError, match="HOME or XDG_STATE_HOME is no absolute path; set it to one"):
+    with pytest.raises(
+        StateError, match="its lock: HOME or XDG_STATE_HOME is no absolute path; set it to one"
+    ):
         state.folder(environ)
 
 

@@ -265,6 +265,7 @@ def default_file() -> Path:
     folder = Path(typer.get_app_dir("balcli"))
     if not folder.is_absolute():
         raise ConfigFileError(
-            "HOME or XDG_CONFIG_HOME is no absolute path; set it to one, or name the profile file with --config"
+            "there is no place for the profile file: HOME or XDG_CONFIG_HOME is no absolute path; set it to one, or name "
+            "the file with --config"
         )
     return folder / "config.toml"

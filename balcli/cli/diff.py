@@ -120,12 +120,16 @@ def _compared(options: DiffOptions, before: str | None, after: str | None) -> "C
     side = Side(number, report.generated_at, report.complete)
     if first.report.profile != profile:
         raise UsageError(
-            f"run {first.id} is of profile {first.report.profile}, the other of {profile}; name two runs of one profile"
+            f"run {first.id} is {_of(first.report.profile)}, the other {_of(profile)}; name two runs of one profile"
         )
     if second is not None:
         _refuse_unlike(first, second, narrowing)
     old = Side(first.id, first.report.generated_at, first.report.complete)
     return Comparison(profile, old, side, between(first.report, report, narrowing))
+
+
+def _of(profile: str | None) -> str:
+    return "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
 
 
 def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing") -> "Report":
@@ -198,7 +202,7 @@ def _chosen(
         if len(newest) < 2:
             which = "recorded runs" if options.allow_partial else "complete recorded runs"
             raise UsageError(
-                f"there are too few {which} to compare, {len(newest)} of two; record more with --record"
+                f"there are too few {which} to compare, {len(newest)} of two; record more with balcli all --record"
             )
         return _whole(file, newest[0]), _whole(file, newest[1])
     return _found(options, file, before), _found(options, file, after or _LAST)
@@ -235,11 +239,9 @@ def _candidates(
     if not file.exists():
         return ()
     found = runs(file, options.profile, until=until, complete=not options.allow_partial, limit=limit)
-    profiles = sorted({each.profile or "" for each in found})
-    if len(profiles) > 1:
-        raise UsageError(
-            f"the last runs are of different profiles, {' and '.join(profiles)}; name one with --profile"
-        )
+    kinds = sorted({_of(each.profile) for each in found})
+    if len(kinds) > 1:
+        raise UsageError(f"the last runs are {' and '.join(kinds)}; name one with --profile, or two runs")
     return found
 
 

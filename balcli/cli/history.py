@@ -170,7 +170,7 @@ def _nothing(wanted: _Wanted) -> str:
     """That there is nothing to show, in words."""
     narrowed = any((wanted.profile, wanted.assets, wanted.accounts, wanted.since))
     if narrowed and wanted.file.exists():
-        return f"no recorded run in {shown(wanted.file)} fits what was asked for\n"
+        return f"no recorded run in {shown(wanted.file)} fits what was asked for; balcli history lists those that there are\n"
     option = f" --history {shown(wanted.file)}" if wanted.named else ""
     return f"no run is recorded in {shown(wanted.file)}; balcli all --record{option} records one\n"
 

@@ -48,13 +48,13 @@ TableOrJsonOption: TypeAlias = Annotated[
 def _seconds(value: float | None) -> float | None:
     # Not a range of the option's type: to that, NaN is inside any range.
     if value is not None and not 0 < value <= MOST_SECONDS:
-        raise typer.BadParameter(f"is not above 0 and up to {MOST_SECONDS:g} seconds")
+        raise typer.BadParameter(f"{value:g} is not above 0 and up to {MOST_SECONDS:g} seconds")
     return value
 
 
 def _waiting(value: float | None) -> float | None:
     if value is not None and not 0 <= value <= MOST_SECONDS:
-        raise typer.BadParameter(f"is not from 0 to {MOST_SECONDS:g} seconds")
+        raise typer.BadParameter(f"{value:g} is not from 0 to {MOST_SECONDS:g} seconds")
     return value
 
 

@@ -213,7 +213,7 @@ def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:
     base_url = values.get("base_url", provider.BASE_URL)
     if not isinstance(base_url, str):
         raise KeyProblem(
-            f"{entry.at('base_url')}: is missing; no host is known for {provider.TITLE}, so add base_url"
+            f"{entry.at('base_url')}: is missing, and no host is known for {provider.TITLE}; add base_url"
         )
     try:
         return checked_base_url(base_url)

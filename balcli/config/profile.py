@@ -137,7 +137,7 @@ def without_file(
     """The accounts of the environment, where there is no file. Raises ConfigFileError if that has none, either."""
     if name is not None:
         raise ProfileError(
-            f"there is no profile {printable(name, 40)}: the file {shown(file)} is not there; write it"
+            f"there is no profile {printable(name, 40)}: the file {shown(file)} is not there; write it with balcli config init, or name another with --config"
         )
     variables = read_variables(environ, env_file, faults)
     entries = tuple(_entries_of_variables(variables, PROVIDERS, faults))
@@ -269,7 +269,7 @@ def _name(
 ) -> str:
     """The account's name, the provider's where it has none of its own and needs none."""
     if "name" not in table and needed:
-        raise KeyProblem(f"{place}.name: is missing; where there are several accounts, each needs one")
+        raise KeyProblem(f"{place}.name: is missing, and several accounts need one each; add name = …")
     name = table.get("name", provider.NAME)
     if not isinstance(name, str):
         raise ValueProblem(f"{place}.name: is no text; write it in quotes")

@@ -115,17 +115,17 @@ def _output(process: "subprocess.Popen[bytes]", until: float) -> bytes | None:
 
 def _checked_output(output: bytes, status: int, name: str) -> str:
     if len(output) > _MOST_BYTES:
-        raise SecretError(f"{name} printed over {_MOST_BYTES} bytes; it must print the secret alone")
+        raise SecretError(f"{name} printed over {_MOST_BYTES} bytes; let it print the secret alone")
     if status != 0:
         ending = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         raise SecretError(f"{name} {ending}; run it by hand to see why")
     if not output:
-        raise SecretError(f"{name} printed nothing; it must print the secret")
+        raise SecretError(f"{name} printed nothing; run it by hand to see why")
     try:
         return output.decode()
     except UnicodeDecodeError:
         raise SecretError(
-            f"{name} printed something that is not UTF-8; it must print the secret alone"
+            f"{name} printed something that is not UTF-8; let it print the secret alone"
         ) from None
 
 

@@ -74,7 +74,7 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES, faults: Faults = RAISED) 
         os.close(descriptor)
     if len(content) > most_bytes:
         size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
-        raise ConfigFileError(f"{name}: is over {size}; this cannot be the file that you mean")
+        raise ConfigFileError(f"{name}: is over {size}, which no such file can need; name the right one")
     try:
         return FileText(path, content.decode("utf-8-sig"), state)
     except UnicodeDecodeError:
@@ -130,7 +130,9 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
             f"{name}: is not valid TOML at line {problem.lineno}, column {problem.colno}; mend that place"
         ) from None
     except RecursionError:
-        raise ConfigSyntaxError(f"{name}: is nested too deeply; a profile needs four levels") from None
+        raise ConfigSyntaxError(
+            f"{name}: is nested too deeply, and a profile needs four levels; remove the others"
+        ) from None
     except ValueError:
         # tomli lets a number of over 4,300 digits through to int(), which refuses it.
         raise ConfigSyntaxError(f"{name}: holds a number that is too long; shorten it") from None

@@ -95,7 +95,7 @@ def read(folder: Path) -> Files:
     if missing is not None:
         raise EvidenceIncomplete(
             f"{shown(folder)} has no {missing}: the run was ended before its record was, or the file was removed; "
-            "there is nothing to trust in it"
+            "do not trust it, and record anew with --evidence"
         )
     manifest = _content(folder, MANIFEST)
     sha256 = digest(manifest)
@@ -124,7 +124,11 @@ def _content(folder: Path, name: str) -> bytes:
                 raise EvidenceAltered(f"{shown(folder)}: {name} is no regular file; ask for the record anew")
             data = file.read(_MOST_BYTES + 1)
     except OSError as problem:
-        raise EvidenceAltered(f"{shown(folder)}: {name} cannot be read: {problem.strerror}") from None
+        raise EvidenceAltered(
+            f"{shown(folder)}: {name} cannot be read: {problem.strerror}; check its permissions and the disk"
+        ) from None
     if len(data) > _MOST_BYTES:
-        raise EvidenceAltered(f"{shown(folder)}: {name} is larger than any that balcli writes")
+        raise EvidenceAltered(
+            f"{shown(folder)}: {name} is larger than any that balcli writes; ask for the record anew"
+        )
     return data

@@ -237,7 +237,7 @@ class _Recorded:
             answers = self._answers[key]
             if not answers:
                 raise EvidenceDiffers(
-                    "the record does not hold a request that balcli makes; it cannot be told again"
+                    "the record does not hold a request that balcli makes; replay it with the version of balcli that made it"
                 )
             # Here a token may be made anew once more than it was then; the last one serves.
             last = request.gives_secret and len(answers) == 1
@@ -247,7 +247,7 @@ class _Recorded:
             return payload_of(request, answer.status, answer.body)
         if answer.problem is None:
             raise EvidenceDiffers(
-                "the record does not hold an answer that the run had; it cannot be told again"
+                "the record does not hold an answer that the run had; replay it with the version of balcli that made it"
             )
         raise answer.problem
 

@@ -53,7 +53,8 @@ def opened(entry: Mapping[str, Any]) -> Account[Any]:
         return provider.open_account(name, base_url, Values(values))
     except SettingProblem as problem:
         raise EvidenceAltered(
-            f"the record's account {printable(name, 60)} cannot be opened: {problem.key} {problem.message}"
+            f"the record's account {printable(name, 60)} cannot be opened: {problem.key} "
+            f"{problem.message.partition(';')[0]}; ask for the record anew"
         ) from None
 
 

@@ -105,8 +105,8 @@ def run(path: Path, number: int) -> RecordedRun | None:
         }
     try:
         return _rebuilt(number, facts, asked, held)
-    except (ValueError, TypeError, LookupError) as problem:
-        raise nonsense(path, problem) from None
+    except (ValueError, TypeError, LookupError):
+        raise nonsense(path) from None
 
 
 def _held(connection: "Connection", account: int, run: int) -> list[_Row]:
@@ -192,10 +192,10 @@ def between(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     return -(2**62) if first is None else first, 2**62 if last is None else last
 
 
-def nonsense(path: Path, problem: Exception) -> StateError:
+def nonsense(path: Path) -> StateError:
     """The error for a history in which something stands that no balcli wrote."""
     return StateError(
-        f"the history {shown(path)} is damaged ({type(problem).__name__}); move it away, or put a copy of it back"
+        f"the history {shown(path)} is damaged: it holds what no balcli wrote; move it away, or put a copy of it back"
     )
 
 

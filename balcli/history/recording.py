@@ -210,5 +210,7 @@ def _account(
 def _new(connection: "Connection", statement: str, facts: tuple[Any, ...]) -> int:
     number = connection.execute(statement, facts).lastrowid
     if number is None:
-        raise StateError("the history gave a row no id; check that SQLite is whole")
+        raise StateError(
+            "the history gave a row no id, which SQLite never does; check the disk, or name another with --history"
+        )
     return number

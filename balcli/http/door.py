@@ -275,7 +275,8 @@ def _turned_away(request: Request, status: int) -> BalcliError:
             http_status=status,
         )
     return ServerUnavailable(
-        f"{request.host} is unavailable (HTTP {status}); try again later", http_status=status
+        f"{request.host} is unavailable (HTTP {status}); try later, and ask the provider if it stays so",
+        http_status=status,
     )
 
 
@@ -304,7 +305,8 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
         return payload
     if 500 <= status < 600:
         raise ServerUnavailable(
-            f"{request.host} is unavailable (HTTP {status}); try again later", http_status=status
+            f"{request.host} is unavailable (HTTP {status}); try later, and ask the provider if it stays so",
+            http_status=status,
         )
     payload = None
     if 400 <= status < 500:

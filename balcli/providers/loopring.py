@@ -31,7 +31,7 @@ from balcli.providers.loopring_tokens import (
     new_table,
     row_id,
 )
-from balcli.providers.reading import amount, as_list, as_object, field, optional_amount, words
+from balcli.providers.reading import amount, as_list, as_object, field, optional_amount, undocumented, words
 from balcli.providers.selection import absent, selects
 from balcli.secret import Secret
 
@@ -179,17 +179,23 @@ def parse_nfts(payload: Json, account: Account[Settings]) -> tuple[list[Balance]
     answer = as_object(payload, "the answer")
     announced = field(answer, "totalNum", "the answer")
     if not isinstance(announced, str) or _ID.fullmatch(announced) is None:
-        raise BadShape(f"{TITLE} did not say how many NFTs there are: totalNum is no count")
+        raise undocumented("totalNum, of the NFTs, is no count")
     balances = []
     for number, item in enumerate(as_list(field(answer, "data", "the answer"), "data")):
         where = f"data[{number}]"
         row = as_object(item, where)
         asked = account.target.get("account_id")
         if asked is not None and not _owner_of(row, where) <= {asked}:
-            raise BadShape(f"the provider's answer cannot be trusted: {where} belongs to another account")
+            raise _anothers(where)
         token_id = row_id(row, where)
         balances.append(_balance(row, where, account, token_id, _nft_slot(token_id), nft=True))
     return balances, int(announced)
+
+
+def _anothers(where: str) -> BadShape:
+    return BadShape(
+        f"the provider's answer cannot be trusted: {where} belongs to another account; check account_id or address"
+    )
 
 
 def _nft_slot(token_id: int) -> Token:
@@ -232,7 +238,7 @@ def parse(
         row = as_object(item, where)
         owners |= _owner_of(row, where)
         if len(owners) > 1:
-            raise BadShape(f"the provider's answer cannot be trusted: {where} belongs to another account")
+            raise _anothers(where)
         token_id = row_id(row, where)
         token = tokens.get(token_id)
         nft = token_id >= FIRST_NFT_SLOT
@@ -303,9 +309,7 @@ def _owner_of(row: dict[str, Json], where: str) -> set[str]:
     """The `accountId` of a row, alone in a set; rows may leave it out (code)."""
     owner = row.get("accountId")
     if owner is not None and (not isinstance(owner, str) or _ID.fullmatch(owner) is None):
-        raise BadShape(
-            f"the provider's answer is not as documented: {where}.accountId is no account's number"
-        )
+        raise undocumented(f"{where}.accountId is no account's number")
     return set() if owner is None else {str(owner)}
 
 
@@ -320,7 +324,11 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     if not isinstance(code, str) or code == "0":
         reasons = _validation_failures(payload) if 400 <= status < 500 and status not in {401, 403} else ""
         return (
-            ProviderError(f"{TITLE} refused the request ({reasons})", http_status=status) if reasons else None
+            ProviderError(
+                f"{TITLE} refused the request ({reasons}); check the account's settings", http_status=status
+            )
+            if reasons
+            else None
         )
     shown = words(code)
     if code == _NO_ACCOUNT_OR_NO_KEY:

@@ -12,7 +12,7 @@ from balcli.cache import Cache
 from balcli.errors import BadShape
 from balcli.http.exactjson import Json, Number
 from balcli.money import MAX_DECIMALS
-from balcli.providers.reading import as_list, as_object, field
+from balcli.providers.reading import as_list, as_object, field, undocumented
 from balcli.text import valid_unicode
 from balcli.urls import is_on_loopback
 
@@ -121,5 +121,5 @@ def row_id(row: dict[str, Json], where: str) -> int:
     """The `tokenId`: a number in every published answer; a text of digits is accepted, too."""
     value = field(row, "tokenId", where)
     if not isinstance(value, str) or _ID.fullmatch(value) is None:
-        raise BadShape(f"the provider's answer is not as documented: {where}.tokenId is no token's number")
+        raise undocumented(f"{where}.tokenId is no token's number")
     return int(value)

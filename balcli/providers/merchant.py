@@ -23,6 +23,7 @@ from balcli.providers.reading import (
     optional_flag,
     optional_text,
     token,
+    undocumented,
     words,
 )
 from balcli.providers.selection import selects, unlisted
@@ -146,9 +147,8 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
         return parse(payload, account, run.assets)
     balances, notices, listed = _crypto(payload, account, run.assets)
     # One list serves every merchant of the key.
-    rows = run.share(
-        (NAME, "fiat", account.base_url, account.settings.credential), lambda: _fiat_rows(account, run)
-    )
+    key = (NAME, "fiat", account.base_url, account.settings.credential)
+    rows = run.share(key, lambda: _fiat_rows(account, run))
     fiat = parse_fiat(rows.get(), account)
     balances += [balance for balance in fiat if selects(run.assets, balance.asset)]
     listed += [balance.asset for balance in fiat]
@@ -261,7 +261,7 @@ def _merchant_id(row: dict[str, Json], where: str) -> str:
     """The `merchantId` of a row: a number (documented); a text of digits is accepted, too."""
     value = row.get("merchantId")
     if not isinstance(value, str) or _WHOLE.fullmatch(value) is None:
-        raise BadShape(f"{TITLE} listed something that is no merchant: {where}.merchantId is no number")
+        raise undocumented(f"{where}.merchantId is no number")
     return str(value)
 
 
@@ -316,7 +316,7 @@ def _page(payload: Json) -> tuple[list[dict[str, Json]], int | None]:
     ]
     total = answer.get("total")
     if total is not None and (not isinstance(total, str) or _WHOLE.fullmatch(total) is None):
-        raise BadShape(f"{TITLE} answered with a list whose total is no count")
+        raise undocumented("data.total is no count")
     return rows, None if total is None else int(total)
 
 
@@ -340,9 +340,8 @@ def _with_token(account: Account[Settings], run: Run, ask: Callable[[Secret], T]
     settings = account.settings
     if settings.token is not None:
         return ask(settings.token)
-    shared = run.share(
-        (NAME, "token", account.base_url, settings.credential), lambda: _new_token(account, run)
-    )
+    key = (NAME, "token", account.base_url, settings.credential)
+    shared = run.share(key, lambda: _new_token(account, run))
     token = shared.get()
     if token.is_past():
         token = shared.renewed(token)
@@ -390,9 +389,10 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
         return None
     if not isinstance(payload, dict) or not isinstance(code, str):
         # Of a refusal, the status says enough; of a success, nothing vouches for the numbers.
-        return BadShape(f"{TITLE} answered without its code", http_status=status) if status == 200 else None
+        why = f"{TITLE} answered without its code; check base_url, else ask the provider"
+        return BadShape(why, http_status=status) if status == 200 else None
     shown = words(code)
-    advice = _ADVICE.get(str(code), "the provider's documentation may say more")
+    advice = _ADVICE.get(str(code), "balcli does not know it; look it up in the provider's documentation")
     return ProviderError(
         f"{TITLE} answered with error {shown} ({words(payload.get('msg')) or 'no message'}): {advice}",
         http_status=status,

@@ -27,7 +27,8 @@ def _kind(value: Json) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
-def _undocumented(problem: str) -> BadShape:
+def undocumented(problem: str) -> BadShape:
+    """The error of an answer that is not of the documented shape; the problem names the place in it."""
     return BadShape(
         f"the provider's answer is not as documented: {problem}; check base_url, else ask the provider"
     )
@@ -40,21 +41,21 @@ def _untrusted(problem: str) -> BadAmount:
 def as_object(value: Json, where: str) -> dict[str, Json]:
     """The object that stands there. Raises BadShape for anything else."""
     if not isinstance(value, dict):
-        raise _undocumented(f"{where} is {_kind(value)}, not an object")
+        raise undocumented(f"{where} is {_kind(value)}, not an object")
     return value
 
 
 def as_list(value: Json, where: str) -> list[Json]:
     """The list that stands there. Raises BadShape for anything else."""
     if not isinstance(value, list):
-        raise _undocumented(f"{where} is {_kind(value)}, not a list")
+        raise undocumented(f"{where} is {_kind(value)}, not a list")
     return value
 
 
 def field(row: dict[str, Json], key: str, where: str) -> Json:
     """The value of a key that must be there. Raises BadShape where it is not."""
     if key not in row:
-        raise _undocumented(f"{where} has no {key}")
+        raise undocumented(f"{where} has no {key}")
     return row[key]
 
 
@@ -62,7 +63,7 @@ def name(row: dict[str, Json], key: str, where: str) -> str:
     """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
     value = field(row, key, where)
     if not isinstance(value, str) or isinstance(value, Number) or not value:
-        raise _undocumented(f"{where}.{key} is {_kind(value)}, not a name")
+        raise undocumented(f"{where}.{key} is {_kind(value)}, not a name")
     return hide_in_name(valid_unicode(value))
 
 
@@ -72,7 +73,7 @@ def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise _undocumented(f"{where}.{key} is {_kind(value)}, not a text")
+        raise undocumented(f"{where}.{key} is {_kind(value)}, not a text")
     return hide_in_name(valid_unicode(str(value)))
 
 
@@ -80,7 +81,7 @@ def optional_flag(row: dict[str, Json], key: str, where: str) -> bool | None:
     """The true or false of a key; None where it is null or not there. Raises BadShape otherwise."""
     value = row.get(key)
     if value is not None and not isinstance(value, bool):
-        raise _undocumented(f"{where}.{key} is {_kind(value)}, not true or false")
+        raise undocumented(f"{where}.{key} is {_kind(value)}, not true or false")
     return value
 
 
@@ -116,7 +117,9 @@ def token(row: dict[str, Json], key: str, where: str) -> Secret:
     text = name(row, key, where)
     problem = flaw(text)
     if problem is not None:
-        raise BadShape(f"the provider's answer cannot be used: the token in {where}.{key} {problem}")
+        raise BadShape(
+            f"the provider's answer cannot be used: the token in {where}.{key} {problem}; ask the provider"
+        )
     return Secret(text)
 
 

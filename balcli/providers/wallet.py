@@ -58,7 +58,9 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     given = values.one_of("access_token", "api_key", "login")
     login = values.table("login") if given == "login" else None
     if login is not None and not isinstance(login.get("merchant_id"), str):
-        raise SettingProblem("login.merchant_id", "is missing; the login needs it as a text, for its header")
+        raise SettingProblem(
+            "login.merchant_id", "is missing, and the login sends it as a header; add it as a text"
+        )
     wallet_id = values.text("wallet_id")
     if not wallet_id:
         raise SettingProblem("wallet_id", "is missing; add the wallet's UUID")
@@ -244,7 +246,13 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     if status < 400 and isinstance(own_status, Number) and own_status in {"200", "201"}:
         return None
     if not code and not said:
-        return None if status >= 400 else ProviderError(f"{TITLE} answered with an error", http_status=status)
+        return (
+            None
+            if status >= 400
+            else ProviderError(
+                f"{TITLE} answered with an error; check the account's settings", http_status=status
+            )
+        )
     return ProviderError(
         f"{TITLE} answered with error {code or status} ({said or 'no message'}); check the account's settings",
         http_status=status,

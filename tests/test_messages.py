@@ -1,0 +1,160 @@
+"""What can be held of every message at once: a next step, a length, and words for people."""
+
+import builtins
+import re
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from balcli import aside
+from balcli.errors import BalcliError, leaves
+from balcli.http import probe
+from balcli.providers import merchant
+from tests.conftest import ROOT
+from tests.messages import CLASS, FILLED, LEAVES, PHRASES, Message, messages
+
+MESSAGES: Final = list(messages())
+
+COMPLETED: Final = {
+    ("http/transport.py", ""): "the door puts the host before it and a cure behind it",
+    ("http/exactjson.py", ""): "the door does the same",
+    ("http/door.py", "no time is left of the run's {…} s"): "and it does so with its own",
+    ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",
+    ("changes.py", ""): "a bug, which is said as one",
+    ("limits.py", "the run failed ({…})"): "what stopped the run is told beside it",
+    ("limits.py", "{…} did not answer ({…})"): "each failure is told with its own next step on stderr",
+    (
+        "cli/options.py",
+        "",
+    ): "Typer names the option before it, and the boundary puts `see … --help` behind it",
+}
+"""Where a message has no next step of its own, by module and text, or module alone; and who gives it one."""
+
+FILLED_LAST: Final = {
+    ("cli/check.py", "--{…}: {…}"): "a limit's ValueError or gap",
+    ("config/accounts.py", "{…}: {…}"): "a SettingProblem, or a URL's ValueError",
+    ("config/limits.py", "{…}.{…}: {…}"): "a limit's gap",
+    ("config/limits.py", "{…}: {…}"): "a limit's ValueError",
+    ("config/profile.py", "{…}: {…}"): "a proxy's ValueError",
+    ("config/source.py", "{…}: {…}"): "what is wrong with owner or mode, and its chmod",
+    ("config/tables.py", "{…} and {…} {…}"): "the caller's words, with how to rename",
+    ("config/values.py", "{…}: {…}"): "the message of a secret's file",
+    ("history/database.py", "the history {…} {…}"): "what SQLite says, with a next step for each",
+    ("http/probe.py", "the proxy for {…} {…}"): "a proxy's ValueError",
+    ("http/probe.py", "{…}: the certificate {…}"): "what is wrong with the certificate",
+    ("limits.py", "begins above its end{…}"): "what to write, which begins with a semicolon",
+    ("limits.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
+    ("providers/merchant.py", "{…} answered with error {…} ({…}): {…}"): "the advice on the vendor's code",
+    ("state.py", "{…} {…}"): "what is wrong with owner or mode, and its chmod",
+}
+"""Where the next step stands in what is filled in last, by module and text; and what that is."""
+
+# What a next step begins with: what to do, a command, or what was probably meant.
+STEPS: Final = {
+    *(
+        "add",
+        "ask",
+        "check",
+        "chmod",
+        "compare",
+        "do",
+        "edit",
+        "finish",
+        "tell",
+        "give",
+        "install",
+        "keep",
+        "leave",
+        "let",
+        "look",
+    ),
+    *(
+        "mend",
+        "move",
+        "name",
+        "pip",
+        "please",
+        "put",
+        "raise",
+        "record",
+        "remove",
+        "replay",
+        "run",
+        "save",
+        "set",
+    ),
+    *("shorten", "try", "update", "use", "write"),
+    *("balcli", "did", "there", FILLED, f"{FILLED}balcli", f"{FILLED}:"),
+}
+
+
+def _named(message: Message) -> str:
+    return f"{message.module}:{message.line}"
+
+
+def _has_no_step(message: Message) -> bool:
+    """Whether a message that is to have a next step has none of its own."""
+    return message.kind in LEAVES | PHRASES and ";" not in message.text
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=_named)
+def test_a_message_says_what_to_do(message: Message) -> None:
+    """Each error has a next step behind its last semicolon, or is completed by a caller that gives it one."""
+    here = {(message.module, message.text), (message.module, "")}
+    if _has_no_step(message):
+        assert not here.isdisjoint({*COMPLETED, *FILLED_LAST}), message.text
+    elif message.kind in LEAVES | PHRASES:
+        assert message.text.rpartition("; ")[2].split()[0] in STEPS, message.text
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=_named)
+def test_a_message_is_short_and_in_words(message: Message) -> None:
+    """With typical fields no message is over 300 characters; none has a class's name or an exclamation mark."""
+    assert len(f"balcli: treasury: {message.text}".replace(FILLED, "x" * 20)) <= 300
+    words = set(re.findall(r"\w+", message.text))
+    classes = LEAVES | {name for name in dir(builtins) if name.endswith(("Error", "Exception"))}
+    assert not words & classes
+    assert CLASS not in message.text
+    assert "!" not in message.text
+
+
+def test_each_error_has_a_message() -> None:
+    """The list has every class of the error tree that is raised; a bug's is made at the boundary."""
+    raised = {leaf.__name__ for leaf in leaves(BalcliError)} - {"Bug"}
+    assert set() == raised - {message.kind for message in MESSAGES}
+
+
+def test_the_exceptions_are_needed() -> None:
+    """Every exception that is listed here is one for a message that there is."""
+    there = {
+        (message.module, text) for message in MESSAGES if _has_no_step(message) for text in ("", message.text)
+    }
+    assert set() == {*COMPLETED, *FILLED_LAST} - there
+
+
+@pytest.mark.parametrize(
+    "words",
+    [*merchant._ADVICE.values(), *probe._FLAWS.values()],
+)
+def test_words_that_are_filled_in_say_what_to_do(words: str) -> None:
+    """The words for a vendor's code and for a certificate have the next step that their message lacks."""
+    assert words.rpartition("; ")[2].split()[0] in STEPS
+
+
+def test_cures_are_next_steps() -> None:
+    """What stands behind the semicolon where a file cannot be written tells what to do."""
+    assert {cure.split()[0] for cure in aside._CURES.values()} <= {*STEPS, "make"}
+
+
+def test_the_list_is_printed() -> None:
+    """`python -m tests.messages` prints each message below its place and class."""
+    command = [sys.executable, "-m", "tests.messages"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, check=False, text=True, env={"PYTHONUTF8": "1"}
+    )
+    places, texts = done.stdout.splitlines()[::2], done.stdout.splitlines()[1::2]
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [message.text for message in MESSAGES] == [text.removeprefix("    ") for text in texts]
+    assert all(re.fullmatch(r"balcli/[\w/]+\.py:\d+  \w+", place) for place in places)
