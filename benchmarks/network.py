@@ -134,7 +134,7 @@ def row_5(bench: Bench) -> list[Line]:
 
 
 def _wallets(count: int) -> tuple[Account, ...]:
-    return tuple(Account("wallet", number, 2) for number in range(1, count + 1))
+    return tuple(Account("wallet", number, 1) for number in range(1, count + 1))
 
 
 def _many(bench: Bench, count: int) -> Command:
@@ -157,7 +157,7 @@ def _curls(bench: Bench, count: int) -> tuple[Command, Command]:
 def row_6(bench: Bench) -> list[Line]:
     """Many accounts on one host."""
     count = 200 if bench.quick else 1000
-    what = f"{count:,} wallets of two assets on one host, 50 ms, `--jobs {_JOBS}`, `-o json`"
+    what = f"{count:,} wallets of one asset on one host, 50 ms, `--jobs {_JOBS}`, `-o json`"
     ours = _many(bench, count)
     peers, commands = _peers(), [ours]
     if peers is not None:
