@@ -3,12 +3,14 @@
 import io
 import os
 import pty
+import re
 import resource
 import signal
+import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -21,6 +23,7 @@ from balcli.http.door import Endpoint, Exchange, Request
 from balcli.http.transport import Answer
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.secret import Secret
+from tests.conftest import ROOT, Program
 
 NOON: Final = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 SHOP: Final[Account[object]] = Account("shop", "merchant", "https://m.example", {}, ("shop",), None)
@@ -420,3 +423,70 @@ def test_colour_is_for_who_wants_it(
     with stdout(monkeypatch, writing):
         assert in_pipe == streams.wants_colour(environ, no_color=no_color)
     os.close(reading)
+
+
+def on_terminal(program: Program, *arguments: str, both: bool) -> tuple[int, str, bytes]:
+    """The exit code and the screen of a run whose stdout is a terminal, and stderr too or a pipe, with what that got."""
+    parent, child = pty.openpty()
+    termios.tcsetwinsize(child, (24, 400))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "balcli", *arguments],
+        env=program.environment({"NO_COLOR": "1"}),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=child,
+        stderr=child if both else subprocess.PIPE,
+    )
+    os.close(child)
+    screen = b""
+    with suppress(OSError):  # how a terminal says that nobody has its other side any more
+        while piece := os.read(parent, 4096):
+            screen += piece
+    os.close(parent)
+    _, errors = process.communicate()
+    return process.returncode, screen.decode(), errors or b""
+
+
+@pytest.mark.parametrize(
+    "fault", [("--fault", "merchant:refused"), ("--fault", "refused"), ("--asset", "ZZZZ")]
+)
+def test_a_terminal_tells_a_reason_once(program: Program, fault: tuple[str, ...]) -> None:
+    """Where stdout and stderr are one terminal, reasons and notices stand in the table alone; nothing is lost."""
+    once, code = (
+        on_terminal(program, "all", "--sandbox", *fault, both=True),
+        program.run("all", "--sandbox", *fault),
+    )
+    told = [
+        line.partition(": ")[2].partition(": ")[2].removeprefix("note: ") for line in code.err.splitlines()
+    ]
+    assert (code.code, True) == (once[0], bool(told))
+    assert "balcli:" not in once[1]
+    for text in told:
+        assert re.sub(r":\d+", "", text) in re.sub(r":\d+", "", once[1])
+
+
+def test_a_diagnosis_on_a_terminal_is_told_once(program: Program) -> None:
+    """The doctor's failed steps stand in its lines alone; its document leaves the reasons to stderr."""
+    arguments = ("doctor", "--sandbox", "shop", "--fault", "refused")
+    code, lines, _ = on_terminal(program, *arguments, both=True)
+    _, document, _ = on_terminal(program, *arguments, "-o", "json", both=True)
+    assert (4, 1, False, True) == (
+        code,
+        lines.count("refused the credentials"),
+        "balcli: " in lines,
+        "balcli: shop: " in document,
+    )
+
+
+def test_a_pipe_beside_a_terminal_gets_the_reason(program: Program) -> None:
+    """Where stderr is another stream than the terminal of stdout, both tell the reason."""
+    code, screen, errors = on_terminal(program, "all", "--sandbox", "--fault", "merchant:refused", both=False)
+    assert (8, True, 1) == (code, "  unavailable: " in screen, errors.count(b"balcli: shop: "))
+
+
+def test_a_terminal_tells_what_no_table_has(program: Program) -> None:
+    """A run that is stopped, and one in another format or into a file, says its reason on the terminal all the same."""
+    file = str(program.folder / "out.txt")
+    for arguments in (["nobody"], ["--fault", "refused", "-o", "json"], ["--fault", "refused", "-O", file]):
+        _, screen, _ = on_terminal(program, "all", "--sandbox", *arguments, both=True)
+        assert "balcli: " in screen

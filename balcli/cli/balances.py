@@ -161,7 +161,7 @@ def run(
         text = rendered(keeping.marked(report, trouble), options, addresses="addresses" in names_of_flags)
         # Of a run that failed wholly, an older file is worth more.
         unwritten = streams.deliver(text, options.output_file if report.answered else None)
-    streams.say_what_is_wrong(report, quiet=options.quiet)
+    streams.say_what_is_wrong(report, quiet=options.quiet, in_table=is_table(options))
     codes = [streams.say_error(problem) for problem in (trouble, unkept, unwritten) if problem is not None]
     return codes[0] if codes and report.answered else report.exit_code
 
@@ -222,6 +222,11 @@ def _refuse_what_does_not_go_together(
             raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
     options.refuse_stray_fault()
     keeping.refuse_what_does_not_go_together(options)
+
+
+def is_table(options: BalanceOptions) -> bool:
+    """Whether stdout gets a table."""
+    return options.output is Format.table and options.output_file is None
 
 
 def rendered(report: "Report", options: BalanceOptions, *, addresses: bool) -> Iterable[str]:

@@ -66,7 +66,9 @@ def run(options: DoctorOptions, names: list[str]) -> int:
     unwritten = streams.deliver(
         _rendered(diagnosis, options), options.output_file if diagnosis.steps else None
     )
-    _say(diagnosis, quiet=options.quiet)
+    in_table = bool(diagnosis.steps) and not _as_json(options) and options.output_file is None
+    if not (in_table and streams.is_one_terminal()):
+        _say(diagnosis, quiet=options.quiet)
     return diagnosis.exit_code if unwritten is None else streams.say_error(unwritten)
 
 

@@ -80,5 +80,5 @@ def _show(report: Report, options: BalanceOptions, *, addresses: bool) -> int:
     """Write the report, and say what is wrong; the exit code."""
     text = balances.rendered(report, options, addresses=addresses)
     unwritten = streams.deliver(text, options.output_file if report.answered else None)
-    streams.say_what_is_wrong(report, quiet=options.quiet)
+    streams.say_what_is_wrong(report, quiet=options.quiet, in_table=balances.is_table(options))
     return report.exit_code if unwritten is None else streams.say_error(unwritten)

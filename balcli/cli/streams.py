@@ -148,8 +148,13 @@ def say_error(problem: BalcliError) -> int:
     return problem.exit_code
 
 
-def say_what_is_wrong(report: "Report", *, quiet: bool) -> None:
-    """The reasons of all failures on stderr, and the notices unless quiet."""
+def say_what_is_wrong(report: "Report", *, quiet: bool, in_table: bool = False) -> None:
+    """The reasons of all failures on stderr, and the notices unless quiet.
+
+    What stdout has in a table is not said again to who reads both streams on one terminal.
+    """
+    if in_table and not report.failures and is_one_terminal():
+        return
     for text, account in what_is_wrong(report, quiet=quiet):
         say(text, account)
 
@@ -204,6 +209,14 @@ def is_terminal() -> bool:
     try:
         return sys.__stdout__ is not None and sys.__stdout__.isatty()
     except ValueError:
+        return False
+
+
+def is_one_terminal() -> bool:
+    """Whether stdout and stderr are one terminal: what goes to both stands there twice."""
+    try:
+        return is_terminal() and os.path.samestat(os.fstat(1), os.fstat(2))
+    except OSError:
         return False
 
 
