@@ -164,6 +164,19 @@ def test_init_writes_the_providers_that_are_named(
     assert expected == tables(program.file)
 
 
+def test_init_says_that_the_default_relayer_is_closed(program: Program) -> None:
+    """The file says so beside the address, stderr too; of a provider that is in service nothing is said."""
+    said = "Loopring closed its public relayer on 2026-06-28; set base_url"
+    result = program.run("config", "init", "--provider", "loopring", "-c", str(program.file))
+    (line,) = [line for line in program.file.read_text().splitlines() if "base_url = " in line]
+    assert (True, f"balcli: loopring: note: {said} if you mean another deployment") == (
+        f"# where the API is. {said}" in line,
+        result.err.splitlines()[0],
+    )
+    other = program.run("config", "init", "--provider", "merchant", "-c", str(program.folder / "other.toml"))
+    assert (0, False) == (other.code, "note: " in other.err)
+
+
 def test_init_of_an_unknown_provider_writes_nothing(program: Program) -> None:
     """A provider that there is not is wrong usage, answered with those that there are."""
     result = program.run("config", "init", "--provider", "bank", "-c", str(program.file))

@@ -67,6 +67,7 @@ def init(
     """
     from balcli.config.template import profile_text, variables_of
     from balcli.files import shown, write_new
+    from balcli.providers.base import Remarked
 
     file = _path(config)
     taken = ConfigFileError(
@@ -94,6 +95,8 @@ def init(
     streams.write_data(f"{file}\n")
     if not quiet:
         for each in chosen:
+            if isinstance(each, Remarked):
+                streams.say(f"note: {each.BASE_URL_NOTE}", each.NAME)
             streams.say(f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)")
         streams.say(f"they can stand in the environment, or in {shown(file.parent / '.env')} with mode 0600")
         streams.say("then run balcli config check, and balcli all")

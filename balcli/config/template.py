@@ -6,7 +6,7 @@ from typing import Final
 from balcli.config.profile import COMMON_KEYS, RUN_KEYS
 from balcli.config.values import stand_in
 from balcli.limits import DEFAULT_FIELD, KEYS
-from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
+from balcli.providers.base import Key, Provider, Remarked, SettingProblem, Value, Values
 from balcli.running import Limits
 from balcli.text import printable
 
@@ -51,8 +51,15 @@ def _table(provider: Provider) -> str:
     rows = []
     for key in _keys(provider):
         hidden = "" if key.name in needed else "# "
-        rows.append((f"{hidden}{key.name} = {_example(provider, key)}", key.help))
+        rows.append((f"{hidden}{key.name} = {_example(provider, key)}", _about(provider, key)))
     return f"\n# {printable(provider.TITLE)}\n[profiles.main.{provider.NAME}]\n{_lines(rows)}"
+
+
+def _about(provider: Provider, key: Key) -> str:
+    """What is said beside a key; beside the default address, what there is to know of it."""
+    if key.name == "base_url" and isinstance(provider, Remarked):
+        return f"{key.help}. {provider.BASE_URL_NOTE}"
+    return key.help
 
 
 def _limit(provider: Provider) -> str:

@@ -215,3 +215,12 @@ class Expanding(Protocol):
 
     def expand(self, account: Account[Any], run: Run) -> Sequence[Account[Any]]:
         """The accounts to fetch in its place, itself alone where there are no others; asks what it must."""
+
+
+@runtime_checkable
+class Remarked(Protocol):
+    """A provider whose default address needs a word beside it."""
+
+    @property
+    def BASE_URL_NOTE(self) -> str:  # noqa: N802 - a constant of the module
+        """What there is to know of the default `base_url`, and what to do about it."""

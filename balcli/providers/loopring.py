@@ -38,6 +38,9 @@ from balcli.secret import Secret
 NAME: Final = "loopring"
 TITLE: Final = OWN[NAME]
 BASE_URL: Final = "https://api3.loopring.io"
+BASE_URL_NOTE: Final = (
+    "Loopring closed its public relayer on 2026-06-28; set base_url if you mean another deployment"
+)
 KEYS: Final = (
     Key("api_key", "secret", "the key, sent as X-API-KEY"),
     Key("account_id", "integer", "the account's number; or address", option="--account-id"),
@@ -55,9 +58,6 @@ _PER_SECOND: Final = 5  # documented; beyond it come 429s, and possibly a suspen
 _NFT_PAGE: Final = 50  # documented as the most
 _MOST_NFTS: Final = 100_000
 
-_CLOSED: Final = (
-    ". Loopring closed its public relayer on 2026-06-28; set base_url if you mean another deployment"
-)
 _ID = re.compile(r"0|[1-9][0-9]{0,9}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
@@ -120,7 +120,7 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
     except (NetworkError, AnswerError) as problem:
         if base_url != BASE_URL:
             raise
-        raise type(problem)(f"{problem.message}{_CLOSED}", http_status=problem.http_status) from None
+        raise type(problem)(f"{problem.message}. {BASE_URL_NOTE}", http_status=problem.http_status) from None
     listed = {nft.asset for nft in nfts}
     tokens = tuple(balance for balance in holdings.balances if balance.asset not in listed)
     chosen = (nft for nft in nfts if selects(run.assets, nft.asset, f"#{nft.asset_id}"))
