@@ -155,6 +155,17 @@ def test_an_account_that_neither_run_has_is_trouble(
         assert (2, "", True) == (result.code, result.out, said in result.err), result.err
 
 
+def test_an_asset_that_neither_run_lists_is_told(recorded: Callable[..., Callable[..., Result]]) -> None:
+    """A mistyped asset is a note on stderr, with the one that is close; the code is that of what is compared."""
+    diff = recorded(_assets(USDT="1"), _assets(USDT="2"))
+    told, quiet, right = diff("--asset", "USTD"), diff("--asset", "USTD", "-q"), diff("--asset", "usdt")
+    assert (
+        Result(0, "", "balcli: note: USTD is listed in neither run, USDT is; check --asset if it should be\n")
+        == told
+    )
+    assert (Result(0, "", ""), (1, "")) == (quiet, (right.code, right.err))
+
+
 def test_a_wrong_account_asks_nobody(program: Program, tmp_path: Path) -> None:
     """With --live, an account that the recorded run does not have leads to no request at all, and to 2."""
     history = str(tmp_path / "history.db")

@@ -124,12 +124,25 @@ def _compared(options: DiffOptions, before: str | None, after: str | None) -> "C
         )
     if second is not None:
         _refuse_unlike(first, second, narrowing)
+    if not options.quiet:
+        _say_unlisted(narrowing.assets, (first.report, report))
     old = Side(first.id, first.report.generated_at, first.report.complete)
     return Comparison(profile, old, side, between(first.report, report, narrowing))
 
 
 def _of(profile: str | None) -> str:
     return "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
+
+
+def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> None:
+    """A note for each asset that is named and that neither run lists: that nothing changed there says little."""
+    from balcli.providers.selection import but_is, names_of, selects
+
+    there = {name: None for report in reports for balance in report.balances for name in names_of(balance)}
+    for asset in assets:
+        if not selects((asset,), *there):
+            close = but_is(asset, (name for name in there if not selects(assets, name)))
+            streams.say(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 
 def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing") -> "Report":
