@@ -141,8 +141,11 @@ def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], arguments:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("merchnat", "has an account merchnat; did you mean merchant? there are: merchant"),
-        ("nobody", "has an account nobody; there are: merchant"),
+        (
+            "merchnat",
+            "there is no account merchnat in run 1 or 2; did you mean merchant? there are: merchant",
+        ),
+        ("nobody", "there is no account nobody in run 1 or 2; there are: merchant"),
     ],
 )
 def test_an_account_that_neither_run_has_is_trouble(
@@ -153,6 +156,18 @@ def test_an_account_that_neither_run_has_is_trouble(
     for options in (("--account", name), ("--account", "merchant", "--account", name)):
         result = diff(*options)
         assert (2, "", True) == (result.code, result.out, said in result.err), result.err
+
+
+def test_an_account_that_one_run_did_not_ask_is_trouble(program: Program, tmp_path: Path) -> None:
+    """An account that is named beside others, and that one of the runs left out, is never passed over; 2."""
+    history = str(tmp_path / "history.db")
+    for names in ((), ("shop",)):
+        program.run("all", *names, "--sandbox", "--record", "--history", history)
+    named = program.run("diff", "--history", history, "--account", "shop", "--account", "treasury")
+    shop = program.run("diff", "--history", history, "--account", "shop")
+    said = "--account: run 2 did not ask treasury; leave it out, or name two runs that did"
+    assert (2, "", f"balcli: {said}\n") == (named.code, named.out, named.err)
+    assert (0, "") == (shop.code, shop.err)
 
 
 def test_an_asset_that_neither_run_lists_is_told(recorded: Callable[..., Callable[..., Result]]) -> None:
@@ -179,7 +194,7 @@ def test_a_wrong_account_asks_nobody(program: Program, tmp_path: Path) -> None:
     assert (2, "", True) == (
         result.code,
         result.out,
-        "run 1 has no account shpo; did you mean shop?" in result.err,
+        "there is no account shpo in run 1; did you mean shop?" in result.err,
     )
     assert (0, {"merchant"}) == (right.code, paths)
 

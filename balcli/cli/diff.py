@@ -192,16 +192,19 @@ def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun 
 
 
 def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "RecordedRun | None") -> None:
-    """Raise UsageError for an account that is named and that no run has: that nothing changed there is not known."""
+    """Raise UsageError for an account that is named and that a run did not ask: what it held then is not known."""
     runs = [run for run in (first, second) if run is not None]
     there = [outcome.account.name for run in runs for outcome in run.report.outcomes]
     for name in named:
+        shown = printable(name, 40)
         if name not in there:
-            where = (
-                f"run {first.id} has" if second is None else f"neither run {first.id} nor run {second.id} has"
-            )
-            no = "no" if second is None else "an"
-            raise UsageError(f"--account: {where} {no} account {printable(name, 40)}; {instead(name, there)}")
+            where = f"run {first.id}" if second is None else f"run {first.id} or {second.id}"
+            raise UsageError(f"--account: there is no account {shown} in {where}; {instead(name, there)}")
+        for run in runs:
+            if run.selection.accounts and name not in run.selection.accounts:
+                raise UsageError(
+                    f"--account: run {run.id} did not ask {shown}; leave it out, or name two runs that did"
+                )
 
 
 def _chosen(
