@@ -145,6 +145,22 @@ def test_a_series_as_lines_and_as_a_sheet(program: Program, history: Path) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--account", "shpo"], "account shpo; did you mean shop? there are: "),
+        (["--account", "shop", "--account", "nobody"], None),
+        (["-p", "mian"], "profile mian; did you mean main? there are: main"),
+    ],
+)
+def test_a_mistyped_name_is_answered(
+    program: Program, history: Path, arguments: list[str], said: str | None
+) -> None:
+    """A profile or account that no run has is answered with the one that is close, where nothing else is shown."""
+    out = _run(program, history, *arguments)
+    assert out.startswith(f"no recorded run in {history} is of {said}") if said else "shop" in out
+
+
 def test_nothing_is_said_in_words(program: Program, history: Path, tmp_path: Path) -> None:
     """Without a history, or with nothing in it that fits, a table says so; other formats are empty and whole."""
     missing = tmp_path / "none.db"

@@ -15,6 +15,7 @@ from balcli.cli.keeping import history_file
 from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait, symbols
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
+from balcli.text import instead, printable
 
 
 class HistoryFormat(StrEnum):
@@ -170,9 +171,25 @@ def _nothing(wanted: _Wanted) -> str:
     """That there is nothing to show, in words."""
     narrowed = any((wanted.profile, wanted.assets, wanted.accounts, wanted.since))
     if narrowed and wanted.file.exists():
+        mistyped = _mistyped(wanted)
+        if mistyped is not None:
+            return f"no recorded run in {shown(wanted.file)} is of {mistyped}\n"
         return f"no recorded run in {shown(wanted.file)} fits what was asked for; balcli history lists those that there are\n"
     option = f" --history {shown(wanted.file)}" if wanted.named else ""
     return f"no run is recorded in {shown(wanted.file)}; balcli all --record{option} records one\n"
+
+
+def _mistyped(wanted: _Wanted) -> str | None:
+    """The profile or account that is named and that no recorded run has, with what to name instead."""
+    from balcli.history.reading import runs
+
+    found = runs(wanted.file)
+    profiles = {run.profile for run in found if run.profile is not None}
+    if wanted.profile is not None and wanted.profile not in profiles:
+        return f"profile {printable(wanted.profile, 40)}; {instead(wanted.profile, sorted(profiles))}"
+    accounts = dict.fromkeys(name for run in found for name, _ in run.accounts)
+    other = next((name for name in wanted.accounts if name not in accounts), None)
+    return None if other is None else f"account {printable(other, 40)}; {instead(other, accounts)}"
 
 
 def _carries(text: str) -> bool:
