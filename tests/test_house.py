@@ -145,11 +145,11 @@ def test_secrets_are_revealed_where_they_leave() -> None:
     } == callers
 
 
-def _loaded(program: Program, *arguments: str) -> set[str]:
+def _loaded(program: Program, *arguments: str, **env: str) -> set[str]:
     """The modules that a command has loaded when it ends."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "balcli", *arguments],
-        env=program.environment(),
+        env=program.environment() | env,
         cwd=ROOT,
         capture_output=True,
         check=False,
@@ -179,6 +179,33 @@ def test_a_start_loads_nothing_heavy(program: Program, arguments: list[str]) -> 
         "matplotlib",
     }
     assert set() == heavy & _loaded(program, *arguments)
+
+
+def test_the_list_of_commands_loads_none_of_them(program: Program) -> None:
+    """For --help, no command, provider or value of a report is imported; for a command, no other one is."""
+    rooms = ("balcli.cli.", "balcli.providers.", "balcli.models", "balcli.http", "balcli.config")
+    listed = {name for name in _loaded(program, "--help") if name.startswith(rooms)}
+    assert {
+        "balcli.cli.app",
+        "balcli.cli.commands",
+        "balcli.cli.streams",
+        "balcli.providers.plugins",
+    } == listed
+    schema = {name for name in _loaded(program, "schema", "--help") if name.startswith(rooms)}
+    assert {"balcli.cli.balances", "balcli.cli.check", "balcli.providers.wallet"}.isdisjoint(schema)
+
+
+def test_a_name_is_completed_without_what_a_run_needs(program: Program, tmp_path: Path) -> None:
+    """The shell's TAB on a profile's name reads the file, and loads neither HTTP nor providers nor values."""
+    file = tmp_path / "config.toml"
+    file.write_text("[profiles.main]\n[profiles.other]\n")
+    file.chmod(0o600)
+    words = f"balcli all -c {file} -p "
+    env = {"_BALCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "5"}
+    loaded = _loaded(program, **env)
+    assert "tomli" in loaded
+    kept_out = {"urllib3", "ssl", "http.client", "rich", "balcli.models", "balcli.providers.base", "dotenv"}
+    assert set() == kept_out & loaded
 
 
 def test_a_machine_format_loads_no_rich(program: Program) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import balcli
-from balcli.secret import Secret, flaw, hide, reveal
+from balcli.secret import Secret, flaw, forms, hide, reveal
 
 PACKAGE = Path(balcli.__file__).parent
 
@@ -168,6 +168,28 @@ def test_a_secret_inside_another_leaves_nothing_of_it() -> None:
     inner = Secret("tk-4426-inner")
     outer = Secret(f"Bearer {reveal(inner)}-and-more")
     assert "[***] [***]" == hide(f"[{reveal(outer)}] [{reveal(inner)}]")
+
+
+@given(
+    st.lists(
+        st.text('abcXYZ019-_ "\\\u20ac&', min_size=12, max_size=24), min_size=20, max_size=40, unique=True
+    ),
+    st.data(),
+)
+@settings(max_examples=30, deadline=None)
+def test_many_secrets_are_hidden_as_few_are(texts: list[str], data: st.DataObject) -> None:
+    """Among so many that a text is looked through once for all, each is hidden in every form, wherever it stands."""
+    chosen = data.draw(
+        st.lists(st.sampled_from(sorted({f for text in texts for f in forms(text)})), max_size=6)
+    )
+    between = data.draw(st.sampled_from(["", " ", '", "', "x", "=9"]))
+    line = between.join(["begin", *chosen, "end"])
+    hidden = hide(line, [Secret(text) for text in texts])
+    assert [] == [form for text in texts for form in forms(text) if form in hidden]
+    if between in {" ", '", "'}:  # else two that touch can have a third across them
+        assert not chosen or "***" in hidden
+        assert hidden.startswith("begin")
+        assert hidden.endswith("end")
 
 
 def test_a_very_short_value_garbles_no_text() -> None:

@@ -444,6 +444,29 @@ def test_as_many_connections_are_kept_as_are_used_at_once() -> None:
         assert (2 * number, number) == (len(wire.requests), wire.connections)
 
 
+def test_requests_one_after_another_share_a_thread() -> None:
+    """A thread that has sent one request sends the next; one that is given up is not waited for, and ends by itself."""
+
+    def script(connection: socket.socket, request: bytes) -> object:
+        if b"GET /slow" in request:
+            ended.wait(10)
+        return keeps(answer(BODY))(connection, request)
+
+    ended = threading.Event()
+    with Wire(script) as wire:
+        transport = plain()
+        assert BODY == send(wire.url, transport).body
+        before = threading.active_count()
+        for _ in range(20):
+            assert BODY == send(wire.url, transport).body
+        # The server has its own: a thread for each connection, of which there is one.
+        assert before == threading.active_count()
+        with pytest.raises(TimedOut):
+            send(f"{wire.url}/slow", transport, seconds=0.1)
+        assert BODY == send(wire.url, transport).body
+        ended.set()
+
+
 def test_connections_to_many_hosts_are_kept() -> None:
     """Twenty hosts asked in turn are each connected to once."""
     with ExitStack() as stack:
