@@ -39,6 +39,8 @@ class Amount:
         return mine, its, places
 
     def __add__(self, other: "Amount") -> "Amount":
+        if not other.units:  # as most amounts of a balance are
+            return self
         if self.places == other.places:  # as within one asset: there is nothing to align
             return Amount(self.units + other.units, self.places)
         mine, its, places = self._aligned(other)
@@ -94,6 +96,8 @@ def parse(text: str) -> Amount:
     Raises ValueError for anything but `-?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]{1,3})?` of at
     most 80 characters with an exponent within 40 either way. Nothing is trimmed or guessed.
     """
+    if text == "0":  # as most amounts of a balance are: one serves for all
+        return ZERO
     if len(text) > MAX_CHARACTERS:
         raise ValueError(_NO_NUMBER)
     if _PLAIN.fullmatch(text) is not None:  # as nearly all are
@@ -118,6 +122,8 @@ def parse_units(text: str, decimals: int) -> Amount:
     """
     if not 0 <= decimals <= MAX_DECIMALS:
         raise ValueError("decimals outside 0 to 77")
+    if text == "0":
+        return ZERO
     if len(text) > MAX_CHARACTERS or _INTEGER.fullmatch(text) is None:
         raise ValueError("not a plain integer of at most 80 characters")
     return Amount(int(text), decimals)
@@ -136,5 +142,5 @@ def add_up(amounts: Iterable[Amount]) -> Amount:
     """The exact sum, 0 of none."""
     total = ZERO
     for amount in amounts:
-        total = total + amount if total else amount
+        total = amount + total
     return total

@@ -361,7 +361,10 @@ def _decoded(request: Request, body: bytes) -> Json:
 
 def secrets_in(request: Request) -> Iterator[Secret]:
     """The secrets in a request's headers and body, at any depth; a bearer's token also by itself."""
-    return _secrets_in([request.headers, request.body])
+    for value in request.headers.values():
+        if isinstance(value, Secret):
+            yield from _secrets_in(value)
+    yield from _secrets_in(request.body)
 
 
 def _secrets_in(value: object) -> Iterator[Secret]:

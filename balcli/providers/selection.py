@@ -28,9 +28,12 @@ def unlisted(
 
     `others` are the names that the answer has beside those of the balances: one that is close is told.
     """
+    assets = tuple(assets)
+    if not assets:
+        return []
     balances = tuple(balances)
     there = {name.casefold() for b in balances for name in names_of(b)}
-    assets, names = tuple(assets), [*(balance.asset for balance in balances), *others]
+    names = [*(balance.asset for balance in balances), *others]
     return [absent(account, asset, assets, names) for asset in assets if asset.casefold() not in there]
 
 

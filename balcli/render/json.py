@@ -101,7 +101,7 @@ def lists(report: Report) -> tuple[tuple[str, Sequence[Any], Callable[[Any], dic
 
 def moment(at: datetime) -> str:
     """A time in UTC as every format writes it, to the second."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.isoformat(timespec='seconds')[:19]}Z"
 
 
 def warning(notice: Notice) -> dict[str, Any]:
