@@ -97,3 +97,8 @@ def balcli(*arguments: str, check: Check, code: int = 0, env: dict[str, str] | N
     script = Path(sys.executable).parent / "balcli"
     start = (str(script),) if script.is_file() else ("-m", "balcli")
     return Command((sys.executable, *start, *arguments), check, code, env or {})
+
+
+def arguments_of(command: Command) -> tuple[str, ...]:
+    """The arguments that such a command gives to the program."""
+    return command.argv[3:] if command.argv[1] == "-m" else command.argv[2:]

@@ -1,15 +1,15 @@
 """Rows 1 to 4 and 9: what a start costs, beside a bare start of the same interpreter, and what it loads."""
 
 import platform
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from benchmarks.amounts import Account
-from benchmarks.bench import THREE, Bench, Line, balcli, millions, ms
+from benchmarks.bench import THREE, Bench, Line, arguments_of, balcli, millions, ms
 from benchmarks.checks import Wrong, has
 from benchmarks.measure import Command, cpu, ratios, wall
+from benchmarks.modules import TELLING_MODULES, modules_of
 
 _ROUNDS: Final = 20
 _BARE: Final = Command((sys.executable, "-c", "pass"), has(0, "\n"))
@@ -131,9 +131,7 @@ def row_4(bench: Bench) -> list[Line]:
     file = bench.profile("tls", THREE, "https", f'ca_bundle = "{bench.bundle}"')
     command = bench.ask(file, THREE)
     log = bench.folder / "loads"
-    counting = Command(
-        (sys.executable, "-c", _COUNTING, str(log), *command.argv[_arguments(command) :]), command.check
-    )
+    counting = Command((sys.executable, "-c", _COUNTING, str(log), *arguments_of(command)), command.check)
     bench.runner.run(counting)
     loads = log.read_text().split() if log.exists() else []
     what = "`all`, three providers over TLS, `-o json`, 0 ms, token table cached"
@@ -141,11 +139,6 @@ def row_4(bench: Bench) -> list[Line]:
         Line(4, "loads of the CA bundle in one such run", str(len(loads)), "", "1", len(loads) == 1),
         *_lines(bench, 4, [_Start(what, command, 24)]),
     ]
-
-
-def _arguments(command: Command) -> int:
-    """Where balcli's own arguments begin."""
-    return command.argv.index("all")
 
 
 def row_9(bench: Bench) -> list[Line]:
@@ -173,12 +166,16 @@ def _loads(bench: Bench, commands: Sequence[tuple[str, Command]], unwanted: Sequ
     """Which unwanted modules each command loads."""
     found = []
     for what, command in commands:
-        python, *arguments = command.argv
-        traced = Command((python, "-X", "importtime", *arguments), command.check, command.code, command.env)
-        _, told = bench.runner.read(traced)
-        modules = re.findall(r"\| +([\w.]+)$", told, re.MULTILINE)
-        if not any(module.startswith("balcli") for module in modules):
-            raise Wrong(f"{what}: nothing is told of its imports: {told[:200]!r}")
+        telling = Command(
+            (sys.executable, "-c", TELLING_MODULES, *arguments_of(command)),
+            command.check,
+            command.code,
+            command.env,
+        )
+        _, told = bench.runner.read(telling)
+        modules = modules_of(told)
+        if "balcli" not in modules:
+            raise Wrong(f"{what}: nothing is told of its modules: {told[:200]!r}")
         if loaded := loaded_of(modules, unwanted):
             found.append(f"{what}: {', '.join(loaded)}")
     names = ", ".join(name for name in unwanted if not name.startswith("_"))

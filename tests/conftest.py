@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from balcli.render import schema
 from balcli.sandbox import Sandbox
+from benchmarks.modules import TELLING_MODULES, modules_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -98,6 +99,21 @@ class Program:
         )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def loaded(self, *arguments: str, **env: str) -> set[str]:
+        """The modules that `balcli ARGUMENTS` has loaded when it ends, however it ends."""
+        done = subprocess.run(
+            [sys.executable, "-c", TELLING_MODULES, *arguments],
+            env=self.environment(env),
+            cwd=ROOT,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            text=True,
+        )
+        modules = modules_of(done.stderr)
+        assert "typer" in modules, done.stderr
+        return modules
 
     def write(self, text: str) -> Path:
         """The profile file, with this text, readable by its owner alone."""

@@ -928,16 +928,7 @@ def test_config_loads_nothing_of_the_network(program: Program, command: str) -> 
     """The commands about the file load no requests, ssl, http.client or rich."""
     program.write('[profiles.main.loopring]\napi_key = "k-1"\naccount_id = 1\n')
     file = program.folder / "new.toml" if command == "init" else program.file
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "balcli", "config", command, "-c", str(file)],
-        env=program.environment(),
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "typer" in loaded
+    loaded = program.loaded("config", command, "-c", str(file))
     assert set() == {"requests", "urllib3", "ssl", "http.client", "rich", "asyncio"} & loaded
 
 

@@ -1,6 +1,5 @@
 """The doctor, as processes: every kind of trouble is named with its cure, and the exit code is the run's."""
 
-import os
 import re
 import shutil
 import signal
@@ -619,17 +618,9 @@ def test_servers_are_shown_as_urls_have_them() -> None:
     ]
 
 
-def test_help_needs_no_network_room() -> None:
+def test_help_needs_no_network_room(program: Program) -> None:
     """The doctor's help does not load what its work needs."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "balcli", "doctor", "--help"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    loaded = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+    loaded = program.loaded("doctor", "--help")
     assert set() == {"ssl", "requests", "balcli.http.probe", "balcli.sandbox"} & loaded
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -145,19 +144,6 @@ def test_secrets_are_revealed_where_they_leave() -> None:
     } == callers
 
 
-def _loaded(program: Program, *arguments: str, **env: str) -> set[str]:
-    """The modules that a command has loaded when it ends."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "balcli", *arguments],
-        env=program.environment() | env,
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    return set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
-
-
 @pytest.mark.parametrize(
     "arguments",
     [["--version"], ["--help"], ["all", "--help"], ["all", "--nope"], ["schema"], ["config", "path"]],
@@ -178,20 +164,20 @@ def test_a_start_loads_nothing_heavy(program: Program, arguments: list[str]) -> 
         "sqlite3",
         "matplotlib",
     }
-    assert set() == heavy & _loaded(program, *arguments)
+    assert set() == heavy & program.loaded(*arguments)
 
 
 def test_the_list_of_commands_loads_none_of_them(program: Program) -> None:
     """For --help, no command, provider or value of a report is imported; for a command, no other one is."""
     rooms = ("balcli.cli.", "balcli.providers.", "balcli.models", "balcli.http", "balcli.config")
-    listed = {name for name in _loaded(program, "--help") if name.startswith(rooms)}
+    listed = {name for name in program.loaded("--help") if name.startswith(rooms)}
     assert {
         "balcli.cli.app",
         "balcli.cli.commands",
         "balcli.cli.streams",
         "balcli.providers.plugins",
     } == listed
-    schema = {name for name in _loaded(program, "schema", "--help") if name.startswith(rooms)}
+    schema = {name for name in program.loaded("schema", "--help") if name.startswith(rooms)}
     assert {"balcli.cli.balances", "balcli.cli.check", "balcli.providers.wallet"}.isdisjoint(schema)
 
 
@@ -202,15 +188,27 @@ def test_a_name_is_completed_without_what_a_run_needs(program: Program, tmp_path
     file.chmod(0o600)
     words = f"balcli all -c {file} -p "
     env = {"_BALCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "5"}
-    loaded = _loaded(program, **env)
+    loaded = program.loaded(**env)
     assert "tomli" in loaded
     kept_out = {"urllib3", "ssl", "http.client", "rich", "balcli.models", "balcli.providers.base", "dotenv"}
     assert set() == kept_out & loaded
 
 
+def test_a_run_loads_the_providers_that_it_has_accounts_at(program: Program, tmp_path: Path) -> None:
+    """Of the providers' modules, a run imports those that its profile names, and no other."""
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[profiles.main.wallet]\nbase_url = "http://127.0.0.1:9"\napi_key = "${KEY}"\nwallet_id = "w"\n'
+    )
+    file.chmod(0o600)
+    loaded = program.loaded("all", "-c", str(file), "--retries", "0", KEY="k")
+    own = {f"balcli.providers.{name}" for name in ("loopring", "merchant", "wallet")}
+    assert {"balcli.providers.wallet"} == own & loaded
+
+
 def test_a_machine_format_loads_no_rich(program: Program) -> None:
     """A run for a program loads no rich and no more of HTTP than it asks with; neither does a table without colour."""
     for output in ("json", "jsonl", "csv", "prometheus", "table"):
-        loaded = _loaded(program, "all", "--sandbox", "-o", output)
+        loaded = program.loaded("all", "--sandbox", "-o", output)
         assert "urllib3" in loaded
         assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.limits"} & loaded

@@ -4,11 +4,10 @@ Each message names file, key and cure, never a value.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 from balcli.config.faults import RAISED, Faults
-from balcli.config.profile import COMMON_KEYS, Entry, Profile
+from balcli.config.profile import Entry, Profile, declared
 from balcli.config.secrets import SecretSources, UnrunSources
 from balcli.config.tables import refuse_doubles
 from balcli.config.values import INTEGER, keys_of, settings_of, stand_in
@@ -171,9 +170,9 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
     Where faults are kept, stand-ins take the places of what has one, to see what else is wrong.
     """
     provider = PROVIDERS[entry.provider]
-    keys = _keys(entry.provider)
+    keys = {key.name: key for key in declared(entry.provider)}
     faulty: set[str] = set()
-    if faults is not RAISED:  # what raises leaves no fault behind
+    if faults.count:  # without one, every key that is there has its value
         faulty = {key.name for key, _ in keys_of(entry, replaced) if key.name not in values}
     base_url = _NO_BASE_URL
     if "base_url" not in faulty:
@@ -201,11 +200,6 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
     if any(keys[key].kind != "secret" for key in faulty):
         account = None
     return Opened(entry, {key: value for key, value in values.items() if key not in faulty}, account)
-
-
-@cache  # once for each provider, not for each account
-def _keys(provider: str) -> Mapping[str, Key]:
-    return {key.name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS)}
 
 
 def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:

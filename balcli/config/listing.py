@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.config.accounts import Opened
 from balcli.config.lines import KeyPath, lines_of
-from balcli.config.profile import COMMON_KEYS, RUN_KEYS, Entry, Profile, ProfileFile
+from balcli.config.profile import RUN_KEYS, Entry, Profile, ProfileFile, declared
 from balcli.config.values import keys_of
 from balcli.config.variables import PREFIX, Variables, has_own_text, names_in
 from balcli.errors import VariableError
@@ -48,7 +48,7 @@ class Listing:
         provider = PROVIDERS[entry.provider]
         given = dict(keys_of(entry, set()))
         found: list[Setting] = []
-        for key in (*COMMON_KEYS, *provider.KEYS):
+        for key in declared(entry.provider):
             for name in given.get(key, ()):
                 usable = key.name in opened.values
                 if key.kind == "table" and isinstance(entry.settings[name], dict):

@@ -19,11 +19,11 @@ def holds_secret(document: Mapping[str, Any]) -> bool:
     for table in tables:
         if isinstance(table.get("proxy"), str) and "@" in table["proxy"]:
             return True
-        for name, provider in PROVIDERS.items():
-            entries = table.get(name, [])
-            for entry in entries if isinstance(entries, list) else [entries]:
+        for name in PROVIDERS.keys() & table.keys():
+            entries = table[name] if isinstance(table[name], list) else [table[name]]
+            for entry in entries:
                 if isinstance(entry, dict) and any(
-                    _stands_open(key, entry.get(key.name)) for key in provider.KEYS
+                    _stands_open(key, entry.get(key.name)) for key in PROVIDERS[name].KEYS
                 ):
                     return True
     return False

@@ -5,6 +5,7 @@ What cannot be so is refused before any request. Each message names file, key an
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -254,7 +255,7 @@ def _entries_of_table(
         at = f"{place}[{number}]" if several else place
         with faults:
             table = checked_table(item, at)
-            refuse_unknown(table, _spellings(provider.NAME), at, ".", faults)
+            refuse_unknown(table, [*chain(*declared(provider.NAME).values())], at, ".", faults)
             # Where its own has a fault, the place serves as one that no other account has.
             name = f"({at.rpartition('.')[2]})"
             with faults:
@@ -280,16 +281,15 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
     """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables describe."""
     entries = []
     for key in providers:
-        provider = PROVIDERS[key]
         settings, origin = variables.settings(key)
         if settings:
             entry = Entry(key, settings.get("name", key), settings, origin, Path.cwd(), from_variables=True)
             # A table and a list of arguments cannot be written as one text.
             known = [
                 name
-                for declared in (*COMMON_KEYS, *provider.KEYS)
-                for name in declared.spellings
-                if declared.kind != "table" and not name.endswith("_command")
+                for one, spellings in declared(key).items()
+                for name in spellings
+                if one.kind != "table" and not name.endswith("_command")
             ]
             for unknown in sorted(settings.keys() - set(known)):
                 with faults:
@@ -304,9 +304,9 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
 
 
 @cache  # once for each provider, not for each account
-def _spellings(provider: str) -> list[str]:
-    """Every key that a provider's table can have."""
-    return [name for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings]
+def declared(provider: str) -> Mapping[Key, tuple[str, ...]]:
+    """The keys that an account's table can have at a provider, each with its spellings."""
+    return {key: key.spellings for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS)}
 
 
 def _checked_name(name: str, place: str) -> str:

@@ -1,6 +1,6 @@
 """What holds of any table of a profile: it is one, its keys are known, and nothing in it stands twice."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from balcli.config.faults import RAISED, Faults
@@ -16,10 +16,9 @@ def checked_table(value: Any, place: str) -> Mapping[str, Any]:
 
 
 def refuse_unknown(
-    table: Mapping[str, Any], known: Iterable[str], place: str, joint: str, faults: Faults
+    table: Mapping[str, Any], known: Collection[str], place: str, joint: str, faults: Faults
 ) -> None:
     """Refuse each key that is not known; `joint` stands between the place and the key."""
-    known = known if isinstance(known, list) else list(known)
     for key in table:
         if key not in known:
             with faults:

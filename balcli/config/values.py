@@ -6,16 +6,14 @@ Each message names file, key and cure, never a value.
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from typing import Any, Final
 
 from balcli.config.faults import RAISED, Faults
-from balcli.config.profile import COMMON_KEYS, Entry
+from balcli.config.profile import Entry, declared
 from balcli.config.secrets import SecretSources, checked_secret
 from balcli.config.tables import checked_table
 from balcli.config.variables import Variables
 from balcli.errors import ConfigFileError, KeyProblem, SecretError, ValueProblem
-from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Value
 from balcli.secret import Secret, flaw
 from balcli.text import printable
@@ -52,14 +50,9 @@ def settings_of(
 
 def keys_of(entry: Entry, replaced: set[str]) -> Iterator[tuple[Key, list[str]]]:
     """The keys that an account's settings are read from, each with the spellings that are there."""
-    for key, spellings in _declared(entry.provider):
+    for key, spellings in declared(entry.provider).items():
         if not entry.settings.keys().isdisjoint(spellings) and not (replaced and key.option):
             yield key, [name for name in spellings if name in entry.settings]
-
-
-@cache  # once for each provider, not for each account
-def _declared(provider: str) -> tuple[tuple[Key, tuple[str, ...]], ...]:
-    return tuple((key, key.spellings) for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS))
 
 
 def stand_in(key: Key) -> Value:

@@ -26,9 +26,9 @@ OWN: Final = {
 class _Registry(Mapping[str, "Provider"]):
     """The providers by name; looking one up imports its module."""
 
-    def __init__(self) -> None:
-        self._loaded, self.notices = installed_providers(OWN)
-        self.titles: Final = {**OWN, **{name: provider.TITLE for name, provider in self._loaded.items()}}
+    def __init__(self, added: dict[str, "Provider"]) -> None:
+        self._loaded = added
+        self.titles: Final = {**OWN, **{name: provider.TITLE for name, provider in added.items()}}
         """Whose API each is, without importing it."""
 
     def __getitem__(self, name: str) -> "Provider":
@@ -46,9 +46,7 @@ class _Registry(Mapping[str, "Provider"]):
         return len(self.titles)
 
 
-PROVIDERS: Final = _Registry()
-
-PLUGIN_NOTICES: Final = PROVIDERS.notices
-"""What to know of plug-ins that cannot be used."""
+_added, PLUGIN_NOTICES = installed_providers(OWN)
+PROVIDERS: Final = _Registry(_added)
 
 __all__ = ["OWN", "PLUGIN_NOTICES", "PROVIDERS"]
