@@ -200,7 +200,7 @@ def _measured(report: Report, limit: Limit) -> tuple[Amount, str | None]:
     if not fitting:
         if not any(_asks_for(outcome, limit.asset) for outcome in outcomes):
             raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
-        return ZERO, f"it is not listed{but_is(limit.asset, [row.asset for row in rows])}"
+        return ZERO, f"it is not listed{but_is(limit.asset, (limit.asset,), [row.asset for row in rows])}"
     amounts = [getattr(row, limit.field) for row in fitting]
     if None in amounts:
         lacking = [row.account for row, amount in zip(fitting, amounts, strict=True) if amount is None]

@@ -109,9 +109,9 @@ def parse(text: str) -> Amount:
     shift = int(match[2])
     if abs(shift) > MAX_EXPONENT:
         raise ValueError("an exponent beyond 40")
-    whole, _, fraction = match[1].partition(".")
-    places = len(fraction) - shift
-    return Amount(int(whole + fraction) * 10 ** max(0, -places), max(0, places))
+    significand = parse(match[1])
+    places = significand.places - shift
+    return Amount(significand.units * 10 ** max(0, -places), max(0, places))
 
 
 def parse_units(text: str, decimals: int) -> Amount:

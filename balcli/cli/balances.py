@@ -129,13 +129,13 @@ def run(
     profile_name: str | None = options.profile
     trouble: StateError | None = None
     recorder: Recorder | None = None
+    flags = frozenset(flag.name for flag in given)
     with ExitStack() as held:
         try:
             _refuse_what_does_not_go_together(options, targets, given)
             streams.check_destination(options.output_file)
             recorder = keeping.recorder(options)
             assets = options.assets()
-            flags = frozenset(flag.name for flag in given)
             with profile_of(options) as profile:
                 profile_name = profile.name
                 trouble = held.enter_context(keeping.locked(options, profile.name))
@@ -156,9 +156,8 @@ def run(
         except BalcliError as problem:
             trouble = None  # there is no run that could have been kept
             report = reports.failed(profile_name, problem)
-        names_of_flags = [flag.name for flag in given]
-        unkept = keeping.keep_evidence(recorder, report, options, names_of_flags, trouble)
-        text = rendered(keeping.marked(report, trouble), options, addresses="addresses" in names_of_flags)
+        unkept = keeping.keep_evidence(recorder, report, options, flags, trouble)
+        text = rendered(keeping.marked(report, trouble), options, addresses="addresses" in flags)
         # Of a run that failed wholly, an older file is worth more.
         unwritten = streams.deliver(text, options.output_file if report.answered else None)
     streams.say_what_is_wrong(report, quiet=options.quiet, in_table=is_table(options))

@@ -141,7 +141,7 @@ def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> 
     there = {name: None for report in reports for balance in report.balances for name in names_of(balance)}
     for asset in assets:
         if not selects((asset,), *there):
-            close = but_is(asset, (name for name in there if not selects(assets, name)))
+            close = but_is(asset, assets, there)
             streams.say(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 

@@ -1,7 +1,7 @@
 """Keeping a run, in the history or as evidence: no trouble with that ever hides a balance."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,7 +98,7 @@ def keep_evidence(
     recorder: "Recorder | None",
     report: "Report",
     options: BalanceOptions,
-    flags: Sequence[str],
+    flags: Iterable[str],
     trouble: StateError | None,
 ) -> OutputError | None:
     """Write the evidence, if there is a recorder, and say its manifest's digest; why it is not kept, where it is not."""

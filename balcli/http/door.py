@@ -268,7 +268,7 @@ def _wire_headers(request: Request) -> dict[str, str]:
 
 
 def _turned_away(request: Request, status: int) -> BalcliError:
-    """The error of an answer that asks for another try, where there is none."""
+    """The error of an answer that says that there is none now."""
     if status == 429:
         return RateLimited(
             f"{request.host} limits the rate of requests (HTTP 429); run less often or with fewer --jobs",
@@ -304,10 +304,7 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
             raise explained
         return payload
     if 500 <= status < 600:
-        raise ServerUnavailable(
-            f"{request.host} is unavailable (HTTP {status}); try later, and ask the provider if it stays so",
-            http_status=status,
-        )
+        raise _turned_away(request, status)
     payload = None
     if 400 <= status < 500:
         # Without an explanation the status alone decides.
@@ -361,10 +358,7 @@ def _decoded(request: Request, body: bytes) -> Json:
 
 def secrets_in(request: Request) -> Iterator[Secret]:
     """The secrets in a request's headers and body, at any depth; a bearer's token also by itself."""
-    for value in request.headers.values():
-        if isinstance(value, Secret):
-            yield from _secrets_in(value)
-    yield from _secrets_in(request.body)
+    return _secrets_in([request.headers, request.body])
 
 
 def _secrets_in(value: object) -> Iterator[Secret]:

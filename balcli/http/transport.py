@@ -87,8 +87,10 @@ def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> str | None:
 
     Loopback addresses are never asked for through a proxy.
     """
-    if loopback or proxy is not None:
-        return None if loopback else proxy
+    if loopback:
+        return None
+    if proxy is not None:
+        return proxy
     if not any(value and name.lower().endswith("_proxy") for name, value in os.environ.items()):
         return None
     # Here, because few environments name a proxy. What NO_PROXY means, with its suffixes, ports and networks,
@@ -100,6 +102,8 @@ def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> str | None:
 
 _Attempt: TypeAlias = Callable[[], Answer]
 _Outcome: TypeAlias = "queue.SimpleQueue[Answer | BaseException]"
+_Sender: TypeAlias = "queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]"
+"""What to put attempts into for one thread, and at last None."""
 
 
 class _Way(NamedTuple):
@@ -122,7 +126,7 @@ class Transport:
         self._connections = connections
         self._ways: dict[str, _Way] = {}
         self._lock = threading.Lock()
-        self._idle: list[queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]] = []
+        self._idle: list[_Sender] = []
 
     def send(
         self,
@@ -158,23 +162,14 @@ class Transport:
             raise result
         return result
 
-    def _sender(self) -> "queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]":
-        """What to put an attempt into for a thread that has none under way, a new one where all have."""
+    def _sender(self) -> _Sender:
+        """The sender of a thread that has nothing under way, a new one where all have."""
         try:
             return self._idle.pop()
         except IndexError:
-            tasks: queue.SimpleQueue[tuple[_Attempt, _Outcome] | None] = queue.SimpleQueue()
-
-        def work() -> None:
-            while (task := tasks.get()) is not None:
-                attempt, outcome = task
-                try:
-                    outcome.put(attempt())
-                except BaseException as problem:  # noqa: BLE001 - carried to the caller, which raises it
-                    outcome.put(problem)
-
-        threading.Thread(target=work, daemon=True).start()
-        return tasks
+            sender: _Sender = queue.SimpleQueue()
+            threading.Thread(target=_send_all, args=(sender,), daemon=True).start()
+            return sender
 
     def _way_to(self, host: str, *, loopback: bool) -> _Way:
         """The connections by which a scheme and host are asked: at once, or through the proxy for it."""
@@ -226,6 +221,16 @@ class Transport:
         except _RAISED as problem:
             raise _explained(problem) from None
         return Answer(stream.status, stream.headers, content)
+
+
+def _send_all(sender: _Sender) -> None:
+    """Make each attempt that is put in, and give its outcome back, until there are no more."""
+    while (task := sender.get()) is not None:
+        attempt, outcome = task
+        try:
+            outcome.put(attempt())
+        except BaseException as problem:  # noqa: BLE001 - carried to the caller, which raises it
+            outcome.put(problem)
 
 
 def _way(host: str, through: str | None, context: ssl.SSLContext | None, most: int) -> _Way:

@@ -256,9 +256,8 @@ def parse(
                 )
             )
         balances.append(balance)
-    symbols = [token.symbol for token in tokens.values() if token is not None]
     notices += [
-        absent(account.name, asset, assets or account.assets, symbols)
+        absent(account.name, asset, assets or account.assets, (t.symbol for t in tokens.values() if t))
         for asset in assets or account.assets
         if not any(_selected((asset,), token_id, token) for token_id, token in tokens.items())
     ]
