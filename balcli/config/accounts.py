@@ -170,7 +170,7 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
     Where faults are kept, stand-ins take the places of what has one, to see what else is wrong.
     """
     provider = PROVIDERS[entry.provider]
-    keys = {key.name: key for key in declared(entry.provider)}
+    keys = declared(entry.provider)
     faulty: set[str] = set()
     if faults.count:  # without one, every key that is there has its value
         faulty = {key.name for key, _ in keys_of(entry, replaced) if key.name not in values}
@@ -180,7 +180,7 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
         with faults:
             base_url = _base_url(entry, values)
         faulty |= {"base_url"} if faults.count != before else set()
-    given = values | {key: stand_in(keys[key]) for key in faulty}
+    given = values | {key: stand_in(keys[key]) for key in faulty} if faulty else values
     account: Account[Any] | None = None
     while account is None:
         try:
@@ -195,11 +195,13 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
             if key in faulty or key not in keys:
                 break
             faulty.add(key)
-            given[key] = stand_in(keys[key])
-    # With a stand-in for a secret it is still known which account is meant; with any other it is not.
-    if any(keys[key].kind != "secret" for key in faulty):
-        account = None
-    return Opened(entry, {key: value for key, value in values.items() if key not in faulty}, account)
+            given = given | {key: stand_in(keys[key])}
+    if faulty:
+        values = {key: value for key, value in values.items() if key not in faulty}
+        # With a stand-in for a secret it is still known which account is meant; with any other it is not.
+        if any(keys[key].kind != "secret" for key in faulty):
+            account = None
+    return Opened(entry, values, account)
 
 
 def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:

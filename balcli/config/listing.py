@@ -48,7 +48,7 @@ class Listing:
         provider = PROVIDERS[entry.provider]
         given = dict(keys_of(entry, set()))
         found: list[Setting] = []
-        for key in declared(entry.provider):
+        for key in dict.fromkeys(declared(entry.provider).values()):
             for name in given.get(key, ()):
                 usable = key.name in opened.values
                 if key.kind == "table" and isinstance(entry.settings[name], dict):

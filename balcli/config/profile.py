@@ -5,7 +5,6 @@ What cannot be so is refused before any request. Each message names file, key an
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -255,7 +254,7 @@ def _entries_of_table(
         at = f"{place}[{number}]" if several else place
         with faults:
             table = checked_table(item, at)
-            refuse_unknown(table, [*chain(*declared(provider.NAME).values())], at, ".", faults)
+            refuse_unknown(table, declared(provider.NAME), at, ".", faults)
             # Where its own has a fault, the place serves as one that no other account has.
             name = f"({at.rpartition('.')[2]})"
             with faults:
@@ -287,8 +286,7 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
             # A table and a list of arguments cannot be written as one text.
             known = [
                 name
-                for one, spellings in declared(key).items()
-                for name in spellings
+                for name, one in declared(key).items()
                 if one.kind != "table" and not name.endswith("_command")
             ]
             for unknown in sorted(settings.keys() - set(known)):
@@ -304,9 +302,9 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
 
 
 @cache  # once for each provider, not for each account
-def declared(provider: str) -> Mapping[Key, tuple[str, ...]]:
-    """The keys that an account's table can have at a provider, each with its spellings."""
-    return {key: key.spellings for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS)}
+def declared(provider: str) -> Mapping[str, Key]:
+    """What an account's table can have at a provider: each spelling, with the key that it gives."""
+    return {name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings}
 
 
 def _checked_name(name: str, place: str) -> str:

@@ -5,7 +5,8 @@ Each message names file, key and cure, never a value.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from balcli.config.faults import RAISED, Faults
@@ -48,11 +49,20 @@ def settings_of(
     return values
 
 
-def keys_of(entry: Entry, replaced: set[str]) -> Iterator[tuple[Key, list[str]]]:
+def keys_of(entry: Entry, replaced: set[str]) -> Iterable[tuple[Key, tuple[str, ...]]]:
     """The keys that an account's settings are read from, each with the spellings that are there."""
-    for key, spellings in declared(entry.provider).items():
-        if not entry.settings.keys().isdisjoint(spellings) and not (replaced and key.option):
-            yield key, [name for name in spellings if name in entry.settings]
+    given = _given(entry.provider, tuple(entry.settings))
+    return [pair for pair in given if not pair[0].option] if replaced else given
+
+
+@lru_cache(maxsize=64)  # many accounts give the same keys
+def _given(provider: str, names: tuple[str, ...]) -> tuple[tuple[Key, tuple[str, ...]], ...]:
+    """The keys that settings of these names give, in the provider's order, each with its spellings among them."""
+    keys: dict[Key, tuple[str, ...]] = {}
+    for spelling, key in declared(provider).items():
+        if spelling in names:
+            keys[key] = (*keys.get(key, ()), spelling)
+    return tuple(keys.items())
 
 
 def stand_in(key: Key) -> Value:
@@ -74,7 +84,7 @@ def _setting(
 ) -> Value:
     raw, place = entry.settings[name], entry.at(name)
     if name == key.name:
-        return _value(entry, key, raw, variables, faults)
+        return _value(entry, key, raw, place, variables, faults)
     if name == key.in_file:
         if not isinstance(raw, str) or not raw:
             raise ValueProblem(f"{place}: is no text; give the path of a file")
@@ -100,9 +110,10 @@ def _expanded(texts: Iterable[str], place: str, variables: Variables, faults: Fa
     return expanded
 
 
-def _value(entry: Entry, key: Key, raw: Any, variables: Variables, faults: Faults) -> Value:
+def _value(entry: Entry, key: Key, raw: Any, place: str, variables: Variables, faults: Faults) -> Value:
     """One setting. The faults are ValueProblem, VariableError and SecretError, naming the place."""
-    place = entry.at(key.name)
+    if isinstance(raw, str) and key.kind not in {"list", "table"}:  # as most are
+        return _of_text(key, raw if entry.from_variables else variables.expand(raw, place), place)
     if key.kind == "list":
         items = [part.strip() for part in raw.split(",")] if entry.from_variables else raw
         if (
@@ -121,12 +132,10 @@ def _value(entry: Entry, key: Key, raw: Any, variables: Variables, faults: Fault
         return _login_table(checked_table(raw, place), place, variables, faults)
     if key.kind == "integer" and isinstance(raw, int) and not isinstance(raw, bool):
         return _bounded(raw, place)
-    if not isinstance(raw, str):
-        kind = "whole number" if key.kind == "integer" else "text"
-        raise ValueProblem(
-            f"{place}: is no {kind}; write it {'without a point' if kind != 'text' else 'in quotes'}"
-        )
-    return _of_text(key, raw if entry.from_variables else variables.expand(raw, place), place)
+    kind = "whole number" if key.kind == "integer" else "text"
+    raise ValueProblem(
+        f"{place}: is no {kind}; write it {'without a point' if kind != 'text' else 'in quotes'}"
+    )
 
 
 def _bounded(number: int, place: str) -> int:

@@ -100,11 +100,10 @@ class Values:
     def one_of(self, *keys: str) -> str:
         """The one of these keys that is given. Raises SettingProblem if none is, or two are."""
         given = [key for key in keys if key in self._values]
-        choice = " or ".join(keys)
         if not given:
-            raise SettingProblem(keys[0], f"is missing; add {choice}")
+            raise SettingProblem(keys[0], f"is missing; add {' or '.join(keys)}")
         if len(given) > 1:
-            raise SettingProblem(given[1], f"stands beside {given[0]}; keep one of {choice}")
+            raise SettingProblem(given[1], f"stands beside {given[0]}; keep one of {' or '.join(keys)}")
         return given[0]
 
 
