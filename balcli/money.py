@@ -14,9 +14,9 @@ MAX_DECIMALS: Final = 77
 """10**77 is the largest power of ten below 2**256: no token on an EVM chain can have more places."""
 
 # [0-9] and not \d, which also matches digits of other scripts.
-_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
-_SCIENTIFIC = re.compile(rf"({_PLAIN.pattern})[eE]([+-]?[0-9]{{1,3}})")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_PLAIN = re.compile(rf"({_INTEGER.pattern})(?:\.([0-9]+))?")
+_EXPONENT = re.compile(r"([^eE]+)[eE]([+-]?[0-9]{1,3})")
 _NO_NUMBER: Final = "not a plain decimal number of at most 80 characters"
 
 
@@ -24,13 +24,15 @@ _NO_NUMBER: Final = "not a plain decimal number of at most 80 characters"
 class Amount:
     """An exact decimal number: `units` divided by ten to the power of `places`. Immutable by convention."""
 
-    __slots__ = ("places", "units")
+    __slots__ = ("_written", "places", "units")
 
-    def __init__(self, units: int, places: int = 0) -> None:
+    def __init__(self, units: int, places: int = 0, text: str | None = None) -> None:
+        """`text` is the canonical form where it is known, as of most amounts on the wire: then it need not be made."""
         if places < 0:
             raise ValueError("an amount cannot have a negative number of decimal places")
         self.units: Final = units
         self.places: Final = places
+        self._written: Final = text
 
     def _aligned(self, other: "Amount") -> tuple[int, int, int]:
         """Both amounts as units of the finer of their two scales, and that scale."""
@@ -41,10 +43,10 @@ class Amount:
     def __add__(self, other: "Amount") -> "Amount":
         if not other.units:  # as most amounts of a balance are
             return self
-        if self.places == other.places:  # as within one asset: there is nothing to align
-            return Amount(self.units + other.units, self.places)
-        mine, its, places = self._aligned(other)
-        return Amount(mine + its, places)
+        finer = self.places - other.places
+        if finer >= 0:
+            return Amount(self.units + other.units * 10**finer, self.places)
+        return Amount(self.units * 10**-finer + other.units, other.places)
 
     def __sub__(self, other: "Amount") -> "Amount":
         mine, its, places = self._aligned(other)
@@ -76,6 +78,8 @@ class Amount:
 
     def __str__(self) -> str:
         """The canonical form: plain notation, no exponent, no needless zero, no `-0`."""
+        if self._written is not None:
+            return self._written
         places = self.places
         if not places:
             return str(self.units)
@@ -100,10 +104,13 @@ def parse(text: str) -> Amount:
         return ZERO
     if len(text) > MAX_CHARACTERS:
         raise ValueError(_NO_NUMBER)
-    if _PLAIN.fullmatch(text) is not None:  # as nearly all are
-        whole, _, fraction = text.partition(".")
-        return Amount(int(whole + fraction), len(fraction))
-    match = _SCIENTIFIC.fullmatch(text)
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None:  # as nearly all are
+        whole, fraction = plain.groups("")
+        units = int(whole + fraction)
+        is_canonical = units and fraction[-1:] != "0"
+        return Amount(units, len(fraction), text if is_canonical else None)
+    match = _EXPONENT.fullmatch(text)
     if match is None:
         raise ValueError(_NO_NUMBER)
     shift = int(match[2])
@@ -140,7 +147,6 @@ def restore(text: str) -> Amount:
 
 def add_up(amounts: Iterable[Amount]) -> Amount:
     """The exact sum, 0 of none."""
-    total = ZERO
-    for amount in amounts:
-        total = amount + total
-    return total
+    summands = [*amounts]
+    places = max([amount.places for amount in summands], default=0)
+    return Amount(sum([amount.units * 10 ** (places - amount.places) for amount in summands]), places)

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -356,20 +356,21 @@ def _decoded(request: Request, body: bytes) -> Json:
     return _hidden(document, carried) if "\\" in plain else document
 
 
-def secrets_in(request: Request) -> Iterator[Secret]:
+def secrets_in(request: Request) -> list[Secret]:
     """The secrets in a request's headers and body, at any depth; a bearer's token also by itself."""
-    return _secrets_in([request.headers, request.body])
-
-
-def _secrets_in(value: object) -> Iterator[Secret]:
-    if isinstance(value, Secret):
-        yield value
-        scheme, _, token = reveal(value).partition(" ")
-        if scheme == "Bearer" and token:
-            yield Secret(token)
-    elif not isinstance(value, str) and isinstance(value, Mapping | list):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _secrets_in(item)
+    found: list[Secret] = []
+    values: list[object] = [*request.headers.values(), request.body]
+    for value in values:  # it grows while it is gone through
+        if isinstance(value, Secret):
+            found.append(value)
+            scheme, _, token = reveal(value).partition(" ")
+            if scheme == "Bearer" and token:
+                found.append(Secret(token))
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, Mapping):
+            values += value.values()
+    return found
 
 
 def _hidden(value: Json, secrets: list[Secret]) -> Json:

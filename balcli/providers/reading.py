@@ -62,7 +62,7 @@ def field(row: dict[str, Json], key: str, where: str) -> Json:
 def name(row: dict[str, Json], key: str, where: str) -> str:
     """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
     value = field(row, key, where)
-    if not isinstance(value, str) or isinstance(value, Number) or not value:
+    if type(value) is not str or not value:  # a number is a text of a class of its own
         raise undocumented(f"{where}.{key} is {_kind(value)}, not a name")
     return hide_in_name(valid_unicode(value))
 
@@ -92,24 +92,27 @@ def amount(
 
     `read` turns the text into whole units. Raises BadAmount for anything that is no amount.
     """
-    value = row.get(key)
-    if not isinstance(value, str):
-        problem = f"is {_kind(value)}" if key in row else "is missing"
-        raise _untrusted(f"{where}.{key} {problem}")
-    text = str(value)
-    try:
-        return read(text), text
-    except ValueError as problem:
-        raise _untrusted(f'{where}.{key} is "{printable(value, _SAMPLE)}", {problem}') from None
+    if key not in row:
+        raise _untrusted(f"{where}.{key} is missing")
+    return _read(row[key], key, where, read)
 
 
 def optional_amount(
     row: dict[str, Json], key: str, where: str, read: Callable[[str], Amount] = parse
 ) -> tuple[Amount | None, str | None]:
     """The amount of a key and its text; both None, for unknown, where it is null or not there."""
-    if row.get(key) is None:
-        return None, None
-    return amount(row, key, where, read)
+    value = row.get(key)
+    return (None, None) if value is None else _read(value, key, where, read)
+
+
+def _read(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> tuple[Amount, str]:
+    if not isinstance(value, str):
+        raise _untrusted(f"{where}.{key} is {_kind(value)}")
+    text = str(value)
+    try:
+        return read(text), text
+    except ValueError as problem:
+        raise _untrusted(f'{where}.{key} is "{printable(text, _SAMPLE)}", {problem}') from None
 
 
 def token(row: dict[str, Json], key: str, where: str) -> Secret:

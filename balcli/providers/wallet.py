@@ -159,9 +159,10 @@ def _other_part(settings: Settings, balance: Amount, locked: Amount) -> Amount:
 
 def _deposit_addresses(row: dict[str, Json], where: str) -> tuple[DepositAddress, ...]:
     """The addresses that were generated before, by network; none where the field is null or absent."""
-    if row.get("depositAddress") is None:
+    given = row.get("depositAddress")
+    if given is None:
         return ()
-    networks = as_object(row["depositAddress"], f"{where}.depositAddress")
+    networks = as_object(given, f"{where}.depositAddress")
     found = []
     for network, item in networks.items():
         place = f"{where}.depositAddress.{words(network)}"
