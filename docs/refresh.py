@@ -1,4 +1,4 @@
-"""Runs the README's examples anew and writes their output into it, draws its picture, and makes the man page.
+"""Runs the examples of the README and its pages anew, writes their output there, draws its picture, makes the man page.
 
 `python docs/refresh.py`, with balcli installed in the interpreter's environment and jq and mlr (Miller) on the PATH.
 """
@@ -36,7 +36,7 @@ def output(command: str, **env: str) -> str:
 
 
 def refreshed(text: str) -> str:
-    """The README's text with each example's output as it is now."""
+    """A document's text with each example's output as it is now."""
     return EXAMPLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```\n", text)
 
 
@@ -50,6 +50,7 @@ def picture(command: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(refreshed(README.read_text()))
+    for page in (README, *sorted((ROOT / "docs").glob("*.md"))):
+        page.write_text(refreshed(page.read_text()))
     (ROOT / "docs" / "all.svg").write_text(picture("balcli all --sandbox"))
     manpage.refresh()

@@ -12,6 +12,7 @@ import pytest
 
 from balcli.sandbox import Sandbox
 from tests.conftest import ROOT, Program
+from tests.documents import OPERATIONS
 
 BALCLI = [sys.executable, "-m", "balcli"]
 SHOP = ("check", "--sandbox", "--asset", "USDT", "--account", "shop")
@@ -48,7 +49,6 @@ def test_the_monitoring_plugins_negate_understands_it(
     assert (code, f"BALCLI {state} - ") == (done.returncode, re.split("(?<= - )", done.stdout)[0])
 
 
-RECIPES = (ROOT / "README.md").read_text()
 PROFILE = """
 [[profiles.main.limits]]
 asset = "USDT"
@@ -110,8 +110,8 @@ check_interval 600
 
 
 def block(kind: str) -> str:
-    """The one block of the README's recipes of a kind."""
-    (found,) = re.findall(rf"```{kind}\n(.*?)```", RECIPES, re.DOTALL)
+    """The one block of a kind on the page for operators."""
+    (found,) = re.findall(rf"```{kind}\n(.*?)```", OPERATIONS, re.DOTALL)
     return str(found)
 
 

@@ -1,4 +1,4 @@
-"""The README keeps its word: examples, tables of options, codes and paths are held equal to the program."""
+"""The README and its pages keep their word: examples, tables of options, codes and paths are held equal to the program."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider
 from balcli.sandbox import Question, Reply, Sandbox, json_reply
 from tests.conftest import ROOT, Program
+from tests.documents import PAGES, README, anchors
 from tests.tree import commands, options
 
-README = (ROOT / "README.md").read_text()
-EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", README)
+EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", "".join(PAGES.values()))
 
 
 @pytest.mark.parametrize(("command", "shown"), EXAMPLES)
 def test_examples_print_what_the_readme_shows(program: Program, command: str, shown: str) -> None:
-    """Each example of the README, run in a shell, prints exactly what stands below it."""
+    """Each example of the README and its pages, run in a shell, prints exactly what stands below it."""
     for tool in ("jq", "mlr"):
         if f"| {tool} " in command and shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
@@ -37,6 +37,17 @@ def test_examples_print_what_the_readme_shows(program: Program, command: str, sh
         check=False,
     )
     assert shown == done.stdout.decode()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Each link inside the project leads to a file that there is, and to one of its headings; each page has one to it."""
+    assert page == "README.md" or page in README
+    for target in re.findall(r"\]\((?!https?:)([^)]*)\)", PAGES[page]):
+        file, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / file if file else ROOT / page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text()), target
 
 
 def test_there_are_examples_of_both_formats() -> None:

@@ -1,4 +1,4 @@
-"""The README's recipes, run as they stand there against the sandbox, with the tools that they are for."""
+"""The recipes of the README and of the page for operators, run as they stand there against the sandbox, with the tools that they are for."""
 
 import json
 import os
@@ -15,17 +15,20 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import ROOT, Program, free_port
+from balcli.sandbox import Sandbox
+from tests.conftest import Program, free_port
+from tests.documents import OPERATIONS, README
 from tests.test_ledgers import SCRIPTS, Line, beancount_ledger, beancount_lines
 
-README = (ROOT / "README.md").read_text()
 RECIPES = README.partition("## Recipes\n")[2].partition("\n## ")[0]
 BALCLI = "balcli all"
 
 
 def recipe(title: str, kind: str) -> list[str]:
-    """The blocks of code of a recipe: of one kind, below its title in bold letters, up to the next."""
-    below = RECIPES.partition(f"**{title}")[2].partition("\n**")[0]
+    """The blocks of code of a recipe: of one kind, below its title in bold letters or its heading, up to the next."""
+    start = rf"\n(?:\*\*|## )(?={re.escape(title)})"
+    text = next(text for text in (RECIPES, OPERATIONS) if re.search(start, text))
+    below = re.split(r"\n(?:\*\*|## )", re.split(start, text, maxsplit=1)[1], maxsplit=1)[0]
     found = re.findall(rf"```{kind}\n(.*?)```", below, re.DOTALL)
     assert found
     return found
@@ -41,9 +44,23 @@ def tool(name: str, package: str) -> str:
 
 def shell(program: Program, script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """A script, run in a folder with the sandbox in the place of a profile."""
+    return done(script, folder, *options, environment=program.environment())
+
+
+def by_cron(script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """A script as the emptiest of crons runs it, its folders in the place of the machine's: no HOME, no stdin."""
+    for place in ("/var/lib/treasury", "/var/lib/balcli"):
+        script = script.replace(place, str(folder))
+    return done(f"exec <&-\n{script}", Path("/"), *options, environment={})
+
+
+def done(
+    script: str, folder: Path, *options: str, environment: dict[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """A script, run to its end."""
     return subprocess.run(
         ["bash", "-c", script.replace(BALCLI, " ".join([BALCLI, "--sandbox", *options]))],
-        env={**program.environment(), "PATH": SCRIPTS},
+        env={**environment, "PATH": SCRIPTS},
         cwd=folder,
         capture_output=True,
         check=False,
@@ -55,18 +72,60 @@ def cron_lines(title: str) -> list[str]:
     """The commands of a recipe's lines, without their five fields of time."""
     (block,) = recipe(title, "")
     assert "%" not in block  # cron takes it for the end of the command
-    return [re.sub(r"^(\S+ +){5}", "", line) for line in block.splitlines()]
+    lines = [line for line in block.splitlines() if not line.startswith("PATH=")]
+    return [re.sub(r"^(\S+ +){5}", "", line) for line in lines]
 
 
 def test_cron_has_nothing_to_mail_when_all_is_well(program: Program, tmp_path: Path) -> None:
-    """The line of cron writes the file and prints nothing; when an account fails, one line says why."""
-    (line,) = cron_lines("cron")
-    line = line.replace("/var/lib/treasury", str(tmp_path))
-    well = shell(program, line, tmp_path)
-    assert (0, "", "") == (well.returncode, well.stdout, well.stderr)
-    assert json.loads((tmp_path / "balances.json").read_text())["complete"]
-    partial = shell(program, line, tmp_path, "--fault", "merchant:refused")
+    """The lines of cron write the file and print nothing; when an account fails, one line says why."""
+    for line in cron_lines("cron") + cron_lines("A crontab"):
+        well = by_cron(line, tmp_path)
+        assert (0, "", "") == (well.returncode, well.stdout, well.stderr)
+        assert json.loads((tmp_path / "balances.json").read_text())["complete"]
+    partial = by_cron(line, tmp_path, "--fault", "merchant:refused")
     assert (8, "", 1) == (partial.returncode, partial.stdout, len(partial.stderr.splitlines()))
+
+
+def test_the_script_of_cron_gives_an_hour_to_what_may_pass(tmp_path: Path) -> None:
+    """It is silent about a partial run until none was complete for an hour, as the switch is; the rest it says at once."""
+    (script,) = recipe("A script in its place", "sh")
+    (switch,) = cron_lines("A dead man's switch")
+
+    def ended(*options: str) -> tuple[int, list[str]]:
+        run = by_cron(script, tmp_path, *options)
+        return run.returncode, (run.stdout + run.stderr).splitlines()
+
+    partial = ("--fault", "merchant:refused")
+    assert (0, []) == ended()
+    assert (0, []) == ended(*partial)
+    assert "" == by_cron(switch, tmp_path).stdout
+    os.utime(tmp_path / "complete", (time.time() - 7200,) * 2)
+    code, (said, reason) = ended(*partial)
+    assert (8, True) == (code, said.startswith("no complete run for an hour") and "shop" in reason)
+    assert "balcli: no complete run for an hour\n" == by_cron(switch, tmp_path).stdout
+    code, (said, *_) = ended("--fault", "refused")
+    assert (4, True) == (code, said.startswith("the profile or a credential is wrong"))
+
+
+def test_a_new_key_is_asked_with_before_it_is_used(
+    program: Program, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """The steps of a rotation: the new file is tried beside the old one, and renamed over it once it is good."""
+    (step,) = recipe("Rotating a key", "sh")
+    profile = sandbox.profile("main")
+    (key,) = re.findall(r'^api_key = "(.*)"\napi_secret', profile, re.MULTILINE)
+    program.write(profile.replace(f'"{key}"', '"${VELAFI_KEY}"'))
+    for name, value in ((".env", "revoked"), (".env.new", "mistyped")):
+        (tmp_path / name).write_text(f"VELAFI_KEY={value}\n")
+        (tmp_path / name).chmod(0o600)
+    step = step.replace("/etc/balcli", str(tmp_path)).replace("doctor", "doctor shop")
+    refused = shell(program, step, tmp_path)
+    (tmp_path / ".env.new").write_text(f"VELAFI_KEY={key}\n")
+    accepted = shell(program, step, tmp_path)
+    (tmp_path / ".env.new").rename(tmp_path / ".env")
+    assert [4, 0] == [run.returncode for run in (refused, accepted)]
+    assert "a run would be complete\n" in accepted.stdout
+    assert 0 == program.run("merchant", "-c", str(program.file), "-q").code
 
 
 def test_the_history_is_kept_in_silence(program: Program, tmp_path: Path) -> None:
