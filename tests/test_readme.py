@@ -50,6 +50,33 @@ def test_links_lead_somewhere(page: str) -> None:
         assert not anchor or anchor in anchors(path.read_text()), target
 
 
+def test_the_modules_that_are_named_are_there() -> None:
+    """Each module or folder of the package that a document names exists, whole or from the package's folder on."""
+    for page, text in PAGES.items():
+        for named in re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:\.py|/))`", text):
+            places = (ROOT / named, ROOT / "balcli" / named)
+            found = any(place.exists() for place in places) or list((ROOT / "balcli").glob(f"*/{named}"))
+            assert found or page == "docs/mutants.md", (page, named)
+
+
+def test_nothing_is_read_from_the_working_directory(program: Program, tmp_path: Path) -> None:
+    """The program in a folder with a profile, a .env and modules of names that it imports takes none of them."""
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    for name in ("typer.py", "tomli.py", "balcli.py"):
+        (hostile / name).write_text("raise SystemExit(99)\n")
+    (hostile / ".env").write_text("BALCLI_MERCHANT_TOKEN=t\n")
+    (hostile / "config.toml").write_text('[profiles.main.merchant]\ntoken = "t"\n')
+    done = subprocess.run(
+        [Path(sys.executable).parent / "balcli", "all", "-o", "json"],
+        env=program.environment(),
+        cwd=hostile,
+        capture_output=True,
+        check=False,
+    )
+    assert (3, "config.file") == (done.returncode, json.loads(done.stdout)["errors"][0]["code"])
+
+
 def test_there_are_examples_of_both_formats() -> None:
     """The examples show a table, a partial run and recipes for jq, so that what is tested is worth it."""
     assert 6 <= len(EXAMPLES)
