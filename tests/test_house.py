@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from balcli.providers import OWN
 from tests.conftest import ROOT, Program
+from tests.documents import README
 
 PACKAGE = ROOT / "balcli"
 # The rooms from the foundation up: a room may import those before it, and itself.
@@ -94,11 +96,18 @@ def test_the_foundation_stands_on_the_standard_library(name: str) -> None:
     assert {module.split(".")[0] for module in _imports(PACKAGE / name)} <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("provider", ["loopring.py", "wallet.py", "merchant.py"])
+def test_the_readme_draws_the_arrows_as_they_are() -> None:
+    """The drawing has each room that there is on the line of its level, the command line on top."""
+    (drawn,) = re.findall(r"```\n(__main__\n(?:[a-z ]+\n)+)```", README)
+    assert [list(rooms) for rooms in reversed(ORDER)] == [line.split() for line in drawn.splitlines()]
+    assert {_room(path) for path in MODULES} == set(LEVEL)
+
+
+@pytest.mark.parametrize("provider", OWN)
 def test_providers_do_not_know_each_other(provider: str) -> None:
     """A provider's module imports no other provider, no configuration and no command line."""
-    others = {"loopring", "wallet", "merchant"} - {provider.removesuffix(".py")}
-    imported = {name.rsplit(".", 1)[-1] for name in _imports(PACKAGE / "providers" / provider)}
+    others = OWN.keys() - {provider}
+    imported = {name.rsplit(".", 1)[-1] for name in _imports(PACKAGE / "providers" / f"{provider}.py")}
     assert set() == imported & (others | {"config", "cli"})
 
 

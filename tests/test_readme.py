@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from balcli.cli.options import Format
 from balcli.errors import BalcliError, leaves
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider
@@ -54,7 +55,7 @@ def test_the_modules_that_are_named_are_there() -> None:
     """Each module or folder of the package that a document names exists, whole or from the package's folder on."""
     for page, text in PAGES.items():
         for named in re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:\.py|/))`", text):
-            places = (ROOT / named, ROOT / "balcli" / named)
+            places = (ROOT / named, ROOT / "balcli" / named, ROOT / "tests" / named)
             found = any(place.exists() for place in places) or list((ROOT / "balcli").glob(f"*/{named}"))
             assert found or page == "docs/mutants.md", (page, named)
 
@@ -87,6 +88,16 @@ def test_there_are_examples_of_both_formats() -> None:
 def test_each_command_is_explained(name: str) -> None:
     """Every command of the live tree has its row in the README."""
     assert f"| `balcli {name}" in README
+
+
+@pytest.mark.parametrize("name", Format)
+def test_each_format_is_explained(name: str) -> None:
+    """Every format has its place in the table of formats and at the option that chooses it."""
+    (option,) = re.findall(
+        r"^\| `-o`, `--output FORMAT` \| `table` \(default\), `json`, .*$", README, re.MULTILINE
+    )[:1]
+    assert f"`{name}`" in option
+    assert re.search(rf"^\| (`[a-z]+`, )?`{name}`(, `[a-z]+`)? \| ", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("command", "option"), options())
@@ -154,11 +165,9 @@ def test_the_readmes_second_command_is_what_ci_runs() -> None:
 def test_the_profile_keys_are_explained() -> None:
     """Every key of every provider stands in the README's table and in config.example.toml or beside it."""
     for provider in PROVIDERS.values():
-        (row,) = re.findall(
-            rf"^\| `{provider.NAME}` \| (.*`\S*base_url|.*`\w+`.*) \|$", README, re.MULTILINE
-        )[:1]
-        for key in provider.KEYS:
-            assert f"`{key.name}`" in row
+        rows = re.findall(rf"^\| `{provider.NAME}` \| (.*`\S*base_url|.*`\w+`.*) \|$", README, re.MULTILINE)
+        assert rows, f"the README's table of keys has no row of {provider.NAME}"
+        assert set() == {key.name for key in provider.KEYS if f"`{key.name}`" not in rows[0]}
 
 
 class _Acme:
@@ -170,7 +179,7 @@ class _Acme:
 
     def answer(self, question: Question) -> Reply:
         if question.headers.get("x-acme-key") != "acme-key-1":
-            return Reply(401, b"")
+            return json_reply({"error": "no such key"}, 401)
         if question.query != {"user": "7"}:
             return json_reply({"error": "no such user"}, 404)
         return json_reply([{"asset": "EUR", "free": "10.50", "held": "0.25"}])
@@ -206,11 +215,14 @@ def test_the_example_of_a_provider_works_as_it_stands(program: Program, tmp_path
         alone = program.with_profile(text, "acme", "-o", "json", env=env)
         other = program.with_profile(text, "acme", "-o", "json", "--user-id", "8", env=env)
         all_of_them = program.with_profile(text, "all", "-o", "json", env=env)
+        unknown = text.replace("acme-key-1", "acme-key-2")
+        keyless = program.with_profile(unknown, "acme", "-o", "json", env=env)
     assert [("EUR", "10.75", "10.5", "0.25")] == [
         (r["asset"], r["total"], r["available"], r["locked"]) for r in alone.json["balances"]
     ]
     assert (6, "no such user") == (other.code, other.err[other.err.index("no such") :][:12])
     assert "acme" == all_of_them.json["accounts"][-1]["account"]
+    assert (4, "credentials.refused") == (keyless.code, keyless.json["accounts"][0]["error"]["code"])
     bare = program.with_profile('[profiles.main.acme]\nkey = "x"\n', "acme", "-o", "json", env=env)
     assert (3, "config.key") == (bare.code, bare.json["errors"][0]["code"])
 
