@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from balcli.providers import OWN
+from balcli.sandbox import Sandbox
+from balcli.sandbox.exchange import Turn
+from balcli.sandbox.faults import EXPIRED, FAULTS
+from balcli.sandbox.faults.fault import HERE
 from tests.conftest import ROOT, Program
 from tests.documents import README
 
@@ -221,3 +225,19 @@ def test_a_machine_format_loads_no_rich(program: Program) -> None:
         loaded = program.loaded("all", "--sandbox", "-o", output)
         assert "urllib3" in loaded
         assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.limits"} & loaded
+
+
+def test_each_fault_does_something_to_each_provider(program: Program, sandbox: Sandbox) -> None:
+    """A fault leaves no provider's answer as it was: a new provider's shape is one that the faults know."""
+    program.with_profile(sandbox.profile("main"), "all", "--no-cache")
+    playing = {fault for fault in FAULTS if FAULTS[fault].address == HERE} - {EXPIRED}
+    idle = []
+    for name, part in sandbox._parts.items():
+        paths = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN}
+        for where, path in paths.items():
+            for asked in [question for question in sandbox.log if question.path == f"/{name}{path}"][:1]:
+                question = asked._replace(path=path)
+                turn = Turn(question, part.answer(question), 1)
+                here = [fault for fault in playing if FAULTS[fault].where == where]
+                idle += [f"{name}:{fault}" for fault in here if FAULTS[fault].play(turn) == turn.good]
+    assert [] == idle
