@@ -292,6 +292,7 @@ def test_every_format_speaks_of_a_run_that_failed(name: str) -> None:
         "beancount": "; INCOMPLETE",
         "hledger": "; INCOMPLETE",
     }
+    assert name in marks, "say here how the new format marks a run that failed"
     assert ("config.file" in text, marks[name] in text) == (True, True)
 
 

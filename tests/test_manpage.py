@@ -39,7 +39,7 @@ COMMANDS = {"balcli": SECTIONS["OPTIONS"], **_parts(SECTIONS["COMMANDS"], "SS")}
 
 def test_the_page_is_what_the_tree_gives() -> None:
     """The page that is kept, and shipped, is the one that is made now; else run `python docs/manpage.py`."""
-    assert MAKER["page"](MAKER["date_of"](PAGE)) == PAGE
+    assert MAKER["page"](MAKER["date_of"](PAGE)) == PAGE, "run `python docs/manpage.py`"
 
 
 def test_the_page_has_its_sections() -> None:

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from balcli import __version__
 from balcli.cli.options import Format
 from balcli.errors import BalcliError, leaves
+from balcli.evidence.record import LAYOUT
+from balcli.history import database
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider
+from balcli.render.json import SCHEMA_VERSION
 from balcli.sandbox import Question, Reply, Sandbox, json_reply
 from tests.conftest import ROOT, Program
 from tests.documents import PAGES, README, anchors
@@ -49,6 +53,14 @@ def test_links_lead_somewhere(page: str) -> None:
         path = (ROOT / page).parent / file if file else ROOT / page
         assert path.exists(), target
         assert not anchor or anchor in anchors(path.read_text()), target
+
+
+def test_the_versions_are_told() -> None:
+    """The page of changes has the versions of the program and of all that it writes for later, and begins with this one."""
+    page = PAGES["docs/changes.md"]
+    told = re.findall(r"^\| [^|]+ \| ([0-9.]+) \|", page, re.MULTILINE)
+    assert [__version__, SCHEMA_VERSION, str(len(database._MIGRATIONS)), LAYOUT] == told
+    assert __version__ == re.findall(r"^## (\S+)", page, re.MULTILINE)[0]
 
 
 def test_the_modules_that_are_named_are_there() -> None:
