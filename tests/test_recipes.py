@@ -72,7 +72,7 @@ def cron_lines(title: str) -> list[str]:
     """The commands of a recipe's lines, without their five fields of time."""
     (block,) = recipe(title, "")
     assert "%" not in block  # cron takes it for the end of the command
-    lines = [line for line in block.splitlines() if not line.startswith("PATH=")]
+    lines = [line for line in block.splitlines() if not re.match("[A-Z_]+=", line)]
     return [re.sub(r"^(\S+ +){5}", "", line) for line in lines]
 
 
