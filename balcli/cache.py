@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from balcli.errors import BadJson
-from balcli.files import flaw_of, open_for_reading
+from balcli.files import base_folder, flaw_of, open_for_reading
 from balcli.http.exactjson import Json, decode
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
@@ -65,9 +65,5 @@ class Cache:
 
 def default_cache(environ: Mapping[str, str]) -> Cache | None:
     """The user's cache, under `$XDG_CACHE_HOME` or `~/.cache`; None where there is no such fixed place."""
-    named = environ.get("XDG_CACHE_HOME", "")
-    try:
-        folder = Path(named) if named else Path("~/.cache").expanduser()
-    except RuntimeError:  # no home directory is known
-        return None
-    return Cache(folder / "balcli", chosen=bool(named)) if folder.is_absolute() else None
+    base = base_folder(environ, "XDG_CACHE_HOME", ".cache")
+    return None if base is None else Cache(base / "balcli", chosen=bool(environ.get("XDG_CACHE_HOME")))

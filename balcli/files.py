@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,18 @@ def shown(path: Path) -> str:
     """A path as messages name it: of a long one the end, which tells more than the beginning."""
     text = printable(str(path))
     return text if len(text) <= _LONGEST_PATH else f"...{text[3 - _LONGEST_PATH :]}"
+
+
+def base_folder(environ: Mapping[str, str], variable: str, in_home: str) -> Path | None:
+    """The folder that a variable names, else one in the user's home folder; None where that is no fixed place."""
+    named = environ.get(variable, "")
+    if not named and environ.get("HOME") == "":
+        return None  # an empty HOME would stand for the root
+    try:
+        folder = Path(named) if named else Path("~", in_home).expanduser()
+    except RuntimeError:  # no home folder is known
+        return None
+    return folder if folder.is_absolute() else None
 
 
 def open_for_reading(path: Path) -> int:

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from balcli.errors import LockHeld, StateError
-from balcli.files import flaw_of, make_folders, shown, try_lock
+from balcli.files import base_folder, flaw_of, make_folders, shown, try_lock
 from balcli.text import printable
 
 _HOLDER: Final = re.compile(rb"([0-9]{1,10}) ([0-9TZ:-]{1,30})\n")
@@ -22,14 +22,8 @@ _LONGEST_NAME: Final = 120
 
 def folder(environ: Mapping[str, str]) -> Path:
     """The user's folder for state, under `$XDG_STATE_HOME` or `~/.local/state`. Raises StateError without a fixed place."""
-    named = environ.get("XDG_STATE_HOME", "")
-    try:
-        # An empty HOME would stand for the root.
-        home = "" if environ.get("HOME") == "" else "~/.local/state"
-        base = Path(named or home).expanduser()
-    except RuntimeError:  # no home directory is known
-        base = Path()
-    if not base.is_absolute():
+    base = base_folder(environ, "XDG_STATE_HOME", ".local/state")
+    if base is None:
         raise StateError(
             "there is no place for the history and its lock: HOME or XDG_STATE_HOME is no absolute path; set it to one"
         )

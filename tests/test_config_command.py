@@ -351,8 +351,9 @@ def test_path_is_the_one_that_is_named(program: Program, by: str) -> None:
 
 def test_path_without_a_fixed_home_is_refused(program: Program) -> None:
     """Where the home is no absolute path there is no default file to name."""
-    result = program.run("config", "path", env={"HOME": "relative"})
-    assert (3, "") == (result.code, result.out)
+    for home in ("relative", ""):
+        result = program.run("config", "path", env={"HOME": home})
+        assert (3, "") == (result.code, result.out)
 
 
 # show

@@ -267,7 +267,9 @@ def profile_of(options: RunOptions) -> "AbstractContextManager[Profile]":
 def default_file() -> Path:
     """Where the profile file is by default. Raises ConfigFileError where the home directory is no fixed place."""
     folder = Path(typer.get_app_dir("balcli"))
-    if not folder.is_absolute():
+    # An empty HOME would stand for the root.
+    homeless = os.environ.get("HOME") == "" and not os.environ.get("XDG_CONFIG_HOME")
+    if homeless or not folder.is_absolute():
         raise ConfigFileError(
             "there is no place for the profile file: HOME or XDG_CONFIG_HOME is no absolute path; set it to one, or name "
             "the file with --config"
