@@ -21,6 +21,7 @@ from benchmarks.modules import TELLING_MODULES, modules_of
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.hookimpl(optionalhook=True)  # mutants are tried without xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Two workers a processor: most tests wait for a process or a clock of their own."""
     return 2 * (os.cpu_count() or 1)

@@ -127,7 +127,7 @@ def _test(tests: list[str], first: list[str], writing: int) -> None:
 
     watch = Watch()
     null = os.open(os.devnull, os.O_WRONLY)
-    for stream in () if os.environ.get("DBG") else (1, 2):
+    for stream in (1, 2):
         os.dup2(null, stream)
     options = ["-x", "-q", "-o", "addopts=", "-p", "no:xdist", "-p", "no:cov", "-p", "no:cacheprovider"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # for hypothesis, which is loaded already
