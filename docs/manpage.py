@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import typer
 
 from balcli import __version__
+from balcli.cli import help as helps
 from balcli.cli.app import app
-from balcli.cli.commands import COMMANDS, built
+from balcli.cli.commands import COMMANDS, HEADINGS, built
 from balcli.config.variables import PREFIX
 from balcli.errors import BalcliError, leaves
 from balcli.providers import OWN, PROVIDERS
@@ -70,10 +71,11 @@ SPECIAL = str.maketrans(
 
 
 class Described(NamedTuple):
-    """An option or argument: how it is written, in troff, and what it does."""
+    """An option or argument: how it is written, in troff, what it does, and the heading of its help."""
 
     written: str
     about: str
+    heading: str = ""
 
 
 class Page(NamedTuple):
@@ -143,7 +145,8 @@ def option(parameter: Any) -> Described:
         more.append(f"{parameter.default} by default")
     if parameter.envvar:
         more.append(f"also from {parameter.envvar}")
-    return Described(written, prose("; ".join([parameter.help.rstrip("."), *more]) + "."))
+    about = prose("; ".join([parameter.help.rstrip("."), *more]) + ".")
+    return Described(written, about, parameter.rich_help_panel or "")
 
 
 def of_the_program() -> tuple[Described, ...]:
@@ -160,18 +163,19 @@ def paragraphs(markdown: str) -> str:
 
 def terms(listed: Iterable[Described]) -> str:
     """What is written, each with what it means indented below."""
-    return "".join(f".TP\n{written}\n{about}\n" for written, about in listed)
+    return "".join(f".TP\n{one.written}\n{one.about}\n" for one in listed)
 
 
 def of_the_command(page: Page, common: frozenset[Described]) -> str:
-    """A command's part of the page: usage, help, arguments, its own options, and the names of the common ones."""
+    """A command's part of the page: usage, help, arguments, its own options, the names of the common ones, examples."""
     usage = [bold(f"balcli {page.name}"), *([OPTIONS] if page.options else ())]
     usage += [argument.written for argument in page.arguments]
     made = f".SS {heading(page.name)}\n{' '.join(usage)}\n.PP\n"
     made += paragraphs(page.help)
     made += terms((*page.arguments, *(option for option in page.options if option not in common)))
     shared = [long_name(option) for option in page.options if option in common]
-    return made + (f".PP\nCommon options, described below: {', '.join(shared)}.\n" if shared else "")
+    made += f".PP\nCommon options, described below: {', '.join(shared)}.\n" if shared else ""
+    return f"{made}.PP\nExamples:\n.PP\n{typed(*helps.examples(f'balcli {page.name}'))}"
 
 
 def long_name(option: Described) -> str:
@@ -203,7 +207,7 @@ def table(columns: str) -> Iterator[Described]:
 
 def exit_codes() -> Iterator[Described]:
     """What each exit code means by the README, and the codes of the errors that lead to it."""
-    for written, about in table("| code | means |"):
+    for written, about, _ in table("| code | means |"):
         errors = [bold(leaf.code) for leaf in leaves(BalcliError) if bold(str(leaf.exit_code)) == written]
         yield Described(written, about + (f" In JSON: {', '.join(errors)}." if errors else ""))
 
@@ -227,8 +231,21 @@ def variables(commands: Sequence[Page]) -> Iterator[Described]:
 
 def examples() -> str:
     """The examples, each as it is typed."""
-    typed = (f"{prose(about)}\n.PP\n.nf\n.RS 4\n{text(lines)}\n.RE\n.fi\n" for about, lines in EXAMPLES)
-    return ".PP\n".join(typed)
+    return ".PP\n".join(f"{prose(about)}\n.PP\n{typed(lines)}" for about, lines in EXAMPLES)
+
+
+def typed(*lines: str) -> str:
+    """What is typed, as it stands."""
+    return f".nf\n.RS 4\n{text(chr(10).join(lines))}\n.RE\n.fi\n"
+
+
+def by_heading(listed: Sequence[Described]) -> str:
+    """Options under the headings that the help of a command has for them."""
+    return "".join(
+        f".SS {heading(name)}\n" + terms(one for one in listed if one.heading == name)
+        for name in HEADINGS
+        if any(one.heading == name for one in listed)
+    )
 
 
 def sections() -> dict[str, str]:
@@ -242,7 +259,7 @@ def sections() -> dict[str, str]:
         "DESCRIPTION": paragraphs(DESCRIPTION),
         "OPTIONS": terms(of_the_program()),
         "COMMANDS": "".join(of_the_command(command, frozenset(common)) for command in commands),
-        "COMMON OPTIONS": terms(common),
+        "COMMON OPTIONS": by_heading(common),
         "EXIT STATUS": terms(exit_codes())
         + f".PP\n{prose('If all accounts fail, it is the lowest of their codes.')}\n"
         + f".SS {heading('balcli check')}\n"

@@ -187,6 +187,7 @@ def test_the_list_of_commands_loads_none_of_them(program: Program) -> None:
     assert {
         "balcli.cli.app",
         "balcli.cli.commands",
+        "balcli.cli.help",
         "balcli.cli.streams",
         "balcli.providers.plugins",
     } == listed

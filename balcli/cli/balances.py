@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from balcli.cli import keeping, streams
+from balcli.cli.commands import SHOWN, WHOSE
 from balcli.cli.options import ACCOUNTS, AskingOptions, BalanceOptions, Format, RunOptions, with_options
 from balcli.errors import BalcliError, ConfigFileError, StateError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
@@ -52,9 +53,12 @@ def _target_options(provider: "Provider") -> list[inspect.Parameter]:
         kind = list[str] | None if key.repeatable else str | None
         metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
         again = "; repeat for several" if key.repeatable else ""
-        about = f"For one run, and one account: {key.help}{again}."
+        about = f"For one run: {key.help}{again}."
         return Annotated[
-            kind, typer.Option(key.option or "", metavar=metavar, help=about, show_default=False)
+            kind,
+            typer.Option(
+                key.option or "", metavar=metavar, help=about, rich_help_panel=WHOSE, show_default=False
+            ),
         ]
 
     return [
@@ -70,7 +74,7 @@ def _flag_options(provider: "Provider") -> list[inspect.Parameter]:
             _parameter(flag),
             inspect.Parameter.KEYWORD_ONLY,
             default=False,
-            annotation=Annotated[bool, typer.Option(f"--{flag.name}", help=flag.help)],
+            annotation=Annotated[bool, typer.Option(f"--{flag.name}", help=flag.help, rich_help_panel=SHOWN)],
         )
         for flag in provider.FLAGS
     ]

@@ -7,7 +7,7 @@ import typer
 
 from balcli.cli import completion, keeping, streams
 from balcli.cli.balances import profile_of, report_of
-from balcli.cli.commands import UNDECIDED
+from balcli.cli.commands import LIMIT, UNDECIDED
 from balcli.cli.options import RecordingOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
@@ -22,11 +22,21 @@ class CheckOptions(RecordingOptions):
     output: TableOrJsonOption = None
     asset: Annotated[
         list[str] | None,
-        typer.Option("--asset", metavar="SYMBOL", help="One limit, not the profile's: on this asset."),
+        typer.Option(
+            "--asset",
+            metavar="SYMBOL",
+            help="One limit, not the profile's: on this asset.",
+            rich_help_panel=LIMIT,
+        ),
     ] = None
     field: Annotated[
         list[str] | None,
-        typer.Option("--field", metavar="FIELD", help="available, total or locked [default: available]."),
+        typer.Option(
+            "--field",
+            metavar="FIELD",
+            help="Its available, total or locked [default: available].",
+            rich_help_panel=LIMIT,
+        ),
     ] = None
     account: Annotated[
         list[str] | None,
@@ -34,16 +44,27 @@ class CheckOptions(RecordingOptions):
             "--account",
             metavar="ACCOUNT",
             help="In this account; without it, the total over all.",
+            rich_help_panel=LIMIT,
             autocompletion=completion.accounts,
         ),
     ] = None
     warn: Annotated[
         list[str] | None,
-        typer.Option("--warn", metavar="RANGE", help="WARNING outside this range: 10, 10:, ~:10, 10:20."),
+        typer.Option(
+            "--warn",
+            metavar="RANGE",
+            help="WARNING outside this range: 10, 10:, ~:10, 10:20.",
+            rich_help_panel=LIMIT,
+        ),
     ] = None
     crit: Annotated[
         list[str] | None,
-        typer.Option("--crit", metavar="RANGE", help="CRITICAL outside this range; @10:20: inside it."),
+        typer.Option(
+            "--crit",
+            metavar="RANGE",
+            help="CRITICAL outside this range; @10:20: inside it.",
+            rich_help_panel=LIMIT,
+        ),
     ] = None
 
 

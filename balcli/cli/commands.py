@@ -3,14 +3,17 @@
 Building every command to run one would take longer than all the rest of a start.
 """
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from balcli.providers import PROVIDERS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 CHECK: Final = "check"
 UNDECIDED: Final = 3
@@ -19,8 +22,18 @@ TROUBLE: Final = 2
 """The exit code of whatever keeps a comparison from telling."""
 
 
+WHOSE: Final = "Which accounts"
+LIMIT: Final = "The limit"
+SHOWN: Final = "What is shown"
+OUTPUT: Final = "Output"
+NETWORK: Final = "Network"
+KEPT: Final = "Recorded runs"
+HEADINGS: Final = (WHOSE, LIMIT, SHOWN, NETWORK, KEPT, OUTPUT)
+"""What the options of a command stand under in its help, in this order."""
+
+
 class Entry(NamedTuple):
-    """A command: the module of `balcli.cli` whose `register` adds it, and its help."""
+    """A command: the module of `balcli.cli` whose `register` adds it, and its help, whose first paragraph is a line."""
 
     module: str
     about: str
@@ -36,18 +49,21 @@ COMMANDS: Final = {
     "all": Entry("balances", "Show every account at once, with totals by asset."),
     CHECK: Entry(
         "check",
-        "Hold balances against limits; one status line and the exit codes of a monitoring plugin.",
+        "Hold balances against limits, as a monitoring plugin.\n\n"
+        "One status line; exit codes 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.",
         trouble=UNDECIDED,
     ),
     "diff": Entry(
         "diff",
-        "Compare two recorded runs, the last two complete ones by default: 0 same, 1 different, 2 trouble. "
-        "Nothing is printed where nothing changed.",
+        "Compare two recorded runs, or one with what there is now.\n\n"
+        "The last two complete ones by default. Nothing is printed where nothing changed. "
+        "Exit codes: 0 same, 1 different, 2 trouble.",
         trouble=TROUBLE,
     ),
     "doctor": Entry(
         "doctor",
-        "Look at all that a run needs, and say what is wrong: file, secrets, DNS, TLS, credentials, clock.",
+        "Say what keeps a run from working, and what to do.\n\n"
+        "It looks at the file, secrets, DNS, TLS, credentials and the clock.",
     ),
     "history": Entry(
         "history",
@@ -56,8 +72,8 @@ COMMANDS: Final = {
     ),
     "replay": Entry(
         "replay",
-        "Print what a run printed, from its evidence alone: no network, no profile, no secret.\n\n"
-        "The exit code is the run's own; 6 if the evidence was altered or is not whole.",
+        "Print what a run printed, from its evidence alone.\n\n"
+        "No network, no profile, no secret. The exit code is the run's own; 6 if the evidence was altered or is not whole.",
     ),
     "sandbox": Entry(
         "sandbox",
@@ -69,7 +85,38 @@ COMMANDS: Final = {
 }
 
 
-class Commands(TyperGroup):
+class Command(TyperCommand):
+    """A command whose help is ours."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of its --help."""
+        return _help(self, ctx)
+
+
+class Group(TyperGroup):
+    """A group of commands whose help is ours."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of its --help."""
+        return _help(self, ctx)
+
+
+def _help(command: Any, context: Any) -> str:
+    # Imported here: a run does not pay for the help.
+    from balcli.cli import help as helps
+
+    return helps.text(command, context)
+
+
+class App(typer.Typer):
+    """What commands are added to; the help of each is ours."""
+
+    def command(self, name: str | None = None, **given: Any) -> Callable[[Function], Function]:
+        """A decorator that adds a command."""
+        return super().command(name, cls=Command, **given)
+
+
+class Commands(Group):
     """The group of all commands: it lists them by their names and help, and builds the one that is run."""
 
     def __init__(self, **given: Any) -> None:
@@ -86,7 +133,7 @@ class Commands(TyperGroup):
 def built(name: str) -> Any:
     """The command of that name as Typer makes it, with all its options."""
     entry = COMMANDS[name]
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app = App(add_completion=False, rich_markup_mode=None)
     import_module(f"balcli.cli.{entry.module}").register(app, name, entry.about)
     made = get_command(app)
     return made.commands[name] if isinstance(made, TyperGroup) else made

@@ -10,6 +10,7 @@ import typer
 
 from balcli.cli import completion, streams
 from balcli.cli.balances import default_file
+from balcli.cli.commands import OUTPUT, WHOSE, App, Group
 from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
 from balcli.errors import ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
@@ -24,9 +25,13 @@ _SCHEMA_VERSION: Final = "1.0"
 _GAP: Final = "  "
 
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.", rich_help_panel=OUTPUT),
+]
 
-_group = typer.Typer(
+_group = App(
+    cls=Group,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -47,6 +52,7 @@ def init(
             metavar="FILE",
             envvar="BALCLI_CONFIG",
             help="Write this file.",
+            rich_help_panel=WHOSE,
             show_default=False,
         ),
     ] = None,
@@ -56,10 +62,14 @@ def init(
             "--provider",
             metavar="NAME",
             help="An account at this provider; repeat for several.",
+            rich_help_panel=WHOSE,
             autocompletion=completion.providers,
         ),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Ask nothing, and say no next steps.")] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Ask nothing, and say no next steps.", rich_help_panel=OUTPUT),
+    ] = False,
 ) -> None:
     """Write a commented profile that only you can read.
 

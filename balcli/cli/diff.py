@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from balcli.cli import moments, streams
-from balcli.cli.commands import TROUBLE
+from balcli.cli.commands import SHOWN, TROUBLE
 from balcli.cli.keeping import history_file
 from balcli.cli.options import (
     AskingOptions,
@@ -41,21 +41,41 @@ class DiffOptions(AskingOptions):
     output: TableOrJsonOption = None
     output_file: OutputFile = None
     history: HistoryFile = None
-    live: Annotated[bool, typer.Option("--live", help="Compare with now: ask the accounts again.")] = False
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare with now: ask the accounts again.", rich_help_panel=SHOWN)
+    ] = False
     asset: Annotated[
         list[str] | None,
-        typer.Option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
+        typer.Option(
+            "--asset",
+            metavar="SYMBOL",
+            help="Only these assets; repeat, or give a comma list.",
+            rich_help_panel=SHOWN,
+        ),
     ] = None
     account: Annotated[
         list[str] | None,
-        typer.Option("--account", metavar="NAME", help="Only these accounts; repeat for several."),
+        typer.Option(
+            "--account",
+            metavar="NAME",
+            help="Only these accounts; repeat for several.",
+            rich_help_panel=SHOWN,
+        ),
     ] = None
     threshold: Annotated[
         str | None,
-        typer.Option("--threshold", metavar="AMOUNT", help="Leave out what moved by no more than this."),
+        typer.Option(
+            "--threshold",
+            metavar="AMOUNT",
+            help="Leave out what moved by no more than this.",
+            rich_help_panel=SHOWN,
+        ),
     ] = None
     allow_partial: Annotated[
-        bool, typer.Option("--allow-partial", help="Compare runs in which accounts failed, too.")
+        bool,
+        typer.Option(
+            "--allow-partial", help="Compare runs in which accounts failed, too.", rich_help_panel=SHOWN
+        ),
     ] = False
 
 
@@ -69,7 +89,7 @@ def register(app: typer.Typer, name: str, about: str) -> None:
 
 
 def _place(name: str, metavar: str, about: str) -> inspect.Parameter:
-    argument = typer.Argument(metavar=metavar, help=about, show_default=False)
+    argument = typer.Argument(metavar=metavar, help=about, rich_help_panel=SHOWN, show_default=False)
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, argument]
     )

@@ -8,6 +8,7 @@ import typer
 
 from balcli.cli import streams
 from balcli.cli.balances import default_file
+from balcli.cli.commands import SHOWN
 from balcli.cli.options import ACCOUNTS, OutputFile, RunOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
 from balcli.http.timing import Deadline
@@ -25,14 +26,24 @@ class DoctorOptions(RunOptions):
 
     output: TableOrJsonOption = None
     output_file: OutputFile = None
-    offline: Annotated[bool, typer.Option("--offline", help="Look at what needs no network.")] = False
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Look at what needs no network.", rich_help_panel=SHOWN)
+    ] = False
     canary: Annotated[
         bool,
-        typer.Option("--canary", help="Hunt for leaks: false secrets, false servers, every output searched."),
+        typer.Option(
+            "--canary", help="Hunt for leaks with false secrets and servers.", rich_help_panel=SHOWN
+        ),
     ] = False
     runs: Annotated[
         int | None,
-        typer.Option("--runs", metavar="N", min=1, help=f"With --canary: so many runs [default: {_RUNS}]."),
+        typer.Option(
+            "--runs",
+            metavar="N",
+            min=1,
+            help=f"With --canary: so many runs [default: {_RUNS}].",
+            rich_help_panel=SHOWN,
+        ),
     ] = None
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from balcli.cli import moments, streams
+from balcli.cli.commands import KEPT, OUTPUT, SHOWN
 from balcli.cli.keeping import history_file
 from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait, symbols
 from balcli.errors import BalcliError, UsageError
@@ -51,36 +52,61 @@ def _history(
     asset: Annotated[
         list[str] | None,
         typer.Option(
-            "--asset", metavar="SYMBOL", help="Show how these assets went; repeat, or give a comma list."
+            "--asset",
+            metavar="SYMBOL",
+            help="How these assets went; repeat, or give a comma list.",
+            rich_help_panel=SHOWN,
         ),
     ] = None,
     account: Annotated[
         list[str] | None,
         typer.Option(
-            "--account", metavar="NAME", help="Show how amounts went at this account; repeat for several."
+            "--account",
+            metavar="NAME",
+            help="How amounts went at this account; repeat for several.",
+            rich_help_panel=SHOWN,
         ),
     ] = None,
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date or an ISO time (UTC)."
+            "--since",
+            metavar="WHEN",
+            help="From then on: 24h, 7d, 2w, a date, an ISO time (UTC).",
+            rich_help_panel=SHOWN,
         ),
     ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", metavar="N", min=1, help="Only the newest so many runs, or lines of a series."
+            "--limit",
+            metavar="N",
+            min=1,
+            help="Only the newest so many runs, or lines of a series.",
+            rich_help_panel=SHOWN,
         ),
     ] = None,
     prune: Annotated[
         str | None,
-        typer.Option("--prune", metavar="WHEN", help="Remove the runs from before then, such as 90d."),
+        typer.Option(
+            "--prune",
+            metavar="WHEN",
+            help="Remove the runs from before then, such as 90d.",
+            rich_help_panel=KEPT,
+        ),
     ] = None,
     profile: ProfileName = None,
     history_: HistoryFile = None,
     output: Annotated[
         HistoryFormat | None,
-        typer.Option("--output", "-o", help="The format [default: table].", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT",
+            help="The format [default: table].",
+            rich_help_panel=OUTPUT,
+            show_default=False,
+        ),
     ] = None,
     output_file: OutputFile = None,
     wait: Wait = None,

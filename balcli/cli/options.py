@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import typer
 
 from balcli.cli import completion
+from balcli.cli.commands import KEPT, NETWORK, OUTPUT, SHOWN, WHOSE
 from balcli.errors import UsageError
 from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits, Order
 
@@ -41,7 +42,14 @@ class TableOrJson(StrEnum):
 
 TableOrJsonOption: TypeAlias = Annotated[
     TableOrJson | None,
-    typer.Option("--output", "-o", help="The format [default: table].", show_default=False),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FORMAT",
+        help="The format [default: table].",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
 ]
 
 
@@ -70,13 +78,20 @@ OutputFile: TypeAlias = Annotated[
         "-O",
         metavar="FILE",
         callback=_destination,
-        help="Write the output into this file, whole or not at all.",
+        help="Write into this file, whole or not at all.",
+        rich_help_panel=OUTPUT,
         show_default=False,
     ),
 ]
 HistoryFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--history", metavar="FILE", help="Use this history, not your own.", show_default=False),
+    typer.Option(
+        "--history",
+        metavar="FILE",
+        help="Use this history, not your own.",
+        rich_help_panel=KEPT,
+        show_default=False,
+    ),
 ]
 Wait: TypeAlias = Annotated[
     float | None,
@@ -84,7 +99,8 @@ Wait: TypeAlias = Annotated[
         "--wait",
         metavar="S",
         callback=_waiting,
-        help="Seconds to wait for another run that writes the history [default: 0].",
+        help="Seconds to wait for another run [default: 0].",
+        rich_help_panel=KEPT,
     ),
 ]
 ConfigFile: TypeAlias = Annotated[
@@ -95,6 +111,7 @@ ConfigFile: TypeAlias = Annotated[
         metavar="FILE",
         envvar="BALCLI_CONFIG",
         help="Read this profile file.",
+        rich_help_panel=WHOSE,
         show_default=False,
     ),
 ]
@@ -106,6 +123,7 @@ ProfileName: TypeAlias = Annotated[
         metavar="NAME",
         envvar="BALCLI_PROFILE",
         help="Use this profile of the file.",
+        rich_help_panel=WHOSE,
         autocompletion=completion.profiles,
     ),
 ]
@@ -114,7 +132,8 @@ EnvFile: TypeAlias = Annotated[
     typer.Option(
         "--env-file",
         metavar="FILE",
-        help="Fill in ${NAME} from this file, not from the .env beside the profile.",
+        help="Fill in ${NAME} from this, not the profile's .env.",
+        rich_help_panel=WHOSE,
     ),
 ]
 
@@ -130,8 +149,8 @@ def symbols(given: list[str] | None) -> tuple[str, ...]:
 class RunOptions:
     """The options of the commands that ask providers.
 
-    Typer is told each by its name, annotation and default. A plain class, because a dataclass of thirty
-    options takes longer to make than the command line takes to be read.
+    Typer is told each by its name, annotation and default, and the help by its panel what it stands under. A plain
+    class, because a dataclass of thirty options takes longer to make than the command line takes to be read.
     """
 
     def __init__(self, **given: Any) -> None:
@@ -143,30 +162,47 @@ class RunOptions:
     timeout: Annotated[
         float | None,
         typer.Option(
-            "--timeout", metavar="S", callback=_seconds, help="Seconds for one request [default: 10]."
+            "--timeout",
+            metavar="S",
+            callback=_seconds,
+            help="Seconds for one request [default: 10].",
+            rich_help_panel=NETWORK,
         ),
     ] = None
     deadline: Annotated[
         float | None,
         typer.Option(
-            "--deadline", metavar="S", callback=_seconds, help="Seconds for the whole run [default: 30]."
+            "--deadline",
+            metavar="S",
+            callback=_seconds,
+            help="Seconds for the whole run [default: 30].",
+            rich_help_panel=NETWORK,
         ),
     ] = None
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="Ask the built-in stand-in; no profile, key or network.")
+        bool,
+        typer.Option(
+            "--sandbox", help="Ask the built-in stand-in; no profile, no network.", rich_help_panel=WHOSE
+        ),
     ] = False
     fault: Annotated[
         list[str] | None,
         typer.Option(
             "--fault",
             metavar="NAME",
-            help="With --sandbox: let it misbehave (see `balcli sandbox --faults`).",
+            help="With --sandbox: one of balcli sandbox --faults.",
+            rich_help_panel=WHOSE,
         ),
     ] = None
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but the data and the reasons of failures.")
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Say nothing but the data and why something failed.", rich_help_panel=OUTPUT
+        ),
     ] = False
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal.")] = False
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colour, whatever the terminal.", rich_help_panel=OUTPUT)
+    ] = False
 
     def limits(self, profile: Limits) -> Limits:
         """The profile's limits with the command line's in their place."""
@@ -187,17 +223,30 @@ class AskingOptions(RunOptions):
     retries: Annotated[
         int | None,
         typer.Option(
-            "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 2]."
+            "--retries",
+            metavar="N",
+            min=0,
+            max=MOST_RETRIES,
+            help="Tries after the first [default: 2].",
+            rich_help_panel=NETWORK,
         ),
     ] = None
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts asked at once [default: 8]."
+            "--jobs",
+            metavar="N",
+            min=1,
+            max=MOST_JOBS,
+            help="Accounts asked at once [default: 8].",
+            rich_help_panel=NETWORK,
         ),
     ] = None
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Neither use nor keep a token table on disk.")
+        bool,
+        typer.Option(
+            "--no-cache", help="Neither use nor keep a token table on disk.", rich_help_panel=NETWORK
+        ),
     ] = False
 
     def limits(self, profile: Limits) -> Limits:
@@ -211,7 +260,9 @@ class AskingOptions(RunOptions):
 class RecordingOptions(AskingOptions):
     """The options of the commands whose runs can be recorded."""
 
-    record: Annotated[bool, typer.Option("--record", help="Keep the run in the history.")] = False
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the run in the history.", rich_help_panel=KEPT)
+    ] = False
     history: HistoryFile = None
     wait: Wait = None
 
@@ -219,43 +270,68 @@ class RecordingOptions(AskingOptions):
 class BalanceOptions(RecordingOptions):
     """The options of the commands that show balances."""
 
+    output: Annotated[
+        Format,
+        typer.Option(
+            "--output",
+            "-o",
+            envvar="BALCLI_OUTPUT",
+            metavar="FORMAT",
+            help="The format.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Format.table
     output_file: OutputFile = None
-
-    output: Annotated[Format, typer.Option("--output", "-o", envvar="BALCLI_OUTPUT", help="The format.")] = (
-        Format.table
-    )
     asset: Annotated[
         list[str] | None,
-        typer.Option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
+        typer.Option(
+            "--asset",
+            metavar="SYMBOL",
+            help="Only these assets; repeat, or give a comma list.",
+            rich_help_panel=SHOWN,
+        ),
     ] = None
-    nonzero: Annotated[bool, typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.")] = (
-        False
-    )
-    sort: Annotated[Order | None, typer.Option("--sort", help="Rows by this, not by account and asset.")] = (
-        None
-    )
-    totals_only: Annotated[
-        bool, typer.Option("--totals-only", help="Only the totals by asset, and what failed.")
+    nonzero: Annotated[
+        bool,
+        typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.", rich_help_panel=SHOWN),
     ] = False
-    verbose: Annotated[
+    sort: Annotated[
+        Order | None,
+        typer.Option("--sort", metavar="KEY", help="The order of the rows.", rich_help_panel=SHOWN),
+    ] = None
+    totals_only: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Tell each request on stderr: names, sizes and times; no value."
+            "--totals-only", help="Only the totals by asset, and what failed.", rich_help_panel=SHOWN
         ),
     ] = False
-
     watch: Annotated[
         int | None,
         typer.Option(
-            "--watch", metavar="S", min=1, max=int(MOST_SECONDS), help="Look again every S seconds."
+            "--watch",
+            metavar="S",
+            min=1,
+            max=int(MOST_SECONDS),
+            help="Look again every S seconds, until Ctrl-C.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Tell each request on stderr: sizes, times, no value.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
     evidence: Annotated[
         Path | None,
         typer.Option(
             "--evidence",
             metavar="DIR",
-            help="Keep each request and answer, without secrets, in this new folder; `balcli replay` reads it.",
+            help="Keep all answers, without secrets, for balcli replay.",
+            rich_help_panel=KEPT,
             show_default=False,
         ),
     ] = None
@@ -274,6 +350,7 @@ ACCOUNTS: Final = inspect.Parameter(
         typer.Argument(
             metavar="[ACCOUNT]...",
             help="Only these accounts of the profile.",
+            rich_help_panel=WHOSE,
             show_default=False,
             autocompletion=completion.accounts,
         ),
@@ -292,11 +369,7 @@ def with_options(
 
     Typer reads a function's signature; this builds one, so that no option is declared twice.
     """
-    hints = {
-        name: hint
-        for kind in reversed(options.__mro__)
-        for name, hint in inspect.get_annotations(kind).items()
-    }
+    hints = {name: hint for kind in options.__mro__ for name, hint in inspect.get_annotations(kind).items()}
     shared = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=getattr(options, name), annotation=hint

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from balcli.cli import balances, streams
+from balcli.cli.commands import OUTPUT, SHOWN
 from balcli.cli.options import BalanceOptions, Format, OutputFile
 from balcli.errors import BalcliError
 from balcli.models import Report
@@ -18,20 +19,38 @@ def register(app: typer.Typer, name: str, about: str) -> None:
 
 def _replay(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder of --evidence.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="DIR", help="The folder of --evidence.", rich_help_panel=SHOWN, show_default=False
+        ),
     ],
     output: Annotated[
         Format | None,
-        typer.Option("--output", "-o", help="The format [default: the run's own].", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FORMAT",
+            help="The format [default: the run's own].",
+            rich_help_panel=OUTPUT,
+            show_default=False,
+        ),
     ] = None,
     output_file: OutputFile = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Print no balances, only whether the record is whole; 0 or 6.")
+        bool,
+        typer.Option(
+            "--check", help="No balances, only whether the record is whole: 0 or 6.", rich_help_panel=SHOWN
+        ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but the data and the reasons of failures.")
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="Say nothing but the data and why something failed.", rich_help_panel=OUTPUT
+        ),
     ] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colour, whatever the terminal.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
     raise typer.Exit(run(folder, output, output_file, check=check, quiet=quiet, no_color=no_color))
 

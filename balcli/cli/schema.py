@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from balcli.cli import streams
+from balcli.cli.commands import SHOWN
 from balcli.cli.options import OutputFile
 
 
@@ -15,7 +16,10 @@ def register(app: typer.Typer, name: str, about: str) -> None:
 
 def _schema(
     lines: Annotated[
-        bool, typer.Option("--lines", help="Of a line of -o jsonl, not of the -o json document.")
+        bool,
+        typer.Option(
+            "--lines", help="Of a line of -o jsonl, not of the -o json document.", rich_help_panel=SHOWN
+        ),
     ] = False,
     output_file: OutputFile = None,
 ) -> None:
