@@ -6,7 +6,9 @@ for a resolver that hangs or a server that drips.
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -24,6 +26,9 @@ T = TypeVar("T")
 _Place: TypeAlias = tuple[int, ...]
 """Where an account stands in the run's order: its number, then its number among those it stands for."""
 
+Tell: TypeAlias = Callable[[Sequence[str], int], None]
+"""Is told the names of the accounts that are still out, and of how many they are."""
+_TELL_EVERY: Final = 0.25
 # An attempt that ends with the deadline says better than we could what it waited for.
 _GRACE: Final = 0.1
 
@@ -37,18 +42,19 @@ def collect(
     flags: frozenset[str] = frozenset(),
     cache: Cache | None = None,
     door: Asks | None = None,
+    tell: Tell | None = None,
 ) -> tuple[Outcome, ...]:
     """What came of each account, in the accounts' order; an account's error becomes its Failure.
 
     Raises what is no BalcliError: a bug is not swallowed. Returns by the deadline, whatever the
-    network does. Asks through the `door`, or one of its own.
+    network does. Asks through the `door`, or one of its own. While it waits, `tell` is told for whom.
     """
     run = Run(door or open_door(accounts, limits, deadline), assets, flags, cache)
     places: Mapping[_Place, Account[Any]] = {(number,): account for number, account in enumerate(accounts)}
     outcomes: dict[_Place, Outcome] = {}
     if flags:  # without a switch, an account stands for itself alone
-        places, outcomes = _expanded(places, run, limits, deadline)
-    fetched = each(places, lambda account: _fetched(account, run), limits.jobs, deadline)
+        places, outcomes = _expanded(places, run, limits, deadline, tell)
+    fetched = each(places, lambda account: _fetched(account, run), limits.jobs, deadline, tell)
     outcomes |= {place: fetched.get(place) or too_late(account, limits) for place, account in places.items()}
     return tuple(outcomes[place] for place in sorted(outcomes))
 
@@ -70,9 +76,16 @@ def open_door(
 
 
 def each(
-    tasks: Mapping[_Place, Account[Any]], do: Callable[[Account[Any]], T], jobs: int, deadline: Deadline
+    tasks: Mapping[_Place, Account[Any]],
+    do: Callable[[Account[Any]], T],
+    jobs: int,
+    deadline: Deadline,
+    tell: Tell | None = None,
 ) -> dict[_Place, T]:
-    """What `do` gives for each account, those left out that the deadline came before; raises what `do` raises."""
+    """What `do` gives for each account, those left out that the deadline came before; raises what `do` raises.
+
+    `tell` is called here, at most a few times a second.
+    """
     waiting: queue.SimpleQueue[_Place | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Place, T | None, BaseException | None]] = queue.SimpleQueue()
 
@@ -89,9 +102,10 @@ def each(
         waiting.put(None)
         threading.Thread(target=work, daemon=True).start()
     results: dict[_Place, T] = {}
+    told = None if tell is None else _Told(tell, tasks, results)
     while len(results) < len(tasks):
         try:
-            place, result, bug = done.get(timeout=deadline.left() + _GRACE)
+            place, result, bug = _next(done, deadline, told)
         except queue.Empty:
             break
         if bug is not None:
@@ -101,11 +115,41 @@ def each(
     return results
 
 
+class _Told:
+    """Tells who is still out; called more often than a few times a second, it does nothing."""
+
+    def __init__(
+        self, tell: Tell, tasks: Mapping[_Place, Account[Any]], results: Mapping[_Place, object]
+    ) -> None:
+        self._tell = tell
+        self._tasks = tasks
+        self._results = results
+        self._due = 0.0
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + _TELL_EVERY
+            out = [account.name for place, account in self._tasks.items() if place not in self._results]
+            self._tell(out, len(self._tasks))
+
+
+def _next(done: queue.SimpleQueue[T], deadline: Deadline, told: _Told | None) -> T:
+    """What comes next. Raises queue.Empty where the deadline comes before."""
+    while told is not None:
+        told()
+        if deadline.left() < _TELL_EVERY:
+            break  # the last of the time is waited for as it is with nobody to tell
+        with suppress(queue.Empty):
+            return done.get(timeout=_TELL_EVERY)
+    return done.get(timeout=deadline.left() + _GRACE)
+
+
 def _expanded(
-    places: Mapping[_Place, Account[Any]], run: Run, limits: Limits, deadline: Deadline
+    places: Mapping[_Place, Account[Any]], run: Run, limits: Limits, deadline: Deadline, tell: Tell | None
 ) -> tuple[dict[_Place, Account[Any]], dict[_Place, Outcome]]:
     """The accounts that stand in the places of those given, each once, and the outcomes of those that have none."""
-    found = each(places, lambda account: _accounts_for(account, run), limits.jobs, deadline)
+    found = each(places, lambda account: _accounts_for(account, run), limits.jobs, deadline, tell)
     accounts: dict[_Place, Account[Any]] = {}
     outcomes: dict[_Place, Outcome] = {}
     seen: set[tuple[str, ...]] = set()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from balcli.collect import each, open_door
+from balcli.collect import Tell, each, open_door
 from balcli.config.accounts import accounts, selected
 from balcli.config.profile import Entry, Profile, load
 from balcli.config.secrets import SecretSources
@@ -101,8 +101,9 @@ def examine(
     environ: Mapping[str, str],
     *,
     offline: bool,
+    tell: Tell | None = None,
 ) -> Diagnosis:
-    """What each account of a run needs, in the profile's order. Returns by the deadline."""
+    """What each account of a run needs, in the profile's order. Returns by the deadline; `tell` as `collect` has it."""
     try:
         entries = selected(profile, None, list(names))
     except ConfigError as problem:
@@ -128,7 +129,7 @@ def examine(
     for chart, account in opened.items():
         chart.find_way(account, limits, environ)
     if not offline:
-        ward.visit({chart: account for chart, account in opened.items() if chart.way is not None})
+        ward.visit({chart: account for chart, account in opened.items() if chart.way is not None}, tell)
     for chart in charts:
         steps += chart.whole(reason)
     outcomes = tuple(chart.outcome for chart in charts if chart.outcome is not None)
@@ -243,7 +244,7 @@ class _Ward:
             bundle = self._limits.ca_bundle
             yield Step(None, "ca_bundle", "ok", shown(bundle) if bundle else "the built-in certificates")
 
-    def visit(self, opened: Mapping[_Chart, Account[Any]]) -> None:
+    def visit(self, opened: Mapping[_Chart, Account[Any]], tell: Tell | None) -> None:
         """Go through every account's stages, until the deadline."""
         charts = list(opened)
         tasks: dict[tuple[int, ...], Account[Any]] = {(n,): opened[chart] for n, chart in enumerate(charts)}
@@ -259,7 +260,7 @@ class _Ward:
             self._compare_clocks(chart, account)
             return True
 
-        done = each(tasks, stages, self._limits.jobs, self._deadline)
+        done = each(tasks, stages, self._limits.jobs, self._deadline, tell)
         seconds = f"{self._limits.deadline:g} s"
         for place, account in tasks.items():
             if place not in done:

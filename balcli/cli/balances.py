@@ -3,7 +3,7 @@
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from balcli.errors import BalcliError, ConfigFileError, StateError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 
 if TYPE_CHECKING:
+    from balcli.collect import Tell
     from balcli.config.profile import Profile
     from balcli.evidence.record import Recorder
     from balcli.http.door import Asks, Exchange
@@ -204,16 +205,29 @@ def report_of(
         door = recorder.door(found, notices, limits, deadline, observe)
     # What is not asked for cannot be told again: with a recorder, a kept token table is not used.
     uncached = options.sandbox or options.no_cache or recorder is not None
-    outcomes = collect(
-        chosen,
-        limits,
-        deadline,
-        assets=assets,
-        flags=flags,
-        cache=None if uncached else default_cache(os.environ),
-        door=door,
-    )
+    # --watch has the screen for itself, and -v its lines.
+    quiet = observe is not None or getattr(options, "watch", None) is not None
+    with progress(options, quiet=quiet) as tell:
+        outcomes = collect(
+            chosen,
+            limits,
+            deadline,
+            assets=assets,
+            flags=flags,
+            cache=None if uncached else default_cache(os.environ),
+            door=door,
+            tell=tell,
+        )
     return reports.build(profile.name, outcomes, notices)
+
+
+def progress(options: RunOptions, *, quiet: bool = False) -> "AbstractContextManager[Tell | None]":
+    """A context with what tells on a terminal who is waited for; with None where nobody is to be told."""
+    if quiet or options.quiet or not streams.shows_progress(os.environ):
+        return nullcontext()
+    from balcli.cli.progress import Progress
+
+    return Progress()
 
 
 def _refuse_what_does_not_go_together(
@@ -253,8 +267,6 @@ def profile_of(options: RunOptions) -> "AbstractContextManager[Profile]":
         from balcli.cli.sandbox import sandbox_profile
 
         return sandbox_profile(options)
-    from contextlib import nullcontext
-
     from balcli.config.profile import load
 
     return nullcontext(

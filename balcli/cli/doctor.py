@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from balcli.cli import streams
-from balcli.cli.balances import default_file
+from balcli.cli.balances import default_file, progress
 from balcli.cli.commands import SHOWN
 from balcli.cli.options import ACCOUNTS, OutputFile, RunOptions, TableOrJson, TableOrJsonOption, with_options
 from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
@@ -121,9 +121,16 @@ def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":
             return doctor.unreadable(options.profile, [*steps, *around], profile)
         around = doctor.surroundings(os.environ, profile)
         limits = options.limits(profile.limits)
-        diagnosis = doctor.examine(
-            profile, names, limits, Deadline(limits.deadline), os.environ, offline=options.offline
-        )
+        with progress(options) as tell:
+            diagnosis = doctor.examine(
+                profile,
+                names,
+                limits,
+                Deadline(limits.deadline),
+                os.environ,
+                offline=options.offline,
+                tell=tell,
+            )
     return diagnosis._replace(steps=(*steps, *around, *diagnosis.steps))
 
 

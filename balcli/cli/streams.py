@@ -220,6 +220,15 @@ def is_one_terminal() -> bool:
         return False
 
 
+def shows_progress(environ: Mapping[str, str]) -> bool:
+    """Whether stderr is a terminal on which a line can be erased."""
+    try:
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:
+        return False
+    return on_terminal and environ.get("TERM", "dumb") not in {"", "dumb"}
+
+
 def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:
     """Whether the output gets colour: never with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
     if no_color or environ.get("NO_COLOR"):

@@ -1,0 +1,83 @@
+"""What a person who waits at a terminal sees: one line on stderr with the accounts that have not answered."""
+
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from balcli.secret import hide
+from balcli.text import LONGEST_NAME, printable, width
+
+_PATIENCE: Final = 0.5
+"""Seconds for which nothing is shown."""
+_ERASED: Final = "\r\x1b[K"
+_MORE: Final = ", ..."
+
+
+class Progress:
+    """The line, for as long as a context: it is erased at its end, however that comes.
+
+    What cannot be written is left: the line is no data, and must not make anybody wait.
+    """
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._shown = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown:
+            self._write(_ERASED)
+
+    def __call__(self, out: Sequence[str], total: int) -> None:
+        """Show who is still out, in as much of the terminal as it has now."""
+        if time.monotonic() - self._begun < _PATIENCE:
+            return
+        try:
+            columns = os.get_terminal_size(2).columns
+        except OSError:
+            return
+        text = line(out, total, columns - 1)
+        if text != self._shown and self._write(_ERASED + text):
+            self._shown = text
+
+    def _write(self, text: str) -> bool:
+        """Whether the terminal took the text; one that is stopped, or is another job's now, takes none."""
+        stream = sys.stderr
+        try:
+            if not (select.select([], [2], [], 0)[1] and _is_ours()):
+                return False
+            stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
+            stream.flush()
+        except (OSError, ValueError):
+            return False
+        return True
+
+
+def _is_ours() -> bool:
+    """Whether this run is in the terminal's foreground, or the terminal knows no jobs."""
+    try:
+        return os.tcgetpgrp(2) == os.getpgrp()
+    except OSError:
+        return True
+
+
+def line(out: Sequence[str], total: int, columns: int) -> str:
+    """How many of all accounts are out, and as many of their names as there are columns for."""
+    text = f"balcli: waiting for {len(out):,} of {total:,} account{'' if total == 1 else 's'}"
+    if width(text) > columns:
+        return text[: max(columns, 0)]
+    mark = ": "
+    for number, name in enumerate(out, 1):
+        longer = f"{text}{mark}{printable(hide(name), LONGEST_NAME)}"
+        if width(longer) + (0 if number == len(out) else len(_MORE)) > columns:
+            return text + _MORE if number > 1 else text
+        text, mark = longer, ", "
+    return text

@@ -1,0 +1,151 @@
+"""What a person sees who waits: who is still out, in one line that is gone before anything else is written."""
+
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+
+from balcli.cli.progress import line
+from balcli.collect import each
+from balcli.http.timing import Deadline
+from balcli.models import Account
+from balcli.sandbox import Sandbox
+from balcli.text import width
+from tests.conftest import ROOT, Program
+
+ERASED = "\r\x1b[K"
+WAITING = f"{ERASED}balcli: waiting for 4 of 4 accounts: loopring, treasury, payouts, shop"
+COLUMNS = 80
+
+
+class _Terminal:
+    """A run whose stdout and stderr are one terminal of 80 columns, or whose stderr alone is."""
+
+    def __init__(self, program: Program, *arguments: str, both: bool = True, **env: str) -> None:
+        self._master, terminal = pty.openpty()
+        ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "balcli", *arguments],
+            env={**program.environment(), "TERM": "xterm", "NO_COLOR": "1", **env},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=terminal if both else subprocess.DEVNULL,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        self.shown = ""
+
+    def _pieces(self) -> Iterator[str]:
+        while True:
+            try:
+                yield os.read(self._master, 65536).decode()
+            except OSError:  # nobody holds the other end any more
+                return
+
+    def until(self, text: str) -> None:
+        """Wait until this is shown."""
+        for piece in self._pieces():
+            self.shown += piece
+            if text in self.shown:
+                return
+
+    def end(self) -> int:
+        """The exit code, once the run is over and all of it is shown."""
+        self.shown += "".join(self._pieces())
+        os.close(self._master)
+        return self.process.wait(timeout=20)
+
+
+@pytest.fixture
+def slow(program: Program) -> Iterator[Path]:
+    """The profile of a sandbox that takes its time."""
+    with Sandbox(latency=0.7) as server:
+        yield program.write(server.profile("main"))
+
+
+def test_a_terminal_is_told_who_is_waited_for(program: Program, slow: Path) -> None:
+    """After half a second the line stands there; it is erased before the table, which has what it has in a pipe."""
+    begun = time.monotonic()
+    run = _Terminal(program, "all", "--no-cache", "-c", str(slow))
+    run.until(WAITING)
+    assert time.monotonic() - begun >= 0.5
+    assert 0 == run.end()
+    before, *lines, table = run.shown.split(ERASED)
+    assert ("", 0) == (before, table.count("waiting for"))
+    assert {True} == {each.startswith("balcli: waiting for ") and len(each) < COLUMNS for each in lines}
+    assert table.splitlines() == program.run("all", "--sandbox").out.splitlines()
+
+
+def test_ctrl_c_leaves_an_empty_line(program: Program, slow: Path) -> None:
+    """Ctrl-C erases the line and ends the run at once, with 130."""
+    run = _Terminal(program, "all", "--no-cache", "-c", str(slow))
+    run.until(WAITING)
+    begun = time.monotonic()
+    run.process.send_signal(signal.SIGINT)
+    assert 130 == run.end()
+    assert time.monotonic() - begun < 0.5
+    assert run.shown.endswith(ERASED)
+
+
+def test_nobody_else_is_told(program: Program, slow: Path) -> None:
+    """No line with -q, beside the lines of -v, in a look of --watch, or on a terminal that cannot erase."""
+    arguments = ["wallet", "payouts", "-c", str(slow)]
+    quiet = _Terminal(program, *arguments, "-q")
+    dumb = _Terminal(program, *arguments, TERM="dumb")
+    verbose = _Terminal(program, *arguments, "-v", both=False)
+    watching = _Terminal(program, *arguments, "--watch", "1")
+    watching.until("payouts (wallet")
+    watching.process.send_signal(signal.SIGINT)
+    assert [0, 0, 0, 0] == [run.end() for run in (quiet, dumb, verbose, watching)]
+    assert not any("waiting for" in run.shown for run in (quiet, dumb, verbose, watching))
+    assert "try 1" in verbose.shown
+
+
+@pytest.mark.parametrize("columns", [0, 1, 20, 36, 40, 52, 60, 80, 200])
+@pytest.mark.parametrize("count", [1, 3, 412])
+def test_the_line_fits_its_terminal(count: int, columns: int) -> None:
+    """However many accounts are out and whatever they are called, the line is no wider than it may be."""
+    names = ["財布" * 20, *(f"account {number}" for number in range(count - 1))]
+    text = line(names, 1000, columns)
+    assert width(text) <= columns
+    assert text.startswith("balcli: waiting for"[:columns])
+
+
+def test_the_line_names_as_many_as_it_can() -> None:
+    """Names stand in their order, escaped, and what is left out is marked; numbers have their commas."""
+    names = ["a\x1b[2J", "b", *(f"account{number}" for number in range(1410))]
+    assert line(names, 2000, 79) == (
+        "balcli: waiting for 1,412 of 2,000 accounts: a\\x1b[2J, b, account0, ..."
+    )
+    assert "balcli: waiting for 1 of 1 account: shop" == line(["shop"], 1, 79)
+    assert "balcli: waiting for 2 of 2 accounts" == line(["treasury", "shop"], 2, 40)
+
+
+def test_who_waits_is_told_a_few_times_a_second() -> None:
+    """The names out are told in order, at most four times a second, until the last has come or time is over."""
+    told: list[tuple[list[str], int]] = []
+    tasks: dict[tuple[int, ...], Account[None]] = {
+        (number,): Account(name, "wallet", "https://a.example", {}, (name,), None)
+        for number, name in enumerate(("quick", "slow", "never"))
+    }
+    naps = {"quick": 0.0, "slow": 0.3, "never": 9.0}
+
+    def nap(account: Account[None]) -> bool:
+        time.sleep(naps[account.name])
+        return True
+
+    begun = time.monotonic()
+    done = each(tasks, nap, 8, Deadline(0.7), lambda out, total: told.append(([*out], total)))
+    assert 0.75 < time.monotonic() - begun < 1.1
+    assert {(0,), (1,)} == set(done)
+    assert (["never"], 3) == told[-1]
+    assert 3 <= len(told) <= 5
