@@ -17,6 +17,8 @@ import pytest
 from balcli.config.lines import lines_of
 from balcli.config.source import parse_toml
 from balcli.providers import PROVIDERS
+from balcli.render.settings import Row
+from balcli.render.settings import render as render_settings
 from tests.conftest import ROOT, Program, Result
 from tests.test_readme import _example, _install
 
@@ -473,6 +475,29 @@ def test_show_as_a_table_has_a_line_for_each_setting(program: Program) -> None:
     (key,) = [line for line in lines if "environment KEY" in line]
     assert ["api_key", "***", "environment", "KEY"] == key.split()
     assert len(lines) == len(set(lines[:1])) + 26 + 5 * 2
+
+
+def test_settings_fold_to_the_terminal() -> None:
+    """A row that is too wide has its source below its value; a value is broken at its blanks alone."""
+    url = "https://core.example/a/long/path/to/the/api"
+    rows = [
+        Row("name", "shop", "config.toml:7"),
+        Row("base_url", url, "default"),
+        Row("assets", "A, B, " * 9, "x:1"),
+    ]
+    wide, narrow = (render_settings("profile main: f", [("shop", rows)], columns) for columns in (None, 48))
+    assert narrow.splitlines() == [
+        "profile main: f",
+        "",
+        "shop",
+        "  name      shop  config.toml:7",
+        f"  base_url  {url}",
+        "              default",
+        "  assets    A, B, A, B, A, B, A, B, A, B, A, B,",
+        "            A, B, A, B, A, B,",
+        "              x:1",
+    ]
+    assert 6 == len(wide.splitlines())
 
 
 def test_show_hides_a_secret_that_stands_where_it_should_not(program: Program) -> None:

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from balcli.changes import BalanceChange, Changes, Move
+from balcli.money import restore
+from balcli.render.changes import Comparison, Side, render
 from balcli.sandbox import Reply, Sandbox, json_reply
 from tests.conftest import Program, Result
 from tests.wire import row
@@ -70,6 +74,27 @@ def test_a_change_is_told_with_its_exact_difference(recorded: Callable[..., Call
     assert {"before": "1.000000000000000001", "after": "3", "difference": "1.999999999999999999"} == btc[
         "amounts"
     ]["total"]
+
+
+@pytest.mark.parametrize("columns", [100, 60, 36, 24])
+def test_a_narrow_terminal_gets_whole_amounts(columns: int) -> None:
+    """Whatever the width, differences, what was and what is are whole, each beside or below its name."""
+    moves = (
+        Move(
+            "total", restore("1.000000000000000001"), restore("33333.25"), restore("33332.249999999999999999")
+        ),
+        Move("pending_deposit", None, restore("5"), None),
+    )
+    gone = BalanceChange("shop", "merchant", "ETH", None, "vanished", ())
+    changes = Changes((), (BalanceChange("shop", "merchant", "BTC", None, "changed", moves), gone), 0)
+    side = Side(1, datetime(2026, 11, 21, tzinfo=UTC), complete=True)
+    shown = render(Comparison("main", side, side, changes), columns=columns, colour=False)
+    for amount in ("+33332.249999999999999999", "1.000000000000000001", "33333.25", "5"):
+        assert amount in shown.split()
+    assert ("+33332.249999999999999999  1.000000000000000001  ->  33333.25" in shown) == (columns == 100)
+    said = {"vanished, with no amount that is known", "ETH  vanished, with no amount that is known"}
+    assert any(line.strip(" -") in said for line in shown.splitlines())
+    assert all(len(line) <= max(columns, 42) for line in shown.splitlines())
 
 
 def test_the_last_two_complete_runs_are_compared(recorded: Callable[..., Callable[..., Result]]) -> None:

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from balcli import state
 from balcli.errors import TimedOut, UsageError
+from balcli.history.reading import runs as recorded
 from balcli.history.recording import record
 from balcli.history.series import Stretch, series
 from balcli.models import Account, Balance, Failure, Holdings, Outcome
 from balcli.money import Amount, restore
 from balcli.render import chart
+from balcli.render.runs import table as runs_table
 from balcli.render.series import BARS, PLAIN_BARS, position, sparkline, table
 from balcli.report import build
 from tests.conftest import Program
@@ -298,7 +300,15 @@ def test_bars_and_narrow_tables(steps: list[tuple[int, Amount | None]]) -> None:
             assert set(shown) <= {*bars, " "}
 
 
-@pytest.mark.parametrize("columns", [None, 200, 80, 40, 24])
+@pytest.mark.parametrize("columns", [60, 40])
+def test_the_runs_fit_a_narrow_terminal(history: Path, columns: int) -> None:
+    """What came of a run stands beside the rest of its line or below it, and no word is broken."""
+    wide, narrow = (runs_table(recorded(history), width) for width in (None, columns))
+    assert max(map(len, narrow.splitlines())) <= columns
+    assert wide.replace("RESULT", "").split() == narrow.replace("RESULT", "").split()
+
+
+@pytest.mark.parametrize("columns", [None, 200, 80, 60, 40, 24])
 def test_a_narrow_terminal_gets_whole_amounts(history: Path, columns: int | None) -> None:
     """Whatever the width, each amount stands in the table whole."""
     shown = table(series(history, assets=["ETH"]), columns)

@@ -15,14 +15,14 @@ from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, Ta
 from balcli.errors import ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.secret import hide
-from balcli.text import instead, printable, width
+from balcli.text import instead, printable
 
 if TYPE_CHECKING:
     from balcli.config.inspection import Inspected, Inspection
     from balcli.config.listing import Plain, Setting
+    from balcli.render.settings import Row
 
 _SCHEMA_VERSION: Final = "1.0"
-_GAP: Final = "  "
 
 
 Quiet = Annotated[
@@ -170,10 +170,15 @@ def show(
         }
         streams.write_data(written(document))
     elif inspected is not None:
+        from balcli.render.settings import render
+
         head = f"profile {printable(name, 60)}" if name is not None else "no profile file"
-        rows = [(f"{printable(account, 60)} ({kind})", settings) for account, kind, settings in accounts]
-        rows += [("run", run), *((f"limit {number}", settings) for number, settings in enumerate(limits, 1))]
-        streams.write_data(_table(f"{head}: {printable(where)}", rows))
+        parts = [
+            (f"{printable(account, 60)} ({kind})", _rows(settings)) for account, kind, settings in accounts
+        ]
+        parts.append(("run", _rows(run)))
+        parts += [(f"limit {number}", _rows(settings)) for number, settings in enumerate(limits, 1)]
+        streams.write_data(render(f"{head}: {printable(where)}", parts, streams.columns()))
     for notice in notices if not quiet else ():
         streams.say_notice(notice)
     raise typer.Exit(_said(inspection))
@@ -279,21 +284,10 @@ def _plain(setting: "Setting") -> dict[str, Any]:
     return {"key": setting.key, "value": setting.value, "source": setting.source}
 
 
-def _table(head: str, parts: Iterable[tuple[str, list["Setting"]]]) -> str:
-    """Each part under its name: keys, values and sources in columns."""
-    worded = [
-        (title, [(each.key, _worded(each.value), each.source) for each in settings])
-        for title, settings in parts
-    ]
-    rows = [row for _, settings in worded for row in settings]
-    widths = [max((width(row[column]) for row in rows), default=0) for column in (0, 1)]
-    text = f"{head}\n"
-    for title, settings in worded:
-        text += f"\n{title}\n"
-        for key, value, source in settings:
-            cells = (key + " " * (widths[0] - width(key)), value + " " * (widths[1] - width(value)), source)
-            text += _GAP + _GAP.join(cells) + "\n"
-    return text
+def _rows(settings: Iterable["Setting"]) -> "list[Row]":
+    from balcli.render.settings import Row
+
+    return [Row(each.key, _worded(each.value), each.source) for each in settings]
 
 
 def _worded(value: "Plain") -> str:

@@ -114,7 +114,12 @@ def run(options: DiffOptions, before: str | None, after: str | None) -> int:
         streams.say_error(problem)
         return TROUBLE
     colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
-    text = render.render_json(comparison) if as_json else render.render(comparison, colour=colour)
+    columns = streams.columns(options.output_file)
+    text = (
+        render.render_json(comparison)
+        if as_json
+        else render.render(comparison, columns=columns, colour=colour)
+    )
     unwritten = streams.deliver(text, options.output_file) if text or options.output_file else None
     if unwritten is not None:
         streams.say_error(unwritten)

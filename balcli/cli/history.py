@@ -148,7 +148,7 @@ def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
     if not (wanted.assets or wanted.accounts):
         if is_picture:
             raise UsageError(f"-o {wanted.output} draws how amounts went; name an --asset or an --account")
-        return _runs(wanted)
+        return _runs(wanted, output_file)
     if wanted.output is HistoryFormat.png and output_file is None and streams.is_terminal():
         raise UsageError("a picture is nothing for a terminal; name a file with -O")
     from balcli.history.series import Series, series
@@ -179,7 +179,7 @@ def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
     return render.table(found, streams.columns(output_file), bars)
 
 
-def _runs(wanted: _Wanted) -> str:
+def _runs(wanted: _Wanted, output_file: Path | None) -> str:
     from balcli.history.reading import Recorded, runs
     from balcli.render import runs as render
 
@@ -187,7 +187,7 @@ def _runs(wanted: _Wanted) -> str:
     if wanted.file.exists():
         found = runs(wanted.file, wanted.profile, since=wanted.since, limit=wanted.limit)
     if wanted.output is HistoryFormat.table:
-        return render.table(found) if found else _nothing(wanted)
+        return render.table(found, streams.columns(output_file)) if found else _nothing(wanted)
     return {
         HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
     }[wanted.output](found)  # fmt: skip

@@ -9,7 +9,7 @@ from balcli.changes import AccountChange, BalanceChange, Changes, Move
 from balcli.models import Failure
 from balcli.money import Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, moment, written
-from balcli.render.layout import Column, Line, Style, padded
+from balcli.render.layout import Column, Line, Style, padded, paragraph
 from balcli.render.table import text_of
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -34,16 +34,19 @@ class Comparison(NamedTuple):
     changes: Changes
 
 
-def render(comparison: Comparison, *, colour: bool) -> str:
-    """The differences as lines of text; nothing at all where there are none."""
+def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
+    """The differences as lines of text; nothing at all where there are none.
+
+    `columns` is the terminal's width; None means any width will do.
+    """
     if not comparison.changes:
         return ""
-    told = [_heading(comparison), *lines(comparison.changes)]
+    told = [*_heading(comparison, columns), *lines(comparison.changes, columns)]
     return text_of(told, colour=colour)
 
 
-def _heading(comparison: Comparison) -> Line:
-    return Line().add(f"{_named(comparison.before)} -> {_named(comparison.after)}", "head")
+def _heading(comparison: Comparison, columns: int | None) -> list[Line]:
+    return paragraph(f"{_named(comparison.before)} -> {_named(comparison.after)}", "", columns, "head")
 
 
 def _named(side: Side) -> str:
@@ -51,14 +54,18 @@ def _named(side: Side) -> str:
     return f"{name} ({moment(side.at)}{'' if side.complete else ', partial'})"
 
 
-def lines(changes: Changes) -> Iterator[Line]:
-    """A line for each account and each amount that is different."""
+def lines(changes: Changes, columns: int | None) -> Iterator[Line]:
+    """A line for each account and each amount that is different; where that is too wide, one for each amount."""
     for account in changes.accounts:
         yield _of_account(account)
     for name, rows in groupby(changes.balances, lambda change: change.account):
         of_account = list(rows)
         yield Line().add(printable(name, LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
-        yield from _of_rows(of_account)
+        for layout in (_of_rows, _stacked, _tall):
+            found = list(layout(of_account))
+            if columns is None or all(width(line.text) <= columns for line in found):
+                break
+        yield from found
     if changes.small:
         rows_are = "row is" if changes.small == 1 else "rows are"
         yield Line().add(f"{changes.small} more {rows_are} within the threshold", "faint")
@@ -91,6 +98,42 @@ def _of_rows(changes: list[BalanceChange]) -> Iterator[Line]:
             line = Line().add(start if not number else " " * width(start), style)
             line.add(f"{_words(move.part):<{parts}}  ").add(difference.cell(_signed(move)), "open")
             yield line.add(f"  {before.cell(_text(move.before))}  ->  {after.cell(_text(move.after))}")
+
+
+def _stacked(changes: list[BalanceChange]) -> Iterator[Line]:
+    """The rows of one account, each amount beside its name: the difference, what was, what is."""
+    told = [each for change in changes for move in change.moves for each in _told(move)]
+    cells = Column(text for _, text, _ in told)
+    wide = max((len(name) for name, _, _ in told), default=0)
+    for change in changes:
+        yield from _titled(change)
+        for name, text, style in (each for move in change.moves for each in _told(move)):
+            yield Line().add(f"    {name:<{wide}}  ").add(cells.cell(text), style)
+
+
+def _tall(changes: list[BalanceChange]) -> Iterator[Line]:
+    """The same with each amount below its name."""
+    for change in changes:
+        yield from _titled(change)
+        for name, text, style in (each for move in change.moves for each in _told(move)):
+            yield Line().add(f"    {name}")
+            yield Line().add(" ").add(text, style)
+
+
+def _titled(change: BalanceChange) -> Iterator[Line]:
+    style = _STYLES.get(change.happened, "")
+    yield Line().add(f"  {_MARKS[change.happened]} {printable(change.asset, LONGEST_NAME)}", style)
+    if not change.moves:
+        yield Line().add(f"    {change.happened}, with no amount that is known")
+
+
+def _told(move: Move) -> tuple[tuple[str, str, Style], ...]:
+    """What there is to say of a move: names and amounts."""
+    return (
+        (_words(move.part), _signed(move), "open"),
+        ("  before", _text(move.before), ""),
+        ("  after", _text(move.after), ""),
+    )
 
 
 def _words(part: str) -> str:

@@ -2,23 +2,32 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from balcli.history.reading import Recorded
 from balcli.render.csv import sheet, text
 from balcli.render.json import SCHEMA_VERSION, moment
-from balcli.render.layout import padded
+from balcli.render.layout import padded, paragraph
 from balcli.text import LONGEST_NAME, printable, width
 
+_TIME: Final = len("2026-11-21T00:57:00Z")
+_NARROWEST: Final = 20
+"""Columns for the result beside the rest of its line; where fewer are left, it stands below."""
 
-def table(runs: Sequence[Recorded]) -> str:
-    """A line for each run, oldest first."""
+
+def table(runs: Sequence[Recorded], columns: int | None) -> str:
+    """A line for each run, oldest first. `columns` is the terminal's width; None means any width will do."""
     profiles = ["-" if run.profile is None else printable(run.profile, LONGEST_NAME) for run in runs]
     number = max([len("ID"), *(len(str(run.id)) for run in runs)])
     name = max([len("PROFILE"), *(width(profile) for profile in profiles)])
-    rows = [f"{'ID':>{number}}  {'TIME':<20}  {'PROFILE':<{name}}  RESULT"]
+    heading = f"{'ID':>{number}}  {'TIME':<{_TIME}}  {'PROFILE':<{name}}  "
+    beside = columns is None or columns - len(heading) >= _NARROWEST
+    indent = " " * (len(heading) if beside else number + 2)
+    rows = [f"{heading}RESULT" if beside else heading.rstrip()]
     for run, profile in zip(runs, profiles, strict=True):
-        rows.append(f"{run.id:>{number}}  {moment(run.at)}  {padded(profile, name)}  {_result(run)}")
+        start = f"{run.id:>{number}}  {moment(run.at)}  {padded(profile, name)}  "
+        first, *more = (line.text for line in paragraph(_result(run), indent, columns))
+        rows += [start + first.removeprefix(indent), *more] if beside else [start.rstrip(), first, *more]
     return "".join(f"{row}\n" for row in rows)
 
 

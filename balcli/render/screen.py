@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from balcli.changes import Changes, between
 from balcli.models import Balance, Outcome, Report
@@ -11,6 +11,8 @@ from balcli.render.changes import lines
 from balcli.render.json import moment
 from balcli.render.layout import Line, Style, paragraph
 from balcli.text import LONGEST_NAME, printable
+
+_MARK: Final = "stale | "
 
 
 class Answer(NamedTuple):
@@ -50,7 +52,7 @@ def render(look: Look, now: datetime, *, columns: int | None, colour: bool) -> s
     """The screen as lines of text. What an account answered before it failed is never among what it holds now."""
     shown = table.render(look.report, columns=columns, colour=colour)
     head = f"Every {look.every} s; look {look.number} at {moment(look.report.generated_at)}; Ctrl-C ends"
-    told = [*_ages(look, now, columns), *_stale(look, now), *_moves(look)]
+    told = [*_ages(look, now, columns), *_stale(look, now, columns), *_moves(look, columns)]
     return (
         table.text_of([Line().add(head, "faint"), Line()], colour=colour)
         + shown
@@ -78,7 +80,7 @@ def _age(outcome: Outcome, now: datetime) -> str:
     )
 
 
-def _stale(look: Look, now: datetime) -> Iterator[Line]:
+def _stale(look: Look, now: datetime, columns: int | None) -> Iterator[Line]:
     """The last answers of accounts that fail now, each line of them marked."""
     for outcome in look.report.outcomes:
         kept = look.before.get(outcome.account.name)
@@ -86,13 +88,15 @@ def _stale(look: Look, now: datetime) -> Iterator[Line]:
             continue
         name = printable(outcome.account.name, LONGEST_NAME)
         yield Line()
-        yield Line().add(f"STALE: {name} does not answer; this is from {_age(kept.outcome, now)} ago", "bad")
+        about = f"STALE: {name} does not answer; this is from {_age(kept.outcome, now)} ago"
+        yield from paragraph(about, "", columns, "bad")
         old = Report(look.report.generated_at, look.report.profile, (kept.outcome,), kept.balances)
-        for line in table.render(old, columns=None, colour=False).splitlines():
-            yield Line().add(f"stale | {line}", "faint")
+        room = None if columns is None else max(1, columns - len(_MARK))
+        for line in table.render(old, columns=room, colour=False).splitlines():
+            yield Line().add(f"{_MARK}{line}", "faint")
 
 
-def _moves(look: Look) -> Iterator[Line]:
+def _moves(look: Look, columns: int | None) -> Iterator[Line]:
     """What moved since the last look, and since the start."""
     now = answers(look.whole)
     for since, past in (("the last look", look.before), ("the start", look.first)):
@@ -101,13 +105,13 @@ def _moves(look: Look) -> Iterator[Line]:
         names = [name for name in now if name in past]
         changes = between(_of(look, past, names), _of(look, now, names))
         yield Line()
-        yield from _told(since, changes)
+        yield from _told(since, changes, columns)
 
 
-def _told(since: str, changes: Changes) -> Iterator[Line]:
+def _told(since: str, changes: Changes, columns: int | None) -> Iterator[Line]:
     style: Style = "open" if changes else "faint"
     yield Line().add(f"{'CHANGED' if changes else 'nothing changed'} since {since}", style)
-    yield from lines(changes)
+    yield from lines(changes, columns)
 
 
 def _of(look: Look, past: Mapping[str, Answer], names: list[str]) -> Report:

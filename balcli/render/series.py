@@ -10,7 +10,7 @@ from balcli.models import PARTS
 from balcli.money import Amount, restore
 from balcli.render.csv import sheet, text
 from balcli.render.json import SCHEMA_VERSION, moment
-from balcli.render.layout import Column
+from balcli.render.layout import Column, paragraph
 from balcli.text import LONGEST_NAME, printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -32,11 +32,13 @@ def table(series: Sequence[Series], columns: int | None, bars: str = BARS) -> st
     for number, each in enumerate(series):
         if number:
             lines.append("")
-        lines.append(title(each))
-        lines += _spark_lines(each.stretches, bars)
-        wide = list(_wide(each.stretches))
-        narrow = columns is not None and any(len(line) > columns for line in wide)
-        lines += _tall(each.stretches) if narrow else wide
+        lines += [line.text for line in paragraph(title(each), "", columns)]
+        lines += _spark_lines(each.stretches, bars, columns)
+        for layout in (_wide, _stacked, _tall):
+            rows = list(layout(each.stretches))
+            if columns is None or max(map(len, rows)) <= columns:
+                break
+        lines += rows
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -54,13 +56,17 @@ def title(series: Series) -> str:
     return f"{asset} at {printable(series.account, LONGEST_NAME)}" + (f" ({about})" if about else "")
 
 
-def _spark_lines(stretches: Sequence[Stretch], bars: str) -> list[str]:
+def _spark_lines(stretches: Sequence[Stretch], bars: str, columns: int | None) -> list[str]:
     totals = [restore(stretch.total) for stretch in stretches if stretch.total is not None]
     if not totals:
         return []
     low, high = min(totals), max(totals)
     about = str(low) if low == high else f"{low} to {high}"
-    return [f"  {sparkline(stretches, bars)}  total {about}"]
+    sparks = f"  {sparkline(stretches, bars)}"
+    together = f"{sparks}  total {about}"
+    if columns is None or len(together) <= columns:
+        return [together]
+    return [sparks, *(line.text for line in paragraph(f"total {about}", "  ", columns))]
 
 
 def sparkline(stretches: Sequence[Stretch], bars: str) -> str:
@@ -106,6 +112,21 @@ def _wide(stretches: Sequence[Stretch]) -> Iterator[str]:
         else:
             line += _SAID[stretch.status]
         yield line
+
+
+def _stacked(stretches: Sequence[Stretch]) -> Iterator[str]:
+    """A line for each amount, beside its name."""
+    shown = Column(
+        getattr(each, part) or "unknown" for each in stretches if each.status == "ok" for part in PARTS
+    )
+    for stretch in stretches:
+        runs = f"{stretch.runs} run{'s' if stretch.runs > 1 else ''}"
+        yield f"  {moment(stretch.since)} to {moment(stretch.until)}, {runs}"
+        if stretch.status != "ok":
+            yield f"    {_SAID[stretch.status]}"
+            continue
+        for part in PARTS:
+            yield f"    {part:<9}  {shown.cell(getattr(stretch, part) or 'unknown')}"
 
 
 def _tall(stretches: Sequence[Stretch]) -> Iterator[str]:

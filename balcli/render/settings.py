@@ -1,0 +1,51 @@
+"""A profile's settings for people: keys, values and sources in columns, no value broken but at its blanks."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from balcli.render.layout import padded, paragraph
+from balcli.text import width
+
+_GAP: Final = "  "
+
+
+class Row(NamedTuple):
+    """A setting as it is shown."""
+
+    key: str
+    value: str
+    source: str
+
+
+def render(head: str, parts: Iterable[tuple[str, Sequence[Row]]], columns: int | None) -> str:
+    """Each part under its name. `columns` is the terminal's width; None means any width will do.
+
+    Where a row is too wide for the terminal, its source stands below its value.
+    """
+    listed = list(parts)
+    rows = [row for _, settings in listed for row in settings]
+    key = max((width(row.key) for row in rows), default=0)
+    # Long values do not push the sources of all others out of the terminal.
+    beside = [row for row in rows if columns is None or _wide(row, key, width(row.value)) <= columns]
+    value = max((width(row.value) for row in beside), default=0)
+    lines = [line.text for line in paragraph(head, "", columns)]
+    for title, settings in listed:
+        lines += ["", title]
+        for row in settings:
+            lines += _lines(row, key, value, columns)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _wide(row: Row, key: int, value: int) -> int:
+    return len(_GAP) * 3 + key + value + width(row.source)
+
+
+def _lines(row: Row, key: int, value: int, columns: int | None) -> Iterator[str]:
+    start = _GAP + padded(row.key, key) + _GAP
+    if (columns is None or _wide(row, key, value) <= columns) and width(row.value) <= value:
+        yield start + padded(row.value, value) + _GAP + row.source
+        return
+    indent = " " * width(start)
+    first, *more = paragraph(row.value, indent, columns)
+    yield start + first.text.removeprefix(indent)
+    yield from (line.text for line in [*more, *paragraph(row.source, indent + _GAP, columns)])
