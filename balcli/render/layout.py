@@ -31,15 +31,22 @@ class Line:
 
 
 class Column:
-    """The width of a column of amounts: whole part, point and fraction each under the others'."""
+    """The width of a column of amounts: whole part, point and fraction each under the others'.
+
+    A word in the place of an amount may reach into the room of the fractions, so that it makes no column wider.
+    """
 
     def __init__(self, texts: Iterable[str], heading: str = "") -> None:
-        self._whole = self._fraction = 0
+        self._whole = self._fraction = word = 0
         for text in texts:
             whole, point, fraction = text.partition(".")
-            self._whole = max(self._whole, len(whole))
+            if len(whole) > self._whole:
+                if whole[-1].isdigit():
+                    self._whole = len(whole)
+                else:
+                    word = max(word, len(whole))
             self._fraction = max(self._fraction, len(point + fraction))
-        self._whole = max(self._whole, len(heading) - self._fraction)
+        self._whole = max(self._whole, len(heading) - self._fraction, word - self._fraction)
         self.width = self._whole + self._fraction
         self.heading = f"{heading:>{self._whole}}".ljust(self.width)
         """The heading, ending where the whole parts end, if it is that short."""
@@ -47,6 +54,8 @@ class Column:
     def cell(self, text: str) -> str:
         """The text, whole, with its decimal point in the column's place."""
         whole, point, fraction = text.partition(".")
+        if len(whole) > self._whole:  # a word
+            return whole.ljust(self.width)
         return f"{whole:>{self._whole}}{point + fraction:<{self._fraction}}"
 
 

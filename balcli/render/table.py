@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from balcli.models import PARTS, Balance, Outcome, Parts, Report
+from balcli.models import PARTS, Balance, Outcome, Parts, Report, Total
 from balcli.money import Amount
 from balcli.render.layout import Column, Line, Style, padded, paragraph
 from balcli.text import LONGEST_NAME, printable, width
@@ -19,12 +19,13 @@ _KNOWN: Final = "known so far"
 _BLANK: Final = "\\x20"
 _INDENT: Final = "  "
 _GAP: Final = "  "
-# Only the sixteen colours that a terminal's own theme decides, so that dark and light both work.
+# Of the colours that a terminal's own theme decides, those that can be read on black and on white: its yellow,
+# green and cyan fade on white, its blue on black.
 _COLOURS: Final[dict[Style, str]] = {
     "head": "bold",
-    "name": "bold cyan",
+    "name": "bold",
     "bad": "bold red",
-    "open": "yellow",
+    "open": "magenta",
     "faint": "dim",
 }
 
@@ -157,6 +158,10 @@ class _Table:
                 "TOTALS", "head", f"(complete: {_number(len(outcomes), 'account')} answered)"
             )
         for total in self._report.totals:
+            nothing = all(amount is None for amount in total.parts)
+            if nothing and total.known != total.parts and rows != self._wide_row:
+                yield from self._known(total, rows, silent)
+                continue
             yield from rows(_label(total.asset), total.parts, "")
             if total.known != total.parts:
                 yield from rows(_KNOWN, total.known, "open")
@@ -164,6 +169,21 @@ class _Table:
                 yield from self._prose(f"not all known of {_names(total.missing)}", "open", self._note_indent)
         if not self._report.totals:
             yield from self._prose("nothing to add up", "faint")
+
+    def _known(self, total: Total, rows: _Rows, silent: tuple[str, ...]) -> Iterator[Line]:
+        """A total without any amount, in half the lines: that it is unknown, without whom, and the sum of the others."""
+        head, *amounts = rows(_label(total.asset), total.known, "")
+        said = f"{_UNKNOWN}; {_KNOWN} without {_names(total.missing)}:"
+        room = None if self._columns is None else self._columns - len(_INDENT + _GAP) - self._label_width
+        # Those that the heading of the totals names need not be named where there is no room.
+        if total.missing == silent and room is not None and width(said) > room:
+            said = f"{_UNKNOWN}; {_KNOWN}:"
+        if room is None or width(said) <= room:
+            yield head.add(_GAP).add(said, "open")
+        else:
+            yield head
+            yield from self._prose(said, "open")
+        yield from amounts
 
     def _notes(self) -> Iterator[Line]:
         report = self._report
