@@ -41,6 +41,8 @@ class Row(NamedTuple):
     label: str
     amounts: tuple[str, str, str]
     told: tuple[str, ...] = ()
+    is_open: bool = False
+    """Whether it is a total that is unknown, with what is known so far as its amounts."""
 
 
 def texts(row: Balance | Parts) -> tuple[str, str, str]:
@@ -76,9 +78,15 @@ def shows_totals(made: Report) -> bool:
     return made.left_out is not None or len(made.outcomes) > 1 or len(set(counted)) < len(counted)
 
 
-def total_rows(made: Report) -> Iterator[Row]:
-    """The rows that the totals must have, with what is known so far where that is not all."""
+def total_rows(made: Report, *, wide: bool) -> Iterator[Row]:
+    """The rows that the totals must have, with what is known so far where that is not all.
+
+    Where each amount has its line, one row says that a total is unknown, and what is known so far.
+    """
     for total in made.totals:
+        if not wide and set(texts(total.parts)) == {"unknown"} and total.known != total.parts:
+            yield Row(label(total.asset), texts(total.known), is_open=True)
+            continue
         yield Row(label(total.asset), texts(total.parts))
         if total.known != total.parts:
             yield Row("known so far", texts(total.known))
@@ -139,7 +147,7 @@ class Reader:
             demand(
                 silent == ("INCOMPLETE" in "".join(lines)), "the totals do not say whether they are complete"
             )
-            self._rows(lines, list(total_rows(made)))
+            self._rows(lines, list(total_rows(made, wide=self.wide)))
         self._notes(next(sections, []))
         demand(next(sections, None) is None, "there is more in it than the report holds")
 
@@ -179,12 +187,24 @@ class Reader:
         if self.wide:
             line = lines[place]
             return line.startswith(f"  {name}  ") and tuple(line[2 + len(name) :].split()) == row.amounts
-        block = lines[place : place + 7]
-        if block[:1] == [f" {name}"]:
-            named = list(zip(PARTS, row.amounts, strict=True))
-            return [tuple(line.split()) for line in block[1:4]] == named
-        tall = [name, *(f" {text}" for pair in zip(PARTS, row.amounts, strict=True) for text in pair)]
-        return block == tall
+        if not row.is_open:
+            return self._stacked(name, row, lines[place:])
+        # What is said of the total can take several lines, and a name in it can end as it does.
+        for end in (n for n in range(place, len(lines)) if lines[n].endswith(":")):
+            said = squeezed("".join(lines[place : end + 1])).removeprefix(squeezed(name))
+            indent = " " if lines[place].startswith(f" {name}") else ""
+            if said.startswith("unknown;knownsofar") and self._stacked(
+                name, row, [indent + name, *lines[end + 1 :]]
+            ):
+                return True
+        return False
+
+    def _stacked(self, name: str, row: Row, lines: Sequence[str]) -> bool:
+        """Whether the lines begin with a label and three amounts, beside their names or below them."""
+        pairs = list(zip(PARTS, row.amounts, strict=True))
+        if lines[0] == f" {name}":
+            return [tuple(line.split()) for line in lines[1:4]] == pairs
+        return list(lines[:7]) == [name, *(f" {text}" for pair in pairs for text in pair)]
 
     def _notes(self, lines: Sequence[str]) -> None:
         """Each notice is told, and how many rows and totals are hidden or left out."""
