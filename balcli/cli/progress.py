@@ -25,6 +25,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
+        self._begun_to_show = False
         self._shown = ""
 
     def __enter__(self) -> Self:
@@ -33,7 +34,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._shown:
+        if self._begun_to_show:
             self._write(_ERASED)
 
     def __call__(self, out: Sequence[str], total: int) -> None:
@@ -45,8 +46,10 @@ class Progress:
         except OSError:
             return
         text = line(out, total, columns - 1)
-        if text != self._shown and self._write(_ERASED + text):
-            self._shown = text
+        if text != self._shown:
+            self._begun_to_show = True  # before it is: Ctrl-C can come in between
+            if self._write(_ERASED + text):
+                self._shown = text
 
     def _write(self, text: str) -> bool:
         """Whether the terminal took the text; one that is stopped, or is another job's now, takes none."""
