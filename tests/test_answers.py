@@ -37,13 +37,12 @@ def _lenient(reader: Reader, body: bytes, tokens: bytes) -> list[Row]:
     return reader(body.removeprefix(b"\xef\xbb\xbf"), tokens)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "runs"), [(_without_last, 1), (_forgiving, 2), (_lenient, 2)], ids=["last row", "1_000", "BOM"]
-)
-def test_another_reading_is_found(wrong: partial[list[Row]], runs: int) -> None:
+@pytest.mark.parametrize("wrong", [_without_last, _forgiving, _lenient], ids=["last row", "1_000", "BOM"])
+def test_another_reading_is_found(wrong: partial[list[Row]]) -> None:
     """Where program and oracle read the same bytes differently, be it in one row or one rule, the proof fails."""
     readers = {name: partial(wrong, reader) for name, reader in READERS.items()}
-    assert work(random.Random(SEED), runs * CASES, readers).different.total() > 0
+    rng = random.Random(SEED)
+    assert any(work(rng, CASES // 4, readers).different.total() for _ in range(12))
 
 
 def test_every_kind_is_served_to_every_provider() -> None:
