@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from balcli.providers import OWN
+from balcli.cli.commands import COMMANDS
+from balcli.config.profile import RUN_KEYS
+from balcli.providers import OWN, PROVIDERS
+from balcli.providers.plugins import TAKEN
 from balcli.sandbox import Sandbox
 from balcli.sandbox.exchange import Turn
 from balcli.sandbox.faults import EXPIRED, FAULTS
@@ -113,6 +116,11 @@ def test_providers_do_not_know_each_other(provider: str) -> None:
     others = OWN.keys() - {provider}
     imported = {name.rsplit(".", 1)[-1] for name in _imports(PACKAGE / "providers" / f"{provider}.py")}
     assert set() == imported & (others | {"config", "cli"})
+
+
+def test_a_plug_in_takes_no_name_that_means_something() -> None:
+    """A provider of another package cannot have the name of a command, nor of a key that stands beside its table."""
+    assert {*COMMANDS, *RUN_KEYS, "limits"} - {*PROVIDERS} == TAKEN
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_named)

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 GROUP: Final = "balcli.providers"
 _NAMES: Final = ("NAME", "TITLE", "BASE_URL", "KEYS", "FLAGS", "ENDPOINTS", "open_account", "fetch")
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_TAKEN: Final = frozenset(
-    {"all", "check", "config", "diff", "doctor", "history", "limits", "replay", "sandbox", "schema"}
-)
+_COMMANDS: Final = {"all", "check", "config", "diff", "doctor", "history", "replay", "sandbox", "schema"}
+_KEYS: Final = {"ca_bundle", "deadline", "jobs", "limits", "proxy", "retries", "timeout"}
+TAKEN: Final = frozenset(_COMMANDS | _KEYS)
+"""The names of other commands and of a profile's own keys, beside which a provider has its table."""
 
 
 def installed_providers(taken: Container[str]) -> tuple[dict[str, "Provider"], tuple["Notice", ...]]:
@@ -51,7 +52,7 @@ def _flaw(provider: Any) -> str:
     missing = [name for name in _NAMES if not hasattr(provider, name)]
     if missing:
         return f"it has no {', '.join(missing)}"
-    if not isinstance(provider.NAME, str) or not _COMMAND.fullmatch(provider.NAME) or provider.NAME in _TAKEN:
+    if not isinstance(provider.NAME, str) or not _COMMAND.fullmatch(provider.NAME) or provider.NAME in TAKEN:
         return "its NAME cannot be a subcommand"
     return ""
 
