@@ -629,6 +629,15 @@ def test_accounts_and_totals_are_sorted_with_the_rows() -> None:
     assert ["BTC", "NIL", "ZZZ", "ETH"] == [total.asset for total in by_total.totals]
 
 
+def test_rows_that_are_alike_stay_in_their_order() -> None:
+    """What has one account and asset, or one total, stays as the provider sent it, in every order."""
+    held = [balance("ETH", "2"), balance("ETH", "1"), balance("ETH", "1")._replace(locked=None)]
+    expected = build("main", [answered("shop", *held)]).balances
+    assert tuple(held) == expected
+    for order in ("account", "asset", "total"):
+        assert expected == arranged(build("main", [answered("shop", *held)]), order).balances
+
+
 @SOME
 @given(st.lists(st.tuples(st.integers(-(10**40), 10**40), st.integers(0, 30))))
 def test_the_sort_by_total_is_exact(amounts: list[tuple[int, int]]) -> None:
