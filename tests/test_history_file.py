@@ -164,12 +164,7 @@ def test_series_are_what_the_runs_say(
         record(file, reports[-1])
     expected = _expected(reports, "a", "ETH")
     found = series(file, assets=["eth"])
-    assert (
-        [expected]
-        if expected
-        else []
-        == [[(stretch.runs, stretch.status, stretch.total) for stretch in each.stretches] for each in found]
-    )
+    assert ([expected] if expected else []) == [_stretches(each) for each in found]
 
 
 def _stretches(found: Series) -> list[tuple[int, str, str | None]]:
@@ -316,8 +311,12 @@ def test_damage_inside_is_told(tmp_path: Path) -> None:
     file = tmp_path / "history.db"
     record(file, _report(_answered("a", _row("a", "ETH", "1"))))
     _made(file, "UPDATE changes SET total = '1.0'")
-    with pytest.raises(StateError, match="is damaged"):
-        run(file, 1)
+    for attempt in (lambda: run(file, 1), lambda: series(file)):
+        with pytest.raises(StateError, match="is damaged: it holds what no balcli wrote"):
+            attempt()
+    _made(file, "UPDATE runs SET at = 4e18")
+    with pytest.raises(StateError, match="is damaged: it holds what no balcli wrote"):
+        runs(file)
     content = file.read_bytes()
     file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     with pytest.raises(StateError, match="is damaged"):

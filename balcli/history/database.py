@@ -14,6 +14,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ _APPLICATION: Final = 0x62616C63
 """By which a file is known to be a history: "balc"."""
 _WAIT_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.02
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MIGRATIONS: Final = (
     """
@@ -87,6 +89,16 @@ _MIGRATIONS: Final = (
 def default_file(state: Path) -> Path:
     """Where the history is in the user's folder for state."""
     return state / "history.db"
+
+
+def milliseconds(moment: datetime) -> int:
+    """The number by which a time is stored."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def moment(stored: int) -> datetime:
+    """The time that a stored number stands for. Raises OverflowError for one beyond the calendar."""
+    return _EPOCH + timedelta(milliseconds=stored)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balcli.history.database import insist, opened, writing
+from balcli.history.database import insist, milliseconds, opened, writing
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
@@ -18,7 +18,7 @@ def prune(path: Path, profiles: Iterable[str | None], before: datetime) -> int:
     """
     with opened(path) as connection:
         with writing(connection):
-            gone = sum(_remove(connection, each, int(before.timestamp() * 1000)) for each in profiles)
+            gone = sum(_remove(connection, each, milliseconds(before)) for each in profiles)
         if gone:
             insist(connection, "VACUUM")
     return gone

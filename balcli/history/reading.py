@@ -1,15 +1,16 @@
 """Reading the history: which runs there are, and one of them whole."""
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from balcli.errors import StateError
 from balcli.files import shown
-from balcli.history.database import opened, reading
+from balcli.history.database import milliseconds, moment, opened, reading
 from balcli.history.recording import Selection
 from balcli.models import (
     Account,
@@ -29,7 +30,6 @@ from balcli.money import restore
 if TYPE_CHECKING:
     from balcli.history.database import Connection
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS: Final[Mapping[int, Literal["ok", "failed"]]] = {1: "ok", 0: "failed"}
 _Row: TypeAlias = tuple[Any, ...]
 
@@ -52,6 +52,21 @@ class RecordedRun(NamedTuple):
     selection: Selection
 
 
+@contextmanager
+def reading_back(path: Path) -> Iterator["Connection"]:
+    """A connection through which all that is read is of one moment.
+
+    Raises StateError for whatever is wrong with the file, what no balcli wrote in it included.
+    """
+    try:
+        with opened(path) as connection, reading(connection):
+            yield connection
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        raise StateError(
+            f"the history {shown(path)} is damaged: it holds what no balcli wrote; move it away, or put a copy of it back"
+        ) from None
+
+
 def runs(
     path: Path,
     profile: str | None = None,
@@ -65,7 +80,7 @@ def runs(
 
     With `complete`, those alone in which every account answered. Raises StateError.
     """
-    with opened(path) as connection, reading(connection):
+    with reading_back(path) as connection:
         rows = connection.execute(
             "SELECT r.id, r.at, r.profile, r.complete, a.name, q.failure IS NULL FROM ("
             " SELECT * FROM runs WHERE profile IS ifnull(?, profile) AND at BETWEEN ? AND ? AND complete >= ?"
@@ -74,17 +89,17 @@ def runs(
             " ORDER BY r.id, q.place",
             (profile, *between(since, until), complete, -1 if limit is None else limit),
         ).fetchall()
-    found = []
-    for facts, of_run in groupby(rows, lambda row: row[:4]):
-        accounts = tuple((row[4], _STATUS[row[5]]) for row in of_run if row[4] is not None)
-        number, at, name, whole = facts
-        found.append(Recorded(number, moment(at), name, bool(whole), accounts))
+        found = []
+        for facts, of_run in groupby(rows, lambda row: row[:4]):
+            accounts = tuple((row[4], _STATUS[row[5]]) for row in of_run if row[4] is not None)
+            number, at, name, whole = facts
+            found.append(Recorded(number, moment(at), name, bool(whole), accounts))
     return tuple(found)
 
 
 def run(path: Path, number: int) -> RecordedRun | None:
     """The run with that id, exactly as it was recorded; None where there is none. Raises StateError."""
-    with opened(path) as connection, reading(connection):
+    with reading_back(path) as connection:
         facts = connection.execute(
             "SELECT at, profile, complete, selection, text FROM runs LEFT JOIN texts ON texts.id = notices"
             " WHERE runs.id = ?",
@@ -103,10 +118,7 @@ def run(path: Path, number: int) -> RecordedRun | None:
             for _, account, *_, failure in asked
             if failure is None
         }
-    try:
         return _rebuilt(number, facts, asked, held)
-    except (ValueError, TypeError, LookupError):
-        raise nonsense(path) from None
 
 
 def _held(connection: "Connection", account: int, run: int) -> list[_Row]:
@@ -181,22 +193,10 @@ def parts_of(texts: Sequence[str | None]) -> Parts:
     return Parts(total, available, locked)
 
 
-def moment(milliseconds: int) -> datetime:
-    """The time that a stored number stands for."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
 def between(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     """The first and last stored time within two times, where there is no limit beyond any."""
-    first, last = ((int(each.timestamp() * 1000) if each else None) for each in (since, until))
-    return -(2**62) if first is None else first, 2**62 if last is None else last
-
-
-def nonsense(path: Path) -> StateError:
-    """The error for a history in which something stands that no balcli wrote."""
-    return StateError(
-        f"the history {shown(path)} is damaged: it holds what no balcli wrote; move it away, or put a copy of it back"
-    )
+    first = -(2**62) if since is None else milliseconds(since)
+    return first, 2**62 if until is None else milliseconds(until)
 
 
 def _detail(value: Any, texts: Sequence[str]) -> Detail:

@@ -3,13 +3,12 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
 from balcli.errors import StateError
-from balcli.history.database import opened, writing
+from balcli.history.database import milliseconds, opened, writing
 from balcli.models import PARTS, Balance, Detail, Outcome, Parts, Report
 from balcli.money import Amount
 from balcli.secret import hide_in_data
@@ -53,7 +52,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
         connection,
         "INSERT INTO runs (at, profile, complete, selection, notices) VALUES (?, ?, ?, ?, ?)",
         (
-            _milliseconds(report.generated_at),
+            milliseconds(report.generated_at),
             report.profile,
             report.complete,
             _packed(selection._asdict()) if any(selection) else None,
@@ -67,7 +66,8 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
     for place, outcome in enumerate(report.outcomes, 1):
         account = outcome.account
         number = _account(connection, report.profile, account.name, account.provider, dict(account.target))
-        asked.append((run, place, number, _milliseconds(outcome.fetched_at), _failure(connection, outcome)))
+        at = None if outcome.fetched_at is None else milliseconds(outcome.fetched_at)
+        asked.append((run, place, number, at, _failure(connection, outcome)))
         if outcome.failure is None:
             rows = [balance for balance in report.balances if balance.account == account.name]
             _insert_changes(connection, run, number, _rows(connection, rows))
@@ -168,10 +168,6 @@ def _clean(text: str) -> str:
 
 def _packed(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-def _milliseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp()) * 1000 + moment.microsecond // 1000
 
 
 def _failure(connection: "Connection", outcome: Outcome) -> int | None:

@@ -10,8 +10,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from balcli.history.database import opened, reading
-from balcli.history.reading import between, moment
+from balcli.history.database import moment
+from balcli.history.reading import between, parts_of, reading_back
 from balcli.providers.selection import selects
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def series(
 
     An asset is named as with `--asset`. Raises StateError.
     """
-    with opened(path) as connection, reading(connection):
+    with reading_back(path) as connection:
         found = _found(connection, profile, assets, accounts)
         wanted = {account for each in found.values() for _, account in each}
         answers = _answers(connection, profile, wanted, between(since, until))
@@ -96,7 +96,7 @@ def series(
             ]
             for facts, each in found.items()
         }
-    told = [_series(facts, of_series) for facts, of_series in pieces.items() if of_series]
+        told = [_series(facts, of_series) for facts, of_series in pieces.items() if of_series]
     # A sum over one account is that account's row again.
     return tuple(each for each in told if len(each.over) != 1)
 
@@ -176,7 +176,10 @@ def _piece(answers: _Answers, start: int, end: int, status: Said, texts: Sequenc
 
 
 def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
-    """The series of these stretches, those that follow each other and say the same made one."""
+    """The series of these stretches, those that follow each other and say the same made one.
+
+    Raises ValueError for an amount that is none.
+    """
     profile, account, provider, over, asset, asset_id, kind, merchant, nth = facts
     pieces.sort(key=itemgetter(0))
     merged: list[_Piece] = []
@@ -186,6 +189,8 @@ def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
             merged[-1] = _Piece(last.since, piece.until, last.runs + piece.runs, *last[3:])
         else:
             merged.append(piece)
+    for piece in merged:
+        parts_of(piece.texts)
     stretches = [
         Stretch(moment(since), moment(until), number, status, *texts)
         for since, until, number, status, texts in merged
