@@ -127,10 +127,10 @@ class Shared(Generic[T]):
 
     def get(self) -> T:
         """The value, made now if nobody has; raises what making it raised."""
-        self._fill()
+        made = self._fill()
         if self._problem is not None:
             raise self._problem
-        return self._made[-1]
+        return made[-1]
 
     def renewed(self, stale: T) -> T:
         """The value after `stale`: made anew by the first who asks, shared by the others."""
@@ -139,13 +139,15 @@ class Shared(Generic[T]):
                 self._made.clear()
         return self.get()
 
-    def _fill(self) -> None:
+    def _fill(self) -> list[T]:
+        """What is made by then: a copy, because another thread may ask for a new one at any moment."""
         with self._lock:
             if not self._made and self._problem is None:
                 try:
                     self._made.append(self._make())
                 except BaseException as problem:  # noqa: BLE001 - kept, and raised to each who asks for the value
                     self._problem = problem
+            return [*self._made]
 
 
 class Run:

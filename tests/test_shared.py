@@ -1,0 +1,52 @@
+"""What the accounts of a run share: made once, and there for whoever asks, whatever the others do."""
+
+from threading import Event, Thread
+
+import pytest
+
+from balcli.errors import TimedOut
+from balcli.providers.base import Shared
+
+
+def test_a_value_is_there_also_while_another_has_it_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the making of a value and its use, another account may find it stale and have it made anew."""
+    begun, over = Event(), Event()
+    made: list[str] = []
+
+    def make() -> str:
+        if made:
+            begun.set()
+            over.wait(5)
+        made.append(f"token {len(made) + 1}")
+        return made[-1]
+
+    shared = Shared(make)
+    fill, other = shared._fill, Thread(target=lambda: shared.renewed(made[0]))
+
+    def fill_and_lose_the_turn() -> list[str]:
+        found = fill()
+        if other.ident is None:
+            other.start()
+            begun.wait(5)
+        return found
+
+    monkeypatch.setattr(shared, "_fill", fill_and_lose_the_turn)
+    assert "token 1" == shared.get()
+    over.set()
+    other.join(5)
+    assert ("token 2", ["token 1", "token 2"]) == (shared.get(), made)
+
+
+def test_what_fails_fails_alike_for_everyone() -> None:
+    """A login that may have been sent is not sent again: each who asks gets its error."""
+    tries: list[int] = []
+
+    def make() -> str:
+        tries.append(1)
+        raise TimedOut("no answer in time")
+
+    shared = Shared(make)
+    for _ in range(2):
+        with pytest.raises(TimedOut):
+            shared.get()
+    assert [1] == tries
