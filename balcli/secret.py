@@ -14,7 +14,8 @@ _SHORTEST_SURE: Final = 12
 _RUN: Final = "[A-Za-z0-9_.~+/=%-]"
 _MANY: Final = 64
 _known: set[str] = set()
-_known_digits: set[str] = set()
+# A list: another thread may add to it while one goes through it.
+_known_digits: list[str] = []
 
 
 @final
@@ -27,8 +28,8 @@ class Secret:
         self._text = text
         if len(text) >= _SHORTEST_HIDDEN:
             _known.add(text)
-            if text.isdigit():
-                _known_digits.add(text)
+            if text.isdigit() and text not in _known_digits:
+                _known_digits.append(text)
 
     def __repr__(self) -> str:
         return f"Secret({_SHOWN!r})"
@@ -121,7 +122,7 @@ def hide_in_data(text: str) -> str:
 
     The last of the filters. What a provider echoes is hidden before it is read; this stands behind it.
     """
-    sure = {secret for secret in _known - _known_digits if len(secret) >= _SHORTEST_SURE}
+    sure = {secret for secret in _known.difference(_known_digits) if len(secret) >= _SHORTEST_SURE}
     return _hidden(text, sure)
 
 

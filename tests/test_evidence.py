@@ -383,8 +383,9 @@ def test_a_login_keeps_its_shape(text: str) -> None:
 )
 def test_what_is_kept_of_a_body(monkeypatch: pytest.MonkeyPatch, body: str, expected: str | None) -> None:
     """Digits stay in amounts, words stay, escapes are seen through; a page with a piece of a secret is not kept."""
-    for name in ("_known", "_known_digits"):  # what other tests made known is none of this one
-        monkeypatch.setattr(f"balcli.secret.{name}", set())
+    # What other tests made known is none of this one.
+    monkeypatch.setattr("balcli.secret._known", set())
+    monkeypatch.setattr("balcli.secret._known_digits", [])
     secrets = [Secret("77001234567"), Secret("other-secret-9"), Secret("merchant")]
     names = Names()
     kept = names.keep(body.encode(), [])

@@ -8,6 +8,7 @@ import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import SupportsIndex
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import balcli
-from balcli.secret import Secret, flaw, forms, hide, reveal
+from balcli.secret import Secret, flaw, forms, hide, hide_in_name, reveal
 
 PACKAGE = Path(balcli.__file__).parent
 
@@ -196,6 +197,20 @@ def test_a_very_short_value_garbles_no_text() -> None:
     """A value of under four characters is no credential, and words that hold it stay whole."""
     Secret("tot")
     assert "the total" == hide("the total")
+
+
+def test_a_secret_may_come_while_a_name_is_read() -> None:
+    """A credential of digits that another thread makes known in the midst of it does not disturb the reading."""
+
+    class Slow(str):
+        __slots__ = ()
+
+        def replace(self, old: str, new: str, count: SupportsIndex = -1, /) -> "Slow":
+            Secret("48150000000002")
+            return Slow(super().replace(old, new, count))
+
+    Secret("48150000000001")
+    assert "id ***" == hide_in_name(Slow("id 48150000000001"))
 
 
 def test_a_text_without_secrets_stays() -> None:
