@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from balcli.errors import BadJson
+from balcli.errors import AnswerError
 from balcli.files import base_folder, flaw_of, open_for_reading
 from balcli.http.exactjson import Json, decode
 
@@ -37,7 +37,7 @@ class Cache:
                 if not stat.S_ISREG(state.st_mode) or flaw_of(state, file) or not 0 <= age <= seconds:
                     return None
                 entry = decode(stream.read(_MOST_BYTES))
-        except (OSError, BadJson):
+        except (OSError, AnswerError):
             return None
         # The key stands in the file, too: a name is a digest, and a file can be copied.
         return entry.get("document") if isinstance(entry, dict) and entry.get("key") == key else None

@@ -322,6 +322,11 @@ def _spoil_shape(file: Path) -> None:
     file.write_text(json.dumps({**entry, "document": [{"symbol": "ETH"}]}))
 
 
+def _spoil_size(file: Path) -> None:
+    entry = json.loads(file.read_text())
+    file.write_text(json.dumps({**entry, "document": [0] * 400_001}))
+
+
 def _spoil_key(file: Path) -> None:
     entry = json.loads(file.read_text())
     file.write_text(json.dumps({**entry, "key": "loopring tokens https://elsewhere.example"}))
@@ -348,7 +353,7 @@ def _spoil_kind(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "spoil",
-    [_spoil_text, _spoil_shape, _spoil_key, _spoil_mode, _spoil_age, _spoil_future, _spoil_kind],
+    [_spoil_text, _spoil_shape, _spoil_size, _spoil_key, _spoil_mode, _spoil_age, _spoil_future, _spoil_kind],
 )
 def test_a_kept_table_is_not_trusted_blindly(
     program: Program, sandbox: Sandbox, tmp_path: Path, spoil: Any
