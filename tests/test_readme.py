@@ -243,6 +243,7 @@ def test_the_example_of_a_provider_works_as_it_stands(program: Program, tmp_path
     ("source", "why"),
     [
         ("raise RuntimeError('no')", "it fails to load (RuntimeError)"),
+        ("raise SystemExit(0)", "it fails to load (SystemExit)"),
         ("NAME = 'acme'", "it has no TITLE"),
         (_example().replace('"acme"', '"wallet"'), "its name wallet is taken"),
         (_example().replace('"acme"', '"all"'), "its NAME cannot be a subcommand"),

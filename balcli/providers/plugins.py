@@ -29,7 +29,7 @@ def installed_providers(taken: Container[str]) -> tuple[dict[str, "Provider"], t
             problem = _flaw(provider)
             if not problem and (provider.NAME in taken or provider.NAME in found):
                 problem = f"its name {provider.NAME} is taken"
-        except Exception as failure:  # noqa: BLE001 - whatever a stranger's module does, the others go on
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a stranger's module does, the others go on
             problem = f"it fails to load ({type(failure).__name__})"
         if problem:
             notices.append(_left_out(entry.name, problem))
