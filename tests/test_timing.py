@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from balcli.http.probe import seconds_ahead
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 
 MUCH: Final = 20.0
@@ -206,6 +207,7 @@ def test_a_date_is_waited_for_from_now(zone: str, ahead: int, form: str) -> None
     wait = asked_wait(text)
     assert wait is not None
     assert max(0, ahead - 30) <= wait <= max(0, ahead), zone
+    assert -ahead == seconds_ahead(text, moment.timestamp() - ahead + 0.5), zone
 
 
 @pytest.mark.parametrize("zone", ["XXX+11", "XXX-11"], indirect=True)

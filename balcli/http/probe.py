@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ProxyFailed, TimedOut, TlsFailed
-from balcli.http.timing import Deadline
+from balcli.http.timing import Deadline, seconds_of
 from balcli.running import Limits
 from balcli.text import printable
 from balcli.urls import checked_proxy, is_loopback
@@ -132,14 +132,9 @@ def certificate(server: Server, limits: Limits, deadline: Deadline) -> Certifica
 
 def seconds_ahead(date: str, now: float) -> int | None:
     """How many seconds the clock of this machine is ahead of a `Date` header's; None if that is no date."""
-    from email.utils import parsedate_to_datetime
-
-    try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
-        return None
+    moment = seconds_of(date)
     # The header is cut to the whole second: on average it lags by half of one.
-    return round(now - moment.timestamp() - 0.5)
+    return None if moment is None else round(now - moment - 0.5)
 
 
 def _seconds(limits: Limits, deadline: Deadline) -> float:

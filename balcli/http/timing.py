@@ -71,12 +71,17 @@ def asked_wait(retry_after: str) -> float | None:
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) <= 6 else None
+    moment = seconds_of(text)
+    return None if moment is None else max(0.0, moment - time.time())
+
+
+def seconds_of(date: str) -> float | None:
+    """The moment of an HTTP date (RFC 9110, 5.6.7), in seconds since 1970; None if it is none."""
     from email.utils import parsedate_to_datetime  # rarely wanted, and dear to import
 
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(date)
         # A date without a zone is in GMT, which HTTP knows alone.
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-    return max(0.0, seconds - time.time())
