@@ -4,6 +4,7 @@ Everything becomes a Step. The last stage is the real balance call, so that its 
 """
 
 import stat
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
 from balcli.http.door import Exchange
 from balcli.http.timing import Deadline
-from balcli.models import Account, Diagnosis, Failure, Outcome, Report, Status, Step
+from balcli.models import Account, Diagnosis, Failure, Holdings, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.providers.base import Run
 from balcli.running import Limits
@@ -153,20 +154,32 @@ class _Chart:
         self.stage = _STAGES[0]
         self._steps: list[Step] = []
         self._closed = False
+        self._lock = threading.Lock()
 
     def note(self, step: str, status: Status, message: str, cure: str | None = None) -> None:
         """Add a step."""
         self._add(Step(self.entry.name, step, status, message, cure))
 
-    def fail(self, step: str, problem: BalcliError) -> None:
-        """Add the step that an error ended; it is what came of the account, if that is opened."""
-        if self.account is not None and not self._closed:
-            self.outcome = Outcome(self.account, None, None, Failure.of(problem))
-        self._add(Step.failed(self.entry.name, step, problem))
+    def fail(self, step: str, problem: BalcliError, *, last: bool = False) -> None:
+        """Add the step that an error ended; it is what came of the account, if that is opened. No step follows the last."""
+        outcome = None
+        if self.account is not None:
+            outcome = Outcome(self.account, None, None, Failure.of(problem))
+        self._add(Step.failed(self.entry.name, step, problem), outcome, last=last)
 
-    def _add(self, step: Step) -> None:
-        if not self._closed:
-            self._steps.append(step)
+    def answer(self, account: Account[Any], holdings: Holdings) -> None:
+        """Add the step of the call that went well; that is what came of the account."""
+        count = len(holdings.balances)
+        said = f"accepted; {count} balance{'' if count == 1 else 's'} listed"
+        outcome = Outcome(account, holdings, datetime.now(UTC), None)
+        self._add(Step(self.entry.name, "credentials", "ok", said), outcome)
+
+    def _add(self, step: Step, outcome: Outcome | None = None, *, last: bool = False) -> None:
+        with self._lock:
+            if not self._closed:
+                self._steps.append(step)
+                self.outcome = outcome or self.outcome
+                self._closed = last
 
     def find_way(self, account: Account[Any], limits: Limits, environ: Mapping[str, str]) -> None:
         """Add the step on proxies, from the profile and the environment alone."""
@@ -187,7 +200,8 @@ class _Chart:
 
     def whole(self, reason: str) -> list[Step]:
         """The steps so far, and a skipped one for each stage that there was no coming to. No step follows."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         ended = next((step.step for step in self._steps if step.status == "failed"), None)
         there = {step.step for step in self._steps}
         why = f"{ended} failed" if ended else reason
@@ -270,6 +284,7 @@ class _Ward:
                     DeadlinePassed(
                         f"not done before the deadline of {seconds}; raise --deadline or try later"
                     ),
+                    last=True,
                 )
 
     def _reach(self, chart: _Chart) -> None:
@@ -309,9 +324,7 @@ class _Ward:
         begun = time.monotonic()
         holdings = PROVIDERS[account.provider].fetch(account, self._run)
         took = time.monotonic() - begun
-        chart.outcome = Outcome(account, holdings, datetime.now(UTC), None)
-        count = len(holdings.balances)
-        chart.note("credentials", "ok", f"accepted; {count} balance{'' if count == 1 else 's'} listed")
+        chart.answer(account, holdings)
         text = f"the balances came in {took * 1000:.0f} ms"
         if took > self._limits.timeout / 2:
             cure = f"raise --timeout above {self._limits.timeout:g} s in good time"

@@ -8,19 +8,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from balcli import doctor
+from balcli.config.profile import Entry
 from balcli.files import shown
 from balcli.http import probe
 from balcli.http.timing import Deadline
+from balcli.providers import merchant
+from balcli.providers.base import Values
 from balcli.running import Limits
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
+from balcli.secret import Secret
 from tests.conftest import ROOT, Program, Result, free_port
 
 NETWORK = ["name", "tcp", "tls", "credentials", "latency", "clock"]
@@ -356,6 +362,29 @@ def test_a_silent_server_ends_by_the_deadline(program: Program) -> None:
     assert 1 == len(result.err.splitlines())
 
 
+def test_what_comes_after_the_deadline_changes_nothing(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that is there a moment too late makes no success of what is told as a failure."""
+    late: list[Callable[[], bool]] = []
+
+    def nothing_in_time(tasks: Mapping[Any, Any], do: Callable[[Any], bool], *_: object) -> dict[Any, object]:
+        late.extend(partial(do, account) for account in tasks.values())
+        return {}
+
+    monkeypatch.setattr(doctor, "each", nothing_in_time)
+    account = merchant.open_account("shop", f"{sandbox.url}/merchant", Values({"token": Secret(TOKEN)}))
+    chart = doctor._Chart(Entry("merchant", "shop", {"token": TOKEN}, "FILE", Path()))
+    chart.account = account
+    chart.find_way(account, Limits(), {})
+    doctor._Ward([account], Limits(), Deadline(10)).visit({chart: account})
+    assert [True] == [do() for do in late]
+    assert chart.outcome is not None
+    assert "failed" == chart.outcome.status
+    steps = chart.whole("")
+    assert ["ok", "failed", *["skipped"] * 5] == [step.status for step in steps]
+
+
 def test_a_silent_tls_server(program: Program) -> None:
     """A handshake that nobody answers is a time-out of the tls step."""
     with _silent() as port:
@@ -487,7 +516,7 @@ def test_a_wrong_clock_is_the_likely_cause_of_a_refused_signature(program: Progr
 def test_a_server_without_a_date(program: Program) -> None:
     """Without a Date header, or with one that is none, the clock's step is skipped with its reason."""
     good = _dated(0)
-    for headers in ({}, {"Date": "soon"}):
+    for headers in ({}, {"Date": "soon"}, {"Date": "Fri, 21 Nov 99999999999999999999 00:00:00 GMT"}):
         with _Dated(Reply(200, good.body, headers)) as url:
             result = program.with_profile(_shop(url), "doctor", "-o", "json")
         assert (0, "skipped") == (result.code, _statuses(result, "shop")["clock"])
