@@ -87,12 +87,13 @@ def test_integers_as_numbers_are_as_good_as_texts(program: Program) -> None:
 
 
 def test_one_symbol_of_two_tokens(program: Program) -> None:
-    """Two tokens with one symbol carry their ids, also where only one is held, and are never added."""
+    """Two tokens with one symbol carry their ids, also where only one is held, and are never added; nor is a third named like them."""
     tokens = [_token(24, "SNX", 18), _token(173, "SNX", 18)]
     both, _ = _run(program, tokens, [_row(24, "1" + "0" * 18), _row(173, "2" + "0" * 18)])
     assert [total["asset"] for total in both.json["totals"]] == ["SNX#173", "SNX#24"]
-    one, _ = _run(program, tokens, [_row(24, "1" + "0" * 18)])
-    assert _amounts(one) == [("SNX#24", "1", "1", "0")]
+    one, _ = _run(program, [*tokens, _token(5, "SNX#24", 6)], [_row(24, "1" + "0" * 18), _row(5, "7000000")])
+    assert _amounts(one) == [("SNX#24", "1", "1", "0"), ("SNX#24#5", "7", "7", "0")]
+    assert [total["total"] for total in one.json["totals"]] == ["1", "7"]
 
 
 @pytest.mark.parametrize("decimals", [None, "18", 78, -1, 18.5, True, 10**30])
@@ -252,10 +253,13 @@ def test_nfts_are_paged_to_the_end(program: Program, sandbox: Sandbox) -> None:
     assert len([question for question in sandbox.log if question.path == NFTS]) == 2
 
 
-@pytest.mark.parametrize("second", [Reply(500, b""), json_reply({"totalNum": 53, "data": []})])
+_FIRST_PAGE = json_reply({"totalNum": 53, "data": [_row(32768 + number, 1, 0) for number in range(50)]})
+
+
+@pytest.mark.parametrize("second", [Reply(500, b""), json_reply({"totalNum": 53, "data": []}), _FIRST_PAGE])
 def test_an_nft_list_that_breaks_off_is_no_list(program: Program, second: Reply) -> None:
-    """If a page fails or the list ends before its count, the account fails: half a list is none."""
-    first = json_reply({"totalNum": 53, "data": [_row(32768 + number, 1, 0) for number in range(50)]})
+    """If a page fails, comes again, or the list ends before its count, the account fails: half a list is none."""
+    first = _FIRST_PAGE
     with Sandbox(scripted={NFTS: [first, second]}) as server:
         result = program.with_profile(_profile(server), "loopring", "-o", "json", "--nfts", "--retries", "0")
     assert (result.json["complete"], result.json["balances"]) == (False, [])

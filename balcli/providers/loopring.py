@@ -162,10 +162,12 @@ def _fetch_nfts(account: Account[Settings], run: Run) -> list[Balance]:
         page = (("offset", str(len(found))), ("limit", str(_NFT_PAGE)))
         payload = run.door.ask(_request(account, _NFTS, (*_owner(account), *page)))
         rows, announced = parse_nfts(payload, account)
-        found += rows
+        # Also where a relayer that does not page gives the same rows again.
+        is_over = not rows or rows == found[-len(rows) :]
+        found += () if is_over else rows
         if len(found) >= announced:
             return found
-        if not rows or len(found) > _MOST_NFTS:
+        if is_over or len(found) > _MOST_NFTS:
             raise BadShape(
                 f"{TITLE} announced {announced} NFTs and listed {len(found)}: the list is not complete; try again"
             )

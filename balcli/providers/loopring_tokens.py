@@ -86,7 +86,8 @@ def parse_tokens(payload: Json) -> Mapping[int, Token | None]:
     """The tokens of a deployment by id; None where the entry says nothing usable about its unit.
 
     `decimals` is the unit (documented); `precision` is for display and is not read. Symbols are
-    not unique: one that stands twice is labelled with its id. Raises BadShape.
+    not unique: one that stands twice is labelled with its id, and so is one that could be such a
+    label. Raises BadShape.
     """
     entries: dict[int, tuple[str, int] | None] = {}
     for number, item in enumerate(as_list(payload, "the token table")):
@@ -109,7 +110,7 @@ def parse_tokens(payload: Json) -> Mapping[int, Token | None]:
     return {
         token_id: entry
         and Token(
-            label=f"{entry[0]}#{token_id}" if symbols[entry[0]] > 1 else entry[0],
+            label=f"{entry[0]}#{token_id}" if symbols[entry[0]] > 1 or "#" in entry[0] else entry[0],
             symbol=entry[0],
             decimals=entry[1],
         )
