@@ -5,14 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from balcli.models import PARTS, Balance, Outcome, Report
-from balcli.money import Amount
-from balcli.providers.selection import selects
+from balcli.money import ZERO, Amount
+from balcli.providers.selection import names_of, selects
 
 Happened: TypeAlias = Literal["appeared", "vanished", "changed", "incomparable"]
 _Key: TypeAlias = tuple[str, str | None, str | None, str | None, int]
 """What tells rows of one account apart: asset, asset_id, kind, merchant, and its number among those alike."""
-
-ZERO: Final = Amount(0)
 
 
 class Move(NamedTuple):
@@ -118,7 +116,7 @@ def _rows(report: Report, narrowing: Narrowing) -> Mapping[str, dict[_Key, Balan
     """The rows of each account by what tells them apart."""
     found: dict[str, dict[_Key, Balance]] = defaultdict(dict)
     for balance in report.balances:
-        if selects(narrowing.assets, balance.asset, f"#{balance.asset_id}"):
+        if selects(narrowing.assets, *names_of(balance)):
             kind, merchant = (_word(balance, key) for key in ("kind", "merchant_id"))
             number = 0
             while (key := (balance.asset, balance.asset_id, kind, merchant, number)) in found[

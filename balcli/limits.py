@@ -255,10 +255,9 @@ def _labels(rows: Iterable[Balance], asset: str) -> list[str]:
     One that is written exactly so comes before those in another case. A symbol that stands for
     several tokens at a host, each labelled with its id, stands for none of them.
     """
-    found = {row.asset: None for row in rows if selects((asset,), *names_of(row))}
-    if asset in found:
-        found = {asset: None}
     namesakes = {row.asset: None for row in rows if _is_namesake(row, asset)}
+    found = {row.asset: None for row in rows if selects((asset,), *names_of(row))}
+    found = {asset: None} if asset in found else {name: None for name in found if name not in namesakes}
     # One alone is as open as two: the host knows another token of that symbol.
     other = [f"another {asset}"] if len(namesakes) == 1 and not found else []
     return [*found, *namesakes, *other]

@@ -139,6 +139,12 @@ def test_a_comparison_can_be_narrowed() -> None:
     after = run(held("BTC", "2"), held("ETH", "2"), held("BTC", "2", account="b"), names=("shop", "b"))
     found = between(before, after, Narrowing(("shop",), ("btc",))).balances
     assert [("shop", "BTC")] == [(change.account, change.asset) for change in found]
+    old, new = (
+        run(held("SNX#24", total)._replace(asset_id="24"), held("ETH", "1")._replace(asset_id=None))
+        for total in ("1", "2")
+    )
+    for name, compared in (("snx", 1), ("snx#24", 1), ("#24", 1), ("#None", 0), ("24", 0), ("SNX#", 0)):
+        assert compared == len(between(old, new, Narrowing(assets=(name,))).balances), name
 
 
 AMOUNTS: st.SearchStrategy[Mapping[str, str]] = st.dictionaries(

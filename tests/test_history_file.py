@@ -191,6 +191,7 @@ def test_series_of_sums_and_of_narrowed_runs(tmp_path: Path) -> None:
         _stretches(both),
     )
     assert ["a"] == [each.account for each in series(file, accounts=["a"])]
+    assert () == series(file, assets=["#none"])
     (late,) = series(file, accounts=["a"], since=NOON + timedelta(hours=2), until=NOON + timedelta(hours=2))
     assert [(1, "ok", "2")] == _stretches(late)
 

@@ -186,7 +186,7 @@ def test_the_merchants_errors(program: Program, answer: Reply, code: int, told: 
 
 def test_assets_are_chosen_by_symbol_or_id(program: Program) -> None:
     """`--asset` matches the asset or `#assetId` of any case; one that is not listed gives a warning."""
-    answer = _success([_row(), _row(asset="BTC", assetId="2")])
+    answer = _success([_row(), _row(asset="BTC", assetId="2"), _row(asset="XRP", assetId=None)])
 
     def chosen(wanted: str) -> tuple[list[str], list[str]]:
         document = _run(program, answer, "--asset", wanted).json
@@ -194,6 +194,7 @@ def test_assets_are_chosen_by_symbol_or_id(program: Program) -> None:
 
     assert (["BTC"], []) == chosen("btc")
     assert (["USDT"], []) == chosen("#1")
+    assert ([], ["#None is not listed; check --asset if it should be"]) == chosen("#None")
     assert (["BTC"], ["ETH is not listed; check --asset if it should be"]) == chosen("BTC,ETH")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from balcli.history.database import moment
 from balcli.history.reading import between, parts_of, reading_back
-from balcli.providers.selection import selects
+from balcli.providers.selection import names, selects
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
@@ -114,7 +114,7 @@ def _found(
         (profile,),
     ):
         _, name, _, _, asset, asset_id, *_ = facts
-        if selects(assets, asset, f"#{asset_id}") and (not accounts or name in accounts):
+        if selects(assets, *names(asset, asset_id)) and (not accounts or name in accounts):
             found[tuple(facts)].append((number, account))
     return found
 

@@ -26,7 +26,7 @@ from balcli.providers.reading import (
     undocumented,
     words,
 )
-from balcli.providers.selection import selects, unlisted
+from balcli.providers.selection import names, selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
 
@@ -183,7 +183,7 @@ def _crypto(
         total, raw_total = amount(row, "total", where)
         free, raw_free = amount(row, "free", where)
         locked, raw_locked = amount(row, "locked", where)
-        if not selects(assets, asset, f"#{asset_id}"):
+        if assets and not selects(assets, *names(asset, asset_id)):
             continue
         if total != free + locked:
             notices.append(

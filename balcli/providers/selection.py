@@ -16,9 +16,18 @@ def selects(assets: Sequence[str], *names: str) -> bool:
     return not wanted.isdisjoint(name.casefold() for name in names)
 
 
+def names(asset: str, asset_id: str | None) -> tuple[str, ...]:
+    """What an asset can be asked for by: its symbol or label, its id where it has one, and the symbol in a label."""
+    if asset_id is None:
+        return (asset,)
+    number = f"#{asset_id}"
+    symbol = asset.removesuffix(number)
+    return (asset, number) if symbol in {asset, ""} else (asset, number, symbol)
+
+
 def names_of(balance: Balance) -> tuple[str, ...]:
-    """What a row's asset can be asked for by: its symbol or label, and its id where it has one."""
-    return (balance.asset,) if balance.asset_id is None else (balance.asset, f"#{balance.asset_id}")
+    """What a row's asset can be asked for by."""
+    return names(balance.asset, balance.asset_id)
 
 
 def unlisted(
