@@ -18,7 +18,7 @@ from balcli import __version__
 from balcli.cli import help as helps
 from balcli.cli.app import app
 from balcli.cli.commands import COMMANDS, HEADINGS, built
-from balcli.config.variables import PREFIX
+from balcli.config.variables import PREFIX, prefix_of
 from balcli.errors import BalcliError, leaves
 from balcli.providers import OWN, PROVIDERS
 from balcli.providers.base import Key
@@ -224,7 +224,7 @@ def variables(commands: Sequence[Page]) -> Iterator[Described]:
     for provider in OWN:
         for key in (*PROVIDERS[provider].KEYS, BASE_URL):
             if key.kind != "table":
-                name = f"{PREFIX}{provider}_{key.name}".upper()
+                name = f"{prefix_of(provider)}{key.name.upper()}"
                 written = ", ".join(map(bold, [name, f"{name}_FILE"] if key.kind == "secret" else [name]))
                 yield Described(written, prose(f"{key.help[0].upper()}{key.help[1:]}."))
 

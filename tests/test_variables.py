@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from balcli.config.accounts import accounts
-from balcli.config.profile import Profile, load
+from balcli.config.profile import Entry, Profile, load
 from balcli.config.variables import Variables
 from balcli.http.timing import Deadline
 from balcli.models import Account
@@ -527,6 +527,15 @@ def test_variables_add_the_provider_that_a_profile_lacks(program: Program, sandb
     result = program.with_profile(text, "all", "-o", "json", env=settings("merchant", sandbox.url))
     expected = (0, "main", ["loopring", "merchant"])
     assert expected == (result.code, result.json["profile"], names(result))
+
+
+def test_variables_of_a_plug_in_are_named_as_a_shell_can_set_them() -> None:
+    """A dash in a provider's name is an underscore in its variables', also where a message names them."""
+    settings, origin = Variables({"BALCLI_MY_BANK_API_KEY": KEY}).settings("my-bank")
+    entry = Entry("my-bank", "my-bank", settings, origin, Path(), from_variables=True)
+    assert [f"BALCLI_MY_BANK_{name} (environment)" for name in ("API_KEY", "USER")] == [
+        entry.at(key) for key in (*settings, "user")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from balcli.config.profile import Entry, Profile, declared
 from balcli.config.secrets import SecretSources, UnrunSources
 from balcli.config.tables import refuse_doubles
 from balcli.config.values import INTEGER, keys_of, settings_of, stand_in
-from balcli.config.variables import PREFIX
+from balcli.config.variables import prefix_of
 from balcli.errors import AccountError, KeyProblem, UsageError, ValueProblem
 from balcli.http.timing import Deadline
 from balcli.models import Account
@@ -113,7 +113,7 @@ def selected(profile: Profile, provider: str | None, names: list[str]) -> list[E
         table = (
             f"add [profiles.{printable(profile.name or 'main', 40)}.{provider or 'loopring'}] to the profile"
         )
-        variables = f"set {PREFIX}{(provider or 'loopring').upper()}_… variables"
+        variables = f"set {prefix_of(provider or 'loopring')}… variables"
         raise AccountError(
             f"{profile.place} has no {kind}{' account' if provider else ''}; {table} or {variables}"
         )

@@ -13,7 +13,7 @@ from balcli.config.lines import KeyPath
 from balcli.config.plaintext import holds_secret
 from balcli.config.source import is_there, parse_toml, pem_flaw, read_text
 from balcli.config.tables import checked_table, refuse_doubles, refuse_unknown
-from balcli.config.variables import PREFIX, Variables, read_variables
+from balcli.config.variables import Variables, prefix_of, read_variables
 from balcli.errors import (
     ConfigFileError,
     KeyProblem,
@@ -65,7 +65,7 @@ class Entry(NamedTuple):
     def at(self, key: str) -> str:
         """The place of a key, as messages name it."""
         if self.from_variables:
-            return f"{PREFIX}{self.provider.upper()}_{key.upper()} ({self.table})"
+            return f"{prefix_of(self.provider)}{key.upper()} ({self.table})"
         return f"{self.table}.{key}"
 
 

@@ -89,12 +89,12 @@ class Variables(NamedTuple):
 
     def names(self, provider: str) -> tuple[str, ...]:
         """The names of all `BALCLI_<PROVIDER>_<KEY>` variables that are set, in the environment or the `.env`."""
-        prefix = _prefix(provider)
+        prefix = prefix_of(provider)
         return tuple(name for name in {**self.environ, **self.from_file} if name.startswith(prefix))
 
     def settings(self, provider: str) -> tuple[dict[str, str], str]:
         """The `BALCLI_<PROVIDER>_<KEY>` variables by key, and where they are from: one place, never both."""
-        prefix = _prefix(provider)
+        prefix = prefix_of(provider)
         sources = [(self.environ, "environment")]
         if self.env_file is not None:
             sources.append((self.from_file, shown(self.env_file)))
@@ -114,7 +114,8 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(match[1] for match in _PLACEHOLDER.finditer(text) if match[1] is not None)
 
 
-def _prefix(provider: str) -> str:
+def prefix_of(provider: str) -> str:
+    """What the names of a provider's variables begin with: `BALCLI_<PROVIDER>_`."""
     return f"{PREFIX}{provider.upper().replace('-', '_')}_"
 
 
