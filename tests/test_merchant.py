@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from balcli.errors import BadShape
+from balcli.providers import merchant_lists
 from balcli.providers.merchant import signature
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN, Merchant
@@ -252,6 +254,17 @@ def test_a_list_without_a_count_ends_with_an_empty_or_repeated_page(program: Pro
         with Sandbox(scripted={LIST: replies}) as server:
             result = program.with_profile(_profile(server), "merchant", "-o", "json", "--all-merchants")
         assert (0, expected) == (result.code, len(result.json["accounts"]))
+
+
+def test_a_list_without_an_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows come page after page and no count says how many there are, what was listed by then is not all."""
+    monkeypatch.setattr(merchant_lists, "_MOST_PAGES", 3)
+    ends = iter(range(1, 9))
+    assert [{"merchantId": "1"}] == merchant_lists.all_rows(
+        lambda _size, _page: {"data": [{"merchantId": "1"}]}
+    )
+    with pytest.raises(BadShape, match="announced more and listed 3: the list is not complete"):
+        merchant_lists.all_rows(lambda _size, _page: {"data": [{"merchantId": str(next(ends))}]})
 
 
 def test_fiat_balances(program: Program, sandbox: Sandbox) -> None:

@@ -4,10 +4,9 @@ Source: docs.velafi.com/api-reference/merchant/get-crypto-assets-balance (docume
 line says otherwise. Amounts are decimal strings in whole units of the asset.
 """
 
-import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from balcli.errors import BadShape, BalcliError, CredentialsRefused, ProviderError
 from balcli.http.door import Endpoint, Request, refusal
@@ -24,11 +23,15 @@ from balcli.providers.reading import (
     optional_text,
     token,
     undocumented,
+    whole,
     words,
 )
 from balcli.providers.selection import names, selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
+
+if TYPE_CHECKING:
+    from balcli.providers.merchant_lists import Row
 
 T = TypeVar("T")
 
@@ -59,10 +62,6 @@ _MERCHANTS: Final = Endpoint("GET", "/v2/merchants", ("status", *_PAGING))
 # Documented next to a POST on the same path that opens an account: only GET is ever on the list.
 _FIAT: Final = Endpoint("GET", "/v2/merchant/accounts", _PAGING)
 ENDPOINTS: Final = (_ASSETS, _TOKEN, _MERCHANTS, _FIAT)
-
-_PAGE_SIZE: Final = 1000
-_MOST_PAGES: Final = 1000
-_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 
 # The vendor's table of error codes, with what to do about each.
 _ADVICE: Final = {
@@ -112,20 +111,20 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
 
 
 def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
-    merchant_id = settings.merchant_id
-    import hashlib
+    import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
 
+    number = settings.merchant_id
     same_credentials = hashlib.sha256(f"{base_url} {reveal(settings.credential)}".encode()).hexdigest()
     return Account(
         name=name,
         provider=NAME,
         base_url=base_url,
-        target={"merchant_id": str(merchant_id)},
+        target={"merchant_id": str(number)},
         # A merchant is the same under any key; an aggregate is that of its key.
-        identity=(base_url, str(merchant_id), same_credentials if merchant_id == 0 else ""),
+        identity=(base_url, str(number), same_credentials if number == 0 else ""),
         settings=settings,
-        part_of=same_credentials if merchant_id != 0 else None,
-        aggregate_of=same_credentials if merchant_id == 0 else None,
+        part_of=same_credentials if number != 0 else None,
+        aggregate_of=same_credentials if number == 0 else None,
     )
 
 
@@ -133,11 +132,9 @@ def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
     """With `--all-merchants`, an account of each merchant of the key, whatever its state, named `shop/ID`."""
     if "all-merchants" not in run.flags:
         return (account,)
-    rows = _with_token(
-        account, run, lambda token: _pages(account, run, token, _MERCHANTS, (("status", "-1"),))
-    )
+    rows = _listed(account, run, _MERCHANTS, (("status", "-1"),))
     ids = dict.fromkeys(_merchant_id(row, f"merchants[{number}]") for number, row in enumerate(rows))
-    return [_single(account, merchant_id) for merchant_id in ids if merchant_id != "0"]
+    return [_single(account, single) for single in ids if single != "0"]
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
@@ -148,7 +145,7 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
     balances, notices, listed = _crypto(payload, account, run.assets)
     # One list serves every merchant of the key.
     key = (NAME, "fiat", account.base_url, account.settings.credential)
-    rows = run.share(key, lambda: _fiat_rows(account, run))
+    rows = run.share(key, lambda: _listed(account, run, _FIAT))
     fiat = parse_fiat(rows.get(), account)
     balances += [balance for balance in fiat if selects(run.assets, balance.asset)]
     listed += [balance.asset for balance in fiat]
@@ -222,7 +219,7 @@ def signature(secret: str, timestamp: str) -> str:
     return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
 
 
-def parse_fiat(rows: Sequence[dict[str, Json]], account: Account[Settings]) -> list[Balance]:
+def parse_fiat(rows: Sequence["Row"], account: Account[Settings]) -> list[Balance]:
     """The fiat balances of a merchant (all, for the aggregate) in the rows of `/v2/merchant/accounts`.
 
     The one amount there is the balance. What of it is available is said nowhere: that is unknown.
@@ -230,10 +227,10 @@ def parse_fiat(rows: Sequence[dict[str, Json]], account: Account[Settings]) -> l
     balances = []
     for number, row in enumerate(rows):
         where = f"accounts[{number}]"
-        merchant_id = _merchant_id(row, where)
+        owner = _merchant_id(row, where)
         fiat = reading.name(row, "fiat", where)
         balance, raw_balance = amount(row, "balance", where)
-        if account.target["merchant_id"] not in {"0", merchant_id}:
+        if account.target["merchant_id"] not in {"0", owner}:
             continue
         balances.append(
             Balance(
@@ -244,80 +241,42 @@ def parse_fiat(rows: Sequence[dict[str, Json]], account: Account[Settings]) -> l
                 total=balance,
                 available=None,
                 locked=None,
-                details={"kind": "fiat", "merchant_id": merchant_id},
+                details={"kind": "fiat", "merchant_id": owner},
                 raw={"balance": raw_balance},
             )
         )
     return balances
 
 
-def _single(account: Account[Settings], merchant_id: str) -> Account[Settings]:
+def _single(account: Account[Settings], number: str) -> Account[Settings]:
     """The account of one merchant of the same credentials."""
-    settings = account.settings._replace(merchant_id=int(merchant_id))
-    return _account(f"{account.name}/{merchant_id}", account.base_url, settings)
+    settings = account.settings._replace(merchant_id=int(number))
+    return _account(f"{account.name}/{number}", account.base_url, settings)
 
 
-def _merchant_id(row: dict[str, Json], where: str) -> str:
+def _merchant_id(row: "Row", where: str) -> str:
     """The `merchantId` of a row: a number (documented); a text of digits is accepted, too."""
-    value = row.get("merchantId")
-    if not isinstance(value, str) or _WHOLE.fullmatch(value) is None:
+    number = whole(row.get("merchantId"))
+    if number is None:
         raise undocumented(f"{where}.merchantId is no number")
-    return str(value)
+    return str(number)
 
 
-def _fiat_rows(account: Account[Settings], run: Run) -> list[dict[str, Json]]:
-    return _with_token(account, run, lambda token: _pages(account, run, token, _FIAT, ()))
+def _listed(
+    account: Account[Settings], run: Run, endpoint: Endpoint, query: tuple[tuple[str, str], ...] = ()
+) -> list["Row"]:
+    """All rows of one of the lists that the account's token gives."""
+    from balcli.providers.merchant_lists import all_rows  # here, because most runs ask for no list
 
+    def ask(token: Secret) -> list["Row"]:
+        def page(size: int, number: int) -> Json:
+            paging = zip(_PAGING, (str(size), str(number)), strict=True)
+            headers = {"X-BH-TOKEN": token}
+            return run.door.ask(Request(endpoint, account.base_url, _explain, (*query, *paging), headers))
 
-def _pages(
-    account: Account[Settings],
-    run: Run,
-    token: Secret,
-    endpoint: Endpoint,
-    query: tuple[tuple[str, str], ...],
-) -> list[dict[str, Json]]:
-    """All rows of a paged list: up to its `total` if it says one, else up to an empty page.
+        return all_rows(page)
 
-    A server that does not page gives its first page again: that is the end, too. Raises BadShape
-    for a list that ends before its `total`.
-    """
-    found: list[dict[str, Json]] = []
-    previous: list[dict[str, Json]] = []
-    for page in range(1, _MOST_PAGES + 1):
-        paging = (("pageSize", str(_PAGE_SIZE)), ("currentPage", str(page)))
-        request = Request(
-            endpoint, account.base_url, _explain, query=(*query, *paging), headers={"X-BH-TOKEN": token}
-        )
-        rows, total = _page(run.door.ask(request))
-        if not rows or rows == previous:
-            break
-        found += rows
-        previous = rows
-        if total is not None and len(found) >= total:
-            return found
-    else:
-        total = None if total is None else max(total, len(found) + 1)
-    if total is not None and len(found) < total:
-        raise BadShape(
-            f"{TITLE} announced {total} rows and listed {len(found)}: the list is not complete; try again"
-        )
-    return found
-
-
-def _page(payload: Json) -> tuple[list[dict[str, Json]], int | None]:
-    """The rows of a page, under `data` or `record` (documented both), and how many there are in all, if it says."""
-    data = field(as_object(payload, "the answer"), "data", "the answer")
-    if isinstance(data, list):
-        return [as_object(row, "a row of data") for row in data], None
-    answer = as_object(data, "data")
-    key = "record" if "record" in answer else "data"
-    rows = [
-        as_object(row, f"a row of data.{key}") for row in as_list(field(answer, key, "data"), f"data.{key}")
-    ]
-    total = answer.get("total")
-    if total is not None and (not isinstance(total, str) or _WHOLE.fullmatch(total) is None):
-        raise undocumented("data.total is no count")
-    return rows, None if total is None else int(total)
+    return _with_token(account, run, ask)
 
 
 def _assets_request(account: Account[Settings], token: Secret) -> Request:
@@ -369,10 +328,9 @@ def _new_token(account: Account[Settings], run: Run) -> _Token:
         )
     )
     data = as_object(field(as_object(payload, "the answer"), "data", "the answer"), "data")
-    until = data.get("expireTime")
-    known = isinstance(until, str) and _WHOLE.fullmatch(until) is not None and int(until) > _now_ms()
+    until = whole(data.get("expireTime"))
     # A token that is past when it is new tells of a clock that is wrong: then only its refusal counts.
-    return _Token(token(data, "token", "data"), int(str(until)) if known else None)
+    return _Token(token(data, "token", "data"), until if until is not None and until > _now_ms() else None)
 
 
 def _now_ms() -> int:

@@ -85,6 +85,13 @@ def optional_flag(row: dict[str, Json], key: str, where: str) -> bool | None:
     return value
 
 
+def whole(value: Json) -> int | None:
+    """The whole number that a number or a text of up to 18 digits stands for; None for anything else."""
+    if not isinstance(value, str) or not value.isascii() or not value.isdigit() or len(value) > 18:
+        return None
+    return None if value[0] == "0" and value != "0" else int(value)
+
+
 def amount(
     row: dict[str, Json], key: str, where: str, read: Callable[[str], Amount] = parse
 ) -> tuple[Amount, str]:
