@@ -1,7 +1,7 @@
 """Adding a run to the history: what changed since the account's last answer, in one transaction."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -59,6 +59,9 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
             _text(connection, notices) if notices else None,
         ),
     )
+    rows: defaultdict[str, list[Balance]] = defaultdict(list)
+    for balance in report.balances:
+        rows[balance.account].append(balance)
     names = [outcome.account.name for outcome in report.outcomes]
     whole = _account(connection, report.profile, None, None, names)
     _insert_changes(connection, run, whole, _totals(connection, report))
@@ -69,8 +72,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
         at = None if outcome.fetched_at is None else milliseconds(outcome.fetched_at)
         asked.append((run, place, number, at, _failure(connection, outcome)))
         if outcome.failure is None:
-            rows = [balance for balance in report.balances if balance.account == account.name]
-            _insert_changes(connection, run, number, _rows(connection, rows))
+            _insert_changes(connection, run, number, _rows(connection, rows[account.name]))
     connection.executemany("INSERT INTO asked VALUES (?, ?, ?, ?, ?)", asked)
     return run
 
