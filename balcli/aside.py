@@ -112,9 +112,7 @@ def _written_aside(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
     while True:
         number = int.from_bytes(os.urandom(4), "big")
         aside = path.with_name(f".{_stem(path)}.{os.getpid()}-{number}.balcli")
-        flags = (
-            os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             with os.fdopen(os.open(aside, flags, 0o600), "wb") as file:
                 if try_lock(file.fileno()) is False or not os.fstat(file.fileno()).st_nlink:
@@ -145,9 +143,7 @@ def _sweep(path: Path) -> None:
 
 def _remove_if_left(aside: Path) -> None:
     """Remove an aside file of this user's that no run is writing."""
-    flags = (
-        os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    )
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with suppress(OSError):
         descriptor = os.open(aside, flags)
         try:
@@ -179,7 +175,7 @@ def _resemble(descriptor: int, old: os.stat_result) -> None:
 def _sync(folder: Path) -> None:
     """See the new name onto the disk, where the system can do that with a folder."""
     with suppress(PermissionError):
-        descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         except OSError as problem:

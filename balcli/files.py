@@ -36,7 +36,7 @@ def base_folder(environ: Mapping[str, str], variable: str, in_home: str) -> Path
 
 def open_for_reading(path: Path) -> int:
     """A descriptor of the file. Raises OSError; never waits for the other end of a FIFO."""
-    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
 
 
 def try_lock(descriptor: int) -> bool | None:
@@ -90,7 +90,7 @@ def write_new(path: Path, text: str) -> None:
     try:
         make_folders(path.parent, made)
         # Made anew by this call, so that nobody else's file or link is written through.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(text.encode())

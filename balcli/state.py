@@ -42,7 +42,7 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
         flaw = flaw_of(file.parent.stat(), file.parent)
         if flaw is not None:
             raise StateError(f"{shown(file.parent)} {flaw}")
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         # O_NONBLOCK: a FIFO in its place must not keep anybody waiting.
         descriptor = os.open(file, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
     except OSError as problem:

@@ -69,7 +69,7 @@ def write(folder: Path, others: Mapping[str, bytes], manifest: bytes) -> str:
     try:
         for name, data in files.items():
             made.append(folder / name)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             with os.fdopen(os.open(made[-1], flags, 0o600), "wb") as file:
                 file.write(data)
                 file.flush()
