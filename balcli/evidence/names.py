@@ -8,12 +8,12 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from balcli.errors import BalcliError
-from balcli.http.exactjson import Json, Number, decode_text, text_of
+from balcli.http.exactjson import Json, Number, decode_text, mapped, text_of
 from balcli.secret import Secret, flaw, forms, known, reveal
 from balcli.text import valid_unicode
 
@@ -102,7 +102,7 @@ class Names:
         digits = [secret for secret in self._known if secret.isdigit() and secret in plain]
         if "\\" in plain or digits:
             # Where there are escapes, a text can be spelt in ways without number: then each is looked at.
-            hidden = _mapped(document, lambda part: self._without_digits(self.hide(part, carried), digits))
+            hidden = mapped(document, lambda part: self._without_digits(self.hide(part, carried), digits))
             plain = plain if hidden == document else dumped(hidden)
         return Kept(plain.encode(), redacted=plain != text)
 
@@ -189,15 +189,6 @@ def dumped(value: Json) -> str:
     if isinstance(value, list):
         return "[" + ",".join(dumped(item) for item in value) + "]"
     return str(value) if isinstance(value, Number) else json.dumps(value)
-
-
-def _mapped(value: Json, change: Callable[[str], str]) -> Json:
-    """The document with its texts and keys changed; numbers stay as they are."""
-    if isinstance(value, dict):
-        return {change(key): _mapped(item, change) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_mapped(item, change) for item in value]
-    return change(value) if isinstance(value, str) and not isinstance(value, Number) else value
 
 
 def _is_sure(secret: str) -> bool:

@@ -26,7 +26,7 @@ from balcli.errors import (
     TlsFailed,
     UnexpectedStatus,
 )
-from balcli.http.exactjson import Json, Number, decode, decode_text, text_of
+from balcli.http.exactjson import Json, decode, decode_text, mapped, text_of
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.running import Limits
 from balcli.secret import Secret, hide, reveal
@@ -353,7 +353,7 @@ def _decoded(request: Request, body: bytes) -> Json:
     plain = hide(text_of(body), carried)
     document = decode_text(plain)
     # Where the body has escapes, JSON can spell a text in ways without number: then the texts are looked at.
-    return _hidden(document, carried) if "\\" in plain else document
+    return mapped(document, lambda text: hide(text, carried)) if "\\" in plain else document
 
 
 def secrets_in(request: Request) -> list[Secret]:
@@ -371,12 +371,3 @@ def secrets_in(request: Request) -> list[Secret]:
         elif isinstance(value, Mapping):
             values += value.values()
     return found
-
-
-def _hidden(value: Json, secrets: list[Secret]) -> Json:
-    """The document with the secrets hidden in its texts and keys; numbers stay as they are."""
-    if isinstance(value, dict):
-        return {hide(key, secrets): _hidden(item, secrets) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_hidden(item, secrets) for item in value]
-    return hide(value, secrets) if isinstance(value, str) and not isinstance(value, Number) else value

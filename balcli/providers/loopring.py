@@ -25,6 +25,7 @@ from balcli.providers import OWN
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Shared, Values
 from balcli.providers.loopring_tokens import (
     FIRST_NFT_SLOT,
+    ID,
     Token,
     TokenTable,
     kept_table,
@@ -58,7 +59,6 @@ _PER_SECOND: Final = 5  # documented; beyond it come 429s, and possibly a suspen
 _NFT_PAGE: Final = 50  # documented as the most
 _MOST_NFTS: Final = 100_000
 
-_ID = re.compile(r"0|[1-9][0-9]{0,9}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 # Error codes (documented) for a key, a signature or an account that was not accepted.
@@ -180,7 +180,7 @@ def parse_nfts(payload: Json, account: Account[Settings]) -> tuple[list[Balance]
     """
     answer = as_object(payload, "the answer")
     announced = field(answer, "totalNum", "the answer")
-    if not isinstance(announced, str) or _ID.fullmatch(announced) is None:
+    if not isinstance(announced, str) or ID.fullmatch(announced) is None:
         raise undocumented("totalNum, of the NFTs, is no count")
     balances = []
     for number, item in enumerate(as_list(field(answer, "data", "the answer"), "data")):
@@ -309,7 +309,7 @@ def _balance(
 def _owner_of(row: dict[str, Json], where: str) -> set[str]:
     """The `accountId` of a row, alone in a set; rows may leave it out (code)."""
     owner = row.get("accountId")
-    if owner is not None and (not isinstance(owner, str) or _ID.fullmatch(owner) is None):
+    if owner is not None and (not isinstance(owner, str) or ID.fullmatch(owner) is None):
         raise undocumented(f"{where}.accountId is no account's number")
     return set() if owner is None else {str(owner)}
 

@@ -20,7 +20,8 @@ FIRST_NFT_SLOT: Final = 32768
 """Ids from here on are an account's own NFT slots, not tokens (code)."""
 
 _TABLE_SECONDS: Final = 86_400.0
-_ID = re.compile(r"0|[1-9][0-9]{0,9}")
+ID: Final = re.compile(r"0|[1-9][0-9]{0,9}")
+"""The number of a token, an account or an NFT slot."""
 
 
 class Token(NamedTuple):
@@ -41,7 +42,7 @@ class TokenTable(NamedTuple):
         """Whether every token of an answer is in the table; a row without an id is for the parser to judge."""
         rows = payload if isinstance(payload, list) else []
         texts = [str(row.get("tokenId")) for row in rows if isinstance(row, dict)]
-        ids = [int(text) for text in texts if _ID.fullmatch(text)]
+        ids = [int(text) for text in texts if ID.fullmatch(text)]
         return all(number in self.tokens or number >= FIRST_NFT_SLOT for number in ids)
 
 
@@ -100,7 +101,7 @@ def parse_tokens(payload: Json) -> Mapping[int, Token | None]:
             and not isinstance(symbol, Number)
             and symbol != ""
             and isinstance(decimals, Number)
-            and _ID.fullmatch(decimals) is not None
+            and ID.fullmatch(decimals) is not None
             and int(decimals) <= MAX_DECIMALS
         )
         entry = (valid_unicode(str(symbol)), int(str(decimals))) if usable else None
@@ -121,6 +122,6 @@ def parse_tokens(payload: Json) -> Mapping[int, Token | None]:
 def row_id(row: dict[str, Json], where: str) -> int:
     """The `tokenId`: a number in every published answer; a text of digits is accepted, too."""
     value = field(row, "tokenId", where)
-    if not isinstance(value, str) or _ID.fullmatch(value) is None:
+    if not isinstance(value, str) or ID.fullmatch(value) is None:
         raise undocumented(f"{where}.tokenId is no token's number")
     return int(value)
