@@ -109,7 +109,8 @@ def each(
         except queue.Empty:
             break
         if bug is not None:
-            raise bug
+            # What ends a program, raised in a thread, must not end this one as if all were well.
+            raise bug if isinstance(bug, Exception) else RuntimeError(f"{type(bug).__name__} in a thread")
         if result is not None:
             results[place] = result
     return results

@@ -1,11 +1,26 @@
-"""What the accounts of a run share: made once, and there for whoever asks, whatever the others do."""
+"""Accounts asked at the same time: what they share is made once, and what goes wrong in a thread is not lost."""
 
 from threading import Event, Thread
 
 import pytest
 
+from balcli.collect import each
 from balcli.errors import TimedOut
+from balcli.http.timing import Deadline
+from balcli.models import Account
 from balcli.providers.base import Shared
+
+
+@pytest.mark.parametrize(("bug", "told"), [(SystemExit(0), RuntimeError), (KeyError("x"), KeyError)])
+def test_a_bug_in_a_thread_is_raised(bug: BaseException, told: type[Exception]) -> None:
+    """What is no error of the tree is not swallowed; what would end the program is a bug like any other."""
+
+    def do(_: Account[None]) -> bool:
+        raise bug
+
+    account = Account("shop", "merchant", "", {}, (), None)
+    with pytest.raises(told):
+        each({(0,): account}, do, 1, Deadline(5))
 
 
 def test_a_value_is_there_also_while_another_has_it_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
