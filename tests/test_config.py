@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from balcli.config.accounts import accounts
+from balcli.config.plaintext import holds_secret
 from balcli.config.profile import load
+from balcli.config.source import parse_toml
 from balcli.http.timing import Deadline
 from balcli.limits import Limit, parse_range
 from balcli.running import Limits
@@ -637,3 +639,22 @@ def test_example_works_against_the_sandbox(program: Program, sandbox: Sandbox, s
     expected = (0, "main", EXAMPLE_ACCOUNTS)
     assert expected == (result.code, result.json["profile"], names(result))
     assert {"ok"} == {account["status"] for account in result.json["accounts"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('api_key = "${KEY}"', False),
+        ('api_key = "k-${KEY}"', True),
+        ('api_key_command = ["pass", "show", "it"]', False),
+        ('login = { merchant_id = "${ID}", password = "${WORD}" }', False),
+        ('login = { merchant_id = "${ID}", password = "plain" }', True),
+        ('login = { merchant_id = "${ID}", device = { id = "plain" } }', True),
+        ('login = { merchant_id = "${ID}", codes = ["${ONE}", "plain"] }', True),
+        ('login = { merchant_id = "${ID}", codes = [{ code = "plain" }] }', True),
+        ('login = { merchant_id = "${ID}", codes = ["${ONE}"], kind = 7 }', False),
+    ],
+)
+def test_a_secret_that_stands_in_the_file_is_seen_at_any_depth(line: str, expected: bool) -> None:
+    """A secret, or any text of a login, that is not wholly filled in makes a file that nobody else may read."""
+    assert expected is holds_secret(parse_toml(f"[[profiles.main.wallet]]\n{line}\n", "FILE"))

@@ -30,13 +30,14 @@ def holds_secret(document: Mapping[str, Any]) -> bool:
 
 
 def _stands_open(key: Key, value: Any) -> bool:
-    if key.kind == "secret":
-        return isinstance(value, str) and has_own_text(value)
-    if key.kind == "table" and isinstance(value, dict):
-        return any(
-            _stands_open(key, item)
-            if isinstance(item, dict)
-            else isinstance(item, str) and has_own_text(item)
-            for item in value.values()
-        )
-    return False
+    """Whether the value of a key that can hold a secret has text of its own, in a table at any depth."""
+    if isinstance(value, str):
+        return key.kind == "secret" and has_own_text(value)
+    return key.kind == "table" and isinstance(value, dict) and _has_text(value)
+
+
+def _has_text(value: Any) -> bool:
+    if isinstance(value, str):
+        return has_own_text(value)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_has_text(item) for item in items)
