@@ -246,11 +246,15 @@ class _Ward:
         self._tls = any(account.base_url.startswith("https:") for account in opened)
         self._ahead: dict[str, int | None] = {}
         """By host, how far this machine's clock is ahead of its last answer's; None if that said nothing of use."""
+        self._slowest: dict[str, Exchange] = {}
+        """By host, the exchange that took longest."""
         self._run = Run(open_door(opened, limits, deadline, self._heard))
 
     def _heard(self, exchange: Exchange) -> None:
+        host = exchange.request.host
+        self._slowest[host] = max(exchange, self._slowest.get(host, exchange), key=lambda one: one.seconds)
         if exchange.date is not None:
-            self._ahead[exchange.request.host] = probe.seconds_ahead(exchange.date, time.time())
+            self._ahead[host] = probe.seconds_ahead(exchange.date, time.time())
 
     def steps(self) -> Iterator[Step]:
         """The step on the certificates that are trusted, where any connection needs them."""
@@ -326,8 +330,13 @@ class _Ward:
         took = time.monotonic() - begun
         chart.answer(account, holdings)
         text = f"the balances came in {took * 1000:.0f} ms"
-        if took > self._limits.timeout / 2:
+        slowest = self._slowest.get(urlsplit(account.base_url).netloc)
+        if slowest is not None and slowest.seconds > self._limits.timeout / 2:
+            text += f", one answer in {slowest.seconds * 1000:.0f} ms"
             cure = f"raise --timeout above {self._limits.timeout:g} s in good time"
+            chart.note("latency", "warning", text, cure)
+        elif took > self._limits.deadline / 2:
+            cure = f"raise --deadline above {self._limits.deadline:g} s in good time"
             chart.note("latency", "warning", text, cure)
         else:
             chart.note("latency", "ok", text)

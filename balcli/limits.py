@@ -97,7 +97,9 @@ def parse_range(text: str) -> Range:
     """The range that a text stands for; exact at any length. Raises ValueError, without the text."""
     match = _RANGE.fullmatch(text)
     if match is None:
-        raise ValueError("is no range; write 10, 10:, ~:10, 10:20 or @10:20, in plain decimal numbers")
+        raise ValueError(
+            "is no range; write 10, 10:, '~:10' (in quotes, for the shell), 10:20 or @10:20, in plain decimal numbers"
+        )
     at, start_text, end_text, alone = match.groups()
     try:
         start = ZERO if alone else None if start_text == "~" else parse(start_text)

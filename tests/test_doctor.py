@@ -377,12 +377,27 @@ def test_what_comes_after_the_deadline_changes_nothing(
     chart = doctor._Chart(Entry("merchant", "shop", {"token": TOKEN}, "FILE", Path()))
     chart.account = account
     chart.find_way(account, Limits(), {})
-    doctor._Ward([account], Limits(), Deadline(10)).visit({chart: account})
+    doctor._Ward([account], Limits(), Deadline(10)).visit({chart: account}, None)
     assert [True] == [do() for do in late]
     assert chart.outcome is not None
     assert "failed" == chart.outcome.status
     steps = chart.whole("")
     assert ["ok", "failed", *["skipped"] * 5] == [step.status for step in steps]
+
+
+@pytest.mark.parametrize(("option", "seconds"), [("--timeout", "1"), ("--deadline", "2")])
+def test_what_is_slow_is_told_with_the_limit_that_is_near(
+    program: Program, option: str, seconds: str
+) -> None:
+    """Beyond half of the time for one request, or of that for all of them, the warning names which one to raise."""
+    with Sandbox(latency=0.55) as server:
+        file = str(program.write(server.profile("main")))
+        result = program.run("doctor", "shop", "-c", file, option, seconds, "-o", "json")
+    latency = next(step for step in result.json["steps"] if step["step"] == "latency")
+    assert ("warning", f"raise {option} above {seconds} s in good time") == (
+        latency["status"],
+        latency["cure"],
+    )
 
 
 def test_a_silent_tls_server(program: Program) -> None:

@@ -21,6 +21,7 @@ COMPLETED: Final = {
     ("http/transport.py", ""): "the door puts the host before it and a cure behind it",
     ("http/exactjson.py", ""): "the door does the same",
     ("http/door.py", "no time is left of the run's {…} s"): "and it does so with its own",
+    ("http/door.py", "no answer before the deadline of {…} s"): "the same",
     ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",
     ("changes.py", ""): "a bug, which is said as one",
     ("limits.py", "the run failed ({…})"): "what stopped the run is told beside it",

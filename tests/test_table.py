@@ -412,6 +412,7 @@ def test_who_does_not_know_an_amount_is_named_below_the_total(total: str | None,
     )
     totals = words(plain(report, columns)).partition("TOTALS")[2]
     assert ([("first",)], True) == ([t.missing for t in report.totals], "not all known of first" in totals)
+    assert totals.startswith(" (2 accounts answered, but not with every amount)")
 
 
 @pytest.mark.parametrize("columns", WIDTHS)

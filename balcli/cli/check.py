@@ -53,7 +53,7 @@ class CheckOptions(RecordingOptions):
         typer.Option(
             "--warn",
             metavar="RANGE",
-            help="WARNING outside this range: 10, 10:, ~:10, 10:20.",
+            help="WARNING outside this range: 10, 10:, '~:10', 10:20.",
             rich_help_panel=LIMIT,
         ),
     ] = None

@@ -199,8 +199,10 @@ class Door:
             )
         except (NetworkError, AnswerError) as raised:
             problem = raised
-            error = type(raised)(f"{request.host}: {raised.message}; {_cure(raised, seconds)}")
-            if raised.retryable and not isinstance(raised, DeadlinePassed):
+            if isinstance(raised, TimedOut) and seconds < self._limits.timeout:
+                problem = DeadlinePassed(f"no answer before the deadline of {self._deadline.seconds:g} s")
+            error = type(problem)(f"{request.host}: {problem.message}; {_cure(problem, seconds)}")
+            if problem.retryable and not isinstance(problem, DeadlinePassed):
                 raise _TryAgain(error) from None
             raise error from None
         finally:

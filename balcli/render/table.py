@@ -153,6 +153,9 @@ class _Table:
         silent = tuple(outcome.account.name for outcome in outcomes if outcome.failure is not None)
         if silent:
             yield from self._titled("TOTALS", "head", f"(INCOMPLETE: without {_names(silent)})", "bad")
+        elif any(total.missing for total in self._report.totals):
+            said = f"({_number(len(outcomes), 'account')} answered, but not with every amount)"
+            yield from self._titled("TOTALS", "head", said, "open")
         else:
             yield from self._titled(
                 "TOTALS", "head", f"(complete: {_number(len(outcomes), 'account')} answered)"
