@@ -771,15 +771,22 @@ def test_two_accounts_are_two(
 
 
 SYNTAX = {
-    "open quote": (f'api_key = "{VALUE}', "line 3"),
-    "no quotes": (f"api_key = {VALUE}", "line 3, column 11"),
+    "open quote": (f'api_key = "{VALUE}', "a text is not closed"),
+    "no quotes": (
+        f"api_key = {VALUE}",
+        "line 3, column 11: what follows = is no value; write texts in quotes",
+    ),
     "no value": (f'"{VALUE}"', "line 3"),
-    "no sign": (f"api_key {VALUE}", "line 3, column 9"),
+    "no sign": (f"api_key {VALUE}", "line 3, column 9: a key is not followed by =; write KEY = VALUE"),
     "stray text": (f'api_key = "{VALUE}" {VALUE}', "line 3"),
-    "bad escape": (f'api_key = "{VALUE}\\q"', "line 3"),
+    "bad escape": (f'api_key = "{VALUE}\\q"', "a \\ stands alone in a text; write it twice"),
     "control character": (f'api_key = "{VALUE}\x01"', "line 3"),
     "key twice": (f'api_key = "{VALUE}"\napi_key = "{VALUE}"', "line 4"),
-    "table twice": (f'api_key = "{VALUE}"\n[profiles.main.loopring]\n', "line 4"),
+    "table twice": (
+        f'api_key = "{VALUE}"\n[[profiles.main.loopring]]\n',
+        "write each of several accounts as [[...]]",
+    ),
+    "list open": (f'assets = ["{VALUE}"', "a list or table is not closed; add its bracket"),
     "table over a value": (f'x = "{VALUE}"\n[profiles.main.loopring.x]\n', "line 4"),
     "several lines open": (f'api_key = """\n{VALUE}\n', ""),
     "number like a date": (f"x = 2026-13-45 # {VALUE}", "line 3"),
@@ -788,7 +795,7 @@ SYNTAX = {
 
 @pytest.mark.parametrize("fault", SYNTAX)
 def test_syntax_error_shows_line_and_column_alone(tmp_path: Path, fault: str) -> None:
-    """A TOML error beside, or inside, a secret is told by its place."""
+    """A TOML error beside, or inside, a secret is told by its place and kind, without what stands there."""
     line, place = SYNTAX[fault]
     text = f'[profiles.main.loopring]\nbase_url = "https://{VALUE}.example"\n{line}\n'
     check_fault(tmp_path, text, "config.syntax", place)

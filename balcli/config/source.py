@@ -116,18 +116,38 @@ def _is_base64(block: bytes) -> bool:
         return False
 
 
+# How the parser's words begin, which can go on with the text that stands there; what is wrong, and what to do.
+_TOML_FLAWS: Final = {
+    ("Cannot ", "Duplicate "): (
+        ": it stands above already",
+        "remove one of the two, and write each of several accounts as [[...]]",
+    ),
+    ("Unterminated ", "Illegal ", "Expected '\"", "Expected \"'"): (
+        ": a text is not closed, or holds what no text can",
+        "add its quote",
+    ),
+    ("Expected '='",): (": a key is not followed by =", "write KEY = VALUE"),
+    ("Invalid value",): (": what follows = is no value", "write texts in quotes"),
+    ("Unclosed ",): (": a list or table is not closed", "add its bracket"),
+    ("Unescaped ",): (": a \\ stands alone in a text", "write it twice"),
+    ("",): ("", "mend that place"),
+}
+
+
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """The document of a TOML 1.1 text; `name` says in messages where it is from.
 
-    Raises ConfigSyntaxError with line and column alone: the text there may be a secret.
+    Raises ConfigSyntaxError with line, column and kind alone: the text there may be a secret.
     """
     import tomli  # where the work begins: `--help` and completion need none of it
 
     try:
         return tomli.loads(text)
     except tomli.TOMLDecodeError as problem:
+        flaws = (said for begin, said in _TOML_FLAWS.items() if problem.msg.startswith(begin))
+        flaw, cure = next(flaws)
         raise ConfigSyntaxError(
-            f"{name}: is not valid TOML at line {problem.lineno}, column {problem.colno}; mend that place"
+            f"{name}: is not valid TOML at line {problem.lineno}, column {problem.colno}{flaw}; {cure}"
         ) from None
     except RecursionError:
         raise ConfigSyntaxError(
