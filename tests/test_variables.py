@@ -346,6 +346,15 @@ def test_name_that_only_looks_alike_is_a_variable(tmp_path: Path, name: str) -> 
     assert expected == (key_of(profile), profile.notices)
 
 
+def test_name_that_stands_twice_counts_as_it_stands_last(tmp_path: Path) -> None:
+    """Of two values of a name the later counts, as in a shell, and a warning names both lines."""
+    private(tmp_path / ".env", "KEY=old\n\nKEY=new\n")
+    profile = read(tmp_path, profile_text())
+    (notice,) = profile.notices
+    assert ("new", "env_file.doubled") == (key_of(profile), notice.code)
+    assert notice.message.endswith("KEY stands on line 1 and again on line 3, which counts; remove one")
+
+
 @pytest.mark.parametrize("quiet", [False, True], ids=["told", "quiet"])
 def test_warnings_of_ignored_names_are_on_stderr_and_in_the_document(
     program: Program, sandbox: Sandbox, quiet: bool

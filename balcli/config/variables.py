@@ -163,6 +163,15 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, faults: Fa
                     )
                 )
                 continue
+            if binding.key in found:
+                notices.append(
+                    Notice(
+                        "env_file.doubled",
+                        None,
+                        f"{shown(env_file)}: {printable(binding.key, 40)} stands on line {lines[binding.key]} and again on "
+                        f"line {line}, which counts; remove one",
+                    )
+                )
             found[binding.key] = binding.value
             lines[binding.key] = line
     return Variables(environ, env_file, found, tuple(notices), lines)
