@@ -862,6 +862,7 @@ def test_check_judges_every_file(program: Program) -> None:
     private(program.folder / ".env", "GOOD=1\nbad line\nOTHER=2\n= bad\n").chmod(0o604)
     private(program.folder / "token.txt", SECRET).chmod(0o620)
     result = program.run("config", "check", "-o", "json", "-c", str(file))
+    table = program.run("config", "check", "-c", str(file))
     messages = [problem["message"] for problem in result.json["problems"]]
     parts = [
         "config.toml: can be written by others; chmod go-w",
@@ -874,6 +875,7 @@ def test_check_judges_every_file(program: Program) -> None:
     assert 3 == result.code
     assert len(parts) == len(messages)
     assert all(part in message for part, message in zip(parts, messages, strict=True))
+    assert ["not ok  file: 5 problems", "not ok  profile main: 1 problem"] == table.out.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -900,6 +902,9 @@ def test_check_of_what_is_no_profile_is_one_problem(program: Program, text: str 
     )
     assert ["schema_version", "file", "ok", "problems"] == list(result.json)
     assert 1 == len(result.err.splitlines())
+    table = program.run("config", "check", "-c", str(program.file))
+    about = "profile main" if text == "[profiles.main]" else "file"
+    assert f"not ok  {about}: 1 problem\n" == table.out
 
 
 def test_check_without_a_file_looks_at_the_variables(program: Program) -> None:

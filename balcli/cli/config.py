@@ -208,7 +208,9 @@ def check(
         }
         streams.write_data(written(document))
     else:
-        streams.write_data("".join(_result(each) for each in inspection.profiles))
+        # Without this line, who reads stdout alone would take a profile's `ok` for that of the file.
+        own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
+        streams.write_data(own + "".join(_result(each) for each in inspection.profiles))
     if not quiet:
         notices = [*PLUGIN_NOTICES, *(n for each in inspection.profiles for n in each.profile.notices)]
         for notice in dict.fromkeys(notices):
@@ -275,9 +277,13 @@ def _result(inspected: "Inspected") -> str:
     name = inspected.profile.name
     about = f"profile {printable(name, 60)}" if name is not None else "the environment's accounts"
     if inspected.problems:
-        return f"not ok  {about}: {inspected.problems} problem{'s' if inspected.problems > 1 else ''}\n"
+        return _not_ok(about, inspected.problems)
     names = ", ".join(printable(hide(opened.entry.name), 60) for opened in inspected.accounts)
     return f"ok      {about}: {names}\n"
+
+
+def _not_ok(about: str, problems: int) -> str:
+    return f"not ok  {about}: {problems} problem{'s' if problems > 1 else ''}\n"
 
 
 def _plain(setting: "Setting") -> dict[str, Any]:

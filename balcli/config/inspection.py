@@ -25,6 +25,8 @@ class Inspection(NamedTuple):
     file: ProfileFile | None
     profiles: tuple[Inspected, ...]
     problems: tuple[ConfigError, ...]
+    elsewhere: int
+    """How many of the problems are of no profile that could be gone through: the file's own, or its `.env`'s."""
 
 
 def inspect(
@@ -48,7 +50,7 @@ def inspect(
             before = faults.count
             profile = without_file(file, name=name, env_file=env_file, environ=environ, faults=faults)
             found.append(_inspected(profile, faults, before))
-            return Inspection(None, tuple(found), faults.found)
+            return _inspection(None, found, faults)
         read = read_file(file, env_file=env_file, environ=environ, faults=faults)
         names: list[str | None] = [name]
         if every and name is None:
@@ -57,7 +59,12 @@ def inspect(
             before = faults.count
             with faults:
                 found.append(_inspected(read.profile(each, faults), faults, before))
-    return Inspection(read, tuple(found), faults.found)
+    return _inspection(read, found, faults)
+
+
+def _inspection(file: ProfileFile | None, found: list[Inspected], faults: KeptFaults) -> Inspection:
+    elsewhere = faults.count - sum(each.problems for each in found)
+    return Inspection(file, tuple(found), faults.found, elsewhere)
 
 
 def _inspected(profile: Profile, faults: KeptFaults, before: int) -> Inspected:
