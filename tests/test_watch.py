@@ -11,12 +11,15 @@ import sys
 import termios
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from fcntl import ioctl
 from typing import Any
 
 import pytest
 
 from balcli.cli.watching import worse
+from balcli.models import Account, Failure, Outcome, Report
+from balcli.render.screen import Answer, Look, render
 from balcli.sandbox import Reply, Sandbox, json_reply
 from tests.conftest import ROOT, Program
 from tests.wire import row
@@ -134,6 +137,32 @@ def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
     assert row_of_amount.startswith("stale | ")
     assert re.search(r"STALE: merchant does not answer; this is from [0-9]+ s ago", shown)
     assert "unavailable" in shown
+    assert [
+        "not compared since the last look: merchant",
+        "not compared since the start: merchant",
+    ] == re.findall("not compared.*", shown)
+    assert "nothing changed" not in shown
+
+
+def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
+    """What is said of no change is said of the accounts that answered, and the others are named."""
+    now = datetime.now(UTC)
+    there, gone = (
+        Account[object](name, "merchant", "https://x.example", {}, (name,), None) for name in ("shop", "gone")
+    )
+    failed = Failure("network", "no answer; try again", retryable=True, http_status=None, exit_code=5)
+    whole = Report(now, "main", (Outcome(there, None, now, None), Outcome(gone, None, None, failed)), ())
+    before = {
+        name: Answer(Outcome(each, None, now, None), ()) for name, each in (("shop", there), ("gone", gone))
+    }
+    shown = render(
+        Look(2, 1, whole, whole, before, {"gone": before["gone"]}), now, columns=None, colour=False
+    )
+    assert shown.splitlines()[-3:] == [
+        "not compared since the last look: shop, gone",
+        "",
+        "nothing changed since the start at those that answered; not compared: gone",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from balcli.render import table
 from balcli.render.changes import lines
 from balcli.render.json import moment
 from balcli.render.layout import Line, Style, paragraph
-from balcli.text import LONGEST_NAME, printable
+from balcli.text import LONGEST_NAME, listed, printable
 
 _MARK: Final = "stale | "
 
@@ -103,14 +103,24 @@ def _moves(look: Look, columns: int | None) -> Iterator[Line]:
         if look.number == 1:
             return
         names = [name for name in now if name in past]
+        asked = [outcome.account.name for outcome in look.whole.outcomes]
+        left_out = [name for name in asked if name not in names]
         changes = between(_of(look, past, names), _of(look, now, names))
         yield Line()
-        yield from _told(since, changes, columns)
+        if left_out and not names:
+            yield from paragraph(f"not compared since {since}: {listed(left_out)}", "", columns, "bad")
+        else:
+            yield from _told(since, changes, left_out, columns)
 
 
-def _told(since: str, changes: Changes, columns: int | None) -> Iterator[Line]:
+def _told(since: str, changes: Changes, left_out: list[str], columns: int | None) -> Iterator[Line]:
+    """What moved at the accounts that answered now and before, and which are left out as they did not."""
+    said = f"{'CHANGED' if changes else 'nothing changed'} since {since}"
     style: Style = "open" if changes else "faint"
-    yield Line().add(f"{'CHANGED' if changes else 'nothing changed'} since {since}", style)
+    if left_out:
+        said += f" at those that answered; not compared: {listed(left_out)}"
+        style = "bad"
+    yield from paragraph(said, "", columns, style)
     yield from lines(changes, columns)
 
 
