@@ -92,6 +92,10 @@ def env(program: Program) -> dict[str, str]:
         pytest.param("balcli all --profile ", ["main", "spare"], id="profiles"),
         pytest.param("balcli config show -p s", ["spare"], id="profiles of config"),
         pytest.param("balcli config init --provider ", ["loopring", "wallet", "merchant"], id="providers"),
+        pytest.param("balcli history --account t", ["treasury", "two words"], id="account of the history"),
+        pytest.param("balcli diff --account s", ["shop"], id="account of a comparison"),
+        pytest.param("balcli check --field ", ["total", "available", "locked"], id="fields"),
+        pytest.param("balcli all --fault expi", ["expired"], id="faults"),
         pytest.param("balcli config ", ["init", "path", "show", "check"], id="commands"),
         pytest.param("balcli all --non", ["--nonzero"], id="option"),
     ],
@@ -187,7 +191,9 @@ def test_no_secret_is_looked_for(program: Program, env: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("line", ["balcli all ", "balcli all --", "balcli config show -p "])
+@pytest.mark.parametrize(
+    "line", ["balcli all ", "balcli all --", "balcli config show -p ", "balcli all --fault "]
+)
 def test_completion_loads_nothing_heavy(program: Program, env: dict[str, str], shell: str, line: str) -> None:
     """A completion loads no requests, ssl, http.client, dotenv or rich, for options with their help, either."""
     loaded = program.loaded(**env, **asked(shell, line))

@@ -36,6 +36,7 @@ class CheckOptions(RecordingOptions):
             metavar="FIELD",
             help="Its available, total or locked [default: available].",
             rich_help_panel=LIMIT,
+            autocompletion=completion.fields,
         ),
     ] = None
     account: Annotated[

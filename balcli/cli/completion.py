@@ -1,4 +1,4 @@
-"""What the shell offers for names: the profiles and accounts of the file. Trouble of any kind offers nothing."""
+"""What the shell offers for names: profiles and accounts of the file, faults, fields. Trouble of any kind offers nothing."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def accounts(context: typer.Context, incomplete: str) -> list[str]:
     except (BalcliError, OSError, ValueError):
         return []
     command = context.info_name
-    given = context.params.get("accounts") or ()
+    given = context.params.get("accounts") or context.params.get("account") or ()
     names = [
         entry.name
         for entry in profile.entries
@@ -55,12 +55,29 @@ def providers(incomplete: str) -> list[str]:
     return _offered(list(PROVIDERS), incomplete)
 
 
+def fields(incomplete: str) -> list[str]:
+    """The fields of a balance that begin so."""
+    from balcli.models import PARTS
+
+    return _offered(list(PARTS), incomplete)
+
+
+def faults(incomplete: str) -> list[str]:
+    """The faults of the sandbox that begin so, those of one provider where the colon behind its name is there."""
+    from balcli.providers import OWN
+    from balcli.sandbox.faults import FAULTS
+
+    parts = [f"{provider}:" for provider in OWN] if ":" in incomplete else [""]
+    return _offered([part + name for part in parts for name in FAULTS], incomplete)
+
+
 def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
     """The profile file of the command line so far: its path, text and document."""
     from balcli.cli.balances import default_file
     from balcli.config.source import parse_toml, read_text
 
-    named = context.params.get("config")
+    # The commands without a --config do not fill in its variable.
+    named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
     path = Path(named) if named else default_file()
     text = read_text(path).text
     return path, text, parse_toml(text, "")

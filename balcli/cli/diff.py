@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from balcli.cli import moments, streams
+from balcli.cli import completion, moments, streams
 from balcli.cli.commands import SHOWN, TROUBLE
 from balcli.cli.keeping import history_file
 from balcli.cli.options import (
@@ -60,6 +60,7 @@ class DiffOptions(AskingOptions):
             metavar="NAME",
             help="Only these accounts; repeat for several.",
             rich_help_panel=SHOWN,
+            autocompletion=completion.accounts,
         ),
     ] = None
     threshold: Annotated[

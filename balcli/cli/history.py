@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from balcli.cli import moments, streams
+from balcli.cli import completion, moments, streams
 from balcli.cli.commands import KEPT, OUTPUT, SHOWN
 from balcli.cli.keeping import history_file
 from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait, symbols
@@ -65,6 +65,7 @@ def _history(
             metavar="NAME",
             help="How amounts went at this account; repeat for several.",
             rich_help_panel=SHOWN,
+            autocompletion=completion.accounts,
         ),
     ] = None,
     since: Annotated[

@@ -192,6 +192,7 @@ class RunOptions:
             metavar="NAME",
             help="With --sandbox: one of balcli sandbox --faults.",
             rich_help_panel=WHOSE,
+            autocompletion=completion.faults,
         ),
     ] = None
     quiet: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from balcli.cli import streams
+from balcli.cli import completion, streams
 from balcli.cli.options import RunOptions
 from balcli.errors import OutputError, UsageError
 from balcli.text import closest, printable
@@ -39,7 +39,12 @@ def _sandbox(
     ] = 0,
     fault: Annotated[
         list[str] | None,
-        typer.Option("--fault", metavar="[PROVIDER:]NAME", help="Misbehave so; repeat for several."),
+        typer.Option(
+            "--fault",
+            metavar="[PROVIDER:]NAME",
+            help="Misbehave so; repeat for several.",
+            autocompletion=completion.faults,
+        ),
     ] = None,
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and exit.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not log the requests on stderr.")] = False,
