@@ -158,9 +158,13 @@ def test_a_series_as_lines_and_as_a_sheet(program: Program, history: Path) -> No
 def test_a_mistyped_name_is_answered(
     program: Program, history: Path, arguments: list[str], said: str | None
 ) -> None:
-    """A profile or account that no run has is answered with the one that is close, where nothing else is shown."""
-    out = _run(program, history, *arguments)
-    assert out.startswith(f"no recorded run in {history} is of {said}") if said else "shop" in out
+    """A profile or account that no run has is answered with the one that is close, on stderr where stdout is data."""
+    if said:
+        assert _run(program, history, *arguments).startswith(f"no recorded run in {history} is of {said}")
+    for output in ("json", "jsonl", "csv", *(() if said else ("table",))):
+        result = program.run("history", "--history", str(history), "-o", output, *arguments)
+        note = f"balcli: note: no recorded run in {history} is of {said or 'account nobody; '}"
+        assert (0, True, 1) == (result.code, result.err.startswith(note), len(result.err.splitlines()))
 
 
 def test_nothing_is_said_in_words(program: Program, history: Path, tmp_path: Path) -> None:

@@ -164,6 +164,8 @@ def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
             accounts=wanted.accounts,
             since=wanted.since,
         )
+    if found or wanted.output is not HistoryFormat.table:
+        _say_mistyped(wanted, {each.account for each in found})
     if wanted.limit is not None:
         found = tuple(each._replace(stretches=each.stretches[-wanted.limit :]) for each in found)
     if is_picture:
@@ -189,6 +191,8 @@ def _runs(wanted: _Wanted, output_file: Path | None) -> str:
         found = runs(wanted.file, wanted.profile, since=wanted.since, limit=wanted.limit)
     if wanted.output is HistoryFormat.table:
         return render.table(found, streams.columns(output_file)) if found else _nothing(wanted)
+    if not found:
+        _say_mistyped(wanted, set())
     return {
         HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
     }[wanted.output](found)  # fmt: skip
@@ -204,6 +208,14 @@ def _nothing(wanted: _Wanted) -> str:
         return f"no recorded run in {shown(wanted.file)} fits what was asked for; balcli history lists those that there are\n"
     option = f" --history {shown(wanted.file)}" if wanted.named else ""
     return f"no run is recorded in {shown(wanted.file)}; balcli all --record{option} records one\n"
+
+
+def _say_mistyped(wanted: _Wanted, found: set[str | None]) -> None:
+    """Say on stderr which name no recorded run has, where something is named that was not found."""
+    missed = not found.issuperset(wanted.accounts) or (wanted.profile is not None and not found)
+    mistyped = _mistyped(wanted) if missed and wanted.file.exists() else None
+    if mistyped is not None:
+        streams.say(f"note: no recorded run in {shown(wanted.file)} is of {mistyped}")
 
 
 def _mistyped(wanted: _Wanted) -> str | None:
