@@ -43,6 +43,11 @@ def test_a_close_name_of_the_sandbox_is_suggested(
         (["walet"], "No such command 'walet'. Did you mean 'wallet'? see balcli --help"),
         (["config", "shwo"], "Did you mean 'show'? see balcli config --help"),
         (["all", "--fualt", "x"], "--fault"),
+        (["--profile", "main", "all"], "write it behind the command: balcli all --profile NAME"),
+        (["-q"], "write it behind the command: balcli COMMAND -q"),
+        (["config", "-p", "main", "check"], "write it behind the command: balcli config check -p NAME"),
+        (["--config", "x", "schema"], "No such option: --config; see balcli --help"),
+        (["config", "--nope"], "No such option: --nope; see balcli config --help"),
         (
             ["config", "init", "--provider", "walet"],
             "did you mean wallet? there are: loopring, wallet, merchant",

@@ -7,13 +7,13 @@ import sys
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from balcli import __version__
 from balcli.cli import streams
-from balcli.cli.commands import CHECK, COMMANDS, Commands
+from balcli.cli.commands import CHECK, COMMANDS, Commands, built
 from balcli.errors import BalcliError, Bug, UsageError
 from balcli.providers import PROVIDERS
 from balcli.secret import hide
@@ -94,11 +94,34 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
     command = context.command_path if context is not None else "balcli"
     said = problem.format_message().rstrip(".")
     # A question, which is what Typer adds for a close name, ends its part by itself.
-    message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
+    behind = _behind(getattr(problem, "option_name", ""), context, arguments)
+    if behind is None:
+        message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
+    else:
+        message = f"{said} in front of the command; write it behind the command: {behind}"
     shows_balances = context is None or context.parent is None or context.info_name in _SHOWING
     _write_failure(UsageError(message), arguments, shows_balances=shows_balances)
     _say(message, arguments)
     return _code(UsageError(message), arguments)
+
+
+def _behind(option: str, context: Any, arguments: list[str]) -> str | None:
+    """How an option is written that stands in front of the command that has it; None for any other."""
+    command: Any = None if context is None else context.command
+    path = [] if context is None else [context.command_path]
+    while hasattr(command, "commands"):
+        is_top = isinstance(command, Commands)
+        name = next((text for text in arguments if text in command.commands), None)
+        if name is None and not is_top:
+            return None
+        path.append(name or "COMMAND")
+        command = built(name or "all") if is_top else command.commands[name]
+    # Of a command's own context nothing was gone through: its option stands where it belongs.
+    parameters = command.params if path[1:] else ()
+    found = next((each for each in parameters if option in each.opts), None)
+    if found is None:
+        return None
+    return " ".join([*path, option, *([] if found.is_flag else [str(found.metavar)])])
 
 
 def _command(arguments: list[str]) -> str | None:
