@@ -137,10 +137,16 @@ def test_a_check_tells_a_close_asset(program: Program) -> None:
     assert (2, True) == (result.code, ": it is not listed, USDT is |" in result.out)
 
 
-def test_a_variable_of_no_setting_is_answered(program: Program) -> None:
-    """A mistyped BALCLI_MERCHANT_… variable is answered with the setting that is close, and never with its value."""
-    result = program.run("all", env={"BALCLI_MERCHANT_TOKN": "s3cr3t-CANARY-value"})
-    assert (3, True, False) == (result.code, "did you mean token?" in result.err, "CANARY" in result.err)
+def test_a_variable_is_answered_with_a_whole_one(program: Program) -> None:
+    """A mistyped BALCLI_MERCHANT_… variable is answered with the one that is close, a missing one with its name."""
+    for given, said in (
+        ("MERCHANT_TOKN", "; did you mean BALCLI_MERCHANT_TOKEN?\n"),
+        ("MERCHANT_ZZZ", "; use BALCLI_MERCHANT_ with NAME, BASE_URL, TOKEN, TOKEN_FILE, "),
+        ("MERCHANT_API_KEY", "is missing; set BALCLI_MERCHANT_API_SECRET\n"),
+        ("WALLET_WALLET_ID", "; set BALCLI_WALLET_BASE_URL\n"),
+    ):
+        result = program.run("all", env={f"BALCLI_{given}": "s3cr3t-CANARY-value"})
+        assert (3, True, False) == (result.code, said in result.err, "CANARY" in result.err), result.err
 
 
 def test_many_names_leave_the_line_whole(program: Program, sandbox: Sandbox) -> None:

@@ -191,7 +191,7 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
             key = problem.key.partition(".")[0]
             if key not in faulty:
                 with faults:
-                    raise KeyProblem(f"{entry.at(problem.key)}: {problem.message}") from None
+                    raise KeyProblem(f"{entry.at(problem.key)}: {_worded(problem, entry)}") from None
             if key in faulty or key not in keys:
                 break
             faulty.add(key)
@@ -204,12 +204,24 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
     return Opened(entry, values, account)
 
 
+def _worded(problem: SettingProblem, entry: Entry) -> str:
+    """What a provider says of settings; the keys that it wants added as variables, where these make the account."""
+    said, add, keys = problem.message.partition("; add ")
+    wanted = keys.split(" or ")
+    return (
+        f"{said}; {entry.add(wanted)}"
+        if add and not {*wanted} - {*declared(entry.provider)}
+        else problem.message
+    )
+
+
 def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:
     provider = PROVIDERS[entry.provider]
     base_url = values.get("base_url", provider.BASE_URL)
     if not isinstance(base_url, str):
         raise KeyProblem(
-            f"{entry.at('base_url')}: is missing, and no host is known for {provider.TITLE}; add base_url"
+            f"{entry.at('base_url')}: is missing, and no host is known for {provider.TITLE}; "
+            + entry.add(["base_url"])
         )
     try:
         return checked_base_url(base_url)

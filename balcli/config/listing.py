@@ -8,7 +8,7 @@ from balcli.config.accounts import Opened
 from balcli.config.lines import KeyPath, lines_of
 from balcli.config.profile import RUN_KEYS, Entry, Profile, ProfileFile, declared
 from balcli.config.values import keys_of
-from balcli.config.variables import Variables, has_own_text, names_in, prefix_of
+from balcli.config.variables import Variables, has_own_text, names_in
 from balcli.errors import VariableError
 from balcli.limits import DEFAULT_FIELD, KEYS, Range
 from balcli.models import Notice
@@ -114,7 +114,7 @@ class Listing:
         if name == f"{key.name}_command" and isinstance(raw, list) and raw and isinstance(raw[0], str):
             return hide(f"command {printable(self._filled(raw[0]), 60)}")
         if entry.from_variables:
-            return self._variables.origin(f"{prefix_of(entry.provider)}{name.upper()}")
+            return self._variables.origin(entry.variable(name))
         return self._of_text(raw, (*entry.path, name))
 
     def _of_text(self, raw: Any, path: KeyPath) -> str:

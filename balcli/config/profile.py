@@ -3,7 +3,7 @@
 What cannot be so is refused before any request. Each message names file, key and cure, never a value.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,7 +26,7 @@ from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider
 from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 from balcli.secret import Secret, reveal
-from balcli.text import instead, listed, printable
+from balcli.text import closest, instead, listed, printable
 from balcli.urls import checked_proxy
 
 if TYPE_CHECKING:
@@ -65,8 +65,19 @@ class Entry(NamedTuple):
     def at(self, key: str) -> str:
         """The place of a key, as messages name it."""
         if self.from_variables:
-            return f"{prefix_of(self.provider)}{key.upper()} ({self.table})"
+            return f"{self.variable(key)} ({self.table})"
         return f"{self.table}.{key}"
+
+    def variable(self, key: str) -> str:
+        """The name of the variable that gives a key, where variables make the account."""
+        return f"{prefix_of(self.provider)}{key.upper()}"
+
+    def add(self, keys: Collection[str]) -> str:
+        """How any one of these keys is given."""
+        names = [self.variable(key) for key in keys if key in settable(self.provider)]
+        if self.from_variables and names:
+            return f"set {' or '.join(names)}"
+        return f"add {' or '.join(keys)}"
 
 
 class Profile(NamedTuple):
@@ -144,7 +155,7 @@ def without_file(
     if not entries:
         raise ConfigFileError(
             f"{shown(file)}: there is no such file; write one with balcli config init, name one with "
-            "--config, or try --sandbox"
+            "--config, set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
         )
     return Profile(None, entries, Limits(), variables)
 
@@ -283,17 +294,18 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
         settings, origin = variables.settings(key)
         if settings:
             entry = Entry(key, settings.get("name", key), settings, origin, Path.cwd(), from_variables=True)
-            # A table and a list of arguments cannot be written as one text.
-            known = [
-                name
-                for name, one in declared(key).items()
-                if one.kind != "table" and not name.endswith("_command")
-            ]
+            known = settable(key)
             for unknown in sorted(settings.keys() - set(known)):
                 with faults:
+                    close = closest(unknown, known)
+                    names = listed(name.upper() for name in known)
                     raise KeyProblem(
                         f"{entry.at(unknown)}: is no setting that balcli knows; "
-                        + instead(unknown, known, "known here")
+                        + (
+                            f"use {prefix_of(key)} with {names}"
+                            if close is None
+                            else f"did you mean {entry.variable(close)}?"
+                        )
                     )
             with faults:
                 _checked_name(entry.name, entry.at("name"))
@@ -305,6 +317,12 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
 def declared(provider: str) -> Mapping[str, Key]:
     """What an account's table can have at a provider: each spelling, with the key that it gives."""
     return {name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings}
+
+
+def settable(provider: str) -> list[str]:
+    """The spellings that variables can have: a table and a list of arguments cannot be written as one text."""
+    keys = declared(provider).items()
+    return [name for name, key in keys if key.kind != "table" and not name.endswith("_command")]
 
 
 def _checked_name(name: str, place: str) -> str:
