@@ -83,7 +83,12 @@ token = "s3cr3t-CANARY-value"
     ("head", "account", "options", "said"),
     [
         ("", "merchant", ["-p", "treasuri-eu"], "there is no profile treasuri-eu; did you mean treasury-eu?"),
-        ('default_profile = "tresury-us"', "merchant", [], "default_profile names no profile; did you mean"),
+        (
+            'default_profile = "tresury-us\\u202e"',
+            "merchant",
+            [],
+            "default_profile: there is no profile tresury-us\\u202e; did you mean treasury-us?",
+        ),
         (
             "",
             "merchnat",

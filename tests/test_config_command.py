@@ -757,7 +757,7 @@ api_secret = "{SECRET}"
 """
 FOUND = [
     ("config.key", "colour: is no key"),
-    ("config.profile", "default_profile names no profile"),
+    ("config.profile", "default_profile: there is no profile elsewhere"),
     ("config.key", "profiles.main.nonsense: is no key"),
     ("config.key", "loopring.adress: is no key that balcli knows; did you mean address?"),
     ("config.key", "wallet[2].name: is missing"),

@@ -111,7 +111,7 @@ FAULTS = {
     "two profiles": (
         loopring() + loopring().replace(".main.", ".spare."),
         "config.profile",
-        ["main, spare", "default_profile"],
+        ["(main, spare)", "default_profile"],
     ),
     "unknown default": ('default_profile = "spare"\n' + loopring(), "config.profile", ["default_profile"]),
     "profile without accounts": ("[profiles.main]", "config.account", ["profiles.main"]),
@@ -203,7 +203,11 @@ FAULTS = {
     "text for a profile": (f'[profiles]\nmain = "{VALUE}"', "config.value", ["profiles.main"]),
     "text for the profiles": (f'profiles = "{VALUE}"', "config.value", ["profiles"]),
     "number for the default": ("default_profile = 5\n" + loopring(), "config.value", ["default_profile"]),
-    "text for seconds": (beside(f'timeout = "{VALUE}"'), "config.value", ["profiles.main.timeout"]),
+    "text for seconds": (
+        beside(f'timeout = "{VALUE}"'),
+        "config.value",
+        ["profiles.main.timeout", "write one without quotes"],
+    ),
     "proxy of no kind": (
         beside(f'proxy = "socks5://user:{VALUE}@127.0.0.1:9"'),
         "config.value",

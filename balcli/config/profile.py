@@ -234,14 +234,16 @@ def _choose(
             if not isinstance(default, str):
                 raise ValueProblem(f"{source}: default_profile: is no text; give the name of a profile")
             there = instead(default, profiles) if profiles else none
-            raise ProfileError(f"{source}: default_profile names no profile; {there}")
+            raise ProfileError(
+                f"{source}: default_profile: there is no profile {printable(default, 40)}; {there}"
+            )
         default = None
     if name is not None and name not in profiles:
         there = instead(name, profiles) if profiles else none
         raise ProfileError(f"{source}: there is no profile {printable(name, 40)}; {there}")
     if name is None and default is None and len(profiles) != 1:
         raise ProfileError(
-            f"{source}: which profile is meant is open; there are: {listed(profiles)}; use --profile or default_profile"
+            f"{source}: there are several profiles ({listed(profiles)}); name one with --profile or default_profile"
             if profiles
             else f"{source}: has no profile; add [profiles.main]"
         )
@@ -355,14 +357,20 @@ def _limits(
 
 def _number(value: Any, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_SECONDS:
-        raise ValueProblem(f"{place}: is no number of seconds above 0 and up to {MOST_SECONDS:g}; write one")
+        raise ValueProblem(
+            f"{place}: is no number of seconds above 0 and up to {MOST_SECONDS:g}; write one{_unquoted(value)}"
+        )
     return float(value)
 
 
 def _whole(value: Any, place: str, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueProblem(f"{place}: is no whole number from {least} to {most}; write one")
+        raise ValueProblem(f"{place}: is no whole number from {least} to {most}; write one{_unquoted(value)}")
     return value
+
+
+def _unquoted(value: Any) -> str:
+    return " without quotes" if isinstance(value, str) else ""
 
 
 def _text(value: Any, place: str, variables: Variables) -> str:
