@@ -121,7 +121,7 @@ def _behind(option: str, context: Any, arguments: list[str]) -> str | None:
     found = next((each for each in parameters if option in each.opts), None)
     if found is None:
         return None
-    return " ".join([*path, option, *([] if found.is_flag else [str(found.metavar)])])
+    return " ".join([*path, option, *([] if found.is_flag else [found.metavar or "VALUE"])])
 
 
 def _command(arguments: list[str]) -> str | None:
