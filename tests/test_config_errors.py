@@ -251,8 +251,15 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_fault_ends_the_run_with_its_code_and_place(program: Program, fault: str) -> None:
-    """A fault of the file ends the run before any request, names file, key and cure, and shows no value."""
+def test_fault_is_told_with_its_code_and_place(tmp_path: Path, fault: str) -> None:
+    """A fault of the file has its code, names file, key and cure, and shows no value."""
+    text, code, parts = FAULTS[fault]
+    check_fault(tmp_path, text, code, *parts)
+
+
+@pytest.mark.parametrize("fault", {code: name for name, (_, code, _) in FAULTS.items()}.values())
+def test_fault_ends_the_run(program: Program, fault: str) -> None:
+    """A fault of any kind ends the run before any request, with a document and a line on stderr."""
     text, code, parts = FAULTS[fault]
     result = program.with_profile(text, "all", "-o", "json")
     check_refusal(result, code, "config.toml", *parts)

@@ -129,15 +129,16 @@ def test_a_warning_names_an_asset_by_no_more_than_can_be_read(program: Program) 
 
 
 @pytest.mark.parametrize("field", ["total", "free", "locked"])
-@pytest.mark.parametrize("amount", [None, "absent", "1_000", "", True, " 1 ", "NaN", "1e41", {}])
-def test_an_amount_that_is_none_fails_the_account(program: Program, field: str, amount: object) -> None:
+def test_an_amount_that_is_none_fails_the_account(program: Program, field: str) -> None:
     """All three amounts must be there and be decimal numbers: else the account fails, without a row."""
-    result = _run(program, _success([_row(**{field: amount})]))
-    assert (6, [], "answer.amount") == (
-        result.code,
-        result.json["balances"],
-        result.json["accounts"][0]["error"]["code"],
-    )
+    amounts: list[object] = [None, "absent", "1_000", "", True, " 1 ", "NaN", "1e41", {}]
+    answers = [_success([_row(**{field: amount})]) for amount in amounts]
+    with Sandbox(scripted={ASSETS: answers}) as server:
+        text = "".join(_profile(server, merchant_id=n, name=f"m{n}") for n, _ in enumerate(amounts, 1))
+        result = program.with_profile(text, "merchant", "-o", "json")
+        assert len(amounts) == len(server.log)
+    codes = [account["error"]["code"] for account in result.json["accounts"]]
+    assert (6, [], ["answer.amount"] * len(amounts)) == (result.code, result.json["balances"], codes)
 
 
 @pytest.mark.parametrize(
@@ -211,14 +212,14 @@ def test_all_merchants_of_a_key(program: Program, sandbox: Sandbox) -> None:
     assert "shop.example" not in result.out
 
 
-def test_two_and_a_half_thousand_merchants(program: Program) -> None:
-    """A key with 2,500 merchants is listed in three pages, and each merchant is an account."""
-    with Sandbox(parts=[Merchant(merchants=2500)]) as server:
+def test_two_thousand_merchants(program: Program) -> None:
+    """A key with 2,001 merchants is listed in three pages, and each merchant is an account."""
+    with Sandbox(parts=[Merchant(merchants=2001)]) as server:
         arguments = ("--all-merchants", "--jobs", "50", "--deadline", "120")
         result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json", *arguments)
         assert (3, 1) == (_paths(server).count(LIST), _paths(server).count(TOKENS))
-    assert (0, 2500) == (result.code, len(result.json["accounts"]))
-    assert str(5000 + 2497) == {t["asset"]: t["total"] for t in result.json["totals"]}["USDT"]
+    assert (0, 2001) == (result.code, len(result.json["accounts"]))
+    assert str(5000 + 1998) == {t["asset"]: t["total"] for t in result.json["totals"]}["USDT"]
 
 
 @pytest.mark.parametrize(

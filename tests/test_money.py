@@ -14,7 +14,7 @@ from tests.proof.money import NO_AMOUNTS
 # The contract's own words for the printed form.
 CANONICAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 
-MANY = settings(max_examples=600, deadline=None)
+MANY = settings(max_examples=400, deadline=None)
 SOME = settings(max_examples=200, deadline=None)
 
 

@@ -221,7 +221,7 @@ def test_a_file_is_coloured_only_on_request(program: Program, tmp_path: Path) ->
 def test_killed_runs_leave_whole_files(program: Program) -> None:
     """A short run of the proof: runs killed at random moments leave the old file or the new one, and no litter."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.proof", "kills", "--count", "20"],
+        [sys.executable, "-m", "tests.proof", "kills", "--count", "12"],
         env=program.environment(),
         cwd=ROOT,
         capture_output=True,

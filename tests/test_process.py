@@ -19,6 +19,7 @@ import pytest
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program
+from tests.documents import README
 
 BALCLI = [sys.executable, "-m", "balcli"]
 
@@ -131,8 +132,10 @@ def test_under_cron(program: Program, sandbox: Sandbox) -> None:
     ],
 )
 def test_no_locale_or_width_costs_an_amount(program: Program, env: dict[str, str]) -> None:
-    """Whatever the locale, encoding or COLUMNS of a pipe, table and document are the same."""
-    assert program.run("all", "--sandbox").out == program.run("all", "--sandbox", env=env).out
+    """Whatever the locale, encoding or COLUMNS of a pipe, the table is the README's, and the document whole."""
+    table = program.run("all", "--sandbox", env=env).out
+    assert "TOTALS (complete" in table
+    assert f"\n{table}```\n" in README
     result = program.run("all", "--sandbox", "-o", "json", env=env)
     assert (0, 12) == (result.code, len(result.json["balances"]))
 

@@ -135,7 +135,7 @@ def test_a_full_disk_hides_no_balance(program: Program) -> None:
 def test_killed_runs_leave_a_whole_history(program: Program) -> None:
     """A short run of the proof: after a kill the history is sound, has no half run, and the lock is free."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.proof", "kills", "--what", "record", "--count", "10"],
+        [sys.executable, "-m", "tests.proof", "kills", "--what", "record", "--count", "6"],
         env=program.environment(),
         cwd=ROOT,
         capture_output=True,
