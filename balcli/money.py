@@ -148,5 +148,7 @@ def restore(text: str) -> Amount:
 def add_up(amounts: Iterable[Amount]) -> Amount:
     """The exact sum, 0 of none."""
     summands = [*amounts]
+    if len(summands) == 1:  # as of most assets
+        return summands[0]
     places = max([amount.places for amount in summands], default=0)
     return Amount(sum([amount.units * 10 ** (places - amount.places) for amount in summands]), places)
