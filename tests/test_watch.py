@@ -19,7 +19,7 @@ import pytest
 
 from balcli.cli.watching import worse
 from balcli.models import Account, Failure, Outcome, Report
-from balcli.render.screen import Answer, Look, render
+from balcli.render.screen import Answer, Look, fitted, render
 from balcli.sandbox import Reply, Sandbox, json_reply
 from tests.conftest import ROOT, Program
 from tests.wire import row
@@ -183,3 +183,16 @@ def test_the_worst_code(codes: list[Any], worst: int) -> None:
     for code in codes:
         found = worse(found, code)
     assert worst == found
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"), [(None, 40), (41, 40), (40, 39), (24, 23), (4, 3), (3, 2), (1, 2)]
+)
+def test_a_screen_fits_its_terminal(rows: int | None, shown: int) -> None:
+    """A look that is too long keeps its head and its end, says how much is left out, and never scrolls."""
+    screen = "".join(f"line {number}\n" for number in range(40))
+    lines = fitted(screen, rows).splitlines()
+    assert (shown, "line 0") == (len(lines), lines[0])
+    if shown < 40:
+        assert f"... {40 - (shown - 1)} lines that this terminal has no rows for" == lines[1]
+        assert [f"line {number}" for number in range(40 - (shown - 2), 40)] == lines[2:]

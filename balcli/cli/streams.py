@@ -188,6 +188,14 @@ def say_exchange(exchange: "Exchange") -> None:
     )
 
 
+def rows() -> int | None:
+    """The height of the terminal that stdout is; None where there is none, or it is not known."""
+    try:
+        return os.get_terminal_size(1).lines or None
+    except OSError:
+        return None
+
+
 def columns(file: Path | None = None) -> int | None:
     """The width of the terminal that stdout is, `COLUMNS` first; None where there is none, or it is not known.
 

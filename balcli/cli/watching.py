@@ -67,11 +67,11 @@ def watch(
 
 def _show_until(moment: float, look: "Look", *, colour: bool) -> None:
     """Show a look, its ages growing, until that moment of the monotonic clock."""
-    from balcli.render.screen import render
+    from balcli.render.screen import fitted, render
 
     while True:
         screen = render(look, datetime.now(UTC), columns=streams.columns(), colour=colour)
-        streams.write_data(_CLEAR + screen)
+        streams.write_data(_CLEAR + fitted(screen, streams.rows()))
         left = moment - time.monotonic()
         if left <= 0:
             return

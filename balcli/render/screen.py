@@ -60,6 +60,17 @@ def render(look: Look, now: datetime, *, columns: int | None, colour: bool) -> s
     )
 
 
+def fitted(screen: str, rows: int | None) -> str:
+    """The screen in so many rows: its head, and of the rest the end, which has the totals and what moved."""
+    lines = screen.splitlines()
+    if rows is None or len(lines) < rows:  # the row after the last line is the cursor's
+        return screen
+    room = max(0, rows - 3)
+    left_out = len(lines) - 1 - room
+    note = f"... {left_out} lines that this terminal has no rows for"
+    return "\n".join([lines[0], note, *lines[len(lines) - room :], ""])
+
+
 def _ages(look: Look, now: datetime, columns: int | None) -> Iterator[Line]:
     """How old the answer of each account is."""
     ages = [
