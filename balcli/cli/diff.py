@@ -14,6 +14,7 @@ from balcli.cli.keeping import history_file
 from balcli.cli.options import (
     AskingOptions,
     HistoryFile,
+    OnlyAssets,
     OutputFile,
     TableOrJson,
     TableOrJsonOption,
@@ -44,15 +45,7 @@ class DiffOptions(AskingOptions):
     live: Annotated[
         bool, typer.Option("--live", help="Compare with now: ask the accounts again.", rich_help_panel=SHOWN)
     ] = False
-    asset: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--asset",
-            metavar="SYMBOL",
-            help="Only these assets; repeat, or give a comma list.",
-            rich_help_panel=SHOWN,
-        ),
-    ] = None
+    asset: OnlyAssets = None
     account: Annotated[
         list[str] | None,
         typer.Option(

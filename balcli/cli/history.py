@@ -11,9 +11,9 @@ from typing import Annotated, NamedTuple
 import typer
 
 from balcli.cli import completion, moments, streams
-from balcli.cli.commands import KEPT, OUTPUT, SHOWN
+from balcli.cli.commands import KEPT, SHOWN
 from balcli.cli.keeping import history_file
-from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait, symbols
+from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait, format_option, symbols
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
 from balcli.text import instead, printable
@@ -98,17 +98,7 @@ def _history(
     ] = None,
     profile: ProfileName = None,
     history_: HistoryFile = None,
-    output: Annotated[
-        HistoryFormat | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FORMAT",
-            help="The format [default: table].",
-            rich_help_panel=OUTPUT,
-            show_default=False,
-        ),
-    ] = None,
+    output: Annotated[HistoryFormat | None, format_option("table")] = None,
     output_file: OutputFile = None,
     wait: Wait = None,
 ) -> None:

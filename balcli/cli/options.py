@@ -40,15 +40,35 @@ class TableOrJson(StrEnum):
         return option or (cls(variable) if variable in set(cls) else cls.table)
 
 
-TableOrJsonOption: TypeAlias = Annotated[
-    TableOrJson | None,
-    typer.Option(
+def format_option(default: str) -> Any:
+    """The option `-o` of a command whose output is in this format without it."""
+    return typer.Option(
         "--output",
         "-o",
         metavar="FORMAT",
-        help="The format [default: table].",
+        help=f"The format [default: {default}].",
         rich_help_panel=OUTPUT,
         show_default=False,
+    )
+
+
+TableOrJsonOption: TypeAlias = Annotated[TableOrJson | None, format_option("table")]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Say nothing but the data and why something failed.", rich_help_panel=OUTPUT
+    ),
+]
+NoColor: TypeAlias = Annotated[
+    bool, typer.Option("--no-color", help="No colour, whatever the terminal.", rich_help_panel=OUTPUT)
+]
+OnlyAssets: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--asset",
+        metavar="SYMBOL",
+        help="Only these assets; repeat, or give a comma list.",
+        rich_help_panel=SHOWN,
     ),
 ]
 
@@ -195,15 +215,8 @@ class RunOptions:
             autocompletion=completion.faults,
         ),
     ] = None
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", "-q", help="Say nothing but the data and why something failed.", rich_help_panel=OUTPUT
-        ),
-    ] = False
-    no_color: Annotated[
-        bool, typer.Option("--no-color", help="No colour, whatever the terminal.", rich_help_panel=OUTPUT)
-    ] = False
+    quiet: Quiet = False
+    no_color: NoColor = False
 
     def limits(self, profile: Limits) -> Limits:
         """The profile's limits with the command line's in their place."""
@@ -283,15 +296,7 @@ class BalanceOptions(RecordingOptions):
         ),
     ] = Format.table
     output_file: OutputFile = None
-    asset: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--asset",
-            metavar="SYMBOL",
-            help="Only these assets; repeat, or give a comma list.",
-            rich_help_panel=SHOWN,
-        ),
-    ] = None
+    asset: OnlyAssets = None
     nonzero: Annotated[
         bool,
         typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.", rich_help_panel=SHOWN),

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from balcli.cli import balances, streams
-from balcli.cli.commands import OUTPUT, SHOWN
-from balcli.cli.options import BalanceOptions, Format, OutputFile
+from balcli.cli.commands import SHOWN
+from balcli.cli.options import BalanceOptions, Format, NoColor, OutputFile, Quiet, format_option
 from balcli.errors import BalcliError
 from balcli.models import Report
 
@@ -24,17 +24,7 @@ def _replay(
             metavar="DIR", help="The folder of --evidence.", rich_help_panel=SHOWN, show_default=False
         ),
     ],
-    output: Annotated[
-        Format | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FORMAT",
-            help="The format [default: the run's own].",
-            rich_help_panel=OUTPUT,
-            show_default=False,
-        ),
-    ] = None,
+    output: Annotated[Format | None, format_option("the run's own")] = None,
     output_file: OutputFile = None,
     check: Annotated[
         bool,
@@ -42,15 +32,8 @@ def _replay(
             "--check", help="No balances, only whether the record is whole: 0 or 6.", rich_help_panel=SHOWN
         ),
     ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option(
-            "--quiet", "-q", help="Say nothing but the data and why something failed.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    no_color: Annotated[
-        bool, typer.Option("--no-color", help="No colour, whatever the terminal.", rich_help_panel=OUTPUT)
-    ] = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
 ) -> None:
     raise typer.Exit(run(folder, output, output_file, check=check, quiet=quiet, no_color=no_color))
 
