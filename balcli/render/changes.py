@@ -9,7 +9,7 @@ from balcli.changes import AccountChange, BalanceChange, Changes, Move
 from balcli.models import Failure
 from balcli.money import Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, moment, written
-from balcli.render.layout import Column, Line, Style, padded, paragraph
+from balcli.render.layout import Column, Line, Style, fitting, padded, paragraph
 from balcli.render.table import text_of
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -61,11 +61,7 @@ def lines(changes: Changes, columns: int | None) -> Iterator[Line]:
     for name, rows in groupby(changes.balances, lambda change: change.account):
         of_account = list(rows)
         yield Line().add(printable(name, LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
-        for layout in (_of_rows, _stacked, _tall):
-            found = list(layout(of_account))
-            if columns is None or all(width(line.text) <= columns for line in found):
-                break
-        yield from found
+        yield from fitting((_of_rows(of_account), _stacked(of_account), _tall(of_account)), columns)
     if changes.small:
         rows_are = "row is" if changes.small == 1 else "rows are"
         yield Line().add(f"{changes.small} more {rows_are} within the threshold", "faint")

@@ -70,6 +70,23 @@ def paragraph(text: str, indent: str, columns: int | None, style: Style = "") ->
     return [Line(prose=True).add(indent).add(row, style) for row in rows]
 
 
+def hanging(start: str, text: str, columns: int | None) -> list[str]:
+    """A text behind its start, in lines as `paragraph` breaks it, the further ones as far in as the text."""
+    indent = " " * width(start)
+    first, *more = (line.text for line in paragraph(text, indent, columns))
+    return [start + first.removeprefix(indent), *more]
+
+
+def fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line]:
+    """The first of some layouts that is no wider than so many columns, prose left out of account; else the last."""
+    lines: list[Line] = []
+    for layout in layouts:
+        lines = list(layout)
+        if columns is None or all(width(line.text) <= columns for line in lines if not line.prose):
+            break
+    return lines
+
+
 def _broken(text: str, room: int) -> list[str]:
     """The text broken at its blanks; a word that is too long is broken if it cannot hold an amount.
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from balcli.history.reading import Recorded
 from balcli.render.csv import sheet, text
 from balcli.render.json import SCHEMA_VERSION, moment
-from balcli.render.layout import padded, paragraph
+from balcli.render.layout import hanging, padded
 from balcli.text import LONGEST_NAME, printable, width
 
 _TIME: Final = len("2026-11-21T00:57:00Z")
@@ -22,12 +22,14 @@ def table(runs: Sequence[Recorded], columns: int | None) -> str:
     name = max([len("PROFILE"), *(width(profile) for profile in profiles)])
     heading = f"{'ID':>{number}}  {'TIME':<{_TIME}}  {'PROFILE':<{name}}  "
     beside = columns is None or columns - len(heading) >= _NARROWEST
-    indent = " " * (len(heading) if beside else number + 2)
     rows = [f"{heading}RESULT" if beside else heading.rstrip()]
     for run, profile in zip(runs, profiles, strict=True):
         start = f"{run.id:>{number}}  {moment(run.at)}  {padded(profile, name)}  "
-        first, *more = (line.text for line in paragraph(_result(run), indent, columns))
-        rows += [start + first.removeprefix(indent), *more] if beside else [start.rstrip(), first, *more]
+        rows += (
+            hanging(start, _result(run), columns)
+            if beside
+            else [start.rstrip(), *hanging(" " * (number + 2), _result(run), columns)]
+        )
     return "".join(f"{row}\n" for row in rows)
 
 

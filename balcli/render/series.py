@@ -10,7 +10,7 @@ from balcli.models import PARTS
 from balcli.money import Amount, restore
 from balcli.render.csv import sheet, text
 from balcli.render.json import SCHEMA_VERSION, moment
-from balcli.render.layout import Column, paragraph
+from balcli.render.layout import Column, Line, fitting, paragraph
 from balcli.text import LONGEST_NAME, printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -34,11 +34,8 @@ def table(series: Sequence[Series], columns: int | None, bars: str = BARS) -> st
             lines.append("")
         lines += [line.text for line in paragraph(title(each), "", columns)]
         lines += _spark_lines(each.stretches, bars, columns)
-        for layout in (_wide, _stacked, _tall):
-            rows = list(layout(each.stretches))
-            if columns is None or max(map(len, rows)) <= columns:
-                break
-        lines += rows
+        layouts = ((Line().add(row) for row in layout(each.stretches)) for layout in (_wide, _stacked, _tall))
+        lines += [line.text for line in fitting(layouts, columns)]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 

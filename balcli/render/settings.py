@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from balcli.render.layout import padded, paragraph
+from balcli.render.layout import hanging, padded, paragraph
 from balcli.text import width
 
 _GAP: Final = "  "
@@ -45,7 +45,5 @@ def _lines(row: Row, key: int, value: int, columns: int | None) -> Iterator[str]
     if (columns is None or _wide(row, key, value) <= columns) and width(row.value) <= value:
         yield start + padded(row.value, value) + _GAP + row.source
         return
-    indent = " " * width(start)
-    first, *more = paragraph(row.value, indent, columns)
-    yield start + first.text.removeprefix(indent)
-    yield from (line.text for line in [*more, *paragraph(row.source, indent + _GAP, columns)])
+    yield from hanging(start, row.value, columns)
+    yield from hanging(" " * width(start) + _GAP, row.source, columns)

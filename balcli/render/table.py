@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from balcli.models import PARTS, Balance, Outcome, Parts, Report, Total
 from balcli.money import Amount
-from balcli.render.layout import Column, Line, Style, padded, paragraph
+from balcli.render.layout import Column, Line, Style, fitting, padded, paragraph
 from balcli.text import LONGEST_NAME, printable, width
 
 _UNKNOWN: Final = "unknown"
@@ -36,11 +36,7 @@ def render(report: Report, *, columns: int | None, colour: bool, addresses: bool
     With `addresses`, deposit addresses are shown under their asset.
     """
     table = _Table(report, columns, addresses=addresses)
-    for layout in (table.wide, table.stacked, table.tall):
-        amounts = list(layout())
-        if columns is None or all(width(line.text) <= columns for line in amounts if not line.prose):
-            break
-    return text_of(amounts, colour=colour)
+    return text_of(fitting((table.wide(), table.stacked(), table.tall()), columns), colour=colour)
 
 
 _Rows: TypeAlias = Callable[[str, Balance | Parts, Style], Iterator[Line]]
