@@ -205,14 +205,8 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
 
 
 def _worded(problem: SettingProblem, entry: Entry) -> str:
-    """What a provider says of settings; the keys that it wants added as variables, where these make the account."""
-    said, add, keys = problem.message.partition("; add ")
-    wanted = keys.split(" or ")
-    return (
-        f"{said}; {entry.add(wanted)}"
-        if add and not {*wanted} - {*declared(entry.provider)}
-        else problem.message
-    )
+    """What a provider says of settings; the keys that it misses as variables, where these make the account."""
+    return f"is missing; {entry.add(problem.missing)}" if problem.missing else problem.message
 
 
 def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:

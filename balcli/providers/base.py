@@ -53,12 +53,16 @@ class Flag(NamedTuple):
 
 
 class SettingProblem(Exception):
-    """A provider cannot make an account of its settings; the reader of the profile adds file and table."""
+    """A provider cannot make an account of its settings; the reader of the profile adds file and table.
 
-    def __init__(self, key: str, message: str) -> None:
+    Where nothing but a key is missing, `missing` has those of which one is to be added.
+    """
+
+    def __init__(self, key: str, message: str, missing: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.key = key
         self.message = message
+        self.missing = missing
 
 
 class Values:
@@ -84,7 +88,7 @@ class Values:
         """The secret of a key that is there."""
         value = self._values.get(key)
         if not isinstance(value, Secret):
-            raise SettingProblem(key, f"is missing; add {key}")
+            raise SettingProblem(key, f"is missing; add {key}", (key,))
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -101,7 +105,7 @@ class Values:
         """The one of these keys that is given. Raises SettingProblem if none is, or two are."""
         given = [key for key in keys if key in self._values]
         if not given:
-            raise SettingProblem(keys[0], f"is missing; add {' or '.join(keys)}")
+            raise SettingProblem(keys[0], f"is missing; add {' or '.join(keys)}", keys)
         if len(given) > 1:
             raise SettingProblem(given[1], f"stands beside {given[0]}; keep one of {' or '.join(keys)}")
         return given[0]
