@@ -36,17 +36,16 @@ class Amount:
 
     def _aligned(self, other: "Amount") -> tuple[int, int, int]:
         """Both amounts as units of the finer of their two scales, and that scale."""
-        places = max(self.places, other.places)
-        mine, its = self.units * 10 ** (places - self.places), other.units * 10 ** (places - other.places)
-        return mine, its, places
+        finer = self.places - other.places
+        if finer >= 0:
+            return self.units, other.units * 10**finer, self.places
+        return self.units * 10**-finer, other.units, other.places
 
     def __add__(self, other: "Amount") -> "Amount":
         if not other.units:  # as most amounts of a balance are
             return self
-        finer = self.places - other.places
-        if finer >= 0:
-            return Amount(self.units + other.units * 10**finer, self.places)
-        return Amount(self.units * 10**-finer + other.units, other.places)
+        mine, its, places = self._aligned(other)
+        return Amount(mine + its, places)
 
     def __sub__(self, other: "Amount") -> "Amount":
         mine, its, places = self._aligned(other)

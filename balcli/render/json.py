@@ -145,9 +145,9 @@ def _balance(balance: Balance) -> dict[str, Any]:
         "provider": balance.provider,
         "asset": balance.asset,
         "asset_id": balance.asset_id,
-        "total": None if balance.total is None else str(balance.total),
-        "available": None if balance.available is None else str(balance.available),
-        "locked": None if balance.locked is None else str(balance.locked),
+        "total": amount_text(balance.total),
+        "available": amount_text(balance.available),
+        "locked": amount_text(balance.locked),
         "details": {k: str(v) if isinstance(v, Amount) else _detail(v) for k, v in balance.details.items()},
         "raw": dict(balance.raw),
     }
