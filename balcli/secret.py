@@ -26,10 +26,10 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        if len(text) >= _SHORTEST_HIDDEN:
-            _known.add(text)
-            if text.isdigit() and text not in _known_digits:
+        if len(text) >= _SHORTEST_HIDDEN and text not in _known:
+            if text.isdigit():
                 _known_digits.append(text)
+            _known.add(text)
 
     def __repr__(self) -> str:
         return f"Secret({_SHOWN!r})"
