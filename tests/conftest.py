@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from balcli import secret
 from balcli.render import schema
 from balcli.sandbox import Sandbox
 from benchmarks.modules import TELLING_MODULES, modules_of
@@ -125,6 +126,15 @@ class Program:
     def with_profile(self, text: str, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
         """The run of a command with `--config` naming a file with this text."""
         return self.run(*arguments, "--config", str(self.write(text)), env=env)
+
+
+@pytest.fixture(autouse=True)
+def _secrets_are_forgotten() -> Iterator[None]:
+    """What one test makes known as a secret is hidden in no other: random ones stand in innocent output by chance."""
+    known, digits = set(secret._known), len(secret._known_digits)
+    yield
+    secret._known.intersection_update(known)
+    del secret._known_digits[digits:]
 
 
 def free_port() -> int:
