@@ -1,5 +1,6 @@
 """What the tests share: real processes, real sockets, and a home that holds nothing."""
 
+import atexit
 import functools
 import json
 import os
@@ -18,6 +19,7 @@ from balcli import secret
 from balcli.render import schema
 from balcli.sandbox import Sandbox
 from benchmarks.modules import TELLING_MODULES, modules_of
+from tests.warm import Warm, needs_own_process
 
 ROOT = Path(__file__).parent.parent
 
@@ -88,19 +90,29 @@ class Program:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         timeout: float = 60,
+        own_process: str = "",
     ) -> Result:
-        """The exit code and both streams of `balcli ARGUMENTS`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "balcli", *arguments],
-            env=self.environment(env),
-            cwd=cwd or ROOT,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
-        )
-        assert b"Traceback" not in done.stderr, done.stderr.decode()
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        """The exit code and both streams of `balcli ARGUMENTS`, from a fork of a warm process.
+
+        It is a process of its own where the test gives a reason for that, or sets a variable that only the start
+        of an interpreter reads.
+        """
+        whole = self.environment(env)
+        if own_process or needs_own_process(env or {}):
+            done = subprocess.run(
+                [sys.executable, "-m", "balcli", *arguments],
+                env=whole,
+                cwd=cwd or ROOT,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=timeout,
+                check=False,
+            )
+            code, out, err = done.returncode, done.stdout, done.stderr
+        else:
+            code, out, err = _warm().run(arguments, whole, cwd or ROOT, timeout)
+        assert b"Traceback" not in err, err.decode()
+        return Result(code, out.decode(), err.decode())
 
     def loaded(self, *arguments: str, **env: str) -> set[str]:
         """The modules that `balcli ARGUMENTS` has loaded when it ends, however it ends."""
@@ -135,6 +147,14 @@ def _secrets_are_forgotten() -> Iterator[None]:
     yield
     secret._known.intersection_update(known)
     del secret._known_digits[digits:]
+
+
+@functools.cache
+def _warm() -> Warm:
+    """The process that forks for the runs of this one; it ends with it."""
+    warm = Warm(Program(Path("/nonexistent")).environment())
+    atexit.register(warm.close)
+    return warm
 
 
 def free_port() -> int:

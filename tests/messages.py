@@ -9,6 +9,7 @@ import inspect
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -51,8 +52,13 @@ class Message(NamedTuple):
     text: str
 
 
-def messages(folder: Path = ROOT / "balcli") -> Iterator[Message]:
+@cache
+def messages(folder: Path = ROOT / "balcli") -> tuple[Message, ...]:
     """Every message in the modules of a folder, by path and line."""
+    return tuple(_messages(folder))
+
+
+def _messages(folder: Path) -> Iterator[Message]:
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.py"))}
     returned = _returned(trees.values())
     for path, tree in trees.items():

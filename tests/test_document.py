@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.errors import ConfigFileError
@@ -14,9 +14,10 @@ from balcli.models import Account, Balance, DepositAddress, Failure, Holdings, N
 from balcli.money import Amount, parse
 from balcli.render.json import document
 from balcli.report import build, failed
+from tests.generated import examples
 from tests.rendering import machine
 
-SOME = settings(max_examples=200, deadline=None)
+SOME = examples(200)
 
 MOMENT = datetime(2026, 11, 21, 0, 57, 0, 999_999, tzinfo=UTC)
 

@@ -5,13 +5,14 @@ import re
 from typing import TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.errors import AnswerTooLarge, BadJson
 from balcli.http.exactjson import Json, Number, decode
+from tests.generated import examples
 
-SOME = settings(max_examples=200, deadline=None)
+SOME = examples(200)
 
 Plain: TypeAlias = "bool | int | str | list[Plain] | dict[str, Plain] | None"
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -21,9 +21,10 @@ from balcli.render.json import document
 from balcli.report import arranged, build, failed
 from balcli.text import valid_unicode
 from tests.conftest import Program
+from tests.generated import examples
 from tests.rendering import machine
 
-SOME = settings(max_examples=200, deadline=None)
+SOME = examples(200)
 MOMENT = datetime(2026, 11, 21, 0, 57, 0, tzinfo=UTC)
 MACHINES = [form.value for form in Format if form is not Format.table]
 HEADER = ["account", "provider", "asset", "asset_id", "total", "available", "locked", "status", "error"]

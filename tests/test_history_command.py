@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli import state
@@ -24,6 +24,7 @@ from balcli.render.runs import table as runs_table
 from balcli.render.series import BARS, PLAIN_BARS, position, sparkline, table
 from balcli.report import build
 from tests.conftest import Program
+from tests.generated import examples
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 TINY = "0.000000000000000001"
@@ -286,7 +287,7 @@ def _product(amount: Amount, number: int) -> Amount:
     return Amount(amount.units * number, amount.places)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.tuples(st.integers(1, 5), st.none() | _AMOUNTS), min_size=1, max_size=12))
 def test_bars_and_narrow_tables(steps: list[tuple[int, Amount | None]]) -> None:
     """Bars are at most forty, the table keeps every amount whole at any width, and lines fit where they can."""

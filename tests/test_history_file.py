@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.errors import StateError, TimedOut
@@ -22,6 +22,7 @@ from balcli.models import Account, Balance, DepositAddress, Failure, Holdings, N
 from balcli.money import Amount, restore
 from balcli.report import build
 from balcli.secret import Secret
+from tests.generated import examples
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 FAILURE = Failure.of(TimedOut("no answer within 10 s; try again", http_status=503))
@@ -105,7 +106,7 @@ _REPORTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(all_outcomes=_REPORTS, keep=st.integers(0, 8))
 def test_every_run_reads_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, all_outcomes: list[tuple[Outcome, ...]], keep: int
@@ -149,7 +150,7 @@ def _expected(reports: Sequence[Report], account: str, asset: str) -> list[tuple
     return said
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.lists(st.tuples(st.sampled_from([None, None, 0, 0, 1, 2]), st.booleans()), min_size=1, max_size=12))
 def test_series_are_what_the_runs_say(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int | None, bool]]

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.models import Balance, Report
 from balcli.money import Amount, parse
 from balcli.report import arranged, build
 from tests.conftest import Program
+from tests.generated import examples
 from tests.rendering import machine
 from tests.test_formats import ANY_TEXT, answered, everything_left_out, refused, report_of, row
 
-SOME = settings(max_examples=200, deadline=None)
+SOME = examples(200)
 SCRIPTS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 BEAN_CHECK, HLEDGER = shutil.which("bean-check", path=SCRIPTS), shutil.which("hledger")
 # The harder names: signs, other scripts, words of the tools, names that differ by case alone, and tricks.

@@ -1,7 +1,7 @@
 """Limits: ranges against an oracle of whole numbers, and what a report decides, row by row."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.errors import ConfigFileError
@@ -20,10 +20,11 @@ from balcli.limits import (
 from balcli.models import Account, Balance, Report
 from balcli.money import Amount, parse
 from balcli.report import build, failed
+from tests.generated import examples
 from tests.proof import integers
 from tests.test_report import account, answered, balance, refused
 
-SOME = settings(max_examples=500, deadline=None)
+SOME = examples(500)
 
 # Each range with amounts that are well and amounts that are not, its edges among them.
 RANGES = [

@@ -68,13 +68,16 @@ def test_each_command_has_its_part() -> None:
         assert " ".join(command.help.split()) in re.sub(r"\s+(\.PP\s+)?", " ", COMMANDS[name])
 
 
-@pytest.mark.parametrize(("command", "option"), options())
-def test_each_option_has_its_place(command: str, option: str) -> None:
+def test_each_option_has_its_place() -> None:
     """Every option of the live tree stands with its command; one that is only named there, with the common ones."""
-    part = COMMANDS[command]
-    described = rf"^\.TP\n(-\w, )?{re.escape(option)}( |$)"
-    assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", part)
-    assert re.search(described, part + SECTIONS["COMMON OPTIONS"], re.MULTILINE)
+    missing = []
+    for command, option in options():
+        part = COMMANDS[command]
+        described = rf"^\.TP\n(-\w, )?{re.escape(option)}( |$)"
+        named = re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", part)
+        if not named or not re.search(described, part + SECTIONS["COMMON OPTIONS"], re.MULTILINE):
+            missing.append((command, option))
+    assert [] == missing
 
 
 def test_the_exit_codes_are_those_of_the_code() -> None:
@@ -87,11 +90,12 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
         assert re.search(rf"\b{re.escape(leaf.code)}\b", lines[str(leaf.exit_code)])
 
 
-@pytest.mark.parametrize("line", re.findall(r"^balcli .*", SECTIONS["EXAMPLES"], re.MULTILINE))
-def test_each_example_is_a_command_line(program: Program, line: str) -> None:
+def test_each_example_is_a_command_line(program: Program, subtests: pytest.Subtests) -> None:
     """Each line of the examples names a command and options that there are."""
-    result = program.run(*shlex.split(line)[1:], "--help")
-    assert (0, "") == (result.code, result.err)
+    for line in re.findall(r"^balcli .*", SECTIONS["EXAMPLES"], re.MULTILINE):
+        with subtests.test(line=line):
+            result = program.run(*shlex.split(line)[1:], "--help")
+            assert (0, "") == (result.code, result.err)
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,19 @@ import random
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.money import MAX_DECIMALS, ZERO, Amount, add_up, parse, parse_units, restore
+from tests.generated import examples
 from tests.proof.integers import REFUSED, SCALE, answer, read, read_units, written
 from tests.proof.money import NO_AMOUNTS
 
 # The contract's own words for the printed form.
 CANONICAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 
-MANY = settings(max_examples=400, deadline=None)
-SOME = settings(max_examples=200, deadline=None)
+MANY = examples(400)
+SOME = examples(200)
 
 
 def scaled(amount: Amount) -> int:

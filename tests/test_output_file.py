@@ -216,17 +216,3 @@ def test_a_file_is_coloured_only_on_request(program: Program, tmp_path: Path) ->
     for env, coloured in (({}, False), ({"FORCE_COLOR": "1"}, True)):
         program.run("merchant", "--sandbox", "-O", str(tmp_path / "out"), env=env)
         assert coloured == ("\x1b[" in (tmp_path / "out").read_text())
-
-
-def test_killed_runs_leave_whole_files(program: Program) -> None:
-    """A short run of the proof: runs killed at random moments leave the old file or the new one, and no litter."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.proof", "kills", "--count", "12"],
-        env=program.environment(),
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert (0, "") == (done.returncode, done.stderr), done.stdout
-    assert done.stdout.endswith("not whole or left behind: 0\n")

@@ -26,33 +26,36 @@ from tests.tree import commands, options
 EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", "".join(PAGES.values()))
 
 
-@pytest.mark.parametrize(("command", "shown"), EXAMPLES)
-def test_examples_print_what_the_readme_shows(program: Program, command: str, shown: str) -> None:
+def test_examples_print_what_the_readme_shows(program: Program, subtests: pytest.Subtests) -> None:
     """Each example of the README and its pages, run in a shell, prints exactly what stands below it."""
-    for tool in ("jq", "mlr"):
-        if f"| {tool} " in command and shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
     scripts = Path(sys.executable).parent
     path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        env={**program.environment(), "PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-    assert shown == done.stdout.decode()
+    for command, shown in EXAMPLES:
+        with subtests.test(command=command):
+            for tool in ("jq", "mlr"):
+                if f"| {tool} " in command and shutil.which(tool) is None:
+                    pytest.skip(f"{tool} is not installed")
+            done = subprocess.run(
+                ["bash", "-c", command],
+                env={**program.environment(), "PATH": path},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
+            assert shown == done.stdout.decode()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
+def test_links_lead_somewhere() -> None:
     """Each link inside the project leads to a file that there is, and to one of its headings; each page has one to it."""
-    assert page == "README.md" or page in README
-    for target in re.findall(r"\]\((?!https?:)([^)]*)\)", PAGES[page]):
-        file, _, anchor = target.partition("#")
-        path = (ROOT / page).parent / file if file else ROOT / page
-        assert path.exists(), target
-        assert not anchor or anchor in anchors(path.read_text()), target
+    assert [] == [page for page in PAGES if page != "README.md" and page not in README]
+    dead = []
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\((?!https?:)([^)]*)\)", text):
+            file, _, anchor = target.partition("#")
+            path = (ROOT / page).parent / file if file else ROOT / page
+            if not path.exists() or (anchor and anchor not in anchors(path.read_text())):
+                dead.append((page, target))
+    assert [] == dead
 
 
 def test_the_versions_are_told() -> None:
@@ -96,26 +99,32 @@ def test_there_are_examples_of_both_formats() -> None:
     assert any("exit code 8" in shown for _, shown in EXAMPLES)
 
 
-@pytest.mark.parametrize("name", [n for n, command in commands() if not hasattr(command, "commands")])
-def test_each_command_is_explained(name: str) -> None:
+def test_each_command_is_explained() -> None:
     """Every command of the live tree has its row in the README."""
-    assert f"| `balcli {name}" in README
+    names = [name for name, command in commands() if not hasattr(command, "commands")]
+    assert [] == [name for name in names if f"| `balcli {name}" not in README]
 
 
-@pytest.mark.parametrize("name", Format)
-def test_each_format_is_explained(name: str) -> None:
+def test_each_format_is_explained() -> None:
     """Every format has its place in the table of formats and at the option that chooses it."""
     (option,) = re.findall(
         r"^\| `-o`, `--output FORMAT` \| `table` \(default\), `json`, .*$", README, re.MULTILINE
     )[:1]
-    assert f"`{name}`" in option
-    assert re.search(rf"^\| (`[a-z]+`, )?`{name}`(, `[a-z]+`)? \| ", README, re.MULTILINE)
+    assert [] == [
+        name.value
+        for name in Format
+        if f"`{name.value}`" not in option
+        or not re.search(rf"^\| (`[a-z]+`, )?`{name.value}`(, `[a-z]+`)? \| ", README, re.MULTILINE)
+    ]
 
 
-@pytest.mark.parametrize(("command", "option"), options())
-def test_each_option_is_explained(command: str, option: str) -> None:
+def test_each_option_is_explained() -> None:
     """Every option of the live tree is explained in the README, in a table or in the text."""
-    assert re.search(rf"`(?:[a-z]+ |-\w`, `|balcli )?{re.escape(option)}[ `]", README), (command, option)
+    assert [] == [
+        (command, option)
+        for command, option in options()
+        if not re.search(rf"`(?:[a-z]+ |-\w`, `|balcli )?{re.escape(option)}[ `]", README)
+    ]
 
 
 def test_each_option_that_is_explained_is_there() -> None:
@@ -239,24 +248,26 @@ def test_the_example_of_a_provider_works_as_it_stands(program: Program, tmp_path
     assert (3, "config.key") == (bare.code, bare.json["errors"][0]["code"])
 
 
-@pytest.mark.parametrize(
-    ("source", "why"),
-    [
-        ("raise RuntimeError('no')", "it fails to load (RuntimeError)"),
-        ("raise SystemExit(0)", "it fails to load (SystemExit)"),
-        ("NAME = 'acme'", "it has no TITLE"),
-        (_example().replace('"acme"', '"wallet"'), "its name wallet is taken"),
-        (_example().replace('"acme"', '"all"'), "its NAME cannot be a subcommand"),
-    ],
-)
 def test_a_plug_in_that_cannot_be_used_harms_nobody(
-    program: Program, tmp_path: Path, source: str, why: str
+    program: Program, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     """A plug-in that fails to load is left out with a warning that names it; the others work."""
-    result = program.run("all", "--sandbox", "-o", "json", env=_install(tmp_path, source))
-    assert (0, ["plugin.left_out"]) == (result.code, [w["code"] for w in result.json["warnings"]])
-    assert f"the provider plug-in acme is left out: {why}" in result.err
-    assert json.dumps(result.json["accounts"])
+    sources = {
+        "raise RuntimeError('no')": "it fails to load (RuntimeError)",
+        "raise SystemExit(0)": "it fails to load (SystemExit)",
+        "NAME = 'acme'": "it has no TITLE",
+        _example().replace('"acme"', '"wallet"'): "its name wallet is taken",
+        _example().replace('"acme"', '"all"'): "its NAME cannot be a subcommand",
+    }
+    for number, (source, why) in enumerate(sources.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with subtests.test(why=why):
+            env = _install(folder, source)
+            result = program.run("all", "--sandbox", "-o", "json", env=env)
+            assert (0, ["plugin.left_out"]) == (result.code, [w["code"] for w in result.json["warnings"]])
+            assert f"the provider plug-in acme is left out: {why}" in result.err
+            assert result.json["accounts"]
 
 
 def test_the_registry_holds_providers() -> None:

@@ -130,31 +130,3 @@ def test_a_full_disk_hides_no_balance(program: Program) -> None:
     )
     assert (9, 1, True) == (done.returncode, len(done.stderr.splitlines()), b"57506.64" in done.stdout)
     assert [1] == [each.id for each in runs(_history(program))]
-
-
-def test_killed_runs_leave_a_whole_history(program: Program) -> None:
-    """A short run of the proof: after a kill the history is sound, has no half run, and the lock is free."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.proof", "kills", "--what", "record", "--count", "6"],
-        env=program.environment(),
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert (0, "") == (done.returncode, done.stderr), done.stdout
-    assert done.stdout.endswith("not whole or left behind: 0\n")
-
-
-def test_a_short_year(program: Program) -> None:
-    """A short run of the proof of a year: runs read back as they were written."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.proof", "year", "--count", "600"],
-        env=program.environment(),
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert (0, "") == (done.returncode, done.stderr), done.stdout
-    assert done.stdout.endswith("runs that read otherwise than they were written, of 2: 0\n")

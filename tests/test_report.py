@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.errors import ConfigFileError, CredentialsRefused
@@ -13,8 +13,9 @@ from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, 
 from balcli.money import Amount, parse
 from balcli.report import arranged, build, failed
 from balcli.running import Order
+from tests.generated import examples
 
-SOME = settings(max_examples=300, deadline=None)
+SOME = examples(300)
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 

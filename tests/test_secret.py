@@ -12,11 +12,12 @@ from typing import SupportsIndex
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import balcli
 from balcli.secret import Secret, flaw, forms, hide, hide_in_name, reveal
+from tests.generated import examples
 
 PACKAGE = Path(balcli.__file__).parent
 
@@ -143,7 +144,7 @@ def test_a_secret_is_hidden_in_every_encoding(encode: Callable[[str], str]) -> N
     assert "before *** after" == hide(f"before {encode(reveal(secret))} after")
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(LATIN, st.sampled_from(["as it stands", "JSON in ASCII", "URL component", "URL form", "base64"]))
 def test_whatever_a_credential_holds_it_is_hidden(text: str, encoding: str) -> None:
     """Any text that a header can carry is found again in each encoding, at any place."""
@@ -177,7 +178,7 @@ def test_a_secret_inside_another_leaves_nothing_of_it() -> None:
     ),
     st.data(),
 )
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_many_secrets_are_hidden_as_few_are(texts: list[str], data: st.DataObject) -> None:
     """Among so many that a text is looked through once for all, each is hidden in every form, wherever it stands."""
     chosen = data.draw(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.models import (
@@ -28,6 +28,7 @@ from balcli.money import Amount, parse
 from balcli.render.layout import paragraph
 from balcli.render.table import render
 from balcli.report import arranged, build
+from tests.generated import examples
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -196,7 +197,7 @@ REPORTS = st.lists(
 ).map(report_of)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(REPORTS)
 def test_every_amount_stands_whole_on_one_line_at_every_width(report: Report) -> None:
     """Each amount of each row and total is one unbroken word of the table, as often as it is due.
@@ -214,7 +215,7 @@ def test_every_amount_stands_whole_on_one_line_at_every_width(report: Report) ->
         assert Counter() == due - present - Counter(unknown=3 * said), columns
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(REPORTS)
 def test_colour_adds_nothing_but_colour(report: Report) -> None:
     """With colour, once its sequences are taken away, the table is to the byte what it is without."""
@@ -223,7 +224,7 @@ def test_colour_adds_nothing_but_colour(report: Report) -> None:
         assert (plain(report, columns), True) == (SGR.sub("", coloured), SGR.search(coloured) is not None)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(REPORTS)
 def test_decimal_points_of_the_wide_layout_stand_in_one_column(report: Report) -> None:
     """Where there is room, each row has its three amounts in their order, each point under the others'."""
@@ -237,7 +238,7 @@ def test_decimal_points_of_the_wide_layout_stand_in_one_column(report: Report) -
     assert len({n for n, _ in points}) == len(set(points))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(REPORTS, st.sampled_from([40, 60, 80]))
 def test_decimal_points_of_the_stacked_layout_stand_in_one_column(report: Report, columns: int) -> None:
     """Where each amount has a line beside its name, each point is under the others'."""
@@ -247,7 +248,7 @@ def test_decimal_points_of_the_stacked_layout_stand_in_one_column(report: Report
     assert len({point(match.string, match.start(1), match[1]) for match in amounts}) <= 1
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(REPORTS, st.sampled_from([20, 40, 60, 80, 120, 200]))
 def test_an_amount_that_fits_is_inside_the_terminal(report: Report, columns: int) -> None:
     """No line with an amount is wider than the terminal, unless the amount alone is."""
@@ -259,7 +260,7 @@ def test_an_amount_that_fits_is_inside_the_terminal(report: Report, columns: int
     assert [] == over
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(REPORTS, st.sampled_from(WIDTHS))
 def test_every_line_is_printable_text(report: Report, columns: int | None) -> None:
     """Whatever the names are, lines hold printable characters alone and are broken where the table breaks them."""
@@ -272,7 +273,7 @@ def test_every_line_is_printable_text(report: Report, columns: int | None) -> No
     )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(REPORTS, st.sampled_from(WIDTHS))
 def test_a_failed_account_says_that_it_is_unavailable_and_why(report: Report, columns: int | None) -> None:
     """At every width each failed account's part of the table has `unavailable` with the reason, others have not."""

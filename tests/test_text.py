@@ -4,13 +4,14 @@ import sys
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.text import printable, valid_unicode, width
+from tests.generated import examples
 from tests.proof.naughty import IGNORABLE
 
-SOME = settings(max_examples=200, deadline=None)
+SOME = examples(200)
 
 # Any code point, unpaired surrogates too, the dangerous ones often.
 ANYTHING = st.text(

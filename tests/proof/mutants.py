@@ -91,7 +91,7 @@ class _Runner:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.proof.mutant_tests"],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder)},
+            env={**os.environ, "PYTHONPATH": str(folder), "BALCLI_EXAMPLES": "whole"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

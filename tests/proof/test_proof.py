@@ -14,7 +14,7 @@ from balcli.http.exactjson import Json, Number, decode, decode_text
 from balcli.models import Report
 from balcli.money import Amount, add_up, parse
 from balcli.render import table
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Program
 from tests.proof import documents, money, tables
 from tests.proof.__main__ import main, proofs
 
@@ -227,3 +227,20 @@ def test_wrong_documents_are_found(
     """A reader that guesses, mends, rounds or crashes fails the proof, which names the kind of the document."""
     assert 1 == documents.main(["--count", "600", "--seed", SEED], wrong)
     assert f"  {kind}\n" in capsys.readouterr().out.partition("differences: ")[2]
+
+
+def test_proofs_that_start_many_processes_hold(program: Program, subtests: pytest.Subtests) -> None:
+    """Killed runs leave files and a history that are old or new and no litter; a year's runs read back as written."""
+    endings = {
+        "kills --count 12": "not whole or left behind: 0\n",
+        "kills --what record --count 6": "not whole or left behind: 0\n",
+        "year --count 600": "runs that read otherwise than they were written, of 2: 0\n",
+    }
+    for line, ending in endings.items():
+        with subtests.test(line=line):
+            command = [sys.executable, "-m", "tests.proof", *line.split()]
+            done = subprocess.run(
+                command, env=program.environment(), cwd=ROOT, capture_output=True, check=False, text=True
+            )
+            assert (0, "") == (done.returncode, done.stderr), done.stdout
+            assert done.stdout.endswith(ending)

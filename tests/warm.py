@@ -1,0 +1,207 @@
+"""A process that has imported balcli once and forks for each run: a fork costs a tenth of a start.
+
+`python -m tests.warm ADDRESS` serves runs at the Unix socket ADDRESS until its stdin is closed. A request is one
+JSON object (`arguments`, `environment`, `cwd`) with three descriptors, the streams of the run; the response is
+two lines, the run's process id and its exit status.
+
+What is decided when an interpreter starts (its flags, its encoding, its warnings, what it has imported) is the
+same in every fork: a test of such things needs a process of its own.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+ROOT: Final = Path(__file__).parent.parent
+LIBRARIES: Final = (
+    *("base64", "certifi", "csv", "difflib", "dotenv", "email.utils", "hmac", "http.server"),
+    *("requests", "shlex", "sqlite3", "ssl", "statistics", "subprocess", "tomli", "urllib3"),
+)
+"""What runs import where they need it. Without rich: a run behaves differently where it is loaded."""
+_DECIDED_AT_START: Final = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC", "GLIBC_")
+_SECONDS_TO_START: Final = 60
+
+
+def needs_own_process(environment: Mapping[str, str]) -> list[str]:
+    """The variables of an environment that only the start of an interpreter reads."""
+    return [name for name in environment if name.startswith(_DECIDED_AT_START)]
+
+
+class Warm:
+    """The client's side: starts the process with the first run, and ends it with `close`."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="balcli-")
+        self._address = str(Path(self._folder.name) / "warm")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.warm", self._address],
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+        )
+
+    def run(
+        self, arguments: tuple[str, ...], environment: Mapping[str, str], cwd: Path, seconds: float
+    ) -> tuple[int, bytes, bytes]:
+        """The exit code of one run as `subprocess` has it, and what it wrote to stdout and stderr.
+
+        Raises subprocess.TimeoutExpired, after killing the run, where it takes longer than that many seconds.
+        """
+        request = {"arguments": arguments, "environment": dict(environment), "cwd": str(cwd)}
+        out, out_of_run = os.pipe()
+        err, err_of_run = os.pipe()
+        with self._connected() as connection, open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device
+            socket.send_fds(
+                connection, [json.dumps(request).encode()], [nothing.fileno(), out_of_run, err_of_run]
+            )
+            connection.shutdown(socket.SHUT_WR)
+            os.close(out_of_run)
+            os.close(err_of_run)
+            status = connection.fileno()
+            received = {out: bytearray(), err: bytearray(), status: bytearray()}
+            reading = set(received)
+            until = time.monotonic() + seconds
+            while reading:
+                ready, _, _ = select.select(reading, [], [], max(0.0, until - time.monotonic()))
+                if not ready:
+                    with contextlib.suppress(ValueError, ProcessLookupError):
+                        os.kill(int(received[status].split()[0]), signal.SIGKILL)
+                    os.close(out)
+                    os.close(err)
+                    raise subprocess.TimeoutExpired(["balcli", *arguments], seconds)
+                for stream in ready:
+                    piece = os.read(stream, 1 << 16)
+                    received[stream] += piece
+                    if not piece:
+                        reading.discard(stream)
+        os.close(out)
+        os.close(err)
+        _, code = received[status].split()
+        return os.waitstatus_to_exitcode(int(code)), bytes(received[out]), bytes(received[err])
+
+    def _connected(self) -> socket.socket:
+        until = time.monotonic() + _SECONDS_TO_START
+        while True:
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(self._address)
+            except OSError:
+                connection.close()
+                if self._process.poll() is not None or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return connection
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._folder.cleanup()
+
+
+def serve(address: str) -> None:
+    """Fork for each run that is asked for, until stdin is closed; returns in the fork of a run, too."""
+    import balcli
+
+    for module in pkgutil.walk_packages(balcli.__path__, "balcli."):
+        importlib.import_module(module.name)
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{address}.new")
+    listener.listen(64)
+    os.rename(f"{address}.new", address)  # noqa: PTH104 - a client that sees the name can connect
+    while True:
+        ready, _, _ = select.select([listener.fileno(), 0], [], [], 1)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if 0 in ready:
+            os._exit(0)
+        if ready:
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                _attend(connection)
+            connection.close()
+
+
+def _attend(connection: socket.socket) -> NoReturn:
+    """Run one request in a fork of its own, and respond with how it ended."""
+    data, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
+    while piece := connection.recv(1 << 16):
+        data += piece
+    run = os.fork()
+    if run == 0:
+        connection.close()
+        _become(json.loads(data), streams)
+    for stream in streams:
+        os.close(stream)
+    connection.sendall(f"{run}\n".encode())
+    _, status = os.waitpid(run, 0)
+    with contextlib.suppress(OSError):
+        connection.sendall(f"{status}\n".encode())
+    os._exit(0)
+
+
+def _become(request: Any, streams: list[int]) -> NoReturn:
+    """Be `balcli ARGUMENTS`, from its streams to its exit."""
+    from balcli.__main__ import main
+
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    coerced = {name: os.environ[name] for name in ("LC_CTYPE",) if name in os.environ}
+    os.environ.clear()
+    os.environ.update(coerced | request["environment"])
+    if "TZ" in request["environment"]:
+        time.tzset()
+    os.chdir(request["cwd"])
+    sys.argv = [str(ROOT / "balcli" / "__main__.py"), *request["arguments"]]
+    # Streams of this run's own: the inherited ones have looked at other descriptors.
+    sys.stdin = sys.__stdin__ = _stream(0, "r")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(1, "w")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2, "w")  # type: ignore[misc]
+    code = 0
+    try:
+        main()
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 1
+    # What the end of an interpreter does that can be seen; to take all modules apart would copy every page.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = 120
+    os._exit(code)
+
+
+def _stream(number: int, mode: str) -> io.TextIOWrapper:
+    errors = {0: "strict", 1: "strict", 2: "backslashreplace"}[number]
+    return open(number, mode, encoding="utf-8", errors=errors, closefd=False)  # type: ignore[return-value]
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
