@@ -412,4 +412,6 @@ def test_golden_records_come_to_golden_outputs(name: str, form: str) -> None:
     file = golden.FOLDER / f"{name}.{form}"
     expected = file.read_bytes() if file.exists() else b""
     made = golden.output(golden.FOLDER / name, form).encode()
-    assert expected == made, "if this is meant, run `python -m tests.golden`, and look at what git shows"
+    assert expected == made, (
+        "if this is meant, run `python -m tests.golden refresh`, and look at what git shows"
+    )

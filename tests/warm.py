@@ -10,6 +10,7 @@ same in every fork: a test of such things needs a process of its own.
 
 import atexit
 import contextlib
+import errno
 import gc
 import importlib
 import io
@@ -22,9 +23,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -57,41 +59,39 @@ class Warm:
         )
 
     def run(
-        self, arguments: tuple[str, ...], environment: Mapping[str, str], cwd: Path, seconds: float
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        seconds: float,
+        columns: int | None = None,
     ) -> tuple[int, bytes, bytes]:
         """The exit code of one run as `subprocess` has it, and what it wrote to stdout and stderr.
 
-        Raises subprocess.TimeoutExpired, after killing the run, where it takes longer than that many seconds.
+        With `columns`, stdout is a terminal of that width. Raises subprocess.TimeoutExpired, after killing the run,
+        where it takes longer than that many seconds.
         """
         request = {"arguments": arguments, "environment": dict(environment), "cwd": str(cwd)}
-        out, out_of_run = os.pipe()
+        out, out_of_run = os.pipe() if columns is None else _terminal(columns)
         err, err_of_run = os.pipe()
         with self._connected() as connection, open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device
-            socket.send_fds(
-                connection, [json.dumps(request).encode()], [nothing.fileno(), out_of_run, err_of_run]
-            )
+            streams = [nothing.fileno(), out_of_run, err_of_run]
+            socket.send_fds(connection, [json.dumps(request).encode()], streams)
             connection.shutdown(socket.SHUT_WR)
             os.close(out_of_run)
             os.close(err_of_run)
             status = connection.fileno()
             received = {out: bytearray(), err: bytearray(), status: bytearray()}
-            reading = set(received)
             until = time.monotonic() + seconds
-            while reading:
-                ready, _, _ = select.select(reading, [], [], max(0.0, until - time.monotonic()))
-                if not ready:
-                    with contextlib.suppress(ValueError, ProcessLookupError):
-                        os.kill(int(received[status].split()[0]), signal.SIGKILL)
-                    os.close(out)
-                    os.close(err)
-                    raise subprocess.TimeoutExpired(["balcli", *arguments], seconds)
-                for stream in ready:
-                    piece = os.read(stream, 1 << 16)
-                    received[stream] += piece
-                    if not piece:
-                        reading.discard(stream)
-        os.close(out)
-        os.close(err)
+            try:
+                _read_all(received, until)
+            except TimeoutError:
+                with contextlib.suppress(IndexError, ProcessLookupError):
+                    os.kill(int(received[status].split()[0]), signal.SIGKILL)
+                raise subprocess.TimeoutExpired(["balcli", *arguments], seconds) from None
+            finally:
+                os.close(out)
+                os.close(err)
         _, code = received[status].split()
         return os.waitstatus_to_exitcode(int(code)), bytes(received[out]), bytes(received[err])
 
@@ -115,6 +115,35 @@ class Warm:
         self._process.stdin.close()
         self._process.wait()
         self._folder.cleanup()
+
+
+def _terminal(columns: int) -> tuple[int, int]:
+    """A new terminal's two ends, ours and the run's; what is written to it comes out as it went in."""
+    ours, of_run = os.openpty()
+    attributes = termios.tcgetattr(of_run)
+    attributes[1] &= ~termios.OPOST
+    termios.tcsetattr(of_run, termios.TCSANOW, attributes)
+    termios.tcsetwinsize(of_run, (40, columns))
+    return ours, of_run
+
+
+def _read_all(received: Mapping[int, bytearray], until: float) -> None:
+    """Read descriptors to their ends, until that moment of the monotonic clock. Raises TimeoutError."""
+    reading = set(received)
+    while reading:
+        ready, _, _ = select.select(reading, [], [], max(0.0, until - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        for stream in ready:
+            try:
+                piece = os.read(stream, 1 << 16)
+            except OSError as problem:  # how Linux says that a terminal's other end is closed
+                if problem.errno != errno.EIO:
+                    raise
+                piece = b""
+            received[stream] += piece
+            if not piece:
+                reading.discard(stream)
 
 
 def serve(address: str) -> None:
