@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from balcli.models import PARTS, Balance, Outcome, Report
 from balcli.money import ZERO, Amount, add_up, parse
-from balcli.providers.selection import but_is, names_of, selects
+from balcli.providers.selection import NOT_LISTED, but_is, names_of, selects
 from balcli.text import printable
 
 KEYS: Final = {
@@ -16,10 +16,13 @@ KEYS: Final = {
     "account": "without it, the total over all accounts",
     "warn": "the range that is well: 1000: warns below 1000",
     "crit": "10, 10:, ~:10, 10:20, or @10:20 for what is not well",
+    "absent": "zero: an asset that no account lists is a balance of 0",
 }
 """The keys of a limit, and what each is."""
 
 DEFAULT_FIELD: Final = "available"
+ZERO_IF_ABSENT: Final = "zero"
+"""The one value of the key `absent`."""
 
 _NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 _RANGE = re.compile(rf"(@?)(?:({_NUMBER}|~):({_NUMBER})?|({_NUMBER}))")
@@ -63,6 +66,8 @@ class Limit(NamedTuple):
     account: str | None
     warn: Range | None
     crit: Range | None
+    absent_is_zero: bool = False
+    """Whether the limit can hold although no account lists the asset."""
 
 
 class Finding(NamedTuple):
@@ -124,6 +129,10 @@ def read(key: str, text: str) -> str | Range:
         return parse_range(text)
     if key == "field" and text not in PARTS:
         raise ValueError("is no field of a balance; write available, total or locked")
+    if key == "absent" and text != ZERO_IF_ABSENT:
+        raise ValueError(
+            f"must be {ZERO_IF_ABSENT}; leave it out to have UNKNOWN for an asset that is not listed"
+        )
     if key == "asset":
         if "," in text:
             raise ValueError("names several assets; write a limit for each")
@@ -154,6 +163,7 @@ def limit_of(values: Mapping[str, str | Range]) -> Limit:
         text.get("account"),
         ranges.get("warn"),
         ranges.get("crit"),
+        absent_is_zero="absent" in values,
     )
 
 
@@ -172,12 +182,28 @@ def decide(report: Report, limits: Iterable[Limit]) -> Verdict:
     findings = []
     for limit in limits:
         try:
-            value, remark = _measured(report, limit)
+            findings.append(_found(report, limit))
         except _Undecided as undecided:
             findings.append(Finding(limit, State.UNKNOWN, None, str(undecided)))
-        else:
-            findings.append(Finding(limit, _state(limit, value), value, remark))
     return Verdict(tuple(findings), report)
+
+
+def _found(report: Report, limit: Limit) -> Finding:
+    """The finding for a limit whose value is known. Raises _Undecided for any other.
+
+    An asset that nobody lists is more often a name misspelled than a balance of 0: 0 can alert, and never is OK.
+    """
+    measured = _measured(report, limit)
+    if measured is not None:
+        return Finding(limit, _state(limit, measured), measured, None)
+    state = _state(limit, ZERO)
+    rows = [row.asset for row in report.balances if limit.account in (None, row.account)]
+    close = but_is(limit.asset, (limit.asset,), rows)
+    if state is State.OK and not limit.absent_is_zero:
+        raise _Undecided(
+            f"no account lists it ({NOT_LISTED}){close}; correct the name, or set absent = {ZERO_IF_ABSENT} if that is 0"
+        )
+    return Finding(limit, state, ZERO, f"it is not listed{close}")
 
 
 def _state(limit: Limit, value: Amount) -> State:
@@ -188,8 +214,8 @@ def _state(limit: Limit, value: Amount) -> State:
     return State.OK
 
 
-def _measured(report: Report, limit: Limit) -> tuple[Amount, str | None]:
-    """The value that a limit is on, in whole units, and what there is to know about it. Raises _Undecided."""
+def _measured(report: Report, limit: Limit) -> Amount | None:
+    """The value that a limit is on, in whole units; None where no answer lists its asset. Raises _Undecided."""
     outcomes = _answers(report, limit)
     rows = [balance for balance in report.balances if limit.account in (None, balance.account)]
     labels = _labels(rows, limit.asset)
@@ -202,7 +228,7 @@ def _measured(report: Report, limit: Limit) -> tuple[Amount, str | None]:
     if not fitting:
         if not any(_asks_for(outcome, limit.asset) for outcome in outcomes):
             raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
-        return ZERO, f"it is not listed{but_is(limit.asset, (limit.asset,), [row.asset for row in rows])}"
+        return None
     amounts = [getattr(row, limit.field) for row in fitting]
     if None in amounts:
         lacking = [row.account for row, amount in zip(fitting, amounts, strict=True) if amount is None]
@@ -211,7 +237,7 @@ def _measured(report: Report, limit: Limit) -> tuple[Amount, str | None]:
         )
     if not any(row.counted for row in fitting):
         raise _Undecided("it is in no total, and can have no limit; remove the limit")
-    return add_up(amounts) if limit.account is not None else _in_total(report, fitting, limit), None
+    return add_up(amounts) if limit.account is not None else _in_total(report, fitting, limit)
 
 
 def _answers(report: Report, limit: Limit) -> list[Outcome]:

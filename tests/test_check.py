@@ -88,6 +88,24 @@ def test_an_asset_that_is_not_listed_counts_as_0(program: Program) -> None:
     assert ["CRITICAL: NOPE available at shop is 0; crit 1:; it is not listed"] == told.lines
 
 
+def test_an_asset_that_is_not_listed_is_never_ok(program: Program, sandbox: Sandbox) -> None:
+    """A limit that 0 keeps is UNKNOWN in both formats, and OK where options or profile say that absence is 0."""
+    strict = program.run("check", "--sandbox", "--asset", "UDST", "--warn", "~:1000")
+    told = plugin(strict)
+    assert ("UNKNOWN", ("U", "~:1000", "")) == (told.state, told.data["UDST available"])
+    assert "UDST available in total is unknown: no account lists it (asset.not_listed), USDT is;" in told.text
+    document = program.run("check", "--sandbox", "--asset", "UDST", "--warn", "~:1000", "-o", "json")
+    (found,) = document.json["limits"]
+    assert (3, "UNKNOWN", None) == (document.code, found["state"], found["value"])
+    assert "asset.not_listed" in found["reason"]
+    meant = program.run("check", "--sandbox", "--asset", "UDST", "--warn", "~:1000", "--absent", "zero")
+    assert ("OK", ("0", "~:1000", "")) == (plugin(meant).state, plugin(meant).data["UDST available"])
+    table = 'asset = "UDST"\naccount = "shop"\ncrit = "~:1"\n'
+    assert "UNKNOWN" == plugin(checked(program, sandbox, limits(table))).state
+    assert "OK" == plugin(checked(program, sandbox, limits(table + 'absent = "zero"\n'))).state
+    assert "must be zero" in checked(program, sandbox, limits(table + 'absent = "0"\n')).err
+
+
 SEVERAL = limits(
     'asset = "USDT"\naccount = "shop"\nwarn = "4000.1:"\ncrit = "500:"',
     'asset = "btc"\nfield = "total"\ncrit = "3.75:"',
@@ -161,6 +179,7 @@ USAGE = [
     ["--sandbox", "--asset", "USDT", "--asset", "BTC", "--crit", "1:"],
     ["--sandbox", "--asset", "USDT", "--crit", "1:", "--crit", "2:"],
     ["--sandbox", "--asset", "USDT", "--field", "free", "--crit", "1:"],
+    ["--sandbox", "--asset", "USDT", "--absent", "0", "--crit", "1:"],
     ["--sandbox", "--asset", "USDT", "--account", "no|body", "--crit", "1:"],
     ["--asset", "USDT", "--crit", "1:", "--fault", "refused"],
     ["--asset", "USDT", "--crit", "1:", "-c", "/no|where"],
@@ -239,7 +258,7 @@ def test_names_break_no_line_and_no_performance_data(program: Program, sandbox: 
     assert [labels[0], f"{labels[1]} 2", f"{labels[2]} 3", labels[3], "_ _z__9;;5 available"] == list(
         told.data
     )
-    assert "USDT available at a\\x7cb='c' is 4000, crit ~:1 (5 limits: 1 CRITICAL, 4 OK)" == told.text
+    assert "USDT available at a\\x7cb='c' is 4000, crit ~:1 (5 limits: 1 CRITICAL, 4 UNKNOWN)" == told.text
     with Sandbox(faults=["merchant:refused"]) as refusing:
         refused = refusing.profile("main").replace('name = "shop"', "name = \"a|b='c'\"")
         assert "UNKNOWN" == plugin(program.with_profile(refused + text, "check")).state

@@ -131,9 +131,10 @@ def test_the_keys_of_a_limit_are_read_one_by_one() -> None:
     for key, text in [
         *(("asset", text) for text in ("", " USDT", "USDT ", "US\nDT", "x" * 101, "nft:32768", "NFT:1")),
         *(("field", text) for text in ("", "Total", "hold", "free")),
+        *(("absent", text) for text in ("", "0", "Zero", "unknown")),
         *((key, "x") for key in ("warn", "crit")),
     ]:
-        with pytest.raises(ValueError, match="is "):
+        with pytest.raises(ValueError, match="is |must be "):
             read(key, text)
     assert ["asset", "crit", None, None] == [
         lacking and lacking[0]
@@ -221,12 +222,47 @@ def test_an_asset_that_stands_twice_is_added_up() -> None:
     ) == (state, value, reason)
 
 
-def test_an_asset_that_is_not_listed_is_0() -> None:
-    """An answer without the asset counts as 0, and the finding says that it was not listed."""
-    report = build("main", [answered("shop", balance("BTC", "1"))])
-    for of in (None, "shop"):
-        assert (State.CRITICAL, "0", "it is not listed") == found(report, limit(of=of))
-        assert (State.OK, "0", "it is not listed") == found(report, limit(of=of, crit="~:10"))
+UNLISTED = "no account lists it (asset.not_listed); correct the name, or set absent = zero if that is 0"
+
+
+def test_an_asset_that_is_not_listed_is_never_ok() -> None:
+    """For every range, field and account, absence alerts as 0 does, and is UNKNOWN where 0 holds, unless it is meant as 0."""
+    listed = balance("BTC", "1"), balance("USDC", "1")
+    reports = [build("main", [answered("shop", *rows)]) for rows in ((), listed[:1], listed)]
+    wrong = []
+    for text, _, _ in RANGES:
+        for report in reports:
+            for of in (None, "shop"):
+                for field in ("total", "available", "locked"):
+                    for warn, crit, alert in (
+                        (text, None, State.WARNING),
+                        (None, text, State.CRITICAL),
+                        (text, "~:9", State.WARNING),
+                    ):
+                        one = limit(of=of, field=field, warn=warn, crit=crit)
+                        holds = integers_hold(text)
+                        zero = State.OK if holds else alert
+                        meant = found(report, one._replace(absent_is_zero=True))
+                        strict = found(report, one)
+                        if meant[:2] != (zero, "0"):
+                            wrong.append((text, of, field, meant))
+                        if strict[:2] != ((State.UNKNOWN, None) if holds else (alert, "0")):
+                            wrong.append((text, of, field, strict))
+                        if holds and "(asset.not_listed)" not in str(strict[2]):
+                            wrong.append((text, of, field, strict))
+    assert [] == wrong
+    assert UNLISTED == found(reports[1], limit(crit="~:10"))[2]
+    assert "(asset.not_listed), USDC is;" in str(found(reports[2], limit(crit="~:10"))[2])
+    assert (State.CRITICAL, "0", "it is not listed") == found(reports[1], limit())
+
+
+def integers_hold(text: str) -> bool:
+    """Whether a range of whole numbers or decimals holds 0, read by its signs alone."""
+    start, colon, end = text.removeprefix("@").partition(":")
+    low = 0 if not colon else None if start == "~" else integers.read(start)
+    high = integers.read(start) if not colon else integers.read(end) if end else None
+    inside = (low is None or low <= 0) and (high is None or high >= 0)
+    return inside is not text.startswith("@")
 
 
 def test_who_is_not_asked_for_an_asset_does_not_count_as_0() -> None:

@@ -67,6 +67,15 @@ class CheckOptions(RecordingOptions):
             rich_help_panel=LIMIT,
         ),
     ] = None
+    absent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--absent",
+            metavar="zero",
+            help="Take an asset that no account lists as 0, not UNKNOWN.",
+            rich_help_panel=LIMIT,
+        ),
+    ] = None
 
 
 def register(app: typer.Typer, name: str, about: str) -> None:

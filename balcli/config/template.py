@@ -5,7 +5,7 @@ from typing import Final
 
 from balcli.config.profile import COMMON_KEYS, RUN_KEYS
 from balcli.config.values import stand_in
-from balcli.limits import DEFAULT_FIELD, KEYS
+from balcli.limits import DEFAULT_FIELD, KEYS, ZERO_IF_ABSENT
 from balcli.providers.base import Key, Provider, Remarked, SettingProblem, Value, Values
 from balcli.running import Limits
 from balcli.text import printable
@@ -70,6 +70,7 @@ def _limit(provider: Provider) -> str:
         "account": provider.NAME,
         "warn": "1000:",
         "crit": "500:",
+        "absent": ZERO_IF_ABSENT,
     }
     rows = [(f'# {key} = "{examples[key]}"', about) for key, about in KEYS.items()]
     return f"\n# What balcli check holds balances against, once for each\n# [[profiles.main.limits]]\n{_lines(rows)}"
