@@ -34,6 +34,7 @@
     │   ├── EvidenceAltered     evidence.altered
     │   ├── EvidenceIncomplete  evidence.incomplete
     │   └── EvidenceDiffers     evidence.differs
+    ├── PluginFault             plugin.fault          6
     ├── RateLimited             rate_limited          7
     ├── OutputError             output.write          9
     ├── StateError              state.unusable        9
@@ -265,6 +266,13 @@ class EvidenceDiffers(EvidenceError):
     code = "evidence.differs"
 
 
+class PluginFault(BalcliError):
+    """A plug-in's provider did what no provider may: it returned something else, raised, or exited."""
+
+    code = "plugin.fault"
+    exit_code = 6
+
+
 class RateLimited(BalcliError):
     """The provider asks for fewer requests, for longer than the run may wait."""
 
@@ -300,6 +308,10 @@ class Bug(BalcliError):
 
     code = "bug"
     exit_code = 1
+
+
+class Terminated(SystemExit):
+    """SIGTERM arrived: no error of anybody's, and told by its type from a plug-in that exits."""
 
 
 def leaves(error: type[BalcliError]) -> Iterator[type[BalcliError]]:

@@ -201,7 +201,7 @@ def _found(report: Report, limit: Limit) -> Finding:
     close = but_is(limit.asset, (limit.asset,), rows)
     if state is State.OK and not limit.absent_is_zero:
         raise _Undecided(
-            f"no account lists it ({NOT_LISTED}){close}; correct the name, or set absent = {ZERO_IF_ABSENT} if that is 0"
+            f"no account lists it ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} if that is 0"
         )
     return Finding(limit, state, ZERO, f"it is not listed{close}")
 

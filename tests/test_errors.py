@@ -38,6 +38,7 @@ CONTRACT: Final = {
     "EvidenceAltered": ("evidence.altered", 6, False),
     "EvidenceIncomplete": ("evidence.incomplete", 6, False),
     "EvidenceDiffers": ("evidence.differs", 6, False),
+    "PluginFault": ("plugin.fault", 6, False),
     "RateLimited": ("rate_limited", 7, True),
     "OutputError": ("output.write", 9, False),
     "StateError": ("state.unusable", 9, False),

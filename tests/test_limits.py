@@ -134,7 +134,7 @@ def test_the_keys_of_a_limit_are_read_one_by_one() -> None:
         *(("absent", text) for text in ("", "0", "Zero", "unknown")),
         *((key, "x") for key in ("warn", "crit")),
     ]:
-        with pytest.raises(ValueError, match="is |must be "):
+        with pytest.raises(ValueError, match=r"is |must be "):
             read(key, text)
     assert ["asset", "crit", None, None] == [
         lacking and lacking[0]
@@ -222,7 +222,7 @@ def test_an_asset_that_stands_twice_is_added_up() -> None:
     ) == (state, value, reason)
 
 
-UNLISTED = "no account lists it (asset.not_listed); correct the name, or set absent = zero if that is 0"
+UNLISTED = "no account lists it (asset.not_listed); check the name, or set absent = zero if that is 0"
 
 
 def test_an_asset_that_is_not_listed_is_never_ok() -> None:

@@ -14,7 +14,7 @@ import typer
 from balcli import __version__
 from balcli.cli import streams
 from balcli.cli.commands import CHECK, COMMANDS, Commands, built
-from balcli.errors import BalcliError, Bug, UsageError
+from balcli.errors import BalcliError, Bug, Terminated, UsageError
 from balcli.providers import PROVIDERS
 from balcli.secret import hide
 
@@ -172,7 +172,7 @@ def _output_asked_for(arguments: list[str]) -> str:
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+    raise Terminated(128 + number)
 
 
 def _end_with_bug(bug: Exception, arguments: list[str]) -> int:

@@ -4,7 +4,9 @@ Building every command to run one would take longer than all the rest of a start
 """
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib import import_module
+from io import StringIO
 from typing import Any, Final, NamedTuple, TypeVar
 
 import typer
@@ -91,6 +93,11 @@ class Command(TyperCommand):
     def get_help(self, ctx: Any) -> str:
         """The text of its --help."""
         return _help(self, ctx)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. What others' code prints meanwhile, a plug-in's, is dropped: stdout is for data."""
+        with redirect_stdout(StringIO()):
+            return super().invoke(ctx)
 
 
 class Group(TyperGroup):

@@ -12,7 +12,7 @@ from balcli.config.secrets import SecretSources, UnrunSources
 from balcli.config.tables import refuse_doubles
 from balcli.config.values import INTEGER, keys_of, settings_of, stand_in
 from balcli.config.variables import prefix_of
-from balcli.errors import AccountError, KeyProblem, UsageError, ValueProblem
+from balcli.errors import AccountError, KeyProblem, PluginFault, UsageError, ValueProblem
 from balcli.http.timing import Deadline
 from balcli.models import Account
 from balcli.providers import PROVIDERS
@@ -71,9 +71,15 @@ def opened(
 
 def looked_at(profile: Profile, faults: Faults) -> list[Opened]:
     """Every account of the profile as far as it goes, without running a command; the rest is left to the faults."""
+    found: list[Opened] = []
     with faults:
-        return _opened(selected(profile, None, []), profile, UnrunSources(), {}, faults)
-    return []
+        found = _opened(selected(profile, None, []), profile, UnrunSources(), {}, faults)
+    for each in found:
+        fault = None if each.account is None else each.account.settings
+        if isinstance(fault, PluginFault):
+            with faults:
+                raise ValueProblem(f"{each.entry.table}: {fault.message}")
+    return found
 
 
 def _opened(

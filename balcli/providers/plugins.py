@@ -1,9 +1,11 @@
 """Providers that other installed packages add, through the entry point group `balcli.providers`."""
 
+import io
 import os
 import re
 import sys
 from collections.abc import Container, Iterator
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -25,16 +27,21 @@ def installed_providers(taken: Container[str]) -> tuple[dict[str, "Provider"], t
     notices: list[Notice] = []
     for entry in _entry_points():
         try:
-            provider = entry.load()
-            problem = _flaw(provider)
-            if not problem and (provider.NAME in taken or provider.NAME in found):
-                problem = f"its name {provider.NAME} is taken"
-        except (Exception, SystemExit) as failure:  # noqa: BLE001 - whatever a stranger's module does, the others go on
+            with redirect_stdout(io.StringIO()):  # stdout is for data alone
+                provider = entry.load()
+                problem = _flaw(provider)
+                if not problem and (provider.NAME in taken or provider.NAME in found):
+                    problem = f"its name {provider.NAME} is taken"
+                if not problem:
+                    from balcli.providers.guard import Guarded  # here: most starts have no plug-in
+
+                    found[provider.NAME] = Guarded(provider)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as failure:  # noqa: BLE001 - whatever a stranger's module does, the others go on
             problem = f"it fails to load ({type(failure).__name__})"
         if problem:
             notices.append(_left_out(entry.name, problem))
-        else:
-            found[provider.NAME] = provider
     return found, tuple(notices)
 
 
@@ -54,7 +61,9 @@ def _flaw(provider: Any) -> str:
         return f"it has no {', '.join(missing)}"
     if not isinstance(provider.NAME, str) or not _COMMAND.fullmatch(provider.NAME) or provider.NAME in TAKEN:
         return "its NAME cannot be a subcommand"
-    return ""
+    from balcli.providers.guard import flaw_of
+
+    return flaw_of(provider)
 
 
 def _entry_points() -> Iterator[Any]:

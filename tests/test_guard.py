@@ -1,0 +1,255 @@
+"""Plug-ins that misbehave: whatever one does fails its account with plugin.fault, in every command, and nothing else."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from balcli.sandbox import Sandbox
+from balcli.sandbox.merchant import TOKEN
+from tests.conftest import ROOT, Program
+
+SOURCE: Final = """
+import builtins, os, sys
+import typer
+from balcli import errors
+from balcli.models import Account, Balance, DepositAddress, Holdings, Notice
+from balcli.money import Amount
+from balcli.providers.base import Flag, Key, SettingProblem
+
+print("a plug-in says hello")
+NAME, TITLE, BASE_URL = "acme", "Acme API", "https://api.acme.example"
+KEYS, FLAGS, ENDPOINTS = (Key("fault", "text", "what goes wrong"),), (Flag("more", "More."),), ()
+
+class Own(errors.NetworkError):
+    code = "network.own"
+
+class Well(errors.BalcliError):
+    code, exit_code = "well", 0
+
+class Odd(BaseException):
+    pass
+
+def row(**given):
+    return Balance(**{"account": "acme", "provider": NAME, "asset": "EUR", "asset_id": None, "total": Amount(1),
+                      "available": Amount(1), "locked": Amount(0), **given})
+
+def do(fault, base):
+    print("a plug-in says", fault)
+    return eval(fault, {**globals(), "base": base, "die": die})
+
+def die(problem):
+    raise problem
+
+def open_account(name, base_url, values):
+    kind, _, fault = values.text("fault").partition(":")
+    account = Account(name, NAME, base_url, {"user": "7"}, (base_url, name), values.text("fault"))
+    return do(fault, account) if kind == "open" else account
+
+def fetch(account, run):
+    kind, _, fault = account.settings.partition(":")
+    good = Holdings((row(account=account.name),))
+    return do(fault, good) if kind == "fetch" else good
+
+def expand(account, run):
+    kind, _, fault = account.settings.partition(":")
+    return do(fault, account) if kind == "expand" else [account]
+"""
+RAISED: Final = (
+    "SystemExit(0)",
+    "SystemExit()",
+    "SystemExit('words')",
+    "typer.Exit(0)",
+    "typer.Abort()",
+    "typer.BadParameter('odd')",
+    "ValueError('x')",
+    "RecursionError()",
+    "MemoryError()",
+    "OSError(32, 'pipe')",
+    "BrokenPipeError()",
+    "BaseException()",
+    "GeneratorExit()",
+    "StopIteration()",
+    "Odd()",
+    "errors.Bug('mine')",
+    "Own('mine')",
+    "Well('mine')",
+    "errors.BalcliError('no code')",
+    "errors.NetworkError('no code')",
+    "errors.TimedOut(b'no text')",
+)
+"""What a plug-in may not raise, wherever it is called."""
+RETURNED: Final = (
+    *("None", "()", "[]", "{}", "0", "'text'", "Holdings", "NotImplemented"),
+    *("Holdings(None)", "Holdings([row()])", "Holdings((None,))", "Holdings(({},))"),
+    *("Holdings((), None)", "Holdings((), ('note',))", "Holdings((), (), 7)"),
+    *("Holdings((), (Notice(1, None, 'x'),))", "Holdings((), (Notice('a', 'shop', 'x'),))"),
+    *("Holdings((row(total=1),))", "Holdings((row(total='1'),))", "Holdings((row(locked=0.5),))"),
+    *("Holdings((row(total=Amount(1.5)),))", "Holdings((row(total=Amount(True)),))"),
+    *("Holdings((row(account='shop'),))", "Holdings((row(provider='wallet'),))"),
+    *("Holdings((row(asset=None),))", "Holdings((row(asset=''),))", "Holdings((row(asset_id=7),))"),
+    *(
+        "Holdings((row(details=None),))",
+        "Holdings((row(details={'a': 1.5}),))",
+        "Holdings((row(details={1: 'a'}),))",
+    ),
+    *(
+        "Holdings((row(details={'a': (DepositAddress(1, None, None),)}),))",
+        "Holdings((row(details={'a': ('b',)}),))",
+    ),
+    *("Holdings((row(raw={'a': 1}),))", "Holdings((row(raw=[]),))", "Holdings((row(counted=None),))"),
+)
+"""What a fetch may not return."""
+ACCOUNTS: Final = (
+    *(
+        "None",
+        "'acme'",
+        "base._replace(name='shop')",
+        "base._replace(name=None)",
+        "base._replace(provider='wallet')",
+    ),
+    *("base._replace(target=None)", "base._replace(target={'a': 1})", "base._replace(identity=None)"),
+    *("base._replace(identity=(1,))", "base._replace(assets=None)", "base._replace(base_url=None)"),
+    *("base._replace(part_of=1)", "base._replace(aggregate_of=1)"),
+)
+"""What open_account may not return."""
+EXPANDED: Final = (
+    "None",
+    "7",
+    "[None]",
+    *(f"[{each}]" for each in ACCOUNTS),
+    "[base, base._replace(name='x')]",
+)
+IN_THREADS: Final = ("KeyboardInterrupt()", "errors.Terminated(0)", "SettingProblem('fault', 'odd')")
+"""What is the user's, or due, where accounts are opened, and a fault in a fetch."""
+
+
+def faults() -> list[str]:
+    """Every fault of the lists at each place that balcli calls."""
+    raised = [f"die({problem})" for problem in RAISED]
+    in_threads = [*raised, *(f"die({problem})" for problem in IN_THREADS)]
+    return [
+        *(f"open:{each}" for each in (*raised, *ACCOUNTS, "die(SettingProblem(1, 2))")),
+        *(f"fetch:{each}" for each in (*in_threads, *RETURNED)),
+        *(f"expand:{each}" for each in (*in_threads, *EXPANDED)),
+    ]
+
+
+def install(folder: Path, source: str = SOURCE) -> dict[str, str]:
+    """The environment in which a plug-in with this source is installed."""
+    (folder / "balcli_acme.py").write_text(source)
+    info = folder / "balcli_acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: balcli-acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[balcli.providers]\nacme = balcli_acme\n")
+    return {"PYTHONPATH": str(folder)}
+
+
+def account(fault: str) -> str:
+    """The profile's table of an account with this fault."""
+    return f"\n[profiles.main.acme]\nfault = {json.dumps(fault)}\n"
+
+
+LOOP: Final = """
+import contextlib, io, json, os, sys
+file, server, faults = sys.argv[1:]
+sys.argv = ["balcli"]
+from balcli.cli import app, streams
+for fault in json.loads(faults):
+    with open(file, "w") as stream:
+        stream.write(server + "\\n[profiles.main.acme]\\nfault = " + json.dumps(fault) + "\\n")
+    flags = ["--more"] if fault.startswith("expand") else []
+    command = ["acme", *flags] if flags else ["all"]
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    sys.__stdout__ = out
+    with contextlib.redirect_stderr(err):
+        code = app.run([*command, "-c", file, "-o", "json", "--retries", "0"])
+    out.flush()
+    sys.stdout.write(json.dumps([fault, code, out.buffer.getvalue().decode(), err.getvalue()]) + "\\n")
+"""
+
+
+def test_whatever_a_plug_in_does_fails_its_account_alone(
+    program: Program, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Each fault, at each place: plugin.fault, 8 beside accounts that answer and 6 alone, one line, one document."""
+    file = tmp_path / "config.toml"
+    file.touch(mode=0o600)
+    shop = f'[profiles.main.merchant]\nbase_url = "{sandbox.url}/merchant"\ntoken = "{TOKEN}"\n'
+    done = subprocess.run(
+        [sys.executable, "-c", LOOP, str(file), shop, json.dumps(faults())],
+        env=program.environment(install(tmp_path)),
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert 0 == done.returncode, done.stderr
+    ended = [json.loads(line) for line in done.stdout.splitlines()]
+    assert faults() == [fault for fault, *_ in ended]
+    wrong = []
+    for fault, code, out, err in ended:
+        assert out.startswith("{"), (fault, code, out, err)
+        document = json.loads(out)
+        (mine,) = (each for each in document["accounts"] if each["provider"] == "acme")
+        others = [each["status"] for each in document["accounts"] if each["provider"] != "acme"]
+        rows = [row for row in document["balances"] if row["provider"] == "acme"]
+        said = err.count("balcli: acme: the plug-in acme failed: its ")
+        due = (6 if fault.startswith("expand") else 8, "plugin.fault", False, [], 1)
+        found = (code, (mine["error"] or {}).get("code"), document["complete"], rows, said)
+        if found != due or set(others) - {"ok"} or "Traceback" in err:
+            wrong.append((fault, found, err))
+    assert [] == wrong
+
+
+@pytest.mark.parametrize("fault", ["fetch:None", "fetch:die(SystemExit(0))", "open:die(typer.Exit(0))"])
+def test_a_plug_ins_fault_is_one_in_every_format_and_command(
+    program: Program, sandbox: Sandbox, tmp_path: Path, fault: str
+) -> None:
+    """No format and no command takes the fault for success, or what the plug-in prints for data."""
+    env = install(tmp_path)
+    text = sandbox.profile("main") + account(fault)
+    check = ("check", "--asset", "EUR", "--account", "acme", "--crit", "~:5")
+    commands = {
+        **{("all", "-o", form): 8 for form in ("table", "json", "jsonl", "csv", "prometheus", "hledger")},
+        **{("acme", "-o", form): 6 for form in ("table", "json")},
+        ("all", "--asset", "EUR", "--sort", "account", "--evidence", str(tmp_path / "record")): 8,
+        ("doctor",): 8,
+        check: 3,
+        ("config", "check"): 3 if fault.startswith("open") else 0,
+    }
+    wrong = []
+    for command, code in commands.items():
+        result = program.with_profile(text, *command, env=env)
+        if result.code != code or "a plug-in says" in result.out + result.err:
+            wrong.append((command, result))
+    replayed = program.run("replay", str(tmp_path / "record"), env=env)
+    assert ([], 8) == (wrong, replayed.code)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "TITLE = None",
+        "BASE_URL = 7",
+        "KEYS = [Key('a', 'text', 'b')]",
+        "KEYS = ('a',)",
+        "FLAGS = None",
+        "ENDPOINTS = ('/v1',)",
+        "fetch = None",
+        "expand = 5",
+        "open_account = 'x'",
+        "raise BaseException",
+        "raise GeneratorExit",
+        "raise typer.Exit(0)",
+        "raise errors.Terminated(0)",
+        "class Raising:\n    NAME = property(lambda self: 1/0)\nsys.modules[__name__] = Raising()",
+    ],
+)
+def test_a_module_that_is_no_provider_is_left_out(program: Program, tmp_path: Path, line: str) -> None:
+    """What a module declares wrongly is found when it is loaded, and costs no other account anything."""
+    result = program.run("all", "--sandbox", "-o", "json", env=install(tmp_path, f"{SOURCE}\n{line}\n"))
+    assert (0, ["plugin.left_out"]) == (result.code, [each["code"] for each in result.json["warnings"]])
