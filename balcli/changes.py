@@ -1,7 +1,8 @@
 """What is different between two runs: accounts, assets and amounts, each with its exact difference."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from balcli.models import PARTS, Balance, Outcome, Report
@@ -9,8 +10,8 @@ from balcli.money import ZERO, Amount
 from balcli.providers.selection import names_of, selects
 
 Happened: TypeAlias = Literal["appeared", "vanished", "changed", "incomparable"]
-_Key: TypeAlias = tuple[str, str | None, str | None, str | None, int]
-"""What tells rows of one account apart: asset, asset_id, kind, merchant, and its number among those alike."""
+_Key: TypeAlias = tuple[str, str | None, str | None, str | None]
+"""What tells rows of one account apart: asset, asset_id, kind, merchant."""
 
 
 class Move(NamedTuple):
@@ -23,7 +24,7 @@ class Move(NamedTuple):
 
 
 class AccountChange(NamedTuple):
-    """An account that one of the runs has alone, or that failed in one: then nothing of it is compared."""
+    """An account that one of the runs has alone, or that cannot be compared: `reason` says why."""
 
     account: str
     provider: str
@@ -51,8 +52,13 @@ class Changes(NamedTuple):
     """How many changed rows are left out, because no amount of theirs moved by more than the threshold."""
 
     def __bool__(self) -> bool:
-        """Whether anything is different that is not left out."""
-        return bool(self.accounts or self.balances)
+        """Whether anything is different that is not left out; what could not be compared is not known to be."""
+        return bool(self.balances) or len(self.incomparable) < len(self.accounts)
+
+    @property
+    def incomparable(self) -> tuple[AccountChange, ...]:
+        """The accounts that could not be compared."""
+        return tuple(change for change in self.accounts if change.happened == "incomparable")
 
 
 class Narrowing(NamedTuple):
@@ -78,7 +84,7 @@ def between(before: Report, after: Report, narrowing: Narrowing = EVERYTHING) ->
         if change is not None:
             accounts.append(change)
             continue
-        for found in _of_rows(rows_before[name], rows_after[name]):
+        for found in _of_rows(rows_before.get(name, {}), rows_after.get(name, {})):
             if _is_small(found, narrowing.threshold):
                 small += 1
             else:
@@ -106,24 +112,26 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
     name, provider = new.account.name, new.account.provider
     if (old.account.provider, dict(old.account.target)) != (provider, dict(new.account.target)):
         return AccountChange(name, provider, "incomparable", "it names another account now")
+    if old.account.base_url and new.account.base_url:  # a run of an older balcli does not tell
+        for key, was, now in (
+            ("base_url", old.account.base_url, new.account.base_url),
+            ("assets", {*old.account.assets}, {*new.account.assets}),
+        ):
+            if was != now:
+                return AccountChange(name, provider, "incomparable", f"its {key} changed in the profile")
     failed = [which for which, outcome in (("before", old), ("after", new)) if outcome.failure is not None]
     if failed:
         return AccountChange(name, provider, "incomparable", f"it did not answer {' and '.join(failed)}")
     return None
 
 
-def _rows(report: Report, narrowing: Narrowing) -> Mapping[str, dict[_Key, Balance]]:
-    """The rows of each account by what tells them apart."""
-    found: dict[str, dict[_Key, Balance]] = defaultdict(dict)
+def _rows(report: Report, narrowing: Narrowing) -> Mapping[str, Mapping[_Key, list[Balance]]]:
+    """The rows of each account by what tells them apart, those alike in their order."""
+    found: dict[str, dict[_Key, list[Balance]]] = defaultdict(lambda: defaultdict(list))
     for balance in report.balances:
         if selects(narrowing.assets, *names_of(balance)):
             kind, merchant = (_word(balance, key) for key in ("kind", "merchant_id"))
-            number = 0
-            while (key := (balance.asset, balance.asset_id, kind, merchant, number)) in found[
-                balance.account
-            ]:
-                number += 1
-            found[balance.account][key] = balance
+            found[balance.account][balance.asset, balance.asset_id, kind, merchant].append(balance)
     return found
 
 
@@ -132,16 +140,33 @@ def _word(balance: Balance, key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _of_rows(old: Mapping[_Key, Balance], new: Mapping[_Key, Balance]) -> Iterator[BalanceChange]:
+def _of_rows(old: Mapping[_Key, list[Balance]], new: Mapping[_Key, list[Balance]]) -> Iterator[BalanceChange]:
     for key in sorted({*old, *new}, key=str):
-        before, after = old.get(key), new.get(key)
-        there = after or before
-        if there is None:
-            raise ValueError("a row that neither run has")
-        moves = tuple(_moves(before, after))
-        if moves or before is None or after is None:
+        for before, after in zip_longest(*_without_equals(old.get(key, []), new.get(key, []))):
+            there = after or before
+            moves = tuple(_moves(before, after))
             happened: Happened = "appeared" if before is None else "vanished" if after is None else "changed"
             yield BalanceChange(there.account, there.provider, there.asset, there.asset_id, happened, moves)
+
+
+def _without_equals(old: list[Balance], new: list[Balance]) -> tuple[list[Balance], list[Balance]]:
+    """The rows of one key that the other side has no equal of: in which order an answer lists them says nothing."""
+    counts = Counter(map(_amounts, old)) & Counter(map(_amounts, new))
+    rest: tuple[list[Balance], list[Balance]] = ([], [])
+    for rows, left in zip((old, new), rest, strict=True):
+        equals = counts.copy()
+        for row in rows:
+            amounts = _amounts(row)
+            if equals[amounts]:
+                equals[amounts] -= 1
+            else:
+                left.append(row)
+    return rest
+
+
+def _amounts(row: Balance) -> frozenset[tuple[str, Amount]]:
+    """The amounts of a row that are known, by their names."""
+    return frozenset((part, amount) for part in _parts(row) if (amount := _amount(row, part)) is not None)
 
 
 def _moves(before: Balance | None, after: Balance | None) -> Iterator[Move]:

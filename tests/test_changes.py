@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,35 @@ def held(asset: str, total: str | None, *, account: str = "shop", **details: Det
     """A row whose three amounts are the same."""
     amount = None if total is None else parse(total)
     return Balance(account, "merchant", asset, asset, amount, amount, amount, details)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (("x", ()), ("y", ()), "its base_url changed in the profile"),
+        (("x", ("BTC",)), ("x", ()), "its assets changed in the profile"),
+        (("x", ("BTC",)), ("x", ("BTC", "ETH")), "its assets changed in the profile"),
+        (("x", ("ETH", "BTC")), ("x", ("BTC", "ETH")), None),
+        (("", ("BTC",)), ("x", ()), None),
+        (("x", ()), ("", ("BTC",)), None),
+    ],
+)
+def test_an_account_with_other_settings_is_not_compared(
+    before: tuple[str, tuple[str, ...]], after: tuple[str, tuple[str, ...]], reason: str | None
+) -> None:
+    """Another address or other assets make it another account's answer; what a run does not tell decides nothing."""
+    old, new = (
+        report._replace(
+            outcomes=tuple(
+                each._replace(account=each.account._replace(base_url=base_url, assets=assets))
+                for each in report.outcomes
+            )
+        )
+        for report, (base_url, assets) in ((run(held("BTC", "1")), before), (run(held("BTC", "2")), after))
+    )
+    changes = between(old, new)
+    assert (reason is None) == bool(changes)
+    assert [reason] * (reason is not None) == [change.reason for change in changes.incomparable]
 
 
 def run(
@@ -151,6 +181,19 @@ AMOUNTS: st.SearchStrategy[Mapping[str, str]] = st.dictionaries(
     st.sampled_from(["BTC", "ETH", "USDT", "XRP"]),
     st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,18})?", fullmatch=True),
 )
+
+
+@given(st.lists(st.sampled_from([None, "0", "1", "1.0", "2"]), max_size=5), st.randoms(use_true_random=False))
+def test_the_order_of_rows_alike_says_nothing(totals: list[str | None], random: Random) -> None:
+    """One asset several times in any order is the same, and one row that is another is one change."""
+    shuffled = random.sample(totals, len(totals))
+    old, new = (run(*(held("BTC", text) for text in each)) for each in (totals, shuffled))
+    assert not between(old, new)
+    more = between(old, run(*(held("BTC", text) for text in [*shuffled, "9"])))
+    assert ["appeared"] == [change.happened for change in more.balances]
+    if totals:
+        (change,) = between(old, run(*(held("BTC", text) for text in ["9", *shuffled[1:]]))).balances
+        assert ("changed", {"9"}) == (change.happened, {str(move.after) for move in change.moves})
 
 
 @given(AMOUNTS, AMOUNTS)

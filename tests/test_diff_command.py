@@ -2,16 +2,21 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from balcli.changes import BalanceChange, Changes, Move
+from balcli.history.recording import record
+from balcli.models import Account, Balance, Holdings, Outcome
 from balcli.money import restore
 from balcli.render.changes import Comparison, Side, render
+from balcli.report import build
 from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox.merchant import TOKEN
+from balcli.sandbox.wallet import API_KEY, TREASURY
 from tests.conftest import Program, Result
 from tests.wire import row
 
@@ -33,12 +38,12 @@ def recorded(program: Program, tmp_path: Path) -> Callable[..., Callable[..., Re
     """Record a run of one merchant account for each reply; then how `balcli diff` with these arguments ends."""
     history = tmp_path / "history.db"
 
-    def record(*replies: Reply, options: tuple[str, ...] = ()) -> Callable[..., Result]:
+    def record(*replies: Reply, each: tuple[tuple[str, ...], ...] = ()) -> Callable[..., Result]:
         with Sandbox(scripted={ASSETS: list(replies)}) as server:
             file = program.write(
                 f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "sandbox-merchant-token"\n'
             )
-            for _ in replies:
+            for options in each or [()] * len(replies):
                 program.run(
                     "all", "--record", "--history", str(history), "-c", str(file), "--retries", "0", *options
                 )
@@ -128,11 +133,108 @@ def test_a_partial_run_is_refused_unless_asked_for(recorded: Callable[..., Calla
     diff = recorded(_assets(BTC="1"), Reply(500, b""))
     refused, allowed = diff("1", "2"), diff("1", "2", "--allow-partial")
     assert (2, "", True) == (refused.code, refused.out, "run 2 is partial" in refused.err)
-    assert (1, True, True) == (allowed.code, "not compared" in allowed.out, ", partial)" in allowed.out)
+    assert (2, True, True) == (allowed.code, "not compared" in allowed.out, ", partial)" in allowed.out)
+    assert "balcli: not compared: merchant; record a run in which it can be\n" == allowed.err
+    document = _document(diff("1", "2", "--allow-partial", "-o", "json"))
+    assert (None, ["usage"]) == (document["different"], [error["code"] for error in document["errors"]])
+
+
+def test_a_run_is_never_compared_with_itself(program: Program, tmp_path: Path) -> None:
+    """Whatever words mean the one run that there is, an empty one among them: 2, in both formats, and never `same`."""
+    history = tmp_path / "history.db"
+    report = build("main", [])._replace(generated_at=datetime.now(UTC) - timedelta(days=3))
+    record(history, report)
+    runs = [
+        ("24h",),
+        ("24h", "2h"),
+        ("last",),
+        ("1",),
+        ("1", "1"),
+        ("last", "last"),
+        ("1", "last"),
+        ("0h", "1"),
+    ]
+    empty = [("",), ("1", ""), ("", "1"), ("", ""), ("--live", "")]
+    wrong = []
+    for words in [*runs, *empty]:
+        for more in ((), ("--allow-partial",), ("-o", "json")):
+            result = program.run("diff", "--history", str(history), *more, *words)
+            said = ", no run since; " in result.err or words in empty
+            document = _document(result) if "json" in more else {"different": None}
+            if (2, True, None) != (result.code, said, document["different"]):
+                wrong.append((words, more, result))
+    assert [] == wrong
+
+
+def _two(server: Sandbox) -> str:
+    """A profile of a merchant and a wallet."""
+    url = server.url
+    return (
+        f'[[profiles.main.merchant]]\nname = "shop"\nbase_url = "{url}/merchant"\ntoken = "{TOKEN}"\n'
+        f'[profiles.main.wallet]\nname = "other"\nbase_url = "{server.url}/wallet"\napi_key = "{API_KEY}"\n'
+        f'wallet_id = "{TREASURY}"\n'
+    )
+
+
+def test_an_account_with_other_settings_is_named_and_not_compared(program: Program, tmp_path: Path) -> None:
+    """Another base_url, target or list of assets: 2 with its name, left out with --allow-partial, and never `same` alone."""
+    wrong = []
+    with Sandbox() as server, Sandbox() as elsewhere:
+        first = _two(server)
+        others = {
+            "base_url": first.replace(f"{server.url}/merchant", f"{elsewhere.url}/merchant"),
+            "merchant": first.replace('/merchant"\n', '/merchant"\nmerchant_id = 12345\n'),
+            "wallet's assets": f'{first}assets = ["BTC"]\n',
+        }
+        for name, text in others.items():
+            history = str(tmp_path / f"{name}.db")
+            for profile in (first, first, text):
+                program.with_profile(profile, "all", "--record", "--history", history, "--retries", "0")
+            account = "other" if name == "wallet's assets" else "shop"
+            diff = ("diff", "--history", history)
+            same, refused = program.run(*diff, "1", "2"), program.run(*diff)
+            allowed = program.run(*diff, "--allow-partial")
+            live = program.with_profile(text, *diff, "--live", "1")
+            lives = program.with_profile(first, *diff, "--live", "2")
+            beside = program.run(*diff, "--account", "shop" if account == "other" else "other")
+            found = (same.code, refused.code, allowed.code, live.code, lives.code, beside.code)
+            named = f"balcli: {account} cannot be compared: its " in refused.err or name == "merchant"
+            if (0, 2, 2, 2, 0, 0) != found or not named or f"? {account} (" not in allowed.out:
+                wrong.append((name, found, refused, allowed, live))
+        assert [] == wrong
+        assert server.url.encode() not in (tmp_path / "base_url.db").read_bytes()
+
+
+def test_a_clock_that_stepped_back_is_said(program: Program, tmp_path: Path) -> None:
+    """Runs are compared, listed and drawn as they were recorded; no stretch of a series is negative."""
+    history = tmp_path / "history.db"
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    account: Account[object] = Account("shop", "merchant", "", {"merchant_id": "0"}, (), None)
+    for hour, total in ((0, "1"), (1, "1"), (-3, "1"), (-2, "2"), (-1, "2")):
+        amount = restore(total)
+        row_ = Balance("shop", "merchant", "BTC", None, amount, amount, restore("0"))
+        report = build("main", [Outcome(account, Holdings((row_,)), noon, None)])
+        record(history, report._replace(generated_at=noon + timedelta(hours=hour)))
+    file = ("--history", str(history))
+    said = "note: the clock stepped back "
+    back, quiet, on = (program.run("diff", *file, *w) for w in (("2", "3"), ("2", "3", "-q"), ("3", "4")))
+    assert [(0, True), (0, False), (1, False)] == [
+        (each.code, said in each.err) for each in (back, quiet, on)
+    ]
+    assert "3" == str(_document(program.run("diff", *file, "3", "-o", "json"))["from"]["id"])
+    listed = program.run("history", *file, "-o", "json")
+    assert [1, 2, 3, 4, 5] == [each["id"] for each in _document(listed)["runs"]]
+    drawn = program.run("history", *file, "--asset", "BTC", "-o", "json")
+    for result in (listed, drawn, program.run("history", *file, "--asset", "BTC")):
+        assert f"{said}from 2026-11-21 13:00:00 to 2026-11-21 09:00:00 UTC before run 3;" in result.err
+    stretches = [each for one in _document(drawn)["series"] for each in one["points"]]
+    assert ["1", "2"] == [each["total"] for each in stretches]
+    assert all(each["since"] <= each["until"] for each in stretches)
+    assert program.run("history", *file, "--asset", "BTC", "-o", "svg").out.startswith("<?xml")
 
 
 @pytest.mark.parametrize(
-    ("threshold", "code"), [("1", 0), ("0.999999999999999999", 1), ("1e0", 0), ("-1", 2), ("x", 2)]
+    ("threshold", "code"), [("1", 0), ("0.999999999999999999", 1), ("1e0", 0), ("-1", 2), ("x", 2), ("", 2)]
 )
 def test_a_threshold_leaves_small_moves_out(
     recorded: Callable[..., Callable[..., Result]], threshold: str, code: int
@@ -145,8 +247,7 @@ def test_a_threshold_leaves_small_moves_out(
 
 def test_runs_for_different_assets_are_not_compared(recorded: Callable[..., Callable[..., Result]]) -> None:
     """What a run was not asked for has not vanished: 2, unless only what both were asked for is compared."""
-    recorded(_assets(BTC="1", ETH="1"))
-    diff = recorded(_assets(BTC="2", ETH="2"), options=("--asset", "BTC"))
+    diff = recorded(_assets(BTC="1", ETH="1"), _assets(BTC="2", ETH="2"), each=((), ("--asset", "BTC")))
     refused, narrowed = diff(), diff("--asset", "btc")
     assert (2, True) == (refused.code, "--asset" in refused.err)
     assert (1, False) == (narrowed.code, "ETH" in narrowed.out)

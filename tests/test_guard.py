@@ -198,7 +198,7 @@ def test_whatever_a_plug_in_does_fails_its_account_alone(
         others = [each["status"] for each in document["accounts"] if each["provider"] != "acme"]
         rows = [row for row in document["balances"] if row["provider"] == "acme"]
         said = err.count("balcli: acme: the plug-in acme failed: its ")
-        due = (6 if fault.startswith("expand") else 8, "plugin.fault", False, [], 1)
+        due: tuple[object, ...] = (6 if fault.startswith("expand") else 8, "plugin.fault", False, [], 1)
         found = (code, (mine["error"] or {}).get("code"), document["complete"], rows, said)
         if found != due or set(others) - {"ok"} or "Traceback" in err:
             wrong.append((fault, found, err))
@@ -213,7 +213,7 @@ def test_a_plug_ins_fault_is_one_in_every_format_and_command(
     env = install(tmp_path)
     text = sandbox.profile("main") + account(fault)
     check = ("check", "--asset", "EUR", "--account", "acme", "--crit", "~:5")
-    commands = {
+    commands: dict[tuple[str, ...], int] = {
         **{("all", "-o", form): 8 for form in ("table", "json", "jsonl", "csv", "prometheus", "hledger")},
         **{("acme", "-o", form): 6 for form in ("table", "json")},
         ("all", "--asset", "EUR", "--sort", "account", "--evidence", str(tmp_path / "record")): 8,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from balcli.changes import Narrowing
     from balcli.history.reading import Recorded, RecordedRun
     from balcli.models import Report
-    from balcli.render.changes import Comparison
+    from balcli.render.changes import Comparison, Side
 
 SAME: Final = 0
 DIFFERENT: Final = 1
@@ -109,8 +109,9 @@ def run(options: DiffOptions, before: str | None, after: str | None) -> int:
         return TROUBLE
     colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
     columns = streams.columns(options.output_file)
+    trouble = None if comparison.changes else _untold(comparison)
     text = (
-        render.render_json(comparison)
+        render.render_json(comparison, None if trouble is None else Failure.of(trouble))
         if as_json
         else render.render(comparison, columns=columns, colour=colour)
     )
@@ -118,7 +119,16 @@ def run(options: DiffOptions, before: str | None, after: str | None) -> int:
     if unwritten is not None:
         streams.say_error(unwritten)
         return TROUBLE
+    if trouble is not None:
+        streams.say_error(trouble)
+        return TROUBLE
     return DIFFERENT if comparison.changes else SAME
+
+
+def _untold(comparison: "Comparison") -> UsageError | None:
+    """Why a comparison in which nothing is different does not say that all is the same; None where it does."""
+    names = [printable(change.account, 40) for change in comparison.changes.incomparable]
+    return UsageError(f"not compared: {', '.join(names)}; record a run in which it can be") if names else None
 
 
 def _compared(options: DiffOptions, before: str | None, after: str | None) -> "Comparison":
@@ -145,8 +155,25 @@ def _compared(options: DiffOptions, before: str | None, after: str | None) -> "C
         _refuse_unlike(first, second, narrowing)
     if not options.quiet:
         _say_unlisted(narrowing.assets, (first.report, report))
+        _say_step_back(first, side)
     old = Side(first.id, first.report.generated_at, first.report.complete)
-    return Comparison(profile, old, side, between(first.report, report, narrowing))
+    changes = between(first.report, report, narrowing)
+    if changes.incomparable and not options.allow_partial:
+        change = changes.incomparable[0]
+        raise UsageError(
+            f"{printable(change.account, 40)} cannot be compared: {change.reason}; add --allow-partial to compare the others"
+        )
+    return Comparison(profile, old, side, changes)
+
+
+def _say_step_back(first: "RecordedRun", side: "Side") -> None:
+    """A note where the clock stepped back from the run that was recorded first to the other."""
+    at = first.report.generated_at
+    if (side.id is None or first.id < side.id) and side.at < at:
+        name = "now" if side.id is None else f"run {side.id}"
+        streams.say(
+            f"note: the clock stepped back by {at - side.at} between run {first.id} and {name}; look at the order, not the times"
+        )
 
 
 def _of(profile: str | None) -> str:
@@ -167,6 +194,7 @@ def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> 
 def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing") -> "Report":
     """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
     from balcli.cli.balances import profile_of, report_of
+    from balcli.history.recording import placed
 
     with profile_of(options) as profile:
         if first.selection.flags:
@@ -175,7 +203,8 @@ def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing
             )
         names = [outcome.account.name for outcome in first.report.outcomes]
         wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
-        return report_of(profile, options, None, wanted, {}, assets=first.selection.assets)
+        report = report_of(profile, options, None, wanted, {}, assets=first.selection.assets)
+        return placed(report, sandbox=options.sandbox)
 
 
 def _incomplete(report: "Report") -> BalcliError:
@@ -193,7 +222,7 @@ def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun 
     from balcli.money import parse
 
     try:
-        threshold = parse(options.threshold or "0")
+        threshold = parse("0" if options.threshold is None else options.threshold)
     except ValueError:
         threshold = parse("-1")
     if threshold < parse("0"):
@@ -231,7 +260,7 @@ def _chosen(
 ) -> tuple["RecordedRun", "RecordedRun | None"]:
     """The two recorded runs that are meant; the second is None where it is now. Raises UsageError or StateError."""
     if options.live:
-        return _found(options, file, before or _LAST), None
+        return _found(options, file, _LAST if before is None else before), None
     if before is None:
         newest = _candidates(options, file, limit=2)
         if len(newest) < 2:
@@ -240,7 +269,13 @@ def _chosen(
                 f"there are too few {which} to compare, {len(newest)} of two; record more with balcli all --record"
             )
         return _whole(file, newest[0]), _whole(file, newest[1])
-    return _found(options, file, before), _found(options, file, after or _LAST)
+    first, second = _found(options, file, before), _found(options, file, _LAST if after is None else after)
+    if first.id == second.id:
+        raise UsageError(
+            f"both are run {first.id} ({first.report.generated_at:%Y-%m-%d %H:%M:%S} UTC), no run since; "
+            "record another with balcli all --record, or name two runs"
+        )
+    return first, second
 
 
 def _found(options: DiffOptions, file: Path, text: str) -> "RecordedRun":

@@ -120,6 +120,7 @@ def _history(
         streams.check_destination(output_file)
         if prune is None:
             text = _shown(wanted, output_file)
+            _say_steps_back(wanted)
         else:
             text = _pruned(wanted, moments.named(prune, "--prune"), wait or 0)
     except BalcliError as problem:
@@ -186,6 +187,20 @@ def _runs(wanted: _Wanted, output_file: Path | None) -> str:
     return {
         HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
     }[wanted.output](found)  # fmt: skip
+
+
+def _say_steps_back(wanted: _Wanted) -> None:
+    """A note where the clock stepped back between two runs of one profile."""
+    from balcli.history.reading import steps_back
+
+    found = steps_back(wanted.file, wanted.profile) if wanted.file.exists() else ()
+    if found:
+        number, before, at = found[-1]
+        more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
+        streams.say(
+            f"note: the clock stepped back from {before:%Y-%m-%d %H:%M:%S} to {at:%Y-%m-%d %H:%M:%S} UTC before run {number}"
+            f"{more}; runs are in the order in which they were recorded"
+        )
 
 
 def _nothing(wanted: _Wanted) -> str:

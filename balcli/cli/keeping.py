@@ -55,11 +55,12 @@ def keep(
     """
     if not options.record or trouble is not None:
         return trouble
-    from balcli.history.recording import Selection, record
+    from balcli.history.recording import Selection, placed, record
 
     try:
         named = () if whole else tuple(outcome.account.name for outcome in report.outcomes)
-        record(history_file(options.history), report, Selection(assets, tuple(sorted(flags)), named))
+        selection = Selection(assets, tuple(sorted(flags)), named)
+        record(history_file(options.history), placed(report, sandbox=options.sandbox), selection)
     except StateError as problem:
         return problem
     return None

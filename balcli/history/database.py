@@ -52,7 +52,7 @@ _MIGRATIONS: Final = (
     );
     CREATE TABLE asked (
         run INTEGER NOT NULL REFERENCES runs,
-        place INTEGER NOT NULL, -- in the run's order; 0 is the totals
+        place INTEGER NOT NULL, -- in the run's order; 0 is the totals, -1 the accounts' settings
         account INTEGER NOT NULL REFERENCES accounts,
         fetched_at INTEGER,
         failure INTEGER REFERENCES texts,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from balcli.errors import StateError
 from balcli.files import shown
 from balcli.history.database import milliseconds, moment, opened, reading
-from balcli.history.recording import Selection
+from balcli.history.recording import SETTINGS, Selection
 from balcli.models import (
     Account,
     Balance,
@@ -45,7 +45,10 @@ class Recorded(NamedTuple):
 
 
 class RecordedRun(NamedTuple):
-    """A recorded run, whole: its report is equal to what was shown then, its selection says what was asked for."""
+    """A recorded run, whole: its report is equal to what was shown then, its selection says what was asked for.
+
+    The base_url of its accounts is a digest, or empty where the history does not tell.
+    """
 
     id: int
     report: Report
@@ -97,6 +100,20 @@ def runs(
     return tuple(found)
 
 
+def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datetime, datetime], ...]:
+    """Each run whose time is before that of its profile's run before it: its id, that time and its own.
+
+    Raises StateError.
+    """
+    with reading_back(path) as connection:
+        rows = connection.execute(
+            "SELECT id, before, at FROM (SELECT id, at, lag(at) OVER (PARTITION BY profile ORDER BY id) before"
+            " FROM runs WHERE profile IS ifnull(?, profile)) WHERE at < before ORDER BY id",
+            (profile,),
+        ).fetchall()
+        return tuple((number, moment(before), moment(at)) for number, before, at in rows)
+
+
 def run(path: Path, number: int) -> RecordedRun | None:
     """The run with that id, exactly as it was recorded; None where there is none. Raises StateError."""
     with reading_back(path) as connection:
@@ -110,15 +127,19 @@ def run(path: Path, number: int) -> RecordedRun | None:
         asked = connection.execute(
             "SELECT place, account, name, provider, target, fetched_at, text FROM asked"
             " JOIN accounts ON accounts.id = account LEFT JOIN texts ON texts.id = failure"
-            " WHERE run = ? ORDER BY place",
+            " WHERE run = ? AND place >= 0 ORDER BY place",
             (number,),
         ).fetchall()
+        settings = connection.execute(
+            "SELECT target FROM asked JOIN accounts ON accounts.id = account WHERE run = ? AND place = ?",
+            (number, SETTINGS),
+        ).fetchone()
         held = {
             account: _held(connection, account, number)
             for _, account, *_, failure in asked
             if failure is None
         }
-        return _rebuilt(number, facts, asked, held)
+        return _rebuilt(number, facts, asked, held, {} if settings is None else json.loads(settings[0]))
 
 
 def _held(connection: "Connection", account: int, run: int) -> list[_Row]:
@@ -134,10 +155,14 @@ def _held(connection: "Connection", account: int, run: int) -> list[_Row]:
 
 
 def _rebuilt(
-    number: int, facts: _Row, asked: Sequence[_Row], held: Mapping[int, Sequence[_Row]]
+    number: int,
+    facts: _Row,
+    asked: Sequence[_Row],
+    held: Mapping[int, Sequence[_Row]],
+    settings: Mapping[str, tuple[str, list[str]]],
 ) -> RecordedRun:
     at, profile, _, selection, notices = facts
-    outcomes = tuple(_outcome(row, held) for row in asked if row[0] > 0)
+    outcomes = tuple(_outcome(row, held, settings) for row in asked if row[0] > 0)
     balances = [balance for each in outcomes if each.holdings for balance in each.holdings.balances]
     report = Report(
         generated_at=moment(at),
@@ -151,9 +176,14 @@ def _rebuilt(
     return RecordedRun(number, report, Selection(**{name: tuple(texts) for name, texts in chosen.items()}))
 
 
-def _outcome(row: _Row, held: Mapping[int, Sequence[_Row]]) -> Outcome:
+def _outcome(
+    row: _Row, held: Mapping[int, Sequence[_Row]], settings: Mapping[str, tuple[str, list[str]]]
+) -> Outcome:
     _, number, name, provider, target, fetched_at, failure = row
-    account: Account[object] = Account(name, provider, "", json.loads(target), (), None)
+    place, assets = settings.get(name, ("", []))
+    account: Account[object] = Account(
+        name, provider, place, json.loads(target), (), None, assets=tuple(assets)
+    )
     if failure is not None:
         return Outcome(account, None, None, Failure(*json.loads(failure)))
     balances = tuple(_balance(name, provider, each) for each in held[number])

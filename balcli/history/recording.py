@@ -9,7 +9,7 @@ from zlib import crc32
 
 from balcli.errors import StateError
 from balcli.history.database import milliseconds, opened, writing
-from balcli.models import PARTS, Balance, Detail, Outcome, Parts, Report
+from balcli.models import PARTS, Account, Balance, Detail, Outcome, Parts, Report
 from balcli.money import Amount
 from balcli.secret import hide_in_data
 from balcli.text import valid_unicode
@@ -34,12 +34,34 @@ class Selection(NamedTuple):
 
 
 EVERYTHING: Final = Selection()
+SETTINGS: Final = -1
+"""The place in `asked` of what the profile said of the accounts; those below 0 are passed over by older versions."""
+
+
+def placed(report: Report, *, sandbox: bool) -> Report:
+    """The report with a digest in the place of each account's base_url, by which two can be told apart.
+
+    The address itself can hold a credential. A sandbox's is left out: it is another each time.
+    """
+    outcomes = [
+        outcome._replace(
+            account=outcome.account._replace(base_url="" if sandbox else _digest(outcome.account))
+        )
+        for outcome in report.outcomes
+    ]
+    return report._replace(outcomes=tuple(outcomes))
+
+
+def _digest(account: Account[object]) -> str:
+    from hashlib import sha256  # here: most runs keep nothing
+
+    return sha256(account.base_url.encode()).hexdigest()[:32]
 
 
 def record(path: Path, report: Report, selection: Selection = EVERYTHING) -> int:
     """Add a run to the history, all of it or nothing, and see it onto the disk; its id.
 
-    The report shall hold its rows of zeros, too. Raises StateError, and the history is as it was.
+    The report is as `placed` gives it, and holds its rows of zeros, too. Raises StateError, and the history is as it was.
     """
     with opened(path, create=True) as connection, writing(connection):
         return insert(connection, report, selection)
@@ -66,6 +88,13 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
     whole = _account(connection, report.profile, None, None, names)
     _insert_changes(connection, run, whole, _totals(connection, report))
     asked: list[tuple[Any, ...]] = [(run, 0, whole, None, None)]
+    settings = {
+        outcome.account.name: [outcome.account.base_url, sorted(outcome.account.assets)]
+        for outcome in report.outcomes
+        if outcome.account.base_url
+    }
+    if settings:
+        asked.append((run, SETTINGS, _account(connection, report.profile, None, None, settings), None, None))
     for place, outcome in enumerate(report.outcomes, 1):
         account = outcome.account
         number = _account(connection, report.profile, account.name, account.provider, dict(account.target))
@@ -105,22 +134,25 @@ def _insert_changes(connection: "Connection", run: int, account: int, now: dict[
 
 def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _Value]:
     """An account's rows as they are stored. Those of one asset keep their order by their place."""
-    rows: dict[_Key, _Value] = {}
-    alike: Counter[tuple[str | None, ...]] = Counter()
+    alike: defaultdict[tuple[str, str | None, str | None, str | None], list[_Value]] = defaultdict(list)
     places: Counter[tuple[str | None, ...]] = Counter()
     for balance in balances:
         what = (_clean(balance.asset), None if balance.asset_id is None else _clean(balance.asset_id))
         told = balance.details
         kind, merchant = (_named(told.get(key)) for key in ("kind", "merchant_id"))
-        key = (*what, kind, merchant, alike[*what, kind, merchant])
         texts = _amounts(balance)
         details = {name: _plain(value, texts) for name, value in told.items()}
         raw = {name: None if text is None else _hole(text, texts) for name, text in balance.raw.items()}
         rest = _text(connection, [details, raw])
-        rows[key] = (1, *texts[:3], int(balance.counted), places[what], rest, _others(texts))
-        alike[*what, kind, merchant] += 1
+        value = (1, *texts[:3], int(balance.counted), places[what], rest, _others(texts))
+        alike[*what, kind, merchant].append(value)
         places[what] += 1
-    return rows
+    # By their amounts: in which order an answer lists them must not look like a change.
+    return {
+        (*what, number): value
+        for what, values in alike.items()
+        for number, value in enumerate(sorted(values, key=lambda value: [text or "" for text in value[1:4]]))
+    }
 
 
 def _totals(connection: "Connection", report: Report) -> dict[_Key, _Value]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -60,6 +60,8 @@ class _Piece(NamedTuple):
     runs: int
     status: Said
     texts: Sequence[str | None]
+    first: int
+    """The id of its first run: runs are in the order in which they were recorded, whatever the clock did."""
 
 
 class _Answers(NamedTuple):
@@ -125,7 +127,7 @@ def _answers(
     """For each account, the runs within those times that asked it."""
     rows: dict[int, list[tuple[int, int, bool, bool]]] = {account: [] for account in wanted}
     for account, *row in connection.execute(
-        "SELECT account, r.id, r.at, failure IS NULL, selection IS NOT NULL FROM runs r JOIN asked ON run = r.id"
+        "SELECT account, r.id, r.at, failure IS NULL, selection IS NOT NULL FROM runs r JOIN asked ON run = r.id AND place >= 0"
         " WHERE profile IS ifnull(?, profile) AND r.at BETWEEN ? AND ? ORDER BY r.id",
         (profile, *times),
     ):
@@ -172,7 +174,8 @@ def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool)
 
 
 def _piece(answers: _Answers, start: int, end: int, status: Said, texts: Sequence[str | None]) -> _Piece:
-    return _Piece(answers.times[start], answers.times[end - 1], end - start, status, texts)
+    times = answers.times[start:end]
+    return _Piece(min(times), max(times), end - start, status, texts, answers.ids[start])
 
 
 def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
@@ -181,19 +184,20 @@ def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
     Raises ValueError for an amount that is none.
     """
     profile, account, provider, over, asset, asset_id, kind, merchant, nth = facts
-    pieces.sort(key=itemgetter(0))
+    pieces.sort(key=attrgetter("first"))
     merged: list[_Piece] = []
     for piece in pieces:
         last = merged[-1] if merged else None
-        if last is not None and last[3:] == piece[3:]:
-            merged[-1] = _Piece(last.since, piece.until, last.runs + piece.runs, *last[3:])
+        if last is not None and (last.status, last.texts) == (piece.status, piece.texts):
+            since, until = min(last.since, piece.since), max(last.until, piece.until)
+            merged[-1] = last._replace(since=since, until=until, runs=last.runs + piece.runs)
         else:
             merged.append(piece)
     for piece in merged:
         parts_of(piece.texts)
     stretches = [
         Stretch(moment(since), moment(until), number, status, *texts)
-        for since, until, number, status, texts in merged
+        for since, until, number, status, texts, _ in merged
     ]
     names = tuple(json.loads(over)) if over is not None else ()
     return Series(profile, account, provider, names, asset, asset_id, kind, merchant, nth, tuple(stretches))

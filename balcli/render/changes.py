@@ -39,7 +39,7 @@ def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
 
     `columns` is the terminal's width; None means any width will do.
     """
-    if not comparison.changes:
+    if not (comparison.changes.accounts or comparison.changes.balances):
         return ""
     told = [*_heading(comparison, columns), *lines(comparison.changes, columns)]
     return text_of(told, colour=colour)
@@ -146,24 +146,24 @@ def _text(amount: Amount | None) -> str:
     return "-" if amount is None else str(amount)
 
 
-def render_json(comparison: Comparison) -> str:
-    """The comparison as one JSON document, in ASCII."""
-    return written(document(comparison))
+def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
+    """The comparison as one JSON document, in ASCII, with what kept it from telling whether anything is different."""
+    return written(document(comparison, trouble))
 
 
-def document(comparison: Comparison) -> dict[str, Any]:
+def document(comparison: Comparison, trouble: Failure | None = None) -> dict[str, Any]:
     """The comparison as plain objects. Amounts are canonical decimal texts in whole units; unknown is None."""
     changes = comparison.changes
     return {
         "schema_version": SCHEMA_VERSION,
         "profile": comparison.profile,
-        "different": bool(changes),
+        "different": None if trouble else bool(changes),
         "from": _side(comparison.before),
         "to": _side(comparison.after),
         "accounts": [change._asdict() for change in changes.accounts],
         "balances": [_change(change) for change in changes.balances],
         "within_threshold": changes.small,
-        "errors": [],
+        "errors": _errors(trouble),
     }
 
 
@@ -176,9 +176,13 @@ def failed(profile: str | None, failure: Failure) -> str:
         "accounts": [],
         "balances": [],
         "within_threshold": 0,
-        "errors": [{"code": failure.code, "message": failure.message}],
+        "errors": _errors(failure),
     }
     return written(document)
+
+
+def _errors(failure: Failure | None) -> list[dict[str, str]]:
+    return [] if failure is None else [{"code": failure.code, "message": failure.message}]
 
 
 def _side(side: Side) -> dict[str, Any]:

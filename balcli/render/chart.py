@@ -102,14 +102,14 @@ def _draw(panel: "Axes", asset: str, alike: Sequence[Series]) -> None:
 
 
 def _steps(stretches: Sequence[Stretch], low: Amount, high: Amount) -> Iterator[tuple[list[Any], list[int]]]:
-    """The lines of a series, one for each time in which its total was known without a gap."""
+    """The lines of a series, one for each time in which its total was known without a gap, and the clock did not step back."""
     times: list[Any] = []
     heights: list[int] = []
     for stretch in stretches:
-        if stretch.total is None:
-            if times:
-                yield times, heights
+        if times and (stretch.total is None or stretch.since < times[-1]):
+            yield times, heights
             times, heights = [], []
+        if stretch.total is None:
             continue
         height = position(restore(stretch.total), low, high, _HEIGHT)
         ends = [stretch.since] if stretch.since == stretch.until else [stretch.since, stretch.until]

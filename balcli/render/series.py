@@ -70,7 +70,8 @@ def sparkline(stretches: Sequence[Stretch], bars: str) -> str:
     """The totals over time as a row of bars, a blank where there was none; the lowest bar is the least total."""
     totals = {text: restore(text) for stretch in stretches if (text := stretch.total) is not None}
     low, high = min(totals.values()), max(totals.values())
-    start, end = stretches[0].since, stretches[-1].until
+    # Where the clock stepped back, the first and last are not those of the earliest and latest time.
+    start, end = min(each.since for each in stretches), max(each.until for each in stretches)
     slots = min(_SPARKS, sum(stretch.runs for stretch in stretches))
     shown = ""
     at = 0
