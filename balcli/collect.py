@@ -40,6 +40,7 @@ def collect(
     *,
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
+    limited: Sequence[tuple[str | None, str]] = (),
     cache: Cache | None = None,
     door: Asks | None = None,
     tell: Tell | None = None,
@@ -48,14 +49,22 @@ def collect(
 
     Raises what is no BalcliError: a bug is not swallowed. Returns by the deadline, whatever the
     network does. Asks through the `door`, or one of its own. While it waits, `tell` is told for whom.
+    `limited` are the accounts (None for all) and assets that limits are on, where nothing else is looked at.
     """
-    run = Run(door or open_door(accounts, limits, deadline), assets, flags, cache)
+    run = Run(door or open_door(accounts, limits, deadline), assets, flags, cache, limited)
     places: Mapping[_Place, Account[Any]] = {(number,): account for number, account in enumerate(accounts)}
     outcomes: dict[_Place, Outcome] = {}
     if flags:  # without a switch, an account stands for itself alone
         places, outcomes = _expanded(places, run, limits, deadline, tell)
     fetched = each(places, lambda account: _fetched(account, run), limits.jobs, deadline, tell)
     outcomes |= {place: fetched.get(place) or too_late(account, limits) for place, account in places.items()}
+    for place, outcome in tuple(outcomes.items()):
+        for number, (kind, failure) in enumerate(outcome.holdings.failed if outcome.holdings else ()):
+            # It sums up nothing, and is a part of nothing: the account itself is.
+            account = outcome.account._replace(
+                name=f"{outcome.account.name}/{kind}", part_of=None, aggregate_of=None
+            )
+            outcomes[*place, number] = Outcome(account, None, None, failure)
     return tuple(outcomes[place] for place in sorted(outcomes))
 
 

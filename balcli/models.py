@@ -10,6 +10,9 @@ from balcli.money import Amount
 
 Settings = TypeVar("Settings")
 
+KINDS = frozenset({"fiat"})
+"""The kinds of rows that are asked for by themselves, and can be missing where the account answered."""
+
 PARTS = ("total", "available", "locked")
 """The three amounts of a balance and of a total, in the order in which they are shown."""
 
@@ -61,12 +64,14 @@ class Balance(NamedTuple):
     details: Mapping[str, Detail] = MappingProxyType({})
     raw: Mapping[str, str | None] = MappingProxyType({})
     counted: bool = True
+    unread: bool = False
+    """Whether `raw` has an amount other than 0 that is in none of the row's."""
 
     def is_zero(self) -> bool:
         """Whether every amount of the row, its details' included, is known and exactly 0."""
         amounts: list[Detail] = [self.total, self.available, self.locked]
         amounts += [v for v in self.details.values() if isinstance(v, Amount)]
-        return all(isinstance(amount, Amount) and not amount for amount in amounts)
+        return not self.unread and all(isinstance(amount, Amount) and not amount for amount in amounts)
 
 
 class Notice(NamedTuple):
@@ -84,6 +89,8 @@ class Holdings(NamedTuple):
     notices: tuple[Notice, ...] = ()
     owner: str | None = None
     """Whose the answer says the balances are, where two targets can mean one account."""
+    failed: tuple[tuple[str, "Failure"], ...] = ()
+    """The kinds of rows that could not be had, such as `fiat`, each with the reason."""
 
 
 class Failure(NamedTuple):
@@ -116,6 +123,18 @@ class Outcome(NamedTuple):
     def status(self) -> AccountStatus:
         """The word for it in every format."""
         return "ok" if self.failure is None else "failed"
+
+    @property
+    def missing_kind(self) -> str | None:
+        """The kind of rows that alone is missing (`fiat` of `shop/fiat`); None for a whole account."""
+        kind = self.account.name.rpartition("/")[2]
+        return kind if self.failure is not None and kind in KINDS and kind != self.account.name else None
+
+    @property
+    def owner(self) -> str:
+        """The name of the account that its rows are listed under: `shop` of `shop/fiat`."""
+        kind = self.missing_kind
+        return self.account.name if kind is None else self.account.name.removesuffix(f"/{kind}")
 
 
 class Parts(NamedTuple):

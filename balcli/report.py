@@ -154,19 +154,23 @@ def _repeated(balances: Sequence[Balance], excluded: set[str]) -> list[Notice]:
 def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[Total]:
     """The totals by asset; an amount is a number only where every account of the run made it known."""
     order = [outcome.account.name for outcome in outcomes]
-    silent = [outcome.account.name for outcome in outcomes if outcome.failure is not None]
+    failed = [outcome for outcome in outcomes if outcome.failure is not None]
+    silent = [outcome.account.name for outcome in failed if outcome.missing_kind is None]
+    kinds = [(outcome.missing_kind, outcome.account.name) for outcome in failed if outcome.missing_kind]
     by_asset: dict[str, list[Balance]] = defaultdict(list)
     for balance in balances:
         by_asset[balance.asset].append(balance)
     totals = []
     for asset, rows in sorted(by_asset.items()):
-        lacking = set(silent)
+        there_kinds = {row.details.get("kind") for row in rows} if kinds else set()
+        lacking = {*silent, *(name for kind, name in kinds if kind in there_kinds)}
+        whole = not lacking
         sums, known = [], []
         for part in PARTS:
             amounts = [getattr(row, part) for row in rows]
             there = [amount for amount in amounts if amount is not None]
             known.append(add_up(there) if there else None)
-            sums.append(None if silent or len(there) < len(amounts) else known[-1])
+            sums.append(known[-1] if whole and len(there) == len(amounts) else None)
             if len(there) < len(amounts):
                 lacking |= {row.account for row in rows if getattr(row, part) is None}
         missing = tuple(name for name in order if name in lacking) if lacking else ()

@@ -224,7 +224,6 @@ def test_a_login_is_never_sent_twice(program: Program, answer: Reply, code: int)
         (Reply(404, b"<html>"), 6, "HTTP 404"),
         (Reply(200, b"<html></html>"), 6, "web page"),
         (json_reply({"data": [{"balance": "1"}]}), 6, "has no asset"),
-        (json_reply({"data": [_row(depositAddress=[])]}), 6, "depositAddress is a list"),
     ],
 )
 def test_the_wallets_errors(program: Program, answer: Reply, code: int, told: str) -> None:

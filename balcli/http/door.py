@@ -26,6 +26,7 @@ from balcli.errors import (
     TlsFailed,
     UnexpectedStatus,
 )
+from balcli.http.error_text import error_text
 from balcli.http.exactjson import Json, decode, decode_text, mapped, text_of
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.running import Limits
@@ -222,8 +223,13 @@ class Door:
                     )
                 )
         if answer.status in _RETRIED_STATUSES:
-            raise self._asked_to_wait(request, answer.status, answer.headers.get("retry-after")) from None
-        return payload_of(request, answer.status, answer.body)
+            refused = _turned_away(request, answer.status, answer.body)
+            raise self._asked_to_wait(refused, answer.status, answer.headers.get("retry-after")) from None
+        try:
+            return payload_of(request, answer.status, answer.body)
+        except ServerUnavailable as trouble:
+            # What a provider calls its own trouble may pass, whatever the status that it sends it with.
+            raise (trouble if answer.status >= 500 else _TryAgain(trouble)) from None
 
     def _pace(self, request: Request) -> Pace | None:
         """The pace at which the request's host is asked; None where it sets none."""
@@ -233,10 +239,9 @@ class Door:
             return self._paces.setdefault(request.host, Pace(request.per_second))
 
     def _asked_to_wait(
-        self, request: Request, status: int, retry_after: str | None
+        self, error: BalcliError, status: int, retry_after: str | None
     ) -> BalcliError | _TryAgain:
         """What an answer of 408, 425, 429 or 5xx amounts to: another try, or the end."""
-        error = _turned_away(request, status)
         if retry_after is None:
             # Rates are counted by the second: before one is over, another try is in vain.
             return _TryAgain(error, 1.0 + pause_before(0)) if status == 429 else _TryAgain(error)
@@ -269,23 +274,32 @@ def _wire_headers(request: Request) -> dict[str, str]:
     return headers
 
 
-def _turned_away(request: Request, status: int) -> BalcliError:
+def _turned_away(request: Request, status: int, body: bytes) -> BalcliError:
     """The error of an answer that says that there is none now."""
+    what = _http(request, status, body)
     if status == 429:
         return RateLimited(
-            f"{request.host} limits the rate of requests (HTTP 429); run less often or with fewer --jobs",
+            f"{request.host} limits the rate of requests ({what}); run less often or with fewer --jobs",
             http_status=status,
         )
     return ServerUnavailable(
-        f"{request.host} is unavailable (HTTP {status}); try later, and ask the provider if it stays so",
+        f"{request.host} is unavailable ({what}); try later, and ask the provider if it stays so",
         http_status=status,
     )
+
+
+def _http(request: Request, status: int, body: bytes) -> str:
+    """The status as messages name it, with the provider's own words if the body has any."""
+    said = ""
+    with suppress(BalcliError):
+        said = error_text(_decoded(request, body))
+    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
 
 
 def payload_of(request: Request, status: int, body: bytes) -> Json:
     """The payload, if the status and the body make a good answer; raises as `Door.ask` does after its last try."""
     if status in _RETRIED_STATUSES:
-        raise _turned_away(request, status)
+        raise _turned_away(request, status, body)
     return _judged(request, status, body)
 
 
@@ -306,7 +320,7 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
             raise explained
         return payload
     if 500 <= status < 600:
-        raise _turned_away(request, status)
+        raise _turned_away(request, status, body)
     payload = None
     if 400 <= status < 500:
         # Without an explanation the status alone decides.
@@ -316,9 +330,9 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
     if explained is not None:
         raise explained
     if status in {401, 403}:
-        raise CredentialsRefused(refusal(request.host, status), http_status=status)
+        raise CredentialsRefused(refusal(request.host, status, error_text(payload)), http_status=status)
     raise UnexpectedStatus(
-        f"{request.host} answered HTTP {status}, which is no answer to {request.endpoint.path}; check base_url",
+        f"{request.host} answered {_http(request, status, body)}, which is no answer to {request.endpoint.path}; check base_url",
         http_status=status,
     )
 

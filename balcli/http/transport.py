@@ -38,6 +38,8 @@ MAX_BODY: Final = 8 * 1024 * 1024
 _CHUNK: Final = 65_536
 # What the socket's own time-out says comes first: it knows better what it waited for.
 _GRACE: Final = 0.05
+_EXPLAINED_IN: Final = 0.5
+"""Seconds for the body of an answer that says "later": it may hold the provider's own words, and decides nothing."""
 # Whether another try helps is the door's to say. One for all requests, because making it takes its time.
 _NO_RETRIES: Final = urllib3.Retry(total=False, redirect=False)
 _RAISED: Final = (
@@ -101,7 +103,7 @@ def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> str | None:
 
 
 _Attempt: TypeAlias = Callable[[], Answer]
-_Outcome: TypeAlias = "queue.SimpleQueue[Answer | BaseException]"
+_Outcome: TypeAlias = "queue.SimpleQueue[Answer | BaseException | None]"
 _Sender: TypeAlias = "queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]"
 """What to put attempts into for one thread, and at last None."""
 
@@ -149,9 +151,13 @@ class Transport:
         # A thread of its own: a socket's time-out is for each receive, and starts anew with every
         # byte that a server lets drip. One that is given up ends with the process at the latest.
         sender = self._sender()
-        sender.put((lambda: self._send(method, url, headers, body, seconds, loopback, refusals), outcome))
+        sender.put(
+            (lambda: self._send(method, url, headers, body, seconds, loopback, refusals, outcome), outcome)
+        )
         try:
             result = outcome.get(timeout=seconds + _GRACE)
+            if result is None:  # the status is there, and its explanation under way
+                result = outcome.get(timeout=_EXPLAINED_IN)
         except queue.Empty:
             sender.put(None)
             if refusals:  # a refusal stands, also without the explanation that does not come
@@ -160,6 +166,8 @@ class Transport:
         self._idle.append(sender)
         if isinstance(result, BaseException):
             raise result
+        if result is None:
+            raise RuntimeError("an attempt ends with an answer or a problem")
         return result
 
     def _sender(self) -> _Sender:
@@ -188,8 +196,12 @@ class Transport:
         seconds: float,
         loopback: bool,
         refusals: list[Answer],
+        outcome: _Outcome,
     ) -> Answer:
-        """One attempt; a refusal is put into `refusals` before its body is read."""
+        """One attempt; a refusal is put into `refusals` before its body is read.
+
+        Of one that another try may mend, None goes into `outcome` first: its body is not waited for long.
+        """
         until = time.monotonic() + seconds
         scheme, _, rest = url.partition("://")
         host, _, path = rest.partition("/")
@@ -212,8 +224,11 @@ class Transport:
                 content = b""
                 if stream.status in {200, 201}:
                     content = _body(stream, until)
-                elif 400 <= stream.status < 500 and stream.status not in {408, 425, 429}:
+                elif 400 <= stream.status < 600:
                     refusals.append(Answer(stream.status, stream.headers, b""))
+                    if stream.status >= 500 or stream.status in {408, 425, 429}:
+                        outcome.put(None)
+                        until = min(until, time.monotonic() + _EXPLAINED_IN)
                     content = _hint(stream, until)
             finally:
                 # One that was read to its end has given its connection back already; any other is closed.

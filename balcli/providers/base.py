@@ -163,16 +163,22 @@ class Run:
         assets: tuple[str, ...] = (),
         flags: frozenset[str] = frozenset(),
         cache: Cache | None = None,
+        limited: Sequence[tuple[str | None, str]] = (),
     ) -> None:
         self.door = door
         self.cache = cache
         """What outlives a run and is no secret, such as a token table; None where nothing shall."""
         self.assets = assets
         """The assets that `--asset` names, as typed; empty means all."""
+        self._limited = limited
         self.flags = flags
         """The provider's switches that were given, by their names."""
         self._shared: dict[Hashable, Shared[Any]] = {}
         self._lock = threading.Lock()
+
+    def limited(self, account: str) -> tuple[str, ...]:
+        """The assets of an account that limits are on; empty where all of its rows are looked at."""
+        return tuple(asset for name, asset in self._limited if name in {None, account})
 
     def share(self, key: Hashable, make: Callable[[], T]) -> Shared[T]:
         """The run's one value under this key; `make` serves the first who asks."""
@@ -207,10 +213,10 @@ class Provider(Protocol):
     def ENDPOINTS(self) -> tuple[Endpoint, ...]:  # noqa: N802 - a constant of the module
         """All that the provider ever calls; the door refuses anything else."""
 
-    def open_account(self, name: str, base_url: str, values: Values) -> Account[Any]:
+    def open_account(self, name: str, base_url: str, values: Values, /) -> Account[Any]:
         """The account that these settings describe. Raises SettingProblem."""
 
-    def fetch(self, account: Account[Any], run: Run) -> Holdings:
+    def fetch(self, account: Account[Any], run: Run, /) -> Holdings:
         """What the account holds now, in whole units. Raises the classes of `balcli.errors`."""
 
 
@@ -218,8 +224,25 @@ class Provider(Protocol):
 class Expanding(Protocol):
     """A provider at which one account of a profile can stand for several of a run."""
 
-    def expand(self, account: Account[Any], run: Run) -> Sequence[Account[Any]]:
+    def expand(self, account: Account[Any], run: Run, /) -> Sequence[Account[Any]]:
         """The accounts to fetch in its place, itself alone where there are no others; asks what it must."""
+
+
+class Coverage(NamedTuple):
+    """What a provider's endpoints cover, and what they leave out, by the page of the vendor that says so."""
+
+    covers: tuple[str, ...]
+    leaves_out: tuple[str, ...]
+    source: str | None
+
+
+@runtime_checkable
+class Covering(Protocol):
+    """A provider that says what its balances cover."""
+
+    @property
+    def COVERAGE(self) -> Coverage:  # noqa: N802 - a constant of the module
+        """What is in the balances, and what the account may hold beside them."""
 
 
 @runtime_checkable

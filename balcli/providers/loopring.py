@@ -16,13 +16,14 @@ from balcli.errors import (
     CredentialsRefused,
     NetworkError,
     ProviderError,
+    ServerUnavailable,
 )
 from balcli.http.door import Endpoint, Request
 from balcli.http.exactjson import Json
 from balcli.models import Account, Balance, Detail, Holdings, Notice
 from balcli.money import Amount, parse_units
 from balcli.providers import OWN
-from balcli.providers.base import Flag, Key, Run, SettingProblem, Shared, Values
+from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Shared, Values
 from balcli.providers.loopring_tokens import (
     FIRST_NFT_SLOT,
     ID,
@@ -33,6 +34,7 @@ from balcli.providers.loopring_tokens import (
     row_id,
 )
 from balcli.providers.reading import amount, as_list, as_object, field, optional_amount, undocumented, words
+from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import absent, selects
 from balcli.secret import Secret
 
@@ -54,6 +56,20 @@ _BALANCES: Final = Endpoint("GET", "/api/v3/user/balances", ("accountId", "addre
 _TOKENS: Final = Endpoint("GET", "/api/v3/exchange/tokens")
 _NFTS: Final = Endpoint("GET", "/api/v3/user/nft/balances", ("accountId", "address", "offset", "limit"))
 ENDPOINTS: Final = (_BALANCES, _TOKENS, _NFTS)
+COVERAGE: Final = Coverage(
+    covers=(
+        "the fungible tokens of one account at one deployment, LP tokens of pools among them",
+        "what of each is locked or pending",
+    ),
+    leaves_out=(
+        "NFTs (--nfts asks for them)",
+        "balances of the address on L1, on other chains and at other deployments",
+    ),
+    source="https://docs.loopring.io/en/dex_apis/getUserBalances.html",
+)
+
+_AMOUNTS: Final = ("total", "locked")
+_FIELDS: Final = frozenset({"accountId", "tokenId", *_AMOUNTS, "pending.withdraw", "pending.deposit"})
 
 _PER_SECOND: Final = 5  # documented; beyond it come 429s, and possibly a suspended account
 _NFT_PAGE: Final = 50  # documented as the most
@@ -64,6 +80,7 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 # Error codes (documented) for a key, a signature or an account that was not accepted.
 _REFUSED: Final = frozenset({"104001", "104002", "104004", "104005"})
 _NO_ACCOUNT_OR_NO_KEY: Final = "101002"  # seen: wrong keys are answered with it, too
+_RELAYERS_TROUBLE: Final = frozenset({"100000", "104208"})  # documented: unknown error, and the relayer's own
 
 
 class Settings(NamedTuple):
@@ -113,10 +130,11 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
         table = shared.get()
         if table.from_cache and not table.knows(payload):
             table = run.share((NAME, base_url, "fresh tokens"), lambda: _new_table(base_url, run)).get()
-        holdings = parse(payload, table.tokens, account, run.assets)
+        holdings = parse(payload, table.tokens, account, run.assets, run.limited(account.name))
         if "nfts" not in run.flags:
             return holdings
-        nfts = _fetch_nfts(account, run)
+        remarks = Remarks(account.name)
+        nfts = _fetch_nfts(account, run, remarks)
     except (NetworkError, AnswerError) as problem:
         if base_url != BASE_URL:
             raise
@@ -124,7 +142,7 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
     listed = {nft.asset for nft in nfts}
     tokens = tuple(balance for balance in holdings.balances if balance.asset not in listed)
     chosen = (nft for nft in nfts if selects(run.assets, nft.asset, f"#{nft.asset_id}"))
-    return Holdings((*tokens, *chosen), holdings.notices, holdings.owner)
+    return Holdings((*tokens, *chosen), (*holdings.notices, *remarks.notices), holdings.owner)
 
 
 def _balances_request(
@@ -155,13 +173,13 @@ def _request(account: Account[Settings], endpoint: Endpoint, query: tuple[tuple[
     )
 
 
-def _fetch_nfts(account: Account[Settings], run: Run) -> list[Balance]:
+def _fetch_nfts(account: Account[Settings], run: Run, remarks: Remarks) -> list[Balance]:
     """All NFTs of the account, page by page. Raises BadShape for a list that ends before its `totalNum`."""
     found: list[Balance] = []
     while True:
         page = (("offset", str(len(found))), ("limit", str(_NFT_PAGE)))
         payload = run.door.ask(_request(account, _NFTS, (*_owner(account), *page)))
-        rows, announced = parse_nfts(payload, account)
+        rows, announced = parse_nfts(payload, account, remarks, run.assets)
         # Also where a relayer that does not page gives the same rows again.
         is_over = not rows or rows == found[-len(rows) :]
         found += () if is_over else rows
@@ -173,7 +191,9 @@ def _fetch_nfts(account: Account[Settings], run: Run) -> list[Balance]:
             )
 
 
-def parse_nfts(payload: Json, account: Account[Settings]) -> tuple[list[Balance], int]:
+def parse_nfts(
+    payload: Json, account: Account[Settings], remarks: Remarks, assets: tuple[str, ...] = ()
+) -> tuple[list[Balance], int]:
     """One page of the answer of `/api/v3/user/nft/balances`, and how many NFTs there are in all.
 
     An NFT's amount is a count. It has no unit in common with anything, and is in no total.
@@ -190,7 +210,11 @@ def parse_nfts(payload: Json, account: Account[Settings]) -> tuple[list[Balance]
         if asked is not None and not _owner_of(row, where) <= {asked}:
             raise _anothers(where)
         token_id = row_id(row, where)
-        balances.append(_balance(row, where, account, token_id, _nft_slot(token_id), nft=True))
+        slot = _nft_slot(token_id)
+        shown = _selected(assets, token_id, slot)
+        balances.append(
+            _balance(row, where, account, token_id, slot, remarks, nft=True, shown=shown, asked=shown)
+        )
     return balances, int(announced)
 
 
@@ -225,15 +249,17 @@ def parse(
     tokens: Mapping[int, Token | None],
     account: Account[Settings],
     assets: tuple[str, ...] = (),
+    limited: tuple[str, ...] = (),
 ) -> Holdings:
     """The balances in the answer of `/api/v3/user/balances`, in whole units.
 
     available = total − locked, as the vendor's own front end has it (code). Pending amounts stand
     apart: whether they are inside `locked` is open. A token that the table does not know keeps its
-    row, in raw units, its amounts unknown.
+    row, in raw units, its amounts unknown. Amounts are strict but in rows of known tokens that neither
+    `assets`, the profile nor the limits (`limited`) ask for.
     """
     balances: list[Balance] = []
-    notices: list[Notice] = []
+    remarks = Remarks(account.name)
     owners = {account.target["account_id"]} if "account_id" in account.target else set()
     for number, item in enumerate(as_list(payload, "the answer")):
         where = f"balances[{number}]"
@@ -246,11 +272,13 @@ def parse(
         nft = token_id >= FIRST_NFT_SLOT
         if nft:
             token = _nft_slot(token_id)
-        balance = _balance(row, where, account, token_id, token, nft=nft)
-        if not _selected(assets, token_id, token) or not _selected(account.assets, token_id, token):
+        shown = _selected(assets, token_id, token) and _selected(account.assets, token_id, token)
+        asked = token is None or (shown and _selected(limited, token_id, token))
+        balance = _balance(row, where, account, token_id, token, remarks, nft=nft, shown=shown, asked=asked)
+        if not shown:
             continue
         if token is None:
-            notices.append(
+            remarks.notices.append(
                 Notice(
                     "asset.unknown",
                     account.name,
@@ -258,12 +286,12 @@ def parse(
                 )
             )
         balances.append(balance)
-    notices += [
+    remarks.notices += [
         absent(account.name, asset, assets or account.assets, (t.symbol for t in tokens.values() if t))
         for asset in assets or account.assets
         if not any(_selected((asset,), token_id, token) for token_id, token in tokens.items())
     ]
-    return Holdings(tuple(balances), tuple(notices), next(iter(owners), None))
+    return Holdings(tuple(balances), tuple(remarks.notices), next(iter(owners), None))
 
 
 def _balance(
@@ -272,37 +300,46 @@ def _balance(
     account: Account[Settings],
     token_id: int,
     token: Token | None,
+    remarks: Remarks,
     *,
     nft: bool,
+    shown: bool,
+    asked: bool,
 ) -> Balance:
     """One row as a balance; every amount in it is checked, also where the token's unit is unknown."""
 
     def whole(text: str) -> Amount:
         return parse_units(text, token.decimals if token else 0)
 
-    total, raw_total = amount(row, "total", where, whole)
-    locked, raw_locked = amount(row, "locked", where, whole)
-    pending = row.get("pending")
-    waiting = {} if pending is None else as_object(pending, f"{where}.pending")
-    withdraw, _ = optional_amount(waiting, "withdraw", f"{where}.pending", whole)
-    deposit, _ = optional_amount(waiting, "deposit", f"{where}.pending", whole)
-    details: dict[str, Detail] = {
-        "pending_withdraw": withdraw if token else None,
-        "pending_deposit": deposit if token else None,
-    }
+    def read(row: dict[str, Json], where: str) -> tuple[Amount, Amount, Amount | None, Amount | None]:
+        pending = row.get("pending")
+        waiting = {} if pending is None else as_object(pending, f"{where}.pending")
+        return (
+            amount(row, "total", where, whole)[0],
+            amount(row, "locked", where, whole)[0],
+            optional_amount(waiting, "withdraw", f"{where}.pending", whole)[0],
+            optional_amount(waiting, "deposit", f"{where}.pending", whole)[0],
+        )
+
+    asset = token.label if token else f"#{token_id}"
+    amounts = remarks.amounts(asset, row, where, read, asked=asked)
+    total, locked, withdraw, deposit = amounts if amounts and token else (None, None, None, None)
+    unread = remarks.unread(row, _FIELDS, asset) if shown else {}
+    details: dict[str, Detail] = {"pending_withdraw": withdraw, "pending_deposit": deposit}
     if nft:
         details["kind"] = "nft"
     return Balance(
         account=account.name,
         provider=NAME,
-        asset=token.label if token else f"#{token_id}",
+        asset=asset,
         asset_id=str(token_id),
-        total=total if token else None,
-        available=total - locked if token else None,
-        locked=locked if token else None,
+        total=total,
+        available=None if total is None or locked is None else total - locked,
+        locked=locked,
         details=details,
-        raw={"total": raw_total, "locked": raw_locked},
+        raw={**raw_texts(row, _AMOUNTS), **unread},
         counted=token is not None and not nft,
+        unread=bool(unread),
     )
 
 
@@ -341,6 +378,11 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     if code in _REFUSED or status in {401, 403}:
         return CredentialsRefused(
             f"{TITLE} refused the key with error {shown} ({said or 'no message'}); check api_key",
+            http_status=status,
+        )
+    if code in _RELAYERS_TROUBLE:
+        return ServerUnavailable(
+            f"{TITLE} is in trouble: error {shown} ({said or 'no message'}); try later, and ask the provider if it stays so",
             http_status=status,
         )
     return ProviderError(

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from balcli.errors import BadShape, BalcliError, CredentialsRefused, ProviderError
-from balcli.http.door import Endpoint, Request, refusal
-from balcli.http.exactjson import Json, Number
-from balcli.models import Account, Balance, Holdings, Notice
+from balcli.errors import BalcliError, CredentialsRefused
+from balcli.http.door import Endpoint, Request
+from balcli.http.exactjson import Json
+from balcli.models import Account, Balance, Failure, Holdings, Notice
+from balcli.money import Amount
 from balcli.providers import OWN, reading
-from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
+from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
+from balcli.providers.envelope import own_error
 from balcli.providers.reading import (
     amount,
     as_list,
@@ -24,8 +26,8 @@ from balcli.providers.reading import (
     token,
     undocumented,
     whole,
-    words,
 )
+from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import names, selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
@@ -62,6 +64,21 @@ _MERCHANTS: Final = Endpoint("GET", "/v2/merchants", ("status", *_PAGING))
 # Documented next to a POST on the same path that opens an account: only GET is ever on the list.
 _FIAT: Final = Endpoint("GET", "/v2/merchant/accounts", _PAGING)
 ENDPOINTS: Final = (_ASSETS, _TOKEN, _MERCHANTS, _FIAT)
+COVERAGE: Final = Coverage(
+    covers=("the crypto assets of one merchant, or of all merchants of the key together",),
+    leaves_out=(
+        "fiat balances (--fiat asks for them)",
+        "merchants of other keys",
+        "orders under way and settlements: the vendor's page does not mention them",
+    ),
+    source="https://docs.velafi.com/api-reference/merchant/get-crypto-assets-balance",
+)
+
+_AMOUNTS: Final = ("total", "free", "locked")
+_FIELDS: Final = frozenset({"asset", "assetId", "assetName", *_AMOUNTS})
+# What was traded and may be traded, of which nothing is held (documented).
+_TURNOVER: Final = frozenset({"buyAmountLimit", "buyAmountUsed", "sellAmountLimit", "sellAmountUsed"})
+_FIAT_FIELDS: Final = frozenset({"merchantId", "fiat", "balance", *_TURNOVER})
 
 # The vendor's table of error codes, with what to do about each.
 _ADVICE: Final = {
@@ -138,38 +155,56 @@ def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
-    """The merchant's crypto balances, and with `--fiat` its fiat ones."""
+    """The merchant's crypto balances, and with `--fiat` its fiat ones, which can be missing by themselves."""
     payload = _with_token(account, run, lambda token: run.door.ask(_assets_request(account, token)))
+    limited = run.limited(account.name)
     if "fiat" not in run.flags:
-        return parse(payload, account, run.assets)
-    balances, notices, listed = _crypto(payload, account, run.assets)
+        return parse(payload, account, run.assets, limited)
+    remarks = Remarks(account.name)
+    balances, listed = _crypto(payload, account, run.assets, limited, remarks)
     # One list serves every merchant of the key.
     key = (NAME, "fiat", account.base_url, account.settings.credential)
-    rows = run.share(key, lambda: _listed(account, run, _FIAT))
-    fiat = parse_fiat(rows.get(), account)
-    balances += [balance for balance in fiat if selects(run.assets, balance.asset)]
-    listed += [balance.asset for balance in fiat]
-    return Holdings(tuple(balances), (*notices, *unlisted(account.name, run.assets, balances, listed)))
+    try:
+        rows = run.share(key, lambda: _listed(account, run, _FIAT)).get()
+        fiat = parse_fiat(rows, account, run.assets, remarks)
+    except BalcliError as problem:
+        # Whether an asset is listed that was asked for is not known then.
+        return Holdings(tuple(balances), tuple(remarks.notices), failed=(("fiat", Failure.of(problem)),))
+    balances += fiat
+    listed += [name for row in rows if isinstance(name := row.get("fiat"), str)]
+    return Holdings(
+        tuple(balances), (*remarks.notices, *unlisted(account.name, run.assets, balances, listed))
+    )
 
 
-def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = ()) -> Holdings:
+def parse(
+    payload: Json,
+    account: Account[Settings],
+    assets: tuple[str, ...] = (),
+    limited: tuple[str, ...] = (),
+) -> Holdings:
     """The balances in the answer of `/v2/assets/account/assets`, in whole units.
 
     `free` is the available amount. Whether total = free + locked holds is promised nowhere: the
-    three are shown as sent, with a notice where they do not add up.
+    three are shown as sent, with a notice where they do not add up. Amounts are strict but in rows of
+    assets that neither `assets` nor the limits (`limited`) ask for.
     """
-    balances, notices, listed = _crypto(payload, account, assets)
-    return Holdings(tuple(balances), (*notices, *unlisted(account.name, assets, balances, listed)))
+    remarks = Remarks(account.name)
+    balances, listed = _crypto(payload, account, assets, limited, remarks)
+    return Holdings(tuple(balances), (*remarks.notices, *unlisted(account.name, assets, balances, listed)))
 
 
 def _crypto(
-    payload: Json, account: Account[Settings], assets: tuple[str, ...]
-) -> tuple[list[Balance], list[Notice], list[str]]:
-    """The balances of an answer, what there is to know of them, and the name of every asset in it."""
+    payload: Json,
+    account: Account[Settings],
+    assets: tuple[str, ...],
+    limited: tuple[str, ...],
+    remarks: Remarks,
+) -> tuple[list[Balance], list[str]]:
+    """The balances of an answer, and the name of every asset in it."""
     data = as_object(field(as_object(payload, "the answer"), "data", "the answer"), "data")
-    can_deposit = optional_flag(data, "canDeposit", "data")
+    can_deposit = remarks.decoration(data, "canDeposit", "data", optional_flag)
     balances: list[Balance] = []
-    notices: list[Notice] = []
     listed: list[str] = []
     for number, item in enumerate(as_list(field(data, "balances", "data"), "data.balances")):
         where = f"balances[{number}]"
@@ -177,13 +212,14 @@ def _crypto(
         asset = reading.name(row, "asset", where)
         listed.append(asset)
         asset_id = optional_text(row, "assetId", where)
-        total, raw_total = amount(row, "total", where)
-        free, raw_free = amount(row, "free", where)
-        locked, raw_locked = amount(row, "locked", where)
-        if assets and not selects(assets, *names(asset, asset_id)):
+        of_row = names(asset, asset_id)
+        shown = selects(assets, *of_row)
+        read = remarks.amounts(asset, row, where, _amounts, asked=shown and selects(limited, *of_row))
+        if not shown:
             continue
-        if total != free + locked:
-            notices.append(
+        total, free, locked = read or (None, None, None)
+        if total is not None and free is not None and locked is not None and total != free + locked:
+            remarks.notices.append(
                 Notice(
                     "amount.mismatch",
                     account.name,
@@ -191,6 +227,7 @@ def _crypto(
                     "shown as sent",
                 )
             )
+        unread = remarks.unread(row, _FIELDS, asset)
         balances.append(
             Balance(
                 account=account.name,
@@ -201,14 +238,20 @@ def _crypto(
                 available=free,
                 locked=locked,
                 details={
-                    "asset_name": optional_text(row, "assetName", where),
+                    "asset_name": remarks.decoration(row, "assetName", where, optional_text),
                     "can_deposit": can_deposit,
                     "merchant_id": account.target["merchant_id"],
                 },
-                raw={"total": raw_total, "free": raw_free, "locked": raw_locked},
+                raw={**raw_texts(row, _AMOUNTS), **unread},
+                unread=bool(unread),
             )
         )
-    return balances, notices, listed
+    return balances, listed
+
+
+def _amounts(row: dict[str, Json], where: str) -> list[Amount]:
+    """Total, free and locked of a row. Raises BadAmount."""
+    return [amount(row, key, where)[0] for key in _AMOUNTS]
 
 
 def signature(secret: str, timestamp: str) -> str:
@@ -219,7 +262,9 @@ def signature(secret: str, timestamp: str) -> str:
     return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
 
 
-def parse_fiat(rows: Sequence["Row"], account: Account[Settings]) -> list[Balance]:
+def parse_fiat(
+    rows: Sequence["Row"], account: Account[Settings], assets: tuple[str, ...], remarks: Remarks
+) -> list[Balance]:
     """The fiat balances of a merchant (all, for the aggregate) in the rows of `/v2/merchant/accounts`.
 
     The one amount there is the balance. What of it is available is said nowhere: that is unknown.
@@ -229,9 +274,12 @@ def parse_fiat(rows: Sequence["Row"], account: Account[Settings]) -> list[Balanc
         where = f"accounts[{number}]"
         owner = _merchant_id(row, where)
         fiat = reading.name(row, "fiat", where)
-        balance, raw_balance = amount(row, "balance", where)
-        if account.target["merchant_id"] not in {"0", owner}:
+        shown = selects(assets, fiat)
+        read = remarks.amounts(fiat, row, where, _fiat_amount, asked=shown)
+        if read is None or not shown or account.target["merchant_id"] not in {"0", owner}:
             continue
+        balance, raw_balance = read
+        unread = remarks.unread(row, _FIAT_FIELDS, fiat)
         balances.append(
             Balance(
                 account=account.name,
@@ -242,10 +290,16 @@ def parse_fiat(rows: Sequence["Row"], account: Account[Settings]) -> list[Balanc
                 available=None,
                 locked=None,
                 details={"kind": "fiat", "merchant_id": owner},
-                raw={"balance": raw_balance},
+                raw={"balance": raw_balance, **unread},
+                unread=bool(unread),
             )
         )
     return balances
+
+
+def _fiat_amount(row: dict[str, Json], where: str) -> tuple[Amount, str]:
+    """The balance of a fiat row, and the text as it was sent. Raises BadAmount."""
+    return amount(row, "balance", where)
 
 
 def _single(account: Account[Settings], number: str) -> Account[Settings]:
@@ -338,20 +392,5 @@ def _now_ms() -> int:
 
 
 def _explain(status: int, payload: Json) -> BalcliError | None:
-    """The provider's own error: success is HTTP 200 and an object with the number 200 as its `code`."""
-    if status in {401, 403}:
-        said = words(payload.get("msg")) if isinstance(payload, dict) else ""
-        return CredentialsRefused(refusal(TITLE, status, said), http_status=status)
-    code = payload.get("code") if isinstance(payload, dict) else None
-    if isinstance(code, Number) and code == "200":
-        return None
-    if not isinstance(payload, dict) or not isinstance(code, str):
-        # Of a refusal, the status says enough; of a success, nothing vouches for the numbers.
-        why = f"{TITLE} answered without its code; check base_url, else ask the provider"
-        return BadShape(why, http_status=status) if status == 200 else None
-    shown = words(code)
-    advice = _ADVICE.get(str(code), "balcli does not know it; look it up in the provider's documentation")
-    return ProviderError(
-        f"{TITLE} answered with error {shown} ({words(payload.get('msg')) or 'no message'}): {advice}",
-        http_status=status,
-    )
+    """The provider's own error: success is HTTP 200 and an object whose `code` is 200, without another mark."""
+    return own_error(TITLE, status, payload, code_is_200=True, advice=_ADVICE)

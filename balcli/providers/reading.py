@@ -6,12 +6,12 @@
 from collections.abc import Callable
 
 from balcli.errors import BadAmount, BadShape
+from balcli.http.error_text import words as words  # noqa: PLC0414 - a part of what plug-ins read with
 from balcli.http.exactjson import Json, Number
 from balcli.money import Amount, parse
 from balcli.secret import Secret, flaw, hide_in_name
 from balcli.text import printable, valid_unicode
 
-_WORDS = 120
 _SAMPLE = 40
 
 
@@ -131,10 +131,3 @@ def token(row: dict[str, Json], key: str, where: str) -> Secret:
             f"the provider's answer cannot be used: the token in {where}.{key} {problem}; ask the provider"
         )
     return Secret(text)
-
-
-def words(value: Json) -> str:
-    """A provider's own message made safe to show in ours: one line, at most 120 characters; "" if it is none."""
-    if isinstance(value, list):
-        return printable("; ".join(words(item) for item in value[:5] if isinstance(item, str)), _WORDS)
-    return printable(hide_in_name(value).strip(), _WORDS) if isinstance(value, str) else ""

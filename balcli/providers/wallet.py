@@ -8,14 +8,16 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from balcli.errors import BalcliError, CredentialsRefused, ProviderError
-from balcli.http.door import Endpoint, Request, refusal
-from balcli.http.exactjson import Json, Number
+from balcli.errors import BalcliError, CredentialsRefused
+from balcli.http.door import Endpoint, Request
+from balcli.http.exactjson import Json
 from balcli.models import Account, Balance, DepositAddress, Detail, Holdings
 from balcli.money import Amount
 from balcli.providers import OWN, reading
-from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
+from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
+from balcli.providers.envelope import own_error
 from balcli.providers.reading import as_list, as_object, field, optional_amount, optional_text, token, words
+from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import valid_unicode
@@ -41,6 +43,20 @@ FLAGS: Final = (Flag("addresses", "Show deposit addresses in the table."),)
 _BALANCE: Final = Endpoint("POST", "/v2/balance", ("walletId", "assets"))
 _LOGIN: Final = Endpoint("POST", "/v2/auth/login")
 ENDPOINTS: Final = (_BALANCE, _LOGIN)
+COVERAGE: Final = Coverage(
+    covers=(
+        "the assets of one wallet, each with balance, hold, AML lock and referral",
+        "deposit addresses that were generated before",
+    ),
+    leaves_out=(
+        "other wallets of the merchant",
+        "funds in settlement: the vendor's page names them, and no field for them",
+    ),
+    source="https://docs.kunacore.io/docs/get-all-wallet-balances",
+)
+
+_AMOUNTS: Final = ("balance", "holdBalance", "lockBalance", "referralBalance")
+_FIELDS: Final = frozenset({"asset", *_AMOUNTS, "depositAddress"})
 
 
 class Settings(NamedTuple):
@@ -83,44 +99,52 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
     """The wallet's balances; with a `login`, its token is fetched once a run and renewed once if refused."""
+    return parse(_payload(account, run), account, run.assets, run.limited(account.name))
+
+
+def _payload(account: Account[Settings], run: Run) -> Json:
     settings = account.settings
     if settings.api_key is not None:
-        return parse(_ask(account, run, "Api-key", settings.api_key), account, run.assets)
+        return _ask(account, run, "Api-key", settings.api_key)
     if settings.access_token is not None:
-        return parse(_ask_with_jwt(account, run, settings.access_token), account, run.assets)
+        return _ask_with_jwt(account, run, settings.access_token)
     shared = run.share((NAME, account.base_url, _login_key(settings)), lambda: _log_in(account, run))
     jwt = shared.get()
     try:
-        payload = _ask_with_jwt(account, run, jwt)
+        return _ask_with_jwt(account, run, jwt)
     except CredentialsRefused as refused:
-        if refused.http_status != 401:
+        if refused.http_status == 403:
             raise
-        payload = _ask_with_jwt(account, run, shared.renewed(jwt))
-    return parse(payload, account, run.assets)
+        return _ask_with_jwt(account, run, shared.renewed(jwt))
 
 
-def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = ()) -> Holdings:
+def parse(
+    payload: Json,
+    account: Account[Settings],
+    assets: tuple[str, ...] = (),
+    limited: tuple[str, ...] = (),
+) -> Holdings:
     """The balances in the answer of `/v2/balance`, in whole units; null or absent fields are unknown.
 
     By default `balance` is the available part, as the vendor's prose has it (inferred), and the
-    total is balance + hold + lock. `balance_is = "total"` reads it the other way.
+    total is balance + hold + lock. `balance_is = "total"` reads it the other way. Amounts are strict but in
+    rows of assets that neither `assets`, the profile nor the limits (`limited`) ask for.
     """
     settings = account.settings
     balances: list[Balance] = []
     listed: list[str] = []
+    remarks = Remarks(account.name)
     rows = as_list(field(as_object(payload, "the answer"), "data", "the answer"), "data")
     for number, item in enumerate(rows):
         where = f"data[{number}]"
         row = as_object(item, where)
         asset = reading.name(row, "asset", where)
         listed.append(asset)
-        balance, raw_balance = optional_amount(row, "balance", where)
-        hold, raw_hold = optional_amount(row, "holdBalance", where)
-        lock, raw_lock = optional_amount(row, "lockBalance", where)
-        referral, raw_referral = optional_amount(row, "referralBalance", where)
-        addresses = _deposit_addresses(row, where)
-        if not selects(assets, asset) or not selects(account.assets, asset):
+        shown = selects(assets, asset) and selects(account.assets, asset)
+        read = remarks.amounts(asset, row, where, _amounts, asked=shown and selects(limited, asset))
+        if not shown:
             continue
+        balance, hold, lock, referral = read or (None, None, None, None)
         locked = None if hold is None or lock is None else hold + lock
         other = None if balance is None or locked is None else _other_part(settings, balance, locked)
         total, available = (balance, other) if settings.balance_is == "total" else (other, balance)
@@ -128,8 +152,9 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
             "hold": hold,
             "aml_lock": lock,
             "referral": referral,
-            "deposit_addresses": addresses,
+            "deposit_addresses": remarks.decoration(row, "depositAddress", where, _deposit_addresses),
         }
+        unread = remarks.unread(row, _FIELDS, asset)
         balances.append(
             Balance(
                 account=account.name,
@@ -140,16 +165,17 @@ def parse(payload: Json, account: Account[Settings], assets: tuple[str, ...] = (
                 available=available,
                 locked=locked,
                 details=details,
-                raw={
-                    "balance": raw_balance,
-                    "holdBalance": raw_hold,
-                    "lockBalance": raw_lock,
-                    "referralBalance": raw_referral,
-                },
+                raw={**raw_texts(row, _AMOUNTS), **unread},
+                unread=bool(unread),
             )
         )
     notices = unlisted(account.name, assets or account.assets, balances, listed)
-    return Holdings(tuple(balances), tuple(notices))
+    return Holdings(tuple(balances), (*remarks.notices, *notices))
+
+
+def _amounts(row: dict[str, Json], where: str) -> list[Amount | None]:
+    """The amounts of a row in the order of their fields; None is unknown. Raises BadAmount."""
+    return [optional_amount(row, key, where)[0] for key in _AMOUNTS]
 
 
 def _other_part(settings: Settings, balance: Amount, locked: Amount) -> Amount:
@@ -157,15 +183,15 @@ def _other_part(settings: Settings, balance: Amount, locked: Amount) -> Amount:
     return balance - locked if settings.balance_is == "total" else balance + locked
 
 
-def _deposit_addresses(row: dict[str, Json], where: str) -> tuple[DepositAddress, ...]:
+def _deposit_addresses(row: dict[str, Json], key: str, where: str) -> tuple[DepositAddress, ...]:
     """The addresses that were generated before, by network; none where the field is null or absent."""
-    given = row.get("depositAddress")
+    given = row.get(key)
     if given is None:
         return ()
-    networks = as_object(given, f"{where}.depositAddress")
+    networks = as_object(given, f"{where}.{key}")
     found = []
     for network, item in networks.items():
-        place = f"{where}.depositAddress.{words(network)}"
+        place = f"{where}.{key}.{words(network)}"
         entry = as_object(item, place)
         found.append(
             DepositAddress(
@@ -230,31 +256,5 @@ def _log_in(account: Account[Settings], run: Run) -> Secret:
 
 
 def _explain(status: int, payload: Json) -> BalcliError | None:
-    """The provider's own error. No shape is documented; these are the likely ones (inferred)."""
-    if not isinstance(payload, dict):
-        return None
-    errors, own_status = payload.get("errors"), payload.get("statusCode")
-    code, said = "", ""
-    if isinstance(errors, list) and errors:
-        first = errors[0] if isinstance(errors[0], dict) else {"message": errors[0]}
-        code, said = words(first.get("code")), words(first.get("message"))
-    elif own_status is not None or status >= 400:
-        code, said = words(own_status), words(payload.get("message")) or words(payload.get("error"))
-    else:
-        return None
-    if status in {401, 403} or (status < 400 and code in {"401", "403"}):
-        return CredentialsRefused(refusal(TITLE, status, said), http_status=status)
-    if status < 400 and isinstance(own_status, Number) and own_status in {"200", "201"}:
-        return None
-    if not code and not said:
-        return (
-            None
-            if status >= 400
-            else ProviderError(
-                f"{TITLE} answered with an error; check the account's settings", http_status=status
-            )
-        )
-    return ProviderError(
-        f"{TITLE} answered with error {code or status} ({said or 'no message'}); check the account's settings",
-        http_status=status,
-    )
+    """The provider's own error. No shape is documented; `envelope` has the likely ones (inferred)."""
+    return own_error(TITLE, status, payload)

@@ -164,7 +164,7 @@ class _Table:
             yield from rows(_label(total.asset), total.parts, "")
             if total.known != total.parts:
                 yield from rows(_KNOWN, total.known, "open")
-            if total.missing != silent:
+            if total.missing and total.missing != silent:
                 yield from self._prose(f"not all known of {_names(total.missing)}", "open", self._note_indent)
         if not self._report.totals:
             yield from self._prose("nothing to add up", "faint")

@@ -96,20 +96,52 @@ def _shown(value: int | None) -> str | None:
     return None if value is None else written(value)
 
 
+_FAILURES: Final = {"error", "fail", "failed", "failure", "unauthorized", "forbidden"}
+
+
+def _whole(value: Any) -> int | None:
+    """The whole number that a number or a text of digits is; -1 for a number that is none."""
+    if isinstance(value, _Digits):
+        try:
+            units, one = read(str(value)), read("1")
+        except ValueError:
+            return -1
+        return units // one if units % one == 0 else -1
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,80}", value) else None
+
+
+def refuse_marked(answer: dict[str, Any]) -> None:
+    """Raises Refused for an answer that says that it is an error, whatever else is in it."""
+    parts = [answer, *([answer["data"]] if isinstance(answer.get("data"), dict) else [])]
+    for part in parts:
+        for key in ("error", "errors"):
+            value = part.get(key)
+            if value and not (isinstance(value, _Digits) and _whole(value) == 0):
+                raise Refused
+        if part.get("success") is False:
+            raise Refused
+    for key in ("code", "statusCode"):
+        value = answer.get(key)
+        if isinstance(value, bool | list | dict) or _whole(value) not in {None, 0, 200, 201}:
+            raise Refused
+    status = answer.get("status")
+    if isinstance(status, _Digits) and read(status) >= read("400"):
+        raise Refused
+    words = [answer.get(key) for key in ("code", "status", "statusCode")]
+    if any(isinstance(word, str) and word.lower() in _FAILURES for word in words):
+        raise Refused
+
+
 def merchant(body: bytes, _tokens: bytes) -> list[Row]:
     """The rows of a merchant's answer. Raises Refused."""
     answer = _object(document(body))
-    code = answer.get("code")
-    if not isinstance(code, _Digits) or code != "200":
-        raise Refused
-    data = _object(answer.get("data"))
-    if not isinstance(data.get("canDeposit"), bool | None):
+    refuse_marked(answer)
+    if _whole(answer.get("code")) != 200:
         raise Refused
     rows: list[Row] = []
-    for item in _list(data.get("balances")):
+    for item in _list(_object(answer.get("data")).get("balances")):
         row = _object(item)
         _text(row.get("assetId"))
-        _text(row.get("assetName"))
         total, free, locked = (_shown(_amount(row.get(key))) for key in ("total", "free", "locked"))
         rows.append((_name(row.get("asset")), total, free, locked))
     return rows
@@ -118,30 +150,17 @@ def merchant(body: bytes, _tokens: bytes) -> list[Row]:
 def wallet(body: bytes, _tokens: bytes) -> list[Row]:
     """The rows of a wallet's answer. Raises Refused."""
     answer = _object(document(body))
-    errors, status = answer.get("errors"), answer.get("statusCode")
-    if isinstance(errors, list) and errors:
-        raise Refused
-    if status is not None and not (isinstance(status, _Digits) and status in {"200", "201"}):
-        raise Refused
+    refuse_marked(answer)
     rows: list[Row] = []
     for item in _list(answer.get("data")):
         row = _object(item)
         asset = _name(row.get("asset"))
         balance, hold, lock = (_known(row.get(key)) for key in ("balance", "holdBalance", "lockBalance"))
         _known(row.get("referralBalance"))
-        _addresses(row.get("depositAddress"))
         locked = None if hold is None or lock is None else hold + lock
         total = None if balance is None or locked is None else balance + locked
         rows.append((asset, _shown(total), _shown(balance), _shown(locked)))
     return rows
-
-
-def _addresses(value: Any) -> None:
-    if value is None:
-        return
-    for entry in _object(value).values():
-        _text(_object(entry).get("address"))
-        _text(entry.get("memo"))
 
 
 def loopring(body: bytes, tokens: bytes) -> list[Row]:

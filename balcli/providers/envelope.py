@@ -1,0 +1,132 @@
+"""What a good answer of KunaCore and VelaFi is, and the error in one that is not.
+
+Neither vendor documents how an error looks at HTTP 200. A public client of KunaCore's sister exchange tests
+`errors`, `code` and `error` whatever the status (code), and VelaFi sends its negative codes with 200 (inferred).
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from balcli.errors import BadShape, BalcliError, CredentialsRefused, ProviderError
+from balcli.http.door import refusal
+from balcli.http.error_text import error_text, words
+from balcli.http.exactjson import Json, Number
+from balcli.money import Amount, parse
+
+_GOOD: Final = frozenset({0, 200, 201})
+_REFUSED: Final = frozenset({401, 403})
+_REFUSED_WORDS: Final = frozenset({"unauthorized", "forbidden"})
+_BAD_WORDS: Final = frozenset({"error", "fail", "failed", "failure", *_REFUSED_WORDS})
+_CODES: Final = ("code", "statusCode", "status")
+_ERRORS: Final = ("errors", "error")
+_CURE: Final = "check the account's settings, or ask the provider"
+
+
+def own_error(
+    title: str,
+    status: int,
+    payload: Json,
+    *,
+    code_is_200: bool = False,
+    advice: Mapping[str, str] = MappingProxyType({}),
+) -> BalcliError | None:
+    """The provider's own error in an answer; None where the answer is good, or the status alone says what it is.
+
+    With `code_is_200`, a success must have the `code` 200. `advice` is what to do about single codes.
+    """
+    answer = payload if isinstance(payload, dict) else {}
+    said = error_text(payload)
+    if status in _REFUSED:
+        return CredentialsRefused(refusal(title, status, said), http_status=status) if answer else None
+    codes = [*_error_codes(answer), *_own_codes(answer)]
+    code = next((words(value) for value in codes if words(value)), "")
+    if status < 400:
+        if not _is_error(answer):
+            own = answer.get("code")
+            if not code_is_200 or _is_in(own, {200}):
+                return None
+            code = words(own)
+            if not code:
+                return BadShape(
+                    f"{title} answered without its code; check base_url, else ask the provider",
+                    http_status=status,
+                )
+        if any(_is_in(value, _REFUSED) or _is_word(value, _REFUSED_WORDS) for value in codes):
+            return CredentialsRefused(refusal(title, status, said), http_status=status)
+    elif not code and not said:
+        return None
+    what = f"error {code or status}" if code or status >= 400 else "an error"
+    cure = f": {advice[code]}" if code in advice else f"; {_CURE}"
+    return ProviderError(f"{title} answered with {what} ({said or 'no message'}){cure}", http_status=status)
+
+
+def _is_error(answer: dict[str, Json]) -> bool:
+    """Whether an answer is marked as an error, beside its data, in its place, or in the object that holds it."""
+    return any(True for _ in _own_codes(answer)) or any(
+        part.get("success") is False or any(_is_filled(part.get(key)) for key in _ERRORS)
+        for part in _parts(answer)
+    )
+
+
+def _parts(answer: dict[str, Json]) -> list[dict[str, Json]]:
+    """The answer and, where its data is an object, that."""
+    return [part for part in (answer, answer.get("data")) if isinstance(part, dict)]
+
+
+def _own_codes(answer: dict[str, Json]) -> Iterator[Json]:
+    """The codes beside the data that say that something is wrong."""
+    yield from (answer[key] for key in ("code", "statusCode") if _is_bad(answer.get(key)))
+    if _is_bad_status(answer.get("status")):
+        yield answer["status"]
+
+
+def _error_codes(answer: dict[str, Json]) -> Iterator[Json]:
+    """The codes in the error objects of an answer."""
+    for value in (part.get(key) for part in _parts(answer) for key in _ERRORS):
+        for item in value if isinstance(value, list) else [value]:
+            yield from (item.get(key) for key in _CODES if isinstance(item, dict))
+
+
+def _is_bad(value: Json) -> bool:
+    """Whether a `code` or `statusCode` says that something is wrong. Texts that are no known word say nothing."""
+    if _is_numeric(value):
+        return not _is_in(value, _GOOD)
+    return isinstance(value, bool | list | dict) or _is_word(value, _BAD_WORDS)
+
+
+def _is_bad_status(value: Json) -> bool:
+    """Whether a `status` says so: a number from 400 on, or a known word."""
+    if not isinstance(value, Number):
+        return _is_word(value, _BAD_WORDS)
+    number = _amount(value)
+    return number is None or Amount(400) <= number
+
+
+def _is_filled(value: Json) -> bool:
+    """Whether an `error` or `errors` holds anything: null, false, 0, "", [] and {} are nothing."""
+    return bool(value) and not (isinstance(value, Number) and _is_in(value, {0}))
+
+
+def _is_word(value: Json, among: frozenset[str]) -> bool:
+    return isinstance(value, str) and value.casefold() in among
+
+
+def _is_numeric(value: Json) -> bool:
+    """Whether a value is a number, or a text of digits, which counts alike."""
+    return isinstance(value, Number) or (isinstance(value, str) and value.isascii() and value.isdigit())
+
+
+def _is_in(value: Json, numbers: frozenset[int] | set[int]) -> bool:
+    if not isinstance(value, str) or not _is_numeric(value):
+        return False
+    number = _amount(value)
+    return number is not None and any(number == Amount(each) for each in numbers)
+
+
+def _amount(text: str) -> Amount | None:
+    """The number that a text stands for; None for one that is out of all bounds."""
+    try:
+        return parse(text)
+    except ValueError:
+        return None
