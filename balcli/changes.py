@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import zip_longest
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -78,7 +79,12 @@ def between(before: Report, after: Report, narrowing: Narrowing = EVERYTHING) ->
     balances: list[BalanceChange] = []
     small = 0
     old, new = _by_name(before, narrowing), _by_name(after, narrowing)
-    rows_before, rows_after = _rows(before, narrowing), _rows(after, narrowing)
+    missing = {
+        (outcome.owner, outcome.missing_kind)
+        for outcome in (*old.values(), *new.values())
+        if outcome.missing_kind is not None
+    }
+    rows_before, rows_after = _rows(before, narrowing, missing), _rows(after, narrowing, missing)
     for name in [*new, *(name for name in old if name not in new)]:
         change = _of_account(old.get(name), new.get(name))
         if change is not None:
@@ -96,7 +102,7 @@ def _by_name(report: Report, narrowing: Narrowing) -> dict[str, Outcome]:
     return {
         outcome.account.name: outcome
         for outcome in report.outcomes
-        if not narrowing.accounts or outcome.account.name in narrowing.accounts
+        if not narrowing.accounts or outcome.owner in narrowing.accounts
     }
 
 
@@ -106,6 +112,11 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
         there = new or old
         if there is None:
             raise ValueError("an account that neither run has")
+        if there.missing_kind is not None:  # it stands in the run in which it failed alone
+            when = "before" if new is None else "after"
+            return AccountChange(
+                there.account.name, there.account.provider, "incomparable", f"it did not answer {when}"
+            )
         return AccountChange(
             there.account.name, there.account.provider, "vanished" if new is None else "appeared"
         )
@@ -125,12 +136,17 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
     return None
 
 
-def _rows(report: Report, narrowing: Narrowing) -> Mapping[str, Mapping[_Key, list[Balance]]]:
-    """The rows of each account by what tells them apart, those alike in their order."""
+def _rows(
+    report: Report, narrowing: Narrowing, missing: AbstractSet[tuple[str, str | None]]
+) -> Mapping[str, Mapping[_Key, list[Balance]]]:
+    """The rows of each account by what tells them apart, without the kinds that are missing in either run.
+
+    Rows that are alike stay in their order.
+    """
     found: dict[str, dict[_Key, list[Balance]]] = defaultdict(lambda: defaultdict(list))
     for balance in report.balances:
-        if selects(narrowing.assets, *names_of(balance)):
-            kind, merchant = (_word(balance, key) for key in ("kind", "merchant_id"))
+        kind, merchant = (_word(balance, key) for key in ("kind", "merchant_id"))
+        if selects(narrowing.assets, *names_of(balance)) and (balance.account, kind) not in missing:
             found[balance.account][balance.asset, balance.asset_id, kind, merchant].append(balance)
     return found
 

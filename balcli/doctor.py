@@ -6,7 +6,7 @@ Everything becomes a Step. The last stage is the real balance call, so that its 
 import stat
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,7 @@ from balcli.http import probe
 from balcli.http.door import Exchange
 from balcli.http.timing import Deadline
 from balcli.models import Account, Diagnosis, Failure, Holdings, Outcome, Report, Status, Step
-from balcli.providers import PLUGIN_NOTICES, PROVIDERS
+from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Run
 from balcli.running import Limits
 from balcli.text import printable
@@ -119,6 +119,7 @@ def examine(
         if isinstance(fault, AccountError):
             steps[0] = Step.failed(None, "accounts", fault)
     opened = {chart: chart.account for chart in charts if chart.account is not None}
+    steps += _coverage(dict.fromkeys(account.provider for account in opened.values()))
     reason = "--offline"
     try:
         ward = _Ward(list(opened.values()), limits, deadline)
@@ -235,6 +236,15 @@ def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) ->
             accounts(together, None, (), {}, deadline, sources)
         except ConfigError as problem:
             yield problem
+
+
+def _coverage(names: Iterable[str]) -> Iterator[Step]:
+    """What the balances of each provider cover and leave out."""
+    for name in names:
+        coverage = coverage_of(name)
+        covers, without = ", ".join(coverage.covers), ", ".join(coverage.leaves_out)
+        said = f"{covers}. Not: {without}" if covers or without else "its plug-in does not say"
+        yield Step(None, "coverage", "ok", f"{name}: {said}")
 
 
 class _Ward:

@@ -173,6 +173,11 @@ def accounts_of(limits: Sequence[Limit]) -> list[str]:
     return list(dict.fromkeys(names)) if len(names) == len(limits) else []
 
 
+def limited(limits: Iterable[Limit]) -> tuple[tuple[str | None, str], ...]:
+    """The accounts, None for all, and the assets that the limits are on."""
+    return tuple((limit.account, limit.asset) for limit in limits)
+
+
 class _Undecided(Exception):
     """The value of a limit is not known; the text says why."""
 

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -179,12 +179,13 @@ def report_of(
     *,
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
+    limited: Sequence[tuple[str | None, str]] = (),
     observe: "Callable[[Exchange], None] | None" = None,
     recorder: "Recorder | None" = None,
 ) -> "Report":
     """What the profile's accounts answer, one provider's or all, all of them or those named. Raises BalcliErrors.
 
-    Both are told of each try of a request, a `recorder` with its answer.
+    Both are told of each try of a request, a `recorder` with its answer. `limited` is as `collect` has it.
     """
     from balcli import report as reports
     from balcli.cache import default_cache
@@ -214,6 +215,7 @@ def report_of(
             deadline,
             assets=assets,
             flags=flags,
+            limited=limited,
             cache=None if uncached else default_cache(os.environ),
             door=door,
             tell=tell,

@@ -122,7 +122,7 @@ def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
 def _verdict(options: CheckOptions) -> "Verdict":
     """What the limits of the options or of the profile come to; every failure leaves them undecided."""
     from balcli import report as reports
-    from balcli.limits import accounts_of, decide
+    from balcli.limits import accounts_of, decide, limited
 
     name = options.profile
     limits: tuple[Limit, ...] = ()
@@ -141,7 +141,7 @@ def _verdict(options: CheckOptions) -> "Verdict":
                 )
             names = accounts_of(limits)
             with keeping.locked(options, profile.name) as trouble:
-                report = report_of(profile, options, None, names, {})
+                report = report_of(profile, options, None, names, {}, limited=limited(limits))
                 unkept = keeping.keep(report, options, trouble, whole=not names)
             report = keeping.marked(report, unkept)
     except BalcliError as problem:

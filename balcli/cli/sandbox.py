@@ -52,7 +52,7 @@ def _sandbox(
     if faults:
         from balcli.sandbox.faults import FAULTS
 
-        lines = [f"{name:<18} {fault.code}  {fault.about}\n" for name, fault in FAULTS.items()]
+        lines = [f"{name:<18} {fault.code}  {fault.about}{fault.others}\n" for name, fault in FAULTS.items()]
         streams.write_data(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
         return
     with _started(port, latency / 1000, fault or [], log=not quiet) as server:

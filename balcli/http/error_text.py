@@ -14,8 +14,9 @@ _DEEPEST: Final = 4
 # In the order in which they are looked for: the fields of an error first, the text beside them after.
 _FIELDS: Final = ("errors", "error", "message", "msg", "resultInfo", "detail", "error_description", "reason")
 _CODES: Final = frozenset({"code", "statusCode", "status", "timestamp", "path"})
-# Words that say nothing where there are others: the status once more, and that all is well.
-_IDLE: Final = frozenset({"success", "ok", *(status.phrase.casefold() for status in HTTPStatus)})
+_WELL: Final = frozenset({"success", "ok"})
+# The status once more, which says nothing where there are other words.
+_PHRASES: Final = frozenset(status.phrase.casefold() for status in HTTPStatus)
 
 
 def words(value: Json) -> str:
@@ -33,8 +34,9 @@ def error_text(payload: Json) -> str:
     data = payload.get("data")
     if isinstance(data, dict):
         found |= dict.fromkeys(text for key in _FIELDS[:2] for text in _texts(data.get(key), _DEEPEST))
-    telling = [text for text in found if text.casefold() not in _IDLE]
-    return printable("; ".join(telling or found), _LONGEST)
+    told = [text for text in found if text.casefold() not in _WELL]
+    telling = [text for text in told if text.casefold() not in _PHRASES]
+    return printable("; ".join(telling or told), _LONGEST)
 
 
 def _texts(value: Json, depth: int) -> Iterator[str]:

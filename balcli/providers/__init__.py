@@ -11,7 +11,7 @@ from balcli.providers.plugins import installed_providers
 
 if TYPE_CHECKING:
     from balcli.providers import loopring, merchant, wallet
-    from balcli.providers.base import Provider
+    from balcli.providers.base import Coverage, Provider
 
     _CHECKED: tuple[Provider, ...] = (loopring, wallet, merchant)
 
@@ -49,4 +49,13 @@ class _Registry(Mapping[str, "Provider"]):
 _added, PLUGIN_NOTICES = installed_providers(OWN)
 PROVIDERS: Final = _Registry(_added)
 
-__all__ = ["OWN", "PLUGIN_NOTICES", "PROVIDERS"]
+
+def coverage_of(name: str) -> "Coverage":
+    """What a provider's balances cover; empty where it does not say."""
+    from balcli.providers.base import Coverage, Covering
+
+    provider = PROVIDERS.get(name)
+    return provider.COVERAGE if isinstance(provider, Covering) else Coverage((), (), None)
+
+
+__all__ = ["OWN", "PLUGIN_NOTICES", "PROVIDERS", "coverage_of"]

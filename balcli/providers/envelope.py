@@ -125,8 +125,8 @@ def _is_in(value: Json, numbers: frozenset[int] | set[int]) -> bool:
 
 
 def _amount(text: str) -> Amount | None:
-    """The number that a text stands for; None for one that is out of all bounds."""
+    """The number that a number or a text of digits stands for; None for one that is out of all bounds."""
     try:
-        return parse(text)
+        return parse(text if isinstance(text, Number) else text.lstrip("0") or "0")
     except ValueError:
         return None

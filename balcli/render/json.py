@@ -18,8 +18,9 @@ from balcli.models import (
     Total,
 )
 from balcli.money import Amount
+from balcli.providers import coverage_of
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 _AT_ONCE: Final = 500
 
 
@@ -85,6 +86,21 @@ def head(report: Report) -> dict[str, Any]:
         "generated_at": moment(report.generated_at),
         "profile": report.profile,
         "complete": report.complete,
+        "exit_code": report.exit_code,
+        "coverage": [
+            _coverage(name) for name in dict.fromkeys(outcome.account.provider for outcome in report.outcomes)
+        ],
+    }
+
+
+def _coverage(provider: str) -> dict[str, Any]:
+    """What the balances of a provider cover, and what they leave out."""
+    coverage = coverage_of(provider)
+    return {
+        "provider": provider,
+        "covers": list(coverage.covers),
+        "leaves_out": list(coverage.leaves_out),
+        "source": coverage.source,
     }
 
 

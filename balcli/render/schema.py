@@ -30,16 +30,17 @@ def render(*, lines: bool = False) -> str:
 def document() -> _Schema:
     """The schema of the document of `-o json`."""
     lists = {key: {"type": "array", "items": _ref(kind)} for key, kind in KINDS.items()}
+    answered = {"type": "object", "properties": {"status": {"const": "ok"}}}
     all_well = {
-        "accounts": {"items": {"properties": {"status": {"const": "ok"}}}},
-        "errors": {"maxItems": 0},
+        "accounts": {"type": "array", "items": answered},
+        "errors": {"type": "array", "maxItems": 0},
     }
     return {
         **_about("report", "A balcli report"),
         "description": "What balcli prints with -o json. Minor versions of the schema only add keys.",
         **_object({**_head(), **lists}),
-        "if": {"properties": {"complete": {"const": True}}},
-        "then": {"properties": all_well},
+        "if": {"type": "object", "properties": {"complete": {"const": True}}},
+        "then": {"type": "object", "properties": all_well},
         "$defs": _definitions(),
     }
 
@@ -69,6 +70,13 @@ def _head() -> _Schema:
         "generated_at": _ref("time"),
         "profile": _or_null(_TEXT),
         "complete": {"type": "boolean", "description": "Whether every account answered."},
+        "exit_code": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 255,
+            "description": "The exit code by this document's data; what fails later, such as writing it, is not in it.",
+        },
+        "coverage": {"type": "array", "items": _ref("coverage")},
     }
 
 
@@ -83,7 +91,8 @@ def _definitions() -> _Schema:
             "not": {"const": "-0"},
             "description": "An exact decimal number in whole units: no exponent, no needless zero, no -0.",
         },
-        "time": {"type": "string", "format": "date-time", "pattern": _TIME},
+        # Without "format": validators that are strict refuse those that they have no plug-in for.
+        "time": {"type": "string", "pattern": _TIME},
         "account": _account(code),
         "balance": _balance(amounts),
         "total": {
@@ -97,6 +106,17 @@ def _definitions() -> _Schema:
             ),
             "description": "A sum over all accounts: null unless every account answered and made it known.",
         },
+        "coverage": {
+            **_object(
+                {
+                    "provider": _TEXT,
+                    "covers": {"type": "array", "items": _TEXT},
+                    "leaves_out": {"type": "array", "items": _TEXT},
+                    "source": _or_null(_TEXT),
+                }
+            ),
+            "description": "What the balances of a provider cover, and what they leave out, by the vendor's page.",
+        },
         "warning": _object(
             {"code": {"type": "string", "pattern": _CODE}, "account": _or_null(_TEXT), "message": _TEXT}
         ),
@@ -108,7 +128,7 @@ def _definitions() -> _Schema:
         "wallet_details": _object(
             {
                 **{key: _or_null(_ref("amount")) for key in ("hold", "aml_lock", "referral")},
-                "deposit_addresses": {"type": "array", "items": _ref("deposit_address")},
+                "deposit_addresses": _or_null({"type": "array", "items": _ref("deposit_address")}),
             }
         ),
         "merchant_details": {
@@ -149,9 +169,15 @@ def _account(code: _Schema) -> _Schema:
                 "error": _or_null(error),
             }
         ),
-        "if": {"properties": {"status": {"const": "ok"}}},
-        "then": {"properties": {"fetched_at": {"type": "string"}, "error": {"type": "null"}}},
-        "else": {"properties": {"fetched_at": {"type": "null"}, "error": {"type": "object"}}},
+        "if": {"type": "object", "properties": {"status": {"const": "ok"}}},
+        "then": {
+            "type": "object",
+            "properties": {"fetched_at": {"type": "string"}, "error": {"type": "null"}},
+        },
+        "else": {
+            "type": "object",
+            "properties": {"fetched_at": {"type": "null"}, "error": {"type": "object"}},
+        },
     }
 
 
@@ -171,8 +197,8 @@ def _balance(amounts: _Schema) -> _Schema:
         ),
         "allOf": [
             {
-                "if": {"properties": {"provider": {"const": provider}}},
-                "then": {"properties": {"details": _ref(f"{provider}_details")}},
+                "if": {"type": "object", "properties": {"provider": {"const": provider}}},
+                "then": {"type": "object", "properties": {"details": _ref(f"{provider}_details")}},
             }
             for provider in ("loopring", "wallet", "merchant")
         ],

@@ -40,6 +40,11 @@ class Reply(NamedTuple):
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 
 
+def whole(text: str) -> int | None:
+    """The whole number that a text of digits is; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
 class Turn(NamedTuple):
     """A question, the good reply to it, and how many times its path was asked, this time included."""
 

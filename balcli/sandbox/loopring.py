@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 
-from balcli.sandbox.exchange import Question, Reply, json_reply
+from balcli.sandbox.exchange import Question, Reply, json_reply, whole
 
 KEY = "sandbox-loopring-key"
 ACCOUNT_ID = 11329
@@ -65,12 +65,17 @@ class Loopring:
             return _error(100001, "accountId or address is required")
         if account_id not in self._ids and (address or "").lower() != ADDRESS:
             return _error(101002, "user not found")
-        owner = int(account_id or ACCOUNT_ID)
+        owner = whole(account_id or str(ACCOUNT_ID))
+        if owner is None:
+            return _error(100001, "accountId is not a number")
         if question.path == _NFTS:
             return _nft_page(question, owner)
-        wanted = question.query.get("tokens")
-        ids = _BALANCES if wanted is None else [int(text) for text in wanted.split(",") if text.isdigit()]
-        return json_reply([_balance(owner, token_id) for token_id in ids if token_id in _BALANCES])
+        # An empty filter means all: the vendor's front end sends it so (code).
+        wanted = question.query.get("tokens", "")
+        asked = {whole(text) for text in wanted.split(",")} if wanted else {*_BALANCES}
+        if None in asked:
+            return _error(100001, "tokens is not a list of numbers")
+        return json_reply([_balance(owner, number) for number in _BALANCES if number in asked])
 
     def _too_many(self) -> bool:
         """Whether this request is beyond the documented five in a second."""
@@ -113,8 +118,10 @@ def _balance(owner: int, token_id: int) -> dict[str, object]:
 
 
 def _nft_page(question: Question, owner: int) -> Reply:
-    offset = int(question.query.get("offset", "0"))
-    limit = min(int(question.query.get("limit", "20")), 50)
+    offset, limit = whole(question.query.get("offset", "0")), whole(question.query.get("limit", "20"))
+    if offset is None or limit is None:
+        return _error(100001, "offset and limit must be numbers")
+    limit = min(limit, 50)
     rows = [
         {
             "accountId": owner,

@@ -5,7 +5,7 @@ import hmac
 import time
 import uuid
 
-from balcli.sandbox.exchange import Question, Reply, json_reply
+from balcli.sandbox.exchange import Question, Reply, json_reply, whole
 
 TOKEN = "sandbox-merchant-token"
 API_KEY = "sandbox-merchant-key"
@@ -20,6 +20,10 @@ _MERCHANTS = {
     12346: {"USDT": ("2500", "2200", "300"), "BTC": ("1", "0.9", "0.1")},
     12347: {"USDT": ("1500", "1000", "500"), "BTC": ("0.5", "0.3", "0.2")},
 }
+# 1 authenticating, 2 normal, 3 authentication failed, 4 incomplete (documented)
+_NORMAL = 2
+_STATUSES = {12347: 1}
+_PAGING = (("pageSize", "10"), ("currentPage", "1"))
 _FIAT = {12345: {"USD": "12500.00", "MXN": "310000.50"}, 12346: {"USD": "800.25"}}
 
 
@@ -55,10 +59,10 @@ class Merchant:
         return lists[question.path](question)
 
     def _assets(self, question: Question) -> Reply:
-        merchant_id = question.query.get("merchantId", "")
-        if not merchant_id.isdigit():
-            return _error(-4021, "PARAM_NOT_IS_NUMERIC")
-        if int(merchant_id) not in {0, *self._ids}:
+        merchant_id = whole(question.query.get("merchantId", ""))
+        if merchant_id is None:
+            return _not_numeric()
+        if merchant_id not in {0, *self._ids}:
             return _error(-5006, "MC_NOT_EXIST")
         balances = [
             {
@@ -69,33 +73,20 @@ class Merchant:
                 "free": free,
                 "locked": locked,
             }
-            for asset, (total, free, locked) in _MERCHANTS.get(
-                int(merchant_id), {"USDT": ("1", "1", "0")}
-            ).items()
+            for asset, (total, free, locked) in _MERCHANTS.get(merchant_id, {"USDT": ("1", "1", "0")}).items()
         ]
         return _success({"canDeposit": True, "balances": balances})
 
     def _merchants(self, question: Question) -> Reply:
-        return _page(
-            question,
-            "data",
-            [
-                {
-                    "merchantId": number,
-                    "merchantName": f"Shop {number}",
-                    "email": f"shop{number}@shop.example",
-                }
-                for number in self._ids
-            ],
-        )
+        return _page(question, "data", [_merchant(number) for number in self._ids], status="2")
 
     def _fiat(self, question: Question) -> Reply:
         rows = [
-            {"merchantId": number, "fiat": fiat, "balance": balance}
+            _fiat_account(number, fiat, balance)
             for number, accounts in _FIAT.items()
             for fiat, balance in accounts.items()
         ]
-        return _page(question, "record", rows)
+        return _page(question, "record", rows, status="-1")
 
     def _token(self, question: Question) -> Reply:
         timestamp = question.query.get("timestamp", "")
@@ -119,11 +110,71 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _page(question: Question, key: str, rows: list[dict[str, object]]) -> Reply:
-    """The page of the rows that a question asks for, at most 1,000 of them, under the key."""
-    size = min(int(question.query.get("pageSize", "10")), 1000)
-    start = (int(question.query.get("currentPage", "1")) - 1) * size
-    return _success({key: rows[start : start + size], "total": len(rows)})
+def _merchant(number: int) -> dict[str, object]:
+    """A merchant with the fields of the vendor's page."""
+    return {
+        "merchantId": number,
+        "country": "Mexico",
+        "merchantName": f"Shop {number}",
+        "email": f"shop{number}@shop.example",
+        "merchantType": 2,
+        "status": _STATUSES.get(number, _NORMAL),
+        "rejectReason": "",
+        "upgradeMerchantLimitStatus": _NORMAL,
+        "upgradeMerchantLimitRejectReason": "",
+        "dayFiatLimit": 25000.0,
+        "dayFiatUsed": 0.0,
+        "monthFiatLimit": 25000.0,
+        "monthFiatUsed": 0.0,
+        "monthCryptoLimit": 15000.0,
+        "monthCryptoUsed": 0.0,
+        "remark": "",
+        "createTime": "1737452292000",
+        "updateTime": "1737452344000",
+    }
+
+
+def _fiat_account(number: int, fiat: str, balance: str) -> dict[str, object]:
+    """A fiat account with the fields of the vendor's page and of its example."""
+    return {
+        "merchantId": number,
+        "fiat": fiat,
+        "balance": balance,
+        "status": _NORMAL,
+        "buyAmountLimit": "0",
+        "buyAmountUsed": "2000.00",
+        "sellAmountLimit": "10000.00",
+        "sellAmountUsed": "0",
+        "paymentId": 105,
+        "paymentMethodName": "Automated SPEI - Arcus",
+        "createTime": "1737452292000",
+        "updateTime": "1737452344000",
+        "monthBuyLimit": "0",
+        "monthBuyUsed": "0",
+        "monthSellLimit": "0",
+        "monthSellUsed": "0",
+        "failReason": "",
+    }
+
+
+def _page(question: Question, key: str, rows: list[dict[str, object]], status: str) -> Reply:
+    """The page of the rows that a question asks for, at most 1,000 of them, under the key.
+
+    `status` is what is asked for where the question names none; -1 is every status.
+    """
+    wanted = question.query.get("status", status)
+    size, page = (whole(question.query.get(name, default)) for name, default in _PAGING)
+    if size is None or page is None or whole(wanted.removeprefix("-")) is None:
+        return _not_numeric()
+    found = [row for row in rows if wanted in {"-1", str(row["status"])}]
+    size = min(size, 1000)
+    start = (max(page, 1) - 1) * size
+    shown = found[start : start + size]
+    return _success({"currentPage": page, "size": size, "total": len(found), key: shown})
+
+
+def _not_numeric() -> Reply:
+    return _error(-4021, "PARAM_NOT_IS_NUMERIC", 400)
 
 
 def _success(data: object) -> Reply:

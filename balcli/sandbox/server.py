@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from balcli.sandbox.exchange import Part, Question, Reply, Turn, json_reply
+from balcli.sandbox.exchange import Part, Question, Reply, Turn, json_reply, whole
 from balcli.sandbox.faults import EXPIRED, FAULTS
 from balcli.sandbox.faults.fault import HERE
 from balcli.sandbox.loopring import Loopring
@@ -167,7 +167,10 @@ def _handler(sandbox: Sandbox) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             parts = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length") or 0)
+            length = whole(self.headers.get("Content-Length") or "0")
+            if length is None:
+                self.send_error(400)
+                return
             question = Question(
                 self.command,
                 parts.path,

@@ -55,19 +55,18 @@ class Wallet:
         try:
             body = json.loads(question.body)
             holdings = _WALLETS[body["walletId"]]
-        except (ValueError, KeyError, TypeError):
-            return json_reply(
-                {"statusCode": 400, "message": ["walletId must be a known wallet"], "error": "Bad Request"},
-                400,
-            )
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return _bad_request("walletId must be a known wallet")
         wanted = body.get("assets")
+        if wanted is not None and not isinstance(wanted, list):
+            return _bad_request("assets must be an array")
         rows = [_row(asset, *parts) for asset, parts in holdings.items() if wanted is None or asset in wanted]
         return json_reply({"data": rows}, 201)
 
     def _log_in(self, question: Question) -> Reply:
         try:
             known = json.loads(question.body) == LOGIN
-        except ValueError:
+        except (ValueError, RecursionError):
             known = False
         if not known or question.headers.get("merchant_id") != MERCHANT_ID:
             return _unauthorized()
@@ -102,6 +101,10 @@ def _row(
             network: {"address": address, "memo": memo} for network, (address, memo) in addresses.items()
         },
     }
+
+
+def _bad_request(message: str) -> Reply:
+    return json_reply({"statusCode": 400, "message": [message], "error": "Bad Request"}, 400)
 
 
 def _unauthorized() -> Reply:

@@ -98,10 +98,10 @@ _KINDS: Final = {
     "credentials": ("redirect", "echo"),
     "transport": ("no-name", "no-listener", "deaf", "silent", "head-", "body-", "continue", "hang-", "reset", "cut"),
     "tls": ("plain", "handshake"),
-    "login and limits": ("refused", "forbidden", "expired", "login-", "limited", "busy", "unavailable", "flaky", "error", "page"),
+    "login and limits": ("refused", "forbidden", "expired", "login-", "limited", "busy", "unavailable", "flaky", "error", "degraded", "page"),
     "framing": ("length", "chunks", "gzip-", "encoding", "endless", "headers", "status-"),
     "json": ("empty", "bom", "utf-16", "bytes", "twins", "two", "half", "number", "nan", "digits", "exponent", "deep"),
-    "numbers": ("amount", "small", "long", "units", "minus", "repeated"),
+    "numbers": ("amount", "small", "long", "units", "minus", "repeated", "decorations", "unread"),
     "rendering": ("names",),
 }  # fmt: skip
 
@@ -314,6 +314,53 @@ def _second_page_fails(stage: Stage) -> None:
         stage.options += ["--all-merchants"]
     stage.options += ["--retries", "0"]
 
+
+def _not_asked_for(stage: Stage) -> None:
+    """The run is narrowed to the second asset of an answer whose first has a bad amount."""
+    stage.host.scripted[f"/{stage.provider}{stage.part.BALANCES}"] = [json_reply(_DUST[stage.provider])]
+    stage.options += ["--asset", _SECOND[stage.provider]]
+
+
+def _fiat_fails(stage: Stage) -> None:
+    stage.host.scripted["/merchant/v2/merchant/accounts"] = [Reply(500, b"")]
+    stage.options += ["--fiat", "--retries", "0"]
+
+
+_SECOND: Final = {"loopring": "LRC", "wallet": "USDT", "merchant": "BTC"}
+_DUST: Final[dict[str, object]] = {
+    "loopring": [
+        {"accountId": 11329, "tokenId": 0, "total": "1_000", "locked": "0"},
+        {
+            "accountId": 11329,
+            "tokenId": 1,
+            "total": "1250500000000000000000",
+            "locked": "250250000000000000000",
+        },
+    ],
+    "wallet": {
+        "data": [
+            {"asset": "BTC", "balance": "1_000", "holdBalance": "0", "lockBalance": "0"},
+            {"asset": "USDT", "balance": "48210.64", "holdBalance": "150", "lockBalance": "25.5"},
+        ]
+    },
+    "merchant": {
+        "code": 200,
+        "data": {
+            "balances": [{"asset": "USDT"}, {"asset": "BTC", "total": "2", "free": "1.5", "locked": "0.5"}]
+        },
+    },
+}
+
+PARTS: Final = (
+    Trouble(
+        "numbers",
+        "a bad amount that is not asked for",
+        0,
+        _not_asked_for,
+        rows=lambda provider: [row for row in expected(provider) if row[0] == _SECOND[provider]],
+    ),
+    Trouble("numbers", "the fiat list fails", 8, _fiat_fails, rows=expected, providers=("merchant",)),
+)
 
 TRANSPORT: Final = (
     Trouble("transport", "a resolver that hangs", 5, _hanging_resolver),
@@ -700,4 +747,14 @@ UNATTENDED: Final = (
 def troubles() -> list[Trouble]:
     """Every row that this machine can arrange."""
     tls = TLS if shutil.which("openssl") else ()
-    return [*CREDENTIALS, *tls, *TRANSPORT, *_played(), *RENDERING, *PROCESS, *CONFIGURATION, *UNATTENDED]
+    return [
+        *CREDENTIALS,
+        *tls,
+        *TRANSPORT,
+        *PARTS,
+        *_played(),
+        *RENDERING,
+        *PROCESS,
+        *CONFIGURATION,
+        *UNATTENDED,
+    ]

@@ -41,7 +41,7 @@ PATIENCE: Final = 0.5
 MOST_MEMORY: Final = 150 * 1024 * 1024
 _LONGEST_LINE: Final = 300
 _SIGNALLED: Final = frozenset({130, 141, 143})
-_TOP: Final = {"schema_version", "generated_at", "profile", "complete", "accounts", "balances", "totals", "warnings", "errors"}  # fmt: skip
+_TOP: Final = {"schema_version", "generated_at", "profile", "complete", "exit_code", "coverage", "accounts", "balances", "totals", "warnings", "errors"}  # fmt: skip
 
 # What the sandbox's accounts hold, as the wire has it, in the wire's order.
 _LOOPRING: Final = (
@@ -326,8 +326,11 @@ def _wrong_with_document(text: str, code: int, rows: list[Row] | None) -> Iterat
     if set(document) != _TOP:
         yield f"keys {sorted(document)}"
     # With rows and a code, what could not be done came after them: the history, a file.
-    if document["complete"] is not (code == 0 or bool(rows)):
+    if document["complete"] is not (code == 0 or (bool(rows) and code == 9)):
         yield f"complete is {document['complete']}"
+    # What could not be done after the rows were there is not in the document.
+    if document["exit_code"] not in {code, *({0} if code == 9 and rows else {})}:
+        yield f"exit_code is {document['exit_code']}"
     told = [account for account in document["accounts"] if account["error"]] + document["errors"]
     if code and not told and not document["warnings"]:
         yield "no error in the document"

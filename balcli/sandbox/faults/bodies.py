@@ -69,6 +69,20 @@ def _doubled(body: bytes) -> bytes:
     return json.dumps(payload, separators=(",", ":")).encode()
 
 
+def _more_in_rows(**fields: object) -> Callable[[bytes], bytes]:
+    """The body with these fields in each row, and in the object around the rows."""
+
+    def make(body: bytes) -> bytes:
+        payload = json.loads(body)
+        for row in _rows(payload):
+            row.update(fields)
+        if isinstance(payload, dict) and isinstance(payload["data"], dict):
+            payload["data"] |= fields
+        return json.dumps(payload, separators=(",", ":")).encode()
+
+    return make
+
+
 def _not_json(about: str, make: Callable[[bytes], bytes]) -> Fault:
     return Fault(about, 6, with_body(make))
 
@@ -117,6 +131,13 @@ HARD: Final = {
     ),
     "minus": Fault("an amount is -5", 0, with_body(_amount('"-5"'))),
     "minus-zero": Fault("an amount is -0", 0, with_body(_amount('"-0"'))),
+    "decorations": Fault(
+        "addresses and display names that cannot be read", 0,
+        with_body(_more_in_rows(depositAddress={"XRP": None}, canDeposit="yes", assetName=[])),
+    ),
+    "unread": Fault(
+        "funds in settlement, in a field of which nothing is known", 0, with_body(_more_in_rows(settlementBalance="12"))
+    ),
     "repeated": Fault("an asset stands twice", 0, with_body(_doubled)),
     "names": Fault("assets named to fool a terminal or a spreadsheet", 0, with_body(_renamed), "names"),
 }  # fmt: skip

@@ -30,6 +30,12 @@ class Fault(NamedTuple):
     slow: bool = False
     """Whether it ends only with the client's patience."""
 
+    @property
+    def others(self) -> str:
+        """The exit codes of single providers as people read them, such as ` (loopring: 0)`; "" without any."""
+        told = ", ".join(f"{name}: {code}" for name, code in self.but.items())
+        return f" ({told})" if told else ""
+
     def code_for(self, provider: str) -> int:
         """The exit code of a run with one account at that provider."""
         return self.but.get(provider, self.code)

@@ -11,7 +11,7 @@ _PAGE: Final = b"<!doctype html><title>Maintenance</title><p>We will be back soo
 _UNAVAILABLE: Final = Reply(503, b"")
 # The errors of all three providers at once, as each would say it.
 _ERROR: Final = {
-    "resultInfo": {"code": 100000, "message": "unknown error"},
+    "resultInfo": {"code": 100001, "message": "unknown error"},
     "code": -5046,
     "msg": "COMMON_ERROR",
     "statusCode": 500,
@@ -39,6 +39,38 @@ def _echo(turn: Turn) -> Reply:
 
 def _error(turn: Turn) -> Reply:
     return json_reply(_ERROR, turn.good.status)
+
+
+_DEGRADED: Final = "Service degraded"
+_TROUBLE: Final = {"resultInfo": {"code": 104208, "message": _DEGRADED}}
+_EXPIRED: Final = {
+    "resultInfo": {"code": 104002, "message": "the token expired"},
+    "code": 401,
+    "msg": "the token expired",
+    "statusCode": 401,
+    "message": "the token expired",
+}
+
+
+def _degraded(turn: Turn) -> Reply:
+    """The answer without its rows, and with an error beside them; of the relayer, its own code for that."""
+    payload = json.loads(turn.good.body)
+    if isinstance(payload, list):
+        return json_reply(_TROUBLE, 400)
+    data = [] if isinstance(payload["data"], list) else {**payload["data"], "balances": []}
+    return json_reply({**payload, "data": data, "error": _DEGRADED}, turn.good.status)
+
+
+def _doubtful(turn: Turn) -> Reply:
+    """The whole answer with an error beside its rows; of the relayer, its own code for that."""
+    payload = json.loads(turn.good.body)
+    if isinstance(payload, list):
+        return json_reply(_TROUBLE, turn.good.status)
+    return json_reply({**payload, "errors": {"message": _DEGRADED}}, turn.good.status)
+
+
+def _expired(turn: Turn) -> Reply:
+    return json_reply(_EXPIRED, turn.good.status)
 
 
 def _reply_to_login(payload: object) -> Fault:
@@ -93,4 +125,13 @@ PRETENCES: Final = {
         "200 with a web page instead of JSON", 6, always(Reply(200, _PAGE, {"Content-Type": "text/html"}))
     ),
     "error": Fault("a success whose body is the provider's error", 6, _error),
+    "degraded": Fault("an error beside an empty list of balances", 6, _degraded, but={"loopring": 5}),
+    "degraded-full": Fault("an error beside all balances", 6, _doubtful, but={"loopring": 5}),
+    "expired-200": Fault(
+        "a refusal with HTTP 200, every other time, so that a new token helps",
+        0,
+        at_odd_times(_expired),
+        but={"loopring": 4},
+    ),
+    "refused-200": Fault("a refusal with HTTP 200", 4, _expired),
 }
