@@ -176,7 +176,7 @@ class DeadlinePassed(NetworkError):
 
 
 class ServerUnavailable(NetworkError):
-    """The server answered 408, 425 or 5xx, also after the retries."""
+    """The server answered 408, 425 or 5xx, or its own code for that, also after the retries."""
 
     code = "network.unavailable"
 

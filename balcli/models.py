@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
-from balcli.money import Amount
+from balcli.money import Amount, is_filled
 
 Settings = TypeVar("Settings")
 
@@ -64,14 +64,14 @@ class Balance(NamedTuple):
     details: Mapping[str, Detail] = MappingProxyType({})
     raw: Mapping[str, str | None] = MappingProxyType({})
     counted: bool = True
-    unread: bool = False
-    """Whether `raw` has an amount other than 0 that is in none of the row's."""
 
     def is_zero(self) -> bool:
-        """Whether every amount of the row, its details' included, is known and exactly 0."""
+        """Whether every amount of the row, those of its details and of fields that are not read included, is known and 0."""
         amounts: list[Detail] = [self.total, self.available, self.locked]
         amounts += [v for v in self.details.values() if isinstance(v, Amount)]
-        return not self.unread and all(isinstance(amount, Amount) and not amount for amount in amounts)
+        return all(isinstance(amount, Amount) and not amount for amount in amounts) and not any(
+            is_filled(text) for text in self.raw.values()
+        )
 
 
 class Notice(NamedTuple):

@@ -120,6 +120,14 @@ def parse(text: str) -> Amount:
     return Amount(significand.units * 10 ** max(0, -places), max(0, places))
 
 
+def is_filled(text: str | None) -> bool:
+    """Whether a text is an amount other than 0."""
+    try:
+        return text is not None and bool(parse(text))
+    except ValueError:
+        return False
+
+
 def parse_units(text: str, decimals: int) -> Amount:
     """The amount, in whole units, of a number of smallest units such as wei; one whole is 10**decimals.
 

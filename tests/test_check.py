@@ -76,7 +76,7 @@ def test_an_account_that_fails_is_unknown(program: Program) -> None:
 def test_a_total_that_lacks_an_account_is_unknown(program: Program) -> None:
     """A limit on a total needs every account; one on an account that answered is decided all the same."""
     total = ("check", "--sandbox", "--asset", "USDT", "--crit", "1:")
-    assert "UNKNOWN" == plugin(program.run(*total, "--fault", "loopring:amount")).state
+    assert "UNKNOWN" == plugin(program.run(*total, "--fault", "loopring:refused")).state
     assert "OK" == plugin(program.run(*SHOP, "--crit", "1:", "--fault", "loopring:amount")).state
 
 

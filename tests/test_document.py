@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from balcli.errors import ConfigFileError
 from balcli.models import Account, Balance, DepositAddress, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import Amount, parse
+from balcli.providers import coverage_of
 from balcli.render.json import document
 from balcli.report import build, failed
 from tests.generated import examples
@@ -25,10 +26,20 @@ CANONICAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 
 # The example of the contract, in its order of keys.
 EXAMPLE: dict[str, Any] = {
-    "schema_version": "1.0",
+    "schema_version": "1.1",
     "generated_at": "2026-11-21T00:57:00Z",
     "profile": "main",
     "complete": False,
+    "exit_code": 8,
+    "coverage": [
+        {
+            "provider": name,
+            "covers": [*coverage_of(name).covers],
+            "leaves_out": [*coverage_of(name).leaves_out],
+            "source": coverage_of(name).source,
+        }
+        for name in ("loopring", "wallet")
+    ],
     "accounts": [
         {
             "account": "loopring",
@@ -152,10 +163,12 @@ def test_a_run_level_failure_has_the_same_shape() -> None:
     """A run that failed before any request is a document with every key, its reason under `errors`."""
     report = failed("main", ConfigFileError("config.toml: is not there"))._replace(generated_at=MOMENT)
     expected = {
-        "schema_version": "1.0",
+        "schema_version": "1.1",
         "generated_at": "2026-11-21T00:57:00Z",
         "profile": "main",
         "complete": False,
+        "exit_code": 3,
+        "coverage": [],
         "accounts": [],
         "balances": [],
         "totals": [],

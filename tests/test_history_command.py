@@ -76,7 +76,7 @@ def test_the_list_as_json(program: Program, history: Path) -> None:
     )
     accounts = [{"account": "treasury", "status": "ok"}, {"account": "shop", "status": "ok"}]
     assert {
-        "schema_version": "1.0",
+        "schema_version": "1.1",
         "runs": [
             {
                 "id": number,
@@ -178,8 +178,8 @@ def test_nothing_is_said_in_words(program: Program, history: Path, tmp_path: Pat
         f"no recorded run in {history} fits what was asked for; balcli history lists those that there are\n"
         == _run(program, history, "--asset", "DOGE")
     )
-    assert {"schema_version": "1.0", "runs": []} == json.loads(_run(program, missing, "-o", "json"))
-    assert {"schema_version": "1.0", "series": []} == json.loads(
+    assert {"schema_version": "1.1", "runs": []} == json.loads(_run(program, missing, "-o", "json"))
+    assert {"schema_version": "1.1", "series": []} == json.loads(
         _run(program, history, "-o", "json", "--asset", "DOGE")
     )
     assert not missing.exists()
@@ -224,7 +224,7 @@ def test_pruning(program: Program, history: Path) -> None:
     said = _run(program, history, "--prune", "2026-11-04", "-p", "main")
     assert said.startswith("3 runs from before 2026-11-04T00:00:00Z removed; 3 left, and the history takes ")
     assert before == _points(program, history, "--account", "treasury")
-    assert {"schema_version": "1.0", "before": "2026-11-05T00:00:00Z", "pruned": 1, "left": 3} == json.loads(
+    assert {"schema_version": "1.1", "before": "2026-11-05T00:00:00Z", "pruned": 1, "left": 3} == json.loads(
         _run(program, history, "--prune", "2026-11-05T01:00+01:00", "-o", "json")
     )
 

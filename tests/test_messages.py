@@ -41,7 +41,10 @@ FILLED_LAST: Final = {
     ("http/probe.py", "{…}: the certificate {…}"): "what is wrong with the certificate",
     ("limits.py", "begins above its end{…}"): "what to write, which begins with a semicolon",
     ("limits.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
-    ("providers/merchant.py", "{…} answered with error {…} ({…}): {…}"): "the advice on the vendor's code",
+    (
+        "providers/envelope.py",
+        "{…} answered with {…} ({…}){…}",
+    ): "the advice on the vendor's code, or the general one",
     ("state.py", "{…} {…}"): "what is wrong with owner or mode, and its chmod",
 }
 """Where the next step stands in what is filled in last, by module and text; and what that is."""

@@ -15,7 +15,7 @@ from balcli.cli.options import Format
 from balcli.errors import BalcliError, leaves
 from balcli.evidence.record import LAYOUT
 from balcli.history import database
-from balcli.providers import PROVIDERS
+from balcli.providers import OWN, PROVIDERS, coverage_of
 from balcli.providers.base import Provider
 from balcli.render.json import SCHEMA_VERSION
 from balcli.sandbox import Question, Reply, Sandbox, json_reply
@@ -162,6 +162,14 @@ def test_the_paths_are_those_of_the_code() -> None:
     for name, provider in PROVIDERS.items():
         paths = ", ".join(f"`{endpoint.method} {endpoint.path}`" for endpoint in provider.ENDPOINTS)
         assert f"| `{name}` | {paths} |" in README
+
+
+def test_what_is_covered_is_told() -> None:
+    """The README has what each provider's balances cover and leave out, as each document has it, with a source."""
+    for name in OWN:
+        coverage = coverage_of(name)
+        assert f"| `{name}` | {'; '.join(coverage.covers)} | {'; '.join(coverage.leaves_out)} |" in README
+        assert (coverage.source or "").startswith("https://docs.")
 
 
 def test_only_reads_and_logins_are_allowed() -> None:

@@ -2,6 +2,9 @@
 
 import copy
 import json
+import shutil
+import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +26,7 @@ KEYS = {
     "warning": ["code", "account", "message"],
     "error": ["code", "message"],
 }
-TOP = ["schema_version", "generated_at", "profile", "complete"]
+TOP = ["schema_version", "generated_at", "profile", "complete", "exit_code", "coverage"]
 LISTS = ["accounts", "balances", "totals", "warnings", "errors"]
 
 
@@ -37,6 +40,58 @@ def test_the_schemas_are_schemas() -> None:
     for made in (schema.document(), schema.line()):
         Draft202012Validator.check_schema(made)
         assert "https://json-schema.org/draft/2020-12/schema" == made["$schema"]
+
+
+_COMPILE = """
+const fs = require("fs"), Ajv = require("ajv/dist/2020");
+const said = [], logger = {log: (text) => said.push(text), warn: (text) => said.push(text), error: (text) => said.push(text)};
+new (Ajv.default || Ajv)({strict: true, logger}).compile(JSON.parse(fs.readFileSync(0)));
+process.stdout.write(said.join("\\n"));
+"""
+
+
+@pytest.mark.parametrize("made", [schema.document(), schema.line()], ids=["document", "line"])
+def test_a_strict_validator_compiles_them(made: dict[str, Any]) -> None:
+    """In ajv's strict mode, where node finds ajv, the schemas compile without a word."""
+    node = shutil.which("node")
+    if (
+        node is None
+        or subprocess.run([node, "-e", 'require("ajv")'], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("node with ajv is not installed")
+    done = subprocess.run(
+        [node, "-e", _COMPILE], input=json.dumps(made), capture_output=True, text=True, check=False
+    )
+    assert (0, "") == (done.returncode, done.stdout), done.stderr
+
+
+def _parts(made: Any) -> Iterator[dict[str, Any]]:
+    """Every schema in a schema, but for the names of properties and definitions."""
+    if isinstance(made, dict):
+        yield made
+        for key, part in made.items():
+            yield from (
+                (each for inner in part.values() for each in _parts(inner))
+                if key in {"properties", "$defs"}
+                else _parts(part)
+            )
+    elif isinstance(made, list):
+        for part in made:
+            yield from _parts(part)
+
+
+def test_each_part_says_its_type() -> None:
+    """What a strict validator asks for: a type beside each keyword that needs one, and no format."""
+    needs = {
+        "properties": "object",
+        "required": "object",
+        "items": "array",
+        "maxItems": "array",
+        "pattern": "string",
+    }
+    for part in (*_parts(schema.document()), *_parts(schema.line())):
+        assert {needs[key] for key in needs.keys() & part.keys()} <= {part.get("type")}, part
+        assert "format" not in part
 
 
 def test_the_keys_of_the_contract() -> None:

@@ -339,7 +339,6 @@ def _balance(
         details=details,
         raw={**raw_texts(row, _AMOUNTS), **unread},
         counted=token is not None and not nft,
-        unread=bool(unread),
     )
 
 

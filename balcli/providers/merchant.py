@@ -243,7 +243,6 @@ def _crypto(
                     "merchant_id": account.target["merchant_id"],
                 },
                 raw={**raw_texts(row, _AMOUNTS), **unread},
-                unread=bool(unread),
             )
         )
     return balances, listed
@@ -291,7 +290,6 @@ def parse_fiat(
                 locked=None,
                 details={"kind": "fiat", "merchant_id": owner},
                 raw={"balance": raw_balance, **unread},
-                unread=bool(unread),
             )
         )
     return balances

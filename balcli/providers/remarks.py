@@ -6,7 +6,7 @@ from typing import Final, TypeAlias, TypeVar
 from balcli.errors import BadAmount, BadShape
 from balcli.http.exactjson import Json
 from balcli.models import Notice
-from balcli.money import parse
+from balcli.money import is_filled
 from balcli.text import LONGEST_NAME, printable, valid_unicode
 
 T = TypeVar("T")
@@ -94,18 +94,10 @@ def _unread(row: Mapping[str, Json], known: frozenset[str], before: str = "") ->
             continue
         if isinstance(value, dict):
             yield from _unread(value, known, f"{path}.")
-        elif isinstance(value, str) and _sounds_like_funds(path) and _is_amount(value):
+        elif isinstance(value, str) and _sounds_like_funds(path) and is_filled(value):
             yield valid_unicode(path), str(value)
 
 
 def _sounds_like_funds(path: str) -> bool:
     name = path.casefold()
     return any(word in name for word in _FUNDS)
-
-
-def _is_amount(text: str) -> bool:
-    """Whether a text is an amount other than 0."""
-    try:
-        return bool(parse(text))
-    except ValueError:
-        return False

@@ -166,7 +166,6 @@ def parse(
                 locked=locked,
                 details=details,
                 raw={**raw_texts(row, _AMOUNTS), **unread},
-                unread=bool(unread),
             )
         )
     notices = unlisted(account.name, assets or account.assets, balances, listed)

@@ -73,6 +73,10 @@ def _expired(turn: Turn) -> Reply:
     return json_reply(_EXPIRED, turn.good.status)
 
 
+def _expired_once(turn: Turn) -> Reply:
+    return _expired(turn) if turn.number == 1 else turn.good
+
+
 def _reply_to_login(payload: object) -> Fault:
     about = f"a login is answered with {json.dumps(payload)}"
     return Fault(about, 6, lambda turn: json_reply(payload, turn.good.status), "login", {"loopring": 0})
@@ -128,9 +132,9 @@ PRETENCES: Final = {
     "degraded": Fault("an error beside an empty list of balances", 6, _degraded, but={"loopring": 5}),
     "degraded-full": Fault("an error beside all balances", 6, _doubtful, but={"loopring": 5}),
     "expired-200": Fault(
-        "a refusal with HTTP 200, every other time, so that a new token helps",
+        "a refusal with HTTP 200, once, so that a new token helps",
         0,
-        at_odd_times(_expired),
+        _expired_once,
         but={"loopring": 4},
     ),
     "refused-200": Fault("a refusal with HTTP 200", 4, _expired),
