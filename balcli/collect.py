@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.cache import Cache
-from balcli.errors import BalcliError, DeadlinePassed
+from balcli.errors import BalcliError, DeadlinePassed, ProviderError
 from balcli.http.door import Asks, Door, Exchange
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Expanding, Provider, Run
+from balcli.providers.reading import text
 from balcli.running import Limits
 
 T = TypeVar("T")
@@ -163,14 +164,23 @@ def _expanded(
     accounts: dict[_Place, Account[Any]] = {}
     outcomes: dict[_Place, Outcome] = {}
     seen: set[tuple[str, ...]] = set()
+    names: set[str] = set()
     for place, account in places.items():
         result = found.get(place) or too_late(account, limits)
         if isinstance(result, Outcome):
             outcomes[place] = result
             continue
         # The first that stands for an account asks for it: it must not count twice.
-        new = [other for other in result if (other.provider, *other.identity) not in seen]
-        seen |= {(other.provider, *other.identity) for other in new}
+        new: list[Account[Any]] = []
+        for other in result:
+            if other.key not in seen:
+                seen.add(other.key)
+                new.append(other)
+        named = [*names, *(other.name for other in new)]
+        if len(set(named)) < len(named):
+            outcomes[place] = _two_of_one_name(account)
+            continue
+        names.update(named)
         accounts |= {(*place, number): other for number, other in enumerate(new)}
         if not new:
             outcomes[place] = _nobody(account, "all that it stands for is in this run already")
@@ -192,9 +202,20 @@ def _fetched(account: Account[Any], run: Run) -> Outcome:
     provider: Provider = PROVIDERS[account.provider]
     try:
         holdings = provider.fetch(account, run)
+        for balance in holdings.balances:
+            text(balance.asset, "an asset's name")
+            text(balance.asset_id or "", "an asset's id")
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.of(problem))
     return Outcome(account, holdings, datetime.now(UTC), None)
+
+
+def _two_of_one_name(account: Account[Any]) -> Outcome:
+    """The outcome of an account whose provider makes two accounts of one name, which no reader could tell apart."""
+    problem = ProviderError(
+        f"{account.provider} made two accounts of one name out of this one; ask the maker of the plug-in"
+    )
+    return Outcome(account, None, None, Failure.of(problem))
 
 
 def _nobody(account: Account[Any], why: str) -> Outcome:

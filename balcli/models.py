@@ -7,6 +7,7 @@ from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
 from balcli.money import Amount, is_filled
+from balcli.urls import same_place
 
 Settings = TypeVar("Settings")
 
@@ -20,8 +21,8 @@ PARTS = ("total", "available", "locked")
 class Account(NamedTuple, Generic[Settings]):
     """One account at one provider, ready to be asked for.
 
-    `target` is what identifies it there, as text. Two accounts with one `identity` are the same
-    account. An account with `aggregate_of` sums up those that are `part_of` the same. `assets`
+    `target` is what identifies it there, as text. Two accounts with one `key`, which is
+    made of `identity`, are the same account. An account with `aggregate_of` sums up those that are `part_of` the same. `assets`
     are those that its profile limits it to, as written there; empty means all.
     """
 
@@ -34,6 +35,12 @@ class Account(NamedTuple, Generic[Settings]):
     part_of: str | None = None
     aggregate_of: str | None = None
     assets: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What two accounts share that are the same account, however the place of each is spelled."""
+        place = same_place(self.base_url)
+        return self.provider, *(place if part == self.base_url else part for part in self.identity)
 
 
 class DepositAddress(NamedTuple):

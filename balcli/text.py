@@ -17,6 +17,8 @@ _SHORT_LIST: Final = 80
 # A hostile answer can list names without end; each costs time to compare.
 _MOST_COMPARED: Final = 2000
 
+_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
 # Printable to Python, yet drawn as nothing or as a blank: fillers, joiners, variation selectors.
 _INVISIBLE: Final = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
@@ -106,12 +108,11 @@ def listed(names: Iterable[str]) -> str:
     return text
 
 
-def valid_unicode(text: str) -> str:
-    """The text with unpaired surrogates, which no encoding can carry, replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+def folded(text: str) -> str:
+    """The text with the ASCII letters in lower case and no other changed: names that fold alike differ in ASCII case alone."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+def is_text(text: str) -> bool:
+    """Whether a string is text: with an unpaired surrogate no encoding can carry it."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -2,10 +2,13 @@
 
 import ipaddress
 import re
+import socket
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HERE = "127.0.0.1"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
@@ -40,6 +43,50 @@ def checked_base_url(text: str) -> str:
         raise ValueError("is plain HTTP, which is for 127.0.0.1 and localhost alone; use https://")
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
     return urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/")
+
+
+@lru_cache(maxsize=64)  # accounts share hosts
+def same_place(base_url: str) -> str:
+    """The one normal form of a checked base URL (RFC 3986, 6.2): spellings of one place share it.
+
+    It is for comparing alone, and is never sent.
+    """
+    parts = urlsplit(base_url)
+    host = _normal_host(parts.hostname or "")
+    implied = 443 if parts.scheme == "https" else 80
+    port = "" if parts.port in {None, implied} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{_normal_path(parts.path)}"
+
+
+def _normal_host(host: str) -> str:
+    """The host in lower case without a trailing dot; addresses in their shortest form, this machine's own all alike."""
+    name = host.lower().removesuffix(".")
+    with suppress(OSError):
+        # Also 127.1, 0x7f000001 and 0177.0.0.1, which resolvers take for addresses.
+        name = socket.inet_ntoa(socket.inet_aton(name))
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return _HERE if name == "localhost" else name
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    address = mapped or address
+    return _HERE if address.is_unspecified or str(address) in {_HERE, "::1"} else str(address)
+
+
+def _normal_path(path: str) -> str:
+    """The path with dot segments resolved, percent-encoding only where it is needed, and no final slash."""
+
+    def spelled(found: re.Match[str]) -> str:
+        character = chr(int(found[1], 16))
+        return character if re.fullmatch("[A-Za-z0-9._~-]", character) else found[0].upper()
+
+    kept: list[str] = []
+    for segment in re.sub("%([0-9A-Fa-f]{2})", spelled, path).split("/"):
+        if segment == "..":
+            del kept[max(len(kept) - 1, 1) :]  # the first is what is before the first slash
+        elif segment != ".":
+            kept.append(segment)
+    return "/".join(kept).rstrip("/")
 
 
 def checked_proxy(text: str) -> str:

@@ -103,7 +103,7 @@ def _opened(
         ((account.name, place) for account, place in made), "are both named {}; rename one", faults
     )
     refuse_doubles(
-        (("\n".join((account.provider, *account.identity)), place) for account, place in made),
+        (("\n".join(account.key), place) for account, place in made),
         "are the same account at the provider and would count twice; remove one",
         faults,
     )
@@ -149,7 +149,7 @@ def _targeted(
     keys = {key.name: key for key in provider.KEYS}
     pairs = [(entry.name, values)]
     for target, given in targets.items():
-        parsed = [_target(keys[target], text) for text in dict.fromkeys(given)]
+        parsed = list(dict.fromkeys(_target(keys[target], text) for text in given))
         pairs = [
             (f"{name}/{value}" if len(parsed) > 1 else name, {**settings, target: value})
             for name, settings in pairs

@@ -328,6 +328,10 @@ def settable(provider: str) -> list[str]:
 
 
 def _checked_name(name: str, place: str) -> str:
+    if "/" in name:
+        raise ValueProblem(
+            f'{place}: must not contain "/", which marks the parts of an account (shop/1); rename it'
+        )
     if not name or not name.isprintable() or len(name) > 100 or name.startswith("-"):
         raise ValueProblem(
             f"{place}: is no usable name; give 1 to 100 printable characters, the first no dash"

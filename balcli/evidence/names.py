@@ -15,7 +15,6 @@ from urllib.parse import unquote
 from balcli.errors import BalcliError
 from balcli.http.exactjson import Json, Number, decode_text, mapped, text_of
 from balcli.secret import Secret, flaw, forms, known, reveal
-from balcli.text import valid_unicode
 
 NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
 """What a name looks like."""
@@ -126,8 +125,8 @@ class Names:
         """The name of a login's text, with the same flaw, if it has one that keeps it from being sent."""
         if not text:
             return text
-        name = self.of_text(valid_unicode(text))
-        problem = flaw(valid_unicode(text))
+        name = self.of_text(text)
+        problem = flaw(text)
         return next((f"{name}{end}" for end in _FLAWED_ENDINGS if flaw(f"{name}{end}") == problem), name)
 
     def _without_digits(self, text: str, digits: Iterable[str]) -> str:

@@ -12,7 +12,6 @@ from balcli.history.database import milliseconds, opened, writing
 from balcli.models import PARTS, Account, Balance, Detail, Outcome, Parts, Report
 from balcli.money import Amount
 from balcli.secret import hide_in_data
-from balcli.text import valid_unicode
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
@@ -197,7 +196,7 @@ def _named(value: Detail) -> str | None:
 
 
 def _clean(text: str) -> str:
-    return hide_in_data(valid_unicode(text))
+    return hide_in_data(text)
 
 
 def _packed(value: object) -> str:

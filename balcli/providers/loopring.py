@@ -27,16 +27,27 @@ from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Shar
 from balcli.providers.loopring_tokens import (
     FIRST_NFT_SLOT,
     ID,
+    NFT,
     Token,
     TokenTable,
     kept_table,
     new_table,
     row_id,
 )
-from balcli.providers.reading import amount, as_list, as_object, field, optional_amount, undocumented, words
+from balcli.providers.reading import (
+    amount,
+    as_list,
+    as_object,
+    field,
+    optional_amount,
+    text,
+    undocumented,
+    words,
+)
 from balcli.providers.remarks import Remarks, raw_texts
-from balcli.providers.selection import absent, selects
+from balcli.providers.selection import absent, names_of, selects
 from balcli.secret import Secret
+from balcli.text import LONGEST_NAME, printable
 
 NAME: Final = "loopring"
 TITLE: Final = OWN[NAME]
@@ -75,6 +86,7 @@ _PER_SECOND: Final = 5  # documented; beyond it come 429s, and possibly a suspen
 _NFT_PAGE: Final = 50  # documented as the most
 _MOST_NFTS: Final = 100_000
 
+_BY_ID = re.compile(f"(?:#|{NFT})({ID.pattern})", re.ASCII | re.IGNORECASE)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 # Error codes (documented) for a key, a signature or an account that was not accepted.
@@ -118,7 +130,8 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
     """The account's balances, and its NFTs where they are asked for.
 
     The deployment's token table is kept for a day, and asked for at the same time as the balances
-    where it is not at hand, or anew when it does not know a token.
+    where it is not at hand, or anew when it does not know a token. A kept one makes no filter: a
+    token that was listed since could be missing in it.
     """
     base_url = account.base_url
     shared = run.share((NAME, base_url, "tokens"), lambda: _table(base_url, run))
@@ -128,32 +141,35 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
             shared.begin()
         payload = run.door.ask(_balances_request(account, shared, assets))
         table = shared.get()
-        if table.from_cache and not table.knows(payload):
+        if table.from_cache and not (table.knows(payload) and not _unlisted(assets, table.tokens)):
             table = run.share((NAME, base_url, "fresh tokens"), lambda: _new_table(base_url, run)).get()
         holdings = parse(payload, table.tokens, account, run.assets, run.limited(account.name))
         if "nfts" not in run.flags:
             return holdings
         remarks = Remarks(account.name)
-        nfts = _fetch_nfts(account, run, remarks)
+        nfts, owner = _fetch_nfts(account, run, remarks, holdings.owner)
     except (NetworkError, AnswerError) as problem:
         if base_url != BASE_URL:
             raise
         raise type(problem)(f"{problem.message}. {BASE_URL_NOTE}", http_status=problem.http_status) from None
-    listed = {nft.asset for nft in nfts}
-    tokens = tuple(balance for balance in holdings.balances if balance.asset not in listed)
-    chosen = (nft for nft in nfts if selects(run.assets, nft.asset, f"#{nft.asset_id}"))
-    return Holdings((*tokens, *chosen), (*holdings.notices, *remarks.notices), holdings.owner)
+    # A slot that both answers list alike is one row.
+    slots = {balance.asset_id: balance for balance in holdings.balances if "kind" in balance.details}
+    others = (nft for nft in nfts if slots.get(nft.asset_id) != nft)
+    chosen = (nft for nft in others if selects(run.assets, *names_of(nft)))
+    return Holdings((*holdings.balances, *chosen), (*holdings.notices, *remarks.notices), owner)
 
 
 def _balances_request(
     account: Account[Settings], table: Shared[TokenTable], assets: tuple[str, ...]
 ) -> Request:
     query = list(_owner(account))
-    if assets:
+    if assets and not table.get().from_cache:
         tokens = table.get().tokens
-        ids = [str(number) for number in sorted(tokens) if _selected(assets, number, tokens[number])]
-        # Without a known id there is nothing to ask for; an empty filter would mean all.
-        query += [("tokens", ",".join(ids))] if ids else []
+        named = {int(found[1]) for found in map(_BY_ID.fullmatch, assets) if found}
+        ids = [str(number) for number in sorted(tokens) if selects(assets, *tokens[number].names(number))]
+        # Without a known id there is nothing to ask for; an empty filter would mean all. What the table does not list
+        # is found in the whole answer.
+        query += [("tokens", ",".join(ids))] if ids and named <= tokens.keys() else []
     return _request(account, _BALANCES, tuple(query))
 
 
@@ -173,18 +189,23 @@ def _request(account: Account[Settings], endpoint: Endpoint, query: tuple[tuple[
     )
 
 
-def _fetch_nfts(account: Account[Settings], run: Run, remarks: Remarks) -> list[Balance]:
-    """All NFTs of the account, page by page. Raises BadShape for a list that ends before its `totalNum`."""
+def _fetch_nfts(
+    account: Account[Settings], run: Run, remarks: Remarks, owner: str | None
+) -> tuple[list[Balance], str | None]:
+    """All NFTs of the account, page by page, and whose they are, which is the owner's if one is known.
+
+    Raises BadShape for a list that ends before its `totalNum`.
+    """
     found: list[Balance] = []
     while True:
         page = (("offset", str(len(found))), ("limit", str(_NFT_PAGE)))
         payload = run.door.ask(_request(account, _NFTS, (*_owner(account), *page)))
-        rows, announced = parse_nfts(payload, account, remarks, run.assets)
+        rows, announced, owner = parse_nfts(payload, account, remarks, run.assets, owner)
         # Also where a relayer that does not page gives the same rows again.
         is_over = not rows or rows == found[-len(rows) :]
         found += () if is_over else rows
         if len(found) >= announced:
-            return found
+            return found, owner
         if is_over or len(found) > _MOST_NFTS:
             raise BadShape(
                 f"{TITLE} announced {announced} NFTs and listed {len(found)}: the list is not complete; try again"
@@ -192,9 +213,13 @@ def _fetch_nfts(account: Account[Settings], run: Run, remarks: Remarks) -> list[
 
 
 def parse_nfts(
-    payload: Json, account: Account[Settings], remarks: Remarks, assets: tuple[str, ...] = ()
-) -> tuple[list[Balance], int]:
-    """One page of the answer of `/api/v3/user/nft/balances`, and how many NFTs there are in all.
+    payload: Json,
+    account: Account[Settings],
+    remarks: Remarks,
+    assets: tuple[str, ...] = (),
+    owner: str | None = None,
+) -> tuple[list[Balance], int, str | None]:
+    """One page of the answer of `/api/v3/user/nft/balances`, how many NFTs there are in all, and whose they are.
 
     An NFT's amount is a count. It has no unit in common with anything, and is in no total.
     """
@@ -203,19 +228,26 @@ def parse_nfts(
     if not isinstance(announced, str) or ID.fullmatch(announced) is None:
         raise undocumented("totalNum, of the NFTs, is no count")
     balances = []
+    owners = _owners(account, owner)
     for number, item in enumerate(as_list(field(answer, "data", "the answer"), "data")):
         where = f"data[{number}]"
         row = as_object(item, where)
-        asked = account.target.get("account_id")
-        if asked is not None and not _owner_of(row, where) <= {asked}:
+        owners |= _owner_of(row, where)
+        if len(owners) > 1:
             raise _anothers(where)
         token_id = row_id(row, where)
         slot = _nft_slot(token_id)
-        shown = _selected(assets, token_id, slot)
+        shown = selects(assets, *slot.names(token_id))
         balances.append(
             _balance(row, where, account, token_id, slot, remarks, nft=True, shown=shown, asked=shown)
         )
-    return balances, int(announced)
+    return balances, int(announced), next(iter(owners), None)
+
+
+def _owners(account: Account[Settings], owner: str | None = None) -> set[str]:
+    """Whose the rows of an answer must be, in a set: the account's number, or the owner that is known."""
+    known = account.target.get("account_id", owner)
+    return set() if known is None else {known}
 
 
 def _anothers(where: str) -> BadShape:
@@ -226,7 +258,7 @@ def _anothers(where: str) -> BadShape:
 
 def _nft_slot(token_id: int) -> Token:
     """An NFT slot in the place of a token: it is counted in pieces."""
-    return Token(label=f"nft:{token_id}", symbol=f"nft:{token_id}", decimals=0)
+    return Token(label=f"{NFT}{token_id}", symbol=None, decimals=0)
 
 
 def _table(base_url: str, run: Run) -> TokenTable:
@@ -239,14 +271,17 @@ def _new_table(base_url: str, run: Run) -> TokenTable:
     return new_table(base_url, run.cache, payload)
 
 
-def _selected(assets: tuple[str, ...], token_id: int, token: Token | None) -> bool:
-    names = (token.symbol, token.label) if token else ()
-    return selects(assets, f"#{token_id}", *names)
+def _unlisted(assets: tuple[str, ...], tokens: Mapping[int, Token]) -> list[str]:
+    """Those of the assets that are none of the table's tokens."""
+    if not assets:
+        return []
+    names = [name for number, token in tokens.items() for name in token.names(number)]
+    return [asset for asset in assets if not selects((asset,), *names)]
 
 
 def parse(
     payload: Json,
-    tokens: Mapping[int, Token | None],
+    tokens: Mapping[int, Token],
     account: Account[Settings],
     assets: tuple[str, ...] = (),
     limited: tuple[str, ...] = (),
@@ -254,13 +289,13 @@ def parse(
     """The balances in the answer of `/api/v3/user/balances`, in whole units.
 
     available = total − locked, as the vendor's own front end has it (code). Pending amounts stand
-    apart: whether they are inside `locked` is open. A token that the table does not know keeps its
-    row, in raw units, its amounts unknown. Amounts are strict but in rows of known tokens that neither
-    `assets`, the profile nor the limits (`limited`) ask for.
+    apart: whether they are inside `locked` is open. A token whose unit the table does not say keeps
+    its row, in raw units, its amounts unknown. Amounts are strict but in rows of known tokens that
+    neither `assets`, the profile nor the limits (`limited`) ask for.
     """
     balances: list[Balance] = []
     remarks = Remarks(account.name)
-    owners = {account.target["account_id"]} if "account_id" in account.target else set()
+    owners = _owners(account)
     for number, item in enumerate(as_list(payload, "the answer")):
         where = f"balances[{number}]"
         row = as_object(item, where)
@@ -269,29 +304,40 @@ def parse(
             raise _anothers(where)
         token_id = row_id(row, where)
         token = tokens.get(token_id)
-        nft = token_id >= FIRST_NFT_SLOT
+        nft = token is None and token_id >= FIRST_NFT_SLOT
         if nft:
             token = _nft_slot(token_id)
-        shown = _selected(assets, token_id, token) and _selected(account.assets, token_id, token)
-        asked = token is None or (shown and _selected(limited, token_id, token))
+        if token is not None and token.symbol is not None:
+            text(token.symbol, f"the symbol of token #{token_id}")
+        names = (f"#{token_id}",) if token is None else token.names(token_id)
+        shown = selects(assets, *names) and selects(account.assets, *names)
+        asked = token is None or (shown and selects(limited, *names))
         balance = _balance(row, where, account, token_id, token, remarks, nft=nft, shown=shown, asked=asked)
         if not shown:
             continue
-        if token is None:
-            remarks.notices.append(
-                Notice(
-                    "asset.unknown",
-                    account.name,
-                    f"token #{token_id} is not in the relayer's token table: its amounts are unknown, its raw units kept",
-                )
-            )
+        if token is None or token.decimals is None:
+            remarks.notices.append(_without_unit(account, token_id, token))
         balances.append(balance)
+    wanted = assets or account.assets
+    there = [name for balance in balances for name in names_of(balance)]
     remarks.notices += [
-        absent(account.name, asset, assets or account.assets, (t.symbol for t in tokens.values() if t))
-        for asset in assets or account.assets
-        if not any(_selected((asset,), token_id, token) for token_id, token in tokens.items())
+        absent(account.name, asset, wanted, (t.symbol for t in tokens.values() if t.symbol is not None))
+        for asset in _unlisted(wanted, tokens)
+        if not selects((asset,), *there)
     ]
     return Holdings(tuple(balances), tuple(remarks.notices), next(iter(owners), None))
+
+
+def _without_unit(account: Account[Settings], token_id: int, token: Token | None) -> Notice:
+    """That a token's amounts are unknown, and whether that is because the table does not list it."""
+    if token is None:
+        why = f"token #{token_id} is not in the relayer's token table"
+    elif token.symbol is None:
+        why = f"token #{token_id} is listed in the relayer's token table without a usable symbol"
+    else:
+        symbol = printable(token.symbol, LONGEST_NAME)
+        why = f"token #{token_id} ({symbol}) is listed in the relayer's token table without a usable unit"
+    return Notice("asset.unknown", account.name, f"{why}: its amounts are unknown, its raw units kept")
 
 
 def _balance(
@@ -307,9 +353,11 @@ def _balance(
     asked: bool,
 ) -> Balance:
     """One row as a balance; every amount in it is checked, also where the token's unit is unknown."""
+    decimals = None if token is None else token.decimals
+    known = decimals is not None
 
-    def whole(text: str) -> Amount:
-        return parse_units(text, token.decimals if token else 0)
+    def whole(sent: str) -> Amount:
+        return parse_units(sent, decimals or 0)
 
     def read(row: dict[str, Json], where: str) -> tuple[Amount, Amount, Amount | None, Amount | None]:
         pending = row.get("pending")
@@ -323,7 +371,7 @@ def _balance(
 
     asset = token.label if token else f"#{token_id}"
     amounts = remarks.amounts(asset, row, where, read, asked=asked)
-    total, locked, withdraw, deposit = amounts if amounts and token else (None, None, None, None)
+    total, locked, withdraw, deposit = amounts if amounts and known else (None, None, None, None)
     unread = remarks.unread(row, _FIELDS, asset) if shown else {}
     details: dict[str, Detail] = {"pending_withdraw": withdraw, "pending_deposit": deposit}
     if nft:
@@ -338,7 +386,7 @@ def _balance(
         locked=locked,
         details=details,
         raw={**raw_texts(row, _AMOUNTS), **unread},
-        counted=token is not None and not nft,
+        counted=known and not nft,
     )
 
 

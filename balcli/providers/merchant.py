@@ -31,6 +31,7 @@ from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import names, selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
+from balcli.urls import same_place
 
 if TYPE_CHECKING:
     from balcli.providers.merchant_lists import Row
@@ -131,7 +132,9 @@ def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
     import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
 
     number = settings.merchant_id
-    same_credentials = hashlib.sha256(f"{base_url} {reveal(settings.credential)}".encode()).hexdigest()
+    same_credentials = hashlib.sha256(
+        f"{same_place(base_url)} {reveal(settings.credential)}".encode()
+    ).hexdigest()
     return Account(
         name=name,
         provider=NAME,

@@ -10,7 +10,7 @@ from balcli.http.error_text import words as words  # noqa: PLC0414 - a part of w
 from balcli.http.exactjson import Json, Number
 from balcli.money import Amount, parse
 from balcli.secret import Secret, flaw, hide_in_name
-from balcli.text import printable, valid_unicode
+from balcli.text import is_text, printable
 
 _SAMPLE = 40
 
@@ -61,10 +61,21 @@ def field(row: dict[str, Json], key: str, where: str) -> Json:
 
 def name(row: dict[str, Json], key: str, where: str) -> str:
     """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
+    return hide_in_name(text(_string(row, key, where), f"{where}.{key}"))
+
+
+def _string(row: dict[str, Json], key: str, where: str) -> str:
     value = field(row, key, where)
     if type(value) is not str or not value:  # a number is a text of a class of its own
         raise undocumented(f"{where}.{key} is {_kind(value)}, not a name")
-    return hide_in_name(valid_unicode(value))
+    return value
+
+
+def text(value: str, where: str) -> str:
+    """The string. Raises BadShape for an unpaired surrogate: two names must not become one by what replaces it."""
+    if not is_text(value):
+        raise undocumented(f"{where} is not text (it has an unpaired surrogate)")
+    return value
 
 
 def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
@@ -74,7 +85,7 @@ def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise undocumented(f"{where}.{key} is {_kind(value)}, not a text")
-    return hide_in_name(valid_unicode(str(value)))
+    return hide_in_name(text(str(value), f"{where}.{key}"))
 
 
 def optional_flag(row: dict[str, Json], key: str, where: str) -> bool | None:
@@ -115,19 +126,19 @@ def optional_amount(
 def _read(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> tuple[Amount, str]:
     if not isinstance(value, str):
         raise _untrusted(f"{where}.{key} is {_kind(value)}")
-    text = str(value)
+    sent = str(value)
     try:
-        return read(text), text
+        return read(sent), sent
     except ValueError as problem:
-        raise _untrusted(f'{where}.{key} is "{printable(text, _SAMPLE)}", {problem}') from None
+        raise _untrusted(f'{where}.{key} is "{printable(sent, _SAMPLE)}", {problem}') from None
 
 
 def token(row: dict[str, Json], key: str, where: str) -> Secret:
     """The token that a login gave. Raises BadShape for one that no header could carry."""
-    text = name(row, key, where)
-    problem = flaw(text)
+    given = hide_in_name(_string(row, key, where))
+    problem = flaw(given)
     if problem is not None:
         raise BadShape(
             f"the provider's answer cannot be used: the token in {where}.{key} {problem}; ask the provider"
         )
-    return Secret(text)
+    return Secret(given)

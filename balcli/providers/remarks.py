@@ -7,7 +7,7 @@ from balcli.errors import BadAmount, BadShape
 from balcli.http.exactjson import Json
 from balcli.models import Notice
 from balcli.money import is_filled
-from balcli.text import LONGEST_NAME, printable, valid_unicode
+from balcli.text import LONGEST_NAME, is_text, printable
 
 T = TypeVar("T")
 Read: TypeAlias = Callable[[dict[str, Json], str, str], T]
@@ -95,7 +95,7 @@ def _unread(row: Mapping[str, Json], known: frozenset[str], before: str = "") ->
         if isinstance(value, dict):
             yield from _unread(value, known, f"{path}.")
         elif isinstance(value, str) and _sounds_like_funds(path) and is_filled(value):
-            yield valid_unicode(path), str(value)
+            yield path if is_text(path) else printable(path), str(value)
 
 
 def _sounds_like_funds(path: str) -> bool:

@@ -1,19 +1,32 @@
-"""Which assets the user asked for: `--asset` matches a symbol, a label or `#id`, whatever the case."""
+"""Which assets the user asked for: a name stands for a symbol, a label or `#id`, in any ASCII case or exactly."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, final
 
 from balcli.models import Balance, Notice
-from balcli.text import closest, printable
+from balcli.text import closest, folded, printable
 
-NOT_LISTED = "asset.not_listed"
+NOT_LISTED: Final = "asset.not_listed"
+
+
+@final
+class Exactly(str):
+    """A name that stands for that spelling alone; any other stands for every spelling in ASCII case."""
+
+    __slots__ = ()
 
 
 def selects(assets: Sequence[str], *names: str) -> bool:
     """Whether one of an asset's names is among those asked for; no request at all selects everything."""
     if not assets:
         return True
-    wanted = {asset.casefold() for asset in assets}
-    return not wanted.isdisjoint(name.casefold() for name in names)
+    loose = {folded(name) for name in names}
+    return any(_is_one_of(asset, names, loose) for asset in assets)
+
+
+def _is_one_of(asset: str, names: Collection[str], loose: Collection[str]) -> bool:
+    """Whether an asset that was asked for is one of these names, `loose` being those folded."""
+    return asset in names if isinstance(asset, Exactly) else folded(asset) in loose
 
 
 def names(asset: str, asset_id: str | None) -> tuple[str, ...]:
@@ -41,9 +54,10 @@ def unlisted(
     if not assets:
         return []
     balances = tuple(balances)
-    there = {name.casefold() for b in balances for name in names_of(b)}
+    there = {name for balance in balances for name in names_of(balance)}
+    loose = {folded(name) for name in there}
     names = [*(balance.asset for balance in balances), *others]
-    return [absent(account, asset, assets, names) for asset in assets if asset.casefold() not in there]
+    return [absent(account, asset, assets, names) for asset in assets if not _is_one_of(asset, there, loose)]
 
 
 def absent(account: str, asset: str, asked: Sequence[str], there: Iterable[str]) -> Notice:

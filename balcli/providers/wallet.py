@@ -5,6 +5,7 @@ Amounts are decimal strings in whole units of the asset. The vendor names no hos
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
@@ -20,7 +21,7 @@ from balcli.providers.reading import as_list, as_object, field, optional_amount,
 from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import selects, unlisted
 from balcli.secret import Secret, reveal
-from balcli.text import valid_unicode
+from balcli.text import folded
 
 NAME: Final = "wallet"
 TITLE: Final = OWN[NAME]
@@ -85,7 +86,7 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
         provider=NAME,
         base_url=base_url,
         target={"wallet_id": wallet_id},
-        identity=(base_url, wallet_id.lower()),
+        identity=(base_url, _same_wallet(wallet_id)),
         settings=Settings(
             access_token=values.secret("access_token") if given == "access_token" else None,
             api_key=values.secret("api_key") if given == "api_key" else None,
@@ -95,6 +96,12 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
         ),
         assets=values.texts("assets"),
     )
+
+
+def _same_wallet(wallet_id: str) -> str:
+    """The one spelling of a wallet's UUID, for comparing alone."""
+    bare = re.sub("^urn:uuid:|[-{}]", "", folded(wallet_id))
+    return bare if re.fullmatch("[0-9a-f]{32}", bare) else folded(wallet_id)
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
@@ -194,7 +201,7 @@ def _deposit_addresses(row: dict[str, Json], key: str, where: str) -> tuple[Depo
         entry = as_object(item, place)
         found.append(
             DepositAddress(
-                valid_unicode(network),
+                reading.text(network, place),
                 optional_text(entry, "address", place),
                 optional_text(entry, "memo", place),
             )
@@ -208,23 +215,12 @@ def _ask_with_jwt(account: Account[Settings], run: Run, jwt: Secret) -> Json:
 
 def _ask(account: Account[Settings], run: Run, header: str, credential: Secret) -> Json:
     body: dict[str, object] = {"walletId": account.settings.wallet_id}
-    assets = _assets_to_send(account, run.assets)
-    if assets:
-        body["assets"] = assets
+    # The profile's alone, as written. Whether the provider minds the case of others is not known: they are filtered here.
+    if account.assets:
+        body["assets"] = list(account.assets)
     return run.door.ask(
         Request(_BALANCE, account.base_url, headers={header: credential}, body=body, explain=_explain)
     )
-
-
-def _assets_to_send(account: Account[Settings], assets: tuple[str, ...]) -> list[str]:
-    """The filter for the provider: the profile's as it stands, else the user's symbols in upper case.
-
-    The vendor's samples are in upper case throughout. `#id` and labels mean nothing there: then no
-    filter is sent, and the answer is filtered here.
-    """
-    if account.assets:
-        return list(account.assets)
-    return [asset.upper() for asset in assets] if not any("#" in asset for asset in assets) else []
 
 
 def _login_key(settings: Settings) -> str:
