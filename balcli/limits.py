@@ -3,15 +3,16 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from balcli.models import PARTS, Balance, Outcome, Report
 from balcli.money import ZERO, Amount, add_up, parse
-from balcli.providers.selection import NOT_LISTED, but_is, names_of, selects
-from balcli.text import printable
+from balcli.providers.selection import NOT_LISTED, Exactly, but_is, names_of, selects
+from balcli.text import folded, printable
 
 KEYS: Final = {
-    "asset": "a symbol, a label (SNX#173) or #id, in any case",
+    "asset": "a symbol, a label (SNX#173) or #id, in any case; or a list of exact names to add up",
+    "exact": "true: the asset is spelled just so (SNX is not snx)",
     "field": "available (the default), total or locked",
     "account": "without it, the total over all accounts",
     "warn": "the range that is well: 1000: warns below 1000",
@@ -58,8 +59,15 @@ class Range(NamedTuple):
         return (above_start and below_end) is self.inside
 
 
+Value: TypeAlias = "str | bool | tuple[str, ...] | Range"
+"""What a limit's key can have."""
+
+
 class Limit(NamedTuple):
-    """What is to be held: a field of an asset in one account, or (None) in the total over all, and its ranges."""
+    """What is to be held: a field of an asset in one account, or (None) in the total over all, and its ranges.
+
+    The asset is what the operator wrote, ` + ` between the names of a list, which are in `assets`.
+    """
 
     asset: str
     field: str
@@ -67,7 +75,16 @@ class Limit(NamedTuple):
     warn: Range | None
     crit: Range | None
     absent_is_zero: bool = False
-    """Whether the limit can hold although no account lists the asset."""
+    """Whether the limit can hold although no account lists the asset, or one of several."""
+    exact: bool = False
+    assets: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the assets that are meant: those of a list, or the one, and exactly so where that is asked for."""
+        if self.assets or self.exact:
+            return tuple(map(Exactly, self.assets or (self.asset,)))
+        return (self.asset,)
 
 
 class Finding(NamedTuple):
@@ -123,23 +140,35 @@ def parse_range(text: str) -> Range:
     return Range(text, start, end, inside=bool(at))
 
 
-def read(key: str, text: str) -> str | Range:
-    """The value of a limit's key as it was written. Raises ValueError, without the text."""
+def read(key: str, value: str | list[str]) -> Value:
+    """The value of a limit's key as it was written. Raises ValueError, without the value."""
+    if isinstance(value, list):  # which an asset alone can be
+        if not value or len(set(value)) < len(value):
+            raise ValueError("must be a list of different assets; name each once")
+        if any(name.startswith("#") for name in value):
+            raise ValueError("must be a list of names; write the label that the table shows, not the #id")
+        return tuple(_asset(name) for name in value)
     if key in {"warn", "crit"}:
-        return parse_range(text)
-    if key == "field" and text not in PARTS:
+        return parse_range(value)
+    if key == "field" and value not in PARTS:
         raise ValueError("is no field of a balance; write available, total or locked")
-    if key == "absent" and text != ZERO_IF_ABSENT:
+    if key == "absent" and value != ZERO_IF_ABSENT:
         raise ValueError(
             f"must be {ZERO_IF_ABSENT}; leave it out to have UNKNOWN for an asset that is not listed"
         )
-    if key == "asset":
-        if "," in text:
-            raise ValueError("names several assets; write a limit for each")
-        if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_ASSET:
-            raise ValueError(f"is no asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
-        if text.casefold().startswith("nft:"):
-            raise ValueError("is an NFT, which is no amount of anything; give a token")
+    return _asset(value) if key == "asset" else value
+
+
+def _asset(text: str) -> str:
+    """The name of one asset. Raises ValueError."""
+    if "," in text:
+        raise ValueError(
+            "names several assets; write a limit for each, or a list of exact names in the profile"
+        )
+    if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_ASSET:
+        raise ValueError(f"is no asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
+    if folded(text).startswith("nft:"):
+        raise ValueError("is an NFT, which is no amount of anything; give a token")
     return text
 
 
@@ -153,17 +182,21 @@ def gap(keys: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-def limit_of(values: Mapping[str, str | Range]) -> Limit:
+def limit_of(values: Mapping[str, Value]) -> Limit:
     """The limit of these values as `read` gives them; there is no `gap` in their keys."""
     text = {key: value for key, value in values.items() if isinstance(value, str)}
     ranges = {key: value for key, value in values.items() if isinstance(value, Range)}
+    asset = values["asset"]
+    assets = tuple(map(str, asset)) if isinstance(asset, tuple) else ()
     return Limit(
-        text["asset"],
+        " + ".join(assets) or text["asset"],
         text.get("field", DEFAULT_FIELD),
         text.get("account"),
         ranges.get("warn"),
         ranges.get("crit"),
         absent_is_zero="absent" in values,
+        exact=values.get("exact") is True or bool(assets),
+        assets=assets,
     )
 
 
@@ -175,7 +208,7 @@ def accounts_of(limits: Sequence[Limit]) -> list[str]:
 
 def limited(limits: Iterable[Limit]) -> tuple[tuple[str | None, str], ...]:
     """The accounts, None for all, and the assets that the limits are on."""
-    return tuple((limit.account, limit.asset) for limit in limits)
+    return tuple((limit.account, name) for limit in limits for name in limit.names)
 
 
 class _Undecided(Exception):
@@ -198,17 +231,19 @@ def _found(report: Report, limit: Limit) -> Finding:
 
     An asset that nobody lists is more often a name misspelled than a balance of 0: 0 can alert, and never is OK.
     """
-    measured = _measured(report, limit)
-    if measured is not None:
-        return Finding(limit, _state(limit, measured), measured, None)
-    state = _state(limit, ZERO)
+    value, absent = _measured(report, limit)
+    state = _state(limit, value)
+    if not absent:
+        return Finding(limit, state, value, None)
     rows = [row.asset for row in report.balances if limit.account in (None, row.account)]
-    close = but_is(limit.asset, (limit.asset,), rows)
+    name = printable(absent[0], _LONGEST_NAME) if limit.assets else "it"
+    close = but_is(absent[0], limit.names, rows)
     if state is State.OK and not limit.absent_is_zero:
         raise _Undecided(
-            f"no account lists it ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} if that is 0"
+            f"no account lists {name} ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} "
+            "if that is 0"
         )
-    return Finding(limit, state, ZERO, f"it is not listed{close}")
+    return Finding(limit, state, value, f"{name} is not listed{close}")
 
 
 def _state(limit: Limit, value: Amount) -> State:
@@ -219,21 +254,36 @@ def _state(limit: Limit, value: Amount) -> State:
     return State.OK
 
 
-def _measured(report: Report, limit: Limit) -> Amount | None:
-    """The value that a limit is on, in whole units; None where no answer lists its asset. Raises _Undecided."""
+def _measured(report: Report, limit: Limit) -> tuple[Amount, list[str]]:
+    """The value that a limit is on, in whole units, and those of its assets that no answer lists. Raises _Undecided."""
     outcomes = _answers(report, limit)
     rows = [balance for balance in report.balances if limit.account in (None, balance.account)]
-    labels = _labels(rows, limit.asset)
+    values, absent = [], []
+    for asset in limit.names:
+        fitting = _fitting(rows, asset)
+        if fitting:
+            values.append(_value(report, limit, rows, fitting))
+        elif any(_asks_for(outcome, asset) for outcome in outcomes):
+            absent.append(asset)
+        else:
+            raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
+    return add_up(values), absent
+
+
+def _fitting(rows: Sequence[Balance], asset: str) -> list[Balance]:
+    """The rows of the one asset that a limit's can mean. Raises _Undecided where it can mean several."""
+    labels = _labels(rows, asset)
     if len(labels) > 1:
         raise _Undecided(
-            f"it can mean {_listed(labels)}, which are different assets; name one, or an account"
+            f"it can mean {_listed(labels)}, which are different assets; name one with exact, or an account"
         )
-    fitting = [row for row in rows if row.asset in labels]
-    _refuse_doubt(rows, fitting, limit.asset)
-    if not fitting:
-        if not any(_asks_for(outcome, limit.asset) for outcome in outcomes):
-            raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
-        return None
+    fitting = [row for row in rows if row.asset in labels and selects((asset,), *names_of(row))]
+    _refuse_doubt(rows, fitting, asset)
+    return fitting
+
+
+def _value(report: Report, limit: Limit, rows: Sequence[Balance], fitting: Sequence[Balance]) -> Amount:
+    """The value of the rows that fit, in whole units. Raises _Undecided."""
     amounts = [getattr(row, limit.field) for row in fitting]
     if None in amounts:
         lacking = [row.account for row, amount in zip(fitting, amounts, strict=True) if amount is None]
@@ -242,7 +292,19 @@ def _measured(report: Report, limit: Limit) -> Amount | None:
         )
     if not any(row.counted for row in fitting):
         raise _Undecided("it is in no total, and can have no limit; remove the limit")
-    return add_up(amounts) if limit.account is not None else _in_total(report, fitting, limit)
+    if limit.account is not None:
+        return add_up(amounts)
+    _refuse_part(rows, fitting)
+    return _in_total(report, fitting, limit)
+
+
+def _refuse_part(rows: Iterable[Balance], fitting: Sequence[Balance]) -> None:
+    """Raise _Undecided where an account lists the asset under another id, too: the total has both."""
+    chosen, accounts = {id(row) for row in fitting}, {row.account for row in fitting}
+    for row in rows:
+        if row.asset == fitting[0].asset and row.account in accounts and id(row) not in chosen:
+            account, name = printable(row.account, _LONGEST_NAME), printable(row.asset, _LONGEST_NAME)
+            raise _Undecided(f"{name} has another id at {account}, too; name {name}, or an account")
 
 
 def _answers(report: Report, limit: Limit) -> list[Outcome]:
@@ -285,12 +347,14 @@ def _in_total(report: Report, fitting: Sequence[Balance], limit: Limit) -> Amoun
 def _labels(rows: Iterable[Balance], asset: str) -> list[str]:
     """The assets that a limit's can mean among these rows.
 
-    One that is written exactly so comes before those in another case. A symbol that stands for
-    several tokens at a host, each labelled with its id, stands for none of them.
+    A symbol that stands for several tokens at a host, each labelled with its id, stands for none of
+    them. An exact name that is listed is that of no other asset.
     """
-    namesakes = {row.asset: None for row in rows if _is_namesake(row, asset)}
     found = {row.asset: None for row in rows if selects((asset,), *names_of(row))}
-    found = {asset: None} if asset in found else {name: None for name in found if name not in namesakes}
+    if isinstance(asset, Exactly) and asset in found:
+        return [str(asset)]
+    namesakes = {row.asset: None for row in rows if _is_namesake(row, asset)}
+    found = {name: None for name in found if name not in namesakes}
     # One alone is as open as two: the host knows another token of that symbol.
     other = [f"another {asset}"] if len(namesakes) == 1 and not found else []
     return [*found, *namesakes, *other]
@@ -298,7 +362,8 @@ def _labels(rows: Iterable[Balance], asset: str) -> list[str]:
 
 def _is_namesake(row: Balance, asset: str) -> bool:
     """Whether an asset is the symbol of a row whose label carries the id, because the symbol is not its own."""
-    return row.asset_id is not None and row.asset.casefold() == f"{asset}#{row.asset_id}".casefold()
+    symbol, mark, number = row.asset.rpartition("#")
+    return mark != "" and number == row.asset_id and selects((asset,), symbol)
 
 
 def _refuse_doubt(rows: Iterable[Balance], fitting: Iterable[Balance], asset: str) -> None:
@@ -316,7 +381,7 @@ def _refuse_doubt(rows: Iterable[Balance], fitting: Iterable[Balance], asset: st
 def _asks_for(outcome: Outcome, asset: str) -> bool:
     """Whether an account's profile does not limit it to other assets."""
     assets = outcome.account.assets
-    return not assets or selects((asset,), *assets)
+    return not assets or selects((str(asset),), *assets)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """From outcomes to the Report: rows in order, totals by asset, and what is left out of them."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -9,7 +9,8 @@ from balcli.errors import BalcliError
 from balcli.models import PARTS, Balance, Failure, Notice, Outcome, Parts, Report, Total
 from balcli.money import Amount, add_up
 from balcli.running import Order
-from balcli.text import LONGEST_NAME, printable
+from balcli.text import LONGEST_NAME, folded, listed, printable
+from balcli.urls import same_place
 
 T = TypeVar("T")
 
@@ -18,8 +19,7 @@ def build(
     profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[Notice] = (), *, nonzero: bool = False
 ) -> Report:
     """The report of a run. With `nonzero`, rows and totals that are exactly 0 throughout are hidden."""
-    aggregates, doubles = _aggregates(outcomes), _doubles(outcomes)
-    excluded = aggregates | doubles
+    aggregates = _aggregates(outcomes)
     answered = [outcome for outcome in outcomes if outcome.holdings is not None]
     balances = [
         balance
@@ -29,7 +29,10 @@ def build(
     found = [*notices]
     for outcome in answered:
         found += outcome.holdings.notices if outcome.holdings else ()
-    found += _repeated(balances, excluded)
+    doubles, about_doubles = _doubles(outcomes)
+    left_out = {id(b) for b in balances if not b.counted or b.account in aggregates} | doubles
+    found += _repeated(balances, left_out)
+    found += _in_several_cases(balances)
     found += [
         Notice(
             "total.aggregate_left_out",
@@ -38,15 +41,8 @@ def build(
         )
         for name in sorted(aggregates)
     ]
-    found += [
-        Notice(
-            "account.repeated",
-            name,
-            "is an account that is in this run already, by another name: it is left out of the totals; remove one",
-        )
-        for name in sorted(doubles)
-    ]
-    totals = _totals([b for b in balances if b.counted and b.account not in excluded], outcomes)
+    found += about_doubles
+    totals = _totals([b for b in balances if id(b) not in left_out], outcomes)
     report = Report(
         generated_at=datetime.now(UTC),
         profile=profile,
@@ -107,16 +103,47 @@ def _by_asset(balance: Balance) -> tuple[str, str]:
     return balance.asset, balance.asset_id or ""
 
 
-def _doubles(outcomes: Sequence[Outcome]) -> set[str]:
-    """The accounts that turned out to be one that stands before them: adding them would count money twice."""
-    seen: set[tuple[str, str, str]] = set()
-    doubles = set()
+def _doubles(outcomes: Sequence[Outcome]) -> tuple[set[int], list[Notice]]:
+    """The rows, by identity, that an account before has listed already under another name, and the notices about them.
+
+    Adding them would count money twice. Where the two are limited to different assets, each such row has a notice.
+    """
+    seen: dict[tuple[str, ...], tuple[Outcome, set[tuple[str, str | None]]]] = {}
+    doubles: set[int] = set()
+    notices: list[Notice] = []
     for outcome in outcomes:
-        if outcome.holdings is not None and outcome.holdings.owner is not None:
-            who = (outcome.account.provider, outcome.account.base_url, outcome.holdings.owner)
-            doubles |= {outcome.account.name} if who in seen else set()
-            seen.add(who)
-    return doubles
+        if outcome.holdings is None or outcome.holdings.owner is None:
+            continue
+        account = outcome.account
+        who = (account.provider, same_place(account.base_url), outcome.holdings.owner)
+        first, before = seen.setdefault(who, (outcome, set()))
+        counted = [balance for balance in outcome.holdings.balances if balance.counted]
+        again = [balance for balance in counted if _asset_of(balance) in before]
+        doubles |= {id(balance) for balance in again}
+        if first is not outcome:
+            alike = first.account.assets == account.assets and len(again) == len(counted)
+            notices += _about_double(account.name, first.account.name, [] if alike else again, whole=alike)
+        before.update(map(_asset_of, counted))
+    return doubles, sorted(notices, key=lambda notice: notice.account or "")
+
+
+def _about_double(name: str, first: str, again: Iterable[Balance], *, whole: bool) -> Iterator[Notice]:
+    if whole:
+        message = "is an account that is in this run already, by another name: it is left out of the totals; remove one"
+    else:
+        message = f"is the account {printable(first, LONGEST_NAME)} by another name: what both list counts once in the totals"
+    yield Notice("account.repeated", name, message)
+    for balance in again:
+        asset = printable(balance.asset, LONGEST_NAME)
+        yield Notice(
+            "account.repeated",
+            name,
+            f"{asset} is listed before under another name: this row is left out of the totals",
+        )
+
+
+def _asset_of(balance: Balance) -> tuple[str, str | None]:
+    return balance.asset, balance.asset_id
 
 
 def _aggregates(outcomes: Sequence[Outcome]) -> set[str]:
@@ -125,29 +152,44 @@ def _aggregates(outcomes: Sequence[Outcome]) -> set[str]:
     return {o.account.name for o in outcomes if o.account.aggregate_of in single}
 
 
-def _repeated(balances: Sequence[Balance], excluded: set[str]) -> list[Notice]:
-    """A notice for each asset that one account's answer lists more than once."""
-    if len({(b.account, b.asset, b.asset_id) for b in balances}) == len(balances):
-        return []  # as in nearly every run
-    # The aggregate of a key lists a currency once for each merchant: those rows are not the same.
-    counts = Counter(
-        (
-            b.account,
-            b.asset,
-            b.asset_id,
-            b.details.get("merchant_id"),
-            b.counted and b.account not in excluded,
-        )
-        for b in balances
-    )
+def _repeated(balances: Sequence[Balance], left_out: set[int]) -> list[Notice]:
+    """A notice for each asset that one account's answer lists more than once, under one id or several."""
+    rows: dict[tuple[str, str], list[Balance]] = defaultdict(list)
+    for balance in balances:
+        rows[balance.account, balance.asset].append(balance)
+    return [
+        _repetition(each, left_out) for each in rows.values() if len(each) > 1 and not _of_merchants(each)
+    ]
+
+
+def _of_merchants(rows: Sequence[Balance]) -> bool:
+    """Whether rows are one currency's, one of each merchant: the aggregate of a key lists it so."""
+    merchants = {row.details.get("merchant_id") for row in rows} - {None}
+    return len(merchants) == len(rows) and len({row.details.get("kind") for row in rows}) == 1
+
+
+def _repetition(rows: Sequence[Balance], left_out: set[int]) -> Notice:
+    ids = list(dict.fromkeys(row.asset_id for row in rows if row.asset_id is not None))
+    under = f" under the ids {listed(ids)}" if len(ids) > 1 else ""
+    counted = "shown" if any(id(row) in left_out for row in rows) else "in the totals"
+    asset = printable(rows[0].asset, LONGEST_NAME)
+    message = f"{asset} stands {len(rows)} times in the answer{under}; all are {counted}"
+    return Notice("asset.repeated", rows[0].account, message)
+
+
+def _in_several_cases(balances: Iterable[Balance]) -> list[Notice]:
+    """A notice for each set of assets of the run whose names differ in ASCII case alone."""
+    spellings: dict[str, dict[str, None]] = defaultdict(dict)
+    for asset in sorted({balance.asset for balance in balances}):
+        spellings[folded(asset)][asset] = None
     return [
         Notice(
-            "asset.repeated",
-            account,
-            f"{printable(asset, LONGEST_NAME)} stands {count} times in the answer; all are {'in the totals' if counted else 'shown'}",
+            "asset.case",
+            None,
+            f"{listed(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
         )
-        for (account, asset, _, _, counted), count in counts.items()
-        if count > 1
+        for names in spellings.values()
+        if len(names) > 1
     ]
 
 

@@ -2,8 +2,6 @@
 
 import ipaddress
 import re
-import socket
-from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -61,16 +59,24 @@ def same_place(base_url: str) -> str:
 def _normal_host(host: str) -> str:
     """The host in lower case without a trailing dot; addresses in their shortest form, this machine's own all alike."""
     name = host.lower().removesuffix(".")
-    with suppress(OSError):
-        # Also 127.1, 0x7f000001 and 0177.0.0.1, which resolvers take for addresses.
-        name = socket.inet_ntoa(socket.inet_aton(name))
     try:
-        address = ipaddress.ip_address(name)
+        address = ipaddress.ip_address(name if (number := _old_ipv4(name)) is None else number)
     except ValueError:
         return _HERE if name == "localhost" else name
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     address = mapped or address
     return _HERE if address.is_unspecified or str(address) in {_HERE, "::1"} else str(address)
+
+
+def _old_ipv4(name: str) -> int | None:
+    """The IPv4 address that resolvers take 127.1, 0x7f000001 or 0177.0.0.1 for; None where it is a name."""
+    parts = name.split(".")
+    if len(parts) > 4 or not all(re.fullmatch("0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*", part) for part in parts):
+        return None
+    *first, last = (int(part, 16 if "x" in part else 8 if part[0] == "0" else 10) for part in parts)
+    if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
+        return None
+    return sum(number << 8 * (3 - place) for place, number in enumerate(first)) + last
 
 
 def _normal_path(path: str) -> str:

@@ -13,7 +13,7 @@ from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
 
 if TYPE_CHECKING:
-    from balcli.limits import Limit, Range, Verdict
+    from balcli.limits import Limit, Value, Verdict
 
 
 class CheckOptions(RecordingOptions):
@@ -29,6 +29,9 @@ class CheckOptions(RecordingOptions):
             rich_help_panel=LIMIT,
         ),
     ] = None
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Take that spelling alone, not other case.", rich_help_panel=LIMIT)
+    ] = False
     field: Annotated[
         list[str] | None,
         typer.Option(
@@ -153,8 +156,10 @@ def _given(options: CheckOptions) -> "Limit | None":
     """The limit that the command line makes, None where it makes none. Raises UsageError for half of one, or two."""
     from balcli.limits import KEYS, gap, limit_of, read
 
-    values: dict[str, str | Range] = {}
+    values: dict[str, Value] = {"exact": True} if options.exact else {}
     for key in KEYS:
+        if key == "exact":
+            continue
         texts: list[str] = getattr(options, key) or []
         if len(texts) > 1:
             raise UsageError(

@@ -13,12 +13,12 @@ from balcli.cli.commands import SHOWN, TROUBLE
 from balcli.cli.keeping import history_file
 from balcli.cli.options import (
     AskingOptions,
+    Exact,
     HistoryFile,
     OnlyAssets,
     OutputFile,
     TableOrJson,
     TableOrJsonOption,
-    symbols,
     with_options,
 )
 from balcli.errors import BalcliError, StateError, UsageError
@@ -46,6 +46,7 @@ class DiffOptions(AskingOptions):
         bool, typer.Option("--live", help="Compare with now: ask the accounts again.", rich_help_panel=SHOWN)
     ] = False
     asset: OnlyAssets = None
+    exact: Exact = False
     account: Annotated[
         list[str] | None,
         typer.Option(
@@ -203,7 +204,7 @@ def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing
             )
         names = [outcome.account.name for outcome in first.report.outcomes]
         wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
-        report = report_of(profile, options, None, wanted, {}, assets=first.selection.assets)
+        report = report_of(profile, options, None, wanted, {}, assets=first.selection.asked)
         return placed(report, sandbox=options.sandbox)
 
 
@@ -220,6 +221,7 @@ def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun 
     """What is compared: what the options name, of the accounts that both runs asked. Raises UsageError."""
     from balcli.changes import Narrowing
     from balcli.money import parse
+    from balcli.providers.selection import wanted
 
     try:
         threshold = parse("0" if options.threshold is None else options.threshold)
@@ -236,7 +238,7 @@ def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun 
                 raise UsageError(
                     "the two runs asked no account in common; name two runs of the same accounts"
                 )
-    return Narrowing(accounts, symbols(options.asset), threshold)
+    return Narrowing(accounts, wanted(options.asset, exact=options.exact), threshold)
 
 
 def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "RecordedRun | None") -> None:
@@ -331,12 +333,23 @@ def _refuse_unlike(before: "RecordedRun", after: "RecordedRun", narrowing: "Narr
         raise UsageError(
             f"run {before.id} was made with other switches of its provider than the other; name two runs of one kind"
         )
-    limited = [selection.assets for selection in (one, other) if selection.assets]
-    if one.assets != other.assets and not all(_covers(assets, narrowing.assets) for assets in limited):
+    limited = [selection.asked for selection in (one, other) if selection.assets]
+    if (one.assets, one.exact) != (other.assets, other.exact) and not all(
+        _covers(assets, narrowing.assets) for assets in limited
+    ):
         raise UsageError(
             f"run {before.id} and the other were not made for the same assets; name those to compare with --asset"
         )
 
 
 def _covers(assets: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    return bool(wanted) and {asset.casefold() for asset in wanted} <= {asset.casefold() for asset in assets}
+    """Whether a run that was asked for some assets was asked for all that are wanted, in each spelling that these take."""
+    from balcli.providers.selection import Exactly, selects
+
+    return bool(wanted) and all(
+        any(
+            selects((asset,), name) and (isinstance(name, Exactly) or not isinstance(asset, Exactly))
+            for asset in assets
+        )
+        for name in wanted
+    )

@@ -13,7 +13,7 @@ import typer
 from balcli.cli import completion, moments, streams
 from balcli.cli.commands import KEPT, SHOWN
 from balcli.cli.keeping import history_file
-from balcli.cli.options import HistoryFile, OutputFile, ProfileName, Wait, format_option, symbols
+from balcli.cli.options import Exact, HistoryFile, OutputFile, ProfileName, Wait, format_option
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
 from balcli.text import instead, printable
@@ -58,6 +58,7 @@ def _history(
             rich_help_panel=SHOWN,
         ),
     ] = None,
+    exact: Exact = False,
     account: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,6 +103,8 @@ def _history(
     output_file: OutputFile = None,
     wait: Wait = None,
 ) -> None:
+    from balcli.providers.selection import wanted as asked_for
+
     variable = os.environ.get("BALCLI_OUTPUT")
     chosen = output or (HistoryFormat(variable) if variable in set(HistoryFormat) else HistoryFormat.table)
     try:
@@ -109,7 +112,7 @@ def _history(
             file=history_file(history_),
             named=history_ is not None,
             profile=profile,
-            assets=symbols(asset),
+            assets=asked_for(asset, exact=exact),
             accounts=tuple(account or ()),
             since=None if since is None else moments.named(since, "--since"),
             limit=limit,

@@ -56,10 +56,12 @@ def keep(
     if not options.record or trouble is not None:
         return trouble
     from balcli.history.recording import Selection, placed, record
+    from balcli.providers.selection import Exactly
 
     try:
         named = () if whole else tuple(outcome.account.name for outcome in report.outcomes)
-        selection = Selection(assets, tuple(sorted(flags)), named)
+        exact = tuple(asset for asset in assets if isinstance(asset, Exactly))
+        selection = Selection(assets, tuple(sorted(flags)), named, exact)
         record(history_file(options.history), placed(report, sandbox=options.sandbox), selection)
     except StateError as problem:
         return problem
@@ -108,6 +110,7 @@ def keep_evidence(
     shaping = {
         "output": options.output.value,
         "assets": [] if report.failures else options.assets(),
+        "exact": options.exact,
         "flags": sorted(flags),
         "nonzero": options.nonzero,
         "sort": options.sort,

@@ -62,6 +62,10 @@ Quiet: TypeAlias = Annotated[
 NoColor: TypeAlias = Annotated[
     bool, typer.Option("--no-color", help="No colour, whatever the terminal.", rich_help_panel=OUTPUT)
 ]
+Exact: TypeAlias = Annotated[
+    bool,
+    typer.Option("--exact", help="Take each --asset in that spelling alone.", rich_help_panel=SHOWN),
+]
 OnlyAssets: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -156,14 +160,6 @@ EnvFile: TypeAlias = Annotated[
         rich_help_panel=WHOSE,
     ),
 ]
-
-
-def symbols(given: list[str] | None) -> tuple[str, ...]:
-    """The symbols of an `--asset`, comma lists taken apart, each once. Raises UsageError for an empty one."""
-    found = [part.strip() for text in given or () for part in text.split(",")]
-    if not all(found):
-        raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
-    return tuple(dict.fromkeys(found))
 
 
 class RunOptions:
@@ -297,6 +293,7 @@ class BalanceOptions(RecordingOptions):
     ] = Format.table
     output_file: OutputFile = None
     asset: OnlyAssets = None
+    exact: Exact = False
     nonzero: Annotated[
         bool,
         typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.", rich_help_panel=SHOWN),
@@ -343,8 +340,12 @@ class BalanceOptions(RecordingOptions):
     ] = None
 
     def assets(self) -> tuple[str, ...]:
-        """The symbols of `--asset`. Raises UsageError for an empty one."""
-        return symbols(self.asset)
+        """What `--asset` and `--exact` name. Raises UsageError."""
+        from balcli.providers.selection import (
+            wanted,
+        )  # here: a start that filters nothing does without the models
+
+        return wanted(self.asset, exact=self.exact)
 
 
 ACCOUNTS: Final = inspect.Parameter(

@@ -10,8 +10,8 @@ from balcli.config.faults import Faults
 from balcli.config.tables import checked_table, refuse_unknown
 from balcli.config.variables import Variables
 from balcli.errors import AccountError, KeyProblem, ValueProblem
-from balcli.limits import KEYS, Limit, Range, gap, limit_of, read
-from balcli.text import instead
+from balcli.limits import KEYS, Limit, Value, gap, limit_of, read
+from balcli.text import folded, instead
 
 _RANGES: Final = ("warn", "crit")
 
@@ -24,7 +24,7 @@ class LimitEntry(NamedTuple):
 
     number: int
     settings: Mapping[str, Any]
-    values: Mapping[str, str | Range]
+    values: Mapping[str, Value]
     limit: Limit | None
 
 
@@ -39,7 +39,7 @@ def limits_of(
             )
         return ()
     found: list[LimitEntry] = []
-    seen: dict[tuple[str, str, str | None], str] = {}
+    seen: dict[tuple[object, ...], str] = {}
     for number, item in enumerate(tables):
         at = f"{place}[{number}]"
         with faults:
@@ -49,7 +49,8 @@ def limits_of(
             limit = limit_of(values) if faults.count == before else None
             found.append(LimitEntry(number, table, values, limit))
             if limit is not None:
-                held = limit.asset.casefold(), limit.field, limit.account
+                names = limit.names if limit.exact else map(folded, limit.names)
+                held = tuple(sorted(names)), limit.exact, limit.field, limit.account
                 if held in seen:
                     raise KeyProblem(f"{at}: is on what {seen[held]} is on; keep one of them")
                 seen[held] = f"limits[{number}]"
@@ -58,10 +59,10 @@ def limits_of(
 
 def _values(
     table: Mapping[str, Any], place: str, accounts: Sequence[str] | None, variables: Variables, faults: Faults
-) -> dict[str, str | Range]:
+) -> dict[str, Value]:
     """The values of a limit's keys, those with a fault left out."""
     refuse_unknown(table, KEYS, place, ".", faults)
-    values: dict[str, str | Range] = {}
+    values: dict[str, Value] = {}
     for key in KEYS:
         if key in table:
             with faults:
@@ -73,10 +74,16 @@ def _values(
     return values
 
 
-def _value(
-    key: str, raw: Any, place: str, accounts: Sequence[str] | None, variables: Variables
-) -> str | Range:
+def _value(key: str, raw: Any, place: str, accounts: Sequence[str] | None, variables: Variables) -> Value:
     """The value of one key. Raises ValueProblem, VariableError and AccountError, naming the place."""
+    if key == "exact":
+        if not isinstance(raw, bool):
+            raise ValueProblem(f"{place}: must be true or false, without quotes")
+        return raw
+    if key == "asset" and isinstance(raw, list):
+        if not all(isinstance(item, str) for item in raw):
+            raise ValueProblem(f"{place}: must be a text or a list of texts; write each name in quotes")
+        return _read(key, [variables.expand(item, place) for item in raw], place)
     if not isinstance(raw, str):
         example = ', as "1000:"' if key in _RANGES else ""
         raise ValueProblem(f"{place}: is no text; write it in quotes{example}")
@@ -84,7 +91,11 @@ def _value(
     if key == "account" and accounts is not None and text not in accounts:
         hint = instead(text, accounts)
         raise AccountError(f"{place}: names no account of the profile; {hint}; leave it out for the total")
+    return _read(key, text, place)
+
+
+def _read(key: str, value: str | list[str], place: str) -> Value:
     try:
-        return read(key, text)
+        return read(key, value)
     except ValueError as problem:
         raise ValueProblem(f"{place}: {problem}") from None

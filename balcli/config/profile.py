@@ -328,13 +328,9 @@ def settable(provider: str) -> list[str]:
 
 
 def _checked_name(name: str, place: str) -> str:
-    if "/" in name:
+    if not name or not name.isprintable() or len(name) > 100 or name.startswith("-") or "/" in name:
         raise ValueProblem(
-            f'{place}: must not contain "/", which marks the parts of an account (shop/1); rename it'
-        )
-    if not name or not name.isprintable() or len(name) > 100 or name.startswith("-"):
-        raise ValueProblem(
-            f"{place}: is no usable name; give 1 to 100 printable characters, the first no dash"
+            f"{place}: is no usable name; give 1 to 100 printable characters without a slash, the first no dash"
         )
     return name
 

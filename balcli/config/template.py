@@ -1,5 +1,6 @@
 """The text of a new profile, made from what the providers declare."""
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -66,13 +67,14 @@ def _limit(provider: Provider) -> str:
     """A limit in comments, on what the account at the provider holds."""
     examples = {
         "asset": "USDT",
+        "exact": True,
         "field": DEFAULT_FIELD,
         "account": provider.NAME,
         "warn": "1000:",
         "crit": "500:",
         "absent": ZERO_IF_ABSENT,
     }
-    rows = [(f'# {key} = "{examples[key]}"', about) for key, about in KEYS.items()]
+    rows = [(f"# {key} = {json.dumps(examples[key])}", about) for key, about in KEYS.items()]
     return f"\n# What balcli check holds balances against, once for each\n# [[profiles.main.limits]]\n{_lines(rows)}"
 
 

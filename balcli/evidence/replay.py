@@ -20,6 +20,7 @@ from balcli.http.door import Request, payload_of
 from balcli.http.exactjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
+from balcli.providers.selection import Exactly
 from balcli.running import Limits, Order
 from balcli.text import printable
 
@@ -123,7 +124,8 @@ def _read(place: Path, files: folder.Files) -> _Record:
         profile=None if profile is None else str(profile),
         options=Options(
             output=str(options["output"]),
-            assets=tuple(map(str, options["assets"])),
+            # A record of before it could be asked for has none.
+            assets=tuple(map(Exactly if options.get("exact") is True else str, options["assets"])),
             flags=frozenset(map(str, options["flags"])),
             nonzero=options["nonzero"] is True,
             sort=_order(options["sort"]),

@@ -11,6 +11,7 @@ from balcli.errors import StateError
 from balcli.history.database import milliseconds, opened, writing
 from balcli.models import PARTS, Account, Balance, Detail, Outcome, Parts, Report
 from balcli.money import Amount
+from balcli.providers.selection import Exactly
 from balcli.secret import hide_in_data
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ class Selection(NamedTuple):
     flags: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     """The accounts that were asked, where they were not all of the profile."""
+    exact: tuple[str, ...] = ()
+    """Those of the assets that were asked for in that spelling alone."""
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The assets as they were asked for."""
+        return tuple(Exactly(asset) if asset in self.exact else asset for asset in self.assets)
 
 
 EVERYTHING: Final = Selection()
@@ -76,7 +84,9 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
             milliseconds(report.generated_at),
             report.profile,
             report.complete,
-            _packed(selection._asdict()) if any(selection) else None,
+            _packed({key: value for key, value in selection._asdict().items() if value})
+            if any(selection)
+            else None,
             _text(connection, notices) if notices else None,
         ),
     )

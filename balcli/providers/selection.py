@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, final
 
+from balcli.errors import UsageError
 from balcli.models import Balance, Notice
 from balcli.text import closest, folded, printable
 
@@ -14,6 +15,19 @@ class Exactly(str):
     """A name that stands for that spelling alone; any other stands for every spelling in ASCII case."""
 
     __slots__ = ()
+
+
+def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ...]:
+    """What an `--asset` names, comma lists taken apart, each once; with `--exact`, each in that spelling alone.
+
+    Raises UsageError for an empty name, and for `--exact` without any.
+    """
+    found = [part.strip() for text in given or () for part in text.split(",")]
+    if not all(found):
+        raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
+    if exact and not found:
+        raise UsageError("--exact is for --asset; add --asset, or leave --exact out")
+    return tuple(dict.fromkeys(map(Exactly, found) if exact else found))
 
 
 def selects(assets: Sequence[str], *names: str) -> bool:

@@ -52,6 +52,8 @@ def _limit(finding: Finding) -> dict[str, Any]:
     limit = finding.limit
     return {
         "asset": limit.asset,
+        "assets": [*limit.names],
+        "exact": limit.exact,
         "field": limit.field,
         "account": limit.account,
         "warn": None if limit.warn is None else limit.warn.text,
