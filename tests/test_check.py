@@ -277,7 +277,7 @@ def test_the_document_keeps_its_keys(program: Program, sandbox: Sandbox) -> None
         "warnings",
         "errors",
     ]
-    of_limit = ["asset", "field", "account", "warn", "crit", "value", "state", "reason"]
+    of_limit = ["asset", "assets", "exact", "field", "account", "warn", "crit", "value", "state", "reason"]
     result = checked(program, sandbox, SEVERAL, "-o", "json")
     document = result.json
     assert (2, "CRITICAL", 2, "main") == (
@@ -289,7 +289,7 @@ def test_the_document_keeps_its_keys(program: Program, sandbox: Sandbox) -> None
     assert keys == list(document)
     assert [of_limit] * 4 == [list(limit) for limit in document["limits"]]
     assert ["4000", "3.75", None, "42.000000000000000001"] == [limit["value"] for limit in document["limits"]]
-    assert ["USDT", "available", "shop", "4000.1:", "500:", "4000", "WARNING", None] == list(
+    assert ["USDT", ["USDT"], False, "available", "shop", "4000.1:", "500:", "4000", "WARNING", None] == list(
         document["limits"][0].values()
     )
     assert ["account", "provider", "status", "fetched_at", "target", "error"] == list(document["accounts"][0])

@@ -316,17 +316,63 @@ def test_an_amount_that_is_unknown_is_unknown() -> None:
         ) == (state, value, reason)
 
 
-def test_case_does_not_matter_but_exact_spelling_comes_first() -> None:
-    """As with --asset, any case fits; two assets that differ in case alone are told apart by exact spelling."""
+def test_two_assets_that_answer_to_one_name_decide_nothing() -> None:
+    """Any ASCII case fits; of two assets that differ in it, also the one spelled just so is UNKNOWN without `exact`."""
     report = build("main", [answered("shop", usdt("700"))])
     assert (State.OK, "700", None) == found(report, limit("usdt"))
     both = build("main", [answered("shop", usdt("700"), usdt("1", asset="usdt"))])
+    apart = build("main", [answered("shop", usdt("700")), answered("bank", usdt("1", "bank", asset="usdt"))])
+    for name in ("USDT", "usdt", "Usdt"):
+        reason = "it can mean USDT, usdt, which are different assets; name one with exact, or an account"
+        for of in (None, "shop"):
+            assert (State.UNKNOWN, None, reason) == found(both, limit(name, of=of))
+        assert (State.UNKNOWN, None, reason) == found(apart, limit(name))
+        assert ["700", "1"] == [found(apart, limit(name, of=of))[1] for of in ("shop", "bank")]
     for of in (None, "shop"):
-        assert "700" == found(both, limit("USDT", of=of))[1]
-        assert "1" == found(both, limit("usdt", of=of))[1]
-        assert "it can mean USDT, usdt, which are different assets" in str(
-            found(both, limit("Usdt", of=of))[2]
+        values = [
+            found(both, limit(name, of=of)._replace(exact=True))[1] for name in ("USDT", "usdt", "Usdt")
+        ]
+        assert ["700", "1", "0"] == values
+    for odd in ("U\u017fDT", "u\u017fdt"):
+        strange = build("main", [answered("shop", usdt("700"), usdt("1", asset=odd))])
+        assert "700" == found(strange, limit("usdt"))[1]
+
+
+def several(*assets: str, of: str | None = None, crit: str = "500:") -> Limit:
+    """A limit on the sum of these assets, as a profile's list makes it."""
+    values = {"asset": read("asset", [*assets]), "crit": read("crit", crit)}
+    return limit_of(values if of is None else {**values, "account": of})
+
+
+def test_a_list_adds_up_exact_names() -> None:
+    """Each name of a list is one asset, spelled just so; one that nobody lists is told, and one unknown leaves all unknown."""
+    rows = [usdt("700"), usdt("1", asset="usdt"), usdt("20.5", asset="USDT.e"), usdt(None, asset="odd")]
+    report = build("main", [answered("shop", *rows)])
+    for of in (None, "shop"):
+        assert (State.OK, "720.5", None) == found(report, several("USDT", "USDT.e", of=of))
+        assert (State.CRITICAL, "21.5", None) == found(report, several("usdt", "USDT.e", of=of))
+        assert (State.OK, "701", None) == found(report, several("usdt", "USDT", of=of))
+        assert (State.OK, "700", "USDt is not listed, usdt is") == found(
+            report, several("USDT", "USDt", of=of)
         )
+        assert State.UNKNOWN is found(report, several("USDT", "odd", of=of))[0]
+    one = several("USDT", "USDT.e")
+    assert ("USDT + USDT.e", ("USDT", "USDT.e"), True) == (one.asset, one.assets, one.exact)
+    for bad in ([], ["USDT", "USDT"], ["#1", "USDT"], ["nft:1"], [" USDT"], [""], ["A,B"]):
+        with pytest.raises(ValueError, match=r"must be|is "):
+            read("asset", bad)
+
+
+def test_an_id_beside_another_of_its_name_is_that_row_alone() -> None:
+    """Where one symbol stands under two ids, `#id` is one row of an account, and no total; the symbol is both."""
+    rows = [usdt("400", asset_id="1"), usdt("300", asset_id="2")]
+    report = build("main", [answered("shop", *rows), answered("bank", usdt("5", "bank", asset_id="2"))])
+    assert ["400", "300", "700"] == [
+        found(report, limit(name, of="shop"))[1] for name in ("#1", "#2", "USDT")
+    ]
+    assert (State.OK, "705", None) == found(report, limit())
+    reason = "USDT has another id at shop, too; name USDT, or an account"
+    assert (State.UNKNOWN, None, reason) == found(report, limit("#2"))
 
 
 def test_a_symbol_of_several_tokens_is_none_of_them() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balcli.text import printable, valid_unicode, width
+from balcli.text import folded, is_text, printable, width
 from tests.generated import examples
 from tests.proof.naughty import IGNORABLE
 
@@ -177,29 +177,32 @@ def test_ascii_is_as_wide_as_long(text: str) -> None:
     assert len(text) == width(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "carried"),
-    [
-        ("", ""),
-        ("USDT", "USDT"),
-        ("\u4e2d\U0001f600\x00", "\u4e2d\U0001f600\x00"),
-        ("a\ud800b", "a\ufffdb"),
-        ("\udfff", "\ufffd"),
-        ("\udc00\ud800", "\ufffd\ufffd"),
-        ("\ud83d\ude00", "\U0001f600"),
-        ("\ud800\ud83d\ude00", "\ufffd\U0001f600"),
-    ],
-    ids=ascii,
-)
-def test_unpaired_surrogates_are_replaced(text: str, carried: str) -> None:
-    """A surrogate without its other half becomes U+FFFD, a pair the character that it means, others stay."""
-    assert carried == valid_unicode(text)
+@SOME
+@given(ANYTHING)
+def test_text_is_what_can_be_written(text: str) -> None:
+    """A string is text exactly where UTF-8 can carry it."""
+    unpaired = any(unicodedata.category(character) == "Cs" for character in text)
+    assert (not unpaired) is is_text(text)
+    if not unpaired:
+        assert text == text.encode().decode()
 
 
 @SOME
 @given(ANYTHING)
-def test_valid_unicode_can_always_be_written(text: str) -> None:
-    """Whatever comes in, what comes out encodes as UTF-8, and nothing is done to a text that already does."""
-    carried = valid_unicode(text)
-    unpaired = any(unicodedata.category(character) == "Cs" for character in text)
-    assert (carried, text if not unpaired else carried) == (carried.encode().decode(), carried)
+def test_folding_knows_ascii_alone(text: str) -> None:
+    """The 26 capital letters become small; every other character, small or capital elsewhere, stays as it is."""
+    expected = "".join(chr(ord(c) | 0x20) if "A" <= c <= "Z" else c for c in text)
+    assert (expected, expected) == (folded(text), folded(folded(text)))
+
+
+def test_letters_that_other_foldings_make_ascii_stay() -> None:
+    """The long s, the dotted I, the Kelvin sign and the sharp s are no spelling of an ASCII letter."""
+    for odd, plain in (
+        ("\u017f", "s"),
+        ("\u0130", "i"),
+        ("\u212a", "k"),
+        ("\xdf", "ss"),
+        ("\ufb01", "fi"),
+        ("\u0131", "i"),
+    ):
+        assert folded(odd) != folded(plain)

@@ -113,7 +113,7 @@ class Sandbox:
             reply = part.answer(
                 Question(question.method, path, question.query, question.headers, question.body)
             )
-            places = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN}
+            places = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN, "all": path}
             for fault in (FAULTS[name] for name in self._faults[prefix]):
                 if path == places[fault.where]:
                     reply = fault.play(Turn(question, reply, count))

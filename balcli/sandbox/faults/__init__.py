@@ -4,6 +4,7 @@ from typing import Final
 
 from balcli.sandbox.faults.bodies import AMOUNTS, DOCUMENTS, HARD
 from balcli.sandbox.faults.fault import Fault
+from balcli.sandbox.faults.identity import IDENTITY
 from balcli.sandbox.faults.refusals import PRETENCES, REDIRECTS, REFUSALS
 from balcli.sandbox.faults.transport import ADDRESSES, CONNECTIONS, FRAMING
 
@@ -21,5 +22,6 @@ FAULTS: Final[dict[str, Fault]] = {
     **DOCUMENTS,
     **AMOUNTS,
     **HARD,
+    **IDENTITY,
 }
 """The faults by name, as `balcli sandbox --faults` lists them."""

@@ -16,7 +16,7 @@ def _well(turn: Turn) -> Reply:
 class Fault(NamedTuple):
     """One way to misbehave.
 
-    `where` it plays: at the `balances`, the `login`, or the answer with the assets' `names`. `code` is
+    `where` it plays: at the `balances`, the `login`, the answer with the assets' `names`, or `all`. `code` is
     the exit code of a run with one account, `but` that of single providers where it is another.
     """
 
