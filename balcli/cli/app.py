@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import signal
 import sys
 from contextlib import redirect_stdout, suppress
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -14,11 +16,11 @@ import typer
 from balcli import __version__
 from balcli.cli import streams
 from balcli.cli.commands import CHECK, COMMANDS, Commands, built
-from balcli.errors import BalcliError, Bug, Terminated, UsageError
-from balcli.providers import PROVIDERS
+from balcli.errors import BalcliError, Bug, OutputError, Terminated, UsageError
 from balcli.secret import hide
 
-_SHOWING = {"all", "replay", *PROVIDERS}
+_OUTPUT = re.compile(r"-[qvh]*o(.*)", re.DOTALL)
+"""`-o` as it can be written: with its format, and behind other letters."""
 _HELP = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
 
 # No rich markup in help: its panels double the time of a --help.
@@ -53,13 +55,8 @@ def top(
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code of the contract, with everything said that is to be said."""
     signal.signal(signal.SIGTERM, _terminated)
-    # What Typer prints itself (help, completion) is gathered, so that it is written with the same care.
-    gathered = io.StringIO()
     try:
-        with redirect_stdout(gathered):
-            code = _run(arguments)
-        if gathered.getvalue():
-            streams.write_data(gathered.getvalue())
+        return _written(arguments)
     except streams.ReaderGone:
         return 141
     except KeyboardInterrupt:
@@ -69,6 +66,22 @@ def run(arguments: list[str]) -> int:
         return _code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
         return _end_with_bug(bug, arguments)
+
+
+def _written(arguments: list[str]) -> int:
+    """Run one command line and write what there is to write; the exit code. Raises what there is to say."""
+    # What Typer prints itself (help, completion) is gathered, so that it is written with the same care.
+    gathered = io.StringIO()
+    try:
+        with redirect_stdout(gathered):
+            code = _run(arguments)
+    except BalcliError as problem:
+        untold = not (streams.has_written() or isinstance(problem, OutputError))
+        if untold and _output_asked_for(arguments) == "json":
+            _write_failure(problem, arguments)
+        raise
+    if gathered.getvalue():
+        streams.write_data(gathered.getvalue())
     return code
 
 
@@ -99,8 +112,7 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
         message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
     else:
         message = f"{said} in front of the command; write it behind the command: {behind}"
-    shows_balances = context is None or context.parent is None or context.info_name in _SHOWING
-    _write_failure(UsageError(message), arguments, shows_balances=shows_balances)
+    _write_failure(UsageError(message), arguments)
     _say(message, arguments)
     return _code(UsageError(message), arguments)
 
@@ -145,30 +157,34 @@ def _code(error: BalcliError, arguments: list[str]) -> int:
     return error.exit_code if own is None else own
 
 
-def _write_failure(error: BalcliError, arguments: list[str], *, shows_balances: bool) -> None:
-    """Tell the failure of a whole run in the format that a command line asks for, if it is one for programs."""
-    output = _output_asked_for(arguments)
+def _write_failure(error: BalcliError, arguments: list[str]) -> None:
+    """Tell the failure of a whole run in the command's own shape and the format that the line asks for.
+
+    A command whose module has no `write_failure` has no shape for one: then stderr alone tells it.
+    """
+    command = _command(arguments)
     # Imported here: on most days nothing fails before its command is built.
-    from balcli.cli.options import Format
-
-    if _command(arguments) == CHECK:
-        from balcli.cli import check
-
-        check.write_failure(error, as_json=output == Format.json)
-    elif output == Format.json or (shows_balances and output in set(Format) - {Format.table}):
-        from balcli.render import machine
-        from balcli.report import failed
-
-        streams.write_data(machine(output, failed(None, error)))
+    module = import_module(f"balcli.cli.{'balances' if command is None else COMMANDS[command].module}")
+    write = getattr(module, "write_failure", None)
+    if write is not None:
+        write(error, _output_asked_for(arguments), arguments)
 
 
 def _output_asked_for(arguments: list[str]) -> str:
     """The format that a command line asks for that cannot be parsed, as far as can be told."""
-    pairs = list(zip(arguments, [*arguments[1:], ""], strict=True))
-    named = [value for option, value in pairs if option in {"-o", "--output"}]
-    named += [text.removeprefix("--output=") for text in arguments if text.startswith("--output=")]
-    named += [text[2:] for text in arguments if text.startswith("-o") and len(text) > 2]
-    return named[-1] if named else os.environ.get("BALCLI_OUTPUT", "")
+    named = os.environ.get("BALCLI_OUTPUT", "")
+    texts = iter(arguments)
+    for text in texts:
+        short = _OUTPUT.fullmatch(text)
+        if text == "--":
+            break
+        if text == "--output" or (short is not None and not short[1]):
+            named = next(texts, "")
+        elif text.startswith("--output="):
+            named = text.removeprefix("--output=")
+        elif short is not None:
+            named = short[1]
+    return named
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
@@ -190,11 +206,10 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
         f"this is a bug in balcli {__version__} ({type(bug).__name__} at {place}, Python {sys.version.split()[0]}); "
         "please report it with what BALCLI_DEBUG=1 prints"
     )
-    shows_balances = not _SHOWING.isdisjoint(arguments)
     if not streams.has_written():
         # The bug can be in what writes the document: the line below tells it.
         with suppress(Exception):
-            _write_failure(Bug(message), arguments, shows_balances=shows_balances)
+            _write_failure(Bug(message), arguments)
     _say(message, arguments)
     if os.environ.get("BALCLI_DEBUG") == "1" and sys.stderr is not None:
         import traceback

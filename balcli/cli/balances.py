@@ -170,6 +170,15 @@ def run(
     return codes[0] if codes and report.answered else report.exit_code
 
 
+def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
+    """Write the document of a run that failed before it began, in a format for programs."""
+    if output in set(Format) - {Format.table}:
+        from balcli.render import machine
+        from balcli.report import failed
+
+        streams.write_data(machine(output, failed(None, error)))
+
+
 def report_of(
     profile: "Profile",
     options: AskingOptions,

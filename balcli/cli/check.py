@@ -108,12 +108,12 @@ def run(options: CheckOptions) -> int:
     return int(verdict.state)
 
 
-def write_failure(error: BalcliError, *, as_json: bool) -> None:
+def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
     """Write what kept a check from its beginning, as any other state that is UNKNOWN."""
     from balcli.limits import decide
     from balcli.report import failed
 
-    _write(decide(failed(None, error), ()), as_json=as_json, colour=False)
+    _write(decide(failed(None, error), ()), as_json=output == TableOrJson.json, colour=False)
 
 
 def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:

@@ -3,16 +3,16 @@
 Building every command to run one would take longer than all the rest of a start.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from importlib import import_module
-from io import StringIO
 from typing import Any, Final, NamedTuple, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from balcli.errors import UsageError
 from balcli.providers import PROVIDERS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -94,10 +94,31 @@ class Command(TyperCommand):
         """The text of its --help."""
         return _help(self, ctx)
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command. What others' code prints meanwhile, a plug-in's, is dropped: stdout is for data."""
-        with redirect_stdout(StringIO()):
-            return super().invoke(ctx)
+    def make_parser(self, ctx: Any) -> Any:
+        """The parser of its command line, which refuses a text or path that is given twice: one would go unseen.
+
+        Of numbers and choices, the last counts, so that an alias can be overridden.
+        """
+        parser: Any = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_once(args: list[str]) -> Any:
+            parsed = parse(args)
+            counts = Counter(each for each in parsed[2] if _takes_one_text(each))
+            for option, count in counts.items():
+                if count > 1 and not ctx.resilient_parsing:
+                    raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
+            return parsed
+
+        parser.parse_args = parse_once
+        return parser
+
+
+def _takes_one_text(parameter: Any) -> bool:
+    """Whether a parameter is an option that takes one text or path."""
+    if parameter.param_type_name != "option" or parameter.multiple or parameter.is_flag:
+        return False
+    return parameter.type.name in {"str", "text", "path"} and parameter.metavar != "S"  # S is seconds
 
 
 class Group(TyperGroup):

@@ -12,7 +12,7 @@ from balcli.cli import completion, streams
 from balcli.cli.balances import default_file
 from balcli.cli.commands import OUTPUT, WHOSE, App, Group
 from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
-from balcli.errors import ConfigFileError, OutputError, UsageError
+from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.secret import hide
 from balcli.text import instead, printable
@@ -216,6 +216,28 @@ def check(
         for notice in dict.fromkeys(notices):
             streams.say_notice(notice)
     raise typer.Exit(_said(inspection))
+
+
+def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None:
+    """Write the document of a command of this group that could not begin, if it has one."""
+    if output != TableOrJson.json:
+        return
+    from balcli.render.json import written
+
+    problems = [{"code": error.code, "message": error.message}]
+    if "show" in arguments:
+        empty: dict[str, list[object]] = {key: [] for key in ("accounts", "settings", "limits", "warnings")}
+        document = {
+            "schema_version": _SCHEMA_VERSION,
+            "profile": None,
+            "file": None,
+            **empty,
+            "errors": problems,
+        }
+        streams.write_data(written(document))
+    elif "check" in arguments:
+        checked = {"schema_version": _SCHEMA_VERSION, "file": None, "ok": False, "problems": problems}
+        streams.write_data(written(checked))
 
 
 def _path(config: Path | None) -> Path:

@@ -126,6 +126,15 @@ def run(options: DiffOptions, before: str | None, after: str | None) -> int:
     return DIFFERENT if comparison.changes else SAME
 
 
+def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
+    """Write the document of a comparison that could not begin."""
+    if output == TableOrJson.json:
+        from balcli.models import Failure
+        from balcli.render.changes import failed
+
+        streams.write_data(failed(None, Failure.of(error)))
+
+
 def _untold(comparison: "Comparison") -> UsageError | None:
     """Why a comparison in which nothing is different does not say that all is the same; None where it does."""
     names = [printable(change.account, 40) for change in comparison.changes.incomparable]

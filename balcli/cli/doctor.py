@@ -83,6 +83,15 @@ def run(options: DoctorOptions, names: list[str]) -> int:
     return diagnosis.exit_code if unwritten is None else streams.say_error(unwritten)
 
 
+def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
+    """Write the document of a diagnosis that could not begin."""
+    if output == TableOrJson.json:
+        from balcli.doctor import unreadable
+        from balcli.render.steps import render_json
+
+        streams.write_data(render_json(unreadable(None, [], error)))
+
+
 def _refuse_what_does_not_go_together(options: DoctorOptions, names: list[str]) -> None:
     """Raise UsageError for options that cannot be meant together."""
     if options.runs is not None and not options.canary:

@@ -107,34 +107,39 @@ def _history(
 
     variable = os.environ.get("BALCLI_OUTPUT")
     chosen = output or (HistoryFormat(variable) if variable in set(HistoryFormat) else HistoryFormat.table)
-    try:
-        wanted = _Wanted(
-            file=history_file(history_),
-            named=history_ is not None,
-            profile=profile,
-            assets=asked_for(asset, exact=exact),
-            accounts=tuple(account or ()),
-            since=None if since is None else moments.named(since, "--since"),
-            limit=limit,
-            output=chosen,
-        )
-        if prune is None and wait is not None:
-            raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
-        streams.check_destination(output_file)
-        if prune is None:
-            text = _shown(wanted, output_file)
-            _say_steps_back(wanted)
-        else:
-            text = _pruned(wanted, moments.named(prune, "--prune"), wait or 0)
-    except BalcliError as problem:
-        if chosen is HistoryFormat.json:
-            from balcli.render import machine
-            from balcli.report import failed
-
-            streams.write_data(machine("json", failed(profile, problem)))
-        raise
+    wanted = _Wanted(
+        file=history_file(history_),
+        named=history_ is not None,
+        profile=profile,
+        assets=asked_for(asset, exact=exact),
+        accounts=tuple(account or ()),
+        since=None if since is None else moments.named(since, "--since"),
+        limit=limit,
+        output=chosen,
+    )
+    if prune is None and wait is not None:
+        raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
+    streams.check_destination(output_file)
+    if prune is None:
+        text = _shown(wanted, output_file)
+        _say_steps_back(wanted)
+    else:
+        text = _pruned(wanted, moments.named(prune, "--prune"), wait or 0)
     unwritten = streams.deliver(text, output_file)
     raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))
+
+
+def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None:
+    """Write the document of the list, the series or the pruning that a command line asks for and that failed."""
+    if output != HistoryFormat.json:
+        return
+    from balcli.render.json import SCHEMA_VERSION, written
+
+    given = {text.partition("=")[0] for text in arguments}
+    keys = ["series"] if given & {"--asset", "--account"} else ["runs"]
+    keys = ["before", "pruned", "left"] if "--prune" in given else keys
+    problems = [{"code": error.code, "message": error.message}]
+    streams.write_data(written({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
 def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from balcli.cli import balances, streams
+from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
 from balcli.cli.commands import SHOWN
 from balcli.cli.options import BalanceOptions, Format, NoColor, OutputFile, Quiet, format_option
 from balcli.errors import BalcliError
@@ -58,7 +59,7 @@ def run(
         told = tell(folder)
     except BalcliError as problem:
         if check:
-            raise
+            return streams.say_error(problem)
         options = BalanceOptions(output=output or Format.table, **given)
         return _show(failed(None, problem), options, addresses=False)
     if told.other_version is not None:

@@ -34,11 +34,12 @@ def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
 def watch(
     every: int, ask: "Callable[[], tuple[Report, Report]]", options: BalanceOptions, *, colour: bool
 ) -> int:
-    """Look every so many seconds until Ctrl-C; the worst exit code of all looks.
+    """Look every so many seconds until Ctrl-C; the worst exit code of all looks, 130 if there was none.
 
     `ask` gives the report of one look, as it is to be shown and whole. What it raises ends the watch.
     """
     worst, number = 0, 0
+    shown = False
     first: dict[str, Answer] = {}
     before: dict[str, Answer] = {}
     on_screen = options.output is Format.table and streams.is_terminal()
@@ -52,6 +53,7 @@ def watch(
                 from balcli.render.screen import Look, answers
 
                 look = Look(number, every, report, whole, dict(first), dict(before))
+                shown = True
                 _show_until(begun + every, look, colour=colour)
                 before |= answers(whole)
                 first = {**answers(whole), **first}
@@ -59,10 +61,11 @@ def watch(
                 from balcli.render.json import document
 
                 streams.write_data(json.dumps(document(report), separators=(",", ":")) + "\n")
+                shown = True
                 streams.say_what_is_wrong(report, quiet=options.quiet)
                 time.sleep(max(0.0, begun + every - time.monotonic()))
     except KeyboardInterrupt:
-        return worst
+        return worst if shown else 130
 
 
 def _show_until(moment: float, look: "Look", *, colour: bool) -> None:

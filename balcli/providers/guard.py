@@ -4,6 +4,8 @@ The rest of balcli relies on what a provider returns. A plug-in is another's cod
 here, and what it raises, exits included, becomes a PluginFault.
 """
 
+import io
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -15,6 +17,30 @@ from balcli.money import Amount
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
 
 T = TypeVar("T")
+
+
+class _Silence:
+    """A context for several threads in which what is printed is dropped: stdout is for data."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._stdout: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._threads:
+                self._stdout, sys.stdout = sys.stdout, io.StringIO()
+            self._threads += 1
+
+    def __exit__(self, *_problem: object) -> None:
+        with self._lock:
+            self._threads -= 1
+            if not self._threads:
+                sys.stdout = self._stdout
+
+
+_SILENCE: Final = _Silence()
 
 _LISTS: Final = {"KEYS": Key, "FLAGS": Flag, "ENDPOINTS": Endpoint}
 
@@ -88,8 +114,9 @@ class Guarded:
     def _call(self, function: str, call: Callable[[], T], flaw: Callable[[T], str]) -> T:
         """What the call returns. Raises SettingProblem, the errors of an account, and PluginFault for anything else."""
         try:
-            made = call()
-            found = flaw(made)
+            with _SILENCE:
+                made = call()
+                found = flaw(made)
         except BaseException as problem:
             # A signal reaches the main thread alone: there these two are the user's, and not the plug-in's.
             in_main = threading.current_thread() is threading.main_thread()

@@ -74,7 +74,7 @@ def _more_in_rows(**fields: object) -> Callable[[bytes], bytes]:
 
     def make(body: bytes) -> bytes:
         payload = json.loads(body)
-        for row in _rows(payload):
+        for row in rows_of(payload):
             row.update(fields)
         if isinstance(payload, dict) and isinstance(payload["data"], dict):
             payload["data"] |= fields

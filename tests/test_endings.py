@@ -1,0 +1,156 @@
+"""Endings: each command's wrong usage in its own shape, options given twice, records of every shaping, a watch cut short."""
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from balcli.cli.commands import COMMANDS, built
+from balcli.sandbox import Sandbox
+from tests.conftest import ROOT, Program
+
+BALANCES: Final = {
+    "schema_version",
+    "generated_at",
+    "profile",
+    "complete",
+    "accounts",
+    "balances",
+    "totals",
+    "warnings",
+    "errors",
+}
+SHAPES: Final[dict[tuple[str, ...], set[str] | None]] = {
+    **{(name,): BALANCES for name in ("all", "loopring", "wallet", "merchant", "replay")},
+    ("check",): {"schema_version", "generated_at", "profile", "state", "exit_code", "limits", "accounts", "warnings", "errors"},
+    ("diff",): {"schema_version", "profile", "different", "from", "to", "accounts", "balances", "within_threshold", "errors"},
+    ("doctor",): {"schema_version", "generated_at", "profile", "ok", "steps", "errors"},
+    ("history",): {"schema_version", "runs", "errors"},
+    ("history", "--asset", "BTC"): {"schema_version", "series", "errors"},
+    ("history", "--account=shop"): {"schema_version", "series", "errors"},
+    ("history", "--prune", "1d"): {"schema_version", "before", "pruned", "left", "errors"},
+    ("config", "show"): {"schema_version", "profile", "file", "accounts", "settings", "limits", "warnings", "errors"},
+    ("config", "check"): {"schema_version", "file", "ok", "problems"},
+    **dict.fromkeys((("schema",), ("sandbox",), ("config", "init"), ("config", "path"))),
+}  # fmt: skip
+"""The keys of each command's document where it could not begin; None where it prints none."""
+CODES: Final = {"check": 3}
+
+
+def _wrong(result: Any, command: tuple[str, ...], keys: set[str] | None) -> bool:
+    """Whether a run did not end as wrong usage of that command does."""
+    code = CODES.get(command[0], 2)
+    if keys is None:
+        return bool((result.code, result.out) != (code, ""))
+    made = json.loads(result.out) if result.out.startswith("{") else {}
+    said = made.get("errors") or made.get("problems") or [{}]
+    return (result.code, set(made), said[0].get("code")) != (code, keys, "usage")
+
+
+def test_wrong_usage_makes_the_commands_own_document(program: Program) -> None:
+    """However JSON is asked for, the document has the command's keys and one error, and the code is that of the table."""
+    assert {words[0] for words in SHAPES} == {*COMMANDS}
+    asked: list[tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]] = [
+        (("-qo", "json"), ("--nope",), {}),
+        ((), ("-qojson", "--nope"), {}),
+        ((), ("--nope",), {"BALCLI_OUTPUT": "json"}),
+    ]
+    wrong = []
+    for command, keys in SHAPES.items():
+        for before, behind, env in asked if keys else asked[:1]:
+            result = program.run(*command, *before, *behind, env=env)
+            wrong += [(command, before, behind, result)] if _wrong(result, command, keys) else []
+        plain = program.run(*command, "--nope")
+        wrong += (
+            [(command, plain)]
+            if plain.code != CODES.get(command[0], 2) or (plain.out and command != ("check",))
+            else []
+        )
+    assert [] == wrong
+
+
+def test_usage_that_a_command_finds_wrong_makes_its_document(program: Program) -> None:
+    """What is found wrong behind the parser, or a place that is none, has the same shape and code as before it."""
+    lines: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("all",): ("--watch", "1", "--record"),
+        ("wallet",): ("--fault", "cut"),
+        ("diff",): ("--threshold", ""),
+        ("doctor",): ("--runs", "3"),
+        ("check",): ("--fault", "cut"),
+        ("history",): ("--since", "x"),
+        ("history", "--asset", "BTC"): ("--wait", "1"),
+        ("history", "--prune", "1d"): ("--limit", "1"),
+    }
+    wrong = []
+    for command, behind in lines.items():
+        result = program.run(*command, *behind, "-o", "json")
+        wrong += [(command, result)] if _wrong(result, command, SHAPES[command]) else []
+    for words in (("show",), ("check",)):
+        homeless = program.run("config", *words, "-o", "json", env={"HOME": ""})
+        made = json.loads(homeless.out)
+        assert (3, SHAPES["config", *words]) == (homeless.code, set(made))
+    assert [] == wrong
+
+
+def test_a_text_that_is_given_twice_is_wrong_usage(program: Program) -> None:
+    """Of two profiles, files or targets none is dropped in silence, in any spelling; of numbers and formats the last counts."""
+    wrong = []
+    for name in ("all", "loopring", "wallet", "diff", "doctor", "history", "check"):
+        for option in built(name).params:
+            if option.param_type_name != "option" or option.multiple or option.is_flag:
+                continue
+            is_text = option.type.name in {"str", "path"}
+            long = max(option.opts, key=len)
+            spellings = [
+                (long, "a", long, "b"),
+                *((each, "a", long, "b") for each in option.opts if each != long),
+            ]
+            for words in spellings if is_text else ():
+                result = program.run(name, *words, "-o", "json")
+                if (
+                    result.code != CODES.get(name, 2)
+                    or f"{long} is given 2 times; give it once" not in result.err
+                ):
+                    wrong.append((name, words, result))
+    assert [] == wrong
+    last = program.run("all", "--sandbox", "--timeout", "1", "--timeout", "9", "-o", "csv", "-o", "json")
+    assert (0, True) == (last.code, last.json["complete"])
+
+
+def test_every_record_can_be_told_again(program: Program, tmp_path: Path) -> None:
+    """Whatever shapes the output, sorted or narrowed, whole or partial, replay gives the same bytes and code."""
+    wrong = []
+    sorts = ((), ("--sort", "account"), ("--sort", "asset"), ("--sort", "total"))
+    shapes: tuple[tuple[str, ...], ...] = ((), ("--nonzero", "--totals-only"), ("--asset", "usdt,NOPE"))
+    faults: tuple[tuple[str, ...], ...] = ((), ("--fault", "wallet:refused"), ("--fault", "loopring:amount"))
+    for number, (sort, shape, fault) in enumerate(itertools.product(sorts, shapes, faults)):
+        place = str(tmp_path / str(number))
+        output = ("json", "table", "csv", "jsonl")[number % 4]
+        ran = program.run("all", "--sandbox", *sort, *shape, *fault, "-o", output, "--evidence", place)
+        told = program.run("replay", place)
+        if (ran.code, ran.out) != (told.code, told.out):
+            wrong.append((sort, shape, fault, told))
+    expanded = str(tmp_path / "expanded")
+    program.run("merchant", "--sandbox", "--all-merchants", "--sort", "account", "--evidence", expanded)
+    assert ([], 0) == (wrong, program.run("replay", expanded, "--check").code)
+
+
+def test_a_watch_that_saw_nothing_was_interrupted(program: Program) -> None:
+    """Ctrl-C before the first look is 130, as a table and as JSON; no document was printed."""
+    for output in ("table", "json"):
+        with Sandbox(fault="silent") as server:
+            file = program.write(server.profile("main"))
+            process = subprocess.Popen(
+                [sys.executable, "-m", "balcli", "all", "--watch", "1", "-c", str(file), "-o", output],
+                env=program.environment(),
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            server.wait_for_question()
+            process.send_signal(signal.SIGINT)
+            assert (b"", b"") == process.communicate(timeout=30)
+            assert 130 == process.returncode
