@@ -131,11 +131,11 @@ PRETENCES: Final = {
     "error": Fault("a success whose body is the provider's error", 6, _error),
     "degraded": Fault("an error beside an empty list of balances", 6, _degraded, but={"loopring": 5}),
     "degraded-full": Fault("an error beside all balances", 6, _doubtful, but={"loopring": 5}),
-    "expired-200": Fault(
+    "denied-once": Fault(
         "a refusal with HTTP 200, once, so that a new token helps",
         0,
         _expired_once,
         but={"loopring": 4},
     ),
-    "refused-200": Fault("a refusal with HTTP 200", 4, _expired),
+    "denied": Fault("a refusal with HTTP 200", 4, _expired),
 }
