@@ -530,6 +530,28 @@ def test_fiat_that_fails_costs_no_crypto(program: Program) -> None:
         assert "shop/fiat" in other.out
 
 
+def test_a_record_of_fiat_that_fails_is_told_again(program: Program) -> None:
+    """With --evidence, a run without its fiat list comes to the same document again, and the same exit code."""
+    folder = str(program.folder / "record")
+    with Sandbox(scripted={_FIAT_PATH: [Reply(500, b'{"message":"later"}')]}) as server:
+        text = _SHOP.format(name="shop", url=server.url, token=TOKEN, number=0)
+        arguments = ("merchant", "--fiat", "--retries", "0", "-o", "json", "--evidence", folder)
+        result = program.with_profile(text, *arguments)
+    again = program.run("replay", folder)
+    assert (8, result.code, result.out) == (result.code, again.code, again.out)
+    assert "later" in result.json["accounts"][1]["error"]["message"]
+
+
+def test_an_error_beside_a_page_of_nfts_is_one(program: Program) -> None:
+    """The relayer's pages are held to it, too: an error beside an empty list is no list of nothing."""
+    for beside in ({"error": _SAID}, {"errors": [_SAID]}, {"success": False, "message": _SAID}):
+        page = json_reply({"totalNum": 0, "data": [], **beside})
+        with Sandbox(scripted={"/loopring/api/v3/user/nft/balances": [page]}) as server:
+            text = server.profile("main").split("[[")[0]
+            result = program.with_profile(text, "loopring", "--nfts", "-o", "json", "--no-cache")
+        assert (6, True) == (result.code, _SAID in result.json["accounts"][0]["error"]["message"])
+
+
 def test_fiat_that_fails_makes_the_fiat_totals_unknown(program: Program) -> None:
     """Of two keys, one has its fiat: those totals are null, their known part is told, and the other is missing."""
     good = json_reply(

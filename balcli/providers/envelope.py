@@ -42,7 +42,7 @@ def own_error(
     codes = [*_error_codes(answer), *_own_codes(answer)]
     code = next((words(value) for value in codes if words(value)), "")
     if status < 400:
-        if not _is_error(answer):
+        if not is_error(answer):
             own = answer.get("code")
             if not code_is_200 or _is_in(own, {200}):
                 return None
@@ -61,7 +61,7 @@ def own_error(
     return ProviderError(f"{title} answered with {what} ({said or 'no message'}){cure}", http_status=status)
 
 
-def _is_error(answer: dict[str, Json]) -> bool:
+def is_error(answer: dict[str, Json]) -> bool:
     """Whether an answer is marked as an error, beside its data, in its place, or in the object that holds it."""
     return any(True for _ in _own_codes(answer)) or any(
         part.get("success") is False or any(_is_filled(part.get(key)) for key in _ERRORS)

@@ -19,11 +19,13 @@ from balcli.errors import (
     ServerUnavailable,
 )
 from balcli.http.door import Endpoint, Request
+from balcli.http.error_text import error_text
 from balcli.http.exactjson import Json
 from balcli.models import Account, Balance, Detail, Holdings, Notice
 from balcli.money import Amount, parse_units
 from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Shared, Values
+from balcli.providers.envelope import is_error
 from balcli.providers.loopring_tokens import (
     FIRST_NFT_SLOT,
     ID,
@@ -407,14 +409,7 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     code = source.get("code")
     said = words(source.get("message")) or words(source.get("msg"))
     if not isinstance(code, str) or code == "0":
-        reasons = _validation_failures(payload) if 400 <= status < 500 and status not in {401, 403} else ""
-        return (
-            ProviderError(
-                f"{TITLE} refused the request ({reasons}); check the account's settings", http_status=status
-            )
-            if reasons
-            else None
-        )
+        return _error_without_code(status, payload)
     shown = words(code)
     if code == _NO_ACCOUNT_OR_NO_KEY:
         return CredentialsRefused(
@@ -438,7 +433,13 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     )
 
 
-def _validation_failures(payload: dict[str, Json]) -> str:
-    """The words of a validation map, `{"field": ["Must satisfy …"]}` (seen), "" where there are none."""
-    said = [(words(key), words(value)) for key, value in list(payload.items())[:3]]
-    return "; ".join(f"{key}: {value}" for key, value in said if value)
+def _error_without_code(status: int, payload: dict[str, Json]) -> ProviderError | None:
+    """The error beside the rows of a page, or in a validation map, `{"field": ["Must satisfy …"]}` (seen)."""
+    said = ""
+    if status < 400:
+        said = (error_text(payload) or "no message") if is_error(payload) else ""
+    elif status < 500 and status not in {401, 403}:
+        told = [(words(key), words(value)) for key, value in list(payload.items())[:3]]
+        said = error_text(payload) or "; ".join(f"{key}: {value}" for key, value in told if value)
+    about = f"{TITLE} refused the request ({said}); check the account's settings"
+    return ProviderError(about, http_status=status) if said else None
