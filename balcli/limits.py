@@ -156,15 +156,15 @@ def read(key: str, value: str | list[str]) -> Value:
         raise ValueError(
             f"must be {ZERO_IF_ABSENT}; leave it out to have UNKNOWN for an asset that is not listed"
         )
+    if key == "asset" and "," in value:
+        raise ValueError(
+            "names several assets; write a limit for each, or a list of exact names in the profile"
+        )
     return _asset(value) if key == "asset" else value
 
 
 def _asset(text: str) -> str:
     """The name of one asset. Raises ValueError."""
-    if "," in text:
-        raise ValueError(
-            "names several assets; write a limit for each, or a list of exact names in the profile"
-        )
     if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_ASSET:
         raise ValueError(f"is no asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
     if folded(text).startswith("nft:"):

@@ -1,5 +1,6 @@
 """Accounts asked at the same time: what they share is made once, and what goes wrong in a thread is not lost."""
 
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -9,6 +10,7 @@ from balcli.errors import TimedOut
 from balcli.http.timing import Deadline
 from balcli.models import Account
 from balcli.providers.base import Shared
+from tests.conftest import Program
 
 
 @pytest.mark.parametrize(("bug", "told"), [(SystemExit(0), RuntimeError), (KeyError("x"), KeyError)])
@@ -65,3 +67,44 @@ def test_what_fails_fails_alike_for_everyone() -> None:
         with pytest.raises(TimedOut):
             shared.get()
     assert [1] == tries
+
+
+PLUG_IN = """
+from balcli.models import Account, Balance, Holdings
+from balcli.money import parse
+from balcli.providers.base import Flag
+
+NAME, TITLE, BASE_URL, KEYS, ENDPOINTS = "acme", "Acme", "http://127.0.0.1:9", (), ()
+FLAGS = (Flag("twice", "Two accounts of one name."), Flag("odd", "A name that is no text."))
+
+
+def open_account(name, base_url, values):
+    return Account(name, NAME, base_url, {}, (base_url, name), None)
+
+
+def expand(account, run):
+    return [account._replace(identity=(str(n),)) for n in range(2 if "twice" in run.flags else 1)]
+
+
+def fetch(account, run):
+    asset = "half \\ud800" if "odd" in run.flags else "whole"
+    return Holdings((Balance(account.name, NAME, asset, None, parse("1"), None, None),))
+"""
+
+
+def test_what_a_plug_in_names_is_told_apart_too(program: Program, tmp_path: Path) -> None:
+    """Two accounts of one name, and a name that is no text, fail the account of a plug-in that makes them."""
+    (tmp_path / "balcli_acme.py").write_text(PLUG_IN)
+    info = tmp_path / "balcli_acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: balcli-acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[balcli.providers]\nacme = balcli_acme\n")
+    env = {"PYTHONPATH": str(tmp_path)}
+    for options, code, error in (
+        ([], 0, None),
+        (["--twice"], 6, "provider.error"),
+        (["--odd"], 6, "answer.shape"),
+    ):
+        result = program.with_profile("[profiles.main.acme]\n", "acme", "-o", "json", *options, env=env)
+        (account,) = result.json["accounts"]
+        assert (code, error) == (result.code, account["error"] and account["error"]["code"])

@@ -17,6 +17,7 @@ from balcli.limits import Limit, parse_range
 from balcli.running import Limits
 from balcli.sandbox import Sandbox, json_reply
 from balcli.sandbox.loopring import ADDRESS
+from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
 from tests.conftest import ROOT, Program, Result
 
@@ -658,3 +659,85 @@ def test_example_works_against_the_sandbox(program: Program, sandbox: Sandbox, s
 def test_a_secret_that_stands_in_the_file_is_seen_at_any_depth(line: str, expected: bool) -> None:
     """A secret, or any text of a login, that is not wholly filled in makes a file that nobody else may read."""
     assert expected is holds_secret(parse_toml(f"[[profiles.main.wallet]]\n{line}\n", "FILE"))
+
+
+SPELLINGS = [
+    ("http://127.0.0.1:9/x", "http://localhost:9/x"),
+    ("http://[::1]:9/x", "http://127.0.0.1:9/x/"),
+    ("http://[0:0::1]:9/x", "http://LOCALHOST:9/y/../x"),
+    ("https://core.example", "https://CORE.example.:443/."),
+    ("https://core.example/v2/api", "https://core.example/v2/./%61pi"),
+    ("https://core.example/a%2fb", "https://core.example/a%2Fb"),
+    ("https://[2001:db8::1]", "https://[2001:DB8:0::0:1]:443"),
+]
+
+
+def _spelled(provider: str, number: int) -> tuple[str, str]:
+    """The settings of an account at a provider, and the same account spelled otherwise."""
+    uuid, address = f"1f44b1c7-9fd4-4d20-b9a4-{number:012}", f"{0xABC << 120 | number:040x}"
+    return {
+        "loopring": (f'api_key = "k"\naddress = "0x{address}"', f'api_key = "k"\naddress = "0x{address.upper()}"'),
+        "wallet": (f'api_key = "k"\nwallet_id = "{uuid}"', f'api_key = "k"\nwallet_id = "{{{uuid.replace("-", "").upper()}}}"'),
+        "merchant": (f'token = "t"\nmerchant_id = {number}', f'token = "t"\nmerchant_id = +{number}'),
+    }[provider]  # fmt: skip
+
+
+def test_two_spellings_of_one_account_are_one_account(program: Program) -> None:
+    """However place and target are spelled, two accounts of one identity are refused, and others are not."""
+    tables: list[str] = []
+    for provider in ("loopring", "wallet", "merchant"):
+        for number, places in enumerate(SPELLINGS, 10):
+            for place, text in zip(places, _spelled(provider, number), strict=True):
+                name = f"{provider}{len(tables)}"
+                tables.append(
+                    f'[[profiles.main.{provider}]]\nname = "{name}"\nbase_url = "{place}"\n{text}\n'
+                )
+    document = program.with_profile("\n".join(tables), "config", "check", "-o", "json").json
+    told = [problem["message"] for problem in document["problems"]]
+    assert (3 * len(SPELLINGS), []) == (len(told), [m for m in told if "are the same account" not in m])
+
+
+def test_one_account_at_two_spellings_of_its_host_never_asks(program: Program, sandbox: Sandbox) -> None:
+    """The run is refused before any request, and says both places."""
+    here = sandbox.url
+    text = "".join(
+        f'[[profiles.main.merchant]]\nname = "m{number}"\nbase_url = "{url}/merchant"\ntoken = "t"\nmerchant_id = 7\n'
+        for number, url in enumerate((here, here.replace("127.0.0.1", "localhost")))
+    )
+    result = program.with_profile(text, "all", "-o", "json")
+    assert (3, ["config.account"], []) == (result.code, codes(result), sandbox.log)
+    assert "merchant[0] and profiles.main.merchant[1] are the same account" in result.err
+
+
+def test_an_aggregate_is_left_out_beside_its_merchants_at_another_spelling(
+    program: Program, sandbox: Sandbox
+) -> None:
+    """The aggregate of a key counts no merchant twice, also where the two name their host differently."""
+    other = sandbox.url.replace("127.0.0.1", "localhost")
+    text = "".join(
+        f'[[profiles.main.merchant]]\nname = "m{number}"\nbase_url = "{url}/merchant"\ntoken = "{TOKEN}"\nmerchant_id = {number}\n'
+        for url, number in ((sandbox.url, 0), (other, 12345))
+    )
+    document = program.with_profile(text, "all", "-o", "json").json
+    assert ["total.aggregate_left_out"] == [warning["code"] for warning in document["warnings"]]
+    assert {"USDT": "1000", "BTC": "0.5"} == {total["asset"]: total["total"] for total in document["totals"]}
+
+
+@pytest.mark.parametrize("name", ["shop/1", "/", "a/b/c", "shop/fiat"])
+def test_a_slash_marks_the_parts_of_an_account(program: Program, sandbox: Sandbox, name: str) -> None:
+    """No account of a profile has a name that an expanded account could have."""
+    text = f'[profiles.main.merchant]\nname = "{name}"\nbase_url = "{sandbox.url}/merchant"\ntoken = "t"\n'
+    result = program.with_profile(text, "all", "-o", "json")
+    assert (3, ["config.value"], []) == (result.code, codes(result), sandbox.log)
+    assert "without a slash" in result.err
+    given = program.run("all", "-o", "json", env={"BALCLI_MERCHANT_TOKEN": "t", "BALCLI_MERCHANT_NAME": name})
+    assert (3, ["config.value"]) == (given.code, codes(given))
+
+
+def test_one_merchant_in_two_spellings_of_its_number_is_one(program: Program, sandbox: Sandbox) -> None:
+    """`1` and `01` are one merchant, asked for once."""
+    sandbox.scripted[MERCHANT_BALANCES] = [NO_MERCHANT_ROWS]
+    result = program.with_profile(
+        merchant(sandbox.url), "merchant", "--merchant-id", "1", "--merchant-id", "01", "-o", "json"
+    )
+    assert (0, ["shop"], 1) == (result.code, names(result), len(sandbox.log))

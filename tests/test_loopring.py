@@ -120,16 +120,124 @@ def test_an_unknown_token_keeps_its_row_and_the_others_their_amounts(program: Pr
     assert "token #999 is not in the relayer's token table" in result.err
 
 
-def test_an_nft_slot_is_no_token(program: Program) -> None:
-    """A row at an NFT slot is a count of pieces, in no total, and never looked up in the token table."""
-    result, _ = _run(program, [_token(32768, "FAKE", 18)], [_row(32768, "3")])
-    row = result.json["balances"][0]
-    assert (
-        row["asset"],
-        row["total"],
-        row["details"]["kind"],
-        result.json["totals"],
-    ) == ("nft:32768", "3", "nft", [])
+def test_the_table_says_what_is_a_token(program: Program) -> None:
+    """An id from 32768 that the table lists is a token with its unit; one that it does not list is an NFT slot."""
+    tokens = [
+        _token(32768, "VAULT", 2),
+        _token(40000, "BAD", "2"),
+        _token(5, "nft:32769", 0),
+        _token(6, "NFT:9", 0),
+    ]
+    rows = [_row(number, "300") for number in (32767, 32768, 32769, 40000, 5, 6, 65536)]
+    result, _ = _run(program, tokens, rows)
+    assert _amounts(result) == [
+        ("#32767", None, None, None),
+        ("#40000", None, None, None),
+        ("NFT:9#6", "300", "300", "0"),
+        ("VAULT", "3", "3", "0"),
+        ("nft:32769", "300", "300", "0"),
+        ("nft:32769#5", "300", "300", "0"),
+        ("nft:65536", "300", "300", "0"),
+    ]
+    assert ["NFT:9#6", "VAULT", "nft:32769#5"] == [total["asset"] for total in result.json["totals"]]
+    told = {w["message"].partition(":")[0] for w in result.json["warnings"]}
+    assert told == {
+        "token #32767 is not in the relayer's token table",
+        "token #40000 (BAD) is listed in the relayer's token table without a usable unit",
+    }
+
+
+def test_a_token_without_a_unit_is_found_by_its_symbol(program: Program) -> None:
+    """It answers to its symbol and its id, is called listed, and makes another token of its symbol carry its id."""
+    tokens = [
+        _token(7, "ODD", None),
+        _token(8, "ODD", 0),
+        _token(9, None, 18),
+        _token(10, "X", 1),
+        _token(10, "X", 2),
+    ]
+    rows = [_row(number, "5") for number in (7, 8, 9, 10)]
+    result, _ = _run(program, tokens, rows, "--asset", "odd,x,#9")
+    assert ["#10", "#7", "#9", "ODD#8"] == [row["asset"] for row in result.json["balances"]]
+    messages = sorted(warning["message"].partition(" in the")[0] for warning in result.json["warnings"])
+    assert ["token #10 (X) is listed", "token #7 (ODD) is listed", "token #9 is listed"] == messages
+    assert "without a usable symbol" in result.err
+
+
+def test_an_id_that_the_table_lacks_can_be_asked_for(program: Program) -> None:
+    """What is named by an id is looked for in the whole answer: a filter by the table's ids would lose its row."""
+    rows = [_row(number, "5") for number in (0, 999, 40000)]
+    for wanted, asset in (
+        ("#999,eth", {"ETH", "#999"}),
+        ("nft:40000,#0", {"ETH", "nft:40000"}),
+        ("#40000", {"nft:40000"}),
+    ):
+        result, server = _run(program, [_token(0, "ETH", 0)], rows, "--asset", wanted)
+        assert asset == {row["asset"] for row in result.json["balances"]}
+        assert "tokens" not in server.log[-1].query
+        assert "asset.not_listed" not in {warning["code"] for warning in result.json["warnings"]}
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_symbol_with_half_a_character_fails_who_holds_it(program: Program, held: bool) -> None:
+    """A token that nobody holds hurts nobody; a row of it has no name, and fails its account."""
+    tokens = [_token(0, "ETH", 0), _token(1, "\ud800", 0), _token(2, "\ufffd", 0)]
+    result, _ = _run(program, tokens, [_row(0, "5"), _row(2, "6"), *([_row(1, "7")] if held else [])])
+    assert (6 if held else 0) == result.code
+    assert ([] if held else ["ETH", "\ufffd"]) == [row["asset"] for row in result.json["balances"]]
+
+
+def test_nfts_of_another_account_are_refused(program: Program) -> None:
+    """Also where the account is named by its address, and on a later page: whose the balances are, the NFTs must be."""
+    mine, other = _row(32768, "1"), {**_row(32769, "1"), "accountId": 1}
+    pages = [
+        ([mine, other], [_row(0, "1")], 6),
+        ([{**mine, "accountId": 1}], [_row(0, "1")], 6),
+        ([mine, other], [], 6),
+        ([mine, {**other, "accountId": None}], [_row(0, "1")], 0),
+        ([other], [], 6),
+    ]
+    for place, (nfts, rows, code) in enumerate(pages):
+        for target in (f"account_id = {ACCOUNT_ID}", f'address = "{ADDRESS}"'):
+            scripted = {
+                TOKENS: [json_reply([_token(0, "ETH", 0)])],
+                BALANCES: [json_reply(rows)],
+                NFTS: [
+                    json_reply({"totalNum": len(nfts), "data": nfts[:1]}),
+                    json_reply({"totalNum": len(nfts), "data": nfts[1:]}),
+                ],
+            }
+            with Sandbox(scripted=scripted) as server:
+                text = _profile(server).replace(f"account_id = {ACCOUNT_ID}", target)
+                result = program.with_profile(text, "loopring", "-o", "json", "--nfts")
+            # An address without a balance says nothing of whose it is: its NFTs must be of one account.
+            due = 0 if place == 4 and "address" in target else code
+            assert (place, target, due) == (place, target, result.code)
+
+
+def test_nfts_hide_no_token(program: Program) -> None:
+    """A slot that both answers list alike is one row; whatever differs, and a token named like a slot, stays."""
+    tokens = [_token(5, "nft:32768", 0), _token(32770, "VAULT", 0)]
+    rows = [_row(5, "9"), _row(32768, "1"), _row(32769, "2"), _row(32770, "7")]
+    nfts = [_row(32768, "1"), _row(32769, "3"), _row(32770, "1"), _row(32771, "4")]
+    with Sandbox(
+        scripted={
+            TOKENS: [json_reply(tokens)],
+            BALANCES: [json_reply(rows)],
+            NFTS: [json_reply({"totalNum": 4, "data": nfts})],
+        }
+    ) as server:
+        result = program.with_profile(_profile(server), "loopring", "-o", "json", "--nfts")
+    assert [(asset, total) for asset, total, _, _ in _amounts(result)] == [
+        ("VAULT", "7"),
+        ("nft:32768", "1"),
+        ("nft:32768#5", "9"),
+        ("nft:32769", "2"),
+        ("nft:32769", "3"),
+        ("nft:32770", "1"),
+        ("nft:32771", "4"),
+    ]
+    assert {"VAULT": "7", "nft:32768#5": "9"} == {t["asset"]: t["total"] for t in result.json["totals"]}
 
 
 def test_without_pending_its_details_are_unknown(program: Program) -> None:
@@ -199,6 +307,28 @@ def test_one_account_by_number_and_by_address_counts_once(program: Program, sand
     document = program.with_profile(text, "loopring", "-o", "json").json
     assert "0.099476758" == document["totals"][0]["total"]
     assert [("account.repeated", "same")] == [(w["code"], w["account"]) for w in document["warnings"]]
+
+
+def test_one_account_with_two_filters_loses_no_row(program: Program, sandbox: Sandbox) -> None:
+    """What only one of its names is asked for counts; what both list counts once, with a warning for each row left out."""
+    filters = [
+        (["ETH", "LRC"], ["LRC", "USDT"], ["LRC"]),
+        (["ETH"], ["USDT"], []),
+        (["ETH"], [], ["ETH"]),
+        ([], ["ETH", "USDT"], ["ETH", "USDT"]),
+    ]
+    for first, second, again in filters:
+        text = _profile(sandbox, f"assets = {json.dumps(first)}" if first else "") + (
+            f'[[profiles.main.loopring]]\nname = "same"\nbase_url = "{sandbox.url.replace("127.0.0.1", "localhost")}/loopring/"\n'
+            f'api_key = "{KEY}"\naddress = "{ADDRESS}"\n'
+            + (f"assets = {json.dumps(second)}\n" if second else "")
+        )
+        document = program.with_profile(text, "loopring", "-o", "json").json
+        held = {row["asset"]: row["total"] for row in document["balances"]}
+        assert held == {total["asset"]: total["total"] for total in document["totals"]}
+        about, *rows = [w["message"] for w in document["warnings"] if w["code"] == "account.repeated"]
+        assert "is the account l0 by another name" in about
+        assert again == [message.partition(" is listed before")[0] for message in rows]
 
 
 @pytest.mark.parametrize(
@@ -386,3 +516,29 @@ def test_the_closed_public_relayer_is_told(program: Program) -> None:
     result = program.run("loopring", "-o", "json", "-c", str(program.write(text)), "--retries", "0", env=dead)
     assert result.code == 5
     assert "closed its public relayer on 2026-06-28; set base_url" in result.err
+
+
+def test_a_kept_table_filters_nothing(program: Program, tmp_path: Path) -> None:
+    """A token that was listed since the table was kept is found by symbol and by id, also at an NFT slot and as a twin."""
+    old = [_token(0, "ETH", 0), _token(24, "SNX", 0)]
+    new = [*old, _token(173, "SNX", 0), _token(40000, "VAULT", 1), _token(5, "NEW", 2)]
+    rows = [_row(0, "1"), _row(24, "2"), _row(173, "3"), _row(40000, "4"), _row(5, "5")]
+    due = {"snx": ["SNX#173", "SNX#24"], "vault": ["VAULT"], "#5": ["NEW"], "NEW": ["NEW"]}
+    for wanted, assets in due.items():
+        folder = tmp_path / wanted.strip("#")
+        with Sandbox(
+            scripted={
+                TOKENS: [json_reply(old), json_reply(new)],
+                BALANCES: [json_reply(rows[:1]), json_reply(rows)],
+            }
+        ) as server:
+            _cached_run(program, server, folder)
+            result = _cached_run(program, server, folder, "--asset", wanted)
+        assert assets == [row["asset"] for row in result.json["balances"]]
+        assert [] == result.json["warnings"]
+    with Sandbox(
+        scripted={TOKENS: [json_reply(old), json_reply(new)], BALANCES: [json_reply(rows[:1])]}
+    ) as server:
+        _cached_run(program, server, tmp_path / "none")
+        held = _cached_run(program, server, tmp_path / "none", "--asset", "NEW")
+    assert ([], []) == (held.json["balances"], held.json["warnings"])

@@ -314,3 +314,23 @@ def test_all_merchants_and_one_do_not_go_together(program: Program, sandbox: San
         _profile(sandbox), "merchant", "-o", "json", "--all-merchants", "--merchant-id", "1"
     )
     assert (2, "usage", []) == (result.code, result.json["errors"][0]["code"], _paths(sandbox))
+
+
+def test_one_symbol_under_two_ids_is_two_rows(program: Program) -> None:
+    """Both are shown and in the total, with one warning that names the ids; an id alone selects one row."""
+    rows = [
+        _row(asset="USDT", assetId="1", total="10", free="10", locked="0"),
+        _row(asset="USDT", assetId="2", total="5", free="5", locked="0"),
+        _row(asset="usdt", assetId=None, total="1", free="1", locked="0"),
+    ]
+    document = _run(program, _success(rows)).json
+    assert [("USDT", "1"), ("USDT", "2"), ("usdt", None)] == [
+        (r["asset"], r["asset_id"]) for r in document["balances"]
+    ]
+    assert {"USDT": "15", "usdt": "1"} == {total["asset"]: total["total"] for total in document["totals"]}
+    messages = {warning["code"]: warning["message"] for warning in document["warnings"]}
+    assert {"asset.repeated", "asset.case"} == messages.keys()
+    assert (
+        "USDT stands 2 times in the answer under the ids 1, 2; all are in the totals"
+        == messages["asset.repeated"]
+    )

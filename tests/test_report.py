@@ -677,3 +677,22 @@ def test_a_total_of_zero_that_is_hidden_is_told() -> None:
         [total.asset for total in report.totals],
         [warning.message for warning in report.warnings],
     )
+
+
+def test_names_that_differ_in_ascii_case_are_told_once_for_the_run() -> None:
+    """Over all accounts, one warning for each set of such names; letters outside ASCII have no case here."""
+    names = ["USDT", "usdt", "Usdt", "BTC", "\u00c9", "\u00e9", "S", "\u017f"]
+    outcomes = [answered(f"a{n}", balance(name, "1", of=f"a{n}")) for n, name in enumerate(names)]
+    report = build("main", outcomes)
+    assert [("asset.case", None)] == codes(report)
+    assert report.notices[0].message.startswith("USDT, Usdt, usdt differ in case alone")
+    assert sorted(names) == [total.asset for total in report.totals]
+
+
+def test_a_repetition_is_seen_whatever_the_ids() -> None:
+    """One symbol under two ids, or with and without one, is told as one that stands twice."""
+    for ids in (("1", "2"), ("1", None), (None, None), ("1", "1")):
+        rows = [balance("USDT", "1", of="a", asset_id=each) for each in ids]
+        report = build("main", [answered("a", *rows)])
+        assert ([("asset.repeated", "a")], "2") == (codes(report), str(report.totals[0].parts.total))
+        assert ("under the ids 1, 2" in report.notices[0].message) is (ids == ("1", "2"))

@@ -1,8 +1,11 @@
 """Where credentials may be sent."""
 
+import random
+import re
+
 import pytest
 
-from balcli.urls import checked_base_url, checked_proxy, is_loopback
+from balcli.urls import checked_base_url, checked_proxy, is_loopback, same_place
 
 GOOD = [
     ("https://core.example", "https://core.example"),
@@ -225,3 +228,75 @@ def test_a_refused_proxy_is_never_shown() -> None:
     with pytest.raises(ValueError, match=r"^is no proxy") as refused:
         checked_proxy("socks5://user:tk-9932@proxy.example")
     assert False is ("9932" in str(refused.value))
+
+
+PLACES = [
+    "https://core.example", "http://core.example", "https://core.example:8443", "https://core.example/v2", "https://core.example/V2",
+    "https://core.example/v2/x", "https://core.example/a%2Fb", "https://core.example/a/b", "https://core.example/a//b",
+    "https://core.example/~u", "https://core.example/100%25", "https://other.example", "https://203.0.113.9", "https://[2001:db8::1]",
+    "https://[2001:db8::1]:444/v2", "https://127.0.0.1", "http://127.0.0.1:8080", "http://127.0.0.2:8080", "https://[fe80::1%25eth0]",
+]  # fmt: skip
+"""Places that are all different, each in its normal form or near it."""
+
+
+def _hosts(host: str) -> list[str]:
+    """Spellings of a host."""
+    others = {
+        "127.0.0.1": ["localhost", "LocalHost", "localhost.", "[::1]", "[0:0:0:0:0:0:0:1]", "[::0001]", "[::ffff:127.0.0.1]", "127.1", "0x7f.0.0.1", "2130706433", "0177.0.0.01", "0", "[::]"],
+        "203.0.113.9": ["203.0.28937", "0xcb007109", "0313.0.0161.011", "[::ffff:203.0.113.9]", "[::FFFF:cb00:7109]", "203.0.113.9."],
+        "[2001:db8::1]": ["[2001:DB8::1]", "[2001:0db8:0:0:0:0:0:1]", "[2001:db8::0.0.0.1]"],
+    }  # fmt: skip
+    return [host, host.upper(), *others.get(host, [f"{host}."] if host[0].isalpha() else [])]
+
+
+def _paths(rng: random.Random, path: str) -> str:
+    """One of the spellings of a path."""
+    segments: list[str] = []
+    for segment in path.split("/"):
+        spoilt = rng.random() < 0.4 and "%" not in path
+        letters = [
+            f"%{ord(c):02{rng.choice('xX')}}" if spoilt and c.isalnum() and rng.random() < 0.5 else c
+            for c in segment
+        ]
+        segments.append(
+            re.sub("%[0-9A-F]{2}", lambda found: rng.choice((found[0], found[0].lower())), "".join(letters))
+        )
+        if len(segments) > 1 and rng.random() < 0.3:
+            segments += rng.choice((["."], ["x", ".."], ["%2e"], ["x", "y", "%2E.", ".."]))
+    return "/".join(segments) + rng.choice(("", "/", "/.", "/x/.."))
+
+
+def test_spellings_of_one_place_are_one_place() -> None:
+    """Case, implied ports, dots, escapes and forms of addresses make no other place; and what is sent keeps its spelling."""
+    rng = random.Random(20261128)
+    assert len(PLACES) == len({same_place(place) for place in PLACES})
+    wrong = []
+    for place in PLACES:
+        scheme, _, rest = place.partition("://")
+        authority, slash, path = rest.partition("/")
+        host, port = re.fullmatch(r"(\[.*\]|[^:]*)(:[0-9]+)?", authority).groups()  # type: ignore[union-attr]
+        for name in _hosts(host):
+            for _ in range(20):
+                implied = rng.choice(("", ":443" if scheme == "https" else ":80"))
+                spelled = f"{rng.choice((scheme, scheme.upper()))}://{name}{port or implied}{_paths(rng, slash + path)}"
+                if same_place(spelled.rstrip("/")) != same_place(place):
+                    wrong.append((place, spelled, same_place(spelled)))
+    assert [] == wrong
+
+
+def test_what_only_looks_like_a_spelling_is_another_place() -> None:
+    """Encoded slashes, other letters, names made of digits and numbers that are no address stay apart."""
+    pairs = [
+        ("https://a/x%2Fy", "https://a/x/y"),
+        ("https://a/x", "https://a/X"),
+        ("https://a", "https://a.a"),
+        ("https://localhost", "https://localhost.example"),
+        ("https://127.0.0.1", "https://127.0.0.1.example"),
+        ("https://127.0.0.1", "https://127.0.0.1.1"),
+        ("https://1.2.3.4", "https://1.2.3_4"),
+        ("https://0.0.0.8", "https://08"),
+        ("https://0.0.0.0", "https://4294967296"),
+        ("http://127.0.0.1:443", "https://127.0.0.1"),
+        ("https://a/%25", "https://a/%2525"),
+    ]
+    assert [] == [pair for pair in pairs if same_place(pair[0]) == same_place(pair[1])]

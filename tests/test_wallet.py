@@ -124,7 +124,7 @@ def test_both_statuses_are_an_answer(program: Program, status: int) -> None:
 
 
 def test_assets_are_sent_where_some_are_asked_for(program: Program, sandbox: Sandbox) -> None:
-    """The body names assets only where the user does: in the profile, or by --asset, in upper case."""
+    """The body has the profile's assets as written; --asset is never sent, and filters the answer in any ASCII case."""
 
     def sent(extra: str, *arguments: str) -> tuple[object, list[str]]:
         document = program.with_profile(
@@ -133,7 +133,10 @@ def test_assets_are_sent_where_some_are_asked_for(program: Program, sandbox: San
         return json.loads(sandbox.log[-1].body).get("assets"), [row["asset"] for row in document["balances"]]
 
     assert (None, ["BTC", "USDT", "XRP"]) == sent("")
-    assert (["BTC"], ["BTC"]) == sent("", "--asset", "btc")
+    assert (None, ["BTC"]) == sent("", "--asset", "btc")
+    assert (None, []) == sent("", "--asset", "btc", "--exact")
+    assert (None, ["BTC"]) == sent("", "--asset", "BTC", "--exact")
+    assert (["usdt", "BTC"], ["BTC"]) == sent('assets = ["usdt", "BTC"]')
     assert (["USDT"], ["USDT"]) == sent('assets = ["USDT"]')
     assert (["USDT", "BTC"], ["BTC"]) == sent('assets = ["USDT", "BTC"]', "--asset", "BTC")
     assert (None, []) == sent("", "--asset", "#1")
@@ -239,3 +242,41 @@ def test_deposit_addresses_in_the_table(program: Program, sandbox: Sandbox) -> N
     shown = program.with_profile(_profile(sandbox), "wallet", "--addresses").out
     assert "XRP: rEb8TK3gBgk5auZkwc6sHnwrGVJH8DuaLh, memo 270215" in shown
     assert "rEb8TK3gBgk5auZkwc6sHnwrGVJH8DuaLh" not in program.with_profile(_profile(sandbox), "wallet").out
+
+
+@pytest.mark.parametrize("odd", ["\\ud800", "US\\udfffDT", "\\ude00\\ud83d", "\\ud83d\\ud83d\\ude00"])
+def test_half_a_character_is_no_name(program: Program, odd: str) -> None:
+    """An unpaired surrogate fails its account and no other: what replaces it could make two names one."""
+    rows = [_row(asset="\ufffd"), _row(asset="USDT")]
+    bad = json.dumps({"data": rows}).replace('"USDT"', f'"{odd}"').encode()
+    assert odd.encode() in bad
+    with Sandbox(scripted={BALANCE: [Reply(200, bad)]}) as server:
+        text = (
+            _profile(server, wallets=("w-1",))
+            + '[profiles.main.merchant]\nname = "shop"\n'
+            + (f'base_url = "{server.url}/merchant"\ntoken = "sandbox-merchant-token"\n')
+        )
+        document = program.with_profile(text, "all", "-o", "json").json
+    assert ["failed", "ok"] == [account["status"] for account in document["accounts"]]
+    assert "answer.shape" == document["accounts"][0]["error"]["code"]
+    assert {"shop"} == {row["account"] for row in document["balances"]}
+
+
+def test_names_that_differ_in_case_are_two_assets(program: Program) -> None:
+    """Each is a row and a total of its own, with one warning for the run; other foldings join nothing."""
+    spellings = ["USDT", "usdt", "U\u017fDT", "u\u017fdt", "\u212a", "K", "\u0130", "i\u0307"]
+    rows = [_row(asset=name, balance=str(number)) for number, name in enumerate(spellings, 1)]
+    with Sandbox(scripted={BALANCE: [json_reply({"data": rows})]}) as server:
+        whole = program.with_profile(_profile(server), "wallet", "-o", "json").json
+        loose = program.with_profile(_profile(server), "wallet", "-o", "json", "--asset", "Usdt,k").json
+        exact = program.with_profile(
+            _profile(server), "wallet", "-o", "json", "--asset", "usdt,k", "--exact"
+        ).json
+    assert sorted(spellings) == sorted(total["asset"] for total in whole["totals"])
+    messages = [warning["message"] for warning in whole["warnings"] if warning["code"] == "asset.case"]
+    assert ["USDT, usdt differ", "U\u017fDT, u\u017fdt differ"] == sorted(
+        message.partition(" in case")[0] for message in messages
+    )
+    assert {"USDT", "usdt", "K"} == {row["asset"] for row in loose["balances"]}
+    assert ["usdt"] == [row["asset"] for row in exact["balances"]]
+    assert ["asset.not_listed"] == [warning["code"] for warning in exact["warnings"]]

@@ -13,7 +13,7 @@ def proofs() -> Mapping[str, str]:
     for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
-            found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+            found[path.stem.replace("_", "-")] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
 
 
@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     there = proofs()
     name = argv[0] if argv else ""
     if name in there:
-        code: int = import_module(f"tests.proof.{name}").main(argv[1:])
+        code: int = import_module(f"tests.proof.{name.replace('-', '_')}").main(argv[1:])
         return code
     asked = name in {"-h", "--help"}
     lines = ["usage: python -m tests.proof NAME [--count N] [--seed N]", ""]

@@ -392,7 +392,7 @@ class Bench:
         else:
             connection.sendall(case.raw)
 
-    def run(self, output: str) -> tuple[int, str, str]:
+    def run(self, output: str, *options: str) -> tuple[int, str, str]:
         """The exit code and both streams of one run of the program."""
         from balcli.cli import app
 
@@ -405,7 +405,7 @@ class Bench:
         try:
             sys.__stdout__, sys.stderr = stream, err  # type: ignore[misc]
             limits = ["--retries", "0", "--timeout", "3", "--deadline", "10", "--jobs", str(PER_RUN)]
-            code = app.run(["all", "-o", output, "-c", str(self._profile), *limits])
+            code = app.run(["all", "-o", output, "-c", str(self._profile), *limits, *options])
         finally:
             sys.__stdout__, sys.stderr = kept[0], kept[1]  # type: ignore[misc]
             os.environ.clear()

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
-from balcli.errors import BalcliError
+from balcli.errors import BadShape, BalcliError
 from balcli.http import exactjson
 from balcli.http.exactjson import Json, Number
 from balcli.models import Account, Outcome, Report
@@ -160,29 +160,33 @@ def shop(name: bytes, decode: Decode) -> Outcome:
 PROVIDERS: Final = (relayer, treasury, shop)
 
 
-def carried(name: str) -> str:
-    """A name as an output in Unicode can hold it: halves of a character joined, or U+FFFD where one is missing."""
+def carried(name: str) -> str | None:
+    """A name as an output in Unicode can hold it, halves of a character joined; None where one is missing."""
 
     def joined(match: re.Match[str]) -> str:
         units = [ord(unit) for unit in match[0]]
-        if len(units) < 2:
-            return "\ufffd"
         return chr(0x10000 + ((units[0] - 0xD800) << 10) + (units[1] - 0xDC00))
 
-    return re.sub("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]", joined, name)
+    whole = re.sub("[\ud800-\udbff][\udc00-\udfff]", joined, name)
+    return None if re.search("[\ud800-\udfff]", whole) else whole
 
 
 def carries(decode: Decode, rng: random.Random, tally: Tally) -> None:
-    """A naughty name goes through an answer, a report and the formats, and takes no amount along."""
+    """A naughty name goes through an answer, a report and the formats, and takes no amount along; half of one is refused."""
     kind = rng.choice(list(FAMILIES))
     name = FAMILIES[kind](rng)
     provider = rng.choice(PROVIDERS)
     kind = f"names of the kind '{kind}'"
     tally.cases[kind] += 1
     begun = time.thread_time()
+    shown = carried(name)
     try:
         report = build("main", [provider(quoted(rng, name), decode)])
-        in_every_format(report, carried(name), WHOLE.decode())
+        tables.demand(shown is not None, "a name that is no text is shown")
+        in_every_format(report, shown or "", WHOLE.decode())
+    except BadShape as refused:
+        if shown is not None:
+            tally.differs(kind, (provider.__name__, name), "shown", str(refused))
     except tables.Wrong as wrong:
         tally.differs(kind, (provider.__name__, name), "shown as it must be", str(wrong))
     except Exception as bug:  # noqa: BLE001 - a difference like any other, to be printed with its case

@@ -71,11 +71,15 @@ def _list(value: Any) -> list[Any]:
 def _name(value: Any) -> str:
     if not isinstance(value, str) or isinstance(value, _Digits) or not value:
         raise Refused
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    _text(value)
+    return value
 
 
 def _text(value: Any) -> None:
+    """Refuse what is there and is no text, half a character included."""
     if value is not None and not isinstance(value, str):
+        raise Refused
+    if any("\ud800" <= character <= "\udfff" for character in value or ""):
         raise Refused
 
 
@@ -180,15 +184,16 @@ def loopring(body: bytes, tokens: bytes) -> list[Row]:
             units += [
                 value for key in ("withdraw", "deposit") if (value := _object(pending).get(key)) is not None
             ]
-        entry = known.get(number)
-        places = entry[1] if entry is not None else 0
+        label, decimals = known.get(number, (None, None))
+        _text(label)
+        places = decimals or 0
         amounts = [_amount(value, lambda text, places=places: read_units(text, places)) for value in units]  # type: ignore[misc]
-        if number >= 32768:
+        if number >= 32768 and number not in known:
             rows.append((f"nft:{number}", *map(_shown, (amounts[0], amounts[0] - amounts[1], amounts[1]))))  # type: ignore[arg-type]
-        elif entry is None:
+        elif label is None or decimals is None:
             rows.append((f"#{number}", None, None, None))
         else:
-            rows.append((entry[0], *map(_shown, (amounts[0], amounts[0] - amounts[1], amounts[1]))))  # type: ignore[arg-type]
+            rows.append((label, *map(_shown, (amounts[0], amounts[0] - amounts[1], amounts[1]))))  # type: ignore[arg-type]
     if len(owners) > 1:
         raise Refused
     return rows
@@ -200,21 +205,23 @@ def _id(value: Any) -> int:
     return int(value)
 
 
-def _table(body: bytes) -> dict[int, tuple[str, int] | None]:
-    """Label and decimals of each token; None for one whose entry says nothing that can be used."""
-    entries: dict[int, set[tuple[str, int] | None]] = {}
+def _table(body: bytes) -> dict[int, tuple[str | None, int | None]]:
+    """Label and decimals of each token; None for what its entries do not say, or not with one voice."""
+    symbols: dict[int, set[str | None]] = {}
+    units: dict[int, set[int | None]] = {}
     for item in _list(document(body)):
         row = _object(item)
         symbol, decimals = row.get("symbol"), row.get("decimals")
-        usable = (
-            isinstance(symbol, str) and not isinstance(symbol, _Digits) and symbol
-            and isinstance(decimals, _Digits) and _ID.fullmatch(decimals) and int(decimals) <= 77
-        )  # fmt: skip
-        entry = (_name(symbol), int(decimals or 0)) if usable else None
-        entries.setdefault(_id(row.get("tokenId")), set()).add(entry)
-    sound = {number: next(iter(found)) if len(found) == 1 else None for number, found in entries.items()}
-    times = Counter(entry[0] for entry in sound.values() if entry)
-    return {
-        number: entry and (f"{entry[0]}#{number}" if times[entry[0]] > 1 else entry[0], entry[1])
-        for number, entry in sound.items()
-    }
+        named = isinstance(symbol, str) and not isinstance(symbol, _Digits) and symbol != ""
+        unit = isinstance(decimals, _Digits) and _ID.fullmatch(decimals) and int(decimals) <= 77
+        number = _id(row.get("tokenId"))
+        symbols.setdefault(number, set()).add(symbol if named else None)
+        units.setdefault(number, set()).add(int(str(decimals)) if unit else None)
+    times = Counter(symbol for found in symbols.values() for symbol in found)
+    table: dict[int, tuple[str | None, int | None]] = {}
+    for number, found in symbols.items():
+        symbol = next(iter(found)) if len(found) == 1 else None
+        own = symbol is not None and times[symbol] == 1 and "#" not in symbol and symbol[:4].lower() != "nft:"
+        label = symbol if own or symbol is None else f"{symbol}#{number}"
+        table[number] = label, next(iter(units[number])) if len(units[number]) == 1 else None
+    return table
