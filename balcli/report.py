@@ -108,7 +108,7 @@ def _doubles(outcomes: Sequence[Outcome]) -> tuple[set[int], list[Notice]]:
 
     Adding them would count money twice. Where the two are limited to different assets, each such row has a notice.
     """
-    seen: dict[tuple[str, ...], tuple[Outcome, set[tuple[str, str | None]]]] = {}
+    seen: dict[tuple[str, ...], tuple[Outcome, set[str]]] = {}
     doubles: set[int] = set()
     notices: list[Notice] = []
     for outcome in outcomes:
@@ -142,8 +142,9 @@ def _about_double(name: str, first: str, again: Iterable[Balance], *, whole: boo
         )
 
 
-def _asset_of(balance: Balance) -> tuple[str, str | None]:
-    return balance.asset, balance.asset_id
+def _asset_of(balance: Balance) -> str:
+    """What tells an asset of an account apart: its id where it has one, else its name."""
+    return balance.asset if balance.asset_id is None else f"#{balance.asset_id}"
 
 
 def _aggregates(outcomes: Sequence[Outcome]) -> set[str]:

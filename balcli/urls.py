@@ -51,6 +51,7 @@ def same_place(base_url: str) -> str:
     """
     parts = urlsplit(base_url)
     host = _normal_host(parts.hostname or "")
+    host = f"[{host}]" if ":" in host else host
     implied = 443 if parts.scheme == "https" else 80
     port = "" if parts.port in {None, implied} else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{_normal_path(parts.path)}"

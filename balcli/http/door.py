@@ -31,7 +31,7 @@ from balcli.http.exactjson import Json, decode, decode_text, mapped, text_of
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.running import Limits
 from balcli.secret import Secret, hide, reveal
-from balcli.urls import is_on_loopback
+from balcli.urls import is_on_loopback, same_place
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -235,8 +235,9 @@ class Door:
         """The pace at which the request's host is asked; None where it sets none."""
         if request.per_second is None:
             return None
+        place = urlsplit(same_place(request.base_url))._replace(path="").geturl()
         with self._lock:
-            return self._paces.setdefault(request.host, Pace(request.per_second))
+            return self._paces.setdefault(place, Pace(request.per_second))
 
     def _asked_to_wait(
         self, error: BalcliError, status: int, retry_after: str | None
