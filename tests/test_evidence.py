@@ -59,6 +59,7 @@ RUNS = (
     ("loopring", "-o", "prometheus", "--nfts", "--asset", "eth,nft:32770"),
     ("wallet", "-o", "table", "--addresses"),
     ("wallet", "-o", "json", "--asset", ""),
+    ("all", "-o", "json", "--asset", "usdt", "--exact", "--fault", "case"),
 )
 
 
