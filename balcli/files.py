@@ -16,6 +16,14 @@ CAN_CHECK = hasattr(os, "getuid")
 _LONGEST_PATH: Final = 96
 
 
+def working_folder() -> Path:
+    """The working directory; where that was deleted, the empty path, in which no file is found."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path()
+
+
 def shown(path: Path) -> str:
     """A path as messages name it: of a long one the end, which tells more than the beginning."""
     text = printable(str(path))

@@ -1,9 +1,12 @@
 """The history: every run reads back as it was recorded, also after others were pruned, and bad files are told."""
 
+import contextlib
+import itertools
 import os
+import shutil
 import sqlite3  # noqa: TID253 - the tests are other programs that have the file open, too
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balcli.changes import between
 from balcli.errors import StateError, TimedOut
 from balcli.history.database import opened, writing
 from balcli.history.pruning import prune
-from balcli.history.reading import run, runs
-from balcli.history.recording import EVERYTHING, Selection, insert, record
+from balcli.history.reading import run, runs, steps_back
+from balcli.history.recording import EVERYTHING, Selection, insert, placed, record
 from balcli.history.series import Series, series
 from balcli.models import Account, Balance, DepositAddress, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import Amount, restore
+from balcli.render import machine
+from balcli.render import runs as render_runs
+from balcli.render import series as render_series
 from balcli.report import build
 from balcli.secret import Secret
 from tests.generated import examples
@@ -365,3 +372,110 @@ def test_an_empty_file_becomes_a_history(tmp_path: Path) -> None:
     file.touch()
     assert () == runs(file)
     assert 1 == record(file, _report(_answered("a")))
+
+
+def _uses(file: Path, *, writing_too: bool) -> Iterator[Callable[[], object]]:
+    """All that balcli does with a history, its output included."""
+    times = (NOON - timedelta(days=9), NOON + timedelta(days=9))
+
+    def shown() -> None:
+        found = runs(file)
+        runs(file, "main", since=times[0], until=times[1], complete=True, limit=2)
+        render_runs.table(found, 80)
+        render_runs.as_json(found)
+        render_runs.as_csv(found)
+
+    def drawn() -> None:
+        for assets, accounts in (((), ()), (("ETH",), ()), ((), ("a",))):
+            found = series(file, assets=assets, accounts=accounts)
+            if found:
+                render_series.table(found, 80, render_series.BARS)
+            render_series.as_json(found)
+            render_series.as_csv(found)
+
+    def compared() -> None:
+        whole = [made for number in range(1, 4) if (made := run(file, number)) is not None]
+        for made in whole:
+            for form in ("json", "prometheus"):
+                "".join(machine(form, made.report))
+        for one, other in itertools.pairwise(whole):
+            bool(between(one.report, other.report))
+
+    yield shown
+    yield drawn
+    yield compared
+    yield lambda: steps_back(file)
+    if writing_too:  # which waits for the disk
+        yield lambda: record(file, _report(_answered("a", _row("a", "ETH", "7"))))
+        yield lambda: prune(file, ["main"], NOON + timedelta(minutes=30))
+
+
+def test_a_value_of_a_wrong_type_is_damage_and_no_bug(tmp_path: Path) -> None:
+    """Whatever stands in whichever column, each use of the history works, or says that the file is damaged."""
+    whole = tmp_path / "whole.db"
+    one, two = (
+        _row("a", "ETH", "1.5", details={"hold": Amount(3), "memo": "x"}, raw={"total": "1.50"}),
+        _row("a", "BTC", "2"),
+    )
+    addresses = one._replace(details={"deposit_addresses": (DepositAddress("N", "a", None),)})
+    for number, rows in enumerate([(one, two), (addresses, two), (one,)]):
+        outcomes = (_answered("a", *rows), _failed("b"), _answered("c", two._replace(account="c")))
+        report = _report(*outcomes, at=NOON + timedelta(hours=number))._replace(
+            notices=(Notice("x.y", "a", "told"),)
+        )
+        record(whole, placed(report, sandbox=False), Selection(("ETH",), ("nfts",), ("a",)))
+    with contextlib.closing(sqlite3.connect(whole)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = [
+            (table, column[1])
+            for table in tables
+            if not table.startswith("sqlite_")
+            for column in database.execute(f"PRAGMA table_info({table})")
+        ]
+    shapes = (
+        "[]",
+        "{}",
+        "[1]",
+        '"x"',
+        "7",
+        "null",
+        '{"a": 1}',
+        "[[1]]",
+        "[[null, null, null], {}]",
+        '[[], "x"]',
+        "[[[9]], []]",
+    )
+    values: list[object] = [
+        None,
+        5,
+        -1,
+        2**62,
+        1.5,
+        float("inf"),
+        "x",
+        "",
+        "\x00",
+        b"\xff",
+        b"",
+        *shapes,
+        "[" * 5000,
+    ]
+    wrong = []
+    for table, column in columns:
+        for value in values:
+            file = tmp_path / "odd.db"
+            shutil.copy(whole, file)
+            with contextlib.closing(sqlite3.connect(file)) as database:
+                try:
+                    database.execute(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608 - of this test's own names
+                    database.commit()
+                except sqlite3.IntegrityError:
+                    continue  # the schema itself refuses it
+            for number, use in enumerate(_uses(file, writing_too=value in values[:3])):
+                try:
+                    use()
+                except StateError:
+                    continue
+                except Exception as bug:  # noqa: BLE001 - what is looked for
+                    wrong.append((table, column, value, number, repr(bug)))
+    assert [] == wrong

@@ -241,8 +241,14 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
 
 
 def _path(config: Path | None) -> Path:
-    """The whole path of the profile file. Raises ConfigFileError where the home directory is no fixed place."""
-    return (config or default_file()).absolute()
+    """The whole path of the profile file. Raises ConfigFileError where the home or working directory is no fixed place."""
+    file = config or default_file()
+    try:
+        return file.absolute()
+    except FileNotFoundError:
+        raise ConfigFileError(
+            f"{printable(str(file))}: the working directory does not exist any more; name the whole path"
+        ) from None
 
 
 def _is_conversation() -> bool:

@@ -20,7 +20,7 @@ from balcli.errors import (
     ProfileError,
     ValueProblem,
 )
-from balcli.files import shown
+from balcli.files import shown, working_folder
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider
@@ -295,7 +295,9 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
     for key in providers:
         settings, origin = variables.settings(key)
         if settings:
-            entry = Entry(key, settings.get("name", key), settings, origin, Path.cwd(), from_variables=True)
+            entry = Entry(
+                key, settings.get("name", key), settings, origin, working_folder(), from_variables=True
+            )
             known = settable(key)
             for unknown in sorted(settings.keys() - set(known)):
                 with faults:

@@ -13,6 +13,7 @@ from balcli.files import flaw_of, is_readable_by_others, open_for_reading, shown
 from balcli.text import printable
 
 MAX_BYTES: Final = 1_000_000
+_MOST_LEVELS: Final = 50  # a login of twenty levels stands in the fifth
 _MOST_PEM: Final = 10_000_000
 _CERTIFICATE: Final = rb"(?s)-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END "
 
@@ -134,6 +135,19 @@ _TOML_FLAWS: Final = {
 }
 
 
+def _is_deeper(document: dict[str, Any], most: int) -> bool:
+    """Whether tables and lists stand in one another more than so often: what goes through them recurses."""
+    level: list[Any] = [document]
+    for _ in range(most):
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+    return any(isinstance(value, dict | list) for value in level)
+
+
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """The document of a TOML 1.1 text; `name` says in messages where it is from.
 
@@ -141,8 +155,11 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
     """
     import tomli  # where the work begins: `--help` and completion need none of it
 
+    too_deep = ConfigSyntaxError(
+        f"{name}: is nested too deeply, and a profile needs four levels; remove the others"
+    )
     try:
-        return tomli.loads(text)
+        document = tomli.loads(text)
     except tomli.TOMLDecodeError as problem:
         flaws = (said for begin, said in _TOML_FLAWS.items() if problem.msg.startswith(begin))
         flaw, cure = next(flaws)
@@ -150,9 +167,10 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
             f"{name}: is not valid TOML at line {problem.lineno}, column {problem.colno}{flaw}; {cure}"
         ) from None
     except RecursionError:
-        raise ConfigSyntaxError(
-            f"{name}: is nested too deeply, and a profile needs four levels; remove the others"
-        ) from None
+        raise too_deep from None
     except ValueError:
         # tomli lets a number of over 4,300 digits through to int(), which refuses it.
         raise ConfigSyntaxError(f"{name}: holds a number that is too long; shorten it") from None
+    if _is_deeper(document, _MOST_LEVELS):
+        raise too_deep
+    return document

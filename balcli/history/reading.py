@@ -26,9 +26,24 @@ from balcli.models import (
     Total,
 )
 from balcli.money import restore
+from balcli.text import valid_unicode
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
+
+INT: Final[frozenset[object]] = frozenset({int})
+TEXT: Final[frozenset[object]] = frozenset({str})
+MAYBE_INT: Final[frozenset[object]] = frozenset({int, type(None)})
+MAYBE_TEXT: Final[frozenset[object]] = frozenset({str, type(None)})
+"""The types that the columns of the history hold; SQLite itself lets any value into any column."""
+
+_NOTICES: Final = [(str, str | None, str)]
+_FAILURE: Final = (str, str, bool, int | None, int)
+_TEXTS: Final = [str]
+_ROW: Final = ({str: object}, {str: int | None})
+_TOTAL: Final = ((int | None, int | None, int | None), [str])
+_SETTINGS: Final = {str: (str, [str])}
+_ADDRESSES: Final = [(str, str | None, str | None)]
 
 _STATUS: Final[Mapping[int, Literal["ok", "failed"]]] = {1: "ok", 0: "failed"}
 _Row: TypeAlias = tuple[Any, ...]
@@ -84,14 +99,15 @@ def runs(
     With `complete`, those alone in which every account answered. Raises StateError.
     """
     with reading_back(path) as connection:
-        rows = connection.execute(
+        cursor = connection.execute(
             "SELECT r.id, r.at, r.profile, r.complete, a.name, q.failure IS NULL FROM ("
             " SELECT * FROM runs WHERE profile IS ifnull(?, profile) AND at BETWEEN ? AND ? AND complete >= ?"
             " ORDER BY id DESC LIMIT ?) r"
             " LEFT JOIN asked q ON q.run = r.id AND q.place > 0 LEFT JOIN accounts a ON a.id = q.account"
             " ORDER BY r.id, q.place",
-            (profile, *between(since, until), complete, -1 if limit is None else limit),
-        ).fetchall()
+            (sought(profile), *between(since, until), complete, -1 if limit is None else limit),
+        )
+        rows = checked(cursor.fetchall(), INT, INT, MAYBE_TEXT, INT, MAYBE_TEXT, INT)
         found = []
         for facts, of_run in groupby(rows, lambda row: row[:4]):
             accounts = tuple((row[4], _STATUS[row[5]]) for row in of_run if row[4] is not None)
@@ -106,11 +122,12 @@ def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datet
     Raises StateError.
     """
     with reading_back(path) as connection:
-        rows = connection.execute(
+        cursor = connection.execute(
             "SELECT id, before, at FROM (SELECT id, at, lag(at) OVER (PARTITION BY profile ORDER BY id) before"
             " FROM runs WHERE profile IS ifnull(?, profile)) WHERE at < before ORDER BY id",
-            (profile,),
-        ).fetchall()
+            (sought(profile),),
+        )
+        rows = checked(cursor.fetchall(), INT, INT, INT)
         return tuple((number, moment(before), moment(at)) for number, before, at in rows)
 
 
@@ -124,12 +141,14 @@ def run(path: Path, number: int) -> RecordedRun | None:
         ).fetchone()
         if facts is None:
             return None
-        asked = connection.execute(
+        checked([facts], INT, MAYBE_TEXT, INT, MAYBE_TEXT, MAYBE_TEXT)
+        cursor = connection.execute(
             "SELECT place, account, name, provider, target, fetched_at, text FROM asked"
             " JOIN accounts ON accounts.id = account LEFT JOIN texts ON texts.id = failure"
             " WHERE run = ? AND place >= 0 ORDER BY place",
             (number,),
-        ).fetchall()
+        )
+        asked = checked(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, TEXT, MAYBE_INT, MAYBE_TEXT)
         settings = connection.execute(
             "SELECT target FROM asked JOIN accounts ON accounts.id = account WHERE run = ? AND place = ?",
             (number, SETTINGS),
@@ -139,19 +158,21 @@ def run(path: Path, number: int) -> RecordedRun | None:
             for _, account, *_, failure in asked
             if failure is None
         }
-        return _rebuilt(number, facts, asked, held, {} if settings is None else json.loads(settings[0]))
+        return _rebuilt(number, facts, asked, held, loaded(settings[0] if settings else "{}", _SETTINGS))
 
 
-def _held(connection: "Connection", account: int, run: int) -> list[_Row]:
+def _held(connection: "Connection", account: int, run: int) -> Sequence[_Row]:
     """What an account held in a run in which it answered."""
-    return connection.execute(
+    cursor = connection.execute(
         "SELECT asset, asset_id, place, total, available, locked, counted, texts, text FROM series s"
         " JOIN changes c ON c.series = s.id"
         " AND c.run = (SELECT max(run) FROM changes WHERE series = s.id AND run <= ?)"
         " LEFT JOIN texts ON texts.id = rest WHERE s.account = ? AND held"
         " ORDER BY asset, ifnull(asset_id, ''), place",
         (run, account),
-    ).fetchall()
+    )
+    amounts = (MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
+    return checked(cursor.fetchall(), TEXT, MAYBE_TEXT, MAYBE_INT, *amounts, MAYBE_INT, MAYBE_TEXT, TEXT)
 
 
 def _rebuilt(
@@ -170,9 +191,9 @@ def _rebuilt(
         outcomes=outcomes,
         balances=tuple(balances),
         totals=tuple(_total(row) for place, account, *_ in asked if place == 0 for row in held[account]),
-        notices=tuple(Notice(*notice) for notice in json.loads(notices or "[]")),
+        notices=tuple(Notice(*notice) for notice in loaded(notices or "[]", _NOTICES)),
     )
-    chosen = json.loads(selection) if selection else {}
+    chosen = loaded(selection or "{}", {str: _TEXTS})
     return RecordedRun(number, report, Selection(**{name: tuple(texts) for name, texts in chosen.items()}))
 
 
@@ -180,12 +201,12 @@ def _outcome(
     row: _Row, held: Mapping[int, Sequence[_Row]], settings: Mapping[str, tuple[str, list[str]]]
 ) -> Outcome:
     _, number, name, provider, target, fetched_at, failure = row
+    checked([(name, provider)], TEXT, TEXT)
     place, assets = settings.get(name, ("", []))
-    account: Account[object] = Account(
-        name, provider, place, json.loads(target), (), None, assets=tuple(assets)
-    )
+    facts = loaded(target, {str: str})
+    account: Account[object] = Account(name, provider, place, facts, (), None, assets=tuple(assets))
     if failure is not None:
-        return Outcome(account, None, None, Failure(*json.loads(failure)))
+        return Outcome(account, None, None, Failure(*loaded(failure, _FAILURE)))
     balances = tuple(_balance(name, provider, each) for each in held[number])
     return Outcome(account, Holdings(balances), None if fetched_at is None else moment(fetched_at), None)
 
@@ -193,8 +214,8 @@ def _outcome(
 def _balance(account: str, provider: str, row: _Row) -> Balance:
     asset, asset_id, _, *amounts, counted, others, rest = row
     parts = parts_of(amounts)
-    texts = [*amounts, *json.loads(others or "[]")]
-    details, raw = json.loads(rest)
+    texts = [*amounts, *loaded(others or "[]", _TEXTS)]
+    details, raw = loaded(rest, _ROW)
     return Balance(
         account,
         provider,
@@ -204,16 +225,16 @@ def _balance(account: str, provider: str, row: _Row) -> Balance:
         parts.available,
         parts.locked,
         {key: _detail(value, texts) for key, value in details.items()},
-        {key: None if place is None else texts[place] for key, place in raw.items()},
+        {key: None if place is None else _at(texts, place) for key, place in raw.items()},
         bool(counted),
     )
 
 
 def _total(row: _Row) -> Total:
     asset, _, _, *amounts, _, others, rest = row
-    texts = [*amounts, *json.loads(others or "[]")]
-    places, missing = json.loads(rest)
-    known = parts_of([None if place is None else texts[place] for place in places])
+    texts = [*amounts, *loaded(others or "[]", _TEXTS)]
+    places, missing = loaded(rest, _TOTAL)
+    known = parts_of([None if place is None else _at(texts, place) for place in places])
     return Total(asset, parts_of(amounts), known, tuple(missing))
 
 
@@ -229,11 +250,53 @@ def between(since: datetime | None, until: datetime | None) -> tuple[int, int]:
     return first, 2**62 if until is None else milliseconds(until)
 
 
-def _detail(value: Any, texts: Sequence[str]) -> Detail:
+def _detail(value: Any, texts: Sequence[str | None]) -> Detail:
     """A detail from its JSON: one number in a list is that of an amount's text, lists in a list are addresses."""
-    if not isinstance(value, list):
-        checked: str | bool | None = value
-        return checked
-    if value and isinstance(value[0], int):
-        return restore(texts[value[0]])
-    return tuple(DepositAddress(*address) for address in value)
+    if value is None or isinstance(value, str | bool):
+        return value
+    if _fits(value, (int,)):
+        return restore(_at(texts, value[0]))
+    return tuple(DepositAddress(*address) for address in _fitting(value, _ADDRESSES))
+
+
+def _at(texts: Sequence[str | None], place: int) -> str:
+    """The text at a place. Raises TypeError where there is none."""
+    (text,) = checked([(texts[place],)], TEXT)[0]
+    return str(text)
+
+
+def sought(profile: str | None) -> str | bytes | None:
+    """A profile's name as a query takes it; of one that is no text, as no recorded one is, what matches none."""
+    return profile if profile is None or valid_unicode(profile) == profile else b""
+
+
+def checked(rows: Sequence[_Row], *kinds: frozenset[object]) -> Sequence[_Row]:
+    """The rows, if each column holds values of its types alone. Raises TypeError."""
+    for column, kind in zip(zip(*rows, strict=True), kinds, strict=False):
+        if not kind.issuperset(map(type, column)):
+            raise TypeError("a column holds a value of another type")
+    return rows
+
+
+def loaded(text: str, shape: Any) -> Any:
+    """The JSON of a text, if it has that shape. Raises ValueError or TypeError."""
+    return _fitting(json.loads(text), shape)
+
+
+def _fitting(value: Any, shape: Any) -> Any:
+    if not _fits(value, shape):
+        raise TypeError("JSON of another shape")
+    return value
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Whether JSON has a shape: [of each], (of the first, …), {str: of each value}, or a type."""
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
+    if isinstance(shape, tuple):
+        if not isinstance(value, list) or len(value) != len(shape):
+            return False
+        return all(_fits(item, each) for item, each in zip(value, shape, strict=True))
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(_fits(item, shape[str]) for item in value.values())
+    return isinstance(value, shape) and (shape in (bool, object) or not isinstance(value, bool))

@@ -1,6 +1,5 @@
 """Reading how amounts went from run to run: for each series, the stretches of runs that say the same."""
 
-import json
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from balcli.history.database import moment
-from balcli.history.reading import between, parts_of, reading_back
+from balcli.history.reading import (
+    INT,
+    MAYBE_TEXT,
+    TEXT,
+    between,
+    checked,
+    loaded,
+    parts_of,
+    reading_back,
+    sought,
+)
 from balcli.providers.selection import names, selects
 
 if TYPE_CHECKING:
@@ -108,13 +117,15 @@ def _found(
 ) -> Mapping[tuple[Any, ...], list[tuple[int, int]]]:
     """What each series is of, with the numbers of its parts: an account that has got another target begins another."""
     found: dict[tuple[Any, ...], list[tuple[int, int]]] = defaultdict(list)
-    for number, account, *facts in connection.execute(
+    cursor = connection.execute(
         "SELECT s.id, s.account, a.profile, a.name, a.provider, CASE WHEN a.name IS NULL THEN a.target END, asset,"
         " asset_id, kind, merchant, nth FROM series s JOIN accounts a ON a.id = s.account"
         " WHERE a.profile IS ifnull(?, a.profile)"
         " ORDER BY a.profile, a.name IS NULL, a.name, asset, ifnull(asset_id, ''), kind, merchant, nth, s.id",
-        (profile,),
-    ):
+        (sought(profile),),
+    )
+    kinds = (INT, INT, *[MAYBE_TEXT] * 4, TEXT, *[MAYBE_TEXT] * 3, INT)
+    for number, account, *facts in checked(cursor.fetchall(), *kinds):
         _, name, _, _, asset, asset_id, *_ = facts
         if selects(assets, *names(asset, asset_id)) and (not accounts or name in accounts):
             found[tuple(facts)].append((number, account))
@@ -129,7 +140,7 @@ def _answers(
     for account, *row in connection.execute(
         "SELECT account, r.id, r.at, failure IS NULL, selection IS NOT NULL FROM runs r JOIN asked ON run = r.id AND place >= 0"
         " WHERE profile IS ifnull(?, profile) AND r.at BETWEEN ? AND ? ORDER BY r.id",
-        (profile, *times),
+        (sought(profile), *times),
     ):
         if account in wanted:
             rows[account].append(tuple(row))
@@ -143,13 +154,15 @@ def _answered(rows: Sequence[tuple[int, int, bool, bool]]) -> _Answers:
         end = start + sum(1 for _ in alike)
         spans.append((start, end, bool(answered), bool(narrowed)))
         start = end
+    checked(rows, INT, INT)
     return _Answers([row[0] for row in rows], [row[1] for row in rows], spans)
 
 
-def _changes(connection: "Connection", number: int) -> list[tuple[Any, ...]]:
-    return connection.execute(
+def _changes(connection: "Connection", number: int) -> Sequence[tuple[Any, ...]]:
+    cursor = connection.execute(
         "SELECT run, held, total, available, locked FROM changes WHERE series = ? ORDER BY run", (number,)
-    ).fetchall()
+    )
+    return checked(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
 
 
 def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool) -> Iterator[_Piece]:
@@ -199,5 +212,5 @@ def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
         Stretch(moment(since), moment(until), number, status, *texts)
         for since, until, number, status, texts, _ in merged
     ]
-    names = tuple(json.loads(over)) if over is not None else ()
+    names = tuple(loaded(over, [str])) if over is not None else ()
     return Series(profile, account, provider, names, asset, asset_id, kind, merchant, nth, tuple(stretches))
