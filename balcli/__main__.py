@@ -1,6 +1,7 @@
 """`python -m balcli`, and the console script."""
 
 import gc
+import signal
 import sys
 
 
@@ -15,6 +16,13 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # also while the program is still being imported
         code = 130
+    except Exception as problem:
+        # CPython 3.11 makes a RuntimeError of what interrupts the making of a class.
+        if not isinstance(problem.__cause__, KeyboardInterrupt):
+            raise
+        code = 130
+    # All is said: a signal would only add a traceback to that.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
     sys.exit(code)
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
@@ -14,7 +15,7 @@ import pytest
 
 from balcli import __version__
 from balcli.cli import app, streams
-from balcli.errors import BadShape, OutputError, RateLimited
+from balcli.errors import BadShape, OutputError, RateLimited, Terminated
 from balcli.secret import Secret
 
 KEY: Final = "s-5Ht9wQk3ZxC7"
@@ -51,6 +52,7 @@ def run(
 
     yield run
     signal.signal(signal.SIGTERM, before)
+    sys.unraisablehook = sys.__unraisablehook__
 
 
 @pytest.fixture
@@ -462,3 +464,57 @@ def test_a_bug_of_another_command_is_told_in_json_alone(
     monkeypatch.setattr(doctor, "_rendered", lambda *_arguments, **_options: broken(), raising=True)
     ended = run("doctor", "--sandbox", "-o", "json") if output == "json" else run("doctor", "-o", output)
     assert (output == "json") == ended.out.startswith("{")
+
+
+def _swallowed(problem: BaseException) -> Callable[[], None]:
+    """Something in whose callback this is raised, where Python drops it."""
+
+    class Callback:
+        def __del__(self) -> None:
+            raise problem
+
+    def happens() -> None:
+        Callback()
+        time.sleep(5)
+        raise AssertionError
+
+    return happens
+
+
+def _in_a_class(problem: BaseException) -> Callable[[], None]:
+    """The making of a class, which makes a RuntimeError of what interrupts it, as an import can be interrupted."""
+
+    class Named:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise problem
+
+    def happens() -> None:
+        type("Made", (), {"named": Named()})
+
+    return happens
+
+
+def _while_another_is_handled(problem: BaseException) -> Callable[[], None]:
+    """An error beside which a signal was on its way."""
+
+    def happens() -> None:
+        try:
+            raise problem
+        finally:
+            raise ValueError
+
+    return happens
+
+
+@pytest.mark.parametrize(("problem", "code"), [(KeyboardInterrupt(), 130), (Terminated(143), 143)])
+@pytest.mark.parametrize("wrapped", [_swallowed, _in_a_class, _while_another_is_handled])
+def test_a_signal_that_python_makes_something_else_of_is_one(
+    run: Callable[..., Ran],
+    instead_of_a_report: Callable[[Callable[[], object]], None],
+    wrapped: Callable[[BaseException], Callable[[], None]],
+    problem: BaseException,
+    code: int,
+) -> None:
+    """Ctrl-C or SIGTERM in the midst of an import or a callback ends the run with its own code, and no bug."""
+    instead_of_a_report(wrapped(problem))
+    assert Ran(code, "", "") == run("all", "--sandbox")

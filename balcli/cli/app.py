@@ -55,6 +55,7 @@ def top(
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code of the contract, with everything said that is to be said."""
     signal.signal(signal.SIGTERM, _terminated)
+    sys.unraisablehook = _again
     try:
         return _written(arguments)
     except streams.ReaderGone:
@@ -65,7 +66,37 @@ def run(arguments: list[str]) -> int:
         _say(problem.message, arguments)
         return _code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
-        return _end_with_bug(bug, arguments)
+        ending = _signalled(bug)
+        return _end_with_bug(bug, arguments) if ending is None else ending
+
+
+def _signalled(problem: BaseException | None) -> int | None:
+    """The exit code of the signal that an exception was made of; None where it was made of none.
+
+    CPython 3.11 makes a RuntimeError of what interrupts the making of a class, as an import does.
+    """
+    while problem is not None:
+        if isinstance(problem, KeyboardInterrupt):
+            return 130
+        if isinstance(problem, Terminated):
+            return int(str(problem.code))
+        problem = problem.__cause__ or problem.__context__
+    return None
+
+
+def _again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Send a signal once more that came in a callback, whose exceptions Python drops; pass on any other."""
+    signals = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
+    number = next((number for kind, number in signals.items() if issubclass(unraisable.exc_type, kind)), None)
+    if number is None:
+        sys.__unraisablehook__(unraisable)
+        return
+    import threading  # here, because it hardly ever happens
+
+    # Not from here: the handler would run, and raise, in this callback again.
+    timer = threading.Timer(0.01, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
 
 
 def _written(arguments: list[str]) -> int:
