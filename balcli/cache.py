@@ -39,8 +39,8 @@ class Cache:
                 entry = decode(stream.read(_MOST_BYTES))
         except (OSError, AnswerError):
             return None
-        # The key stands in the file, too: a name is a digest, and a file can be copied.
-        return entry.get("document") if isinstance(entry, dict) and entry.get("key") == key else None
+        # The key's digest is in the file, too: a file can be copied. The key itself can hold a credential.
+        return entry.get("document") if isinstance(entry, dict) and entry.get("key") == _digest(key) else None
 
     def write(self, key: str, document: object) -> None:
         """Keep the document; where that cannot be done, nothing is kept."""
@@ -51,16 +51,20 @@ class Cache:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
             with os.fdopen(handle, "w") as stream:
-                json.dump({"key": key, "document": document}, stream)
+                json.dump({"key": _digest(key), "document": document}, stream)
             Path(temporary).replace(self._file(key))
         except OSError:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
 
     def _file(self, key: str) -> Path:
-        from hashlib import sha256
+        return self._folder / f"{_digest(key)[:32]}.json"
 
-        return self._folder / f"{sha256(key.encode()).hexdigest()[:32]}.json"
+
+def _digest(key: str) -> str:
+    from hashlib import sha256
+
+    return sha256(key.encode()).hexdigest()
 
 
 def default_cache(environ: Mapping[str, str]) -> Cache | None:

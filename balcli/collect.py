@@ -7,13 +7,14 @@ for a resolver that hangs or a server that drips.
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.cache import Cache
-from balcli.errors import BalcliError, DeadlinePassed, ProviderError
+from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, ProviderError
+from balcli.http import echoes
 from balcli.http.door import Asks, Door, Exchange
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
@@ -55,10 +56,13 @@ def collect(
     run = Run(door or open_door(accounts, limits, deadline), assets, flags, cache, limited)
     places: Mapping[_Place, Account[Any]] = {(number,): account for number, account in enumerate(accounts)}
     outcomes: dict[_Place, Outcome] = {}
+    noted: Mapping[_Place, Sequence[echoes.Echo]] = {}
     if flags:  # without a switch, an account stands for itself alone
-        places, outcomes = _expanded(places, run, limits, deadline, tell)
-    fetched = each(places, lambda account: _fetched(account, run), limits.jobs, deadline, tell)
-    outcomes |= {place: fetched.get(place) or too_late(account, limits) for place, account in places.items()}
+        places, outcomes, noted = _expanded(places, run, limits, deadline, tell)
+    found = each(places, lambda account: _fetched(account, run), limits.jobs, deadline, tell)
+    outcomes |= {place: found.get(place) or too_late(account, limits) for place, account in places.items()}
+    for place, echo in noted.items():
+        outcomes[place] = _with_notice(outcomes[place], echo)
     for place, outcome in tuple(outcomes.items()):
         for number, (kind, failure) in enumerate(outcome.holdings.failed if outcome.holdings else ()):
             # It sums up nothing, and is a part of nothing: the account itself is.
@@ -158,11 +162,15 @@ def _next(done: queue.SimpleQueue[T], deadline: Deadline, told: _Told | None) ->
 
 def _expanded(
     places: Mapping[_Place, Account[Any]], run: Run, limits: Limits, deadline: Deadline, tell: Tell | None
-) -> tuple[dict[_Place, Account[Any]], dict[_Place, Outcome]]:
-    """The accounts that stand in the places of those given, each once, and the outcomes of those that have none."""
+) -> tuple[dict[_Place, Account[Any]], dict[_Place, Outcome], dict[_Place, list[echoes.Echo]]]:
+    """The accounts that stand in the places of those given, each once, and the outcomes of those that have none.
+
+    And, for the first account of each, which of the answers to this repeat a credential.
+    """
     found = each(places, lambda account: _accounts_for(account, run), limits.jobs, deadline, tell)
     accounts: dict[_Place, Account[Any]] = {}
     outcomes: dict[_Place, Outcome] = {}
+    noted: dict[_Place, list[echoes.Echo]] = {}
     seen: set[tuple[str, ...]] = set()
     names: set[str] = set()
     for place, account in places.items():
@@ -170,44 +178,78 @@ def _expanded(
         if isinstance(result, Outcome):
             outcomes[place] = result
             continue
+        others, echoed = result
+        noted[(*place, 0)] = echoed
         # The first that stands for an account asks for it: it must not count twice.
         new: list[Account[Any]] = []
-        for other in result:
+        for other in others:
             if other.key not in seen:
                 seen.add(other.key)
                 new.append(other)
         named = [*names, *(other.name for other in new)]
         if len(set(named)) < len(named):
             outcomes[place] = _two_of_one_name(account)
+            del noted[*place, 0]
             continue
         names.update(named)
         accounts |= {(*place, number): other for number, other in enumerate(new)}
         if not new:
             outcomes[place] = _nobody(account, "all that it stands for is in this run already")
-    return accounts, outcomes
+            noted[place] = noted.pop((*place, 0))
+    return accounts, outcomes, noted
 
 
-def _accounts_for(account: Account[Any], run: Run) -> list[Account[Any]] | Outcome:
-    """The accounts to fetch in the place of one; its outcome where it stands for none, or they cannot be had."""
+def _accounts_for(account: Account[Any], run: Run) -> tuple[list[Account[Any]], list[echoes.Echo]] | Outcome:
+    """The accounts to fetch in the place of one, with the echoes in the answers that name them.
+
+    Its outcome where it stands for none, or they cannot be had.
+    """
     provider = PROVIDERS[account.provider]
     if not isinstance(provider, Expanding):
-        return [account]
+        return [account], []
     try:
-        return list(provider.expand(account, run)) or _nobody(account, "the provider lists none")
+        with echoes.noting() as noted:
+            accounts = list(provider.expand(account, run))
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.of(problem))
+    if not accounts:
+        return _with_notice(_nobody(account, "the provider lists none"), noted)
+    return accounts, noted
 
 
-def _fetched(account: Account[Any], run: Run) -> Outcome:
+def fetched(account: Account[Any], run: Run) -> Outcome:
+    """What the account holds, with a notice if an answer repeats a credential where it is not shown.
+
+    Raises what the provider's `fetch` raises.
+    """
     provider: Provider = PROVIDERS[account.provider]
-    try:
+    with echoes.noting() as noted:
         holdings = provider.fetch(account, run)
         for balance in holdings.balances:
             text(balance.asset, "an asset's name")
             text(balance.asset_id or "", "an asset's id")
+    outcome = Outcome(account, holdings, datetime.now(UTC), None)
+    return _with_notice(outcome, noted) if noted else outcome
+
+
+def _with_notice(outcome: Outcome, noted: Iterable[echoes.Echo]) -> Outcome:
+    """The outcome of an account some of whose answers repeat a credential where nothing is read."""
+    if outcome.holdings is None or not any(echo.texts or echo.elsewhere for echo in noted):
+        return outcome
+    notice = Notice(
+        EchoesCredential.code,
+        outcome.account.name,
+        "a response repeats a credential in a part that is not shown; tell the provider, and replace the credential",
+    )
+    holdings = outcome.holdings._replace(notices=(*outcome.holdings.notices, notice))
+    return outcome._replace(holdings=holdings)
+
+
+def _fetched(account: Account[Any], run: Run) -> Outcome:
+    try:
+        return fetched(account, run)
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.of(problem))
-    return Outcome(account, holdings, datetime.now(UTC), None)
 
 
 def _two_of_one_name(account: Account[Any]) -> Outcome:

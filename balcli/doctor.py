@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from balcli.collect import Tell, each, open_door
-from balcli.config.accounts import accounts, selected
+from balcli.collect import Tell, each, fetched, open_door
+from balcli.config.accounts import accounts, opened, selected
+from balcli.config.credentials import refuse_credential_as_name, short_credentials, shown_name
 from balcli.config.profile import Entry, Profile, load
 from balcli.config.secrets import SecretSources
 from balcli.config.source import is_there, parse_toml, read_text
@@ -25,6 +25,7 @@ from balcli.errors import (
     ConfigError,
     ConfigFileError,
     DeadlinePassed,
+    EchoesCredential,
     NetworkError,
     ProxyFailed,
     SecretError,
@@ -33,13 +34,14 @@ from balcli.errors import (
 from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
 from balcli.http.door import Exchange
+from balcli.http.echoes import host_key
 from balcli.http.timing import Deadline
-from balcli.models import Account, Diagnosis, Failure, Holdings, Outcome, Report, Status, Step
+from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Run
 from balcli.running import Limits
 from balcli.text import printable
-from balcli.urls import is_loopback
+from balcli.urls import is_loopback, shown_url
 
 _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
 """What is looked at over the network, for each account."""
@@ -111,11 +113,13 @@ def examine(
         return unreadable(profile.name, [Step.failed(None, "accounts", problem)], problem)
     charts = [_Chart(entry) for entry in entries]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
-    listed = ", ".join(printable(entry.name, 40) for entry in entries)
+    faults = [*_open_all(charts, profile, deadline)]
+    failures = [Failure.of(fault) for fault in faults]
+    for chart in charts:
+        chart.refuse_bad_name()
+    listed = ", ".join(printable(chart.entry.name, 40) for chart in charts)
     steps = [Step(None, "accounts", "ok", f"{where}: {listed}")]
-    failures: list[Failure] = []
-    for fault in _open_all(charts, profile, deadline):
-        failures.append(Failure.of(fault))
+    for fault in faults:
         if isinstance(fault, AccountError):
             steps[0] = Step.failed(None, "accounts", fault)
     opened = {chart: chart.account for chart in charts if chart.account is not None}
@@ -168,12 +172,28 @@ class _Chart:
             outcome = Outcome(self.account, None, None, Failure.of(problem))
         self._add(Step.failed(self.entry.name, step, problem), outcome, last=last)
 
-    def answer(self, account: Account[Any], holdings: Holdings) -> None:
-        """Add the step of the call that went well; that is what came of the account."""
+    def warn(self, step: str, notice: Notice) -> None:
+        """Add a step that is a notice."""
+        self._add(Step.told(self.entry.name, step, "warning", notice.message))
+
+    def answer(self, outcome: Outcome) -> None:
+        """Add the steps of the call that went well; that is what came of the account."""
+        holdings = outcome.holdings or Holdings(())
         count = len(holdings.balances)
         said = f"accepted; {count} balance{'' if count == 1 else 's'} listed"
-        outcome = Outcome(account, holdings, datetime.now(UTC), None)
         self._add(Step(self.entry.name, "credentials", "ok", said), outcome)
+        for notice in holdings.notices:
+            if notice.code == EchoesCredential.code:
+                self.warn("credentials", notice)
+
+    def refuse_bad_name(self) -> None:
+        """Give an account another name if its own contains a credential, and do not ask for it."""
+        try:
+            refuse_credential_as_name(self.entry)
+        except ConfigError as problem:
+            self.entry = self.entry._replace(name=shown_name(self.entry))
+            self.account = None
+            self._steps = [Step.failed(self.entry.name, "settings", problem)]
 
     def _add(self, step: Step, outcome: Outcome | None = None, *, last: bool = False) -> None:
         with self._lock:
@@ -220,15 +240,24 @@ def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) ->
     well = True
     for chart in charts:
         try:
-            (account,) = accounts(profile._replace(entries=(chart.entry,)), None, (), {}, deadline, sources)
+            (found,) = opened(profile._replace(entries=(chart.entry,)), None, (), {}, deadline, sources)
         except ConfigError as problem:
             well = False
             chart.fail("secrets" if isinstance(problem, SecretError | VariableError) else "settings", problem)
             yield problem
             continue
+        account = found.account
+        if account is None:
+            raise RuntimeError("an account without a fault is opened")
         target = ", ".join(f"{key} {printable(value, 80)}" for key, value in account.target.items())
-        chart.note("settings", "ok", f"{account.provider}, {target}, at {printable(account.base_url, 100)}")
+        chart.note(
+            "settings",
+            "ok",
+            f"{account.provider}, {target}, at {printable(shown_url(account.base_url), 100)}",
+        )
         chart.note("secrets", "ok", "; ".join(origins(chart.entry, profile.variables)))
+        for notice in short_credentials(chart.entry, found.values):
+            chart.warn("secrets", notice)
         chart.account = account
     if well:
         together = profile._replace(entries=tuple(chart.entry for chart in charts))
@@ -261,7 +290,7 @@ class _Ward:
         self._run = Run(open_door(opened, limits, deadline, self._heard))
 
     def _heard(self, exchange: Exchange) -> None:
-        host = exchange.request.host
+        host = host_key(exchange.request.base_url)
         self._slowest[host] = max(exchange, self._slowest.get(host, exchange), key=lambda one: one.seconds)
         if exchange.date is not None:
             self._ahead[host] = probe.seconds_ahead(exchange.date, time.time())
@@ -336,11 +365,11 @@ class _Ward:
     def _call(self, chart: _Chart, account: Account[Any]) -> None:
         """Make the real balance call. Raises what it raises."""
         begun = time.monotonic()
-        holdings = PROVIDERS[account.provider].fetch(account, self._run)
+        outcome = fetched(account, self._run)
         took = time.monotonic() - begun
-        chart.answer(account, holdings)
+        chart.answer(outcome)
         text = f"the balances came in {took * 1000:.0f} ms"
-        slowest = self._slowest.get(urlsplit(account.base_url).netloc)
+        slowest = self._slowest.get(host_key(account.base_url))
         if slowest is not None and slowest.seconds > self._limits.timeout / 2:
             text += f", one answer in {slowest.seconds * 1000:.0f} ms"
             cure = f"raise --timeout above {self._limits.timeout:g} s in good time"
@@ -353,7 +382,7 @@ class _Ward:
 
     def _compare_clocks(self, chart: _Chart, account: Account[Any]) -> None:
         """Add the step on the clock, by the last answer of the account's host, if there was one."""
-        host = urlsplit(account.base_url).netloc
+        host = host_key(account.base_url)
         failed = chart.outcome is None or chart.outcome.failure is not None
         ahead = self._ahead.get(host)
         if ahead is None:

@@ -29,6 +29,7 @@
     │   ├── BadJson             answer.json
     │   ├── BadShape            answer.shape
     │   ├── BadAmount           answer.amount
+    │   ├── EchoesCredential    answer.echoes_credential
     │   └── ProviderError       provider.error
     ├── EvidenceError                                 6
     │   ├── EvidenceAltered     evidence.altered
@@ -234,6 +235,12 @@ class BadAmount(AnswerError):
     """An amount is not written as one; it is never guessed."""
 
     code = "answer.amount"
+
+
+class EchoesCredential(AnswerError):
+    """The answer repeats a credential in what would be shown, stored or cached; nothing of it is."""
+
+    code = "answer.echoes_credential"
 
 
 class ProviderError(AnswerError):

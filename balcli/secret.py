@@ -1,34 +1,34 @@
-"""Secrets: values that no `repr`, format, log or pickle shows, and the filter that hides them in text."""
+"""Secrets: values that no `repr`, format, log or pickle shows, and the search for them in text."""
 
 import re
+import threading
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 from typing import Final, NoReturn, final
 
 _SHOWN: Final = "***"
-# Below this length a value is no credential, and hiding it would garble innocent words.
-_SHORTEST_HIDDEN: Final = 4
-# From this length on a value is no word that the output could hold by chance.
-_SHORTEST_SURE: Final = 12
-# The characters of almost every form; and from how many forms on it pays to look a text through once for all.
-_RUN: Final = "[A-Za-z0-9_.~+/=%-]"
-_MANY: Final = 64
+# Contract 8.1: from this length on a credential is filtered from messages, and from the second it can be told from data.
+_SHORTEST_FILTERED: Final = 6
+SHORTEST_TOLD: Final = 12
+"""How many characters a credential needs, not all of them digits, to be told from data."""
+# Up to so many forms, looking for each is faster than looking up every piece of the text.
+_FEW: Final = 64
 _known: set[str] = set()
-# A list: another thread may add to it while one goes through it.
-_known_digits: list[str] = []
 
 
 @final
 class Secret:
-    """A credential. Only `reveal` gives its text; everything else shows `***`."""
+    """A value that is not shown. Only `reveal` gives its text; everything else shows `***`.
+
+    A credential is also filtered from messages. Of a login, not every value is one.
+    """
 
     __slots__ = ("_text",)
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_credential: bool = True) -> None:
         self._text = text
-        if len(text) >= _SHORTEST_HIDDEN and text not in _known:
-            if text.isdigit():
-                _known_digits.append(text)
+        if is_credential and len(text) >= _SHORTEST_FILTERED:
             _known.add(text)
 
     def __repr__(self) -> str:
@@ -78,97 +78,116 @@ def flaw(text: str) -> str | None:
 
 def forms(text: str) -> set[str]:
     """The text as it stands, and as JSON, URLs, base64 and hexadecimal digits write it."""
-    from base64 import b64encode, urlsafe_b64encode  # here: a start that meets no secret does without
-
     raw = text.encode("utf-8", "surrogatepass")
-    packed = {b64encode(raw).decode(), urlsafe_b64encode(raw).decode()}
+    if not text.isascii():
+        return _escaped(text, raw) | _packed(raw) | _other_bytes(text)
     # JSON and URLs leave unreserved characters (RFC 3986, 2.3) as they are.
     written = {text} if re.fullmatch("[A-Za-z0-9_.~-]+", text) else _escaped(text, raw)
-    return {*written, *packed, *(form.rstrip("=") for form in packed), raw.hex(), raw.hex().upper()}
+    return written | _packed(raw)
+
+
+def _packed(raw: bytes) -> set[str]:
+    """Bytes as base64, which without its padding is a part of the padded form, and as hexadecimal digits."""
+    from base64 import b64encode, urlsafe_b64encode  # here: a start that meets no secret does without
+
+    encoded = (b64encode(raw), urlsafe_b64encode(raw))
+    return {*(form.decode().rstrip("=") for form in encoded), raw.hex(), raw.hex().upper()}
+
+
+def _other_bytes(text: str) -> set[str]:
+    """A text that is not ASCII in the forms of its Latin-1 bytes, which headers carry, and misread as such."""
+    misread = {text.encode("utf-8", "surrogatepass").decode("latin-1")}
+    try:
+        raw = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return misread
+    return misread | _packed(raw) | _quoted(raw)
 
 
 def _escaped(text: str, raw: bytes) -> set[str]:
     """The text as it stands, and as JSON and URLs write it where they escape something."""
     import json
+
+    return {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], *_quoted(raw)}
+
+
+def _quoted(raw: bytes) -> set[str]:
+    """Bytes as URLs write them: Python's and JavaScript's functions leave other characters as they are."""
     from urllib.parse import quote, quote_plus
 
-    quoted = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
-    return {
-        text,
-        json.dumps(text)[1:-1],
-        json.dumps(text, ensure_ascii=False)[1:-1],
-        *quoted,
-        *(re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in quoted),
-    }
+    safe = ("/", "", "!'()*", "!'()*;,/?:@&=+$#")
+    found = {quote_plus(raw), *(quote(raw, safe=characters) for characters in safe)}
+    return found | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in found}
 
 
-def hide_in_name(text: str) -> str:
-    """A name from an answer with credentials of digits alone hidden; the others were hidden before it was read."""
-    for digits in _known_digits:
-        text = text.replace(digits, _SHOWN)
+def can_be_told(secret: Secret) -> bool:
+    """Whether a credential can be told from data: it has 12 characters or more, not all of them digits."""
+    text = reveal(secret)
+    return len(text) >= SHORTEST_TOLD and not text.isdigit()
+
+
+def hide(text: str) -> str:
+    """A message with every credential of 6 characters or more replaced by `***`, in whatever form it is written."""
+    for form in _filter(frozenset(_known)).found_in(text):
+        text = text.replace(form, _SHOWN)
     return text
 
 
-def hide(text: str, among: Iterable[Secret] | None = None) -> str:
-    """The text with secrets, as they stand or JSON-, URL-, base64- or hex-encoded, replaced by `***`.
+class Needles:
+    """Every form of some credentials, kept so that a text is searched once, however many there are.
 
-    All that this process knows, or only those named.
+    None is shorter than `shortest`.
     """
-    return _hidden(text, _known if among is None else {reveal(secret) for secret in among} & _known)
+
+    def __init__(self, shortest: int, texts: Iterable[str] = ()) -> None:
+        self._shortest = shortest
+        self._texts = {*texts}
+        self._new = [*self._texts]
+        self._by_start: dict[str, list[str]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, text: str) -> None:
+        """Search for this credential, too."""
+        if text not in self._texts:
+            with self._lock:
+                self._texts.add(text)
+                self._new.append(text)
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @property
+    def are_few(self) -> bool:
+        """Whether a search is fast in a text of any length."""
+        return len(self._starts()) <= _FEW
+
+    def found_in(self, text: str) -> list[str]:
+        """The forms that the text contains, the longest first: one that contains another leaves nothing of it."""
+        size, starts = self._shortest, self._starts()
+        lists: Iterable[list[str]] = starts.values()
+        if len(starts) > _FEW:
+            pieces = (text[at : at + size] for at in range(len(text) - size + 1))
+            lists = [starts[piece] for piece in pieces if piece in starts]
+        return sorted({form for forms in lists for form in forms if form in text}, key=len, reverse=True)
+
+    def forms(self) -> Iterable[str]:
+        """All that is searched for."""
+        return chain.from_iterable(self._starts().values())
+
+    def _starts(self) -> dict[str, list[str]]:
+        """The forms by their first characters."""
+        if self._new:
+            with self._lock:
+                while self._new:
+                    for form in forms(self._new[-1]):
+                        self._by_start.setdefault(form[: self._shortest], []).append(form)
+                    self._new.pop()
+        return self._by_start
 
 
-def hide_in_data(text: str) -> str:
-    """The output with every known secret hidden that could not be anything else: long, and not of digits alone.
-
-    The last of the filters. What a provider echoes is hidden before it is read; this stands behind it.
-    """
-    sure = {secret for secret in _known.difference(_known_digits) if len(secret) >= _SHORTEST_SURE}
-    return _hidden(text, sure)
-
-
-def known() -> frozenset[str]:
-    """Every secret of this process that is long enough to be looked for, as it stands."""
-    return frozenset(_known)
-
-
-def _hidden(text: str, secrets: Iterable[str]) -> str:
-    for needle in _needles(frozenset(secrets)).standing_in(text):
-        text = text.replace(needle, _SHOWN)
-    return text
-
-
-class _Needles:
-    """Every form of some secrets, so kept that a text is looked through once, however many there are."""
-
-    def __init__(self, secrets: frozenset[str]) -> None:
-        self._forms = {form for secret in secrets for form in _forms(secret)}
-        self._head = min(map(len, self._forms), default=1)
-        self._by_head: dict[str, list[str]] = {}
-        if len(self._forms) > _MANY:
-            for form in self._forms:
-                if re.fullmatch(f"{_RUN}+", form):
-                    self._by_head.setdefault(form[: self._head], []).append(form)
-            self._forms.difference_update(*self._by_head.values())
-
-    def standing_in(self, text: str) -> list[str]:
-        """The forms that stand in the text, the longest first: one that contains another leaves nothing of itself."""
-        found = [form for form in self._forms if form in text]
-        if self._by_head:
-            # Where one of these stands in a text, it is in a run of such characters, with its first few.
-            size, heads = self._head, set()
-            for run in set(re.findall(f"{_RUN}{{{size},}}", text)):
-                heads |= {run[at : at + size] for at in range(len(run) - size + 1)}
-            found += [
-                form for head in heads & self._by_head.keys() for form in self._by_head[head] if form in text
-            ]
-        return sorted(found, key=len, reverse=True)
-
-
-@lru_cache(maxsize=8)
-def _needles(secrets: frozenset[str]) -> _Needles:
-    return _Needles(secrets)
-
-
-@lru_cache(maxsize=1024)
-def _forms(secret: str) -> frozenset[str]:
-    return frozenset(forms(secret))
+@lru_cache(maxsize=2)
+def _filter(texts: frozenset[str]) -> Needles:
+    return Needles(_SHORTEST_FILTERED, texts)

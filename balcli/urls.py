@@ -3,11 +3,36 @@
 import ipaddress
 import re
 from functools import lru_cache
+from typing import Self, final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HERE = "127.0.0.1"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+
+
+@final
+class BaseUrl(str):
+    """A base URL with parts that variables filled in, which may be credentials: messages show `shown` instead."""
+
+    __slots__ = ("shown",)
+    shown: str
+
+    def __new__(cls, url: str, shown: str) -> Self:
+        """The URL, and how it is shown: as it is written in the profile."""
+        made = super().__new__(cls, url)
+        made.shown = shown
+        return made
+
+
+def shown_url(base_url: str) -> str:
+    """A base URL as messages, logs and files show it."""
+    return base_url.shown if isinstance(base_url, BaseUrl) else base_url
+
+
+def shown_host(base_url: str) -> str:
+    """The host and port of a base URL as messages show them."""
+    return shown_url(base_url).rpartition("://")[2].partition("/")[0]
 
 
 def is_loopback(host: str) -> bool:

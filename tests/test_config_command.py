@@ -429,7 +429,7 @@ def test_show_names_the_source_of_each_value(program: Program) -> None:
         ("loopring", "account_id"): (11329, "config.toml:8"),
         ("loopring", "assets"): (["ETH", "LRC"], "config.toml:9, .env:4 ASSET"),
         ("treasury", "name"): ("treasury", "config.toml:15"),
-        ("treasury", "base_url"): ("https://core.example/api", "config.toml:16, environment HOST"),
+        ("treasury", "base_url"): ("https://${HOST}/api", "config.toml:16, environment HOST"),
         ("treasury", "wallet_id"): ("w-1", "config.toml:17"),
         ("treasury", "login.merchant_id"): ("***", "config.toml:18"),
         ("treasury", "login.email"): ("***", ".env:3 EMAIL"),
@@ -830,9 +830,7 @@ def test_check_says_first_what_a_run_says(program: Program) -> None:
 
 def test_check_of_one_profile_leaves_the_others(program: Program) -> None:
     """With -p the faults of another profile's tables are not looked for."""
-    text = (
-        '[profiles.good.loopring]\napi_key = "k-1"\naccount_id = 1\n[profiles.bad.loopring]\nnonsense = 1\n'
-    )
+    text = '[profiles.good.loopring]\napi_key = "key-of-some-length"\naccount_id = 1\n[profiles.bad.loopring]\nnonsense = 1\n'
     good = program.with_profile(text, "config", "check", "-p", "good")
     both = program.with_profile(text, "config", "check")
     assert (0, "ok      profile good: loopring\n", "") == (good.code, good.out, good.err)
@@ -900,7 +898,7 @@ def test_check_of_what_is_no_profile_is_one_problem(program: Program, text: str 
         result.json["file"],
         [problem["code"] for problem in result.json["problems"]],
     )
-    assert ["schema_version", "file", "ok", "problems"] == list(result.json)
+    assert ["schema_version", "file", "ok", "problems", "warnings"] == list(result.json)
     assert 1 == len(result.err.splitlines())
     table = program.run("config", "check", "-c", str(program.file))
     about = "profile main" if text == "[profiles.main]" else "file"

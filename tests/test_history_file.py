@@ -28,7 +28,6 @@ from balcli.render import machine
 from balcli.render import runs as render_runs
 from balcli.render import series as render_series
 from balcli.report import build
-from balcli.secret import Secret
 from tests.generated import examples
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -260,15 +259,6 @@ def test_notices_and_the_selection_are_kept(tmp_path: Path) -> None:
     found = run(file, 1)
     assert found is not None
     assert (notices, Selection(("ETH", "#7"), ("nfts",))) == (found.report.notices, found.selection)
-
-
-def test_no_secret_is_kept(tmp_path: Path) -> None:
-    """What the process knows as a secret is hidden wherever it stands in a run."""
-    secret = "a-very-secret-token-0123456789"
-    Secret(secret)
-    row = _row("a", secret, "1", details={"address": secret, "merchant_id": secret}, raw={"total": secret})
-    record(tmp_path / "history.db", _report(_answered("a", row, target=secret)))
-    assert secret.encode() not in (tmp_path / "history.db").read_bytes()
 
 
 def test_the_file_is_the_users_alone(tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ def test_secrets_are_revealed_where_they_leave() -> None:
         "providers/wallet.py",
         "config/profile.py",
         "evidence/names.py",
+        "http/echoes.py",
     } == callers
 
 

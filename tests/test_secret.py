@@ -8,7 +8,6 @@ import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import SupportsIndex
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -16,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import balcli
-from balcli.secret import Secret, flaw, forms, hide, hide_in_name, reveal
+from balcli.secret import Needles, Secret, can_be_told, flaw, forms, hide, reveal
 from tests.generated import examples
 
 PACKAGE = Path(balcli.__file__).parent
@@ -141,28 +140,22 @@ def test_equal_secrets_are_one_key() -> None:
 def test_a_secret_is_hidden_in_every_encoding(encode: Callable[[str], str]) -> None:
     """A secret is replaced in a text as it stands and as JSON, URLs and base64 write it."""
     secret = Secret(TEXT)
-    assert "before *** after" == hide(f"before {encode(reveal(secret))} after")
+    assert "before *** after" == hide(f"before {encode(reveal(secret)).rstrip('=')} after")
 
 
 @examples(200)
 @given(LATIN, st.sampled_from(["as it stands", "JSON in ASCII", "URL component", "URL form", "base64"]))
 def test_whatever_a_credential_holds_it_is_hidden(text: str, encoding: str) -> None:
     """Any text that a header can carry is found again in each encoding, at any place."""
-    secret = Secret(f"tk-77f0{text}")
-    encoded = ENCODINGS[encoding](reveal(secret))
-    assert "(***)(***)" == hide(f"({encoded})({encoded})", [secret])
+    secret = f"tk-77f0{text}"
+    encoded = ENCODINGS[encoding](secret)
+    assert encoded.rstrip("=") in Needles(6, [secret]).found_in(f"({encoded})({encoded})")
 
 
 def test_every_known_secret_is_hidden() -> None:
     """All secrets that were made are hidden, though nobody names them."""
     first, second = Secret("tk-4424-first"), Secret("tk-4424-second")
     assert "*** and ***" == hide(f"{reveal(first)} and {reveal(second)}")
-
-
-def test_only_named_secrets_are_hidden_where_some_are_named() -> None:
-    """With a list, its secrets are hidden and others stay."""
-    first, second = Secret("tk-4425-first"), Secret("tk-4425-second")
-    assert "*** and tk-4425-second" == hide(f"{reveal(first)} and {reveal(second)}", [first])
 
 
 def test_a_secret_inside_another_leaves_nothing_of_it() -> None:
@@ -179,39 +172,35 @@ def test_a_secret_inside_another_leaves_nothing_of_it() -> None:
     st.data(),
 )
 @examples(30)
-def test_many_secrets_are_hidden_as_few_are(texts: list[str], data: st.DataObject) -> None:
-    """Among so many that a text is looked through once for all, each is hidden in every form, wherever it stands."""
+def test_many_secrets_are_found_as_few_are(texts: list[str], data: st.DataObject) -> None:
+    """Among so many that a text is searched once for all, each is found in every form, wherever it stands."""
     chosen = data.draw(
         st.lists(st.sampled_from(sorted({f for text in texts for f in forms(text)})), max_size=6)
     )
     between = data.draw(st.sampled_from(["", " ", '", "', "x", "=9"]))
     line = between.join(["begin", *chosen, "end"])
-    hidden = hide(line, [Secret(text) for text in texts])
-    assert [] == [form for text in texts for form in forms(text) if form in hidden]
-    if between in {" ", '", "'}:  # else two that touch can have a third across them
-        assert not chosen or "***" in hidden
-        assert hidden.startswith("begin")
-        assert hidden.endswith("end")
+    there = {form for text in texts for form in forms(text) if form in line}
+    assert there == set(Needles(12, texts).found_in(line)) >= set(chosen)
 
 
-def test_a_very_short_value_garbles_no_text() -> None:
-    """A value of under four characters is no credential, and words that hold it stay whole."""
-    Secret("tot")
-    assert "the total" == hide("the total")
+def test_a_short_value_garbles_no_text() -> None:
+    """A value of under six characters is not filtered, and words that hold it stay whole; from six on it is."""
+    Secret("total")
+    Secret("202425")
+    assert "the total of ***" == hide("the total of 202425")
 
 
-def test_a_secret_may_come_while_a_name_is_read() -> None:
-    """A credential of digits that another thread makes known in the midst of it does not disturb the reading."""
-
-    class Slow(str):
-        __slots__ = ()
-
-        def replace(self, old: str, new: str, count: SupportsIndex = -1, /) -> "Slow":
-            Secret("48150000000002")
-            return Slow(super().replace(old, new, count))
-
-    Secret("48150000000001")
-    assert "id ***" == hide_in_name(Slow("id 48150000000001"))
+def test_what_can_be_told_from_data() -> None:
+    """A credential has 12 characters or more, not all of them digits."""
+    told = {
+        "a" * 12: True,
+        "a" * 11: False,
+        "1" * 12: False,
+        "1" * 64: False,
+        "1" * 11 + "a": True,
+        "": False,
+    }
+    assert told == {text: can_be_told(Secret(text)) for text in told}
 
 
 def test_a_text_without_secrets_stays() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -14,12 +14,12 @@ from balcli.cli.commands import OUTPUT, WHOSE, App, Group
 from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
-from balcli.secret import hide
 from balcli.text import instead, printable
 
 if TYPE_CHECKING:
     from balcli.config.inspection import Inspected, Inspection
     from balcli.config.listing import Plain, Setting
+    from balcli.models import Notice
     from balcli.render.settings import Row
 
 _SCHEMA_VERSION: Final = "1.0"
@@ -130,6 +130,7 @@ def show(
 
     Secrets are shown as ***, and no secret's command is run.
     """
+    from balcli.config.credentials import shown_name
     from balcli.config.listing import Listing, shadowed
 
     inspection = _inspect(config, profile, env_file, every=False)
@@ -142,7 +143,7 @@ def show(
         found = inspected.profile
         listing = Listing(inspection.file, found.variables)
         accounts = [
-            (hide(each.entry.name), each.entry.provider, listing.of_account(each))
+            (shown_name(each.entry), each.entry.provider, listing.of_account(each))
             for each in inspected.accounts
         ]
         run = listing.of_run(found, os.environ)
@@ -197,24 +198,25 @@ def check(
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
     inspection = _inspect(config, profile, env_file, every=True)
+    found = [*PLUGIN_NOTICES, *(n for each in inspection.profiles for n in _notices(each))]
+    notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
-        from balcli.render.json import written
+        from balcli.render.json import warning, written
 
         document = {
             "schema_version": _SCHEMA_VERSION,
             "file": str(_path(config)),
             "ok": not inspection.problems,
             "problems": _problems(inspection),
+            "warnings": [warning(notice) for notice in notices],
         }
         streams.write_data(written(document))
     else:
         # Without this line, who reads stdout alone would take a profile's `ok` for that of the file.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
         streams.write_data(own + "".join(_result(each) for each in inspection.profiles))
-    if not quiet:
-        notices = [*PLUGIN_NOTICES, *(n for each in inspection.profiles for n in each.profile.notices)]
-        for notice in dict.fromkeys(notices):
-            streams.say_notice(notice)
+    for notice in notices if not quiet else ():
+        streams.say_notice(notice)
     raise typer.Exit(_said(inspection))
 
 
@@ -238,6 +240,15 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
     elif "check" in arguments:
         checked = {"schema_version": _SCHEMA_VERSION, "file": None, "ok": False, "problems": problems}
         streams.write_data(written(checked))
+
+
+def _notices(inspected: "Inspected") -> "Iterator[Notice]":
+    """What a reader of a profile's check should know, beside its problems."""
+    from balcli.config.credentials import short_credentials
+
+    yield from inspected.profile.notices
+    for opened in inspected.accounts:
+        yield from short_credentials(opened.entry, opened.values)
 
 
 def _path(config: Path | None) -> Path:
@@ -306,7 +317,7 @@ def _result(inspected: "Inspected") -> str:
     about = f"profile {printable(name, 60)}" if name is not None else "the environment's accounts"
     if inspected.problems:
         return _not_ok(about, inspected.problems)
-    names = ", ".join(printable(hide(opened.entry.name), 60) for opened in inspected.accounts)
+    names = ", ".join(printable(opened.entry.name, 60) for opened in inspected.accounts)
     return f"ok      {about}: {names}\n"
 
 

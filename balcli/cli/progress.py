@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from balcli.secret import hide
 from balcli.text import LONGEST_NAME, printable, width
 
 _PATIENCE: Final = 0.5
@@ -79,7 +78,7 @@ def line(out: Sequence[str], total: int, columns: int) -> str:
         return text[: max(columns, 0)]
     mark = ": "
     for number, name in enumerate(out, 1):
-        longer = f"{text}{mark}{printable(hide(name), LONGEST_NAME)}"
+        longer = f"{text}{mark}{printable(name, LONGEST_NAME)}"
         if width(longer) + (0 if number == len(out) else len(_MORE)) > columns:
             return text + _MORE if number > 1 else text
         text, mark = longer, ", "

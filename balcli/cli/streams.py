@@ -5,18 +5,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
-from urllib.parse import urlsplit
 
 from balcli.errors import BalcliError, OutputError
-from balcli.secret import hide, hide_in_data
+from balcli.secret import hide
 from balcli.text import printable
+from balcli.urls import shown_url
 
 if TYPE_CHECKING:
     from balcli.http.door import Exchange
     from balcli.models import Notice, Report
 
 _LONGEST_MESSAGE: Final = 300
-_BLOCK: Final = 1 << 20
 
 
 _written = False
@@ -31,7 +30,7 @@ _Data: TypeAlias = str | bytes | Iterable[str]
 
 
 def write_data(text: _Data) -> None:
-    """Write text, with every known secret hidden, or a picture to stdout, and see it off.
+    """Write text or a picture to stdout, and see it off.
 
     Raises ReaderGone if the reader is, OutputError if stdout is closed or full.
     """
@@ -69,22 +68,9 @@ def _bytes(text: _Data, encoding: str = "utf-8") -> bytes | bytearray:
     if isinstance(text, bytes):
         return text
     data = bytearray()
-    for block in _blocks((text,) if isinstance(text, str) else text):
-        data += hide_in_data(block).encode(encoding, "backslashreplace")
+    for piece in (text,) if isinstance(text, str) else text:
+        data += piece.encode(encoding, "backslashreplace")
     return data
-
-
-def _blocks(pieces: Iterable[str]) -> Iterator[str]:
-    """The same text in pieces of some size: no secret has a line's end in it, so that none is cut."""
-    block: list[str] = []
-    size = 0
-    for piece in pieces:
-        block.append(piece)
-        size += len(piece)
-        if size > _BLOCK:
-            yield "".join(block)
-            block, size = [], 0
-    yield "".join(block)
 
 
 def check_destination(file: Path | None) -> None:
@@ -96,7 +82,7 @@ def check_destination(file: Path | None) -> None:
 
 
 def deliver(text: _Data, file: Path | None) -> OutputError | None:
-    """Write text into a file, as `aside.replace` does, or to stdout without one, with every known secret hidden.
+    """Write text into a file, as `aside.replace` does, or to stdout without one.
 
     What a file cannot take goes to stdout; the reason is what the caller gets, to be said. Raises as `write_data` does.
     """
@@ -131,7 +117,7 @@ def say(text: str, account: str | None = None) -> None:
     if stream is None:
         return
     about = f"{printable(account, 60)}: " if account is not None else ""
-    line = printable(hide(f"balcli: {about}{text}"), _LONGEST_MESSAGE)
+    line = printable(f"balcli: {about}{hide(text)}", _LONGEST_MESSAGE)
     try:
         stream.write(
             line.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8")
@@ -180,9 +166,9 @@ def say_exchange(exchange: "Exchange") -> None:
     request = exchange.request
     names = "&".join(f"{name}=…" for name, _ in request.query)
     query = f"?{names}" if names else ""
-    path = urlsplit(request.url).path
+    place = shown_url(request.base_url).rpartition("://")[2]
     say(
-        f"{request.endpoint.method} {request.host}{path}{query} ({', '.join(exchange.headers)}): {exchange.outcome}, "
+        f"{request.endpoint.method} {place}{request.endpoint.path}{query} ({', '.join(exchange.headers)}): {exchange.outcome}, "
         f"{exchange.sent} B sent, {exchange.received} B received, {exchange.seconds * 1000:.0f} ms, "
         f"try {exchange.attempt}"
     )

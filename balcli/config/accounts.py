@@ -6,17 +6,20 @@ Each message names file, key and cure, never a value.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from balcli.config.credentials import credentials_of, marked_url, refuse_credential_as_name
 from balcli.config.faults import RAISED, Faults
 from balcli.config.profile import Entry, Profile, declared
 from balcli.config.secrets import SecretSources, UnrunSources
 from balcli.config.tables import refuse_doubles
 from balcli.config.values import INTEGER, keys_of, settings_of, stand_in
-from balcli.config.variables import prefix_of
+from balcli.config.variables import Variables, prefix_of
 from balcli.errors import AccountError, KeyProblem, PluginFault, UsageError, ValueProblem
+from balcli.http import echoes
 from balcli.http.timing import Deadline
 from balcli.models import Account
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
+from balcli.secret import Secret
 from balcli.text import instead, listed, printable
 from balcli.urls import checked_base_url
 
@@ -95,9 +98,12 @@ def _opened(
     for entry in entries:
         settings = settings_of(entry, profile.variables, sources, replaced, faults)
         found += [
-            _open(entry, name, values, replaced, faults)
+            _open(entry, name, values, replaced, profile.variables, faults)
             for name, values in _targeted(entry, settings, targets)
         ]
+    for each in found:
+        with faults:
+            refuse_credential_as_name(each.entry)
     made = [(each.account, each.entry.table) for each in found if each.account is not None]
     refuse_doubles(
         ((account.name, place) for account, place in made), "are both named {}; rename one", faults
@@ -170,7 +176,14 @@ def _target(key: Key, text: str) -> Value:
     return int(text)
 
 
-def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str], faults: Faults) -> Opened:
+def _open(
+    entry: Entry,
+    name: str,
+    values: dict[str, Value],
+    replaced: set[str],
+    variables: Variables,
+    faults: Faults,
+) -> Opened:
     """The provider's account of these settings; what is wrong with them is said with its place.
 
     Where faults are kept, stand-ins take the places of what has one, to see what else is wrong.
@@ -184,8 +197,10 @@ def _open(entry: Entry, name: str, values: dict[str, Value], replaced: set[str],
     if "base_url" not in faulty:
         before = faults.count
         with faults:
-            base_url = _base_url(entry, values)
+            base_url, parts = _base_url(entry, values, variables)
+            echoes.remember(base_url, parts)
         faulty |= {"base_url"} if faults.count != before else set()
+    echoes.remember(base_url, (secret for _, secret in credentials_of(entry, values)))
     given = values | {key: stand_in(keys[key]) for key in faulty} if faulty else values
     account: Account[Any] | None = None
     while account is None:
@@ -215,7 +230,8 @@ def _worded(problem: SettingProblem, entry: Entry) -> str:
     return f"is missing; {entry.add(problem.missing)}" if problem.missing else problem.message
 
 
-def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:
+def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -> tuple[str, list[Secret]]:
+    """The base URL, and the credentials that may be in it."""
     provider = PROVIDERS[entry.provider]
     base_url = values.get("base_url", provider.BASE_URL)
     if not isinstance(base_url, str):
@@ -224,6 +240,9 @@ def _base_url(entry: Entry, values: Mapping[str, Value]) -> str:
             + entry.add(["base_url"])
         )
     try:
-        return checked_base_url(base_url)
+        url = checked_base_url(base_url)
     except ValueError as problem:
         raise ValueProblem(f"{entry.at('base_url')}: {problem}") from None
+    if entry.from_variables or url == provider.BASE_URL:
+        return url, []
+    return marked_url(url, entry.settings.get("base_url"), variables)

@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.config.accounts import Opened
+from balcli.config.credentials import shown_name
 from balcli.config.lines import KeyPath, lines_of
 from balcli.config.profile import RUN_KEYS, Entry, Profile, ProfileFile, declared
 from balcli.config.values import keys_of
-from balcli.config.variables import Variables, has_own_text, names_in
+from balcli.config.variables import Variables, as_written, has_own_text, names_in
 from balcli.errors import VariableError
+from balcli.http.echoes import holds_credential
 from balcli.limits import DEFAULT_FIELD, KEYS, Range
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
-from balcli.secret import hide
 from balcli.text import printable
 
 _SHOWN: Final = "***"
@@ -55,12 +56,15 @@ class Listing:
                     found += self._login(entry, (name,), entry.settings[name], usable=usable)
                 else:
                     value = opened.values.get(key.name)
+                    raw = entry.settings[name]
+                    if key.name == "base_url" and isinstance(raw, str) and not entry.from_variables:
+                        value = as_written(raw)  # what variables fill in may be a credential
                     shown = _SHOWN if key.kind in {"secret", "table"} else value
                     found.append(
                         Setting(key.name, _plain(shown) if usable else None, self._source(entry, key, name))
                     )
             if key not in given and key.name == "name":
-                found.append(Setting(key.name, hide(entry.name), _DEFAULT))
+                found.append(Setting(key.name, shown_name(entry), _DEFAULT))
             if key not in given and key.name == "base_url" and provider.BASE_URL is not None:
                 found.append(Setting(key.name, provider.BASE_URL, _DEFAULT))
         return found
@@ -84,7 +88,7 @@ class Listing:
             elif key == "proxy" and value is not None:
                 value = _without_user(value)
             elif isinstance(value, Path):
-                value = hide(printable(str(value)))
+                value = _without_credential(printable(str(value)))
             elif isinstance(value, float) and value.is_integer():
                 value = int(value)
             found.append(Setting(key, value, source))
@@ -110,9 +114,9 @@ class Listing:
         raw = entry.settings[name]
         if name == key.in_file and isinstance(raw, str):
             path = raw if entry.from_variables else self._filled(raw)
-            return hide(f"file {printable(str(entry.folder / path))}")
+            return _without_credential(f"file {printable(str(entry.folder / path))}")
         if name == f"{key.name}_command" and isinstance(raw, list) and raw and isinstance(raw[0], str):
-            return hide(f"command {printable(self._filled(raw[0]), 60)}")
+            return _without_credential(f"command {printable(self._filled(raw[0]), 60)}")
         if entry.from_variables:
             return self._variables.origin(entry.variable(name))
         return self._of_text(raw, (*entry.path, name))
@@ -170,12 +174,16 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _plain(value: Any) -> Plain:
-    """A value as it may be shown: whatever it holds of a secret is hidden."""
+    """A value as it may be shown: not at all if it contains a credential."""
     if isinstance(value, str):
-        return hide(value)
+        return _without_credential(value)
     if isinstance(value, tuple):
-        return tuple(hide(item) for item in value)
+        return tuple(map(_without_credential, value))
     return value if isinstance(value, int) else None
+
+
+def _without_credential(text: str) -> str:
+    return _SHOWN if holds_credential(text) else text
 
 
 def _without_user(proxy: str) -> str:

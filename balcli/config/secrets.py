@@ -18,12 +18,12 @@ _MOST_BYTES: Final = 65_536
 _COMMAND_SECONDS: Final = 10.0
 
 
-def checked_secret(text: str, place: str) -> Secret:
+def checked_secret(text: str, place: str, *, is_credential: bool = True) -> Secret:
     """The secret, if it can be sent as it is. Raises SecretError, naming the place and never the text."""
     problem = flaw(text)
     if problem is not None:
         raise SecretError(f"{place}: the secret {problem}; check where it comes from")
-    return Secret(text)
+    return Secret(text, is_credential=is_credential)
 
 
 class SecretSources:

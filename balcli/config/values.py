@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from balcli.config.credentials import names_credential
 from balcli.config.faults import RAISED, Faults
 from balcli.config.profile import Entry, declared
 from balcli.config.secrets import SecretSources, checked_secret
@@ -165,13 +166,16 @@ def _login_table(
 ) -> dict[str, Any]:
     """A table that becomes a request's body as it stands; its texts are secrets, but for `merchant_id`."""
 
-    def leaf(value: Any, at: str, level: int = 0) -> Any:
+    def leaf(value: Any, at: str, level: int = 0, *, named: bool) -> Any:
         if level > _MOST_LEVELS:
             raise ValueProblem(f"{place}: is nested too deeply; write the login's body as it is sent")
         if isinstance(value, dict):
-            return {key: leaf(item, f"{at}.{printable(key, 40)}", level + 1) for key, item in value.items()}
+            return {
+                key: leaf(item, f"{at}.{printable(key, 40)}", level + 1, named=named or names_credential(key))
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            return [leaf(item, at, level + 1) for item in value]
+            return [leaf(item, at, level + 1, named=named) for item in value]
         with faults:
             if isinstance(value, bool | int):
                 return _bounded(value, at)
@@ -179,7 +183,7 @@ def _login_table(
                 raise ValueProblem(
                     f"{at}: is nothing that a login's body can hold; give a text, a whole number or true or false"
                 )
-            return checked_secret(variables.expand(value, at), at)
+            return checked_secret(variables.expand(value, at), at, is_credential=named)
         return None
 
     made: dict[str, Any] = {}
@@ -189,7 +193,7 @@ def _login_table(
             with faults:
                 made[key] = _header(value, at, variables)
         else:
-            made[key] = leaf(value, at)
+            made[key] = leaf(value, at, named=names_credential(key))
     return made
 
 

@@ -114,6 +114,11 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(match[1] for match in _PLACEHOLDER.finditer(text) if match[1] is not None)
 
 
+def as_written(text: str) -> str:
+    """A text with each `${NAME}` as it is, and each `$${` as the `${` that it means."""
+    return _PLACEHOLDER.sub(lambda match: "${" if match[0] == "$${" else match[0], text)
+
+
 def prefix_of(provider: str) -> str:
     """What the names of a provider's variables begin with: `BALCLI_<PROVIDER>_`."""
     return f"{PREFIX}{provider.upper().replace('-', '_')}_"

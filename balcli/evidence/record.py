@@ -14,15 +14,15 @@ from balcli.collect import open_door, too_late
 from balcli.config.accounts import Opened
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests, settings
-from balcli.evidence.names import Kept, Names
-from balcli.http.door import Asks, Exchange, Request, secrets_in
+from balcli.evidence.names import Names
+from balcli.http import echoes
+from balcli.http.door import Asks, Exchange, Request
 from balcli.http.exactjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
 from balcli.render import machine
 from balcli.render.json import moment
 from balcli.running import Limits
-from balcli.secret import hide_in_data
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LAYOUT: Final = "1.0"
 
 # Headers that are worth keeping, each with the form that it must have: what a server puts elsewhere could be an echo.
-_DATE: Final = r"[A-Za-z0-9,: +-]{1,40}"
+_DATE: Final = r"(?:[A-Za-z]{3,9}, )?[0-9]{1,2}[ -][A-Za-z]{3}[ -][0-9]{2,4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|UTC|[+-][0-9]{4})"
 _HEADERS: Final = {
     "date": re.compile(_DATE),
     "content-type": re.compile(r"[a-z]{1,20}/[a-z.+-]{1,40}(; ?charset=[A-Za-z0-9-]{1,20})?"),
@@ -146,37 +146,38 @@ class Recorder:
             "sent_bytes": exchange.sent,
             "error": None
             if exchange.problem is None
-            else {"code": exchange.problem.code, "message": self._names.hide(exchange.problem.message)},
+            else {"code": exchange.problem.code, "message": exchange.problem.message},
             "status": None if answer is None else answer.status,
-            "headers": {} if answer is None else self._headers(answer.headers),
+            "headers": {} if answer is None else _headers(asked.request.base_url, answer.headers),
             "body": None if answer is None else self._body(answer, asked, bodies),
         }
 
-    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        there = ((name, headers.get(name, ""), form) for name, form in _HEADERS.items())
-        return {name: self._names.hide(value) for name, value, form in there if form.fullmatch(value)}
-
     def _body(self, answer: "Answer", asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any] | None:
-        """What is told of a body, which is added to the files if it is kept; null where none was read."""
-        if not answer.body:
-            return None
+        """What is told of a body, which is added to the files if it is kept; null where there is none."""
         kept = self._kept(answer, asked)
-        file = None if kept.body is None else f"{len(bodies) + 1:04}.body"
-        if file is not None and kept.body is not None:
-            bodies[file] = kept.body
+        if not answer.body and kept is not None:
+            return None
+        file = None if kept is None else f"{len(bodies) + 1:04}.body"
+        if file is not None and kept is not None:
+            bodies[file] = kept
         return {
             "file": file,
-            "redacted": kept.redacted,
-            "sha256": None if kept.body is None else folder.digest(kept.body),
+            "redacted": kept != answer.body,
+            "sha256": None if kept is None else folder.digest(kept),
             "received_bytes": len(answer.body),
         }
 
-    def _kept(self, answer: "Answer", asked: _Asked) -> Kept:
-        if asked.request.gives_secret:
+    def _kept(self, answer: "Answer", asked: _Asked) -> bytes | None:
+        """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
+        body, base_url = answer.body, asked.request.base_url
+        if echoes.repeats(base_url, answer.headers, b"", login=asked.request.gives_secret):
+            return None
+        if asked.request.gives_secret and body:
             # A login that went wrong, or was not seen to its end, can have given a token all the same, in whatever shape.
-            well = asked.finished and asked.problem is None
-            return self._names.keep_shape(answer.body) if well else Kept(None, redacted=True)
-        return self._names.keep(answer.body, secrets_in(asked.request))
+            if not asked.finished or asked.problem is not None:
+                return None
+            body = self._names.shape(body)
+        return None if echoes.may_repeat(base_url, body) else body
 
     def _outcome(self, outcome: Outcome) -> dict[str, Any]:
         """What came of an account. `late` is one whose answers do not tell: the deadline came before they did."""
@@ -190,12 +191,12 @@ class Recorder:
         }
 
     def _notice(self, notice: Notice) -> dict[str, Any]:
-        return {"code": notice.code, "account": notice.account, "message": self._names.hide(notice.message)}
+        return {"code": notice.code, "account": notice.account, "message": notice.message}
 
     def _failure(self, failure: Failure) -> dict[str, Any]:
         return {
             "code": failure.code,
-            "message": self._names.hide(failure.message),
+            "message": failure.message,
             "http_status": failure.http_status,
         }
 
@@ -222,7 +223,14 @@ class _Before:
 
 def document_digest(report: Report) -> str:
     """The SHA-256 of a report's JSON document, as it is printed."""
-    return folder.digest(hide_in_data("".join(machine("json", report))).encode())
+    return folder.digest("".join(machine("json", report)).encode())
+
+
+def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that are worth keeping, those that repeat a credential left out."""
+    there = ((name, headers.get(name, ""), form) for name, form in _HEADERS.items())
+    kept = {name: value for name, value, form in there if form.fullmatch(value)}
+    return {name: value for name, value in kept.items() if not echoes.repeats(base_url, {name: value}, b"")}
 
 
 def _limits(limits: Limits) -> dict[str, Any]:

@@ -25,6 +25,9 @@ from balcli.running import Limits, Order
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0
+_LEFT_OUT: Final = (
+    "the record leaves out an answer that the run had, because it repeats a credential; it cannot be replayed"
+)
 
 
 class Options(NamedTuple):
@@ -80,11 +83,12 @@ class _Answer(NamedTuple):
 
 
 class _Ending(NamedTuple):
-    """What came of one account: when it was had, or the failure of one that came too late."""
+    """What came of one account: when it was had, or why it failed, and whether because it came too late."""
 
     account: str
     fetched_at: datetime | None
-    late: Failure | None
+    failure: Failure | None
+    late: bool
 
 
 class _Record(NamedTuple):
@@ -175,8 +179,10 @@ def _answer(entry: Any, bodies: Mapping[str, bytes]) -> _Answer:
 
 def _ending(entry: Any) -> _Ending:
     at = entry["fetched_at"]
-    late = Failure.of(_error(entry["error"])) if entry["late"] is True else None
-    return _Ending(str(entry["account"]), None if at is None else _moment(at), late)
+    failure = None if entry["error"] is None else Failure.of(_error(entry["error"]))
+    return _Ending(
+        str(entry["account"]), None if at is None else _moment(at), failure, late=entry["late"] is True
+    )
 
 
 def _told_again(record: _Record) -> Report:
@@ -199,6 +205,9 @@ def _told_again(record: _Record) -> Report:
         raise EvidenceDiffers(
             "the record's answers come to other accounts than its run had; please report it"
         )
+    for outcome, ending in zip(outcomes, record.endings, strict=True):
+        if ending.failure is None and _lacks_answer(outcome):
+            raise EvidenceDiffers(_LEFT_OUT)
     made = reports.build(
         record.profile,
         [_as_it_was(outcome, endings[outcome.account.name]) for outcome in outcomes],
@@ -211,10 +220,14 @@ def _told_again(record: _Record) -> Report:
 
 
 def _as_it_was(outcome: Outcome, ending: _Ending) -> Outcome:
-    """The outcome at the time of its run; one that came too late then comes too late again."""
-    if ending.late is not None:
-        return Outcome(outcome.account, None, None, ending.late)
+    """The outcome at the time of its run; one that came too late then, or lacks an answer here, fails as it did."""
+    if ending.failure is not None and (ending.late or _lacks_answer(outcome)):
+        return Outcome(outcome.account, None, None, ending.failure)
     return outcome if outcome.failure is not None else outcome._replace(fetched_at=ending.fetched_at)
+
+
+def _lacks_answer(outcome: Outcome) -> bool:
+    return outcome.failure is not None and outcome.failure.message == _LEFT_OUT
 
 
 class _Recorded:
@@ -252,9 +265,7 @@ class _Recorded:
         if by_answer and answer.status is not None and answer.body is not None:
             return payload_of(request, answer.status, answer.body)
         if answer.problem is None:
-            raise EvidenceDiffers(
-                "the record does not hold an answer that the run had; replay it with the version of balcli that made it"
-            )
+            raise EvidenceDiffers(_LEFT_OUT)
         raise answer.problem
 
     def _key(self, written: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from balcli.evidence.names import GivenNames, Names
 from balcli.http.door import Request
 from balcli.secret import Secret
+from balcli.urls import shown_url
 
 
 def written(request: Request, names: Names | GivenNames) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def written(request: Request, names: Names | GivenNames) -> dict[str, Any]:
     told = request.endpoint.told
     return {
         "method": request.endpoint.method,
-        "url": names.hide(f"{request.base_url}{request.endpoint.path}"),
+        "url": f"{shown_url(request.base_url)}{request.endpoint.path}",
         "query": [[name, _told(value, names, known=name in told)] for name, value in request.query],
         "headers": {name: _told(value, names, known=name in told) for name, value in request.headers.items()},
         "body": None
@@ -38,4 +39,4 @@ def _told(value: object, names: Names | GivenNames, *, known: bool) -> Any:
         return [_told(item, names, known=known) for item in value]
     if not isinstance(value, str):
         return value if known else None
-    return names.stands_for(value) or (names.hide(value) if known else None)
+    return names.stands_for(value) or (value if known else None)

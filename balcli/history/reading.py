@@ -26,7 +26,7 @@ from balcli.models import (
     Total,
 )
 from balcli.money import restore
-from balcli.text import valid_unicode
+from balcli.text import is_text
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
@@ -267,7 +267,7 @@ def _at(texts: Sequence[str | None], place: int) -> str:
 
 def sought(profile: str | None) -> str | bytes | None:
     """A profile's name as a query takes it; of one that is no text, as no recorded one is, what matches none."""
-    return profile if profile is None or valid_unicode(profile) == profile else b""
+    return profile if profile is None or is_text(profile) else b""
 
 
 def checked(rows: Sequence[_Row], *kinds: frozenset[object]) -> Sequence[_Row]:

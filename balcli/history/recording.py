@@ -12,7 +12,6 @@ from balcli.history.database import milliseconds, opened, writing
 from balcli.models import PARTS, Account, Balance, Detail, Outcome, Parts, Report
 from balcli.money import Amount
 from balcli.providers.selection import Exactly
-from balcli.secret import hide_in_data
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
@@ -146,7 +145,7 @@ def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _
     alike: defaultdict[tuple[str, str | None, str | None, str | None], list[_Value]] = defaultdict(list)
     places: Counter[tuple[str | None, ...]] = Counter()
     for balance in balances:
-        what = (_clean(balance.asset), None if balance.asset_id is None else _clean(balance.asset_id))
+        what = (balance.asset, balance.asset_id)
         told = balance.details
         kind, merchant = (_named(told.get(key)) for key in ("kind", "merchant_id"))
         texts = _amounts(balance)
@@ -171,7 +170,7 @@ def _totals(connection: "Connection", report: Report) -> dict[_Key, _Value]:
         texts = _amounts(total.parts)
         known = [None if text is None else _hole(text, texts) for text in _amounts(total.known)]
         rest = _text(connection, [known, total.missing])
-        rows[_clean(total.asset), None, None, None, 0] = (1, *texts[:3], None, None, rest, _others(texts))
+        rows[total.asset, None, None, None, 0] = (1, *texts[:3], None, None, rest, _others(texts))
     return rows
 
 
@@ -189,7 +188,7 @@ def _hole(text: str, texts: list[str | None]) -> int:
 
 def _others(texts: list[str | None]) -> str | None:
     """A row's texts beside its amounts, as they are stored."""
-    return hide_in_data(_packed(texts[3:])) if texts[3:] else None
+    return _packed(texts[3:]) if texts[3:] else None
 
 
 def _plain(value: Detail, texts: list[str | None]) -> object:
@@ -202,11 +201,7 @@ def _plain(value: Detail, texts: list[str | None]) -> object:
 
 
 def _named(value: Detail) -> str | None:
-    return _clean(value) if isinstance(value, str) else None
-
-
-def _clean(text: str) -> str:
-    return hide_in_data(text)
+    return value if isinstance(value, str) else None
 
 
 def _packed(value: object) -> str:
@@ -223,7 +218,7 @@ def _failure(connection: "Connection", outcome: Outcome) -> int | None:
 
 def _text(connection: "Connection", value: object) -> int:
     """The id of a value's text, which is stored once."""
-    text = hide_in_data(_packed(value))
+    text = _packed(value)
     facts = (crc32(text.encode()), text)
     found = connection.execute("SELECT id FROM texts WHERE digest = ? AND text = ?", facts).fetchone()
     return (
@@ -235,7 +230,7 @@ def _account(
     connection: "Connection", profile: str | None, name: str | None, provider: str | None, target: object
 ) -> int:
     """The id of a profile's account with this target."""
-    facts = (profile, name, provider, hide_in_data(_packed(target)))
+    facts = (profile, name, provider, _packed(target))
     found = connection.execute(
         "SELECT id FROM accounts WHERE profile IS ? AND name IS ? AND provider IS ? AND target = ?", facts
     ).fetchone()

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from balcli import __version__
 from balcli.errors import (
     AnswerError,
+    BadJson,
     BalcliError,
     Bug,
     CredentialsRefused,
@@ -26,17 +27,20 @@ from balcli.errors import (
     TlsFailed,
     UnexpectedStatus,
 )
+from balcli.http import echoes
 from balcli.http.error_text import error_text
-from balcli.http.exactjson import Json, decode, decode_text, mapped, text_of
+from balcli.http.exactjson import Json, decode
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
 from balcli.running import Limits
-from balcli.secret import Secret, hide, reveal
-from balcli.urls import is_on_loopback, same_place
+from balcli.secret import Secret, reveal
+from balcli.urls import is_on_loopback, shown_host
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
 
 _RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_WORDS_OMITTED: Final = "its words are left out, because the response repeats a credential"
+# The errors that no provider's own error becomes.
 _LATER: Final = "try later, and check base_url if it stays so"
 
 
@@ -77,7 +81,7 @@ class Request(NamedTuple):
     @property
     def host(self) -> str:
         """The host and port, as messages name the server."""
-        return urlsplit(self.base_url).netloc
+        return shown_host(self.base_url)
 
 
 class Exchange(NamedTuple):
@@ -222,22 +226,36 @@ class Door:
                         problem=problem,
                     )
                 )
-        if answer.status in _RETRIED_STATUSES:
-            refused = _turned_away(request, answer.status, answer.body)
-            raise self._asked_to_wait(refused, answer.status, answer.headers.get("retry-after")) from None
+        return self._judged(request, answer)
+
+    def _judged(self, request: Request, answer: "Answer") -> Json:
+        """What an answer amounts to; nothing of one that repeats a credential is in the message."""
+        for value in request.headers.values():
+            if isinstance(value, Secret):
+                echoes.remember_given(request.base_url, value)
+        status = answer.status
         try:
-            return payload_of(request, answer.status, answer.body)
-        except ServerUnavailable as trouble:
+            if status in _RETRIED_STATUSES:
+                refused = _turned_away(request, status, answer.body)
+                raise self._asked_to_wait(refused, status, answer.headers.get("retry-after")) from None
+            payload = payload_of(request, status, answer.body)
+        except _TryAgain as again:
+            raise _TryAgain(_own_words(request, answer, again.error), again.after) from None
+        except BalcliError as problem:
+            own = _own_words(request, answer, problem)
             # What a provider calls its own trouble may pass, whatever the status that it sends it with.
-            raise (trouble if answer.status >= 500 else _TryAgain(trouble)) from None
+            passes = isinstance(own, ServerUnavailable) and status < 500 and status not in _RETRIED_STATUSES
+            raise (_TryAgain(own) if passes else own) from None
+        return echoes.screened(
+            request.base_url, answer.headers, answer.body, payload, login=request.gives_secret
+        )
 
     def _pace(self, request: Request) -> Pace | None:
         """The pace at which the request's host is asked; None where it sets none."""
         if request.per_second is None:
             return None
-        place = urlsplit(same_place(request.base_url))._replace(path="").geturl()
         with self._lock:
-            return self._paces.setdefault(place, Pace(request.per_second))
+            return self._paces.setdefault(echoes.host_key(request.base_url), Pace(request.per_second))
 
     def _asked_to_wait(
         self, error: BalcliError, status: int, retry_after: str | None
@@ -277,7 +295,7 @@ def _wire_headers(request: Request) -> dict[str, str]:
 
 def _turned_away(request: Request, status: int, body: bytes) -> BalcliError:
     """The error of an answer that says that there is none now."""
-    what = _http(request, status, body)
+    what = _http(status, body)
     if status == 429:
         return RateLimited(
             f"{request.host} limits the rate of requests ({what}); run less often or with fewer --jobs",
@@ -289,11 +307,11 @@ def _turned_away(request: Request, status: int, body: bytes) -> BalcliError:
     )
 
 
-def _http(request: Request, status: int, body: bytes) -> str:
+def _http(status: int, body: bytes) -> str:
     """The status as messages name it, with the provider's own words if the body has any."""
     said = ""
     with suppress(BalcliError):
-        said = error_text(_decoded(request, body))
+        said = error_text(decode(body))
     return f"HTTP {status}: {said}" if said else f"HTTP {status}"
 
 
@@ -313,7 +331,7 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
         )
     if status == 200 or (status == 201 and request.endpoint.method == "POST"):
         try:
-            payload = _decoded(request, body)
+            payload = decode(body)
         except BalcliError as problem:
             raise type(problem)(f"{request.host}: {problem.message}; {_LATER}", http_status=status) from None
         explained = request.explain(status, payload)
@@ -326,14 +344,14 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
     if 400 <= status < 500:
         # Without an explanation the status alone decides.
         with suppress(BalcliError):
-            payload = _decoded(request, body)
+            payload = decode(body)
     explained = request.explain(status, payload) if payload is not None else None
     if explained is not None:
         raise explained
     if status in {401, 403}:
         raise CredentialsRefused(refusal(request.host, status, error_text(payload)), http_status=status)
     raise UnexpectedStatus(
-        f"{request.host} answered {_http(request, status, body)}, which is no answer to {request.endpoint.path}; check base_url",
+        f"{request.host} answered {_http(status, body)}, which is no answer to {request.endpoint.path}; check base_url",
         http_status=status,
     )
 
@@ -359,32 +377,24 @@ def refusal(host: str, status: int, words: str = "") -> str:
     return f"{host} refused the credentials (HTTP {status}{said}); check the account's key or token in the profile"
 
 
-def _decoded(request: Request, body: bytes) -> Json:
-    """The body's document, with the credentials that the request carried hidden, should the server echo them.
-
-    A credential of digits alone is left to who reads names: hiding it here could alter an amount.
-    """
-    carried = [v for v in secrets_in(request) if not reveal(v).isdigit()]
-    if not carried:
-        return decode(body)
-    plain = hide(text_of(body), carried)
-    document = decode_text(plain)
-    # Where the body has escapes, JSON can spell a text in ways without number: then the texts are looked at.
-    return mapped(document, lambda text: hide(text, carried)) if "\\" in plain else document
-
-
-def secrets_in(request: Request) -> list[Secret]:
-    """The secrets in a request's headers and body, at any depth; a bearer's token also by itself."""
-    found: list[Secret] = []
-    values: list[object] = [*request.headers.values(), request.body]
-    for value in values:  # it grows while it is gone through
-        if isinstance(value, Secret):
-            found.append(value)
-            scheme, _, token = reveal(value).partition(" ")
-            if scheme == "Bearer" and token:
-                found.append(Secret(token))
-        elif isinstance(value, list):
-            values += value
-        elif isinstance(value, Mapping):
-            values += value.values()
-    return found
+def _own_words(request: Request, answer: "Answer", problem: BalcliError) -> BalcliError:
+    """The same error without the provider's words, where the answer repeats a credential."""
+    document = None
+    with suppress(BalcliError):
+        document = decode(answer.body)
+    if isinstance(problem, BadJson) or not echoes.repeats(
+        request.base_url, answer.headers, answer.body, document
+    ):
+        return problem
+    if answer.status in _RETRIED_STATUSES or answer.status >= 500 or isinstance(problem, RedirectRefused):
+        wordless = problem if answer.status < 400 else _turned_away(request, answer.status, b"")
+        what, _, cure = wordless.message.rpartition("; ")
+        message = f"{what}: {_WORDS_OMITTED}; {cure}"
+    elif isinstance(problem, CredentialsRefused):
+        message = refusal(request.host, answer.status, _WORDS_OMITTED)
+    else:
+        message = (
+            f"{request.host} returned an error (HTTP {answer.status}): {_WORDS_OMITTED}; "
+            "check the account's settings and base_url"
+        )
+    return type(problem)(message, http_status=problem.http_status)

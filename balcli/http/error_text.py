@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Final
 
 from balcli.http.exactjson import Json
-from balcli.secret import hide_in_name
+from balcli.secret import hide
 from balcli.text import printable
 
 _LONGEST: Final = 120
@@ -23,7 +23,7 @@ def words(value: Json) -> str:
     """A provider's own message made safe to show in ours: one line, at most 120 characters; "" if it is none."""
     if isinstance(value, list):
         return printable("; ".join(words(item) for item in value[:_MOST] if isinstance(item, str)), _LONGEST)
-    return printable(hide_in_name(value).strip(), _LONGEST) if isinstance(value, str) else ""
+    return printable(hide(value).strip(), _LONGEST) if isinstance(value, str) else ""
 
 
 def error_text(payload: Json) -> str:

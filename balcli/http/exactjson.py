@@ -1,7 +1,6 @@
 """JSON as it was sent: numbers keep their text, and what is ambiguous is refused."""
 
 import json
-from collections.abc import Callable
 from typing import Final, NoReturn, TypeAlias, final
 
 from balcli.errors import AnswerTooLarge, BadJson
@@ -74,15 +73,6 @@ def decode_text(text: str) -> Json:
     if text.count("[") + text.count("{") > MAX_DEPTH and _deeper_than(MAX_DEPTH, document):
         raise BadJson("the JSON is nested too deeply")
     return document
-
-
-def mapped(document: Json, change: Callable[[str], str]) -> Json:
-    """The document with its texts and keys changed; numbers stay as they are."""
-    if isinstance(document, dict):
-        return {change(key): mapped(item, change) for key, item in document.items()}
-    if isinstance(document, list):
-        return [mapped(item, change) for item in document]
-    return change(document) if isinstance(document, str) and not isinstance(document, Number) else document
 
 
 def _deeper_than(levels: int, document: Json) -> bool:

@@ -10,7 +10,7 @@ from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, Pro
 from balcli.http.timing import Deadline, seconds_of
 from balcli.running import Limits
 from balcli.text import printable
-from balcli.urls import checked_proxy, is_loopback
+from balcli.urls import checked_proxy, is_loopback, shown_host
 
 _PORTS: Final = {"http": 80, "https": 443}
 _DAY: Final = 86_400
@@ -37,16 +37,21 @@ class Server(NamedTuple):
     host: str
     port: int
     tls: bool
+    name: str = ""
+    """What messages call it, where its host is not to be shown."""
 
     @classmethod
     def of(cls, url: str) -> "Server":
         """The server that a URL names; nothing else of the URL is kept."""
         parts = urlsplit(url)
-        return cls(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https")
+        name = shown_host(url) if shown_host(url).lower() != parts.netloc.lower() else ""
+        return cls(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https", name)
 
     @property
     def shown(self) -> str:
         """Host and port, as messages name them."""
+        if self.name:
+            return printable(self.name, 80)
         host = f"[{self.host}]" if ":" in self.host else self.host
         return printable(f"{host}:{self.port}", 80)
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextvars import copy_context
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from balcli.cache import Cache
@@ -127,7 +128,8 @@ class Shared(Generic[T]):
     def begin(self) -> None:
         """Start making the value beside what the caller does next, if nobody has."""
         if self._begun.acquire(blocking=False):
-            threading.Thread(target=self._fill, daemon=True).start()
+            # In this context, so that what is noted of the answer is noted for this account.
+            threading.Thread(target=copy_context().run, args=(self._fill,), daemon=True).start()
 
     def get(self) -> T:
         """The value, made now if nobody has; raises what making it raised."""

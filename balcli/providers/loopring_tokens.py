@@ -10,9 +10,10 @@ from typing import Final, NamedTuple, TypeVar
 
 from balcli.cache import Cache
 from balcli.errors import BadShape
+from balcli.http import echoes
 from balcli.http.exactjson import Json, Number
 from balcli.money import MAX_DECIMALS
-from balcli.providers.reading import as_list, as_object, field, undocumented
+from balcli.providers.reading import as_list, as_object, field, undocumented, unechoed
 from balcli.text import folded
 from balcli.urls import is_on_loopback
 
@@ -63,8 +64,10 @@ def kept_table(base_url: str, cache: Cache | None) -> TokenTable | None:
     """The table that was kept in the last day, read as strictly as an answer; None if there is none that is sound."""
     usable = _cache_for(base_url, cache)
     document = usable.read(_key(base_url), _TABLE_SECONDS) if usable is not None else None
+    if document is None or not echoes.is_clean(base_url, document):
+        return None  # another run, which did not know the credential, may have cached it
     try:
-        return None if document is None else TokenTable(parse_tokens(document), from_cache=True)
+        return TokenTable(parse_tokens(document), from_cache=True)
     except BadShape:
         return None
 
@@ -131,9 +134,13 @@ def _entries(payload: Json) -> Mapping[int, Mapping[tuple[str | None, int | None
         where = f"tokens[{number}]"
         row = as_object(item, where)
         symbol, decimals = row.get("symbol"), row.get("decimals")
-        named = isinstance(symbol, str) and not isinstance(symbol, Number) and symbol != ""
+        symbol = (
+            unechoed(symbol, where, "symbol")
+            if isinstance(symbol, str) and not isinstance(symbol, Number) and symbol != ""
+            else None
+        )
         unit = isinstance(decimals, Number) and ID.fullmatch(decimals) and int(decimals) <= MAX_DECIMALS
-        entry = (str(symbol) if named else None, int(str(decimals)) if unit else None)
+        entry = (symbol, int(str(decimals)) if unit else None)
         table.setdefault(row_id(row, where), {})[entry] = None
     return table
 

@@ -5,11 +5,12 @@
 
 from collections.abc import Callable
 
-from balcli.errors import BadAmount, BadShape
+from balcli.errors import BadAmount, BadShape, EchoesCredential
+from balcli.http.echoes import Echoed
 from balcli.http.error_text import words as words  # noqa: PLC0414 - a part of what plug-ins read with
 from balcli.http.exactjson import Json, Number
 from balcli.money import Amount, parse
-from balcli.secret import Secret, flaw, hide_in_name
+from balcli.secret import Secret, flaw, hide
 from balcli.text import is_text, printable
 
 _SAMPLE = 40
@@ -61,12 +62,14 @@ def field(row: dict[str, Json], key: str, where: str) -> Json:
 
 def name(row: dict[str, Json], key: str, where: str) -> str:
     """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
-    return hide_in_name(text(_string(row, key, where), f"{where}.{key}"))
+    return taken(_string(row, key, where), where, key)
 
 
 def _string(row: dict[str, Json], key: str, where: str) -> str:
     value = field(row, key, where)
-    if type(value) is not str or not value:  # a number is a text of a class of its own
+    if (
+        not isinstance(value, str) or isinstance(value, Number) or not value
+    ):  # a number is a text of a class of its own
         raise undocumented(f"{where}.{key} is {_kind(value)}, not a name")
     return value
 
@@ -85,7 +88,7 @@ def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise undocumented(f"{where}.{key} is {_kind(value)}, not a text")
-    return hide_in_name(text(str(value), f"{where}.{key}"))
+    return taken(value, where, key)
 
 
 def optional_flag(row: dict[str, Json], key: str, where: str) -> bool | None:
@@ -123,19 +126,39 @@ def optional_amount(
     return (None, None) if value is None else _read(value, key, where, read)
 
 
+def taken(value: str, where: str, key: str) -> str:
+    """A text of an answer as it was sent, to be shown, stored or cached. Raises EchoesCredential and BadShape."""
+    return text(unechoed(value, where, key), f"{where}.{key}")
+
+
+def unechoed(value: str, where: str, key: str) -> str:
+    """A string of an answer as it was sent. Raises EchoesCredential."""
+    if isinstance(value, Echoed):
+        raise EchoesCredential(
+            f"the provider's answer repeats a credential in {where}.{key}, and nothing of it is shown; "
+            "tell the provider, and replace the credential"
+        )
+    return str(value)
+
+
 def _read(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> tuple[Amount, str]:
     if not isinstance(value, str):
         raise _untrusted(f"{where}.{key} is {_kind(value)}")
-    sent = str(value)
+    sent = taken(value, where, key) if isinstance(value, Echoed) else str(value)
     try:
         return read(sent), sent
     except ValueError as problem:
-        raise _untrusted(f'{where}.{key} is "{printable(sent, _SAMPLE)}", {problem}') from None
+        raise _untrusted(f'{where}.{key} is "{printable(hide(sent), _SAMPLE)}", {problem}') from None
 
 
 def token(row: dict[str, Json], key: str, where: str) -> Secret:
     """The token that a login gave. Raises BadShape for one that no header could carry."""
-    given = hide_in_name(_string(row, key, where))
+    value = row.get(key)
+    if isinstance(value, Echoed):
+        # What a login gives is no echo, also where it gives the same token again.
+        value.echo.texts.discard(value)
+        row = {**row, key: str(value)}
+    given = _string(row, key, where)
     problem = flaw(given)
     if problem is not None:
         raise BadShape(

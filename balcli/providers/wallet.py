@@ -17,7 +17,16 @@ from balcli.money import Amount
 from balcli.providers import OWN, reading
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
 from balcli.providers.envelope import own_error
-from balcli.providers.reading import as_list, as_object, field, optional_amount, optional_text, token, words
+from balcli.providers.reading import (
+    as_list,
+    as_object,
+    field,
+    optional_amount,
+    optional_text,
+    taken,
+    token,
+    words,
+)
 from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import selects, unlisted
 from balcli.secret import Secret, reveal
@@ -198,10 +207,11 @@ def _deposit_addresses(row: dict[str, Json], key: str, where: str) -> tuple[Depo
     found = []
     for network, item in networks.items():
         place = f"{where}.{key}.{words(network)}"
+        name = taken(network, where, key)
         entry = as_object(item, place)
         found.append(
             DepositAddress(
-                reading.text(network, place),
+                name,
                 optional_text(entry, "address", place),
                 optional_text(entry, "memo", place),
             )

@@ -8,7 +8,6 @@ from balcli.models import Diagnosis, Failure, Step
 from balcli.render.json import SCHEMA_VERSION, moment, written
 from balcli.render.layout import Line, Style, padded, paragraph
 from balcli.render.table import text_of
-from balcli.secret import hide
 from balcli.text import LONGEST_NAME, printable
 
 _STATUS_WIDTH: Final = len("warning")
@@ -39,8 +38,8 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
                 "account": step.account,
                 "step": step.step,
                 "status": step.status,
-                "message": hide(step.message),
-                "cure": None if step.cure is None else hide(step.cure),
+                "message": step.message,
+                "cure": step.cure,
             }
             for step in diagnosis.steps
         ],
@@ -51,7 +50,7 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def _error(failure: Failure, account: str | None) -> dict[str, str]:
     about = "" if account is None else f"{account}: "
-    return {"code": failure.code, "message": hide(f"{about}{failure.message}")}
+    return {"code": failure.code, "message": f"{about}{failure.message}"}
 
 
 def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
@@ -81,7 +80,7 @@ def _kind(step: Step) -> tuple[bool, object]:
 def _row(step: Step, name: str, wide: int, columns: int | None) -> Iterator[Line]:
     style = _STYLES[step.status]
     mark = padded(step.status, _STATUS_WIDTH)
-    text = printable(hide(step.message))
+    text = printable(step.message)
     text = f"{name}: {text}" if not wide else f"{padded(name, wide)}  {text}"
     indent = " " * (_STATUS_WIDTH + 4)
     first, *more = paragraph(text, indent, columns)
@@ -89,4 +88,4 @@ def _row(step: Step, name: str, wide: int, columns: int | None) -> Iterator[Line
     yield Line(prose=True).add("  ").add(mark, style).add("  ").add(first.text.removeprefix(indent))
     yield from more
     if step.cure is not None:
-        yield from paragraph(f"→ {printable(hide(step.cure))}", indent, columns, style)
+        yield from paragraph(f"→ {printable(step.cure)}", indent, columns, style)

@@ -9,7 +9,6 @@ from balcli.render.json import amount_text, written
 from balcli.render.json import document as report_document
 from balcli.render.layout import Line, Style
 from balcli.render.table import text_of
-from balcli.secret import hide
 from balcli.text import printable
 
 _LONGEST_NAME: Final = 40
@@ -44,8 +43,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
 
 
 def plain(text: str, limit: int = 0) -> str:
-    """The text on one line, escaped and without secrets; the bar, which begins performance data, escaped, too."""
-    return printable(hide(text), limit).replace("|", "\\x7c")
+    """The text on one line, escaped; the bar, which begins performance data, escaped, too."""
+    return printable(text, limit).replace("|", "\\x7c")
 
 
 def _limit(finding: Finding) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def _limit(finding: Finding) -> dict[str, Any]:
         "crit": None if limit.crit is None else limit.crit.text,
         "value": amount_text(finding.value),
         "state": finding.state.name,
-        "reason": None if finding.reason is None else hide(finding.reason),
+        "reason": finding.reason,
     }
 
 
@@ -118,7 +117,7 @@ def _performance(findings: Iterable[Finding]) -> Iterator[str]:
     for finding in findings:
         limit = finding.limit
         words = (*([] if limit.account is None else [limit.account]), limit.asset, limit.field)
-        label = name = printable(hide(" ".join(words))).translate(_NO_LABEL)
+        label = name = printable(" ".join(words)).translate(_NO_LABEL)
         number = 1
         while label in taken:
             number += 1

@@ -1,0 +1,238 @@
+"""Answers that repeat a credential: what must not be in them, by host, and the search before anything is shown.
+
+Data is never rewritten: an answer is shown as it was sent, or not at all (contract 8.1).
+"""
+
+import html
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Final, final
+from urllib.parse import unquote, urlsplit
+
+from balcli.errors import BalcliError
+from balcli.http.exactjson import Json, decode
+from balcli.secret import SHORTEST_TOLD, Needles, Secret, can_be_told, reveal
+from balcli.urls import is_loopback
+
+_PORTS: Final = {"http": 80, "https": 443}
+# Between quotes stand JSON's texts and what separates them: without escapes, a text of the document is one of these.
+_LONG_PIECE: Final = re.compile(f'[^"]{{{SHORTEST_TOLD},}}')
+_SHORTEST_PIECE: Final = 6
+_MOST_CLEAN: Final = 10_000
+_LONGEST_CLEAN: Final = 100
+
+
+@final
+class Echoed(str):
+    """A text of an answer that repeats a credential; what reads it must not show, store or cache it."""
+
+    __slots__ = ("echo",)
+    echo: "Echo"
+
+
+class Echo:
+    """A good answer that repeats a credential, in these texts, and perhaps elsewhere in its headers or bytes."""
+
+    def __init__(self, *, elsewhere: bool) -> None:
+        self.texts: set[str] = set()
+        self.elsewhere = elsewhere
+
+
+class _Credentials(Needles):
+    """Credentials that answers are searched for. A text that was found clean is not searched again."""
+
+    def __init__(self) -> None:
+        super().__init__(SHORTEST_TOLD)
+        self._clean: tuple[int, set[str]] = (0, set())
+
+    def are_in_any(self, texts: Iterable[str]) -> bool:
+        """Whether one of the texts contains a credential."""
+        number, clean = self._clean
+        if number != len(self) or len(clean) > _MOST_CLEAN:
+            self._clean = number, clean = (len(self), set())
+        for text in {text for text in texts if len(text) >= SHORTEST_TOLD} - clean:
+            if self.found_in(text):
+                return True
+            if len(text) <= _LONGEST_CLEAN:
+                clean.add(text)
+        return False
+
+    def pieces(self) -> set[str]:
+        """Beginnings, middles and ends of all forms, in small letters."""
+        found = set()
+        for form in self.forms():
+            length = max(_SHORTEST_PIECE, len(form) // 3)
+            middle = (len(form) - length) // 2
+            found |= {
+                part.casefold() for part in (form[:length], form[middle : middle + length], form[-length:])
+            }
+        return found
+
+    def are_in(self, text: str, document: Json) -> bool:
+        """Whether a body's text, or a text of the document that it is, contains a credential."""
+        if not len(self):
+            return False
+        if self.are_few:
+            if self.found_in(text):
+                return True
+        elif self.are_in_any(_LONG_PIECE.findall(text)):
+            return True
+        # With escapes, JSON can spell a text in many ways.
+        return "\\" in text and self.are_in_any(_texts(document))
+
+
+class _Host:
+    """The credentials of this process for one host: those of its accounts, and those that logins gave."""
+
+    def __init__(self) -> None:
+        self.own = _Credentials()
+        self.given = _Credentials()
+        self.digits: set[str] = set()
+        """Those of 12 digits or more, which are looked for in the names of accounts alone."""
+
+
+_hosts: dict[str, _Host] = {}
+_lock = threading.Lock()
+_noted: ContextVar[list[Echo] | None] = ContextVar("_noted", default=None)
+
+
+@lru_cache(maxsize=64)  # a run has few hosts
+def host_key(base_url: str) -> str:
+    """What is alike for two addresses of one host and port, however they are spelled."""
+    parts = urlsplit(base_url)
+    host = unquote(parts.hostname or "").lower().rstrip(".")
+    return f"{'localhost' if is_loopback(host) else host}:{parts.port or _PORTS.get(parts.scheme)}"
+
+
+def _host(base_url: str) -> _Host:
+    key = host_key(base_url)
+    host = _hosts.get(key)
+    if host is None:
+        with _lock:
+            host = _hosts.setdefault(key, _Host())
+    return host
+
+
+def remember(base_url: str, credentials: Iterable[Secret]) -> None:
+    """Look for the credentials of an account in the answers of its host, those that can be told from data."""
+    host = _host(base_url)
+    for secret in credentials:
+        text = reveal(secret)
+        if can_be_told(secret):
+            host.own.add(text)
+        elif len(text) >= SHORTEST_TOLD:
+            host.digits.add(text)
+
+
+def remember_given(base_url: str, secret: Secret) -> None:
+    """Look for a credential that a request carries, such as the token that a login gave."""
+    host, text = _host(base_url), reveal(secret).removeprefix("Bearer ")
+    if text not in host.own and text not in host.given and can_be_told(Secret(text)):
+        host.given.add(text)
+
+
+def holds_credential(text: str) -> bool:
+    """Whether a text contains a credential of 12 characters of an account of this process, at whatever host."""
+    return len(text) >= SHORTEST_TOLD and any(
+        host.own.found_in(text) or any(digits in text for digits in host.digits)
+        for host in [*_hosts.values()]
+    )
+
+
+def repeats(
+    base_url: str, headers: Mapping[str, str], body: bytes, document: Json = None, *, login: bool = False
+) -> bool:
+    """Whether an answer of that host repeats a credential, in a header or in its body, whose document is given if it is one.
+
+    What a login gives is no echo in that login's own answer.
+    """
+    host = _host(base_url)
+    text = body.decode("utf-8", "replace")
+    searched = (host.own,) if login else (host.own, host.given)
+    return any(
+        each.are_in(text, document) or each.are_in_any(headers.values()) for each in searched if len(each)
+    )
+
+
+def screened(
+    base_url: str, headers: Mapping[str, str], body: bytes, document: Json, *, login: bool = False
+) -> Json:
+    """The document of a good answer, every text in it that repeats a credential an `Echoed` one."""
+    if not repeats(base_url, headers, body, document, login=login):
+        return document
+    host = _host(base_url)
+    echo = Echo(elsewhere=False)
+    marked = _marked(document, (host.own,) if login else (host.own, host.given), echo)
+    echo.elsewhere = not echo.texts or repeats(base_url, headers, b"", login=login)
+    noted = _noted.get()
+    if noted is not None:
+        noted.append(echo)
+    return marked
+
+
+def may_repeat(base_url: str, body: bytes) -> bool:
+    """Whether a body may repeat a credential: JSON does or does not; anything else can hold it in part, or hidden in markup."""
+    try:
+        return repeats(base_url, {}, body, decode(body))
+    except BalcliError:
+        host = _host(base_url)
+        found = host.own.pieces() | host.given.pieces()
+        raw = body.replace(b"\0", b"")  # as UTF-16 and UTF-32 write ASCII
+        pages = [
+            html.unescape(unquote(raw.decode(name, "replace"))).casefold() for name in ("utf-8", "latin-1")
+        ]
+        return any(piece in page for piece in found for page in pages)
+
+
+def is_clean(base_url: str, document: Json) -> bool:
+    """Whether no text of a document, such as a cached one, contains a credential for that host."""
+    host = _host(base_url)
+    texts = [*_texts(document)]
+    return not (host.own.are_in_any(texts) or host.given.are_in_any(texts))
+
+
+@contextmanager
+def noting() -> Iterator[list[Echo]]:
+    """A context with a list of the good answers that repeat a credential, as they arrive."""
+    noted: list[Echo] = []
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
+
+
+def _marked(document: Json, searched: Iterable[_Credentials], echo: Echo) -> Json:
+    if isinstance(document, dict):
+        return {
+            _marked_text(key, searched, echo): _marked(item, searched, echo) for key, item in document.items()
+        }
+    if isinstance(document, list):
+        return [_marked(item, searched, echo) for item in document]
+    return _marked_text(document, searched, echo) if isinstance(document, str) else document
+
+
+def _marked_text(text: str, searched: Iterable[_Credentials], echo: Echo) -> str:
+    if not any(each.are_in_any((text,)) for each in searched):
+        return text
+    echoed = Echoed(text)
+    echoed.echo = echo
+    echo.texts.add(text)
+    return echoed
+
+
+def _texts(document: Json) -> Iterator[str]:
+    """Every text, key and number of a document."""
+    if isinstance(document, dict):
+        yield from document
+        for item in document.values():
+            yield from _texts(item)
+    elif isinstance(document, list):
+        for item in document:
+            yield from _texts(item)
+    elif isinstance(document, str):
+        yield document
