@@ -3,6 +3,7 @@
 from typing import Final
 
 from balcli.sandbox.faults.bodies import AMOUNTS, DOCUMENTS, HARD
+from balcli.sandbox.faults.echoes import REPEATED
 from balcli.sandbox.faults.fault import Fault
 from balcli.sandbox.faults.identity import IDENTITY
 from balcli.sandbox.faults.refusals import PRETENCES, REDIRECTS, REFUSALS
@@ -23,5 +24,6 @@ FAULTS: Final[dict[str, Fault]] = {
     **AMOUNTS,
     **HARD,
     **IDENTITY,
+    **REPEATED,
 }
 """The faults by name, as `balcli sandbox --faults` lists them."""

@@ -19,7 +19,7 @@ NAMES: Final = (
 """Names of assets that a terminal, a spreadsheet or a parser might take for something else."""
 
 
-def _amount(text: str) -> Callable[[bytes], bytes]:
+def amount_put(text: str) -> Callable[[bytes], bytes]:
     """The body with this JSON text as its first amount; "" leaves the amount out."""
 
     def make(body: bytes) -> bytes:
@@ -47,7 +47,7 @@ def rows_of(payload: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _renamed(body: bytes, names: Iterable[str] = NAMES) -> bytes:
+def renamed(body: bytes, names: Iterable[str] = NAMES) -> bytes:
     """The body with these names for its assets, and a copy of its first row for each that is left."""
     payload = json.loads(body)
     rows = rows_of(payload)
@@ -88,7 +88,7 @@ def _not_json(about: str, make: Callable[[bytes], bytes]) -> Fault:
 
 
 def _no_amount(text: str, about: str = "", **but: int) -> Fault:
-    return Fault(about or f"an amount is {text}", 6, with_body(_amount(text)), but=but)
+    return Fault(about or f"an amount is {text}", 6, with_body(amount_put(text)), but=but)
 
 
 DOCUMENTS: Final = {
@@ -103,8 +103,8 @@ DOCUMENTS: Final = {
     "half": _not_json("half of the JSON, in good framing", lambda body: body[: len(body) // 2]),
     "number": _not_json("a number for the whole body", lambda _body: b"1000000"),
     "nan": _not_json("NaN in the JSON", _more("NaN")),
-    "digits": _not_json("an integer of 5,000 digits in the JSON", _amount("9" * 5000)),
-    "exponent": _not_json("1E+1000000 for an amount", _amount("1E+1000000")),
+    "digits": _not_json("an integer of 5,000 digits in the JSON", amount_put("9" * 5000)),
+    "exponent": _not_json("1E+1000000 for an amount", amount_put("1E+1000000")),
     "deep": _not_json("100,000 brackets one in the other", _more("[" * 100_000 + "]" * 100_000)),
 }  # fmt: skip
 
@@ -124,13 +124,13 @@ AMOUNTS: Final = {
 }
 
 HARD: Final = {
-    "small": Fault("an amount is the number 1e-18", 0, with_body(_amount("1e-18")), but=_LOOPRING_ALONE),
-    "long": Fault(f"an amount is {_LONG}", 0, with_body(_amount(f'"{_LONG}"')), but=_LOOPRING_ALONE),
+    "small": Fault("an amount is the number 1e-18", 0, with_body(amount_put("1e-18")), but=_LOOPRING_ALONE),
+    "long": Fault(f"an amount is {_LONG}", 0, with_body(amount_put(f'"{_LONG}"')), but=_LOOPRING_ALONE),
     "units": Fault(
-        "an amount has 48 digits and no point", 0, with_body(_amount(f'"{_LONG.replace(".", "")}"'))
+        "an amount has 48 digits and no point", 0, with_body(amount_put(f'"{_LONG.replace(".", "")}"'))
     ),
-    "minus": Fault("an amount is -5", 0, with_body(_amount('"-5"'))),
-    "minus-zero": Fault("an amount is -0", 0, with_body(_amount('"-0"'))),
+    "minus": Fault("an amount is -5", 0, with_body(amount_put('"-5"'))),
+    "minus-zero": Fault("an amount is -0", 0, with_body(amount_put('"-0"'))),
     "decorations": Fault(
         "addresses and display names that cannot be read", 0,
         with_body(_more_in_rows(depositAddress={"XRP": None}, canDeposit="yes", assetName=[])),
@@ -139,5 +139,5 @@ HARD: Final = {
         "funds in settlement, in a field of which nothing is known", 0, with_body(_more_in_rows(settlementBalance="12"))
     ),
     "repeated": Fault("an asset stands twice", 0, with_body(_doubled)),
-    "names": Fault("assets named to fool a terminal or a spreadsheet", 0, with_body(_renamed), "names"),
+    "names": Fault("assets named to fool a terminal or a spreadsheet", 0, with_body(renamed), "names"),
 }  # fmt: skip
