@@ -34,7 +34,13 @@ _EVERYWHERE: Final = ", also at logins and tables"
 TROUBLES: Final = (_WELL, *ECHOES, *(f"{name}{_EVERYWHERE}" for name in ECHOES), *_FAULTS)
 """What the servers do to a run."""
 
-_COMMANDS: Final = (("all", "-v"), ("doctor",), ("all",), ("config", "show"))
+_COMMANDS: Final = (
+    ("all", "-v"),
+    ("doctor",),
+    ("all", "--record", "--evidence", "evidence", "-O", "output"),
+    ("config", "show"),
+)
+_SECOND: Final = "-second"
 _OUTPUTS: Final = ("table", "json")
 _PROCESSES: Final = 8
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -165,6 +171,7 @@ def _prepared(runs: int, folder: Path) -> tuple[list[Trial], dict[str, Sandbox]]
     for provider in KINDS:
         parts = [part for trial in trials for part in trial.parts if part.provider == provider]
         troubles = {part.NAME: trial.trouble for trial in trials for part in trial.parts}
+        troubles |= {name: _WELL for name in troubles if name.endswith(_SECOND)}
         faults = [f"{part.NAME}:{troubles[part.NAME]}" for part in parts if troubles[part.NAME] in FAULTS]
         hosts[provider] = Sandbox(parts=parts, faults=faults)
     for trial in trials:
@@ -181,7 +188,11 @@ def _trial(number: int, folder: Path, elsewhere: str) -> Trial:
         way = WAYS[(turn + turns + place) % len(WAYS)]
         keys = kinds[(turn // len(WAYS) + turns + place) % len(kinds)]
         name = f"r{number}-{provider}"
-        secrets = planting.plant(provider, f"/{name}", keys, way)
+        secrets = planting.plant(
+            provider, f"/{name}", keys, way, url_key=way != "variable" and trouble not in _FAULTS
+        )
+        # Another account at the same host, whose secrets its answers must not hold, either.
+        second = planting.plant(provider, f"/{name}{_SECOND}", kinds[0], "text") if way != "variable" else {}
         trial.parts.append(
             EchoingPart(
                 name,
@@ -190,8 +201,11 @@ def _trial(number: int, folder: Path, elsewhere: str) -> Trial:
                 trouble.removesuffix(_EVERYWHERE),
                 f"{elsewhere}/r{number}-elsewhere",
                 everywhere=trouble.endswith(_EVERYWHERE),
+                others=second.values(),
             )
         )
+        if second:
+            trial.parts.append(EchoingPart(f"{name}{_SECOND}", provider, second, "", "", everywhere=False))
     command = _COMMANDS[turns % len(_COMMANDS)]
     trial.arguments = [*command, "-o", output, "-c", str(planting.profile)]
     if trouble in _FAULTS and _FAULTS[trouble].slow and command[0] != "config":
@@ -254,7 +268,8 @@ def _become(trial: Trial) -> None:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         os.environ.clear()
         os.environ.update(kept | trial.planting.variables)
-        os.environ.update({"HOME": str(trial.planting.home), "BALCLI_DEBUG": "1"})
+        home = trial.planting.home
+        os.environ.update({"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "BALCLI_DEBUG": "1"})
         os.chdir(trial.planting.home)
         from balcli.cli.app import run as run_program
 

@@ -246,9 +246,8 @@ class Door:
             # What a provider calls its own trouble may pass, whatever the status that it sends it with.
             passes = isinstance(own, ServerUnavailable) and status < 500 and status not in _RETRIED_STATUSES
             raise (_TryAgain(own) if passes else own) from None
-        return echoes.screened(
-            request.base_url, answer.headers, answer.body, payload, login=request.gives_secret
-        )
+        carried = _secrets_in(request) if request.gives_secret else None
+        return echoes.screened(request.base_url, answer.headers, answer.body, payload, carried)
 
     def _pace(self, request: Request) -> Pace | None:
         """The pace at which the request's host is asked; None where it sets none."""
@@ -398,3 +397,17 @@ def _own_words(request: Request, answer: "Answer", problem: BalcliError) -> Balc
             "check the account's settings and base_url"
         )
     return type(problem)(message, http_status=problem.http_status)
+
+
+def _secrets_in(request: Request) -> list[Secret]:
+    """The secrets in a request's headers and body, at any depth."""
+    found: list[Secret] = []
+    values: list[object] = [*request.headers.values(), request.body]
+    for value in values:  # it grows while it is gone through
+        if isinstance(value, Secret):
+            found.append(value)
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, Mapping):
+            values += value.values()
+    return found

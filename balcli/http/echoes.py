@@ -37,9 +37,11 @@ class Echoed(str):
 class Echo:
     """A good answer that repeats a credential, in these texts, and perhaps elsewhere in its headers or bytes."""
 
-    def __init__(self, *, elsewhere: bool) -> None:
+    def __init__(self, carried: Iterable[str]) -> None:
         self.texts: set[str] = set()
-        self.elsewhere = elsewhere
+        self.elsewhere = False
+        self.carried = Needles(SHORTEST_TOLD, carried)
+        """What the request carried, if it was a login: no token that it gives can be one of these."""
 
 
 class _Credentials(Needles):
@@ -159,13 +161,21 @@ def repeats(
 
 
 def screened(
-    base_url: str, headers: Mapping[str, str], body: bytes, document: Json, *, login: bool = False
+    base_url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    document: Json,
+    carried: Iterable[Secret] | None = None,
 ) -> Json:
-    """The document of a good answer, every text in it that repeats a credential an `Echoed` one."""
+    """The document of a good answer, every text in it that repeats a credential an `Echoed` one.
+
+    Of a login, `carried` are the secrets in its request.
+    """
+    login = carried is not None
     if not repeats(base_url, headers, body, document, login=login):
         return document
     host = _host(base_url)
-    echo = Echo(elsewhere=False)
+    echo = Echo([reveal(secret) for secret in carried or () if reveal(secret) in host.own])
     marked = _marked(document, (host.own,) if login else (host.own, host.given), echo)
     echo.elsewhere = not echo.texts or repeats(base_url, headers, b"", login=login)
     noted = _noted.get()

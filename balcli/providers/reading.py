@@ -154,7 +154,7 @@ def _read(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> t
 def token(row: dict[str, Json], key: str, where: str) -> Secret:
     """The token that a login gave. Raises BadShape for one that no header could carry."""
     value = row.get(key)
-    if isinstance(value, Echoed):
+    if isinstance(value, Echoed) and not value.echo.carried.found_in(value):
         # What a login gives is no echo, also where it gives the same token again.
         value.echo.texts.discard(value)
         row = {**row, key: str(value)}

@@ -10,6 +10,7 @@ from balcli.providers.merchant import signature
 from balcli.sandbox import loopring, merchant, wallet
 from balcli.sandbox.exchange import Part, Question, Reply, json_reply
 from balcli.sandbox.marked import Marked, forms
+from balcli.sandbox.planting import URL_KEY
 
 _STAND_INS: Final[dict[str, Callable[[], Part]]] = {
     "loopring": loopring.Loopring,
@@ -20,7 +21,6 @@ _ACCEPTED: Final = {
     ("loopring", "api_key"): loopring.KEY,
     ("wallet", "access_token"): wallet.ACCESS_TOKEN,
     ("wallet", "api_key"): wallet.API_KEY,
-    ("wallet", "email"): wallet.LOGIN["email"],
     ("wallet", "password"): wallet.LOGIN["password"],
     ("merchant", "token"): merchant.TOKEN,
     ("merchant", "api_key"): merchant.API_KEY,
@@ -31,6 +31,8 @@ _TOKEN_PLACES: Final = {"wallet": "header authorization", "merchant": "header x-
 _DULL: Final = frozenset(
     {"host", "user-agent", "accept", "accept-encoding", "connection", "content-type", "content-length"}
 )
+# Shorter parts of a path are its own words.
+_SHORTEST: Final = 24
 _NAMES: Final = frozenset({"asset", "symbol", "assetName", "assetId", "address", "memo", "name"})
 _AMOUNTS: Final = frozenset({"total", "balance", "free", "locked", "decimals"})
 
@@ -44,7 +46,42 @@ def _sent(question: Question) -> list[str]:
         values += [text for text in json.loads(body).values() if isinstance(text, str)]
     except (ValueError, AttributeError):
         values.append(body)
-    return [*values, *question.query.values(), *([body] if body else [])]
+    in_path = [piece for piece in question.path.split("/") if len(piece) >= _SHORTEST]
+    return [*values, *in_path, *question.query.values(), *([body] if body else [])]
+
+
+def _all_put(payload: Any, text: str) -> Any:
+    """The payload with this text as every value and as every key of a deposit address."""
+    if isinstance(payload, dict):
+        return {key: _all_put(value, text) for key, value in payload.items()}
+    return [_all_put(item, text) for item in payload] if isinstance(payload, list) else text
+
+
+def _in_every_value(good: Reply, question: Question, _elsewhere: str) -> Reply:
+    return json_reply(_all_put(json.loads(good.body or b"null"), " ".join(_sent(question))), good.status)
+
+
+def _rows(payload: Any) -> list[Any]:
+    """Every object of a payload."""
+    items = payload.values() if isinstance(payload, dict) else payload if isinstance(payload, list) else ()
+    return [
+        *([payload] if isinstance(payload, dict) else []),
+        *(row for item in items for row in _rows(item)),
+    ]
+
+
+def _in_networks(good: Reply, question: Question, _elsewhere: str) -> Reply:
+    payload = json.loads(good.body or b"null")
+    for row in _rows(payload):
+        row["depositAddress"] = {" ".join(_sent(question)): {"address": "a", "memo": None}}
+    return json_reply(payload, good.status)
+
+
+def _unread(good: Reply, question: Question, _elsewhere: str) -> Reply:
+    payload = json.loads(good.body or b"null")
+    for row in _rows(payload):
+        row["note"] = _sent(question)
+    return json_reply(payload, good.status)
 
 
 def _rewritten(payload: Any, keys: Iterable[str], text: str) -> Any:
@@ -96,7 +133,7 @@ def _in_location(_good: Reply, question: Question, elsewhere: str) -> Reply:
 def _in_headers(status: int) -> _Echo:
     def echo(good: Reply, question: Question, _elsewhere: str) -> Reply:
         text = " ".join(_sent(question)).encode("latin-1", "replace").decode("latin-1")
-        named = ("X-Echo", "Retry-After", "Set-Cookie", "Content-Type", "WWW-Authenticate")
+        named = ("X-Echo", "Date", "Retry-After", "Set-Cookie", "Content-Type", "WWW-Authenticate")
         return good._replace(status=status, headers=dict.fromkeys(named, text))
 
     return echo
@@ -133,6 +170,10 @@ ECHOES: Final[Mapping[str, _Echo]] = {
     "echo in headers of a refusal": _in_headers(403),
     "echo in headers of a limit": _in_headers(429),
     "echo as keys": _as_keys,
+    "echo in every value": _in_every_value,
+    "echo in networks": _in_networks,
+    "echo where nothing is read": _unread,
+    "echo in headers of trouble": _in_headers(503),
     "echo in other encodings": _encoded,
 }
 """What a server may throw back, by name: the good reply, the request and another host's URL make the reply."""
@@ -150,6 +191,7 @@ class EchoingPart:
         elsewhere: str,
         *,
         everywhere: bool,
+        others: Iterable[str] = (),
     ) -> None:
         self.NAME = name
         self.provider = provider
@@ -166,6 +208,8 @@ class EchoingPart:
         self._echo = ECHOES.get(echo)
         self._elsewhere = elsewhere
         self._everywhere = everywhere
+        self._others = tuple(others)
+        """The secrets of another account at this host, which are echoed, too."""
 
     def expire_tokens(self) -> None:
         """Let no token that was given out so far work any more."""
@@ -177,9 +221,14 @@ class EchoingPart:
 
     def answer(self, question: Question) -> Reply:
         """What the stand-in answers, or what becomes of that in an echo."""
-        reply = self._inner.answer(self._as_known(question))
+        path = "/" + question.path.removeprefix("/").removeprefix(
+            self._secrets.get(URL_KEY, "")
+        ).removeprefix("/")
+        reply = self._inner.answer(self._as_known(question._replace(path=path)))
         self._keep_token(reply)
-        if self._echo is not None and (self._everywhere or question.path == self.BALANCES):
+        if self._echo is not None and (self._everywhere or path == self.BALANCES):
+            headers = {f"other-{number}": text for number, text in enumerate(self._others)}
+            question = question._replace(headers={**question.headers, **headers})
             return self._echo(reply, question, self._elsewhere)
         return reply
 

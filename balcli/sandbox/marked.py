@@ -29,6 +29,11 @@ def mark() -> str:
     return f"cnry-{secrets.token_hex(10)}\"+é/\\%'-{secrets.token_hex(10)}"
 
 
+def mark_for_url() -> str:
+    """A fresh false secret that can be a part of a URL's path."""
+    return f"cnry-{secrets.token_hex(16)}"
+
+
 def forms(text: str) -> dict[str, bytes]:
     """The text as it would stand in an output, by the name of the encoding; parts of it count, too."""
     raw = text.encode()

@@ -1,14 +1,15 @@
 """False accounts of all providers: their marked secrets given in every way that there is, as files and variables."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from balcli.sandbox.loopring import ACCOUNT_ID
-from balcli.sandbox.marked import Marked, mark
-from balcli.sandbox.wallet import MERCHANT_ID, TREASURY
+from balcli.sandbox.marked import Marked, mark, mark_for_url
+from balcli.sandbox.wallet import LOGIN, MERCHANT_ID, PAYOUTS, TREASURY
 
 WAYS: Final = ("text", "file", "command", "environment", "env_file", "variable")
 """How a secret is given: in the profile, by a file or a command, by ${NAME} from two places, without a profile."""
@@ -17,14 +18,13 @@ _HEADERS: Final = {
     ("loopring", "api_key"): "header x-api-key",
     ("wallet", "access_token"): "header authorization",
     ("wallet", "api_key"): "header api-key",
-    ("wallet", "email"): "body of login",
     ("wallet", "password"): "body of login",
     ("merchant", "token"): "header x-bh-token",
     ("merchant", "api_key"): "header x-bh-apikey",
     # It signs, and is in no request itself.
     ("merchant", "api_secret"): "",
 }
-_LOGIN: Final = ("email", "password")
+_LOGIN: Final = ("password",)
 KINDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "loopring": (("api_key",),),
     "wallet": (("access_token",), ("api_key",), _LOGIN),
@@ -32,10 +32,12 @@ KINDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 }
 """The secrets of one account, for each way in which a provider lets it prove itself."""
 _TARGETS: Final = {
-    "loopring": ("account_id", str(ACCOUNT_ID)),
-    "wallet": ("wallet_id", TREASURY),
-    "merchant": ("merchant_id", "0"),
+    "loopring": ("account_id", (str(ACCOUNT_ID), str(ACCOUNT_ID + 1))),
+    "wallet": ("wallet_id", (TREASURY, PAYOUTS)),
+    "merchant": ("merchant_id", ("0", "12345")),
 }
+"""What tells accounts of one provider apart: the key, and the targets of a first and a second one."""
+URL_KEY: Final = "base_url"
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class Planting:
     variables: dict[str, str] = field(default_factory=dict)
     secrets: list[Marked] = field(default_factory=list)
     _tables: list[str] = field(default_factory=list)
+    _accounts: Counter[str] = field(default_factory=Counter)
     _env_file: list[str] = field(default_factory=list)
 
     @property
@@ -54,40 +57,55 @@ class Planting:
         """The profile file."""
         return self.home / "config.toml"
 
-    def plant(self, provider: str, path: str, keys: tuple[str, ...], way: str) -> dict[str, str]:
-        """Add an account at a path of the provider's host with fresh secrets, and return them by key."""
+    def plant(
+        self, provider: str, path: str, keys: tuple[str, ...], way: str, *, url_key: bool = False
+    ) -> dict[str, str]:
+        """Add an account at a path of the provider's host with fresh secrets, and return them by key.
+
+        With a `url_key`, one of them ends the base URL. A provider can have two accounts, of which variables make the first alone.
+        """
         base_url = f"{_host(provider)}{path}"
         made = {key: mark() for key in keys}
         for key, text in made.items():
             place = _HEADERS[provider, key]
             self.secrets.append(Marked(provider, key, text, frozenset({place} if place else ())))
+        number = self._accounts[provider]
+        self._accounts[provider] += 1
         if keys == _LOGIN and way in {"file", "command", "variable"}:
             way = "text"  # a login is a table, which these cannot give
-        target, value = _TARGETS[provider]
+        target, values = _TARGETS[provider]
+        value = values[number]
         if way == "variable":
             prefix = f"BALCLI_{provider.upper()}_"
             given = made | {"base_url": base_url, target: value}
             self.variables |= {f"{prefix}{key.upper()}": text for key, text in given.items()}
             return made
-        lines = [self._given(provider, key, text)[way]() for key, text in made.items()]
+        lines = [self._given(f"{provider}_{number}", key, text)[way]() for key, text in made.items()]
         if keys == _LOGIN:
-            lines = [f"login = {{ merchant_id = {_toml(MERCHANT_ID)}, {', '.join(lines)} }}"]
-        number = value if provider != "wallet" else _toml(value)
+            body = f"email = {_toml(LOGIN['email'])}, {', '.join(lines)}"
+            lines = [f"login = {{ merchant_id = {_toml(MERCHANT_ID)}, {body} }}"]
+        if url_key:
+            made[URL_KEY] = text = mark_for_url()
+            self.secrets.append(Marked(provider, URL_KEY, text, frozenset({"path"})))
+            name = f"{provider}_{number}_PATH".upper()
+            self.variables[name] = text
+            base_url += f"/${{{name}}}"
         self._tables.append(
             "\n".join(
                 [
-                    f"[profiles.main.{provider}]",
+                    f"[[profiles.main.{provider}]]",
+                    f'name = "{provider}{number or ""}"',
                     f"base_url = {_toml(base_url)}",
-                    f"{target} = {number}",
+                    f"{target} = {value if provider != 'wallet' else _toml(value)}",
                     *lines,
                 ]
             )
         )
         return made
 
-    def _given(self, provider: str, key: str, text: str) -> dict[str, Callable[[], str]]:
+    def _given(self, account: str, key: str, text: str) -> dict[str, Callable[[], str]]:
         """What makes a profile's line for a secret, by the way in which it is given."""
-        name = f"{provider}_{key}".upper()
+        name = f"{account}_{key}".upper()
         file = self.home / "secrets" / name.lower()
 
         def from_file() -> str:

@@ -29,7 +29,7 @@ from tests.proof.integers import read, read_units, written
 
 KEYS: Final = {
     "loopring": ("api_key",),
-    "wallet": ("email", "password"),
+    "wallet": ("password",),
     "merchant": ("api_key", "api_secret"),
 }
 """How an account of each provider proves itself here: the way with the most steps."""
