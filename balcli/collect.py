@@ -7,7 +7,7 @@ for a resolver that hangs or a server that drips.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -70,7 +70,8 @@ def collect(
                 name=f"{outcome.account.name}/{kind}", part_of=None, aggregate_of=None
             )
             outcomes[*place, number] = Outcome(account, None, None, failure)
-    return tuple(outcomes[place] for place in sorted(outcomes))
+    ordered = [outcomes[place] for place in sorted(outcomes)]
+    return tuple(map(_without_given, ordered) if echoes.were_given() else ordered)
 
 
 def open_door(
@@ -208,8 +209,8 @@ def _accounts_for(account: Account[Any], run: Run) -> tuple[list[Account[Any]], 
     if not isinstance(provider, Expanding):
         return [account], []
     try:
-        with echoes.noting() as noted:
-            accounts = list(provider.expand(account, run))
+        noted = echoes.noting()
+        accounts = list(provider.expand(account, run))
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.of(problem))
     if not accounts:
@@ -223,11 +224,11 @@ def fetched(account: Account[Any], run: Run) -> Outcome:
     Raises what the provider's `fetch` raises.
     """
     provider: Provider = PROVIDERS[account.provider]
-    with echoes.noting() as noted:
-        holdings = provider.fetch(account, run)
-        for balance in holdings.balances:
-            text(balance.asset, "an asset's name")
-            text(balance.asset_id or "", "an asset's id")
+    noted = echoes.noting()
+    holdings = provider.fetch(account, run)
+    for balance in holdings.balances:
+        text(balance.asset, "an asset's name")
+        text(balance.asset_id or "", "an asset's id")
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
     return _with_notice(outcome, noted) if noted else outcome
 
@@ -243,6 +244,29 @@ def _with_notice(outcome: Outcome, noted: Iterable[echoes.Echo]) -> Outcome:
     )
     holdings = outcome.holdings._replace(notices=(*outcome.holdings.notices, notice))
     return outcome._replace(holdings=holdings)
+
+
+def _without_given(outcome: Outcome) -> Outcome:
+    """The outcome, or a failure if it repeats a token that a login gave while the answer was on its way."""
+    holdings = outcome.holdings
+    if holdings is None or not echoes.repeats_given(outcome.account.base_url, _texts(holdings)):
+        return outcome
+    problem = EchoesCredential(
+        "the provider's answer repeats a token that a login gave, and nothing of it is shown; tell the provider"
+    )
+    return Outcome(outcome.account, None, None, Failure.of(problem))
+
+
+def _texts(holdings: Holdings) -> Iterator[str]:
+    """Every text that the provider's answer gave."""
+    yield from (notice.message for notice in holdings.notices)
+    for balance in holdings.balances:
+        yield from (balance.asset, balance.asset_id or "", *(text or "" for text in balance.raw.values()))
+        for value in balance.details.values():
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, tuple):
+                yield from (text or "" for address in value for text in address)
 
 
 def _fetched(account: Account[Any], run: Run) -> Outcome:

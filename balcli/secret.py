@@ -2,9 +2,9 @@
 
 import re
 import threading
-from collections.abc import Iterable
+from binascii import b2a_base64
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
-from itertools import chain
 from typing import Final, NoReturn, final
 
 _SHOWN: Final = "***"
@@ -76,22 +76,19 @@ def flaw(text: str) -> str | None:
     return next((words for there, words in flaws if there), None)
 
 
-def forms(text: str) -> set[str]:
+def forms(text: str) -> Collection[str]:
     """The text as it stands, and as JSON, URLs, base64 and hexadecimal digits write it."""
     raw = text.encode("utf-8", "surrogatepass")
-    if not text.isascii():
-        return _escaped(text, raw) | _packed(raw) | _other_bytes(text)
     # JSON and URLs leave unreserved characters (RFC 3986, 2.3) as they are.
-    written = {text} if re.fullmatch("[A-Za-z0-9_.~-]+", text) else _escaped(text, raw)
-    return written | _packed(raw)
+    if text.isascii() and (text.isalnum() or re.fullmatch("[A-Za-z0-9_.~-]+", text)):
+        return (text, *_packed(raw))
+    return _escaped(text, raw).union(_packed(raw), () if text.isascii() else _other_bytes(text))
 
 
-def _packed(raw: bytes) -> set[str]:
+def _packed(raw: bytes) -> tuple[str, ...]:
     """Bytes as base64, which without its padding is a part of the padded form, and as hexadecimal digits."""
-    from base64 import b64encode, urlsafe_b64encode  # here: a start that meets no secret does without
-
-    encoded = (b64encode(raw), urlsafe_b64encode(raw))
-    return {*(form.decode().rstrip("=") for form in encoded), raw.hex(), raw.hex().upper()}
+    encoded, digits = b2a_base64(raw, newline=False).decode().rstrip("="), raw.hex()
+    return encoded, encoded.replace("+", "-").replace("/", "_"), digits, digits.upper()
 
 
 def _other_bytes(text: str) -> set[str]:
@@ -101,7 +98,7 @@ def _other_bytes(text: str) -> set[str]:
         raw = text.encode("latin-1")
     except UnicodeEncodeError:
         return misread
-    return misread | _packed(raw) | _quoted(raw)
+    return misread.union(_packed(raw), _quoted(raw))
 
 
 def _escaped(text: str, raw: bytes) -> set[str]:
@@ -134,7 +131,7 @@ def hide(text: str) -> str:
 
 
 class Needles:
-    """Every form of some credentials, kept so that a text is searched once, however many there are.
+    """Credentials to search texts for, in every form; fast however many there are.
 
     None is shorter than `shortest`.
     """
@@ -143,15 +140,14 @@ class Needles:
         self._shortest = shortest
         self._texts = {*texts}
         self._new = [*self._texts]
-        self._by_start: dict[str, list[str]] = {}
+        self._starts: set[str] = set()
         self._lock = threading.Lock()
 
     def add(self, text: str) -> None:
         """Search for this credential, too."""
         if text not in self._texts:
-            with self._lock:
-                self._texts.add(text)
-                self._new.append(text)
+            self._texts.add(text)
+            self._new.append(text)
 
     def __contains__(self, text: str) -> bool:
         return text in self._texts
@@ -159,33 +155,35 @@ class Needles:
     def __len__(self) -> int:
         return len(self._texts)
 
-    @property
-    def are_few(self) -> bool:
-        """Whether a search is fast in a text of any length."""
-        return len(self._starts()) <= _FEW
+    def are_in(self, text: str) -> bool:
+        """Whether the text contains a credential in one of its forms."""
+        if self._new:
+            self._add_starts()
+        size, starts = self._shortest, self._starts
+        if len(starts) <= _FEW:
+            there = any(start in text for start in starts)
+        else:
+            there = any(text[at : at + size] in starts for at in range(len(text) - size + 1))
+        return there and any(form in text for form in self.forms())
 
     def found_in(self, text: str) -> list[str]:
         """The forms that the text contains, the longest first: one that contains another leaves nothing of it."""
-        size, starts = self._shortest, self._starts()
-        lists: Iterable[list[str]] = starts.values()
-        if len(starts) > _FEW:
-            pieces = (text[at : at + size] for at in range(len(text) - size + 1))
-            lists = [starts[piece] for piece in pieces if piece in starts]
-        return sorted({form for forms in lists for form in forms if form in text}, key=len, reverse=True)
+        if not self.are_in(text):
+            return []
+        return sorted({form for form in self.forms() if form in text}, key=len, reverse=True)
 
-    def forms(self) -> Iterable[str]:
+    def forms(self) -> Iterator[str]:
         """All that is searched for."""
-        return chain.from_iterable(self._starts().values())
+        for text in [*self._texts]:
+            yield from forms(text)
 
-    def _starts(self) -> dict[str, list[str]]:
-        """The forms by their first characters."""
-        if self._new:
-            with self._lock:
-                while self._new:
-                    for form in forms(self._new[-1]):
-                        self._by_start.setdefault(form[: self._shortest], []).append(form)
-                    self._new.pop()
-        return self._by_start
+    def _add_starts(self) -> None:
+        """Keep how the forms of new credentials begin: few texts have that in them."""
+        size = self._shortest
+        with self._lock:
+            while self._new:
+                self._starts.update([form[:size] for form in forms(self._new[-1])])
+                self._new.pop()
 
 
 @lru_cache(maxsize=2)

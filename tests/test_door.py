@@ -618,7 +618,8 @@ def _texts(document: Json) -> list[str]:
 def test_a_credential_that_comes_back_is_marked() -> None:
     """Wherever a request carried a credential and however a good answer spells it, each text with it is marked."""
     for place, echo in itertools.product(CARRIED, ECHOES):
-        with Wire(status(200, body=ECHOES[echo].encode())) as wire, echoes.noting() as noted:
+        noted = echoes.noting()
+        with Wire(status(200, body=ECHOES[echo].encode())) as wire:
             payload = opened().ask(question(wire.url, POST, **CARRIED[place]))
         found = [text for text in _texts(payload) if TOKEN in text]
         assert (True, True) == (bool(found), all(isinstance(text, Echoed) for text in found)), (place, echo)

@@ -102,8 +102,9 @@ def _opened(
             for name, values in _targeted(entry, settings, targets)
         ]
     for each in found:
-        with faults:
-            refuse_credential_as_name(each.entry)
+        if echoes.holds_credential(each.entry.name):
+            with faults:
+                refuse_credential_as_name(each.entry)
     made = [(each.account, each.entry.table) for each in found if each.account is not None]
     refuse_doubles(
         ((account.name, place) for account, place in made), "are both named {}; rename one", faults
@@ -200,7 +201,7 @@ def _open(
             base_url, parts = _base_url(entry, values, variables)
             echoes.remember(base_url, parts)
         faulty |= {"base_url"} if faults.count != before else set()
-    echoes.remember(base_url, (secret for _, secret in credentials_of(entry, values)))
+    echoes.remember(base_url, (secret for _, secret in credentials_of(values)))
     given = values | {key: stand_in(keys[key]) for key in faulty} if faulty else values
     account: Account[Any] | None = None
     while account is None:

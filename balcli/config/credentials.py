@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from balcli.config.profile import Entry, declared
+from balcli.config.profile import Entry
 from balcli.config.variables import Variables, as_written, names_in
 from balcli.errors import ValueProblem
 from balcli.http.echoes import holds_credential
@@ -31,14 +31,13 @@ def names_credential(key: str) -> bool:
     return "code" in words and (len(_WORD.findall(key)) == 1 or bool(words & _BESIDE_CODE))
 
 
-def credentials_of(entry: Entry, values: Mapping[str, Value]) -> Iterator[tuple[str, Secret]]:
+def credentials_of(values: Mapping[str, Value]) -> Iterator[tuple[str, Secret]]:
     """The credentials of an account, each with its key; those of a login with all the keys that lead to them."""
-    keys = declared(entry.provider)
     for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _in_login(value, name, is_credential=False)
-        elif isinstance(value, Secret) and keys[name].kind == "secret":
+        if isinstance(value, Secret):
             yield name, value
+        elif isinstance(value, dict):
+            yield from _in_login(value, name, is_credential=False)
 
 
 def _in_login(value: Any, place: str, *, is_credential: bool) -> Iterator[tuple[str, Secret]]:
@@ -57,7 +56,7 @@ def _in_login(value: Any, place: str, *, is_credential: bool) -> Iterator[tuple[
 
 def short_credentials(entry: Entry, values: Mapping[str, Value]) -> Iterator[Notice]:
     """A notice for each credential of an account that cannot be told from data."""
-    for key, secret in credentials_of(entry, values):
+    for key, secret in credentials_of(values):
         if not can_be_told(secret):
             yield Notice(
                 "secret.short",
@@ -83,7 +82,7 @@ def marked_url(base_url: str, raw: Any, variables: Variables) -> tuple[str, list
 
     Of a variable that holds the scheme and host, what follows these counts.
     """
-    names = names_in(raw) if isinstance(raw, str) else ()
+    names = names_in(raw) if isinstance(raw, str) and "${" in raw else ()
     if not names:
         return base_url, []
     filled: set[str] = set()

@@ -182,6 +182,9 @@ class Door:
     def _attempt(self, request: Request, number: int) -> Json:
         body = None if request.body is None else _encoder.encode(request.body).encode()
         headers = _wire_headers(request)
+        for value in request.headers.values():
+            if isinstance(value, Secret):
+                echoes.remember_given(request.base_url, value)
         pace = self._pace(request)
         if pace is not None and not pace.enter(self._deadline):
             raise DeadlinePassed(
@@ -230,9 +233,6 @@ class Door:
 
     def _judged(self, request: Request, answer: "Answer") -> Json:
         """What an answer amounts to; nothing of one that repeats a credential is in the message."""
-        for value in request.headers.values():
-            if isinstance(value, Secret):
-                echoes.remember_given(request.base_url, value)
         status = answer.status
         try:
             if status in _RETRIED_STATUSES:

@@ -3,11 +3,8 @@
 Data is never rewritten: an answer is shown as it was sent, or not at all (contract 8.1).
 """
 
-import html
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Final, final
@@ -19,8 +16,6 @@ from balcli.secret import SHORTEST_TOLD, Needles, Secret, can_be_told, reveal
 from balcli.urls import is_loopback
 
 _PORTS: Final = {"http": 80, "https": 443}
-# Between quotes stand JSON's texts and what separates them: without escapes, a text of the document is one of these.
-_LONG_PIECE: Final = re.compile(f'[^"]{{{SHORTEST_TOLD},}}')
 _SHORTEST_PIECE: Final = 6
 _MOST_CLEAN: Final = 10_000
 _LONGEST_CLEAN: Final = 100
@@ -56,8 +51,8 @@ class _Credentials(Needles):
         number, clean = self._clean
         if number != len(self) or len(clean) > _MOST_CLEAN:
             self._clean = number, clean = (len(self), set())
-        for text in {text for text in texts if len(text) >= SHORTEST_TOLD} - clean:
-            if self.found_in(text):
+        for text in {*texts} - clean:
+            if len(text) >= SHORTEST_TOLD and self.are_in(text):
                 return True
             if len(text) <= _LONGEST_CLEAN:
                 clean.add(text)
@@ -73,18 +68,6 @@ class _Credentials(Needles):
                 part.casefold() for part in (form[:length], form[middle : middle + length], form[-length:])
             }
         return found
-
-    def are_in(self, text: str, document: Json) -> bool:
-        """Whether a body's text, or a text of the document that it is, contains a credential."""
-        if not len(self):
-            return False
-        if self.are_few:
-            if self.found_in(text):
-                return True
-        elif self.are_in_any(_LONG_PIECE.findall(text)):
-            return True
-        # With escapes, JSON can spell a text in many ways.
-        return "\\" in text and self.are_in_any(_texts(document))
 
 
 class _Host:
@@ -124,10 +107,8 @@ def remember(base_url: str, credentials: Iterable[Secret]) -> None:
     host = _host(base_url)
     for secret in credentials:
         text = reveal(secret)
-        if can_be_told(secret):
-            host.own.add(text)
-        elif len(text) >= SHORTEST_TOLD:
-            host.digits.add(text)
+        if len(text) >= SHORTEST_TOLD:
+            (host.digits if text.isdigit() else host.own).add(text)
 
 
 def remember_given(base_url: str, secret: Secret) -> None:
@@ -140,8 +121,7 @@ def remember_given(base_url: str, secret: Secret) -> None:
 def holds_credential(text: str) -> bool:
     """Whether a text contains a credential of 12 characters of an account of this process, at whatever host."""
     return len(text) >= SHORTEST_TOLD and any(
-        host.own.found_in(text) or any(digits in text for digits in host.digits)
-        for host in [*_hosts.values()]
+        host.own.are_in(text) or any(digits in text for digits in host.digits) for host in [*_hosts.values()]
     )
 
 
@@ -154,10 +134,12 @@ def repeats(
     """
     host = _host(base_url)
     text = body.decode("utf-8", "replace")
+    # Without escapes, a text of the document is all that is between two quotes.
+    pieces = text.split('"') + [value for _, value in headers.items()]
+    if "\\" in text:  # with escapes, JSON can spell a text in many ways
+        pieces += _texts(document)
     searched = (host.own,) if login else (host.own, host.given)
-    return any(
-        each.are_in(text, document) or each.are_in_any(headers.values()) for each in searched if len(each)
-    )
+    return any(each.are_in_any(pieces) for each in searched if len(each))
 
 
 def screened(
@@ -184,11 +166,23 @@ def screened(
     return marked
 
 
+def repeats_given(base_url: str, texts: Iterable[str]) -> bool:
+    """Whether one of these texts contains what a login at that host gave, perhaps after the texts were read."""
+    return _host(base_url).given.are_in_any(texts)
+
+
+def were_given() -> bool:
+    """Whether a request of this process carried anything that a login gave."""
+    return any(len(host.given) for host in [*_hosts.values()])
+
+
 def may_repeat(base_url: str, body: bytes) -> bool:
     """Whether a body may repeat a credential: JSON does or does not; anything else can hold it in part, or hidden in markup."""
     try:
         return repeats(base_url, {}, body, decode(body))
     except BalcliError:
+        import html  # here, because few runs meet a page
+
         host = _host(base_url)
         found = host.own.pieces() | host.given.pieces()
         raw = body.replace(b"\0", b"")  # as UTF-16 and UTF-32 write ASCII
@@ -205,15 +199,11 @@ def is_clean(base_url: str, document: Json) -> bool:
     return not (host.own.are_in_any(texts) or host.given.are_in_any(texts))
 
 
-@contextmanager
-def noting() -> Iterator[list[Echo]]:
-    """A context with a list of the good answers that repeat a credential, as they arrive."""
+def noting() -> list[Echo]:
+    """A list that gets each good answer of this thread that repeats a credential, until the next call."""
     noted: list[Echo] = []
-    token = _noted.set(noted)
-    try:
-        yield noted
-    finally:
-        _noted.reset(token)
+    _noted.set(noted)
+    return noted
 
 
 def _marked(document: Json, searched: Iterable[_Credentials], echo: Echo) -> Json:

@@ -394,24 +394,32 @@ class Bench:
 
     def run(self, output: str, *options: str) -> tuple[int, str, str]:
         """The exit code and both streams of one run of the program."""
-        from balcli.cli import app
+        limits = ["--retries", "0", "--timeout", "3", "--deadline", "10", "--jobs", str(PER_RUN)]
+        arguments = ["all", "-o", output, "-c", str(self._profile), *limits, *options]
+        return run_program(arguments, self._home)
 
-        out, err = io.BytesIO(), io.StringIO()
-        kept = sys.__stdout__, sys.stderr, dict(os.environ)
-        ending = signal.getsignal(signal.SIGTERM)
-        stream = io.TextIOWrapper(out, encoding="utf-8", write_through=True)
+
+def run_program(
+    arguments: list[str], home: Path, env: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """The exit code and both streams of one run of the program in this process."""
+    from balcli.cli import app
+
+    out, err = io.BytesIO(), io.StringIO()
+    kept = sys.__stdout__, sys.stderr, dict(os.environ)
+    ending = signal.getsignal(signal.SIGTERM)
+    stream = io.TextIOWrapper(out, encoding="utf-8", write_through=True)
+    os.environ.clear()
+    os.environ.update({"HOME": str(home), "PATH": os.defpath, "BALCLI_DEBUG": "1", **(env or {})})
+    try:
+        sys.__stdout__, sys.stderr = stream, err  # type: ignore[misc]
+        code = app.run(arguments)
+    finally:
+        sys.__stdout__, sys.stderr = kept[0], kept[1]  # type: ignore[misc]
         os.environ.clear()
-        os.environ.update({"HOME": str(self._home), "PATH": os.defpath, "BALCLI_DEBUG": "1"})
-        try:
-            sys.__stdout__, sys.stderr = stream, err  # type: ignore[misc]
-            limits = ["--retries", "0", "--timeout", "3", "--deadline", "10", "--jobs", str(PER_RUN)]
-            code = app.run(["all", "-o", output, "-c", str(self._profile), *limits, *options])
-        finally:
-            sys.__stdout__, sys.stderr = kept[0], kept[1]  # type: ignore[misc]
-            os.environ.clear()
-            os.environ.update(kept[2])
-            signal.signal(signal.SIGTERM, ending)
-        return code, out.getvalue().decode(), err.getvalue()
+        os.environ.update(kept[2])
+        signal.signal(signal.SIGTERM, ending)
+    return code, out.getvalue().decode(), err.getvalue()
 
 
 def work(rng: random.Random, count: int, readers: Mapping[str, Reader] = READERS) -> Tally:
