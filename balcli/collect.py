@@ -31,6 +31,7 @@ _Place: TypeAlias = tuple[int, ...]
 Tell: TypeAlias = Callable[[Sequence[str], int], None]
 """Is told the names of the accounts that are still out, and of how many they are."""
 _TELL_EVERY: Final = 0.25
+_REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
 # An attempt that ends with the deadline says better than we could what it waited for.
 _GRACE: Final = 0.1
 
@@ -230,7 +231,11 @@ def fetched(account: Account[Any], run: Run) -> Outcome:
         text(balance.asset, "an asset's name")
         text(balance.asset_id or "", "an asset's id")
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
-    return _with_notice(outcome, noted) if noted else outcome
+    if not noted:
+        return outcome
+    if not echoes.is_clean(account.base_url, [*_texts(holdings)]):  # a plug-in may take texts as it likes
+        raise EchoesCredential(_REPEATED)
+    return _with_notice(outcome, noted)
 
 
 def _with_notice(outcome: Outcome, noted: Iterable[echoes.Echo]) -> Outcome:
@@ -238,7 +243,7 @@ def _with_notice(outcome: Outcome, noted: Iterable[echoes.Echo]) -> Outcome:
     if outcome.holdings is None or not any(echo.texts or echo.elsewhere for echo in noted):
         return outcome
     notice = Notice(
-        EchoesCredential.code,
+        "answer.echoes_credential",
         outcome.account.name,
         "a response repeats a credential in a part that is not shown; tell the provider, and replace the credential",
     )
@@ -251,10 +256,7 @@ def _without_given(outcome: Outcome) -> Outcome:
     holdings = outcome.holdings
     if holdings is None or not echoes.repeats_given(outcome.account.base_url, _texts(holdings)):
         return outcome
-    problem = EchoesCredential(
-        "the provider's answer repeats a token that a login gave, and nothing of it is shown; tell the provider"
-    )
-    return Outcome(outcome.account, None, None, Failure.of(problem))
+    return Outcome(outcome.account, None, None, Failure.of(EchoesCredential(_REPEATED)))
 
 
 def _texts(holdings: Holdings) -> Iterator[str]:

@@ -118,10 +118,8 @@ def examine(
     for chart in charts:
         chart.refuse_bad_name()
     listed = ", ".join(printable(chart.entry.name, 40) for chart in charts)
-    steps = [Step(None, "accounts", "ok", f"{where}: {listed}")]
-    for fault in faults:
-        if isinstance(fault, AccountError):
-            steps[0] = Step.failed(None, "accounts", fault)
+    refused = [Step.failed(None, "accounts", fault) for fault in faults if isinstance(fault, AccountError)]
+    steps = refused[-1:] or [Step(None, "accounts", "ok", f"{where}: {listed}")]
     opened = {chart: chart.account for chart in charts if chart.account is not None}
     steps += _coverage(dict.fromkeys(account.provider for account in opened.values()))
     reason = "--offline"

@@ -34,6 +34,7 @@ CONTRACT: Final = {
     "BadJson": ("answer.json", 6, False),
     "BadShape": ("answer.shape", 6, False),
     "BadAmount": ("answer.amount", 6, False),
+    "EchoesCredential": ("answer.echoes_credential", 6, False),
     "ProviderError": ("provider.error", 6, False),
     "EvidenceAltered": ("evidence.altered", 6, False),
     "EvidenceIncomplete": ("evidence.incomplete", 6, False),

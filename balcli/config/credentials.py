@@ -69,7 +69,7 @@ def short_credentials(entry: Entry, values: Mapping[str, Value]) -> Iterator[Not
 def refuse_credential_as_name(entry: Entry) -> None:
     """Raise ValueProblem for an account whose name, which is shown, contains a credential of 12 characters."""
     if holds_credential(entry.name):
-        raise ValueProblem(f"{entry.at('name')}: contains a credential; choose another name")
+        raise ValueProblem(f"{entry.at('name')}: contains a credential; use another name")
 
 
 def shown_name(entry: Entry) -> str:

@@ -25,9 +25,7 @@ from balcli.running import Limits, Order
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0
-_LEFT_OUT: Final = (
-    "the record leaves out an answer that the run had, because it repeats a credential; it cannot be replayed"
-)
+_LEFT_OUT: Final = "the record leaves out an answer of the run, because it repeats a credential; replay a record without such an answer"
 
 
 class Options(NamedTuple):
