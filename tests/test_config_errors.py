@@ -447,7 +447,7 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
                     'asset = "USDT"' if key != "asset" else "", 'crit = "1:"' if key != "crit" else "", line
                 ),
                 "config.value",
-                [f"limits[0].{key}: is no", *parts],
+                [f"limits[0].{key}: ", *parts],
                 id=f"limit with {line}",
             )
             for key, line, *parts in [
@@ -458,7 +458,10 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
                 ("field", f'field = "{VALUE}"', "available, total or locked"),
                 ("asset", 'asset = ""'),
                 ("asset", 'asset = "US\\u0000DT"'),
-                ("asset", 'asset = ["USDT"]'),
+                ("asset", 'asset = ["USDT", 1]'),
+                ("asset", "asset = []"),
+                ("asset", 'asset = ["USDT", "USDT"]'),
+                ("exact", 'exact = "true"'),
             ]
         ),
         pytest.param(

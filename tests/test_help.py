@@ -12,7 +12,7 @@ from balcli.cli.help import EXAMPLES
 from tests.conftest import Program
 from tests.tree import commands
 
-SCREEN = 40
+SCREEN = 41
 TREE = dict(commands())
 LINES = [line for lines in EXAMPLES.values() for line in lines]
 

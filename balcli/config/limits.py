@@ -78,7 +78,7 @@ def _value(key: str, raw: Any, place: str, accounts: Sequence[str] | None, varia
     """The value of one key. Raises ValueProblem, VariableError and AccountError, naming the place."""
     if key == "exact":
         if not isinstance(raw, bool):
-            raise ValueProblem(f"{place}: must be true or false, without quotes")
+            raise ValueProblem(f"{place}: must be true or false; write it without quotes")
         return raw
     if key == "asset" and isinstance(raw, list):
         if not all(isinstance(item, str) for item in raw):

@@ -1,13 +1,13 @@
 """Which assets the user asked for: a name stands for a symbol, a label or `#id`, in any ASCII case or exactly."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final, final
+from typing import final
 
 from balcli.errors import UsageError
 from balcli.models import Balance, Notice
 from balcli.text import closest, folded, printable
 
-NOT_LISTED: Final = "asset.not_listed"
+NOT_LISTED = "asset.not_listed"
 
 
 @final
