@@ -516,7 +516,7 @@ def _judge_whole(tally: Tally, document: Any, code: int, statuses: list[str]) ->
                 tally.differs("a total", total, whole, total[part])
 
 
-ANSWERS: Final = Proof("answers", __doc__, 50_000, 480, work)
+ANSWERS: Final = Proof("answers", __doc__, 50_000, 480, work, renewed=4)
 
 
 def main(argv: Sequence[str]) -> int:

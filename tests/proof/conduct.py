@@ -78,6 +78,8 @@ class Proof(NamedTuple):
     cases: int
     batch: int
     work: Callable[[random.Random, int], Tally]
+    renewed: int | None = None
+    """After so many batches a process gives way to a new one: a run of the program leaves its senders behind."""
 
 
 def conduct(argv: Sequence[str], proof: Proof) -> int:
@@ -114,7 +116,9 @@ def _parts(proof: Proof, seed: int, count: int) -> Iterator[Tally]:
     if processes < 2:
         yield from (_batch(proof, seed, number, size) for number, size in enumerate(sizes))
         return
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), max_tasks_per_child=proof.renewed
+    ) as pool:
         parts = [pool.submit(_batch, proof, seed, number, size) for number, size in enumerate(sizes)]
         for part in parts:
             yield part.result()

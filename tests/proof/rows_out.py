@@ -211,7 +211,10 @@ def work(rng: random.Random, count: int) -> Tally:
                 host.rows = [_MADE[kind](rng, rng.choice((0, 1, 2, 3, 5, 8, 13))) for kind in kinds]
                 host.served = defaultdict(set)
                 asked = _asked(rng)
-                _, out, err = host.run("jsonl" if rng.random() < 0.2 else "json", *asked.options)
+                code, out, err = host.run("jsonl" if rng.random() < 0.2 else "json", *asked.options)
+                if not out:
+                    tally.differs("a run without a document", (asked, code), "a document", err)
+                    continue
                 _judge(tally, host, min(PER_RUN, count - done), asked, _document(out), err)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -287,7 +290,7 @@ def _sums(rows: Sequence[Out], failed: bool) -> tuple[Amounts, Amounts]:
     return (whole[0], whole[1], whole[2]), (known[0], known[1], known[2])
 
 
-ROWS_OUT: Final = Proof("rows-out", __doc__, 100_000, 480, work)
+ROWS_OUT: Final = Proof("rows-out", __doc__, 100_000, 480, work, renewed=4)
 
 
 def main(argv: Sequence[str]) -> int:
