@@ -79,7 +79,7 @@ class Proof(NamedTuple):
     batch: int
     work: Callable[[random.Random, int], Tally]
     renewed: int | None = None
-    """After so many batches a process gives way to a new one: a run of the program leaves its senders behind."""
+    """After so many batches a process gives way to a new one: a run of the program leaves its senders' threads behind."""
 
 
 def conduct(argv: Sequence[str], proof: Proof) -> int:
@@ -116,12 +116,14 @@ def _parts(proof: Proof, seed: int, count: int) -> Iterator[Tally]:
     if processes < 2:
         yield from (_batch(proof, seed, number, size) for number, size in enumerate(sizes))
         return
-    with ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), max_tasks_per_child=proof.renewed
-    ) as pool:
-        parts = [pool.submit(_batch, proof, seed, number, size) for number, size in enumerate(sizes)]
-        for part in parts:
-            yield part.result()
+    numbered = list(enumerate(sizes))
+    # Not by `max_tasks_per_child`, with which the pool of Python 3.11 can wait for ever.
+    group = len(sizes) if proof.renewed is None else proof.renewed * processes
+    for start in range(0, len(sizes), group):
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+            some = numbered[start : start + group]
+            for part in [pool.submit(_batch, proof, seed, number, size) for number, size in some]:
+                yield part.result()
 
 
 def _batch(proof: Proof, seed: int, number: int, size: int) -> Tally:
