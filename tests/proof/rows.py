@@ -22,6 +22,7 @@ from balcli.sandbox.exchange import Question, Reply, json_reply
 from balcli.sandbox.faults import FAULTS
 from balcli.sandbox.faults.bodies import NAMES
 from balcli.sandbox.loopring import KEY, Loopring
+from tests.acme import install
 from tests.authority import HERE, LEAF, NOW, Authority, found, serving
 from tests.proof.stage import Row, Stage, expected
 from tests.wire import Wire
@@ -574,7 +575,73 @@ def _bug(stage: Stage) -> None:
     )
 
 
+_LATE_IMPORT: Final = """
+import sys
+class Interrupting:
+    def __set_name__(self, owner, name):
+        raise KeyboardInterrupt
+class Finder:
+    def find_spec(self, name, *_rest):
+        if name == "balcli.collect":
+            type("Made", (), {"named": Interrupting()})
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def _plug_in(fault: str) -> Arrange:
+    """An account at a plug-in's provider, which does this; the run is of that account alone."""
+
+    def arrange(stage: Stage) -> None:
+        (stage.folder / "site").mkdir()
+        stage.env |= install(stage.folder / "site")
+        stage.rewrite(lambda text: f"{text}\n[profiles.main.acme]\nfault = {json.dumps(fault)}\n")
+        stage.command = "acme"
+
+    return arrange
+
+
+def _watched(stage: Stage) -> None:
+    stage.options += ["--watch", "60"]
+    _signal(signal.SIGINT, _asked)(stage)
+
+
+def _options(*options: str) -> Arrange:
+    return lambda stage: stage.options.extend(options)
+
+
+def _no_folder(stage: Stage) -> None:
+    stage.shell = 'gone=$(mktemp -d) && cd "$gone" && rmdir "$gone" && exec "$@"'
+
+
+PLUG_INS: Final = tuple(
+    Trouble("plug-ins", fault, 6, _plug_in(fault))
+    for fault in (
+        "fetch:None",
+        "fetch:Holdings((row(total=1.5),))",
+        "fetch:die(SystemExit(0))",
+        "fetch:die(typer.Exit(0))",
+        "fetch:die(BaseException())",
+        "open:die(GeneratorExit())",
+        "open:None",
+        "open:die(errors.Bug('mine'))",
+    )
+)
+
+
 PROCESS: Final = (
+    Trouble("process", "a working directory that is deleted", 0, _no_folder),
+    Trouble("process", "SIGINT in a watch before its first look", 130, _watched, "silent", slack=2.0),
+    Trouble(
+        "process",
+        "an interrupt that an import makes another error of",
+        130,
+        lambda stage: stage.customize(_LATE_IMPORT),
+        rows=lambda _p: None,
+    ),
+    *(
+        Trouble("usage", f"{option} given twice", 2, _options(option, value, option, value))
+        for option, value in (("-p", "main"), ("-c", "/nowhere"), ("-O", "/nowhere/file"), ("--evidence", "/nowhere"))
+    ),
     Trouble("process", "a reader that is gone", 141, _reader_gone, rows=lambda _p: None),
     Trouble("process", "a full disk", 9, _full_disk, rows=lambda _p: None),
     Trouble("process", "a closed stdout", 9, _closed, rows=lambda _p: None),
@@ -625,6 +692,22 @@ def _huge(path: Path) -> None:
 def _deep(path: Path) -> None:
     path.write_text("a = " + "[" * 100_000)
     path.chmod(0o600)
+
+
+def _nested(begin: str, end: str, levels: int) -> Arrange:
+    """Lists or tables in one another: in a login where the account has one, else beside its keys."""
+
+    def arrange(stage: Stage) -> None:
+        value = f'{begin * levels}"${{NAME}}"{end * levels}'
+
+        def nested(text: str) -> str:
+            if "login = {" not in text:
+                return f"{text}\ndeep = {value}\n"
+            return text.replace("login = {", f"login = {{ deep = {value}, ", 1)
+
+        stage.rewrite(nested)
+
+    return arrange
 
 
 def _stranger(stage: Stage) -> None:
@@ -683,6 +766,10 @@ CONFIGURATION: Final = (
     Trouble("configuration", "a device", 3, _replaced(lambda path: path.symlink_to("/dev/zero"))),
     Trouble("configuration", "100 MB", 3, _replaced(_huge)),
     Trouble("configuration", "100,000 levels", 3, _replaced(_deep)),
+    Trouble("configuration", "300 lists in one another", 3, _nested("[", "]", 300)),
+    Trouble("configuration", "300 tables in one another", 3, _nested("{a=", "}", 300)),
+    Trouble("configuration", "150 lists of tables in one another", 3, _nested("[{a=", "}]", 150)),
+    Trouble("configuration", "a profile of undecodable bytes", 3, _options("-p", "\udcff")),
     Trouble("configuration", "mode 0644", 3, _mode(0o644)),
     Trouble("configuration", "mode 0660", 3, _mode(0o660)),
     Trouble("configuration", "mode 0640", 0, _mode(0o640)),
@@ -796,6 +883,7 @@ def troubles() -> list[Trouble]:
         *PARTS,
         *_played(),
         *RENDERING,
+        *PLUG_INS,
         *PROCESS,
         *CONFIGURATION,
         *UNATTENDED,
