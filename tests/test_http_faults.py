@@ -688,7 +688,7 @@ def with_data(data: object) -> bytes:
                 "no code": BODY.replace(b'"code"', b'"kode"'),
                 "an own error": b'{"code":-5006,"msg":"MC_NOT_EXIST"}',
                 "an own error with balances": BODY.replace(b"200", b"-5046"),
-                "a code that is a text": BODY.replace(b"200", b'"200"'),
+                "a code that is a text": BODY.replace(b"200", b'"ok"'),
                 "a code that is nearly 200": BODY.replace(b"200", b"200.5"),
                 "a code that is true": BODY.replace(b"200", b"true"),
                 "a code that is null": BODY.replace(b"200", b"null"),
