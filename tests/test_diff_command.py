@@ -387,9 +387,8 @@ def test_a_history_that_cannot_be_written_changes_no_state(program: Program, tmp
 
 def test_exact_names_are_told_from_those_in_any_case(recorded: Callable[..., Callable[..., Result]]) -> None:
     """A run that asked for one spelling was not asked for the others: they have not vanished from it."""
-    reply = _assets(BTC="1", USDT="5", usdt="7")
-    recorded(reply, options=("--asset", "usdt"))
-    diff = recorded(_assets(USDT="5", usdt="8"), options=("--asset", "usdt", "--exact"))
+    replies = (_assets(BTC="1", USDT="5", usdt="7"), _assets(USDT="5", usdt="8"))
+    diff = recorded(*replies, each=(("--asset", "usdt"), ("--asset", "usdt", "--exact")))
     assert (2, True) == (diff().code, "not made for the same assets" in diff().err)
     assert 2 == diff("--asset", "usdt").code
     assert 2 == diff("--asset", "USDT", "--exact").code

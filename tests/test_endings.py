@@ -18,6 +18,8 @@ BALANCES: Final = {
     "generated_at",
     "profile",
     "complete",
+    "exit_code",
+    "coverage",
     "accounts",
     "balances",
     "totals",
@@ -34,7 +36,7 @@ SHAPES: Final[dict[tuple[str, ...], set[str] | None]] = {
     ("history", "--account=shop"): {"schema_version", "series", "errors"},
     ("history", "--prune", "1d"): {"schema_version", "before", "pruned", "left", "errors"},
     ("config", "show"): {"schema_version", "profile", "file", "accounts", "settings", "limits", "warnings", "errors"},
-    ("config", "check"): {"schema_version", "file", "ok", "problems"},
+    ("config", "check"): {"schema_version", "file", "ok", "problems", "warnings"},
     **dict.fromkeys((("schema",), ("sandbox",), ("config", "init"), ("config", "path"))),
 }  # fmt: skip
 """The keys of each command's document where it could not begin; None where it prints none."""

@@ -140,11 +140,11 @@ def test_no_binary_float_near_money() -> None:
 
 
 def test_modules_stay_readable() -> None:
-    """No module is over 400 lines, and each says in its first words what it is for."""
+    """No module is over 500 lines, and each says in its first words what it is for."""
     assert [] == [
         _named(path)
         for path in MODULES
-        if len(path.read_text().splitlines()) > 400 or not ast.get_docstring(ast.parse(path.read_text()))
+        if len(path.read_text().splitlines()) > 500 or not ast.get_docstring(ast.parse(path.read_text()))
     ]
 
 

@@ -238,7 +238,13 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
         }
         streams.write_data(written(document))
     elif "check" in arguments:
-        checked = {"schema_version": _SCHEMA_VERSION, "file": None, "ok": False, "problems": problems}
+        checked = {
+            "schema_version": _SCHEMA_VERSION,
+            "file": None,
+            "ok": False,
+            "problems": problems,
+            "warnings": [],
+        }
         streams.write_data(written(checked))
 
 

@@ -158,7 +158,7 @@ def token(row: dict[str, Json], key: str, where: str) -> Secret:
         # What a login gives is no echo, also where it gives the same token again.
         value.echo.texts.discard(value)
         row = {**row, key: str(value)}
-    given = _string(row, key, where)
+    given = taken(_string(row, key, where), where, key)
     problem = flaw(given)
     if problem is not None:
         raise BadShape(
