@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import importlib
 import json
 import os
 import socket
@@ -24,10 +25,26 @@ from tests.warm import Warm, needs_own_process
 ROOT = Path(__file__).parent.parent
 
 
+# Rewriting the assertions of all tests takes seconds. Each worker begins with another part of them, and finds
+# what the others have written.
+sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Import the test modules in a worker that is to run them all, each worker in an order of its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and not session.config.option.file_or_dir:
+        names = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
+        first = int(worker[2:]) * len(names) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        for name in (*names[first:], *names[:first]):
+            importlib.import_module(f"tests.{name}")
+
+
 @pytest.hookimpl(optionalhook=True)  # mutants are tried without xdist
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers a processor: most tests wait for a process or a clock of their own."""
-    return 2 * (os.cpu_count() or 1)
+    """Three workers a processor: most tests wait for a process or a clock of their own."""
+    return 3 * (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
-"""How many examples a generated test tries: a tenth by default, all of them with `BALCLI_EXAMPLES=whole`."""
+"""How much a generated test tries: a tenth of its examples by default, all of them with `BALCLI_EXAMPLES=whole`."""
 
 import os
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
 from hypothesis import settings
+
+T = TypeVar("T")
 
 _WHOLE: Final = os.environ.get("BALCLI_EXAMPLES") == "whole"
 
@@ -11,3 +14,8 @@ _WHOLE: Final = os.environ.get("BALCLI_EXAMPLES") == "whole"
 def examples(number: int) -> settings:
     """The settings of a test that tries so many examples, or a tenth of them (at least 10) by default."""
     return settings(max_examples=number if _WHOLE else max(number // 10, 10), deadline=None)
+
+
+def sampled(cases: Iterable[T], step: int) -> list[T]:
+    """Every so many of a test's cases, or all of them. A test that uses it is marked `whole`."""
+    return [*cases][:: 1 if _WHOLE else step]

@@ -9,9 +9,12 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from balcli.cli.commands import COMMANDS, built
 from balcli.sandbox import Sandbox
 from tests.conftest import ROOT, Program
+from tests.generated import sampled
 
 BALANCES: Final = {
     "schema_version",
@@ -162,12 +165,13 @@ def test_a_watch_that_saw_nothing_was_interrupted(program: Program) -> None:
 NESTINGS: Final = {"lists": ("[", "]"), "tables": ("{a=", "}"), "both": ("[{a=", "}]"), "dotted": ("", "")}
 
 
+@pytest.mark.whole
 def test_a_profile_nested_as_deep_as_its_reader_lets_through_is_3(program: Program) -> None:
     """Lists and tables in one another, anywhere in the profile, at each depth beside a reader's own bound: 3, never a bug."""
     head = '[profiles.main.wallet]\nbase_url = "http://127.0.0.1:9"\nwallet_id = "w"\n'
     wrong = []
     for kind, (begin, end) in NESTINGS.items():
-        for levels in (26, 51, 195, 385, 950):
+        for levels in sampled((26, 51, 195, 385, 950), 3):
             value = f'{begin * levels}"${{NAME}}"{end * levels}'
             dots = f".{'.'.join('a' * levels)}" if kind == "dotted" else ""
             login = f'{head}login.merchant_id = "${{NAME}}"\nlogin.deep{dots} = {value}\n'
@@ -205,6 +209,7 @@ GONE: Final[dict[tuple[str, ...], int]] = {
 }
 
 
+@pytest.mark.whole
 def test_a_working_directory_that_is_deleted_is_no_bug(program: Program, tmp_path: Path) -> None:
     """Where it was deleted, each command works without it, or says in one line what it cannot find."""
     own = {
@@ -214,7 +219,7 @@ def test_a_working_directory_that_is_deleted_is_no_bug(program: Program, tmp_pat
     (tmp_path / "token").write_text("t" * 20)
     (tmp_path / "token").chmod(0o600)
     wrong = []
-    for command, code in GONE.items():
+    for command, code in sampled(GONE.items(), 3):
         done = subprocess.run(
             [
                 "sh",

@@ -29,6 +29,7 @@ from balcli.sandbox.planting import KINDS, Planting
 from balcli.secret import Secret, flaw
 from tests import golden
 from tests.conftest import ROOT, Program, Result
+from tests.generated import sampled
 
 NO_NETWORK = (
     "import socket\n"
@@ -161,12 +162,13 @@ def test_an_answer_is_kept_as_it_came(program: Program) -> None:
     )
 
 
+@pytest.mark.whole
 def test_every_altered_byte_is_noticed(copied: Path) -> None:
     """Whatever bit of whatever file of a record is another, the record is refused."""
     noticed, bytes_there = 0, 0
     for file in sorted(copied.iterdir()):
         data = file.read_bytes()
-        for place in range(len(data)):
+        for place in sampled(range(len(data)), 5):
             file.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
             bytes_there += 1
             try:
@@ -174,7 +176,7 @@ def test_every_altered_byte_is_noticed(copied: Path) -> None:
             except EvidenceAltered:
                 noticed += 1
         file.write_bytes(data)
-    assert bytes_there == noticed > 3000
+    assert bytes_there == noticed > 600
     assert 2 == tell(copied).answers
 
 
@@ -227,12 +229,13 @@ def spoilt(value: Any) -> Iterator[Any]:
             yield copy
 
 
+@pytest.mark.whole
 def test_a_manifest_of_another_shape_is_refused(copied: Path) -> None:
     """A manifest that somebody made, its hash fitting: refused, or the same balances; never a bug."""
     manifest = json.loads((copied / "manifest.json").read_text())
     expected = document(tell(copied).report)["balances"]
     refused = tried = 0
-    for other in spoilt(manifest):
+    for other in sampled(spoilt(manifest), 7):
         sealed(copied, other)
         tried += 1
         try:
@@ -242,7 +245,7 @@ def test_a_manifest_of_another_shape_is_refused(copied: Path) -> None:
         else:
             version = other["balcli"] != manifest["balcli"]
             assert version or expected == document(told.report)["balances"]
-    assert tried > 1000
+    assert tried > 150
     assert refused > tried // 2
 
 

@@ -15,6 +15,7 @@ import pytest
 from balcli.sandbox import Question, Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import Program
+from tests.generated import sampled
 
 PROVIDERS: Final = ("loopring", "wallet", "merchant")
 _BALANCES: Final = {
@@ -197,10 +198,11 @@ def _marked(provider: str, mark: str, value: object, place: str) -> dict[str, An
     return payload
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("provider", ["wallet", "merchant"])
 def test_an_answer_with_a_mark_of_an_error_is_none(program: Program, provider: str) -> None:
     """Each mark with each value beside, before and in the place of data: code, words and renewals are as the contract says."""
-    kinds = [*itertools.product(_MARKS, _VALUES, _PLACES)]
+    kinds = sampled(itertools.product(_MARKS, _VALUES, _PLACES), 7)
     statuses = itertools.cycle([200, 201] if provider == "wallet" else [200])
     part = Cases(
         Case(provider, (json_reply(_marked(provider, *kind), status),))
@@ -439,9 +441,10 @@ _TEXTS: Final[tuple[tuple[object, str | None], ...]] = (
 )  # fmt: skip
 
 
+@pytest.mark.whole
 def test_an_amount_that_is_not_read_is_told_once(program: Program) -> None:
     """A field that sounds like funds and holds an amount other than 0 is one warning, its text in `raw`; no other is."""
-    kinds = _paced(itertools.product(PROVIDERS, _FIELDS, _TEXTS))
+    kinds = _paced(sampled(itertools.product(PROVIDERS, _FIELDS, _TEXTS), 5))
     part = Cases(
         Case(provider, (_reply(provider, *[_row(provider, "GOOD", **{field: value})] * 2),))
         for provider, field, (value, _) in kinds

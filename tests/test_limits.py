@@ -352,9 +352,7 @@ def test_a_list_adds_up_exact_names() -> None:
         assert (State.OK, "720.5", None) == found(report, several("USDT", "USDT.e", of=of))
         assert (State.CRITICAL, "21.5", None) == found(report, several("usdt", "USDT.e", of=of))
         assert (State.OK, "701", None) == found(report, several("usdt", "USDT", of=of))
-        reason = (
-            "no account lists USDt (asset.not_listed), usdt is; check the name, or set absent = zero if that is 0"
-        )
+        reason = "no account lists USDt (asset.not_listed), usdt is; check the name, or set absent = zero if that is 0"
         assert (State.UNKNOWN, None, reason) == found(report, several("USDT", "USDt", of=of))
         assert State.UNKNOWN is found(report, several("USDT", "odd", of=of))[0]
     one = several("USDT", "USDT.e")

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from balcli import __version__
 from balcli.errors import (
     AnswerError,
+    AnswerTooLarge,
     BadJson,
     BalcliError,
     Bug,
@@ -379,9 +380,10 @@ def refusal(host: str, status: int, words: str = "") -> str:
 def _own_words(request: Request, answer: "Answer", problem: BalcliError) -> BalcliError:
     """The same error without the provider's words, where the answer repeats a credential."""
     document = None
-    with suppress(BalcliError):
-        document = decode(answer.body)
-    if isinstance(problem, BadJson) or not echoes.repeats(
+    if b"\\" in answer.body:  # only escapes can hide a credential from a search of the bytes
+        with suppress(BalcliError):
+            document = decode(answer.body)
+    if isinstance(problem, BadJson | AnswerTooLarge) or not echoes.repeats(
         request.base_url, answer.headers, answer.body, document
     ):
         return problem
