@@ -12,6 +12,7 @@ from balcli.history.database import milliseconds, opened, writing
 from balcli.models import PARTS, Account, Balance, Detail, Outcome, Parts, Report
 from balcli.money import Amount
 from balcli.providers.selection import Exactly
+from balcli.urls import same_place
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
@@ -61,7 +62,7 @@ def placed(report: Report, *, sandbox: bool) -> Report:
 def _digest(account: Account[object]) -> str:
     from hashlib import sha256  # here: most runs keep nothing
 
-    return sha256(account.base_url.encode()).hexdigest()[:32]
+    return sha256(same_place(account.base_url).encode()).hexdigest()[:32]
 
 
 def record(path: Path, report: Report, selection: Selection = EVERYTHING) -> int:

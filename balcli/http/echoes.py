@@ -13,9 +13,8 @@ from urllib.parse import unquote, urlsplit
 from balcli.errors import BalcliError
 from balcli.http.exactjson import Json, decode
 from balcli.secret import SHORTEST_TOLD, Needles, Secret, can_be_told, reveal
-from balcli.urls import is_loopback
+from balcli.urls import same_place
 
-_PORTS: Final = {"http": 80, "https": 443}
 _SHORTEST_PIECE: Final = 6
 _MOST_CLEAN: Final = 10_000
 _LONGEST_CLEAN: Final = 100
@@ -88,9 +87,7 @@ _noted: ContextVar[list[Echo] | None] = ContextVar("_noted", default=None)
 @lru_cache(maxsize=64)  # a run has few hosts
 def host_key(base_url: str) -> str:
     """What is alike for two addresses of one host and port, however they are spelled."""
-    parts = urlsplit(base_url)
-    host = unquote(parts.hostname or "").lower().rstrip(".")
-    return f"{'localhost' if is_loopback(host) else host}:{parts.port or _PORTS.get(parts.scheme)}"
+    return urlsplit(same_place(base_url)).netloc
 
 
 def _host(base_url: str) -> _Host:
