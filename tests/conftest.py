@@ -152,9 +152,11 @@ class Program:
         self.file.chmod(0o600)
         return self.file
 
-    def with_profile(self, text: str, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
+    def with_profile(
+        self, text: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60
+    ) -> Result:
         """The run of a command with `--config` naming a file with this text."""
-        return self.run(*arguments, "--config", str(self.write(text)), env=env)
+        return self.run(*arguments, "--config", str(self.write(text)), env=env, timeout=timeout)
 
 
 @pytest.fixture(autouse=True)

@@ -210,7 +210,10 @@ def test_an_answer_with_a_mark_of_an_error_is_none(program: Program, provider: s
     )
     with Sandbox(parts=[part]) as server:
         result = program.with_profile(
-            part.profile(f"{server.url}/cases").format(table="profiles.main"), provider, *_ARGUMENTS
+            part.profile(f"{server.url}/cases").format(table="profiles.main"),
+            provider,
+            *_ARGUMENTS,
+            timeout=300,
         )
     codes = {
         "refused": "credentials.refused",
