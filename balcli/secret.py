@@ -3,8 +3,8 @@
 import re
 import threading
 from binascii import b2a_base64
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from functools import lru_cache
 from typing import Final, NoReturn, final
 
 _SHOWN: Final = "***"
@@ -14,7 +14,6 @@ SHORTEST_TOLD: Final = 12
 """How many characters a credential needs, not all of them digits, to be told from data."""
 # Up to so many forms, looking for each is faster than looking up every piece of the text.
 _FEW: Final = 64
-_known: set[str] = set()
 
 
 @final
@@ -125,7 +124,7 @@ def can_be_told(secret: Secret) -> bool:
 
 def hide(text: str) -> str:
     """A message with every credential of 6 characters or more replaced by `***`, in whatever form it is written."""
-    for form in _filter(frozenset(_known)).found_in(text):
+    for form in _known.found_in(text):
         text = text.replace(form, _SHOWN)
     return text
 
@@ -138,22 +137,22 @@ class Needles:
 
     def __init__(self, shortest: int, texts: Iterable[str] = ()) -> None:
         self._shortest = shortest
-        self._texts = {*texts}
-        self._new = [*self._texts]
+        self.texts = {*texts}
+        self._new = deque(self.texts)
         self._starts: set[str] = set()
         self._lock = threading.Lock()
 
     def add(self, text: str) -> None:
         """Search for this credential, too."""
-        if text not in self._texts:
-            self._texts.add(text)
+        if text not in self.texts:
+            self.texts.add(text)
             self._new.append(text)
 
     def __contains__(self, text: str) -> bool:
-        return text in self._texts
+        return text in self.texts
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return len(self.texts)
 
     def are_in(self, text: str) -> bool:
         """Whether the text contains a credential in one of its forms."""
@@ -174,18 +173,17 @@ class Needles:
 
     def forms(self) -> Iterator[str]:
         """All that is searched for."""
-        for text in [*self._texts]:
+        for text in [*self.texts]:
             yield from forms(text)
 
     def _add_starts(self) -> None:
         """Keep how the forms of new credentials begin: few texts have that in them."""
         size = self._shortest
         with self._lock:
-            while self._new:
-                self._starts.update([form[:size] for form in forms(self._new[-1])])
-                self._new.pop()
+            while self._new:  # each until its forms are there: another thread must not miss it
+                self._starts.update([form[:size] for form in forms(self._new[0])])
+                self._new.popleft()
 
 
-@lru_cache(maxsize=2)
-def _filter(texts: frozenset[str]) -> Needles:
-    return Needles(_SHORTEST_FILTERED, texts)
+# Every credential of this process. It grows: to gather all forms anew for each message takes seconds with many logins.
+_known = Needles(_SHORTEST_FILTERED)
