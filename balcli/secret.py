@@ -5,6 +5,7 @@ import threading
 from binascii import b2a_base64
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from typing import Final, NoReturn, final
 
 _SHOWN: Final = "***"
@@ -139,7 +140,7 @@ class Needles:
         self._shortest = shortest
         self.texts = {*texts}
         self._new = deque(self.texts)
-        self._starts: set[str] = set()
+        self._by_start: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
     def add(self, text: str) -> None:
@@ -156,33 +157,42 @@ class Needles:
 
     def are_in(self, text: str) -> bool:
         """Whether the text contains a credential in one of its forms."""
-        if self._new:
-            self._add_starts()
-        size, starts = self._shortest, self._starts
-        if len(starts) <= _FEW:
-            there = any(start in text for start in starts)
-        else:
-            there = any(text[at : at + size] in starts for at in range(len(text) - size + 1))
-        return there and any(form in text for form in self.forms())
+        return any(form in text for form in self._candidates(text))
 
     def found_in(self, text: str) -> list[str]:
         """The forms that the text contains, the longest first: one that contains another leaves nothing of it."""
-        if not self.are_in(text):
-            return []
-        return sorted({form for form in self.forms() if form in text}, key=len, reverse=True)
+        return sorted({form for form in self._candidates(text) if form in text}, key=len, reverse=True)
 
-    def forms(self) -> Iterator[str]:
+    @property
+    def are_few(self) -> bool:
+        """Whether a search is fast in a text of any length."""
+        return len(self._starts()) <= _FEW
+
+    def forms(self) -> list[str]:
         """All that is searched for."""
-        for text in [*self.texts]:
-            yield from forms(text)
+        return list(chain.from_iterable([*self._starts().values()]))
 
-    def _add_starts(self) -> None:
-        """Keep how the forms of new credentials begin: few texts have that in them."""
-        size = self._shortest
-        with self._lock:
-            while self._new:  # each until its forms are there: another thread must not miss it
-                self._starts.update([form[:size] for form in forms(self._new[0])])
-                self._new.popleft()
+    def _candidates(self, text: str) -> Iterator[str]:
+        """The forms that the text may contain: all if they are few, else those whose beginning it contains."""
+        size, starts = self._shortest, self._starts()
+        if len(starts) <= _FEW:
+            # A copy, because another thread may add some.
+            yield from chain.from_iterable([*starts.values()])
+            return
+        for at in range(len(text) - size + 1):
+            piece = text[at : at + size]
+            if piece in starts:
+                yield from starts[piece]
+
+    def _starts(self) -> dict[str, list[str]]:
+        """The forms by how they begin."""
+        if self._new:
+            with self._lock:
+                while self._new:  # each until its forms are there: another thread must not miss it
+                    for form in forms(self._new[0]):
+                        self._by_start.setdefault(form[: self._shortest], []).append(form)
+                    self._new.popleft()
+        return self._by_start
 
 
 # Every credential of this process. It grows: to gather all forms anew for each message takes seconds with many logins.

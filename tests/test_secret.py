@@ -149,7 +149,8 @@ def test_whatever_a_credential_holds_it_is_hidden(text: str, encoding: str) -> N
     """Any text that a header can carry is found again in each encoding, at any place."""
     secret = f"tk-77f0{text}"
     encoded = ENCODINGS[encoding](secret)
-    assert encoded.rstrip("=") in Needles(6, [secret]).found_in(f"({encoded})({encoded})")
+    found = Needles(6, [secret]).found_in(f"({encoded})({encoded})")
+    assert {encoded, encoded.rstrip("=")} & set(found)
 
 
 def test_every_known_secret_is_hidden() -> None:

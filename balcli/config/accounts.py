@@ -19,7 +19,6 @@ from balcli.http.timing import Deadline
 from balcli.models import Account
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
-from balcli.secret import Secret
 from balcli.text import instead, listed, printable
 from balcli.urls import checked_base_url
 
@@ -198,8 +197,7 @@ def _open(
     if "base_url" not in faulty:
         before = faults.count
         with faults:
-            base_url, parts = _base_url(entry, values, variables)
-            echoes.remember(base_url, parts)
+            base_url = _base_url(entry, values, variables)
         faulty |= {"base_url"} if faults.count != before else set()
     echoes.remember(base_url, (secret for _, secret in credentials_of(values)))
     given = values | {key: stand_in(keys[key]) for key in faulty} if faulty else values
@@ -231,8 +229,8 @@ def _worded(problem: SettingProblem, entry: Entry) -> str:
     return f"is missing; {entry.add(problem.missing)}" if problem.missing else problem.message
 
 
-def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -> tuple[str, list[Secret]]:
-    """The base URL, and the credentials that may be in it."""
+def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -> str:
+    """The base URL; what variables fill in may be a credential, and is remembered as one."""
     provider = PROVIDERS[entry.provider]
     base_url = values.get("base_url", provider.BASE_URL)
     if not isinstance(base_url, str):
@@ -244,6 +242,9 @@ def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -
         url = checked_base_url(base_url)
     except ValueError as problem:
         raise ValueProblem(f"{entry.at('base_url')}: {problem}") from None
-    if entry.from_variables or url == provider.BASE_URL:
-        return url, []
-    return marked_url(url, entry.settings.get("base_url"), variables)
+    raw = entry.settings.get("base_url", "")
+    if "${" not in raw or entry.from_variables or url == provider.BASE_URL:
+        return url
+    shown, parts = marked_url(url, raw, variables)
+    echoes.remember(shown, parts)
+    return shown

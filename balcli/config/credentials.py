@@ -77,13 +77,13 @@ def shown_name(entry: Entry) -> str:
     return f"({entry.table.rpartition('.')[2]})" if holds_credential(entry.name) else entry.name
 
 
-def marked_url(base_url: str, raw: Any, variables: Variables) -> tuple[str, list[Secret]]:
+def marked_url(base_url: str, raw: str, variables: Variables) -> tuple[str, list[Secret]]:
     """The base URL, shown as written in the profile where variables fill it in, and what they fill in.
 
     Of a variable that holds the scheme and host, what follows these counts.
     """
-    names = names_in(raw) if isinstance(raw, str) and "${" in raw else ()
-    if not names:
+    names = names_in(raw)
+    if not names:  # an escaped one
         return base_url, []
     filled: set[str] = set()
     for name in names:

@@ -3,6 +3,7 @@
 Data is never rewritten: an answer is shown as it was sent, or not at all (contract 8.1).
 """
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -16,6 +17,8 @@ from balcli.secret import SHORTEST_TOLD, Needles, Secret, can_be_told, reveal
 from balcli.urls import same_place
 
 _SHORTEST_PIECE: Final = 6
+_LARGE: Final = 65_536
+_LONG_PIECE: Final = f'[^"]{{{SHORTEST_TOLD},}}'
 _MOST_CLEAN: Final = 10_000
 _LONGEST_CLEAN: Final = 100
 
@@ -56,6 +59,18 @@ class _Credentials(Needles):
             if len(text) <= _LONGEST_CLEAN:
                 clean.add(text)
         return False
+
+    def are_in_answer(self, values: list[str], text: str, document: Json) -> bool:
+        """Whether a header's value, the text of a body or a text of the document that it is contains a credential."""
+        # With escapes, JSON can spell a text in many ways; without, all texts of a document are between two quotes.
+        escaped = "\\" in text
+        if len(text) <= _LARGE:
+            return self.are_in_any([*values, *text.split('"'), *(_texts(document) if escaped else ())])
+        if self.are_in_any(values):
+            return True
+        # In a large body most texts are long, and each is another: they are searched as they come.
+        whole = (text,) if self.are_few else (found[0] for found in re.finditer(_LONG_PIECE, text))
+        return any(map(self.are_in, whole)) or (escaped and any(map(self.are_in, _texts(document))))
 
     def pieces(self) -> set[str]:
         """Beginnings, middles and ends of all forms, in small letters."""
@@ -130,13 +145,9 @@ def repeats(
     What a login gives is no echo in that login's own answer.
     """
     host = _host(base_url)
-    text = body.decode("utf-8", "replace")
-    # Without escapes, a text of the document is all that is between two quotes.
-    pieces = text.split('"') + [value for _, value in headers.items()]
-    if "\\" in text:  # with escapes, JSON can spell a text in many ways
-        pieces += _texts(document)
+    text, values = body.decode("utf-8", "replace"), [value for _, value in headers.items()]
     searched = (host.own,) if login else (host.own, host.given)
-    return any(each.are_in_any(pieces) for each in searched if len(each))
+    return any(each.are_in_answer(values, text, document) for each in searched if len(each))
 
 
 def screened(

@@ -327,7 +327,8 @@ def _case(rng: random.Random, provider: str, secret: str, reader: Reader) -> Cas
         rows: list[reading.Row] | None = reader(body, tokens)
     except reading.Refused:
         rows = None
-    return Case(kind, provider, raw, tokens, rows, certain=kind != "scratched head")
+    # An answer that repeats the credential where it would be shown fails; where it would be is for another proof.
+    return Case(kind, provider, raw, tokens, rows, certain=kind not in {"scratched head", "echo"})
 
 
 def _echoed(rng: random.Random, payload: Any, text: str) -> Any:

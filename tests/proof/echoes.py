@@ -360,7 +360,7 @@ def _search(tally: Tally, bench: Bench, folder: Path, out: str, err: str) -> Non
         file.unlink()
 
 
-ECHOES: Final = Proof("echoes", __doc__, 100_000, 480, work)
+ECHOES: Final = Proof("echoes", __doc__, 100_000, 240, work)
 
 
 def main(argv: Sequence[str]) -> int:
