@@ -65,7 +65,11 @@ class _Credentials(Needles):
         # With escapes, JSON can spell a text in many ways; without, all texts of a document are between two quotes.
         escaped = "\\" in text
         if len(text) <= _LARGE:
-            return self.are_in_any([*values, *text.split('"'), *(_texts(document) if escaped else ())])
+            pieces = text.split('"')
+            pieces += values
+            if escaped:
+                pieces += _texts(document)
+            return self.are_in_any(pieces)
         if self.are_in_any(values):
             return True
         # In a large body most texts are long, and each is another: they are searched as they come.
