@@ -22,6 +22,7 @@ from balcli.providers import PROVIDERS
 from balcli.providers.base import Expanding, Provider, Run
 from balcli.providers.reading import text
 from balcli.running import Limits
+from balcli.secret import hide
 
 T = TypeVar("T")
 
@@ -252,7 +253,12 @@ def _with_notice(outcome: Outcome, noted: Iterable[echoes.Echo]) -> Outcome:
 
 
 def _without_given(outcome: Outcome) -> Outcome:
-    """The outcome, or a failure if it repeats a token that a login gave while the answer was on its way."""
+    """The outcome, or a failure if it repeats a token that a login gave while the answer was on its way.
+
+    The provider's words in a message are filtered once more, for the same reason.
+    """
+    if outcome.failure is not None:
+        return outcome._replace(failure=outcome.failure._replace(message=hide(outcome.failure.message)))
     holdings = outcome.holdings
     if holdings is None or not echoes.repeats_given(outcome.account.base_url, _texts(holdings)):
         return outcome

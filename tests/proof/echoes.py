@@ -130,7 +130,11 @@ def _text(rng: random.Random, credentials: Sequence[str]) -> str:
     text = rng.choice(credentials)
     encoded = [form for name, form in forms(text).items() if "part" not in name and name != "latin-1"]
     form = rng.choice((text, text, rng.choice(encoded).decode(), text[:-1] or "x", text[1:] or "x"))
-    return rng.choice(("", "", "x", "key: ", "ü")) + form + rng.choice(("", "", "y", " (old)", "\n"))
+    echo: str = rng.choice(("", "", "x", "key: ", "ü")) + form + rng.choice(("", "", "y", " (old)", "\n"))
+    # JSON's own escapes and quotes can complete a credential that lacks a character: `\u00fc` and one that begins with c.
+    written = (json.dumps([echo]), json.dumps([echo], ensure_ascii=False))
+    needles = (text, json.dumps(text)[1:-1])
+    return text if form != text and any(needle in each for needle in needles for each in written) else echo
 
 
 def _as_json(rng: random.Random, value: Any) -> bytes:
@@ -357,10 +361,10 @@ def _search(tally: Tally, bench: Bench, folder: Path, out: str, err: str) -> Non
             if any(needle in data for needle in needles):
                 tally.differs("a credential was left", where, "none", text)
     for file in files:
-        file.unlink()
+        file.unlink(missing_ok=True)  # a thread of a run that is over may still rename it
 
 
-ECHOES: Final = Proof("echoes", __doc__, 100_000, 240, work)
+ECHOES: Final = Proof("echoes", __doc__, 100_000, 240, work, renewed=8)
 
 
 def main(argv: Sequence[str]) -> int:
