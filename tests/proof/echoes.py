@@ -295,7 +295,7 @@ class Bench:
             for number, account in enumerate(self.accounts)
             if len(account.credentials) > 1
         }
-        limits = ["--retries", "0", "--timeout", "5", "--deadline", "20", "--jobs", str(PER_RUN)]
+        limits = ["--retries", "0", "--timeout", "30", "--deadline", "120", "--jobs", str(PER_RUN)]
         arguments = ["all", "-o", "json", "-c", str(profile), *limits, *options]
         env["XDG_CACHE_HOME"] = str(self._home / "cache")
         return run_program(arguments, self._home, env)
