@@ -112,7 +112,7 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
         there = new or old
         if there is None:
             raise ValueError("an account that neither run has")
-        if there.missing_kind is not None:  # it stands in the run in which it failed alone
+        if there.missing_kind is not None:  # only a run in which it failed has such an entry
             when = "before" if new is None else "after"
             return AccountChange(
                 there.account.name, there.account.provider, "incomparable", f"it did not answer {when}"

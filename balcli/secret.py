@@ -146,8 +146,9 @@ class Needles:
     def add(self, text: str) -> None:
         """Search for this credential, too."""
         if text not in self.texts:
-            self.texts.add(text)
+            # In this order: another thread that finds it in the texts, or counts them, must search for it already.
             self._new.append(text)
+            self.texts.add(text)
 
     def __contains__(self, text: str) -> bool:
         return text in self.texts

@@ -19,8 +19,9 @@ from balcli.config.source import parse_toml
 from balcli.providers import PROVIDERS
 from balcli.render.settings import Row
 from balcli.render.settings import render as render_settings
+from tests.acme import install
 from tests.conftest import ROOT, Program, Result
-from tests.test_readme import _example, _install
+from tests.test_readme import _example
 
 SECRET = "s3cr3t-CANARY-value"
 OTHER = "An0ther-CANARY/secret+text"
@@ -235,7 +236,7 @@ def test_each_commented_key_can_be_uncommented(program: Program) -> None:
 
 def test_a_plug_in_provider_gets_its_table(program: Program, tmp_path: Path) -> None:
     """The table of another package's provider is made from what it declares, like any other."""
-    env = _install(tmp_path, _example())
+    env = install(tmp_path, _example())
     file = tmp_path / "profile" / "config.toml"
     assert 0 == program.run("config", "init", "--provider", "acme", "-c", str(file), env=env).code
     assert ["acme"] == tables(file)

@@ -19,6 +19,7 @@ from balcli.providers import OWN, PROVIDERS, coverage_of
 from balcli.providers.base import Provider
 from balcli.render.json import SCHEMA_VERSION
 from balcli.sandbox import Question, Reply, Sandbox, json_reply
+from tests.acme import install
 from tests.conftest import ROOT, Program
 from tests.documents import PAGES, README, anchors
 from tests.tree import commands, options
@@ -220,16 +221,6 @@ class _Acme:
         return f'[{{table}}.acme]\nbase_url = "{base_url}"\napi_key = "acme-key-1"\nuser_id = 7\n'
 
 
-def _install(folder: Path, source: str) -> dict[str, str]:
-    """The environment in which a plug-in with this source is installed."""
-    (folder / "balcli_acme.py").write_text(source)
-    info = folder / "balcli_acme-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: balcli-acme\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[balcli.providers]\nacme = balcli_acme\n")
-    return {"PYTHONPATH": str(folder)}
-
-
 def _example() -> str:
     (source,) = re.findall(r'```python\n("""Acme.*?)```', README, re.DOTALL)
     return str(source)
@@ -238,7 +229,7 @@ def _example() -> str:
 def test_the_example_of_a_provider_works_as_it_stands(program: Program, tmp_path: Path) -> None:
     """The README's provider, installed as a package, gets its command, its table, its checks and its place in all."""
     assert len(_example().splitlines()) < 60
-    env = _install(tmp_path, _example())
+    env = install(tmp_path, _example())
     with Sandbox(parts=[_Acme()]) as server:
         text = server.profile("main")
         alone = program.with_profile(text, "acme", "-o", "json", env=env)
@@ -271,7 +262,7 @@ def test_a_plug_in_that_cannot_be_used_harms_nobody(
         folder = tmp_path / str(number)
         folder.mkdir()
         with subtests.test(why=why):
-            env = _install(folder, source)
+            env = install(folder, source)
             result = program.run("all", "--sandbox", "-o", "json", env=env)
             assert (0, ["plugin.left_out"]) == (result.code, [w["code"] for w in result.json["warnings"]])
             assert f"the provider plug-in acme is left out: {why}" in result.err

@@ -258,7 +258,7 @@ def _notices(inspected: "Inspected") -> "Iterator[Notice]":
 
 
 def _path(config: Path | None) -> Path:
-    """The whole path of the profile file. Raises ConfigFileError where the home or working directory is no fixed place."""
+    """The whole path of the profile file. Raises ConfigFileError where the home or working directory is not a usable path."""
     file = config or default_file()
     try:
         return file.absolute()

@@ -91,7 +91,7 @@ def marked_url(base_url: str, raw: str, variables: Variables) -> tuple[str, list
         text = urlsplit(text).path if "://" in text else text
         filled |= {text.strip("/"), *text.split("/")}
     filled |= {text.lower() for text in filled}
-    # The name of a host is no credential; a label of it can be.
+    # A host name is not a credential, but one of its labels can be.
     host = urlsplit(base_url).netloc
     filled = {text for text in filled if "." not in text or text.lower() not in host}
     parts = [Secret(text, is_credential=False) for text in filled]

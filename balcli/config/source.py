@@ -13,7 +13,7 @@ from balcli.files import flaw_of, is_readable_by_others, open_for_reading, shown
 from balcli.text import printable
 
 MAX_BYTES: Final = 1_000_000
-_MOST_LEVELS: Final = 50  # a login of twenty levels stands in the fifth
+_MOST_LEVELS: Final = 50  # a login nested twenty deep begins at level five
 _MOST_PEM: Final = 10_000_000
 _CERTIFICATE: Final = rb"(?s)-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END "
 

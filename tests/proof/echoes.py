@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import socket
 import string
@@ -10,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
@@ -213,13 +215,11 @@ def _case(
     where = rng.choice([*places, *places, "unread", "key", "amount"])
     answer, table, shown = _good(rng, account.provider, {where: text})
     code = None
-    if where == "amount":
-        code = "answer.echoes_credential" if repeats(text) else "answer.amount"
-    elif where not in {"unread", "key"} and repeats(text):
+    if where not in {"unread", "key"} and repeats(text):
         code = "answer.echoes_credential"
+    elif where == "amount" and not re.fullmatch("0|[1-9][0-9]*", text):
+        code = "answer.amount"
     warned = code is None and (echoed_header or (where in {"unread", "key"} and repeats(text)))
-    if text.isdigit() and where == "amount":
-        code = None  # an amount like any other
     status = 201 if account.provider == "wallet" and rng.random() < 0.3 else 200
     return Case(where, status, headers, _as_json(rng, answer), _as_json(rng, table), code, warned, shown)
 
@@ -354,14 +354,16 @@ def _search(tally: Tally, bench: Bench, folder: Path, out: str, err: str) -> Non
     known = [text for account in bench.accounts for text in (*account.credentials, account.token) if text]
     places = {"stdout": out.encode(), "stderr": err.encode()}
     files = [file for file in folder.rglob("*") if file.is_file() and file.name != "config.toml"]
-    places |= {str(file.relative_to(folder)): file.read_bytes() for file in files}
+    for file in files:
+        with suppress(FileNotFoundError):  # a run that is over still renames one: the next search has it by its name
+            places[str(file.relative_to(folder))] = file.read_bytes()
     for text in _sought(known):
         needles = {form for name, form in forms(text).items() if "part" not in name} | {quote(text).encode()}
         for where, data in places.items():
             if any(needle in data for needle in needles):
                 tally.differs("a credential was left", where, "none", text)
     for file in files:
-        file.unlink(missing_ok=True)  # a thread of a run that is over may still rename it
+        file.unlink(missing_ok=True)
 
 
 ECHOES: Final = Proof("echoes", __doc__, 100_000, 240, work, renewed=8)
