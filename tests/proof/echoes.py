@@ -140,8 +140,8 @@ def _text(rng: random.Random, credentials: Sequence[str]) -> str:
 
 
 def _other(character: str) -> str:
-    """A character that is not this one, and that neither JSON nor a URL escapes."""
-    return "-" if character != "-" else "."
+    """A character that is not this one, that neither JSON nor a URL escapes, and that no number has."""
+    return "~" if character != "~" else "_"
 
 
 def _as_json(rng: random.Random, value: Any) -> bytes:
