@@ -127,7 +127,7 @@ class Program:
             )
             code, out, err = done.returncode, done.stdout, done.stderr
         else:
-            code, out, err = _warm().run(arguments, whole, cwd or ROOT, timeout)
+            code, out, err = warm().run(arguments, whole, cwd or ROOT, timeout)
         assert b"Traceback" not in err, err.decode()
         return Result(code, out.decode(), err.decode())
 
@@ -169,11 +169,11 @@ def _secrets_are_forgotten() -> Iterator[None]:
 
 
 @functools.cache
-def _warm() -> Warm:
+def warm() -> Warm:
     """The process that forks for the runs of this one; it ends with it."""
-    warm = Warm(Program(Path("/nonexistent")).environment())
-    atexit.register(warm.close)
-    return warm
+    started = Warm(Program(Path("/nonexistent")).environment())
+    atexit.register(started.close)
+    return started
 
 
 def free_port() -> int:

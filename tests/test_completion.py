@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, warm
 
 PROFILE = """\
 default_profile = "main"
@@ -222,7 +222,11 @@ def in_shell(program: Program, env: Mapping[str, str], *command: str) -> str:
     shell = shutil.which(name)
     if shell is None:
         pytest.skip(f"{name} is not installed")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    commands = program.folder / "bin"
+    if not commands.exists():
+        commands.mkdir()
+        warm().install(commands)
+    path = f"{commands}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [shell, *arguments],
         env={**program.environment(env), "PATH": path, "LC_ALL": "C.UTF-8"},

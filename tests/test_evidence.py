@@ -28,7 +28,7 @@ from balcli.sandbox.marked import traces
 from balcli.sandbox.planting import KINDS, Planting
 from balcli.secret import Secret, flaw
 from tests import golden
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, warm
 from tests.generated import sampled
 
 NO_NETWORK = (
@@ -69,16 +69,11 @@ RUNS = (
 def replayed(program: Program, *arguments: str) -> Result:
     """What a replay does without a home, without a variable, and where every connection is a failure."""
     (program.folder / "sitecustomize.py").write_text(NO_NETWORK)
-    done = subprocess.run(
-        [sys.executable, "-m", "balcli", "replay", *arguments],
-        env={"PYTHONPATH": f"{program.folder}{os.pathsep}{ROOT}", "PYTHONWARNINGS": "error"},
-        cwd=program.folder,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
+    code, out, err = warm().run(
+        ["replay", *arguments], {"PYTHONPATH": str(program.folder)}, program.folder, seconds=60
     )
-    assert b"Traceback" not in done.stderr
-    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert b"Traceback" not in err
+    return Result(code, out.decode(), err.decode())
 
 
 def messages(result: Result) -> list[str]:

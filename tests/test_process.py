@@ -18,7 +18,7 @@ import pytest
 
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
-from tests.conftest import ROOT, Program
+from tests.conftest import ROOT, Program, warm
 from tests.documents import README
 
 BALCLI = [sys.executable, "-m", "balcli"]
@@ -161,15 +161,8 @@ def test_colour_in_a_pipe(
 def _on_a_terminal(program: Program, columns: int, *arguments: str, **env: str) -> str:
     """What a command shows on a terminal of that width."""
     parent, child = pty.openpty()
-    settings = {"TERM": "xterm", "COLUMNS": str(columns), **env}
-    process = subprocess.Popen(
-        [*BALCLI, *arguments],
-        env=program.environment(settings),
-        cwd=ROOT,
-        stdout=child,
-        stderr=child,
-        stdin=child,
-    )
+    settings = program.environment({"TERM": "xterm", "COLUMNS": str(columns), **env})
+    run = warm().start(arguments, settings, ROOT, (child, child, child))
     os.close(child)
     shown = b""
     while select.select([parent], [], [], 30)[0]:
@@ -180,7 +173,7 @@ def _on_a_terminal(program: Program, columns: int, *arguments: str, **env: str) 
         if not piece:
             break
         shown += piece
-    process.wait(timeout=30)
+    run.close()
     os.close(parent)
     return shown.decode().replace("\r\n", "\n")
 

@@ -355,7 +355,9 @@ def _search(tally: Tally, bench: Bench, folder: Path, out: str, err: str) -> Non
     places = {"stdout": out.encode(), "stderr": err.encode()}
     files = [file for file in folder.rglob("*") if file.is_file() and file.name != "config.toml"]
     for file in files:
-        with suppress(FileNotFoundError):  # a run that is over still renames one: the next search has it by its name
+        with suppress(
+            FileNotFoundError
+        ):  # a run that is over still renames one: the next search has it by its name
             places[str(file.relative_to(folder))] = file.read_bytes()
     for text in _sought(known):
         needles = {form for name, form in forms(text).items() if "part" not in name} | {quote(text).encode()}
