@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,13 +160,20 @@ class Program:
         return self.run(*arguments, "--config", str(self.write(text)), env=env, timeout=timeout)
 
 
-@pytest.fixture(autouse=True)
-def _secrets_are_forgotten() -> Iterator[None]:
-    """What one test makes known as a secret is hidden in no other: random ones stand in innocent output by chance."""
+@contextmanager
+def secrets_forgotten() -> Iterator[None]:
+    """A block after which the secrets are forgotten that it made known."""
     known = secret._known
     secret._known = secret.Needles(secret._SHORTEST_FILTERED, known.texts)
     yield
     secret._known = known
+
+
+@pytest.fixture(autouse=True)
+def _secrets_are_forgotten() -> Iterator[None]:
+    """What one test makes known as a secret is hidden in no other: random ones stand in innocent output by chance."""
+    with secrets_forgotten():
+        yield
 
 
 @functools.cache

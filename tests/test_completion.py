@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Program, Result, warm
+from tests.lists import each_case
 
 PROFILE = """\
 default_profile = "main"
@@ -108,7 +109,7 @@ def test_names_are_offered(program: Program, env: dict[str, str], subtests: pyte
             assert (0, "", names) == (result.code, result.err, offered)
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@each_case("shell", SHELLS)
 def test_file_of_the_option_counts(program: Program, shell: str) -> None:
     """The file that -c names on the line is the one whose names are offered."""
     file = program.write(PROFILE.replace("treasury", "vault"))
@@ -155,7 +156,7 @@ def test_trouble_offers_nothing(program: Program, subtests: pytest.Subtests) -> 
             assert (0, "", []) == (result.code, result.err, offered)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "env",
     [
         {"HOME": "relative"},
@@ -198,7 +199,7 @@ def test_fish_is_told_whether_there_is_anything(
     assert (expected, "", "") == (result.code, result.out.strip(), result.err)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("shell", "part"),
     [("bash", "complete -o default -F"), ("zsh", "#compdef balcli"), ("fish", "complete --command balcli")],
 )

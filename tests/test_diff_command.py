@@ -18,6 +18,7 @@ from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import API_KEY, TREASURY
 from tests.conftest import Program, Result
+from tests.lists import each_case
 from tests.wire import row
 
 ASSETS = "/merchant/v2/assets/account/assets"
@@ -81,7 +82,7 @@ def test_a_change_is_told_with_its_exact_difference(recorded: Callable[..., Call
     ]["total"]
 
 
-@pytest.mark.parametrize("columns", [100, 60, 36, 24])
+@each_case("columns", [100, 60, 36, 24])
 def test_a_narrow_terminal_gets_whole_amounts(columns: int) -> None:
     """Whatever the width, differences, what was and what is are whole, each beside or below its name."""
     moves = (
@@ -347,7 +348,7 @@ def test_trouble_is_told_in_a_document(recorded: Callable[..., Callable[..., Res
     assert keys == set(_document(result))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "code"),
     [((), 0), (("--fault", "wallet:units"), 1), (("--fault", "wallet:refused"), 2), (("1", "2"), 2)],
 )

@@ -11,6 +11,7 @@ from balcli.providers.merchant import signature
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN, Merchant
 from tests.conftest import Program, Result
+from tests.lists import each_case
 
 ASSETS = "/merchant/v2/assets/account/assets"
 TOKENS = "/merchant/v2/token/generate"
@@ -90,7 +91,7 @@ def test_a_token_past_its_time_is_not_used_again(program: Program) -> None:
         assert (0, 1) == (result.code, _paths(server).count(TOKENS))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "answer",
     [
         json_reply({"code": 200, "msg": "SUCCESS", "data": {}}),
@@ -128,7 +129,7 @@ def test_a_warning_names_an_asset_by_no_more_than_can_be_read(program: Program) 
     )
 
 
-@pytest.mark.parametrize("field", ["total", "free", "locked"])
+@each_case("field", ["total", "free", "locked"])
 def test_an_amount_that_is_none_fails_the_account(program: Program, field: str) -> None:
     """All three amounts must be there and be decimal numbers: else the account fails, without a row."""
     amounts: list[object] = [None, "absent", "1_000", "", True, " 1 ", "NaN", "1e41", {}]
@@ -141,9 +142,7 @@ def test_an_amount_that_is_none_fails_the_account(program: Program, field: str) 
     assert (6, [], ["answer.amount"] * len(amounts)) == (result.code, result.json["balances"], codes)
 
 
-@pytest.mark.parametrize(
-    "body", [b"1e-18", b"-0", b"0.30000000000000004", b"123456789012345678901234567890.5"]
-)
+@each_case("body", [b"1e-18", b"-0", b"0.30000000000000004", b"123456789012345678901234567890.5"])
 def test_numbers_are_as_exact_as_texts(program: Program, body: bytes) -> None:
     """A JSON number keeps every digit that was sent, without a float on the way."""
     answer = b'{"code":200,"data":{"balances":[{"asset":"X","total":%s,"free":%s,"locked":0}]}}' % (
@@ -221,7 +220,7 @@ def test_two_thousand_merchants(program: Program) -> None:
     assert str(5000 + 1998) == {t["asset"]: t["total"] for t in result.json["totals"]}["USDT"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "pages",
     [
         [json_reply({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}}), Reply(500, b"")],

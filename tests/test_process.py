@@ -20,6 +20,7 @@ from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program, warm
 from tests.documents import README
+from tests.lists import each_case
 
 BALCLI = [sys.executable, "-m", "balcli"]
 
@@ -83,7 +84,7 @@ def test_a_closed_stdout_is_told(program: Program, output: str) -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [["all", "--sandbox"], ["all", "--sandbox", "-o", "json"], ["--help"]])
+@each_case("arguments", [["all", "--sandbox"], ["all", "--sandbox", "-o", "json"], ["--help"]])
 def test_a_reader_that_goes_away(program: Program, arguments: list[str]) -> None:
     """If the reader has closed the pipe, the program ends silently with 141."""
     reading, writing = os.pipe()
@@ -140,7 +141,7 @@ def test_no_locale_or_width_costs_an_amount(program: Program, env: dict[str, str
     assert (0, 12) == (result.code, len(result.json["balances"]))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("env", "arguments", "coloured"),
     [
         ({}, [], False),
@@ -232,7 +233,7 @@ def test_the_deadline_ends_a_wait(program: Program) -> None:
     assert 1 == len(err.splitlines())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "arguments",
     [
         ["all", "--nope"],

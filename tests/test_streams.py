@@ -23,6 +23,7 @@ from balcli.http.transport import Answer
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.secret import Secret
 from tests.conftest import ROOT, Program, warm
+from tests.lists import each_case
 
 NOON: Final = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 SHOP: Final[Account[object]] = Account("shop", "merchant", "https://m.example", {}, ("shop",), None)
@@ -344,7 +345,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[None]:
     os.close(parent)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("set_by_user", "columns"),
     [
         *[("1", 1), ("80", 80), ("99999", 99999), ("0080", 80)],
@@ -393,7 +394,7 @@ def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (False, None) == (streams.is_terminal(), streams.columns())
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("environ", "no_color", "on_terminal", "in_pipe"),
     [
         ({}, False, True, False),
