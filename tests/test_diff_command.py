@@ -110,23 +110,16 @@ def test_the_last_two_complete_runs_are_compared(recorded: Callable[..., Callabl
     assert (1, 2) == (document["from"]["id"], document["to"]["id"])
 
 
-@pytest.mark.parametrize(
-    ("words", "ids"),
-    [
-        (("1",), (1, 3)),
-        (("1", "2"), (1, 2)),
-        (("3", "1"), (3, 1)),
-        (("last", "2"), (3, 2)),
-        (("0h", "1"), (3, 1)),
-    ],
-)
 def test_runs_are_named_by_id_and_time(
-    recorded: Callable[..., Callable[..., Result]], words: tuple[str, ...], ids: tuple[int, int]
+    recorded: Callable[..., Callable[..., Result]], subtests: pytest.Subtests
 ) -> None:
     """A run is named by its id, as the last, or as the newest at or before a time."""
     diff = recorded(_assets(BTC="1"), _assets(BTC="2"), _assets(BTC="3"))
-    document = _document(diff(*words, "-o", "json"))
-    assert ids == (document["from"]["id"], document["to"]["id"])
+    named = {"1": (1, 3), "1 2": (1, 2), "3 1": (3, 1), "last 2": (3, 2), "0h 1": (3, 1)}
+    for words, ids in named.items():
+        with subtests.test(words):
+            document = _document(diff(*words.split(), "-o", "json"))
+            assert ids == (document["from"]["id"], document["to"]["id"])
 
 
 def test_a_partial_run_is_refused_unless_asked_for(recorded: Callable[..., Callable[..., Result]]) -> None:
@@ -234,16 +227,16 @@ def test_a_clock_that_stepped_back_is_said(program: Program, tmp_path: Path) -> 
     assert program.run("history", *file, "--asset", "BTC", "-o", "svg").out.startswith("<?xml")
 
 
-@pytest.mark.parametrize(
-    ("threshold", "code"), [("1", 0), ("0.999999999999999999", 1), ("1e0", 0), ("-1", 2), ("x", 2), ("", 2)]
-)
 def test_a_threshold_leaves_small_moves_out(
-    recorded: Callable[..., Callable[..., Result]], threshold: str, code: int
+    recorded: Callable[..., Callable[..., Result]], subtests: pytest.Subtests
 ) -> None:
     """A move of exactly the threshold is left out, one beyond it is told; what is no amount is trouble."""
     diff = recorded(_assets(BTC="1"), _assets(BTC="2"))
-    result = diff("--threshold", threshold)
-    assert (code, code == 1) == (result.code, bool(result.out))
+    codes = {"1": 0, "0.999999999999999999": 1, "1e0": 0, "-1": 2, "x": 2, "": 2}
+    for threshold, code in codes.items():
+        with subtests.test(threshold):
+            result = diff("--threshold", threshold)
+            assert (code, code == 1) == (result.code, bool(result.out))
 
 
 def test_runs_for_different_assets_are_not_compared(recorded: Callable[..., Callable[..., Result]]) -> None:
@@ -254,15 +247,13 @@ def test_runs_for_different_assets_are_not_compared(recorded: Callable[..., Call
     assert (1, False) == (narrowed.code, "ETH" in narrowed.out)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [(), ("7",), ("yesterday",), ("2020-01-01",), ("--history", "/nonexistent/history.db"), ("--nope",)],
-)
-def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], arguments: tuple[str, ...]) -> None:
+def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], subtests: pytest.Subtests) -> None:
     """Too few runs, none of that name, no time, no history, wrong usage: 2, with a line that says why, and no data."""
     diff = recorded(_assets(BTC="1"))
-    result = diff(*arguments)
-    assert (2, "", 1) == (result.code, result.out, len(result.err.splitlines()))
+    for line in ("", "7", "yesterday", "2020-01-01", "--history /nonexistent/history.db", "--nope"):
+        with subtests.test(line):
+            result = diff(*line.split())
+            assert (2, "", 1) == (result.code, result.out, len(result.err.splitlines()))
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from balcli.errors import BadShape
+from balcli.http.exactjson import Json, Number
 from balcli.providers import merchant_lists
 from balcli.providers.merchant import signature
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN, Merchant
 from tests.conftest import Program, Result
+from tests.generated import sampled
 from tests.lists import each_case
 
 ASSETS = "/merchant/v2/assets/account/assets"
@@ -210,14 +212,28 @@ def test_all_merchants_of_a_key(program: Program, sandbox: Sandbox) -> None:
     assert "shop.example" not in result.out
 
 
-def test_two_thousand_merchants(program: Program) -> None:
-    """A key with 2,001 merchants is listed in three pages, and each merchant is an account."""
-    with Sandbox(parts=[Merchant(merchants=2001)]) as server:
+@pytest.mark.whole
+@pytest.mark.parametrize(("merchants", "pages"), sampled([(1001, 2), (2001, 3)], 2))
+def test_a_thousand_merchants_and_more(program: Program, merchants: int, pages: int) -> None:
+    """A key with more merchants than a page is listed in pages of 1,000, and each merchant is an account."""
+    with Sandbox(parts=[Merchant(merchants=merchants)]) as server:
         arguments = ("--all-merchants", "--jobs", "50", "--deadline", "120")
         result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json", *arguments)
-        assert (3, 1) == (_paths(server).count(LIST), _paths(server).count(TOKENS))
-    assert (0, 2001) == (result.code, len(result.json["accounts"]))
-    assert str(5000 + 1998) == {t["asset"]: t["total"] for t in result.json["totals"]}["USDT"]
+        assert (pages, 1) == (_paths(server).count(LIST), _paths(server).count(TOKENS))
+    assert (0, merchants) == (result.code, len(result.json["accounts"]))
+    assert str(5000 + merchants - 3) == {t["asset"]: t["total"] for t in result.json["totals"]}["USDT"]
+
+
+def test_a_list_of_three_pages() -> None:
+    """2,001 rows are asked for in three pages, of which the last has one."""
+    everything: list[Json] = [{"merchantId": str(number)} for number in range(2001)]
+    asked = []
+
+    def page_of(size: int, page: int) -> Json:
+        asked.append(page)
+        return {"data": {"data": everything[(page - 1) * size : page * size], "total": Number("2001")}}
+
+    assert (everything, [1, 2, 3]) == (merchant_lists.all_rows(page_of), asked)
 
 
 @each_case(
