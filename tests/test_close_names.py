@@ -188,8 +188,8 @@ def test_a_suggestion_is_made_safe_to_show() -> None:
 
 
 def test_a_hostile_list_costs_no_time() -> None:
-    """A hundred thousand names that are close cost less than two seconds, and one of megabytes nothing."""
-    begun = time.monotonic()
+    """A hundred thousand names that are close cost less than two seconds of the processor, and one of megabytes nothing."""
+    begun = time.process_time()
     closest("a" * 40, (f"{'a' * 36}{number}" for number in range(100_000)))
     closest("a" * 5_000_000, ["a" * 5_000_000])
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2

@@ -944,25 +944,6 @@ def test_output_of_the_environment_counts_where_it_is_known(program: Program, va
     assert (variable == "json") == result.out.startswith("{")
 
 
-@each_case("command", [[], ["init"], ["path"], ["show"], ["check"]])
-def test_help_fits_a_screen(program: Program, command: list[str]) -> None:
-    """The group's help and each command's are at most 24 lines of 80 columns."""
-    result = program.run("config", *command, "--help", env={"COLUMNS": "80"})
-    lines = result.out.splitlines()
-    assert 0 == result.code
-    assert len(lines) <= 24
-    assert max(map(len, lines)) <= 80
-
-
-@each_case("command", ["init", "path", "show", "check"])
-def test_config_loads_nothing_of_the_network(program: Program, command: str) -> None:
-    """The commands about the file load no requests, ssl, http.client or rich."""
-    program.write('[profiles.main.loopring]\napi_key = "k-1"\naccount_id = 1\n')
-    file = program.folder / "new.toml" if command == "init" else program.file
-    loaded = program.loaded("config", command, "-c", str(file))
-    assert set() == {"requests", "urllib3", "ssl", "http.client", "rich", "asyncio"} & loaded
-
-
 def test_documents_are_ascii(program: Program) -> None:
     """The documents are pure ASCII, whatever the names."""
     text = '[profiles.main.loopring]\nname = "k\u00e9y \u202e"\napi_key = "k-1"\naccount_id = 1\n'

@@ -190,7 +190,7 @@ def test_a_start_loads_nothing_heavy(program: Program, subtests: pytest.Subtests
 
 def test_a_machine_format_loads_no_rich(program: Program) -> None:
     """A run for a program loads no rich and no more of HTTP than it asks with; neither does a table without colour."""
-    for output in ("json", "jsonl", "csv", "prometheus", "table"):
+    for output in ("json", "table"):
         loaded = program.loaded("all", "--sandbox", "-o", output)
         assert "urllib3" in loaded
         assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.limits"} & loaded

@@ -35,6 +35,7 @@ ROOT: Final = Path(__file__).parent.parent
 LIBRARIES: Final = (
     *("base64", "certifi", "csv", "difflib", "dotenv", "email.utils", "hmac", "http.server"),
     *("requests", "shlex", "sqlite3", "ssl", "statistics", "subprocess", "tomli", "urllib3"),
+    *("encodings.ascii", "encodings.utf_8_sig", "typer._click.decorators"),
 )
 """What runs import where they need it. Without rich: a run behaves differently where it is loaded."""
 _DECIDED_AT_START: Final = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC", "GLIBC_")
@@ -227,6 +228,9 @@ def _import_everything() -> None:
         importlib.import_module(module.name)
     for name in LIBRARIES:
         importlib.import_module(name)
+    commands = importlib.import_module("balcli.cli.commands")
+    for name in commands.COMMANDS:
+        commands.built(name)  # for the caches that it fills: regular expressions, type hints
     gc.collect()
     gc.freeze()
 
