@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ class Program:
             )
             code, out, err = done.returncode, done.stdout, done.stderr
         else:
-            code, out, err = _warm().run(arguments, whole, cwd or ROOT, timeout)
+            code, out, err = warm().run(arguments, whole, cwd or ROOT, timeout)
         assert b"Traceback" not in err, err.decode()
         return Result(code, out.decode(), err.decode())
 
@@ -159,21 +160,28 @@ class Program:
         return self.run(*arguments, "--config", str(self.write(text)), env=env, timeout=timeout)
 
 
-@pytest.fixture(autouse=True)
-def _secrets_are_forgotten() -> Iterator[None]:
-    """What one test makes known as a secret is hidden in no other: random ones stand in innocent output by chance."""
+@contextmanager
+def secrets_forgotten() -> Iterator[None]:
+    """A block after which the secrets are forgotten that it made known."""
     known = secret._known
     secret._known = secret.Needles(secret._SHORTEST_FILTERED, known.texts)
     yield
     secret._known = known
 
 
+@pytest.fixture(autouse=True)
+def _secrets_are_forgotten() -> Iterator[None]:
+    """What one test makes known as a secret is hidden in no other: random ones stand in innocent output by chance."""
+    with secrets_forgotten():
+        yield
+
+
 @functools.cache
-def _warm() -> Warm:
+def warm() -> Warm:
     """The process that forks for the runs of this one; it ends with it."""
-    warm = Warm(Program(Path("/nonexistent")).environment())
-    atexit.register(warm.close)
-    return warm
+    started = Warm(Program(Path("/nonexistent")).environment())
+    atexit.register(started.close)
+    return started
 
 
 def free_port() -> int:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from balcli.changes import AccountChange, Move, Narrowing, between
 from balcli.models import Account, Balance, Detail, Failure, Holdings, Outcome, Report
 from balcli.money import Amount, parse
+from tests.lists import each_case
 from tests.proof.integers import read, written
 
 THEN = datetime(2026, 11, 20, tzinfo=UTC)
@@ -22,7 +23,7 @@ def held(asset: str, total: str | None, *, account: str = "shop", **details: Det
     return Balance(account, "merchant", asset, asset, amount, amount, amount, details)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("before", "after", "reason"),
     [
         (("x", ()), ("y", ()), "its base_url changed in the profile"),
@@ -79,7 +80,7 @@ def test_equal_runs_are_the_same() -> None:
     assert ((), (), False) == (changes.accounts, changes.balances, bool(changes))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("before", "after", "happened"),
     [("1", "2", "changed"), ("2", "-1", "changed"), (None, "0", "changed"), ("0", None, "changed")],
 )
@@ -114,7 +115,7 @@ def test_accounts_come_and_go() -> None:
     assert () == changes.balances
 
 
-@pytest.mark.parametrize(("before", "after"), [(("shop",), ()), ((), ("shop",)), (("shop",), ("shop",))])
+@each_case(("before", "after"), [(("shop",), ()), ((), ("shop",)), (("shop",), ("shop",))])
 def test_an_account_that_failed_is_not_compared(before: tuple[str, ...], after: tuple[str, ...]) -> None:
     """What an account that failed holds is not known: nothing of it has vanished or appeared, and that is said."""
     changes = between(run(held("BTC", "1"), failed=before), run(held("BTC", "1"), failed=after))
@@ -140,7 +141,7 @@ def test_rows_alike_are_told_apart_by_their_order() -> None:
     assert [moved("2", "3")] == [change.moves for change in changes.balances]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("before", "after", "small"),
     [
         ("1", "1.5", True),

@@ -19,6 +19,7 @@ from balcli.report import build, failed
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program, Result
+from tests.lists import each_case
 from tests.plugins import plugin
 
 BALCLI = [sys.executable, "-m", "balcli"]
@@ -35,7 +36,7 @@ def checked(program: Program, server: Sandbox, text: str, *arguments: str) -> Re
     return program.with_profile(server.profile("main") + text, "check", *arguments)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("arguments", "state", "text", "data"),
     [
         (["--warn", "4000:", "--crit", "500:"], "OK", "is 4000", ("4000", "4000:", "500:")),
@@ -186,7 +187,7 @@ USAGE = [
 ]
 
 
-@pytest.mark.parametrize("arguments", [*USAGE, ["-c", "/a/file", "check"], ["--nope", "check"]], ids=" ".join)
+@each_case("arguments", [*USAGE, ["-c", "/a/file", "check"], ["--nope", "check"]], ids=" ".join)
 def test_wrong_usage_is_unknown(program: Program, arguments: list[str]) -> None:
     """A command line that cannot be meant is UNKNOWN, with the reason in the status line and on stderr."""
     result = program.run(*([] if "check" in arguments else ["check"]), *arguments)
@@ -194,7 +195,7 @@ def test_wrong_usage_is_unknown(program: Program, arguments: list[str]) -> None:
     assert 1 == len(result.err.splitlines())
 
 
-@pytest.mark.parametrize("arguments", [["--nope"], ["--sandbox"], ["--sandbox", "--asset", "USDT"]])
+@each_case("arguments", [["--nope"], ["--sandbox"], ["--sandbox", "--asset", "USDT"]])
 def test_wrong_usage_makes_a_document_too(program: Program, arguments: list[str]) -> None:
     """With -o json, or BALCLI_OUTPUT, the state UNKNOWN is told in the one document."""
     for result in (
@@ -210,7 +211,7 @@ def test_wrong_usage_makes_a_document_too(program: Program, arguments: list[str]
         assert 1 == len(result.json["errors"])
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "words"),
     [
         ("", "has no profile; add [profiles.main]"),

@@ -2,16 +2,15 @@
 
 import time
 
-import pytest
-
 from balcli.sandbox import Sandbox
 from balcli.text import closest, instead
 from tests.conftest import Program
+from tests.lists import each_case
 
 THERE = "there are: loopring, treasury, payouts, shop"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("arguments", "code", "said"),
     [
         (["all", "shpo"], 3, f"has no account shpo; did you mean shop? {THERE}"),
@@ -37,7 +36,7 @@ def test_a_close_name_of_the_sandbox_is_suggested(
     assert (code, True) == (result.code, said in line), line
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("arguments", "said"),
     [
         (["walet"], "No such command 'walet'. Did you mean 'wallet'? see balcli --help"),
@@ -79,7 +78,7 @@ token = "s3cr3t-CANARY-value"
 """
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("head", "account", "options", "said"),
     [
         ("", "merchant", ["-p", "treasuri-eu"], "there is no profile treasuri-eu; did you mean treasury-eu?"),
@@ -108,7 +107,7 @@ def test_a_close_name_of_the_file_is_suggested(
     assert (3, True, False) == (result.code, said in line, "CANARY" in line), line
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("arguments", "said"),
     [
         (["merchant"], {"shop: note: USTD is not listed, USDT is; check --asset if it should be"}),
@@ -189,8 +188,8 @@ def test_a_suggestion_is_made_safe_to_show() -> None:
 
 
 def test_a_hostile_list_costs_no_time() -> None:
-    """A hundred thousand names that are close cost less than two seconds, and one of megabytes nothing."""
-    begun = time.monotonic()
+    """A hundred thousand names that are close cost less than two seconds of the processor, and one of megabytes nothing."""
+    begun = time.process_time()
     closest("a" * 40, (f"{'a' * 36}{number}" for number in range(100_000)))
     closest("a" * 5_000_000, ["a" * 5_000_000])
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, warm
+from tests.lists import each_case
 
 PROFILE = """\
 default_profile = "main"
@@ -108,7 +109,7 @@ def test_names_are_offered(program: Program, env: dict[str, str], subtests: pyte
             assert (0, "", names) == (result.code, result.err, offered)
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@each_case("shell", SHELLS)
 def test_file_of_the_option_counts(program: Program, shell: str) -> None:
     """The file that -c names on the line is the one whose names are offered."""
     file = program.write(PROFILE.replace("treasury", "vault"))
@@ -155,7 +156,7 @@ def test_trouble_offers_nothing(program: Program, subtests: pytest.Subtests) -> 
             assert (0, "", []) == (result.code, result.err, offered)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "env",
     [
         {"HOME": "relative"},
@@ -198,7 +199,7 @@ def test_fish_is_told_whether_there_is_anything(
     assert (expected, "", "") == (result.code, result.out.strip(), result.err)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("shell", "part"),
     [("bash", "complete -o default -F"), ("zsh", "#compdef balcli"), ("fish", "complete --command balcli")],
 )
@@ -222,7 +223,11 @@ def in_shell(program: Program, env: Mapping[str, str], *command: str) -> str:
     shell = shutil.which(name)
     if shell is None:
         pytest.skip(f"{name} is not installed")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    commands = program.folder / "bin"
+    if not commands.exists():
+        commands.mkdir()
+        warm().install(commands)
+    path = f"{commands}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [shell, *arguments],
         env={**program.environment(env), "PATH": path, "LC_ALL": "C.UTF-8"},

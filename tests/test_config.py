@@ -20,6 +20,7 @@ from balcli.sandbox.loopring import ADDRESS
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
 from tests.conftest import ROOT, Program, Result
+from tests.lists import each_case
 
 LOOPRING_KEY = "sandbox-loopring-key"
 BALANCES = "/loopring/api/v3/user/balances"
@@ -231,7 +232,7 @@ def test_file_of_any_editor_is_read(program: Program, sandbox: Sandbox, content:
     assert expected == (result.code, names(result))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "expected"),
     [
         pytest.param('"\\x6bey-1"', "key-1", id="hexadecimal escape"),
@@ -259,7 +260,7 @@ def test_inline_table_may_span_lines(tmp_path: Path) -> None:
 # Limits of the profile
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "expected"),
     [
         pytest.param("", Limits(10.0, 30.0, 2, 8, None, None), id="defaults"),
@@ -321,14 +322,14 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("provider", TABLES)
+@each_case("provider", TABLES)
 def test_single_table_takes_the_name_of_its_provider(tmp_path: Path, provider: str) -> None:
     """One account at a provider needs no name of its own."""
     text = f"[profiles.main.{provider}]\n{TABLES[provider].format(1)}"
     assert [provider] == account_names(written(tmp_path, text))
 
 
-@pytest.mark.parametrize("provider", TABLES)
+@each_case("provider", TABLES)
 def test_single_table_may_have_a_name(tmp_path: Path, provider: str) -> None:
     """A name that is given counts, also where there is one account; its variables are filled in."""
     text = f'[profiles.main.{provider}]\nname = "${{WHOSE}} own"\n{TABLES[provider].format(1)}'
@@ -336,8 +337,8 @@ def test_single_table_may_have_a_name(tmp_path: Path, provider: str) -> None:
     assert expected == account_names(written(tmp_path, text), {"WHOSE": "my"})
 
 
-@pytest.mark.parametrize("provider", TABLES)
-@pytest.mark.parametrize("order", [("b", "a", "c"), ("c", "b", "a")], ids="".join)
+@each_case("provider", TABLES)
+@each_case("order", [("b", "a", "c"), ("c", "b", "a")], ids="".join)
 def test_array_of_tables_keeps_names_and_order(tmp_path: Path, provider: str, order: tuple[str, ...]) -> None:
     """Several accounts at a provider are known by their names, in the order of the file."""
     text = "".join(
@@ -609,7 +610,7 @@ def test_example_is_a_profile_as_it_stands(tmp_path: Path) -> None:
     assert expected == account_names(written(tmp_path, EXAMPLE.read_text()), EXAMPLE_VARIABLES)
 
 
-@pytest.mark.parametrize("missing", EXAMPLE_VARIABLES)
+@each_case("missing", EXAMPLE_VARIABLES)
 def test_example_needs_each_of_its_variables(program: Program, missing: str) -> None:
     """The example holds no credential itself: without one of its variables it is refused, naming it."""
     env = {name: value for name, value in EXAMPLE_VARIABLES.items() if name != missing}
@@ -642,7 +643,7 @@ def test_example_works_against_the_sandbox(program: Program, sandbox: Sandbox, s
     assert {"ok"} == {account["status"] for account in result.json["accounts"]}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("line", "expected"),
     [
         ('api_key = "${KEY}"', False),

@@ -21,6 +21,7 @@ from balcli.render.settings import Row
 from balcli.render.settings import render as render_settings
 from tests.acme import install
 from tests.conftest import ROOT, Program, Result
+from tests.lists import each_case
 from tests.test_readme import _example
 
 SECRET = "s3cr3t-CANARY-value"
@@ -71,7 +72,7 @@ def private(path: Path, text: str) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems keep configuration elsewhere")
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@each_case("umask", [0o000, 0o022, 0o077])
 def test_init_writes_a_file_for_its_owner_alone(program: Program, umask: int) -> None:
     """The file has mode 0600 and the folders that were made for it 0700; its path is all of stdout."""
     before = os.umask(umask)
@@ -96,7 +97,7 @@ def test_init_tells_the_next_steps_on_stderr(program: Program) -> None:
     assert file.read_bytes() == (program.folder / "two.toml").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "link", "dangling link", "FIFO"])
+@each_case("kind", ["file", "folder", "link", "dangling link", "FIFO"])
 def test_init_leaves_what_is_there(program: Program, kind: str) -> None:
     """Whatever stands at the path stays as it is: 3, with what to do, and nothing on stdout."""
     file = program.folder / "config.toml"
@@ -292,7 +293,7 @@ def session(program: Program, *arguments: str, answers: list[bytes | None]) -> t
     return code, out, screen.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("answers", "expected"),
     [
         pytest.param([b"\n"], ["loopring", "wallet", "merchant"], id="all"),
@@ -340,7 +341,7 @@ def test_path_is_told_whether_or_not_the_file_is_there(program: Program, there: 
     assert (0, f"{default_file(program)}\n", "") == (result.code, result.out, result.err)
 
 
-@pytest.mark.parametrize("by", ["option", "variable", "relative"])
+@each_case("by", ["option", "variable", "relative"])
 def test_path_is_the_one_that_is_named(program: Program, by: str) -> None:
     """-c and BALCLI_CONFIG name the file; a relative one is told whole."""
     file = str(program.folder / "mine.toml")
@@ -564,7 +565,7 @@ def test_show_says_which_variables_a_table_shadows(program: Program, quiet: bool
     assert ("***", "config.toml:2") == listed(result)["loopring", "api_key"]
 
 
-@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@each_case("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_show_tells_the_environments_proxy_without_its_password(program: Program, name: str) -> None:
     """Where the profile has no proxy, the environment's is told, its user and password as ***."""
     text = f'[profiles.main.loopring]\napi_key = "{OTHER}"\naccount_id = 1\n'
@@ -877,7 +878,7 @@ def test_check_judges_every_file(program: Program) -> None:
     assert ["not ok  file: 5 problems", "not ok  profile main: 1 problem"] == table.out.splitlines()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "code"),
     [
         pytest.param(None, "config.file", id="missing"),
@@ -934,32 +935,13 @@ def test_quiet_check_says_nothing_beside_its_result(program: Program) -> None:
     assert ("LD_PRELOAD" in loud.err, "", 1) == (True, quiet.err, len(bad.err.splitlines()))
 
 
-@pytest.mark.parametrize("variable", ["json", "table", "prometheus"])
+@each_case("variable", ["json", "table", "prometheus"])
 def test_output_of_the_environment_counts_where_it_is_known(program: Program, variable: str) -> None:
     """BALCLI_OUTPUT chooses the document; a format that only balances have is no trouble here."""
     text = '[profiles.main.loopring]\napi_key = "k-1"\naccount_id = 1\n'
     result = program.with_profile(text, "config", "check", env={"BALCLI_OUTPUT": variable})
     assert 0 == result.code
     assert (variable == "json") == result.out.startswith("{")
-
-
-@pytest.mark.parametrize("command", [[], ["init"], ["path"], ["show"], ["check"]])
-def test_help_fits_a_screen(program: Program, command: list[str]) -> None:
-    """The group's help and each command's are at most 24 lines of 80 columns."""
-    result = program.run("config", *command, "--help", env={"COLUMNS": "80"})
-    lines = result.out.splitlines()
-    assert 0 == result.code
-    assert len(lines) <= 24
-    assert max(map(len, lines)) <= 80
-
-
-@pytest.mark.parametrize("command", ["init", "path", "show", "check"])
-def test_config_loads_nothing_of_the_network(program: Program, command: str) -> None:
-    """The commands about the file load no requests, ssl, http.client or rich."""
-    program.write('[profiles.main.loopring]\napi_key = "k-1"\naccount_id = 1\n')
-    file = program.folder / "new.toml" if command == "init" else program.file
-    loaded = program.loaded("config", command, "-c", str(file))
-    assert set() == {"requests", "urllib3", "ssl", "http.client", "rich", "asyncio"} & loaded
 
 
 def test_documents_are_ascii(program: Program) -> None:

@@ -18,6 +18,7 @@ from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import API_KEY, TREASURY
 from tests.conftest import Program, Result
+from tests.lists import each_case
 from tests.wire import row
 
 ASSETS = "/merchant/v2/assets/account/assets"
@@ -81,7 +82,7 @@ def test_a_change_is_told_with_its_exact_difference(recorded: Callable[..., Call
     ]["total"]
 
 
-@pytest.mark.parametrize("columns", [100, 60, 36, 24])
+@each_case("columns", [100, 60, 36, 24])
 def test_a_narrow_terminal_gets_whole_amounts(columns: int) -> None:
     """Whatever the width, differences, what was and what is are whole, each beside or below its name."""
     moves = (
@@ -109,23 +110,16 @@ def test_the_last_two_complete_runs_are_compared(recorded: Callable[..., Callabl
     assert (1, 2) == (document["from"]["id"], document["to"]["id"])
 
 
-@pytest.mark.parametrize(
-    ("words", "ids"),
-    [
-        (("1",), (1, 3)),
-        (("1", "2"), (1, 2)),
-        (("3", "1"), (3, 1)),
-        (("last", "2"), (3, 2)),
-        (("0h", "1"), (3, 1)),
-    ],
-)
 def test_runs_are_named_by_id_and_time(
-    recorded: Callable[..., Callable[..., Result]], words: tuple[str, ...], ids: tuple[int, int]
+    recorded: Callable[..., Callable[..., Result]], subtests: pytest.Subtests
 ) -> None:
     """A run is named by its id, as the last, or as the newest at or before a time."""
     diff = recorded(_assets(BTC="1"), _assets(BTC="2"), _assets(BTC="3"))
-    document = _document(diff(*words, "-o", "json"))
-    assert ids == (document["from"]["id"], document["to"]["id"])
+    named = {"1": (1, 3), "1 2": (1, 2), "3 1": (3, 1), "last 2": (3, 2), "0h 1": (3, 1)}
+    for words, ids in named.items():
+        with subtests.test(words):
+            document = _document(diff(*words.split(), "-o", "json"))
+            assert ids == (document["from"]["id"], document["to"]["id"])
 
 
 def test_a_partial_run_is_refused_unless_asked_for(recorded: Callable[..., Callable[..., Result]]) -> None:
@@ -233,16 +227,16 @@ def test_a_clock_that_stepped_back_is_said(program: Program, tmp_path: Path) -> 
     assert program.run("history", *file, "--asset", "BTC", "-o", "svg").out.startswith("<?xml")
 
 
-@pytest.mark.parametrize(
-    ("threshold", "code"), [("1", 0), ("0.999999999999999999", 1), ("1e0", 0), ("-1", 2), ("x", 2), ("", 2)]
-)
 def test_a_threshold_leaves_small_moves_out(
-    recorded: Callable[..., Callable[..., Result]], threshold: str, code: int
+    recorded: Callable[..., Callable[..., Result]], subtests: pytest.Subtests
 ) -> None:
     """A move of exactly the threshold is left out, one beyond it is told; what is no amount is trouble."""
     diff = recorded(_assets(BTC="1"), _assets(BTC="2"))
-    result = diff("--threshold", threshold)
-    assert (code, code == 1) == (result.code, bool(result.out))
+    codes = {"1": 0, "0.999999999999999999": 1, "1e0": 0, "-1": 2, "x": 2, "": 2}
+    for threshold, code in codes.items():
+        with subtests.test(threshold):
+            result = diff("--threshold", threshold)
+            assert (code, code == 1) == (result.code, bool(result.out))
 
 
 def test_runs_for_different_assets_are_not_compared(recorded: Callable[..., Callable[..., Result]]) -> None:
@@ -253,15 +247,13 @@ def test_runs_for_different_assets_are_not_compared(recorded: Callable[..., Call
     assert (1, False) == (narrowed.code, "ETH" in narrowed.out)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [(), ("7",), ("yesterday",), ("2020-01-01",), ("--history", "/nonexistent/history.db"), ("--nope",)],
-)
-def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], arguments: tuple[str, ...]) -> None:
+def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], subtests: pytest.Subtests) -> None:
     """Too few runs, none of that name, no time, no history, wrong usage: 2, with a line that says why, and no data."""
     diff = recorded(_assets(BTC="1"))
-    result = diff(*arguments)
-    assert (2, "", 1) == (result.code, result.out, len(result.err.splitlines()))
+    for line in ("", "7", "yesterday", "2020-01-01", "--history /nonexistent/history.db", "--nope"):
+        with subtests.test(line):
+            result = diff(*line.split())
+            assert (2, "", 1) == (result.code, result.out, len(result.err.splitlines()))
 
 
 @pytest.mark.parametrize(
@@ -347,7 +339,7 @@ def test_trouble_is_told_in_a_document(recorded: Callable[..., Callable[..., Res
     assert keys == set(_document(result))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("options", "code"),
     [((), 0), (("--fault", "wallet:units"), 1), (("--fault", "wallet:refused"), 2), (("1", "2"), 2)],
 )

@@ -28,6 +28,7 @@ from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from balcli.secret import Secret
 from tests.conftest import ROOT, Program, Result, free_port
+from tests.lists import each_case
 
 NETWORK = ["name", "tcp", "tls", "credentials", "latency", "clock"]
 
@@ -90,7 +91,7 @@ def test_a_person_reads_lines(program: Program) -> None:
     assert line.startswith("balcli: shop: credentials: 127.0.0.1")
 
 
-@pytest.mark.parametrize("columns", ["30", "60", "100"])
+@each_case("columns", ["30", "60", "100"])
 def test_lines_fit_a_terminal(program: Program, columns: str) -> None:
     """With FORCE_COLOR there are colours; the words are the same."""
     env = {"FORCE_COLOR": "1", "COLUMNS": columns}
@@ -151,7 +152,7 @@ def test_there_is_no_file(program: Program, output: str) -> None:
         assert ["config.file"] == [error["code"] for error in result.json["errors"]]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "mode", "step", "error"),
     [
         ("[profiles.main", 0o600, "profile", "config.syntax"),
@@ -300,7 +301,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
     assert "" == program.with_profile(_shop(f"{sandbox.url}/merchant"), *arguments, "-q", env=env).err
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("url", "env", "said"),
     [
         ("https://api.example", {}, "none: api.example:443 is asked directly"),
@@ -502,9 +503,7 @@ class _Dated:
         self._socket.close()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "status"), [(0, "ok"), (20, "ok"), (-20, "ok"), (60, "warning"), (-400, "warning")]
-)
+@each_case(("seconds", "status"), [(0, "ok"), (20, "ok"), (-20, "ok"), (60, "warning"), (-400, "warning")])
 def test_the_clock_is_held_against_the_servers(program: Program, seconds: int, status: str) -> None:
     """An offset of over half a minute is a warning; where no signature depends on it, no more than that."""
     with _Dated(_dated(seconds)) as url:
@@ -637,9 +636,7 @@ def test_no_secret_is_shown(program: Program, output: str) -> None:
     assert "its words are left out, because the response repeats a credential" in " ".join(result.out.split())
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--fault", "cut"], ["--sandbox", "--fault", "nope"], ["--timeout", "0"]]
-)
+@each_case("arguments", [["--fault", "cut"], ["--sandbox", "--fault", "nope"], ["--timeout", "0"]])
 def test_wrong_usage(program: Program, arguments: list[str]) -> None:
     """What cannot be meant is 2, with a document where one is asked for."""
     result = program.run("doctor", *arguments, "-o", "json")

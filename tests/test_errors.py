@@ -3,10 +3,9 @@
 import inspect
 from typing import Final
 
-import pytest
-
 from balcli import errors
 from balcli.errors import BalcliError
+from tests.lists import each_case
 
 CONTRACT: Final = {
     "UsageError": ("usage", 2, False),
@@ -55,7 +54,7 @@ LEAVES: Final = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(CONTRACT | LEAVES))
+@each_case("name", sorted(CONTRACT | LEAVES))
 def test_codes_are_those_of_the_contract(name: str) -> None:
     """Scripts rely on these codes and exit codes: none changes, comes or goes unseen."""
     kind = LEAVES[name]

@@ -28,8 +28,9 @@ from balcli.sandbox.marked import traces
 from balcli.sandbox.planting import KINDS, Planting
 from balcli.secret import Secret, flaw
 from tests import golden
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, warm
 from tests.generated import sampled
+from tests.lists import each_case
 
 NO_NETWORK = (
     "import socket\n"
@@ -69,16 +70,11 @@ RUNS = (
 def replayed(program: Program, *arguments: str) -> Result:
     """What a replay does without a home, without a variable, and where every connection is a failure."""
     (program.folder / "sitecustomize.py").write_text(NO_NETWORK)
-    done = subprocess.run(
-        [sys.executable, "-m", "balcli", "replay", *arguments],
-        env={"PYTHONPATH": f"{program.folder}{os.pathsep}{ROOT}", "PYTHONWARNINGS": "error"},
-        cwd=program.folder,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
+    code, out, err = warm().run(
+        ["replay", *arguments], {"PYTHONPATH": str(program.folder)}, program.folder, seconds=60
     )
-    assert b"Traceback" not in done.stderr
-    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert b"Traceback" not in err
+    return Result(code, out.decode(), err.decode())
 
 
 def messages(result: Result) -> list[str]:
@@ -356,7 +352,7 @@ def test_a_bad_profile_is_evidence_too(program: Program) -> None:
     assert (3, run.out) == (again.code, again.out)
 
 
-@pytest.mark.parametrize("text", ["plain-token", "two\nlines", "Ωmega", "end ", " ", "soft\xadhyphen", ""])
+@each_case("text", ["plain-token", "two\nlines", "Ωmega", "end ", " ", "soft\xadhyphen", ""])
 def test_a_login_keeps_its_shape(text: str) -> None:
     """Of a login's answer each text is another, with the flaw that it had; numbers are short, the rest stays."""
     made = {"code": 200, "data": {"accessToken": text, "n": 123456789012, "ok": True, "none": None}}
@@ -394,8 +390,8 @@ def test_a_request_shows_what_is_no_secret(record: Path) -> None:
     assert all(value.startswith("secret-") for r in requests for value in r["headers"].values())
 
 
-@pytest.mark.parametrize("form", golden.FORMATS)
-@pytest.mark.parametrize("name", golden.RUNS)
+@each_case("form", golden.FORMATS)
+@each_case("name", golden.RUNS)
 def test_golden_records_come_to_golden_outputs(name: str, form: str) -> None:
     """The records in tests/golden print, byte for byte, what they printed when they were looked at."""
     file = golden.FOLDER / f"{name}.{form}"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from balcli.errors import AnswerTooLarge, BadJson
 from balcli.http.exactjson import Json, Number, decode
 from tests.generated import examples
+from tests.lists import each_case
 
 SOME = examples(200)
 
@@ -111,7 +112,7 @@ def kinds(value: Json) -> object:
     return type(value).__name__
 
 
-@pytest.mark.parametrize("text", KEPT)
+@each_case("text", KEPT)
 def test_a_number_keeps_its_very_characters(text: str) -> None:
     """A number, however long or small or huge, stays the text that was sent, and is told from a string."""
     value = decode(f'{{"total": {text}}}'.encode())
@@ -149,13 +150,13 @@ def test_the_order_of_keys_is_kept() -> None:
     assert ["b", "a", ""] == (list(value) if isinstance(value, dict) else value)
 
 
-@pytest.mark.parametrize("body", [b" {} ", b"\r\n\t{}\n", b"{}"])
+@each_case("body", [b" {} ", b"\r\n\t{}\n", b"{}"])
 def test_blanks_around_a_document_do_no_harm(body: bytes) -> None:
     """The four blanks of JSON may stand around a document."""
     assert {} == decode(body)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("opened", "closed", "times"),
     [(b"[", b"]", 100), (b'{"a":', b"}", 100), (b'[{"a":', b"}]", 50)],
     ids=["lists", "objects", "both"],
@@ -169,7 +170,7 @@ def test_depth_is_bounded_by_a_figure(opened: bytes, closed: bytes, times: int) 
             decode(deeper)
 
 
-@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+@each_case("body", REFUSED.values(), ids=REFUSED)
 def test_what_is_not_exactly_one_document_is_refused(body: bytes) -> None:
     """An answer that is empty, ambiguous, in another encoding or no JSON is refused as bad JSON."""
     with pytest.raises(BadJson) as refused:
@@ -183,14 +184,14 @@ def test_an_object_of_very_many_keys_is_read() -> None:
     assert {str(number): Number(number) for number in range(1000)} == decode(f"{{{pairs}}}".encode())
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"\r\n"])
+@each_case("body", [b"", b" ", b"\r\n"])
 def test_an_empty_body_is_called_empty(body: bytes) -> None:
     """Where nothing came, that is said, and not that something was wrong with it."""
     with pytest.raises(BadJson, match=r"^the body is empty$"):
         decode(body)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "line", "column"),
     [(b"{", 1, 2), (b'{"a": 1,\n "b": @}', 2, 7), (b"=", 1, 1), (b"\n!", 2, 1), (b"x", 1, 1)],
 )
@@ -222,14 +223,14 @@ def test_the_bound_on_values_is_met_exactly() -> None:
         decode(b"[0" + b",0" * 400_000 + b"]")
 
 
-@pytest.mark.parametrize("body", [b"<html>", b" \n<!doctype html>", b'<?xml version="1.0"?>'])
+@each_case("body", [b"<html>", b" \n<!doctype html>", b'<?xml version="1.0"?>'])
 def test_a_web_page_is_called_one(body: bytes) -> None:
     """A page where JSON should be is named, because it tells that the address is wrong."""
     with pytest.raises(BadJson, match=r"^the body is a web page, not JSON$"):
         decode(body)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         b'{"token": "tk-5531',

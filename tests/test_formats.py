@@ -22,6 +22,7 @@ from balcli.report import arranged, build, failed
 from balcli.text import is_text
 from tests.conftest import Program
 from tests.generated import examples
+from tests.lists import each_case
 from tests.rendering import machine
 
 SOME = examples(200)
@@ -168,7 +169,7 @@ def test_csv_names_an_account_that_lists_nothing() -> None:
     ] == cells(report_of(answered("a"), answered("b", zero), nonzero=True))[:2]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])
+@each_case("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])
 def test_a_spreadsheet_takes_no_name_for_a_formula(start: str) -> None:
     """A text that a spreadsheet would calculate has a leading apostrophe; a negative amount has none."""
     name = f'{start}cmd|"x"!A1'
@@ -271,7 +272,7 @@ def test_prometheus_tells_the_time_of_the_run() -> None:
     assert "2026-11-21T00:57:00Z" == document(report)["generated_at"]
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@each_case("name", MACHINES)
 def test_every_format_tells_the_same_omissions(name: str) -> None:
     """Each format names the failed account and its code, the aggregate that is left out, and that rows are hidden."""
     text = machine(name, everything_left_out())
@@ -279,7 +280,7 @@ def test_every_format_tells_the_same_omissions(name: str) -> None:
     assert told == [word for word in told if word in text]
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@each_case("name", MACHINES)
 def test_every_format_speaks_of_a_run_that_failed(name: str) -> None:
     """A run that failed before any request has the error's code in every format, and is not complete in any."""
     report = failed(None, ConfigFileError("config.toml: is not there, or \udc80"))

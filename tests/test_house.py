@@ -18,6 +18,7 @@ from balcli.sandbox.faults.fault import HERE
 from balcli.sandbox.loopring import Loopring
 from tests.conftest import ROOT, Program
 from tests.documents import README
+from tests.lists import each_case
 
 PACKAGE = ROOT / "balcli"
 # The rooms from the foundation up: a room may import those before it, and itself.
@@ -115,7 +116,7 @@ def test_the_readme_draws_the_arrows_as_they_are() -> None:
     assert {_room(path) for path in MODULES} == set(LEVEL)
 
 
-@pytest.mark.parametrize("provider", OWN)
+@each_case("provider", OWN)
 def test_providers_do_not_know_each_other(provider: str) -> None:
     """A provider's module imports no other provider, no configuration and no command line."""
     others = OWN.keys() - {provider}
@@ -189,7 +190,7 @@ def test_a_start_loads_nothing_heavy(program: Program, subtests: pytest.Subtests
 
 def test_a_machine_format_loads_no_rich(program: Program) -> None:
     """A run for a program loads no rich and no more of HTTP than it asks with; neither does a table without colour."""
-    for output in ("json", "jsonl", "csv", "prometheus", "table"):
+    for output in ("json", "table"):
         loaded = program.loaded("all", "--sandbox", "-o", output)
         assert "urllib3" in loaded
         assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.limits"} & loaded

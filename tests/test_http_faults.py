@@ -17,6 +17,7 @@ import pytest
 from balcli import __version__
 from balcli.sandbox.faults.wire import chunked, drips, pours, sends
 from tests.conftest import ROOT, Program
+from tests.lists import each_case
 from tests.wire import (
     GOOD,
     GZIPPED,
@@ -98,14 +99,14 @@ def assert_redirect_refused(program: Program, here: Wire, there: Wire, status: i
     assert there.connections == 0
 
 
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308, 399])
+@each_case("status", [300, 301, 302, 303, 304, 305, 307, 308, 399])
 def test_a_redirect_of_any_status_is_refused(program: Program, status: int) -> None:
     """A redirect to another server ends the run after one request, and the other server sees nobody."""
     with Wire(GOOD) as there, Wire(redirects(status, ELSEWHERE["other port"], there)) as here:
         assert_redirect_refused(program, here, there, status)
 
 
-@pytest.mark.parametrize("place", [place for place in ELSEWHERE if place != "other port"])
+@each_case("place", [place for place in ELSEWHERE if place != "other port"])
 def test_a_redirect_to_any_place_is_refused(program: Program, place: str) -> None:
     """Wherever a Location points, and whether or not it is one, it is not asked for."""
     with Wire(GOOD) as there, Wire(redirects(302, ELSEWHERE[place], there)) as here:
@@ -184,7 +185,7 @@ def padded(size: int) -> bytes:
     return BODY + b" " * (size - len(BODY))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     answered(
         {
@@ -210,7 +211,7 @@ def test_a_whole_body_is_read_whatever_its_framing(case: Case, played: Batch) ->
     assert amounts(assert_answered(case, played(case))) == WELL
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -244,7 +245,7 @@ TWO_LENGTHS: Final = {
 }
 
 
-@pytest.mark.parametrize("lengths", TWO_LENGTHS)
+@each_case("lengths", TWO_LENGTHS)
 def test_two_different_lengths_are_refused_at_once(program: Program, lengths: str) -> None:
     """An answer that names two lengths is broken, not the line: it is neither believed nor asked for again."""
     with Wire(of_length(*TWO_LENGTHS[lengths])) as wire:
@@ -257,7 +258,7 @@ def test_two_different_lengths_are_refused_at_once(program: Program, lengths: st
     assert len(wire.requests) == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -291,7 +292,7 @@ def test_contradictory_framing_and_strange_encodings_are_refused_at_once(case: C
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -316,7 +317,7 @@ def test_broken_chunks_are_refused(case: Case, played: Batch) -> None:
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -367,7 +368,7 @@ TOO_LARGE: Final = {
 }
 
 
-@pytest.mark.parametrize("case", refused(TOO_LARGE, errors=("answer.size",), bound=20), ids=str)
+@each_case("case", refused(TOO_LARGE, errors=("answer.size",), bound=20), ids=str)
 def test_a_body_over_8_mib_is_refused_when_that_is_seen(case: Case, played: Batch) -> None:
     """No more than 8 MiB are taken, packed or unpacked, and the answer is not asked for again."""
     assert_failed(case, played(case))
@@ -423,7 +424,7 @@ def test_no_answer_takes_the_program_beyond_150_mb(program: Program, name: str) 
 # Heads.
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -453,7 +454,7 @@ def test_what_is_not_proper_http_is_refused_at_once(case: Case, played: Batch) -
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         case
@@ -491,7 +492,7 @@ def test_200_and_201_are_answers_to_a_post(case: Case, played: Batch) -> None:
     assert amounts(assert_answered(case, played(case))) == WELL
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         case
@@ -511,7 +512,7 @@ def test_no_other_status_is_an_answer_to_a_post(case: Case, played: Batch) -> No
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         case
@@ -550,7 +551,7 @@ CHALLENGES: Final = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         Case(
@@ -594,7 +595,7 @@ MALFORMED: Final = {
 }
 
 
-@pytest.mark.parametrize("line", MALFORMED)
+@each_case("line", MALFORMED)
 def test_a_malformed_header_line_is_nothing_to_talk_about(program: Program, line: str) -> None:
     """A header line that is none leads to an answer or to one line on stderr, never to another library's words."""
     with Wire(sends(answer(BODY, "200 OK", MALFORMED[line]))) as wire:
@@ -613,7 +614,7 @@ def nested(opening: bytes, closing: bytes, inner: bytes = b"0", depth: int = 100
     return sends(answer(b'{"deep":' + opening * depth + inner + closing * depth + b"," + BODY[1:]))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -671,7 +672,7 @@ def with_data(data: object) -> bytes:
     return json.dumps({"code": 200, "msg": "SUCCESS", "data": data}).encode()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -783,7 +784,7 @@ NO_AMOUNTS: Final = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {name: in_field("total", json.dumps(text)) for name, text in NO_AMOUNTS.items()},
@@ -797,7 +798,7 @@ def test_a_text_that_is_no_amount_fails_the_account(case: Case, played: Batch) -
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -819,7 +820,7 @@ def test_what_is_neither_text_nor_number_is_no_amount(case: Case, played: Batch)
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -837,7 +838,7 @@ def test_every_amount_of_a_row_must_be_there_and_be_one(case: Case, played: Batc
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -857,7 +858,7 @@ def test_a_json_number_beyond_the_bounds_is_no_amount(case: Case, played: Batch)
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     refused(
         {
@@ -931,7 +932,7 @@ def exact_rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return {found["asset"]: found for found in result.json["balances"]}
 
 
-@pytest.mark.parametrize("text", EXACT)
+@each_case("text", EXACT)
 def test_an_amount_is_shown_to_its_last_digit(exact_rows: dict[str, Any], text: str) -> None:
     """A text or a JSON number comes out in its canonical form, exact, and as it was sent in `raw`."""
     shown = exact_rows[f"A{list(EXACT).index(text)}"]
@@ -1066,7 +1067,7 @@ MAIL: Final = "treasury.bot@balcli.example"
 LOGIN: Final = f'login = {{ merchant_id = "m-1", email = "{MAIL}", password = "{PASSWORD}" }}'
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         Case(
@@ -1279,9 +1280,9 @@ NETRC: Final = {
 }
 
 
-@pytest.mark.parametrize("source", ["home", "NETRC"])
-@pytest.mark.parametrize("entry", NETRC)
-@pytest.mark.parametrize("provider", ["wallet", "merchant"])
+@each_case("source", ["home", "NETRC"])
+@each_case("entry", NETRC)
+@each_case("provider", ["wallet", "merchant"])
 def test_a_netrc_changes_no_header(program: Program, provider: str, entry: str, source: str) -> None:
     """Neither an entry for the host nor a default one replaces or adds a credential."""
     file = program.folder / (".netrc" if source == "home" else "elsewhere")
@@ -1296,7 +1297,7 @@ def test_a_netrc_changes_no_header(program: Program, provider: str, entry: str, 
     assert found.get("x-bh-token") == (None if provider == "wallet" else [TOKEN])
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name", ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "profile"]
 )
 def test_loopback_is_never_asked_for_through_a_proxy(program: Program, name: str) -> None:
@@ -1318,7 +1319,7 @@ def two_merchants(first: str, second: str) -> str:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("script", "code"),
     [
         (GOOD, 0),

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from balcli import errors
+from tests.lists import each_case
 from tests.wire import TOKEN
 
 LIBRARIES: Final = ("urllib3.exceptions", "http.client")
@@ -63,7 +64,7 @@ def test_the_libraries_have_the_exceptions_that_are_walked() -> None:
     assert len(RAISED) > 35
 
 
-@pytest.mark.parametrize("kind", RAISED, ids=name)
+@each_case("kind", RAISED, ids=name)
 def test_every_exception_becomes_one_of_the_error_tree(kind: type[Exception]) -> None:
     """A network's or an answer's error, with a code and an exit code, without the words of the library."""
     found = explained(instance(kind, f"X-BH-TOKEN: {TOKEN}"))
@@ -75,7 +76,7 @@ def test_every_exception_becomes_one_of_the_error_tree(kind: type[Exception]) ->
     assert TOKEN not in f"{found} {found!r} {found.message}"
 
 
-@pytest.mark.parametrize("kind", RAISED, ids=name)
+@each_case("kind", RAISED, ids=name)
 def test_an_exception_that_wraps_another_becomes_one_of_the_error_tree(kind: type[Exception]) -> None:
     """Nested in another and in itself, an exception is still explained."""
     inner = instance(kind, TOKEN)
@@ -129,8 +130,8 @@ def as_argument(problem: BaseException) -> BaseException:
     return instance(of("urllib3.exceptions.HTTPError"), aborted)
 
 
-@pytest.mark.parametrize("wrapped", [bare, as_reason, as_argument], ids=lambda wrap: str(wrap.__name__))
-@pytest.mark.parametrize("path", MEANT)
+@each_case("wrapped", [bare, as_reason, as_argument], ids=lambda wrap: str(wrap.__name__))
+@each_case("path", MEANT)
 def test_a_known_exception_keeps_its_meaning(
     path: str, wrapped: Callable[[BaseException], BaseException]
 ) -> None:
@@ -138,7 +139,7 @@ def test_a_known_exception_keeps_its_meaning(
     assert type(explained(wrapped(instance(of(path), "words")))) is MEANT[path]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in RAISED if not issubclass(kind, Warning)], ids=name)
+@each_case("kind", [kind for kind in RAISED if not issubclass(kind, Warning)], ids=name)
 def test_no_library_exception_leaves_a_request(
     kind: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from balcli.sandbox.faults.wire import chunked, drips, hangs_up, keeps_silent, pours, resets, sends
 from tests.conftest import Program
+from tests.lists import each_case
 from tests.wire import (
     GOOD,
     GZIPPED,
@@ -148,7 +149,7 @@ def test_a_refused_connection_is_said_to_be_one(program: Program) -> None:
 RETRIED: Final = (408, 425, 500, 502, 503, 504)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         Case(
@@ -191,7 +192,7 @@ def test_a_server_that_recovers_is_answered_for(case: Case, played: Batch) -> No
     assert amounts(assert_answered(case, played(case))) == WELL
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         Case(
@@ -258,7 +259,7 @@ def limited_until(form: str, number: int = 429) -> Script:
     return script
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         Case(
@@ -331,7 +332,7 @@ UNFIT: Final = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         Case(
@@ -366,8 +367,8 @@ def test_a_wait_that_does_not_fit_ends_the_account_at_once(case: Case, played: B
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize("text", ["Fri, 31 Dec 9999 23:59:59", "Fri, 31 Dec 9999 23:59:59 -0000"])
-@pytest.mark.parametrize("zone", ["XXX+11", "XXX-11"])
+@each_case("text", ["Fri, 31 Dec 9999 23:59:59", "Fri, 31 Dec 9999 23:59:59 -0000"])
+@each_case("zone", ["XXX+11", "XXX-11"])
 def test_the_last_date_there_is_does_not_fit_in_any_zone(program: Program, text: str, zone: str) -> None:
     """A date at the end of the calendar is beyond the deadline, wherever the program runs."""
     with Wire(status(429, f"Retry-After: {text}")) as wire:
@@ -553,7 +554,7 @@ JWT: Final = keeps(answer(json.dumps({"data": {"accessToken": TOKEN}}).encode())
 log_in = partial(Case, command="wallet", profile=partial(wallet, credential=LOGIN), secrets=(TOKEN, PASSWORD))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         log_in("silent", (keeps_silent,), 5, ("network.timeout",), options=("--timeout", "0.6")),
@@ -573,7 +574,7 @@ def test_a_login_that_may_have_been_sent_is_not_repeated(case: Case, played: Bat
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         log_in(text, (sends(answer(b'{"data":' + text.encode() + b"}")),), 6, ("answer.shape",))
@@ -608,7 +609,7 @@ def test_an_expired_token_is_renewed_once(case: Case, played: Batch) -> None:
     assert amounts(assert_answered(case, played(case))) == [("1", "1", "0")]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
     [
         log_in(

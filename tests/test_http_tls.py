@@ -10,6 +10,7 @@ import pytest
 from balcli.sandbox.faults.wire import drips, hangs_up, keeps_silent, resets, sends
 from tests.authority import HERE, LEAF, NOW, Authority, found, serving
 from tests.conftest import Program, Result
+from tests.lists import each_case
 from tests.wire import (
     GOOD,
     TOKEN,
@@ -383,7 +384,7 @@ def test_the_password_of_a_proxy_is_not_shown(program: Program, authority: Autho
 HOSTS: Final = ("*.example", ".example", "a..example", f"{'a' * 64}.example", "[::1]x")
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@each_case("host", HOSTS)
 def test_a_base_url_with_an_impossible_host_is_said_to_be_wrong(program: Program, host: str) -> None:
     """A name that no host can have is the configuration's or the network's fault, not a defect."""
     result = ask(program, f"https://{host}", None, "--retries", "0", "--deadline", "3")

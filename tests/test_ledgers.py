@@ -18,6 +18,7 @@ from balcli.money import Amount, parse
 from balcli.report import arranged, build
 from tests.conftest import Program
 from tests.generated import examples
+from tests.lists import each_case
 from tests.rendering import machine
 from tests.test_formats import ANY_TEXT, answered, everything_left_out, refused, report_of, row
 
@@ -157,7 +158,7 @@ def sandbox_run(program: Program, form: str, *more: str) -> str:
     return program.run("all", "--sandbox", "-o", form, *more).out
 
 
-@pytest.mark.parametrize("more", [(), ("--totals-only",), ("--sort", "total", "--nonzero")])
+@each_case("more", [(), ("--totals-only",), ("--sort", "total", "--nonzero")])
 def test_beancount_holds_a_ledger_to_the_sandbox(
     program: Program, tmp_path: Path, more: tuple[str, ...]
 ) -> None:
@@ -172,7 +173,7 @@ def test_beancount_holds_a_ledger_to_the_sandbox(
     assert (False, True) == (well, "Balance failed" in said)
 
 
-@pytest.mark.parametrize("more", [(), ("--totals-only",), ("--sort", "total", "--nonzero")])
+@each_case("more", [(), ("--totals-only",), ("--sort", "total", "--nonzero")])
 def test_hledger_holds_a_journal_to_the_sandbox(
     program: Program, tmp_path: Path, more: tuple[str, ...]
 ) -> None:

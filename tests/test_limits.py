@@ -21,6 +21,7 @@ from balcli.models import Account, Balance, Report
 from balcli.money import Amount, parse
 from balcli.report import build, failed
 from tests.generated import examples
+from tests.lists import each_case
 from tests.proof import integers
 from tests.test_report import account, answered, balance, refused
 
@@ -46,7 +47,7 @@ RANGES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "well", "not_well"), RANGES, ids=[row[0] for row in RANGES])
+@each_case(("text", "well", "not_well"), RANGES, ids=[row[0] for row in RANGES])
 def test_a_range_alerts_beyond_its_bounds(text: str, well: list[str], not_well: list[str]) -> None:
     """Both bounds are inside; `@` turns the range round; no digit is rounded away."""
     made = parse_range(text)
@@ -55,7 +56,7 @@ def test_a_range_alerts_beyond_its_bounds(text: str, well: list[str], not_well: 
     assert [True] * len(not_well) == [made.alerts(parse(amount)) for amount in not_well]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         *("", " ", "@", "~", ":", "@:", "~10", "10:~", "~:~", ":10", "10::20", "10:20:30", "@@10", "10@"),
@@ -69,7 +70,7 @@ def test_what_is_no_range_is_refused(text: str) -> None:
         parse_range(text)
 
 
-@pytest.mark.parametrize("text", ["20:10", "@20:10", "-5:-10", "0:-1", "-5", "@-5", "1:0.999999999999999999"])
+@each_case("text", ["20:10", "@20:10", "-5:-10", "0:-1", "-5", "@-5", "1:0.999999999999999999"])
 def test_a_range_that_begins_above_its_end_is_refused(text: str) -> None:
     """Such a range holds nothing; a negative number alone would begin at 0."""
     with pytest.raises(ValueError, match="begins above its end; "):
@@ -177,7 +178,7 @@ def usdt(available: str | None, of: str = "shop", **more: str) -> Balance:
     return balance(more.get("asset", "USDT"), "9999", available, "1", of=of, asset_id=more.get("asset_id"))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("available", "state"),
     [
         ("1000", State.OK),
@@ -449,7 +450,7 @@ def test_an_account_by_two_names_counts_once() -> None:
     assert (State.CRITICAL, "400", None) == found(report, limit(of="again"))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("states", "expected"),
     [
         ([], State.UNKNOWN),

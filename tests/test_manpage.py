@@ -12,6 +12,7 @@ import pytest
 
 from balcli.errors import BalcliError, leaves
 from tests.conftest import ROOT, Program
+from tests.lists import each_case
 from tests.tree import commands, options
 
 FILE = ROOT / "docs" / "balcli.1"
@@ -98,7 +99,7 @@ def test_each_example_is_a_command_line(program: Program, subtests: pytest.Subte
             assert (0, "") == (result.code, result.err)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "command",
     [["groff", "-man", "-ww", "-z"], ["groff", "-man", "-Tascii", "-ww", "-z"], ["mandoc", "-Tlint"]],
 )

@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from balcli.errors import BadShape
+from balcli.http.exactjson import Json, Number
 from balcli.providers import merchant_lists
 from balcli.providers.merchant import signature
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN, Merchant
 from tests.conftest import Program, Result
+from tests.generated import sampled
+from tests.lists import each_case
 
 ASSETS = "/merchant/v2/assets/account/assets"
 TOKENS = "/merchant/v2/token/generate"
@@ -90,7 +93,7 @@ def test_a_token_past_its_time_is_not_used_again(program: Program) -> None:
         assert (0, 1) == (result.code, _paths(server).count(TOKENS))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "answer",
     [
         json_reply({"code": 200, "msg": "SUCCESS", "data": {}}),
@@ -128,7 +131,7 @@ def test_a_warning_names_an_asset_by_no_more_than_can_be_read(program: Program) 
     )
 
 
-@pytest.mark.parametrize("field", ["total", "free", "locked"])
+@each_case("field", ["total", "free", "locked"])
 def test_an_amount_that_is_none_fails_the_account(program: Program, field: str) -> None:
     """All three amounts must be there and be decimal numbers: else the account fails, without a row."""
     amounts: list[object] = [None, "absent", "1_000", "", True, " 1 ", "NaN", "1e41", {}]
@@ -141,9 +144,7 @@ def test_an_amount_that_is_none_fails_the_account(program: Program, field: str) 
     assert (6, [], ["answer.amount"] * len(amounts)) == (result.code, result.json["balances"], codes)
 
 
-@pytest.mark.parametrize(
-    "body", [b"1e-18", b"-0", b"0.30000000000000004", b"123456789012345678901234567890.5"]
-)
+@each_case("body", [b"1e-18", b"-0", b"0.30000000000000004", b"123456789012345678901234567890.5"])
 def test_numbers_are_as_exact_as_texts(program: Program, body: bytes) -> None:
     """A JSON number keeps every digit that was sent, without a float on the way."""
     answer = b'{"code":200,"data":{"balances":[{"asset":"X","total":%s,"free":%s,"locked":0}]}}' % (
@@ -211,17 +212,31 @@ def test_all_merchants_of_a_key(program: Program, sandbox: Sandbox) -> None:
     assert "shop.example" not in result.out
 
 
-def test_two_thousand_merchants(program: Program) -> None:
-    """A key with 2,001 merchants is listed in three pages, and each merchant is an account."""
-    with Sandbox(parts=[Merchant(merchants=2001)]) as server:
+@pytest.mark.whole
+@pytest.mark.parametrize(("merchants", "pages"), sampled([(1001, 2), (2001, 3)], 2))
+def test_a_thousand_merchants_and_more(program: Program, merchants: int, pages: int) -> None:
+    """A key with more merchants than a page is listed in pages of 1,000, and each merchant is an account."""
+    with Sandbox(parts=[Merchant(merchants=merchants)]) as server:
         arguments = ("--all-merchants", "--jobs", "50", "--deadline", "120")
         result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json", *arguments)
-        assert (3, 1) == (_paths(server).count(LIST), _paths(server).count(TOKENS))
-    assert (0, 2001) == (result.code, len(result.json["accounts"]))
-    assert str(5000 + 1998) == {t["asset"]: t["total"] for t in result.json["totals"]}["USDT"]
+        assert (pages, 1) == (_paths(server).count(LIST), _paths(server).count(TOKENS))
+    assert (0, merchants) == (result.code, len(result.json["accounts"]))
+    assert str(5000 + merchants - 3) == {t["asset"]: t["total"] for t in result.json["totals"]}["USDT"]
 
 
-@pytest.mark.parametrize(
+def test_a_list_of_three_pages() -> None:
+    """2,001 rows are asked for in three pages, of which the last has one."""
+    everything: list[Json] = [{"merchantId": str(number)} for number in range(2001)]
+    asked = []
+
+    def page_of(size: int, page: int) -> Json:
+        asked.append(page)
+        return {"data": {"data": everything[(page - 1) * size : page * size], "total": Number("2001")}}
+
+    assert (everything, [1, 2, 3]) == (merchant_lists.all_rows(page_of), asked)
+
+
+@each_case(
     "pages",
     [
         [json_reply({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}}), Reply(500, b"")],

@@ -21,6 +21,7 @@ from balcli.models import (
     Step,
 )
 from balcli.money import Amount
+from tests.lists import each_case
 
 NOON: Final = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 SHOP: Final[Account[object]] = Account("shop", "merchant", "https://m.example", {}, ("shop",), None)
@@ -40,7 +41,7 @@ def failure(error: Any) -> Outcome:
     return Outcome(SHOP, None, None, Failure.of(error))
 
 
-@pytest.mark.parametrize("kind", list(values()), ids=lambda kind: str(kind.__qualname__))
+@each_case("kind", list(values()), ids=lambda kind: str(kind.__qualname__))
 def test_a_value_cannot_be_altered(kind: type[Any]) -> None:
     """No field of a value can be set once it is made, and nothing can be hung on it."""
     value = tuple.__new__(kind, [None] * len(kind._fields))
@@ -83,7 +84,7 @@ def test_a_diagnosis_ends_as_the_run_would(outcomes: tuple[Outcome, ...], code: 
     assert code == Diagnosis((), Report(NOON, None, outcomes)).exit_code
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("sentence", "message", "cure"),
     [
         ("no address", "no address", None),
@@ -121,7 +122,7 @@ def test_a_deposit_address_is_a_value() -> None:
     assert 2 == len(addresses)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("report", "answered"),
     [
         (Report(NOON, None), True),
@@ -144,7 +145,7 @@ def test_a_run_has_something_to_show_if_an_account_answered(report: Report, answ
     assert answered is report.answered
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("hidden", "message"),
     [(0, None), (1, "1 row of zeros is hidden (--nonzero)"), (2, "2 rows of zeros are hidden (--nonzero)")],
 )
@@ -156,7 +157,7 @@ def test_what_was_hidden_is_a_warning_of_its_own(hidden: int, message: str | Non
     assert expected == report.warnings
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("left_out", "message"),
     [
         (None, None),

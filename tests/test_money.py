@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from balcli.money import MAX_DECIMALS, ZERO, Amount, add_up, parse, parse_units, restore
 from tests.generated import examples
+from tests.lists import each_case
 from tests.proof.integers import REFUSED, SCALE, answer, read, read_units, written
 from tests.proof.money import NO_AMOUNTS
 
@@ -85,26 +86,26 @@ HUGE = [
 ZEROS = ["0", "-0", "0.0", "-0.0", "-0.000", "0e5", "-0e40", "-0E-40", "0.00e+1"]
 
 
-@pytest.mark.parametrize(("text", "printed"), HUGE)
+@each_case(("text", "printed"), HUGE)
 def test_every_digit_that_was_sent_is_printed(text: str, printed: str) -> None:
     """A wire text of any length comes out in plain notation with all its digits."""
     assert printed == str(parse(text))
 
 
-@pytest.mark.parametrize("text", ZEROS)
+@each_case("text", ZEROS)
 def test_zero_has_one_form(text: str) -> None:
     """Every way to write zero, a negative one included, is printed as 0 and counts as nothing."""
     assert ("0", False, True) == (str(parse(text)), bool(parse(text)), parse(text) == ZERO)
 
 
-@pytest.mark.parametrize("text", NO_AMOUNTS, ids=ascii)
+@each_case("text", NO_AMOUNTS, ids=ascii)
 def test_what_is_outside_the_grammar_is_refused(text: str) -> None:
     """A text that is not exactly a plain decimal number is refused, not trimmed, guessed or taken for 0."""
     with pytest.raises(ValueError, match=r"^(not a plain|an exponent)"):
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["9" * 81, "0." + "1" * 79, "-" + "1" * 80, "1" * 10_000, "1" * 78 + "e40"])
+@each_case("text", ["9" * 81, "0." + "1" * 79, "-" + "1" * 80, "1" * 10_000, "1" * 78 + "e40"])
 def test_a_number_over_eighty_characters_is_refused(text: str) -> None:
     """An amount of 81 characters or more is refused, though every one of them is well."""
     assert (REFUSED, True) == (answer(lambda: parse(text)), len(text) > 80)
@@ -199,7 +200,7 @@ def test_equal_amounts_are_one_key(amount: Amount, zeros: int) -> None:
     assert (1, str(amount)) == (len({amount, other}), str(other))
 
 
-@pytest.mark.parametrize("other", [1, 1.0, "1", None, True])
+@each_case("other", [1, 1.0, "1", None, True])
 def test_an_amount_equals_amounts_alone(other: object) -> None:
     """An amount is never equal to a number, a text or nothing."""
     assert (False, True) == (Amount(1) == other, Amount(1) != other)
@@ -226,7 +227,7 @@ def test_smallest_units_are_scaled_exactly(text: str, decimals: int) -> None:
     assert written(read_units(text, decimals)) == str(parse_units(text, decimals))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "decimals", "printed"),
     [
         ("79228162514264337593543950335", 18, "79228162514.264337593543950335"),
@@ -248,13 +249,13 @@ def test_known_smallest_units(text: str, decimals: int, printed: str) -> None:
     assert printed == str(parse_units(text, decimals))
 
 
-@pytest.mark.parametrize("text", [*NO_AMOUNTS, "1.0", "1.5", "0.0", "1e1", "1E1", "1e0", "9" * 81], ids=ascii)
+@each_case("text", [*NO_AMOUNTS, "1.0", "1.5", "0.0", "1e1", "1E1", "1e0", "9" * 81], ids=ascii)
 def test_smallest_units_are_digits_alone(text: str) -> None:
     """A count of smallest units with a point, an exponent or anything but digits and a sign is refused."""
     assert REFUSED == answer(lambda: parse_units(text, 18))
 
 
-@pytest.mark.parametrize("decimals", [-1, 78, 10**9])
+@each_case("decimals", [-1, 78, 10**9])
 def test_decimals_that_no_token_has_are_refused(decimals: int) -> None:
     """A token's decimals below 0 or above 77 are refused before any power of ten is made."""
     with pytest.raises(ValueError, match=r"^decimals outside 0 to 77$"):
@@ -284,9 +285,7 @@ def test_a_printed_amount_is_restored(amount: Amount) -> None:
     assert (amount, str(amount)) == (restore(str(amount)), str(restore(str(amount))))
 
 
-@pytest.mark.parametrize(
-    "text", [*NO_AMOUNTS, "-0", "1.0", "1.50", "0.0", "1e5", "-0.0", "1e-5", "00.1", "-.5"], ids=ascii
-)
+@each_case("text", [*NO_AMOUNTS, "-0", "1.0", "1.50", "0.0", "1e5", "-0.0", "1e-5", "00.1", "-.5"], ids=ascii)
 def test_what_is_no_printed_amount_is_not_restored(text: str) -> None:
     """Only the canonical form is one: whatever else could be read as a number is refused."""
     assert REFUSED == answer(lambda: restore(text))

@@ -15,6 +15,7 @@ from balcli.cli import streams
 from balcli.errors import OutputError
 from balcli.secret import Secret
 from tests.conftest import ROOT, Program
+from tests.lists import each_case
 
 
 def _names(folder: Path) -> list[str]:
@@ -43,8 +44,8 @@ def test_a_partial_run_is_written(program: Program, tmp_path: Path) -> None:
     assert not json.loads(file.read_text())["complete"]
 
 
-@pytest.mark.parametrize("old", [None, "old\n"])
-@pytest.mark.parametrize("arguments", [["--fault", "refused"], ["nobody"]])
+@each_case("old", [None, "old\n"])
+@each_case("arguments", [["--fault", "refused"], ["nobody"]])
 def test_a_run_that_fails_wholly_writes_nothing(
     program: Program, tmp_path: Path, arguments: list[str], old: str | None
 ) -> None:
@@ -69,7 +70,7 @@ def test_the_doctor_writes_what_it_found(program: Program, tmp_path: Path) -> No
     assert 9 == program.run("doctor", "--sandbox", "-O", str(tmp_path)).code
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "reason"),
     [
         ("missing/out", "No such file or directory; make its folder"),
@@ -144,7 +145,7 @@ def test_a_full_disk_costs_neither_the_old_file_nor_the_balances(program: Progra
     assert (1, "old", ["out.json"]) == (len(done.stderr.splitlines()), file.read_text(), _names(tmp_path))
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o644, 0o440, 0o666])
+@each_case("mode", [0o600, 0o644, 0o440, 0o666])
 def test_the_mode_stays(tmp_path: Path, mode: int) -> None:
     """A file that is replaced keeps its mode, and whoever has the old one open keeps that."""
     file = tmp_path / "out"
@@ -187,7 +188,7 @@ def test_the_owner_stays(tmp_path: Path) -> None:
     assert (65534, 65533) == (file.stat().st_uid, file.stat().st_gid)
 
 
-@pytest.mark.parametrize("name", ["out.json", "n" * 250, "ü" * 120])
+@each_case("name", ["out.json", "n" * 250, "ü" * 120])
 def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
     """The next run that writes the file removes what is left aside of it, and nothing else."""
     stem = aside._stem(Path(name))

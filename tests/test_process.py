@@ -18,8 +18,9 @@ import pytest
 
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
-from tests.conftest import ROOT, Program
+from tests.conftest import ROOT, Program, warm
 from tests.documents import README
+from tests.lists import each_case
 
 BALCLI = [sys.executable, "-m", "balcli"]
 
@@ -83,7 +84,7 @@ def test_a_closed_stdout_is_told(program: Program, output: str) -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [["all", "--sandbox"], ["all", "--sandbox", "-o", "json"], ["--help"]])
+@each_case("arguments", [["all", "--sandbox"], ["all", "--sandbox", "-o", "json"], ["--help"]])
 def test_a_reader_that_goes_away(program: Program, arguments: list[str]) -> None:
     """If the reader has closed the pipe, the program ends silently with 141."""
     reading, writing = os.pipe()
@@ -140,7 +141,7 @@ def test_no_locale_or_width_costs_an_amount(program: Program, env: dict[str, str
     assert (0, 12) == (result.code, len(result.json["balances"]))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("env", "arguments", "coloured"),
     [
         ({}, [], False),
@@ -161,15 +162,8 @@ def test_colour_in_a_pipe(
 def _on_a_terminal(program: Program, columns: int, *arguments: str, **env: str) -> str:
     """What a command shows on a terminal of that width."""
     parent, child = pty.openpty()
-    settings = {"TERM": "xterm", "COLUMNS": str(columns), **env}
-    process = subprocess.Popen(
-        [*BALCLI, *arguments],
-        env=program.environment(settings),
-        cwd=ROOT,
-        stdout=child,
-        stderr=child,
-        stdin=child,
-    )
+    settings = program.environment({"TERM": "xterm", "COLUMNS": str(columns), **env})
+    run = warm().start(arguments, settings, ROOT, (child, child, child))
     os.close(child)
     shown = b""
     while select.select([parent], [], [], 30)[0]:
@@ -180,7 +174,7 @@ def _on_a_terminal(program: Program, columns: int, *arguments: str, **env: str) 
         if not piece:
             break
         shown += piece
-    process.wait(timeout=30)
+    run.close()
     os.close(parent)
     return shown.decode().replace("\r\n", "\n")
 
@@ -239,7 +233,7 @@ def test_the_deadline_ends_a_wait(program: Program) -> None:
     assert 1 == len(err.splitlines())
 
 
-@pytest.mark.parametrize(
+@each_case(
     "arguments",
     [
         ["all", "--nope"],

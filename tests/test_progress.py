@@ -21,6 +21,7 @@ from balcli.models import Account
 from balcli.sandbox import Sandbox
 from balcli.text import width
 from tests.conftest import ROOT, Program
+from tests.lists import each_case
 
 ERASED = "\r\x1b[K"
 WAITING = f"{ERASED}balcli: waiting for 4 of 4 accounts: loopring, treasury, payouts, shop"
@@ -110,8 +111,8 @@ def test_nobody_else_is_told(program: Program, slow: Path) -> None:
     assert "try 1" in verbose.shown
 
 
-@pytest.mark.parametrize("columns", [0, 1, 20, 36, 40, 52, 60, 80, 200])
-@pytest.mark.parametrize("count", [1, 3, 412])
+@each_case("columns", [0, 1, 20, 36, 40, 52, 60, 80, 200])
+@each_case("count", [1, 3, 412])
 def test_the_line_fits_its_terminal(count: int, columns: int) -> None:
     """However many accounts are out and whatever they are called, the line is no wider than it may be."""
     names = ["財布" * 20, *(f"account {number}" for number in range(count - 1))]

@@ -20,17 +20,21 @@ from balcli.providers.base import Provider
 from balcli.render.json import SCHEMA_VERSION
 from balcli.sandbox import Question, Reply, Sandbox, json_reply
 from tests.acme import install
-from tests.conftest import ROOT, Program
+from tests.conftest import ROOT, Program, warm
 from tests.documents import PAGES, README, anchors
 from tests.tree import commands, options
 
 EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", "".join(PAGES.values()))
 
 
-def test_examples_print_what_the_readme_shows(program: Program, subtests: pytest.Subtests) -> None:
+def test_examples_print_what_the_readme_shows(
+    program: Program, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
     """Each example of the README and its pages, run in a shell, prints exactly what stands below it."""
-    scripts = Path(sys.executable).parent
-    path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+    commands_folder = tmp_path / "bin"
+    commands_folder.mkdir()
+    warm().install(commands_folder)
+    path = f"{commands_folder}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command, shown in EXAMPLES:
         with subtests.test(command=command):
             for tool in ("jq", "mlr"):

@@ -14,6 +14,7 @@ from balcli.money import Amount, parse
 from balcli.report import arranged, build, failed
 from balcli.running import Order
 from tests.generated import examples
+from tests.lists import each_case
 
 SOME = examples(300)
 
@@ -474,7 +475,7 @@ NONZERO_ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("row", "shown"), NONZERO_ROWS, ids=[row.asset for row, _ in NONZERO_ROWS])
+@each_case(("row", "shown"), NONZERO_ROWS, ids=[row.asset for row, _ in NONZERO_ROWS])
 def test_nonzero_hides_only_what_is_known_to_be_zero(row: Balance, shown: bool) -> None:
     """A row is hidden if each of its amounts, details included, is exactly 0; unknown and negative ones stay."""
     report = build("main", [answered("shop", row)], nonzero=True)
@@ -515,7 +516,7 @@ def test_zeros_are_shown_unless_asked_otherwise() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("exit_codes", "expected"),
     [
         ([0], 0),
@@ -608,7 +609,7 @@ def two_accounts(*, nonzero: bool = False) -> Report:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("order", "expected"),
     [
         (None, ["b BTC", "b ETH", "b ZZZ", "a BTC", "a ETH", "a NIL"]),

@@ -14,6 +14,7 @@ from balcli.errors import BalcliError, leaves
 from balcli.render import jsonl, schema
 from balcli.render.json import document
 from tests.conftest import Program, closed, hold_to_schema
+from tests.lists import each_case
 from tests.test_document import EXAMPLE, example
 from tests.test_formats import everything_left_out
 
@@ -117,7 +118,7 @@ def test_the_command_prints_the_schema(program: Program) -> None:
     assert (0, schema.line(), "") == (lines.code, json.loads(lines.out), lines.err)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "arguments",
     [["loopring", "--nfts"], ["merchant", "--fiat", "--all-merchants"], ["wallet", "--addresses"]],
 )
@@ -154,7 +155,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return made
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("path", "value"),
     [
         *(("balances.0.total", text) for text in ("1.0", "1e3", "-0", "+1", "01", "1,5", "", "NaN", 1, 0.1)),
@@ -180,7 +181,7 @@ def test_what_is_wrong_is_not_valid(path: str, value: Any) -> None:
     assert not is_valid(changed(path, value))
 
 
-@pytest.mark.parametrize("key", [*TOP, *LISTS, *(f"balances.0.{key}" for key in KEYS["balance"])])
+@each_case("key", [*TOP, *LISTS, *(f"balances.0.{key}" for key in KEYS["balance"])])
 def test_every_key_must_be_there(key: str) -> None:
     """A document that lacks a key is not valid: unknown is null, and not absent."""
     made = copy.deepcopy(EXAMPLE)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import balcli
 from balcli.secret import Needles, Secret, can_be_told, flaw, forms, hide, reveal
 from tests.generated import examples
+from tests.lists import each_case
 
 PACKAGE = Path(balcli.__file__).parent
 
@@ -88,7 +89,7 @@ FLAWED = [
 ]
 
 
-@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+@each_case("view", VIEWS.values(), ids=VIEWS)
 def test_no_view_of_a_secret_shows_it(view: Callable[[Secret], str]) -> None:
     """Text, repr, formats, containers, JSON and logs show three asterisks in a secret's place."""
     shown = view(Secret("tk-4417-hidden"))
@@ -100,7 +101,7 @@ def test_a_format_never_reaches_the_text() -> None:
     assert "..***.." == f"{Secret('tk-4418-hidden'):.^7}"
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@each_case("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_secret_is_not_pickled(protocol: int) -> None:
     """No protocol of pickle writes a secret down, and the refusal does not show it."""
     with pytest.raises(TypeError, match=r"^a secret is not pickled$"):
@@ -136,7 +137,7 @@ def test_equal_secrets_are_one_key() -> None:
     assert (2, False) == (len(secrets), "tk-4423-one" in secrets)
 
 
-@pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCODINGS)
+@each_case("encode", ENCODINGS.values(), ids=ENCODINGS)
 def test_a_secret_is_hidden_in_every_encoding(encode: Callable[[str], str]) -> None:
     """A secret is replaced in a text as it stands and as JSON, URLs and base64 write it."""
     secret = Secret(TEXT)
@@ -209,15 +210,13 @@ def test_a_text_without_secrets_stays() -> None:
     assert "nothing to hide: 4427.50 USDT" == hide("nothing to hide: 4427.50 USDT")
 
 
-@pytest.mark.parametrize(("text", "reason"), FLAWED, ids=ascii)
+@each_case(("text", "reason"), FLAWED, ids=ascii)
 def test_what_no_header_can_carry_is_told_in_words(text: str, reason: str) -> None:
     """A credential that cannot be sent, or would split a header, is refused with its reason."""
     assert reason in str(flaw(text))
 
 
-@pytest.mark.parametrize(
-    "text", ["k", "abc-DEF_123", "a b", "p\u00e4ss", "~!@#$%^&*()+={}[]|:;<>,.?/'\"\\", "x" * 9000]
-)
+@each_case("text", ["k", "abc-DEF_123", "a b", "p\u00e4ss", "~!@#$%^&*()+={}[]|:;<>,.?/'\"\\", "x" * 9000])
 def test_what_a_header_can_carry_has_no_flaw(text: str) -> None:
     """Any other text, with Latin-1 letters and blanks inside, can be sent."""
     assert None is flaw(text)
@@ -228,7 +227,7 @@ def test_an_invisible_character_in_a_credential_is_a_flaw() -> None:
     assert None is not flaw("key\u00ad1234")
 
 
-@pytest.mark.parametrize("odd", ["\n", "\x00", "\u200b", "\u20ac", " "])
+@each_case("odd", ["\n", "\x00", "\u200b", "\u20ac", " "])
 def test_a_reason_never_shows_the_credential(odd: str) -> None:
     """The words about a flawed credential hold no part of it."""
     reason = flaw(f"tk-4428{odd}") or flaw(f"tk-4428{odd}x")

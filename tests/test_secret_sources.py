@@ -15,6 +15,7 @@ import pytest
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from tests.conftest import ROOT, Program, Result
+from tests.lists import each_case
 
 ASSETS = "/merchant/v2/assets/account/assets"
 MARK = "s3cr3t+mark/ed=value"
@@ -281,7 +282,7 @@ def test_an_echoed_secret_is_not_shown(program: Program, form: str, output: str)
         assert "repeats a credential" in result.err
 
 
-@pytest.mark.parametrize(
+@each_case(
     "spelled",
     [
         MARK.replace("/", "\\/"),

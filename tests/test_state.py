@@ -15,6 +15,7 @@ import pytest
 from balcli import state
 from balcli.errors import LockHeld, StateError
 from tests.conftest import ROOT
+from tests.lists import each_case
 
 HOLD = """
 import os, sys, time
@@ -41,7 +42,7 @@ def _holder(home: Path, profile: str = "main") -> Iterator["subprocess.Popen[byt
     process.communicate()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("environ", "folder"),
     [
         ({"XDG_STATE_HOME": "/there"}, "/there/balcli"),
@@ -79,7 +80,7 @@ def test_the_lock_is_the_users_alone(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("one", "other"),
     [("a/b", "a%2Fb"), ("..", "."), ("x" * 300, "x" * 301), (None, "environment"), (None, "(environment)")],
 )

@@ -6,7 +6,6 @@ import pty
 import re
 import resource
 import signal
-import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
@@ -23,7 +22,8 @@ from balcli.http.door import Endpoint, Exchange, Request
 from balcli.http.transport import Answer
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.secret import Secret
-from tests.conftest import ROOT, Program
+from tests.conftest import ROOT, Program, warm
+from tests.lists import each_case
 
 NOON: Final = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 SHOP: Final[Account[object]] = Account("shop", "merchant", "https://m.example", {}, ("shop",), None)
@@ -345,7 +345,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[None]:
     os.close(parent)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("set_by_user", "columns"),
     [
         *[("1", 1), ("80", 80), ("99999", 99999), ("0080", 80)],
@@ -394,7 +394,7 @@ def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (False, None) == (streams.is_terminal(), streams.columns())
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("environ", "no_color", "on_terminal", "in_pipe"),
     [
         ({}, False, True, False),
@@ -430,22 +430,21 @@ def on_terminal(program: Program, *arguments: str, both: bool) -> tuple[int, str
     """The exit code and the screen of a run whose stdout is a terminal, and stderr too or a pipe, with what that got."""
     parent, child = pty.openpty()
     termios.tcsetwinsize(child, (24, 400))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "balcli", *arguments],
-        env=program.environment({"NO_COLOR": "1"}),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=child,
-        stderr=child if both else subprocess.PIPE,
-    )
-    os.close(child)
-    screen = b""
-    with suppress(OSError):  # how a terminal says that nobody has its other side any more
-        while piece := os.read(parent, 4096):
-            screen += piece
-    os.close(parent)
-    _, errors = process.communicate()
-    return process.returncode, screen.decode(), errors or b""
+    nothing, errors, errors_of_run = os.open(os.devnull, os.O_RDONLY), *os.pipe()
+    environment = program.environment({"NO_COLOR": "1"})
+    streams = (nothing, child, child if both else errors_of_run)
+    with warm().start(arguments, environment, ROOT, streams) as run, run.makefile() as ending:
+        for inherited in (nothing, child, errors_of_run):
+            os.close(inherited)
+        screen = b""
+        with suppress(OSError):  # how a terminal says that nobody has its other side any more
+            while piece := os.read(parent, 4096):
+                screen += piece
+        os.close(parent)
+        with os.fdopen(errors, "rb") as told:
+            said = told.read()
+        _, status = ending.read().split()
+    return os.waitstatus_to_exitcode(int(status)), screen.decode(), said
 
 
 @pytest.mark.parametrize(

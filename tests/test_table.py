@@ -29,6 +29,7 @@ from balcli.render.layout import paragraph
 from balcli.render.table import render
 from balcli.report import arranged, build
 from tests.generated import examples
+from tests.lists import each_case
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -296,8 +297,8 @@ def test_a_failed_account_stands_in_its_place() -> None:
     )
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize(("name", "shown"), HOSTILE.values(), ids=HOSTILE)
+@each_case("columns", WIDTHS)
+@each_case(("name", "shown"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_name_is_escaped_and_stays_on_its_row(name: str, shown: str, columns: int | None) -> None:
     """Markup, controls and invisible characters in any name are shown as text, on as many lines as a plain name."""
 
@@ -322,7 +323,7 @@ def test_a_hostile_name_is_escaped_and_stays_on_its_row(name: str, shown: str, c
     assert 2 == Counter(made.split())["1234.5"]
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_a_name_of_ten_thousand_characters_stays_on_its_row(columns: int | None) -> None:
     """A name that is far too long is cut on one row, marked, and leaves the amounts whole."""
     name = "N" * 10_000
@@ -335,7 +336,7 @@ def test_a_name_of_ten_thousand_characters_stays_on_its_row(columns: int | None)
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "asset",
     [
         "\u4eba\u6c11\u5e01\u6570\u5b57",
@@ -359,7 +360,7 @@ def test_a_name_of_any_script_leaves_the_points_aligned(asset: str) -> None:
     assert (2, spots[:1] * 2) == (len(rows), spots)
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_a_repeated_asset_of_a_single_account_has_its_total(columns: int | None) -> None:
     """An asset that one account lists twice has its sum in the table, though the account is the only one."""
     rows = [balance("a", "USDT", "1.25", "1.25"), balance("a", "USDT", "2.5", "2.5")]
@@ -404,8 +405,8 @@ def test_complete_totals_are_not_marked() -> None:
     assert ["TOTALS (complete: 2 accounts answered)", "ETH 3.5 2 0"] == [words(line) for line in lines[-2:]]
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize("total", [None, "1"], ids=["nothing known", "something known"])
+@each_case("columns", WIDTHS)
+@each_case("total", [None, "1"], ids=["nothing known", "something known"])
 def test_who_does_not_know_an_amount_is_named_below_the_total(total: str | None, columns: int | None) -> None:
     """A total that lacks what an account did not say names that account, though the account answered."""
     report = build(
@@ -416,8 +417,8 @@ def test_who_does_not_know_an_amount_is_named_below_the_total(total: str | None,
     assert totals.startswith(" (2 accounts answered, but not with every amount)")
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize(("hidden", "said"), [(1, "1 row of zeros hidden"), (2, "2 rows of zeros hidden")])
+@each_case("columns", WIDTHS)
+@each_case(("hidden", "said"), [(1, "1 row of zeros hidden"), (2, "2 rows of zeros hidden")])
 def test_the_table_says_how_many_rows_it_hid(hidden: int, said: str, columns: int | None) -> None:
     """Rows that are left out on request are counted below the table."""
     zeros = [balance("a", f"ZERO{number}", "0", "0", "0") for number in range(hidden)]
@@ -425,7 +426,7 @@ def test_the_table_says_how_many_rows_it_hid(hidden: int, said: str, columns: in
     assert (True, False) == (said in words(made), "ZERO" in made)
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_totals_alone_are_a_table_of_totals(columns: int | None) -> None:
     """With totals alone, an account that answered has no block, also where it is the only one; one that failed has."""
     report = build("main", [answered("a", balance("a", "ETH"))])
@@ -444,7 +445,7 @@ def test_nothing_hidden_is_nothing_said() -> None:
     )
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_every_notice_is_told(columns: int | None) -> None:
     """What JSON has as warnings stands below the table, each with the account that it is about."""
     notices = [
@@ -455,14 +456,14 @@ def test_every_notice_is_told(columns: int | None) -> None:
     assert [True, True] == ["note: a: it does not list BTC" in made, "note: a name is ignored" in made]
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_an_account_without_rows_says_so(columns: int | None) -> None:
     """An account that answered with nothing is told from one that failed."""
     made = words(plain(build("main", [answered("a")]), columns))
     assert (True, False) == ("no balances listed" in made, "unavailable" in made)
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_details_are_told_with_their_amounts_whole(columns: int | None) -> None:
     """An amount beside the three of a row, such as a pending deposit, is told in words if it is not 0."""
     tiny = "0.000000000000000001"
@@ -472,7 +473,7 @@ def test_details_are_told_with_their_amounts_whole(columns: int | None) -> None:
     assert tiny in made.split()
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("flags", "said"),
     [
         ([True, True], ", can deposit: yes)"),
@@ -488,7 +489,7 @@ def test_what_all_rows_agree_on_stands_beside_the_account(flags: list[bool], sai
     assert f"a (merchant, merchant_id 7{said}" in lines
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_raw_units_of_an_unknown_token_are_whole(columns: int | None) -> None:
     """A row whose amounts are all unknown shows the raw units that were sent, unbroken."""
     units = "79228162514264337593543950335"
@@ -499,7 +500,7 @@ def test_raw_units_of_an_unknown_token_are_whole(columns: int | None) -> None:
     assert True is (units in made.replace(",", " ").split())
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_raw_units_are_never_taken_for_an_amount(columns: int | None) -> None:
     """However narrow the table, no line below an unknown token reads as one of its amounts in whole units."""
     raw = {"total": "7" * 29, "locked": "5000"}
@@ -508,17 +509,15 @@ def test_raw_units_are_never_taken_for_an_amount(columns: int | None) -> None:
     assert [] == [line for line in lines if "unknown" not in line and amounts_of(line)]
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
-@pytest.mark.parametrize(
-    ("asset", "label"), [(" ", r"\x20"), ("ETH ", r"ETH\x20"), ("  E H", r"\x20\x20E H")], ids=ascii
-)
+@each_case("columns", WIDTHS)
+@each_case(("asset", "label"), [(" ", r"\x20"), ("ETH ", r"ETH\x20"), ("  E H", r"\x20\x20E H")], ids=ascii)
 def test_blanks_at_the_ends_of_a_name_are_seen(asset: str, label: str, columns: int | None) -> None:
     """A name that is blank, or ends in a blank, is told from none and from the name without it."""
     lines = plain(build("main", [answered("a", balance("a", asset)), answered("b")]), columns).splitlines()
     assert 2 == sum(line.strip().partition("  ")[0] == label for line in lines)
 
 
-@pytest.mark.parametrize("columns", WIDTHS)
+@each_case("columns", WIDTHS)
 def test_deposit_addresses_are_shown_whole_where_asked_for(columns: int | None) -> None:
     """An address and its memo are never cut or broken, and stand in the table only if they are asked for."""
     where, memo = "EQ-" + "9x-y" * 20, "8" * 30
@@ -543,7 +542,7 @@ def test_the_widest_layout_that_fits_is_taken() -> None:
     assert (True, False) == (wide == plain(report, needed), wide == plain(report, needed - 1))
 
 
-@pytest.mark.parametrize("columns", [20, 40, 60, 80])
+@each_case("columns", [20, 40, 60, 80])
 def test_prose_in_wide_characters_is_broken_to_fit(columns: int) -> None:
     """A message in Chinese, whose characters take two columns each, is broken before the terminal does it."""
     reason = " ".join(["\u7cfb\u7edf\u7e41\u5fd9"] * 30)

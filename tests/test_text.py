@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from balcli.text import folded, is_text, printable, width
 from tests.generated import examples
+from tests.lists import each_case
 from tests.proof.naughty import IGNORABLE
 
 SOME = examples(200)
@@ -62,13 +63,13 @@ SHOWN_AS_THEY_ARE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "shown"), ESCAPED, ids=ascii)
+@each_case(("text", "shown"), ESCAPED, ids=ascii)
 def test_what_acts_on_a_terminal_or_hides_is_escaped(text: str, shown: str) -> None:
     """Control, bidirectional, zero-width, filling and unpaired characters are shown by their numbers."""
     assert shown == printable(text)
 
 
-@pytest.mark.parametrize("text", SHOWN_AS_THEY_ARE, ids=ascii)
+@each_case("text", SHOWN_AS_THEY_ARE, ids=ascii)
 def test_what_can_be_seen_stays_as_it_is(text: str) -> None:
     """Letters of any script, markup and a backslash are shown as they are, at any length."""
     assert text == printable(text)
@@ -138,7 +139,7 @@ def test_a_limit_counts_what_is_shown() -> None:
     assert r"\x1b\x1..." == printable("\x1b" * 10_000, 10)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "columns"),
     [
         ("", 0),
@@ -162,9 +163,7 @@ def test_width_is_in_terminal_columns(text: str, columns: int) -> None:
     assert columns == width(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["\u0e01\u0e31", "\u0915\u0947", "\u0b95\u0bcd", "\u05d0\u0308\u20dd"], ids=ascii
-)
+@each_case("text", ["\u0e01\u0e31", "\u0915\u0947", "\u0b95\u0bcd", "\u05d0\u0308\u20dd"], ids=ascii)
 def test_marks_of_every_script_take_no_column(text: str) -> None:
     """A mark that stands on its letter takes no column of its own, in Thai and Hindi as in Latin."""
     assert 1 == width(text)

@@ -11,6 +11,7 @@ import pytest
 
 from balcli.http.probe import seconds_ahead
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
+from tests.lists import each_case
 
 MUCH: Final = 20.0
 """Seconds that no test here takes."""
@@ -27,7 +28,7 @@ def test_a_deadline_counts_down() -> None:
     assert 3 < second <= first - 0.05
 
 
-@pytest.mark.parametrize("seconds", [0, -1, -100])
+@each_case("seconds", [0, -1, -100])
 def test_nothing_is_left_of_a_deadline_that_has_passed(seconds: float) -> None:
     """After the moment there is nothing left, never less than nothing."""
     assert 0.0 == Deadline(seconds).left()
@@ -136,7 +137,7 @@ def test_waiting_costs_no_work() -> None:
     assert time.thread_time() - before < 0.05
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("attempt", "longest"),
     [(0, 0.25), (1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 8.0), (100, 8.0)],
 )
@@ -149,7 +150,7 @@ def test_pauses_double_up_to_eight_seconds_and_are_drawn_from_all_of_that(
     assert 0.95 * longest < max(drawn) <= longest
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "seconds"),
     [("0", 0), ("1", 1), ("01", 1), (" 7 ", 7), ("120", 120), ("000000", 0), ("999999", 999_999)],
 )
@@ -158,7 +159,7 @@ def test_whole_seconds_are_waited_for(text: str, seconds: float) -> None:
     assert seconds == asked_wait(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         *("", " ", "soon", "-5", "+1", "1.5", "1e0", "0x1", "1_0", "1 s", "1, 1", "NaN", "inf", "1" * 5000),

@@ -33,6 +33,7 @@ from balcli.errors import (
 from balcli.http.transport import Answer, Transport, proxy_for, tls_context
 from balcli.sandbox.faults.wire import chunked, drips, hangs_up, keeps_silent, pours, resets, sends
 from tests.authority import LEAF, Authority, found, serving
+from tests.lists import each_case
 from tests.test_http_tls import FAR, FORGED
 from tests.wire import GZIPPED, KEEP, Script, Wire, answer, headers_of, holdings, keeps, whole_request
 
@@ -126,7 +127,7 @@ def test_a_request_is_sent_as_it_is_given() -> None:
     assert sent.keys() <= {"host", "x-key", "content-length", "accept-encoding", "user-agent"}
 
 
-@pytest.mark.parametrize("number", [400, 401, 404, 422, 451, 499])
+@each_case("number", [400, 401, 404, 422, 451, 499])
 def test_the_body_of_a_refusal_is_read(number: int) -> None:
     """The explanation of a refusal is had, if it is there and well; the status stands without it."""
     first = played(sends(answer(b"why", f"{number} No")))
@@ -177,13 +178,13 @@ WELL: Final = {
 }
 
 
-@pytest.mark.parametrize("how", WELL)
+@each_case("how", WELL)
 def test_a_body_is_read_however_it_is_sent(how: str) -> None:
     """Lengths, chunks, gzip and the end of the connection all give the same bytes."""
     assert (FAR_BACK if "far back" in how else BODY) == played(WELL[how]).body
 
 
-@pytest.mark.parametrize(
+@each_case(
     "script",
     [
         sends(answer(b"")),
@@ -209,7 +210,7 @@ CUT: Final = {
 }
 
 
-@pytest.mark.parametrize("where", CUT)
+@each_case("where", CUT)
 def test_a_body_that_ends_early_is_cut(where: str) -> None:
     """A body that its own framing shows to be cut is no answer, and said to be cut."""
     assert CutAnswer is refused(CUT[where])
@@ -237,7 +238,7 @@ BROKEN: Final = {
 }
 
 
-@pytest.mark.parametrize("how", BROKEN)
+@each_case("how", BROKEN)
 def test_a_body_that_contradicts_itself_is_broken(how: str) -> None:
     """Framing and encodings that do not fit together, or are none, make no answer."""
     assert BrokenAnswer is refused(BROKEN[how])
@@ -252,7 +253,7 @@ def test_a_body_has_at_most_8_mib() -> None:
         assert AnswerTooLarge is refused(sends(answer(body, "200 OK", *headers)))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "script",
     [
         pours(HEAD, b" " * 65536),
@@ -479,7 +480,7 @@ def test_connections_to_many_hosts_are_kept() -> None:
         assert [1] * 20 == [wire.connections for wire in wires]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "script",
     [
         hangs_up,
@@ -496,15 +497,13 @@ def test_a_connection_that_breaks_is_said_to_have(script: Script) -> None:
     assert refused(script) in {ConnectionFailed, CutAnswer}
 
 
-@pytest.mark.parametrize("line", [b"HTTP/1.1 2", b"HTTP/1.", b"HTTP/1.1"])
+@each_case("line", [b"HTTP/1.1 2", b"HTTP/1.", b"HTTP/1.1"])
 def test_a_status_line_that_is_cut_is_a_connection_that_broke(line: bytes) -> None:
     """The beginning of a status line is what came before the end."""
     assert ConnectionFailed is refused(sends(line))
 
 
-@pytest.mark.parametrize(
-    "line", [b"HTTP/1.1 2x0 OK\r\n\r\n", b"HTTP/x\r\n\r\n", b"<html>", b"FTP/1.1 200 OK\r\n\r\n"]
-)
+@each_case("line", [b"HTTP/1.1 2x0 OK\r\n\r\n", b"HTTP/x\r\n\r\n", b"<html>", b"FTP/1.1 200 OK\r\n\r\n"])
 def test_a_status_line_that_is_none_is_a_broken_answer(line: bytes) -> None:
     """What is no status line, whole or not, is no HTTP."""
     assert BrokenAnswer is refused(sends(line))
@@ -584,7 +583,7 @@ def test_a_body_in_which_tls_breaks_is_no_answer(authority: Authority) -> None:
         send(f"https://127.0.0.1:{wire.port}", secured(authority.bundle))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "content", [None, b"", b"words\n", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
 def test_a_bundle_that_is_none_is_named(tmp_path: Path, content: bytes | None) -> None:
@@ -666,9 +665,7 @@ def test_a_tunnel_verifies_the_far_end(
             send(f"https://{FAR}", plain(tls=True, proxy=given), loopback=False)
 
 
-@pytest.mark.parametrize(
-    "address", ["ftp://127.0.0.1:1", "socks5://127.0.0.1:1", "http://127.0.0.1:99999", "http://"]
-)
+@each_case("address", ["ftp://127.0.0.1:1", "socks5://127.0.0.1:1", "http://127.0.0.1:99999", "http://"])
 def test_a_proxy_of_no_kind_is_said_to_be_one(address: str) -> None:
     """A proxy's address that cannot be used is the proxy's fault."""
     with pytest.raises((ProxyFailed, ConnectionFailed)):

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from balcli.urls import checked_base_url, checked_proxy, is_loopback, same_place
+from tests.lists import each_case
 
 GOOD = [
     ("https://core.example", "https://core.example"),
@@ -87,20 +88,20 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "checked"), GOOD)
+@each_case(("text", "checked"), GOOD)
 def test_https_anywhere_and_http_on_loopback_are_accepted(text: str, checked: str) -> None:
     """A full HTTPS URL, or a plain HTTP one on the loopback range, is kept without its final slash."""
     assert checked == checked_base_url(text)
 
 
-@pytest.mark.parametrize("text", BAD, ids=ascii)
+@each_case("text", BAD, ids=ascii)
 def test_any_other_url_gets_no_credentials(text: str) -> None:
     """Plain HTTP elsewhere, user info, queries, fragments, odd hosts and odd characters are refused."""
     with pytest.raises(ValueError, match="; "):
         checked_base_url(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "checked"),
     [
         ("HTTPS://core.example", "https://core.example"),
@@ -114,14 +115,14 @@ def test_one_server_has_one_url(text: str, checked: str) -> None:
     assert checked == checked_base_url(text)
 
 
-@pytest.mark.parametrize("text", ["https://*.example", "https://.example", "https://[v1.x]", "https://%"])
+@each_case("text", ["https://*.example", "https://.example", "https://[v1.x]", "https://%"])
 def test_a_host_that_no_request_can_name_is_refused(text: str) -> None:
     """A host of no valid form is told when the profile is read, not when a request cannot be made."""
     with pytest.raises(ValueError, match="; "):
         checked_base_url(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "https://tk-9931:tk-9931@core.example",
@@ -142,7 +143,7 @@ def test_a_refused_url_is_never_shown(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "host", ["localhost", "LocalHost", "127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "0:0:0:0:0:0:0:1"]
 )
 def test_the_loopback_range_is_known_by_its_text(host: str) -> None:
@@ -150,7 +151,7 @@ def test_the_loopback_range_is_known_by_its_text(host: str) -> None:
     assert True is is_loopback(host)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "host",
     [
         "",
@@ -177,7 +178,7 @@ def test_no_other_host_is_loopback(host: str) -> None:
     assert False is is_loopback(host)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "http://proxy.example:3128",
@@ -191,7 +192,7 @@ def test_a_proxy_is_kept_as_it_is(text: str) -> None:
     assert text == checked_proxy(text)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "",

@@ -20,6 +20,7 @@ from balcli.sandbox import Sandbox
 from balcli.sandbox.wallet import TREASURY
 from balcli.secret import reveal
 from tests.conftest import Program, Result
+from tests.lists import each_case
 
 KEY = "sandbox-loopring-key"
 BALANCES = "/loopring/api/v3/user/balances"
@@ -83,7 +84,7 @@ def codes(result: Result) -> list[str]:
 # ${NAME}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "expected"),
     [
         pytest.param("${A}", "one", id="alone"),
@@ -237,8 +238,8 @@ def test_named_env_file_stands_in_for_the_one_beside(program: Program) -> None:
     assert "KEY" in result.err
 
 
-@pytest.mark.parametrize("variable", ["KEY=value", f"BALCLI_LOOPRING_API_KEY={KEY}"], ids=["any", "setting"])
-@pytest.mark.parametrize("place", ["working directory", "its parent", "profile's parent", "home"])
+@each_case("variable", ["KEY=value", f"BALCLI_LOOPRING_API_KEY={KEY}"], ids=["any", "setting"])
+@each_case("place", ["working directory", "its parent", "profile's parent", "home"])
 def test_env_file_anywhere_else_is_not_read(program: Program, place: str, variable: str) -> None:
     """No `.env` of the working directory, of a parent or of the home is ever looked for."""
     home = program.folder
@@ -272,7 +273,7 @@ def test_env_file_is_not_read_without_a_profile(program: Program, tmp_path: Path
     assert expected == (result.code, codes(result))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("content", "expected"),
     [
         pytest.param("KEY=abc\n", "abc", id="plain"),
@@ -324,7 +325,7 @@ IGNORED = [
 ]
 
 
-@pytest.mark.parametrize("name", IGNORED)
+@each_case("name", IGNORED)
 def test_name_that_could_turn_the_program_is_ignored_with_a_warning(tmp_path: Path, name: str) -> None:
     """A proxy, a CA or a loader's variable in a `.env` is not defined there, and a warning names it and the file."""
     private(tmp_path / ".env", f"KEY=kept\n{name}=s3cr3t-CANARY-value\nexport OTHER=kept\n")
@@ -337,7 +338,7 @@ def test_name_that_could_turn_the_program_is_ignored_with_a_warning(tmp_path: Pa
     assert {"KEY", "OTHER"} == set(profile.variables.from_file)
 
 
-@pytest.mark.parametrize("name", ["PROXY", "MY_PROXY_KEY", "OLD_PRELOAD", "CA_BUNDLE", "SSLX", "MYPYTHON"])
+@each_case("name", ["PROXY", "MY_PROXY_KEY", "OLD_PRELOAD", "CA_BUNDLE", "SSLX", "MYPYTHON"])
 def test_name_that_only_looks_alike_is_a_variable(tmp_path: Path, name: str) -> None:
     """A name that is none of the ignored ones serves as any other."""
     private(tmp_path / ".env", f"{name}=value\n")
@@ -547,7 +548,7 @@ def test_variables_of_a_plug_in_are_named_as_a_shell_can_set_them() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "variables",
     [
         pytest.param({"BALCLI_LOOPRING_API_KEY": "other"}, id="key"),

@@ -9,6 +9,7 @@ from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.faults import wire
 from balcli.sandbox.wallet import ACCESS_TOKEN, API_KEY, LOGIN, MERCHANT_ID, PAYOUTS, TREASURY
 from tests.conftest import Program, Result
+from tests.lists import each_case
 
 BALANCE = "/wallet/v2/balance"
 LOGIN_PATH = "/wallet/v2/auth/login"
@@ -80,8 +81,8 @@ def test_balance_can_be_the_total(program: Program) -> None:
     assert ("10", "7.5", "2.5") == _parts(row)
 
 
-@pytest.mark.parametrize("missing", [None, "absent"])
-@pytest.mark.parametrize(
+@each_case("missing", [None, "absent"])
+@each_case(
     ("field", "parts"),
     [
         ("balance", (None, None, "2.5")),
@@ -102,7 +103,7 @@ def test_what_is_not_sent_is_unknown(
     assert (["w0"] if None in parts else []) == total["missing"]
 
 
-@pytest.mark.parametrize("field", ["balance", "holdBalance", "lockBalance", "referralBalance"])
+@each_case("field", ["balance", "holdBalance", "lockBalance", "referralBalance"])
 def test_what_is_no_amount_fails_the_account(program: Program, field: str) -> None:
     """Anything else than a decimal number in an amount's place fails the account."""
     amounts: list[object] = ["1_000", " 1", "", "1,5", "NaN", True, [], {}, "١"]
@@ -244,7 +245,7 @@ def test_deposit_addresses_in_the_table(program: Program, sandbox: Sandbox) -> N
     assert "rEb8TK3gBgk5auZkwc6sHnwrGVJH8DuaLh" not in program.with_profile(_profile(sandbox), "wallet").out
 
 
-@pytest.mark.parametrize("odd", ["\\ud800", "US\\udfffDT", "\\ude00\\ud83d", "\\ud83d\\ud83d\\ude00"])
+@each_case("odd", ["\\ud800", "US\\udfffDT", "\\ude00\\ud83d", "\\ud83d\\ud83d\\ude00"])
 def test_half_a_character_is_no_name(program: Program, odd: str) -> None:
     """An unpaired surrogate fails its account and no other: what replaces it could make two names one."""
     rows = [_row(asset="\ufffd"), _row(asset="USDT")]

@@ -22,6 +22,7 @@ from balcli.models import Account, Failure, Outcome, Report
 from balcli.render.screen import Answer, Look, fitted, render
 from balcli.sandbox import Reply, Sandbox, json_reply
 from tests.conftest import ROOT, Program
+from tests.lists import each_case
 from tests.wire import row
 
 ASSETS = "/merchant/v2/assets/account/assets"
@@ -165,7 +166,7 @@ def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "arguments", [("--record",), ("-O", "file"), ("--evidence", "folder"), ("-o", "csv"), ("--fault", "cut")]
 )
 def test_what_does_not_go_with_it(program: Program, arguments: tuple[str, ...]) -> None:
@@ -174,7 +175,7 @@ def test_what_does_not_go_with_it(program: Program, arguments: tuple[str, ...]) 
     assert (2, "", 1) == (result.code, result.out, len(result.err.splitlines()))
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("codes", "worst"), [([0, 0], 0), ([0, 8], 8), ([8, 5], 5), ([5, 4], 4), ([4, 6, 0], 4), ([7, 8], 7)]
 )
 def test_the_worst_code(codes: list[Any], worst: int) -> None:
@@ -185,9 +186,7 @@ def test_the_worst_code(codes: list[Any], worst: int) -> None:
     assert worst == found
 
 
-@pytest.mark.parametrize(
-    ("rows", "shown"), [(None, 40), (41, 40), (40, 39), (24, 23), (4, 3), (3, 2), (1, 2)]
-)
+@each_case(("rows", "shown"), [(None, 40), (41, 40), (40, 39), (24, 23), (4, 3), (3, 2), (1, 2)])
 def test_a_screen_fits_its_terminal(rows: int | None, shown: int) -> None:
     """A look that is too long keeps its head and its end, says how much is left out, and never scrolls."""
     screen = "".join(f"line {number}\n" for number in range(40))

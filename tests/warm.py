@@ -5,7 +5,8 @@ JSON object (`arguments`, `environment`, `cwd`) with three descriptors, the stre
 two lines, the run's process id and its exit status.
 
 What is decided when an interpreter starts (its flags, its encoding, its warnings, what it has imported) is the
-same in every fork: a test of such things needs a process of its own.
+same in every fork: a test of such things needs a process of its own. PYTHONPATH is the exception: its folders are
+searched, their modules replace those already imported, and balcli is imported anew.
 """
 
 import atexit
@@ -34,15 +35,28 @@ ROOT: Final = Path(__file__).parent.parent
 LIBRARIES: Final = (
     *("base64", "certifi", "csv", "difflib", "dotenv", "email.utils", "hmac", "http.server"),
     *("requests", "shlex", "sqlite3", "ssl", "statistics", "subprocess", "tomli", "urllib3"),
+    *("encodings.ascii", "encodings.utf_8_sig", "typer._click.decorators"),
 )
 """What runs import where they need it. Without rich: a run behaves differently where it is loaded."""
 _DECIDED_AT_START: Final = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC", "GLIBC_")
 _SECONDS_TO_START: Final = 60
+_COMMAND: Final = """\
+#!{python} -IS
+import json, os, socket, sys
+request = {{"arguments": sys.argv[1:], "environment": dict(os.environ), "cwd": os.getcwd()}}
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect({address!r})
+    socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
+    connection.shutdown(socket.SHUT_WR)
+    _, status = connection.makefile().read().split()
+code = os.waitstatus_to_exitcode(int(status))
+os._exit(code if code >= 0 else 128 - code)
+"""
 
 
 def needs_own_process(environment: Mapping[str, str]) -> list[str]:
     """The variables of an environment that only the start of an interpreter reads."""
-    return [name for name in environment if name.startswith(_DECIDED_AT_START)]
+    return [name for name in environment if name.startswith(_DECIDED_AT_START) and name != "PYTHONPATH"]
 
 
 class Warm:
@@ -71,13 +85,11 @@ class Warm:
         With `columns`, stdout is a terminal of that width. Raises subprocess.TimeoutExpired, after killing the run,
         where it takes longer than that many seconds.
         """
-        request = {"arguments": arguments, "environment": dict(environment), "cwd": str(cwd)}
         out, out_of_run = os.pipe() if columns is None else _terminal(columns)
         err, err_of_run = os.pipe()
-        with self._connected() as connection, open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device
-            streams = [nothing.fileno(), out_of_run, err_of_run]
-            socket.send_fds(connection, [json.dumps(request).encode()], streams)
-            connection.shutdown(socket.SHUT_WR)
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device
+            connection = self.start(arguments, environment, cwd, (nothing.fileno(), out_of_run, err_of_run))
+        with connection:
             os.close(out_of_run)
             os.close(err_of_run)
             status = connection.fileno()
@@ -94,6 +106,27 @@ class Warm:
                 os.close(err)
         _, code = received[status].split()
         return os.waitstatus_to_exitcode(int(code)), bytes(received[out]), bytes(received[err])
+
+    def start(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        streams: tuple[int, int, int],
+    ) -> socket.socket:
+        """Start a run with these streams; the socket gives its process id and, at its end, its exit status."""
+        request = {"arguments": arguments, "environment": dict(environment), "cwd": str(cwd)}
+        connection = self._connected()
+        socket.send_fds(connection, [json.dumps(request).encode()], streams)
+        connection.shutdown(socket.SHUT_WR)
+        return connection
+
+    def install(self, folder: Path) -> None:
+        """Write a command `balcli` into a folder, which is a run with the environment and streams of its caller."""
+        self._connected().close()
+        command = folder / "balcli"
+        command.write_text(_COMMAND.format(python=sys.executable, address=self._address))
+        command.chmod(0o755)
 
     def _connected(self) -> socket.socket:
         until = time.monotonic() + _SECONDS_TO_START
@@ -148,55 +181,79 @@ def _read_all(received: Mapping[int, bytearray], until: float) -> None:
 
 def serve(address: str) -> None:
     """Fork for each run that is asked for, until stdin is closed; returns in the fork of a run, too."""
+    _import_everything()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"{address}.new")
+    listener.listen(64)
+    os.rename(f"{address}.new", address)  # noqa: PTH104 - a client that sees the name can connect
+    waker, wakened = os.pipe()
+    os.set_blocking(wakened, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakened)
+    running: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([listener.fileno(), waker, 0], [], [])
+        if waker in ready:
+            os.read(waker, 1 << 16)
+            _tell_ended(running)
+        if 0 in ready:
+            os._exit(0)
+        if listener.fileno() in ready:
+            connection, _ = listener.accept()
+            request, streams = _received(connection)
+            if request is None:
+                connection.close()
+                continue
+            run = os.fork()
+            if run == 0:
+                for inherited in (listener, connection, *running.values()):
+                    inherited.close()
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                os.close(waker)
+                os.close(wakened)
+                _become(request, streams)
+            for stream in streams:
+                os.close(stream)
+            running[run] = connection
+            with contextlib.suppress(OSError):
+                connection.sendall(f"{run}\n".encode())
+
+
+def _import_everything() -> None:
+    """Import balcli and what its runs import, and leave all of it out of later collections."""
     import balcli
 
     for module in pkgutil.walk_packages(balcli.__path__, "balcli."):
         importlib.import_module(module.name)
     for name in LIBRARIES:
         importlib.import_module(name)
+    commands = importlib.import_module("balcli.cli.commands")
+    for name in commands.COMMANDS:
+        commands.built(name)  # for the caches that it fills: regular expressions, type hints
     gc.collect()
     gc.freeze()
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(f"{address}.new")
-    listener.listen(64)
-    os.rename(f"{address}.new", address)  # noqa: PTH104 - a client that sees the name can connect
-    while True:
-        ready, _, _ = select.select([listener.fileno(), 0], [], [], 1)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if 0 in ready:
-            os._exit(0)
-        if ready:
-            connection, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                _attend(connection)
-            connection.close()
 
 
-def _attend(connection: socket.socket) -> NoReturn:
-    """Run one request in a fork of its own, and respond with how it ended."""
+def _tell_ended(running: dict[int, socket.socket]) -> None:
+    """Send the exit statuses of the runs that have ended, and forget those runs."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            run, status = ended
+            with running.pop(run) as connection, contextlib.suppress(OSError):
+                connection.sendall(f"{status}\n".encode())
+
+
+def _received(connection: socket.socket) -> tuple[Any, list[int]]:
+    """A whole request, None where nothing was sent, and the descriptors of its streams."""
     data, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
     while piece := connection.recv(1 << 16):
         data += piece
-    run = os.fork()
-    if run == 0:
-        connection.close()
-        _become(json.loads(data), streams)
-    for stream in streams:
-        os.close(stream)
-    connection.sendall(f"{run}\n".encode())
-    _, status = os.waitpid(run, 0)
-    with contextlib.suppress(OSError):
-        connection.sendall(f"{status}\n".encode())
-    os._exit(0)
+    return json.loads(data) if data else None, streams
 
 
 def _become(request: Any, streams: list[int]) -> NoReturn:
     """Be `balcli ARGUMENTS`, from its streams to its exit."""
-    from balcli.__main__ import main
-
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -206,6 +263,7 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
     if "TZ" in request["environment"]:
         time.tzset()
     os.chdir(request["cwd"])
+    _search(request["environment"].get("PYTHONPATH", ""))
     sys.argv = [str(ROOT / "balcli" / "__main__.py"), *request["arguments"]]
     # Streams of this run's own: the inherited ones have looked at other descriptors.
     sys.stdin = sys.__stdin__ = _stream(0, "r")  # type: ignore[misc]
@@ -213,6 +271,8 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
     sys.stderr = sys.__stderr__ = _stream(2, "w")  # type: ignore[misc]
     code = 0
     try:
+        from balcli.__main__ import main
+
         main()
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 1
@@ -225,6 +285,20 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
         except (OSError, ValueError):
             code = 120
     os._exit(code)
+
+
+def _search(path: str) -> None:
+    """Search these folders for modules, first for those that are imported already, as a start would do."""
+    folders = [folder for folder in path.split(os.pathsep) if folder and Path(folder) != ROOT]
+    if not folders:
+        return
+    sys.path[1:1] = folders
+    there = {module.name for module in pkgutil.iter_modules(folders)}
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in {"balcli", *there}:
+            del sys.modules[name]
+    if "sitecustomize" in there:
+        importlib.import_module("sitecustomize")
 
 
 def _stream(number: int, mode: str) -> io.TextIOWrapper:

@@ -310,6 +310,15 @@ def play_together(cases: Sequence[Case], program: Program) -> list[Played]:
     return played
 
 
+def _values_of(item: pytest.Function) -> Iterator[object]:
+    """What a test is tried with, by pytest's parameters or by `tests.lists.each_case`."""
+    if hasattr(item, "callspec"):
+        yield from item.callspec.params.values()
+    _, cases = getattr(item.function, "each_case", (None, ()))
+    for case in cases:
+        yield from case.values.values()
+
+
 class Batch:
     """Plays the cases of a module's tests: each when it is asked for, and those of a group together, once."""
 
@@ -318,8 +327,8 @@ class Batch:
         self._groups: dict[object, list[Case]] = {}
         self._runs: dict[object, list[Played] | str] = {}
         for item in request.session.items:
-            if item.path == request.path and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-                for case in item.callspec.params.values():
+            if item.path == request.path and isinstance(item, pytest.Function):
+                for case in _values_of(item):
                     if isinstance(case, Case):
                         self._groups.setdefault(case.group or case, []).append(case)
 
