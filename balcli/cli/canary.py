@@ -1,4 +1,4 @@
-"""`balcli doctor --canary`: runs of the whole program with false secrets, and the search of all that they leave.
+"""Runs of the whole program with false secrets, and the search of all that they leave.
 
 Each run is a process of its own, split off from one that has loaded the program already: as faithful
 as a new process, and many times faster. Nothing of it touches the user's files or another network.
@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any, Final
+from typing import Final
 
-from balcli.cli import streams
-from balcli.errors import OutputError
 from balcli.sandbox import Sandbox
 from balcli.sandbox.echoes import ECHOES, EchoingPart
 from balcli.sandbox.exchange import Question
@@ -85,17 +83,6 @@ class Figures:
     codes: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-
-def run(runs: int, *, as_json: bool) -> int:
-    """Hunt, print the figures; 0 if no secret was anywhere but in its place, else 1."""
-    if not hasattr(os, "fork"):
-        raise OutputError("this system cannot split a process, which the canary needs; run it on a Unix")
-    figures = hunt(runs)
-    streams.write_data(_as_document(figures) if as_json else _as_text(figures))
-    for finding in figures.findings:
-        streams.say(finding)
-    return 1 if figures.findings else 0
 
 
 def hunt(runs: int) -> Figures:
@@ -340,33 +327,3 @@ def _left_behind(trial: Trial) -> Iterator[tuple[str, bytes]]:
             data = file.read_bytes()
             if data != planted.get(file, "").encode() or not data:
                 yield f"the file {where}", data
-
-
-def _as_text(figures: Figures) -> str:
-    codes = ", ".join(
-        f"{code}: {count}" for code, count in sorted(figures.codes.items(), key=lambda item: int(item[0]))
-    )
-    return (
-        f"runs             {figures.runs}\n"
-        f"bytes searched   {figures.searched}\n"
-        f"faults driven    {len(figures.troubles)} of {len(TROUBLES)}\n"
-        f"false secrets    {figures.secrets}, seen in their own place {figures.at_home} times\n"
-        f"exit codes       {codes}\n"
-        f"seconds          {figures.seconds:.0f}\n"
-        f"findings         {len(figures.findings)}\n"
-    )
-
-
-def _as_document(figures: Figures) -> str:
-    from balcli.render.json import written
-
-    document: dict[str, Any] = {
-        "runs": figures.runs,
-        "bytes_searched": figures.searched,
-        "faults_driven": len(figures.troubles),
-        "secrets": figures.secrets,
-        "seen_in_place": figures.at_home,
-        "exit_codes": dict(figures.codes),
-        "findings": figures.findings,
-    }
-    return written(document)
