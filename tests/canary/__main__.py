@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from balcli.cli.canary import TROUBLES, Figures, hunt
+from tests.canary.hunt import TROUBLES, Figures, hunt
 
 _ROUND = 2 * len(TROUBLES)
 

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from balcli.sandbox.faults.bodies import NAMES
 from balcli.sandbox.faults.wire import chunked
-from balcli.sandbox.marked import Marked, forms, traces
+from tests.canary.marked import Marked, forms, traces
 from tests.proof import reading
 from tests.proof.conduct import Proof, Tally, conduct
 from tests.proof.integers import read, written

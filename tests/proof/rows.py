@@ -191,7 +191,7 @@ def _bad_key(bad: str) -> Arrange:
 def _two_hosts(stage: Stage) -> contextlib.AbstractContextManager[object]:
     """Another provider's account at another host beside the first; the whole run is `all`."""
     from balcli.sandbox import Sandbox
-    from balcli.sandbox.echoes import EchoingPart
+    from tests.canary.echoes import EchoingPart
     from tests.proof.stage import KEYS
 
     other = "wallet" if stage.provider == "loopring" else "loopring"

@@ -20,10 +20,10 @@ from threading import Event, Thread
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.sandbox import Sandbox
-from balcli.sandbox.echoes import EchoingPart
 from balcli.sandbox.exchange import Question
-from balcli.sandbox.marked import parts_of, traces
-from balcli.sandbox.planting import Planting
+from tests.canary.echoes import EchoingPart
+from tests.canary.marked import parts_of, traces
+from tests.canary.planting import Planting
 from tests.conftest import ROOT
 from tests.proof.integers import read, read_units, written
 

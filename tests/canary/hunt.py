@@ -18,12 +18,12 @@ from tempfile import mkdtemp
 from typing import Final
 
 from balcli.sandbox import Sandbox
-from balcli.sandbox.echoes import ECHOES, EchoingPart
 from balcli.sandbox.exchange import Question
 from balcli.sandbox.faults import FAULTS
 from balcli.sandbox.faults.fault import HERE
-from balcli.sandbox.marked import Marked, forms, mark, parts_of, traces
-from balcli.sandbox.planting import KINDS, WAYS, Planting
+from tests.canary.echoes import ECHOES, EchoingPart
+from tests.canary.marked import Marked, forms, mark, parts_of, traces
+from tests.canary.planting import KINDS, WAYS, Planting
 
 _WELL: Final = "none"
 # A fault of the address would need another profile than the home's own.

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from balcli.providers.merchant import signature
 from balcli.sandbox import loopring, merchant, wallet
 from balcli.sandbox.exchange import Part, Question, Reply, json_reply
-from balcli.sandbox.marked import Marked, forms
-from balcli.sandbox.planting import URL_KEY
+from tests.canary.marked import Marked, forms
+from tests.canary.planting import URL_KEY
 
 _STAND_INS: Final[dict[str, Callable[[], Part]]] = {
     "loopring": loopring.Loopring,
