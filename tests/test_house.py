@@ -13,11 +13,11 @@ from balcli.providers import OWN, PROVIDERS
 from balcli.providers.plugins import TAKEN
 from balcli.sandbox import Sandbox
 from balcli.sandbox.exchange import Turn
-from balcli.sandbox.faults import EXPIRED, FAULTS
-from balcli.sandbox.faults.fault import HERE
+from balcli.sandbox.faults import EXPIRED, HERE
 from balcli.sandbox.loopring import Loopring
 from tests.conftest import ROOT, Program
 from tests.documents import README
+from tests.faults import ALL
 
 PACKAGE = ROOT / "balcli"
 # The rooms from the foundation up: a room may import those before it, and itself.
@@ -82,7 +82,7 @@ def test_costly_and_dangerous_modules_have_one_room_each() -> None:
         "urllib3": {"http/transport.py"},
         "certifi": {"http/transport.py"},
         "ssl": {"http/transport.py", "http/probe.py"},
-        "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults/wire.py"},
+        "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults.py"},
         "rich": {"render/table.py"},
         "tomli": {"config/source.py"},
         "dotenv": {"config/variables.py"},
@@ -198,7 +198,7 @@ def test_a_machine_format_loads_no_rich(program: Program) -> None:
 def test_each_fault_does_something_to_each_provider(program: Program, sandbox: Sandbox) -> None:
     """A fault leaves no provider's answer as it was: a new provider's shape is one that the faults know."""
     program.with_profile(sandbox.profile("main"), "all", "--no-cache")
-    playing = {fault for fault in FAULTS if FAULTS[fault].address == HERE} - {EXPIRED}
+    playing = {fault for fault in ALL if ALL[fault].address == HERE} - {EXPIRED}
     idle = []
     for name, part in sandbox._parts.items():
         paths = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN}
@@ -206,12 +206,12 @@ def test_each_fault_does_something_to_each_provider(program: Program, sandbox: S
             for asked in [question for question in sandbox.log if question.path == f"/{name}{path}"][:1]:
                 question = asked._replace(path=path)
                 turn = Turn(question, part.answer(question), 1)
-                here = [fault for fault in playing if FAULTS[fault].where == where]
-                idle += [f"{name}:{fault}" for fault in here if FAULTS[fault].play(turn) == turn.good]
-    anywhere = {fault for fault in playing if FAULTS[fault].where == "all"}
+                here = [fault for fault in playing if ALL[fault].where == where]
+                idle += [f"{name}:{fault}" for fault in here if ALL[fault].play(turn) == turn.good]
+    anywhere = {fault for fault in playing if ALL[fault].where == "all"}
     program.with_profile(sandbox.profile("main"), "loopring", "--no-cache", "--nfts")
     for asked in [question for question in sandbox.log if question.path.startswith("/loopring/")]:
         question = asked._replace(path=asked.path.removeprefix("/loopring"))
         turn = Turn(question, Loopring().answer(question), 1)
-        anywhere -= {fault for fault in anywhere if FAULTS[fault].play(turn) != turn.good}
+        anywhere -= {fault for fault in anywhere if ALL[fault].play(turn) != turn.good}
     assert ([], set()) == (idle, anywhere)

@@ -196,6 +196,7 @@ def _attend(connection: socket.socket) -> NoReturn:
 def _become(request: Any, streams: list[int]) -> NoReturn:
     """Be `balcli ARGUMENTS`, from its streams to its exit."""
     from balcli.__main__ import main
+    from tests import faults
 
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
@@ -206,6 +207,8 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
     if "TZ" in request["environment"]:
         time.tzset()
     os.chdir(request["cwd"])
+    if "--fault" in request["arguments"]:
+        faults.register()
     sys.argv = [str(ROOT / "balcli" / "__main__.py"), *request["arguments"]]
     # Streams of this run's own: the inherited ones have looked at other descriptors.
     sys.stdin = sys.__stdin__ = _stream(0, "r")  # type: ignore[misc]

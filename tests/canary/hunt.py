@@ -19,15 +19,15 @@ from typing import Final
 
 from balcli.sandbox import Sandbox
 from balcli.sandbox.exchange import Question
-from balcli.sandbox.faults import FAULTS
-from balcli.sandbox.faults.fault import HERE
+from balcli.sandbox.faults import HERE
+from tests import faults
 from tests.canary.echoes import ECHOES, EchoingPart
 from tests.canary.marked import Marked, forms, mark, parts_of, traces
 from tests.canary.planting import KINDS, WAYS, Planting
 
 _WELL: Final = "none"
 # A fault of the address would need another profile than the home's own.
-_FAULTS: Final = {name: fault for name, fault in FAULTS.items() if fault.address == HERE}
+_FAULTS: Final = [name for name, fault in faults.ALL.items() if fault.address == HERE]
 _EVERYWHERE: Final = ", also at logins and tables"
 TROUBLES: Final = (_WELL, *ECHOES, *(f"{name}{_EVERYWHERE}" for name in ECHOES), *_FAULTS)
 """What the servers do to a run."""
@@ -152,6 +152,7 @@ def _prove_search() -> None:
 
 def _prepared(runs: int, folder: Path) -> tuple[list[Trial], dict[str, Sandbox]]:
     """The trials with their homes written, and a host for each provider, not serving yet, and one for nobody."""
+    faults.register()
     elsewhere = Sandbox()
     trials = [_trial(number, folder, elsewhere.url) for number in range(runs)]
     hosts = {"elsewhere": elsewhere}
@@ -159,8 +160,8 @@ def _prepared(runs: int, folder: Path) -> tuple[list[Trial], dict[str, Sandbox]]
         parts = [part for trial in trials for part in trial.parts if part.provider == provider]
         troubles = {part.NAME: trial.trouble for trial in trials for part in trial.parts}
         troubles |= {name: _WELL for name in troubles if name.endswith(_SECOND)}
-        faults = [f"{part.NAME}:{troubles[part.NAME]}" for part in parts if troubles[part.NAME] in FAULTS]
-        hosts[provider] = Sandbox(parts=parts, faults=faults)
+        played = [f"{part.NAME}:{troubles[part.NAME]}" for part in parts if troubles[part.NAME] in _FAULTS]
+        hosts[provider] = Sandbox(parts=parts, faults=played)
     for trial in trials:
         trial.planting.write({provider: host.url for provider, host in hosts.items()})
     return trials, hosts
@@ -195,7 +196,7 @@ def _trial(number: int, folder: Path, elsewhere: str) -> Trial:
             trial.parts.append(EchoingPart(f"{name}{_SECOND}", provider, second, "", "", everywhere=False))
     command = _COMMANDS[turns % len(_COMMANDS)]
     trial.arguments = [*command, "-o", output, "-c", str(planting.profile)]
-    if trouble in _FAULTS and _FAULTS[trouble].slow and command[0] != "config":
+    if trouble in faults.SLOW and command[0] != "config":
         trial.arguments += ["--timeout", "0.3"]
     return trial
 

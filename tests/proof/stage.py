@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.sandbox import Sandbox
 from balcli.sandbox.exchange import Question
+from tests import faults
 from tests.canary.echoes import EchoingPart
 from tests.canary.marked import parts_of, traces
 from tests.canary.planting import Planting
@@ -243,10 +244,11 @@ def staged(provider: str, output: str, folder: Path, fault: str = "", way: str =
     planting = Planting(folder / "home")
     secrets = planting.plant(provider, f"/{provider}", KEYS[provider], way)
     part = EchoingPart(provider, provider, secrets, "", "", everywhere=False)
-    faults = [f"{provider}:{fault}"] if fault else []
+    faults.register()
+    played = [f"{provider}:{fault}"] if fault else []
     kept = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_START") if name in os.environ}
     warnings = "error,ignore:unclosed:ResourceWarning"
-    with Sandbox(parts=[part], faults=faults) as host:
+    with Sandbox(parts=[part], faults=played) as host:
         planting.write({provider: host.address(provider)})
         env = {**kept, **planting.variables, "HOME": str(planting.home), "PYTHONWARNINGS": warnings}
         limits = ["--deadline", f"{DEADLINE:g}", "--timeout", "1"]
