@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from html import escape
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from tests.canary.marked import Marked, forms
 from tests.canary.planting import URL_KEY
 
 _STAND_INS: Final[dict[str, Callable[[], Part]]] = {
-    "loopring": loopring.Loopring,
+    "loopring": partial(loopring.Loopring, accounts=2),
     "wallet": wallet.Wallet,
     "merchant": merchant.Merchant,
 }
