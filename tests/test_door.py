@@ -38,8 +38,9 @@ from balcli.http.echoes import Echoed
 from balcli.http.exactjson import Json, Number
 from balcli.http.timing import Deadline
 from balcli.running import Limits
-from balcli.sandbox.faults.wire import hangs_up, keeps_silent, sends
+from balcli.sandbox.faults import keeps_silent
 from balcli.secret import Secret
+from tests.faults.wire import hangs_up, sends
 from tests.generated import sampled
 from tests.lists import each_case
 from tests.wire import TOKEN, Script, Wire, answer, headers_of, keeps

@@ -81,7 +81,7 @@ def test_usage_that_a_command_finds_wrong_makes_its_document(program: Program) -
         ("all",): ("--watch", "1", "--record"),
         ("wallet",): ("--fault", "cut"),
         ("diff",): ("--threshold", ""),
-        ("doctor",): ("--runs", "3"),
+        ("doctor",): ("--fault", "cut"),
         ("check",): ("--fault", "cut"),
         ("history",): ("--since", "x"),
         ("history", "--asset", "BTC"): ("--wait", "1"),

@@ -23,11 +23,11 @@ from balcli.http import echoes
 from balcli.http.exactjson import decode
 from balcli.render.json import document
 from balcli.sandbox import Reply, Sandbox
-from balcli.sandbox.echoes import ECHOES, EchoingPart
-from balcli.sandbox.marked import traces
-from balcli.sandbox.planting import KINDS, Planting
 from balcli.secret import Secret, flaw
 from tests import golden
+from tests.canary.echoes import ECHOES, EchoingPart
+from tests.canary.marked import traces
+from tests.canary.planting import KINDS, Planting
 from tests.conftest import ROOT, Program, Result, warm
 from tests.generated import sampled
 from tests.lists import each_case

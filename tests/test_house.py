@@ -13,11 +13,11 @@ from balcli.providers import OWN, PROVIDERS
 from balcli.providers.plugins import TAKEN
 from balcli.sandbox import Sandbox
 from balcli.sandbox.exchange import Turn
-from balcli.sandbox.faults import EXPIRED, FAULTS
-from balcli.sandbox.faults.fault import HERE
+from balcli.sandbox.faults import EXPIRED, HERE
 from balcli.sandbox.loopring import Loopring
 from tests.conftest import ROOT, Program
 from tests.documents import README
+from tests.faults import ALL
 from tests.lists import each_case
 
 PACKAGE = ROOT / "balcli"
@@ -83,7 +83,7 @@ def test_costly_and_dangerous_modules_have_one_room_each() -> None:
         "urllib3": {"http/transport.py"},
         "certifi": {"http/transport.py"},
         "ssl": {"http/transport.py", "http/probe.py"},
-        "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults/wire.py"},
+        "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults.py"},
         "rich": {"render/table.py"},
         "tomli": {"config/source.py"},
         "dotenv": {"config/variables.py"},
@@ -156,9 +156,9 @@ def test_only_the_command_line_prints_or_exits() -> None:
             assert not re.search(r"(?<![.\w])print\(|sys\.exit|os\._exit", path.read_text()), _named(path)
 
 
-def test_only_the_canary_splits_the_process() -> None:
-    """os.fork stands in the canary alone, which has no threads when it calls it."""
-    assert {"cli/canary.py"} == {_named(path) for path in MODULES if "os.fork(" in path.read_text()}
+def test_nothing_splits_the_process() -> None:
+    """No module calls os.fork: accounts are asked in threads, which a fork does not survive."""
+    assert set() == {_named(path) for path in MODULES if "os.fork(" in path.read_text()}
 
 
 def test_secrets_are_revealed_where_they_leave() -> None:
@@ -199,7 +199,7 @@ def test_a_machine_format_loads_no_rich(program: Program) -> None:
 def test_each_fault_does_something_to_each_provider(program: Program, sandbox: Sandbox) -> None:
     """A fault leaves no provider's answer as it was: a new provider's shape is one that the faults know."""
     program.with_profile(sandbox.profile("main"), "all", "--no-cache")
-    playing = {fault for fault in FAULTS if FAULTS[fault].address == HERE} - {EXPIRED}
+    playing = {fault for fault in ALL if ALL[fault].address == HERE} - {EXPIRED}
     idle = []
     for name, part in sandbox._parts.items():
         paths = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN}
@@ -207,12 +207,12 @@ def test_each_fault_does_something_to_each_provider(program: Program, sandbox: S
             for asked in [question for question in sandbox.log if question.path == f"/{name}{path}"][:1]:
                 question = asked._replace(path=path)
                 turn = Turn(question, part.answer(question), 1)
-                here = [fault for fault in playing if FAULTS[fault].where == where]
-                idle += [f"{name}:{fault}" for fault in here if FAULTS[fault].play(turn) == turn.good]
-    anywhere = {fault for fault in playing if FAULTS[fault].where == "all"}
+                here = [fault for fault in playing if ALL[fault].where == where]
+                idle += [f"{name}:{fault}" for fault in here if ALL[fault].play(turn) == turn.good]
+    anywhere = {fault for fault in playing if ALL[fault].where == "all"}
     program.with_profile(sandbox.profile("main"), "loopring", "--no-cache", "--nfts")
     for asked in [question for question in sandbox.log if question.path.startswith("/loopring/")]:
         question = asked._replace(path=asked.path.removeprefix("/loopring"))
         turn = Turn(question, Loopring().answer(question), 1)
-        anywhere -= {fault for fault in anywhere if FAULTS[fault].play(turn) != turn.good}
+        anywhere -= {fault for fault in anywhere if ALL[fault].play(turn) != turn.good}
     assert ([], set()) == (idle, anywhere)

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import pytest
 
 from balcli import __version__
-from balcli.sandbox.faults.wire import chunked, drips, pours, sends
 from tests.conftest import ROOT, Program
+from tests.faults.wire import chunked, drips, pours, sends
 from tests.lists import each_case
 from tests.wire import (
     GOOD,

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import pytest
 
-from balcli.sandbox.faults.wire import chunked, drips, hangs_up, keeps_silent, pours, resets, sends
+from balcli.sandbox.faults import keeps_silent
 from tests.conftest import Program
+from tests.faults.wire import chunked, drips, hangs_up, pours, resets, sends
 from tests.lists import each_case
 from tests.wire import (
     GOOD,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from balcli.sandbox.faults.wire import drips, hangs_up, keeps_silent, resets, sends
+from balcli.sandbox.faults import keeps_silent
 from tests.authority import HERE, LEAF, NOW, Authority, found, serving
 from tests.conftest import Program, Result
+from tests.faults.wire import drips, hangs_up, resets, sends
 from tests.lists import each_case
 from tests.wire import (
     GOOD,

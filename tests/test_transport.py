@@ -31,8 +31,9 @@ from balcli.errors import (
     ValueProblem,
 )
 from balcli.http.transport import Answer, Transport, proxy_for, tls_context
-from balcli.sandbox.faults.wire import chunked, drips, hangs_up, keeps_silent, pours, resets, sends
+from balcli.sandbox.faults import keeps_silent
 from tests.authority import LEAF, Authority, found, serving
+from tests.faults.wire import chunked, drips, hangs_up, pours, resets, sends
 from tests.lists import each_case
 from tests.test_http_tls import FAR, FORGED
 from tests.wire import GZIPPED, KEEP, Script, Wire, answer, headers_of, holdings, keeps, whole_request

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from balcli.sandbox import Reply, Sandbox, json_reply
-from balcli.sandbox.faults import wire
+from balcli.sandbox.faults import cuts
 from balcli.sandbox.wallet import ACCESS_TOKEN, API_KEY, LOGIN, MERCHANT_ID, PAYOUTS, TREASURY
 from tests.conftest import Program, Result
 from tests.lists import each_case
@@ -187,7 +187,7 @@ def test_fixed_credentials_are_refused_once(program: Program, credentials: str) 
         (Reply(503, b""), 5),
         (Reply(500, b""), 5),
         (Reply(429, b""), 7),
-        (Reply(200, b"{}", script=wire.cuts), 6),
+        (Reply(200, b"{}", script=cuts), 6),
         (json_reply({"data": {}}), 6),
         (json_reply({"data": {"accessToken": ""}}), 6),
         (json_reply({"data": {"accessToken": "two\nlines"}}), 6),

@@ -51,7 +51,7 @@ def _start(program: Program, *arguments: str, stdout: int = subprocess.PIPE) -> 
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [("minus-zero", 0), ("merchant:refused", 8), ("refused", 4)],
+    [("minus", 0), ("merchant:refused", 8), ("refused", 4)],
     ids=["well", "partial", "failed"],
 )
 def test_in_a_pipe_each_look_is_a_document_on_a_line(program: Program, fault: str, code: int) -> None:

@@ -254,6 +254,8 @@ def _received(connection: socket.socket) -> tuple[Any, list[int]]:
 
 def _become(request: Any, streams: list[int]) -> NoReturn:
     """Be `balcli ARGUMENTS`, from its streams to its exit."""
+    from tests import faults
+
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -264,6 +266,8 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
         time.tzset()
     os.chdir(request["cwd"])
     _search(request["environment"].get("PYTHONPATH", ""))
+    if "--fault" in request["arguments"]:
+        faults.register()
     sys.argv = [str(ROOT / "balcli" / "__main__.py"), *request["arguments"]]
     # Streams of this run's own: the inherited ones have looked at other descriptors.
     sys.stdin = sys.__stdin__ = _stream(0, "r")  # type: ignore[misc]

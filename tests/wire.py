@@ -18,8 +18,8 @@ from urllib.parse import quote
 import pytest
 
 from balcli import errors
-from balcli.sandbox.faults.wire import sends
 from tests.conftest import Program, Result
+from tests.faults.wire import sends
 
 if TYPE_CHECKING:
     from ssl import SSLContext

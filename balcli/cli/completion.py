@@ -64,11 +64,9 @@ def fields(incomplete: str) -> list[str]:
 
 def faults(incomplete: str) -> list[str]:
     """The faults of the sandbox that begin so, those of one provider where the colon behind its name is there."""
-    from balcli.providers import OWN
-    from balcli.sandbox.faults import FAULTS
+    from balcli.sandbox.faults import fault_names
 
-    parts = [f"{provider}:" for provider in OWN] if ":" in incomplete else [""]
-    return _offered([part + name for part in parts for name in FAULTS], incomplete)
+    return _offered(fault_names(incomplete), incomplete)
 
 
 def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:

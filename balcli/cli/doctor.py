@@ -1,8 +1,8 @@
-"""`balcli doctor`: what a run needs, looked at one by one; with `--canary`, the hunt for secrets that get out."""
+"""`balcli doctor`: what a run needs, looked at one by one."""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from balcli.config.profile import Profile
     from balcli.models import Diagnosis
 
-_RUNS: Final = 250
-
 
 class DoctorOptions(RunOptions):
     """The options of the doctor."""
@@ -29,22 +27,6 @@ class DoctorOptions(RunOptions):
     offline: Annotated[
         bool, typer.Option("--offline", help="Look at what needs no network.", rich_help_panel=SHOWN)
     ] = False
-    canary: Annotated[
-        bool,
-        typer.Option(
-            "--canary", help="Hunt for leaks with false secrets and servers.", rich_help_panel=SHOWN
-        ),
-    ] = False
-    runs: Annotated[
-        int | None,
-        typer.Option(
-            "--runs",
-            metavar="N",
-            min=1,
-            help=f"With --canary: so many runs [default: {_RUNS}].",
-            rich_help_panel=SHOWN,
-        ),
-    ] = None
 
 
 def register(app: typer.Typer, name: str, about: str) -> None:
@@ -57,17 +39,13 @@ def _doctor(options: DoctorOptions, accounts: list[str] | None) -> None:
 
 
 def run(options: DoctorOptions, names: list[str]) -> int:
-    """Look, write and report; the exit code that the run would have, or whether the canary found a leak."""
+    """Look, write and report; the exit code that the run would have."""
     # Imported here: what a run needs is no matter for --help and completion.
     from balcli import doctor
 
     try:
-        _refuse_what_does_not_go_together(options, names)
+        options.refuse_stray_fault()
         streams.check_destination(options.output_file)
-        if options.canary:
-            from balcli.cli import canary
-
-            return canary.run(options.runs or _RUNS, as_json=_as_json(options))
         diagnosis = _diagnosed(options, names)
     except (UsageError, OutputError) as problem:
         diagnosis = doctor.unreadable(options.profile, [], problem)
@@ -90,19 +68,6 @@ def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> Non
         from balcli.render.steps import render_json
 
         streams.write_data(render_json(unreadable(None, [], error)))
-
-
-def _refuse_what_does_not_go_together(options: DoctorOptions, names: list[str]) -> None:
-    """Raise UsageError for options that cannot be meant together."""
-    if options.runs is not None and not options.canary:
-        raise UsageError("--runs is for --canary alone; add --canary, or leave it out")
-    own = (names, options.env_file, options.sandbox, options.fault, options.offline, options.output_file)
-    if options.canary and any(own):
-        raise UsageError(
-            "--canary brings its own profiles and servers; leave out accounts, --env-file, --sandbox, --fault, "
-            "--offline and -O"
-        )
-    options.refuse_stray_fault()
 
 
 def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":

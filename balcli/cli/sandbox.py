@@ -76,7 +76,8 @@ def sandbox_profile(options: RunOptions) -> Iterator["Profile"]:
 
 
 def _started(port: int, latency: float, faults: list[str], *, log: bool) -> "Sandbox":
-    from balcli.sandbox import Sandbox, fault_names
+    from balcli.sandbox import Sandbox
+    from balcli.sandbox.faults import fault_names
 
     try:
         return Sandbox(port=port, latency=latency, faults=faults, heard=streams.say if log else None)

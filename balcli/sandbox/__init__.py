@@ -6,9 +6,9 @@ It serves a first look, the README's examples and the tests. Nothing but the CLI
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from balcli.sandbox.server import Question, Reply, Sandbox, fault_names, json_reply
+    from balcli.sandbox.server import Question, Reply, Sandbox, json_reply
 
-__all__ = ["Question", "Reply", "Sandbox", "fault_names", "json_reply"]
+__all__ = ["Question", "Reply", "Sandbox", "json_reply"]
 
 
 def __getattr__(name: str) -> Any:

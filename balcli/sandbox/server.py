@@ -12,13 +12,12 @@ from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from balcli.sandbox.exchange import Part, Question, Reply, Turn, json_reply, whole
-from balcli.sandbox.faults import EXPIRED, FAULTS
-from balcli.sandbox.faults.fault import HERE
+from balcli.sandbox.faults import EXPIRED, FAULTS, HERE
 from balcli.sandbox.loopring import Loopring
 from balcli.sandbox.merchant import Merchant
 from balcli.sandbox.wallet import Wallet
 
-__all__ = ["Question", "Reply", "Sandbox", "fault_names", "json_reply"]
+__all__ = ["Question", "Reply", "Sandbox", "json_reply"]
 
 _PARTS: Final[tuple[Callable[[], Part], ...]] = (Loopring, Wallet, Merchant)
 _LOOPBACK: Final = "127.0.0.1"
@@ -131,12 +130,6 @@ class Sandbox:
             for prefix in [part] if colon else self._parts:
                 found[prefix].append(name)
         return found
-
-
-def fault_names(like: str) -> list[str]:
-    """The faults as they can be named: `NAME` alone, or `PROVIDER:NAME` where `like` is of that form."""
-    parts = [f"{make().NAME}:" for make in _PARTS] if ":" in like else [""]
-    return [part + name for part in parts for name in FAULTS]
 
 
 class _Server(ThreadingTCPServer):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from balcli.sandbox.faults import FAULTS
+from tests import faults
 from tests.conftest import ROOT, Program
 from tests.warm import Warm
 
@@ -215,7 +215,7 @@ def _narrowed() -> Iterator[Run]:
 
 
 def _faulty() -> Iterator[Run]:
-    for fault in FAULTS:
+    for fault in faults.ALL:
         if fault not in SLOW_FAULTS:
             yield Run(f"all --sandbox --jobs 1 --retries 0 --fault {fault} -o json")
             yield Run(f"all --sandbox --jobs 1 --retries 0 --fault wallet:{fault}")

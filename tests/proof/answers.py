@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
-from balcli.sandbox.faults.bodies import NAMES
-from balcli.sandbox.faults.wire import chunked
-from balcli.sandbox.marked import Marked, forms, traces
+from balcli.sandbox.faults import NAMES
+from tests.canary.marked import Marked, forms, traces
+from tests.faults.wire import chunked
 from tests.proof import reading
 from tests.proof.conduct import Proof, Tally, conduct
 from tests.proof.integers import read, written

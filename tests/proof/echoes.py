@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from balcli import secret
 from balcli.http import echoes
-from balcli.sandbox.marked import forms
+from tests.canary.marked import forms
 from tests.proof.answers import run_program
 from tests.proof.conduct import Proof, Tally, conduct
 from tests.wire import Wire

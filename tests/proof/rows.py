@@ -19,9 +19,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from balcli import state
 from balcli.sandbox.exchange import Question, Reply, json_reply
-from balcli.sandbox.faults import FAULTS
-from balcli.sandbox.faults.bodies import NAMES
+from balcli.sandbox.faults import NAMES
 from balcli.sandbox.loopring import KEY, Loopring
+from tests import faults
 from tests.acme import install
 from tests.authority import HERE, LEAF, NOW, Authority, found, serving
 from tests.proof.stage import Row, Stage, expected
@@ -74,7 +74,7 @@ _FIRSTS: Final = {
 
 def _rows_of(fault: str) -> Callable[[str], list[Row] | None]:
     def rows(provider: str) -> list[Row] | None:
-        if FAULTS[fault].code_for(provider):
+        if faults.ALL[fault].but.get(provider, faults.ALL[fault].code):
             return NOTHING
         if fault == "repeated":
             return expected(provider, twice=True)
@@ -150,7 +150,7 @@ _KINDS: Final = {
 
 
 def _played() -> Iterator[Trouble]:
-    for name, fault in FAULTS.items():
+    for name, fault in faults.ALL.items():
         kind = next(kind for kind, starts in _KINDS.items() if name.startswith(starts))
         trouble = Trouble(kind, name, fault.code, fault=name, but=dict(fault.but), rows=_rows_of(name))
         # A relayer's token table is asked for without a key: the stage's own key cannot be repeated in it.
@@ -191,7 +191,7 @@ def _bad_key(bad: str) -> Arrange:
 def _two_hosts(stage: Stage) -> contextlib.AbstractContextManager[object]:
     """Another provider's account at another host beside the first; the whole run is `all`."""
     from balcli.sandbox import Sandbox
-    from balcli.sandbox.echoes import EchoingPart
+    from tests.canary.echoes import EchoingPart
     from tests.proof.stage import KEYS
 
     other = "wallet" if stage.provider == "loopring" else "loopring"

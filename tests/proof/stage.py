@@ -20,10 +20,11 @@ from threading import Event, Thread
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.sandbox import Sandbox
-from balcli.sandbox.echoes import EchoingPart
 from balcli.sandbox.exchange import Question
-from balcli.sandbox.marked import parts_of, traces
-from balcli.sandbox.planting import Planting
+from tests import faults
+from tests.canary.echoes import EchoingPart
+from tests.canary.marked import parts_of, traces
+from tests.canary.planting import Planting
 from tests.conftest import ROOT
 from tests.proof.integers import read, read_units, written
 
@@ -243,10 +244,11 @@ def staged(provider: str, output: str, folder: Path, fault: str = "", way: str =
     planting = Planting(folder / "home")
     secrets = planting.plant(provider, f"/{provider}", KEYS[provider], way)
     part = EchoingPart(provider, provider, secrets, "", "", everywhere=False)
-    faults = [f"{provider}:{fault}"] if fault else []
+    faults.register()
+    played = [f"{provider}:{fault}"] if fault else []
     kept = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_START") if name in os.environ}
     warnings = "error,ignore:unclosed:ResourceWarning"
-    with Sandbox(parts=[part], faults=faults) as host:
+    with Sandbox(parts=[part], faults=played) as host:
         planting.write({provider: host.address(provider)})
         env = {**kept, **planting.variables, "HOME": str(planting.home), "PYTHONWARNINGS": warnings}
         limits = ["--deadline", f"{DEADLINE:g}", "--timeout", "1"]

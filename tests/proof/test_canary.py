@@ -6,18 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from balcli.cli import canary
 from balcli.sandbox.exchange import Question
-from balcli.sandbox.marked import Marked, mark, parts_of, traces
-from balcli.sandbox.planting import KINDS, URL_KEY, WAYS, Planting
-from tests.conftest import ROOT, Program
+from tests.canary import hunt
+from tests.canary.marked import Marked, mark, parts_of, traces
+from tests.canary.planting import KINDS, URL_KEY, WAYS, Planting
+from tests.conftest import ROOT, Program, Result
 
 SECRET = mark()
+COMMAND = (sys.executable, "-m", "tests.canary")
 RAW = SECRET.encode()
 MARKED = Marked("wallet", "api_key", SECRET, frozenset({"header api-key"}))
 LEAKS = {
@@ -36,6 +38,20 @@ LEAKS = {
     "cut": RAW[:20],
     "the end": RAW[-20:],
 }
+
+
+def run_hunt(program: Program, *arguments: str, env: Mapping[str, str] | None = None) -> Result:
+    """The exit code and both streams of a hunt."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        env=program.environment(env),
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
@@ -71,7 +87,7 @@ def test_every_way_plants_a_secret(tmp_path: Path) -> None:
 
 def test_a_hunt_finds_nothing(program: Program) -> None:
     """A short hunt drives every kind of account and many faults, sees secrets in their place, and finds none elsewhere."""
-    result = program.run("doctor", "--canary", "--runs", "24", "-o", "json")
+    result = run_hunt(program, "--runs", "24", "-o", "json")
     figures = result.json
     assert (0, "", [], 24) == (result.code, result.err, figures["findings"], figures["runs"])
     assert 12 == figures["faults_driven"]
@@ -88,9 +104,7 @@ def test_a_hunt_finds_a_program_that_leaks(program: Program, tmp_path: Path) -> 
         "import balcli.http.echoes\n"
         "balcli.http.echoes.repeats = lambda *_, **__: False\n"
     )
-    result = program.run(
-        "doctor", "--canary", "--runs", "40", "-o", "json", env={"PYTHONPATH": str(tmp_path)}
-    )
+    result = run_hunt(program, "--runs", "40", "-o", "json", env={"PYTHONPATH": str(tmp_path)})
     found = result.json["findings"]
     assert (1, len(found)) == (result.code, len(result.err.splitlines()))
     assert any("is in stdout (raw)" in finding for finding in found)
@@ -99,7 +113,7 @@ def test_a_hunt_finds_a_program_that_leaks(program: Program, tmp_path: Path) -> 
 
 def test_a_hunt_tells_its_figures(program: Program) -> None:
     """The figures are for people, too; nothing of the user's home is touched."""
-    result = program.run("doctor", "--canary", "--runs", "2")
+    result = run_hunt(program, "--runs", "2")
     assert (0, "") == (result.code, result.err)
     assert {"runs", "bytes", "faults", "false", "exit", "seconds", "findings"} == {
         line.split()[0] for line in result.out.splitlines()
@@ -112,15 +126,15 @@ def test_a_leak_is_told_without_the_secret(tmp_path: Path) -> None:
     planting = Planting(tmp_path / "home")
     secret = planting.plant("wallet", "/r7-wallet", ("api_key",), "text")["api_key"]
     planting.write({"wallet": "http://127.0.0.1:1"})
-    trial = canary.Trial(7, "none", ["all"], planting)
+    trial = hunt.Trial(7, "none", ["all"], planting)
     trial.result("out").write_bytes(b"well")
     trial.result("err").write_bytes(base64.b64encode(secret.encode()))
     trial.result("code").write_text("0")
     (planting.home / "cache.json").write_text(json.dumps(secret))
     own = Question("POST", "/r7-wallet/v2/balance", {}, {"api-key": secret}, b"")
     wrong = Question("POST", "/r7-merchant/v2", {}, {"api-key": secret}, b"")
-    figures = canary.Figures(1)
-    canary._search(trial, [("wallet", own), ("merchant", wrong)], figures)
+    figures = hunt.Figures(1)
+    hunt._search(trial, [("wallet", own), ("merchant", wrong)], figures)
     found = "\n".join(figures.findings)
     assert (3, 1) == (len(figures.findings), figures.at_home)
     for place in ("stderr (base64)", "the file cache.json (json)", "went to merchant, header api-key"):
@@ -130,8 +144,8 @@ def test_a_leak_is_told_without_the_secret(tmp_path: Path) -> None:
 
 def test_a_whole_round_covers_everything(tmp_path: Path) -> None:
     """The trials of one round name every fault of the sandbox; some rounds give every kind of account in every way."""
-    trials = [canary._trial(number, tmp_path, "") for number in range(2000)]
-    assert set(canary.TROUBLES) == {trial.trouble for trial in trials[: 2 * len(canary.TROUBLES)]}
+    trials = [hunt._trial(number, tmp_path, "") for number in range(2000)]
+    assert set(hunt.TROUBLES) == {trial.trouble for trial in trials[: 2 * len(hunt.TROUBLES)]}
     assert {"table", "json"} == {trial.arguments[trial.arguments.index("-o") + 1] for trial in trials}
     given = {
         (part.provider, tuple(key for key in part._secrets if key != URL_KEY))
@@ -144,7 +158,7 @@ def test_a_whole_round_covers_everything(tmp_path: Path) -> None:
 def test_an_interrupted_hunt_ends_at_once(program: Program) -> None:
     """Ctrl-C ends a hunt with 130, without a word, and nothing of it stays: no process and no folder."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "balcli", "doctor", "--canary", "--runs", "100"],
+        [*COMMAND, "--runs", "100"],
         env={**program.environment(), "TMPDIR": str(program.folder)},
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -161,16 +175,7 @@ def test_an_interrupted_hunt_ends_at_once(program: Program) -> None:
     assert [] == list(program.folder.iterdir())
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--canary", "shop"],
-        ["--canary", "--sandbox"],
-        ["--canary", "--offline"],
-        ["--runs", "3"],
-        ["--fault", "cut"],
-    ],
-)
-def test_options_that_do_not_go_with_it(program: Program, arguments: list[str]) -> None:
-    """A canary takes no account, no sandbox and no file; --runs is for it alone."""
-    assert 2 == program.run("doctor", *arguments).code
+@pytest.mark.parametrize("arguments", [["shop"], ["--runs", "0"], ["--runs", "x"], ["-o", "csv"]])
+def test_wrong_usage(program: Program, arguments: list[str]) -> None:
+    """A hunt takes no account, at least one run, and a table or JSON."""
+    assert 2 == run_hunt(program, *arguments).code

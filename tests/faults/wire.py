@@ -1,4 +1,4 @@
-"""What a server can do to a connection, byte by byte: each script is the whole of what happens on it."""
+"""What a server does to a connection, byte by byte: each script is the whole of what happens on it."""
 
 import gzip
 import socket
@@ -8,19 +8,12 @@ from typing import Final
 
 from balcli.sandbox.exchange import Script
 
-_PIECE: Final = 64 * 1024
 _BOMB: Final = 64 * 1024 * 1024
 
 
 def hangs_up(connection: socket.socket, _bytes: bytes) -> None:
     """Close without a byte."""
     connection.shutdown(socket.SHUT_RDWR)
-
-
-def keeps_silent(connection: socket.socket, _bytes: bytes) -> None:
-    """Wait until the client goes away."""
-    while connection.recv(_PIECE):
-        pass
 
 
 def sends(raw: bytes) -> Script:
@@ -62,11 +55,6 @@ def pours(raw: bytes, piece: bytes) -> Script:
 def drips_out(connection: socket.socket, answer: bytes) -> None:
     """Send the head and half of the body, and then next to nothing until the client goes away."""
     drips(answer[: -(len(body_of(answer)) // 2)])(connection, answer)
-
-
-def cuts(connection: socket.socket, answer: bytes) -> None:
-    """Send all but the second half of the body."""
-    connection.sendall(answer[: -(len(body_of(answer)) // 2)])
 
 
 def cuts_by_reset(connection: socket.socket, answer: bytes) -> None:

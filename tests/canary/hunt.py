@@ -1,4 +1,4 @@
-"""`balcli doctor --canary`: runs of the whole program with false secrets, and the search of all that they leave.
+"""Runs of the whole program with false secrets, and the search of all that they leave.
 
 Each run is a process of its own, split off from one that has loaded the program already: as faithful
 as a new process, and many times faster. Nothing of it touches the user's files or another network.
@@ -15,21 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any, Final
+from typing import Final
 
-from balcli.cli import streams
-from balcli.errors import OutputError
 from balcli.sandbox import Sandbox
-from balcli.sandbox.echoes import ECHOES, EchoingPart
 from balcli.sandbox.exchange import Question
-from balcli.sandbox.faults import FAULTS
-from balcli.sandbox.faults.fault import HERE
-from balcli.sandbox.marked import Marked, forms, mark, parts_of, traces
-from balcli.sandbox.planting import KINDS, WAYS, Planting
+from balcli.sandbox.faults import HERE
+from tests import faults
+from tests.canary.echoes import ECHOES, EchoingPart
+from tests.canary.marked import Marked, forms, mark, parts_of, traces
+from tests.canary.planting import KINDS, WAYS, Planting
 
 _WELL: Final = "none"
 # A fault of the address would need another profile than the home's own.
-_FAULTS: Final = {name: fault for name, fault in FAULTS.items() if fault.address == HERE}
+_FAULTS: Final = [name for name, fault in faults.ALL.items() if fault.address == HERE]
 _EVERYWHERE: Final = ", also at logins and tables"
 TROUBLES: Final = (_WELL, *ECHOES, *(f"{name}{_EVERYWHERE}" for name in ECHOES), *_FAULTS)
 """What the servers do to a run."""
@@ -85,17 +83,6 @@ class Figures:
     codes: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-
-def run(runs: int, *, as_json: bool) -> int:
-    """Hunt, print the figures; 0 if no secret was anywhere but in its place, else 1."""
-    if not hasattr(os, "fork"):
-        raise OutputError("this system cannot split a process, which the canary needs; run it on a Unix")
-    figures = hunt(runs)
-    streams.write_data(_as_document(figures) if as_json else _as_text(figures))
-    for finding in figures.findings:
-        streams.say(finding)
-    return 1 if figures.findings else 0
 
 
 def hunt(runs: int) -> Figures:
@@ -165,6 +152,7 @@ def _prove_search() -> None:
 
 def _prepared(runs: int, folder: Path) -> tuple[list[Trial], dict[str, Sandbox]]:
     """The trials with their homes written, and a host for each provider, not serving yet, and one for nobody."""
+    faults.register()
     elsewhere = Sandbox()
     trials = [_trial(number, folder, elsewhere.url) for number in range(runs)]
     hosts = {"elsewhere": elsewhere}
@@ -172,8 +160,8 @@ def _prepared(runs: int, folder: Path) -> tuple[list[Trial], dict[str, Sandbox]]
         parts = [part for trial in trials for part in trial.parts if part.provider == provider]
         troubles = {part.NAME: trial.trouble for trial in trials for part in trial.parts}
         troubles |= {name: _WELL for name in troubles if name.endswith(_SECOND)}
-        faults = [f"{part.NAME}:{troubles[part.NAME]}" for part in parts if troubles[part.NAME] in FAULTS]
-        hosts[provider] = Sandbox(parts=parts, faults=faults)
+        played = [f"{part.NAME}:{troubles[part.NAME]}" for part in parts if troubles[part.NAME] in _FAULTS]
+        hosts[provider] = Sandbox(parts=parts, faults=played)
     for trial in trials:
         trial.planting.write({provider: host.url for provider, host in hosts.items()})
     return trials, hosts
@@ -208,7 +196,7 @@ def _trial(number: int, folder: Path, elsewhere: str) -> Trial:
             trial.parts.append(EchoingPart(f"{name}{_SECOND}", provider, second, "", "", everywhere=False))
     command = _COMMANDS[turns % len(_COMMANDS)]
     trial.arguments = [*command, "-o", output, "-c", str(planting.profile)]
-    if trouble in _FAULTS and _FAULTS[trouble].slow and command[0] != "config":
+    if trouble in faults.SLOW and command[0] != "config":
         trial.arguments += ["--timeout", "0.3"]
     return trial
 
@@ -340,33 +328,3 @@ def _left_behind(trial: Trial) -> Iterator[tuple[str, bytes]]:
             data = file.read_bytes()
             if data != planted.get(file, "").encode() or not data:
                 yield f"the file {where}", data
-
-
-def _as_text(figures: Figures) -> str:
-    codes = ", ".join(
-        f"{code}: {count}" for code, count in sorted(figures.codes.items(), key=lambda item: int(item[0]))
-    )
-    return (
-        f"runs             {figures.runs}\n"
-        f"bytes searched   {figures.searched}\n"
-        f"faults driven    {len(figures.troubles)} of {len(TROUBLES)}\n"
-        f"false secrets    {figures.secrets}, seen in their own place {figures.at_home} times\n"
-        f"exit codes       {codes}\n"
-        f"seconds          {figures.seconds:.0f}\n"
-        f"findings         {len(figures.findings)}\n"
-    )
-
-
-def _as_document(figures: Figures) -> str:
-    from balcli.render.json import written
-
-    document: dict[str, Any] = {
-        "runs": figures.runs,
-        "bytes_searched": figures.searched,
-        "faults_driven": len(figures.troubles),
-        "secrets": figures.secrets,
-        "seen_in_place": figures.at_home,
-        "exit_codes": dict(figures.codes),
-        "findings": figures.findings,
-    }
-    return written(document)

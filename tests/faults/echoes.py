@@ -5,48 +5,32 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Final
 
-from balcli.sandbox.exchange import Question, Reply, Turn, json_reply
-from balcli.sandbox.faults.bodies import amount_put, renamed, rows_of
-from balcli.sandbox.faults.fault import Fault
-
-_HEADERS: Final = ("x-api-key", "authorization", "api-key", "x-bh-token", "x-bh-apikey")
-# The token table is asked for without a key.
-_NO_KEY: Final = "sandbox-loopring-key"
+from balcli.sandbox.exchange import Reply, Turn, json_reply
+from balcli.sandbox.faults import Fault, Play, credential_of, rows_of, with_amount, with_names
 
 
-def _sent(question: Question) -> str:
-    """The credential that a request carries: of a login, its whole body."""
-    found = next((question.headers[name] for name in _HEADERS if name in question.headers), "")
-    if question.path.endswith("/auth/login"):
-        found = str(json.loads(question.body).get("password", ""))
-    return found.removeprefix("Bearer ") or _NO_KEY
-
-
-def _named(form: Callable[[str], str]) -> Callable[[Turn], Reply]:
-    def play(turn: Turn) -> Reply:
-        return turn.good._replace(body=renamed(turn.good.body, [form(_sent(turn.question))]))
-
-    return play
+def _named(form: Callable[[str], str]) -> Play:
+    return lambda turn: with_names([form(credential_of(turn.question))])(turn)
 
 
 def _as_amount(turn: Turn) -> Reply:
-    return turn.good._replace(body=amount_put(json.dumps(_sent(turn.question)))(turn.good.body))
+    return with_amount(json.dumps(credential_of(turn.question)))(turn)
 
 
 def _unread(turn: Turn) -> Reply:
     payload = json.loads(turn.good.body)
-    rows_of(payload)[0]["note"] = _sent(turn.question)
+    rows_of(payload)[0]["note"] = credential_of(turn.question)
     return json_reply(payload, turn.good.status)
 
 
 def _in_headers(turn: Turn) -> Reply:
-    sent = _sent(turn.question)
+    sent = credential_of(turn.question)
     return turn.good._replace(headers={**turn.good.headers, "X-Echo": sent, "X-Request": sent})
 
 
-def _told(status: int | None) -> Callable[[Turn], Reply]:
+def _told(status: int | None) -> Play:
     def play(turn: Turn) -> Reply:
-        text = f"the credential {_sent(turn.question)} is not valid"
+        text = f"the credential {credential_of(turn.question)} is not valid"
         told = {"code": -1, "msg": text, "resultInfo": {"code": 100001, "message": text}}
         told |= {"errors": [{"code": "invalid", "message": text}]}
         return json_reply(told, turn.good.status if status is None else status)
@@ -55,11 +39,10 @@ def _told(status: int | None) -> Callable[[Turn], Reply]:
 
 
 def _limited(turn: Turn) -> Reply:
-    return Reply(429, b"", {"Retry-After": _sent(turn.question)})
+    return Reply(429, b"", {"Retry-After": credential_of(turn.question)})
 
 
 REPEATED: Final = {
-    "echo-name": Fault("the credential as an asset's name", 6, _named(str), "names"),
     "echo-base64": Fault(
         "the credential in base64 as an asset's name", 6, _named(lambda text: b64encode(text.encode()).decode()), "names"
     ),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from html import escape
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
@@ -9,11 +10,11 @@ from urllib.parse import quote
 from balcli.providers.merchant import signature
 from balcli.sandbox import loopring, merchant, wallet
 from balcli.sandbox.exchange import Part, Question, Reply, json_reply
-from balcli.sandbox.marked import Marked, forms
-from balcli.sandbox.planting import URL_KEY
+from tests.canary.marked import Marked, forms
+from tests.canary.planting import URL_KEY
 
 _STAND_INS: Final[dict[str, Callable[[], Part]]] = {
-    "loopring": loopring.Loopring,
+    "loopring": partial(loopring.Loopring, accounts=2),
     "wallet": wallet.Wallet,
     "merchant": merchant.Merchant,
 }

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from balcli.sandbox.loopring import ACCOUNT_ID
-from balcli.sandbox.marked import Marked, mark, mark_for_url
 from balcli.sandbox.wallet import LOGIN, MERCHANT_ID, PAYOUTS, TREASURY
+from tests.canary.marked import Marked, mark, mark_for_url
 
 WAYS: Final = ("text", "file", "command", "environment", "env_file", "variable")
 """How a secret is given: in the profile, by a file or a command, by ${NAME} from two places, without a profile."""

@@ -2,35 +2,26 @@
 
 from typing import Final
 
-from balcli.sandbox.faults import wire
-from balcli.sandbox.faults.fault import Fault, at_odd_times, scripted
-
-_CUT: Final = scripted(wire.cuts)
+from balcli.sandbox.faults import Fault, at_odd_times, cuts, scripted
+from tests.faults import wire
 
 ADDRESSES: Final = {
     "no-name": Fault("the host's name does not resolve", 5, address="https://nowhere.invalid"),
-    "no-listener": Fault("nothing listens on the port", 5, address="http://{closed}"),
-    "deaf": Fault("the port takes connections and nobody answers", 5, address="http://{deaf}", slow=True),
-    "handshake": Fault("the TLS handshake gets no answer", 5, address="https://{deaf}", slow=True),
+    "handshake": Fault("the TLS handshake gets no answer", 5, address="https://{deaf}"),
     "plain": Fault("the port speaks plain HTTP where HTTPS is due", 5, address="https://{here}"),
 }
 
 CONNECTIONS: Final = {
-    "silent": Fault("no answer to a request", 5, scripted(wire.keeps_silent), slow=True),
     "head-drip": Fault(
         "the head of the answer comes byte by byte, without end",
         5,
         scripted(wire.drips(b"HTTP/1.1 200 OK\r\nX-Drip: ", b"x")),
-        slow=True,
     ),
-    "body-drip": Fault(
-        "the body stops half-way, and then comes byte by byte", 5, scripted(wire.drips_out), slow=True
-    ),
+    "body-drip": Fault("the body stops half-way, and then comes byte by byte", 5, scripted(wire.drips_out)),
     "continue": Fault(
         "100 Continue, again and again",
         5,
         scripted(wire.drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
-        slow=True,
     ),
     "hang-up": Fault("the connection closes without a byte, every time", 5, scripted(wire.hangs_up)),
     "hang-up-once": Fault(
@@ -40,8 +31,9 @@ CONNECTIONS: Final = {
     "reset-once": Fault(
         "the connection is reset in the body, every other time", 0, at_odd_times(scripted(wire.cuts_by_reset))
     ),
-    "cut": Fault("the connection closes in mid-answer, every time", 6, _CUT),
-    "cut-once": Fault("the connection closes in mid-answer, every other time", 0, at_odd_times(_CUT)),
+    "cut-once": Fault(
+        "the connection closes in mid-answer, every other time", 0, at_odd_times(scripted(cuts))
+    ),
 }
 
 FRAMING: Final = {
@@ -57,7 +49,6 @@ FRAMING: Final = {
     "gzip-bomb": Fault("a compressed body that unpacks to 64 MiB", 6, scripted(wire.bombs)),
     "encoding": Fault("a body said to be in an encoding that was not asked for", 6,
                       scripted(wire.says("Content-Length: {length}", "Content-Encoding: br"))),
-    "endless": Fault("a body without end", 6, scripted(wire.pours(wire.head(), b" " * 65536))),
     "headers": Fault("a header of 100,000 bytes", 6, scripted(wire.says("X-Large: " + "x" * 100_000))),
     "status-line": Fault("a status line that is none", 6, scripted(wire.sends(b"HTTP/1.1 fine\r\n\r\n{}"))),
     "status-999": Fault("a status that there is not", 6, scripted(wire.says("Content-Length: {length}", status="999 Odd"))),

@@ -1,0 +1,261 @@
+"""What the sandbox can do wrong, by name, for users who try their alerts: `balcli sandbox --faults` lists it."""
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from balcli.providers import OWN
+from balcli.sandbox.exchange import Question, Reply, Script, Turn, json_reply
+
+HERE: Final = "http://{here}"
+"""The address of a fault for which the profile names the very host."""
+EXPIRED: Final = "expired"
+"""The fault that the stand-ins play themselves: they alone know which tokens they gave out."""
+
+NAMES: Final = (
+    "[bold red]RICH[/]", "x[/]", "ESC\x1b[2J", "OSC\x1b]8;;http://elsewhere.example\x07", "OSC\x1b]52;c;AAAA\x07", "C1\x9b31m",
+    "CR\rEVIL", "NUL\x00", "two\nlines", "TAB\tbed", "line\u2028end", "\u202eIDIB", "zero\u200bwidth",
+    "=HYPERLINK(1)", "ﷺ", "💰", "N" * 10_000,
+)  # fmt: skip
+"""Names of assets that a terminal, a spreadsheet or a parser might take for something else."""
+
+Play: TypeAlias = Callable[[Turn], Reply]
+Rows: TypeAlias = list[dict[str, Any]]
+
+_AMOUNT: Final = re.compile(rb'"(total|balance)":"([0-9.]+)",?')
+_CREDENTIAL_HEADERS: Final = ("x-api-key", "authorization", "api-key", "x-bh-token", "x-bh-apikey")
+# The token table is requested without a key.
+_NO_KEY: Final = "sandbox-loopring-key"
+
+
+def _well(turn: Turn) -> Reply:
+    return turn.good
+
+
+class Fault(NamedTuple):
+    """One fault.
+
+    `where` it plays: at the `balances`, the `login`, the response with the assets' `names`, or `all`. `code` is
+    the exit code of a run with one account, `but` that of single providers where it is another.
+    """
+
+    about: str
+    code: int
+    play: Play = _well
+    where: str = "balances"
+    but: Mapping[str, int] = {}
+    address: str = HERE
+    """What the profile gives for the host: `{here}`, the `{closed}` port, or the `{deaf}` one."""
+
+    @property
+    def others(self) -> str:
+        """The exit codes of single providers as people read them, such as ` (loopring: 0)`; "" without any."""
+        codes = ", ".join(f"{name}: {code}" for name, code in self.but.items())
+        return f" ({codes})" if codes else ""
+
+
+# What to play.
+
+
+def always(reply: Reply) -> Play:
+    """Play the same reply every time."""
+    return lambda _turn: reply
+
+
+def at_odd_times(play: Play) -> Play:
+    """Play at the first and every other request, so that a retry helps."""
+    return lambda turn: play(turn) if turn.number % 2 else turn.good
+
+
+def scripted(script: Script) -> Play:
+    """Leave the sending of the good reply to a script."""
+    return lambda turn: turn.good._replace(script=script)
+
+
+def with_body(make: Callable[[bytes], bytes]) -> Play:
+    """Reply with what this makes of the good body."""
+    return lambda turn: turn.good._replace(body=make(turn.good.body))
+
+
+def with_amount(text: str) -> Play:
+    """Reply with this JSON text as the first amount; "" leaves the amount out."""
+
+    def replaced(found: re.Match[bytes]) -> bytes:
+        end = b"," if found[0].endswith(b",") else b""
+        return b'"' + found[1] + b'":' + text.encode() + end if text else b""
+
+    return with_body(lambda body: _AMOUNT.sub(replaced, body, count=1))
+
+
+def with_rows(change: Callable[[Rows], object]) -> Play:
+    """Reply with the rows of balances or tokens changed; a body without rows stays as it is."""
+
+    def make(body: bytes) -> bytes:
+        try:
+            payload = json.loads(body)
+        except ValueError:
+            return body
+        rows = rows_of(payload)
+        if rows:
+            change(rows)
+        return json.dumps(payload, separators=(",", ":")).encode()
+
+    return with_body(make)
+
+
+def with_names(names: Iterable[str]) -> Play:
+    """Reply with these names for the assets, and a copy of the first balance for each name that is left."""
+
+    def change(rows: Rows) -> None:
+        first = dict(rows[0])
+        key = "symbol" if "symbol" in first else "asset"
+        for number, name in enumerate(names):
+            if number == len(rows):
+                if key == "symbol":
+                    break
+                rows.append(dict(first))
+            rows[number][key] = name
+
+    return with_rows(change)
+
+
+def rows_of(payload: Any) -> Rows:
+    """The rows of any provider's balances or tokens; none where the payload has none."""
+    while isinstance(payload, dict):
+        payload = payload.get("data", payload.get("balances"))
+    return payload or []
+
+
+def credential_of(question: Question) -> str:
+    """The credential that a request carries: a header's, or a login's password."""
+    found = next((question.headers[name] for name in _CREDENTIAL_HEADERS if name in question.headers), "")
+    if question.path.endswith("/auth/login"):
+        found = str(json.loads(question.body).get("password", ""))
+    return found.removeprefix("Bearer ") or _NO_KEY
+
+
+# What a server does to a connection.
+
+
+def keeps_silent(connection: socket.socket, _answer: bytes) -> None:
+    """Wait until the client goes away."""
+    while connection.recv(65536):
+        pass
+
+
+def cuts(connection: socket.socket, answer: bytes) -> None:
+    """Send all but the second half of the body."""
+    _, _, body = answer.partition(b"\r\n\r\n")
+    connection.sendall(answer[: -(len(body) // 2)])
+
+
+def _pours(connection: socket.socket, _answer: bytes) -> None:
+    """Send a body as fast and for as long as the client reads it."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+    while True:
+        connection.sendall(b" " * 65536)
+
+
+# What single faults play.
+
+_UNAVAILABLE: Final = Reply(503, b"")
+_PAGE: Final = b"<!doctype html><title>Maintenance</title><p>We will be back soon.</p>"
+DEGRADED: Final = "Service degraded"
+LOOPRING_DEGRADED: Final = {"resultInfo": {"code": 104208, "message": DEGRADED}}
+# The errors of all three providers at once, as each would say it.
+_ERROR: Final = {
+    "resultInfo": {"code": 100001, "message": "unknown error"},
+    "code": -5046,
+    "msg": "COMMON_ERROR",
+    "statusCode": 500,
+    "message": "unknown error",
+    "errors": [{"code": "unknown", "message": "unknown error"}],
+}
+_EXPIRED: Final = {
+    "resultInfo": {"code": 104002, "message": "the token expired"},
+    "code": 401,
+    "msg": "the token expired",
+    "statusCode": 401,
+    "message": "the token expired",
+}
+
+
+def _echo(turn: Turn) -> Reply:
+    sent = {**turn.question.headers, "body": turn.question.body.decode("utf-8", "replace")}
+    return Reply(500, json.dumps(sent).encode(), {"Content-Type": "application/json", "X-Echo": repr(sent)})
+
+
+def _echo_as_name(turn: Turn) -> Reply:
+    return with_names([credential_of(turn.question)])(turn)
+
+
+def _degraded(turn: Turn) -> Reply:
+    """The answer without its rows, and with an error beside them; of the relayer, its own code for that."""
+    payload = json.loads(turn.good.body)
+    if isinstance(payload, list):
+        return json_reply(LOOPRING_DEGRADED, 400)
+    data = [] if isinstance(payload["data"], list) else {**payload["data"], "balances": []}
+    return json_reply({**payload, "data": data, "error": DEGRADED}, turn.good.status)
+
+
+def _stranger(rows: Rows) -> None:
+    if "accountId" in rows[0] and "nftId" not in rows[0]:
+        rows[0]["accountId"] += 1
+
+
+def _unitless(rows: Rows) -> None:
+    if "symbol" in rows[0]:
+        rows[0]["decimals"] = "18"
+
+
+FAULTS: Final[dict[str, Fault]] = {
+    EXPIRED: Fault("every generated token and JWT expires once, in mid-run", 0),
+    "refused": Fault("401: the key or token is not accepted", 4, always(Reply(401, b""))),
+    "forbidden": Fault("403: the key may not do this", 4, always(Reply(403, b""))),
+    "login-refused": Fault("401 to a login", 4, always(Reply(401, b"")), "login", {"loopring": 0}),
+    "unavailable": Fault("503 with an empty body, every time", 5, always(_UNAVAILABLE)),
+    "flaky": Fault("503 on every other request, so that a retry helps", 0, at_odd_times(always(_UNAVAILABLE))),
+    "limited": Fault("429 with a Retry-After of a day", 7, always(Reply(429, b"", {"Retry-After": "86400"}))),
+    "busy": Fault(
+        "429 with a Retry-After of a second, every other time", 0,
+        at_odd_times(always(Reply(429, b"", {"Retry-After": "1"}))),
+    ),
+    "echo": Fault("500 that sends back all that was sent", 5, _echo),
+    "redirect": Fault(
+        "302 to https://elsewhere.example/", 6, always(Reply(302, b"", {"Location": "https://elsewhere.example/"}))
+    ),
+    "no-listener": Fault("nothing listens on the port", 5, address="http://{closed}"),
+    "deaf": Fault("the port takes connections and nobody answers", 5, address="http://{deaf}"),
+    "silent": Fault("no answer to a request", 5, scripted(keeps_silent)),
+    "cut": Fault("the connection closes in mid-answer, every time", 6, scripted(cuts)),
+    "endless": Fault("a body without end", 6, scripted(_pours)),
+    "page": Fault(
+        "200 with a web page instead of JSON", 6, always(Reply(200, _PAGE, {"Content-Type": "text/html"}))
+    ),
+    "error": Fault("a success whose body is the provider's error", 6, lambda turn: json_reply(_ERROR, turn.good.status)),
+    "degraded": Fault("an error beside an empty list of balances", 6, _degraded, but={"loopring": 5}),
+    "denied": Fault("a refusal with HTTP 200", 4, lambda turn: json_reply(_EXPIRED, turn.good.status)),
+    "half": Fault("half of the JSON, in good framing", 6, with_body(lambda body: body[: len(body) // 2])),
+    "amount": Fault('an amount is "1_000"', 6, with_amount('"1_000"')),
+    "amount-missing": Fault(
+        "an amount is missing; a wallet's is then unknown", 6, with_amount(""), but={"wallet": 0}
+    ),
+    "amount-null": Fault("an amount is null; a wallet's is then unknown", 6, with_amount("null"), but={"wallet": 0}),
+    "minus": Fault("an amount is -5", 0, with_amount('"-5"')),
+    "repeated": Fault("an asset stands twice", 0, with_rows(lambda rows: rows.append(dict(rows[0])))),
+    "names": Fault("assets named to fool a terminal or a spreadsheet", 0, with_names(NAMES), "names"),
+    "stranger": Fault(
+        "Loopring gives a row of another account", 6, with_rows(_stranger), "all", {"wallet": 0, "merchant": 0}
+    ),
+    "decimals": Fault("Loopring lists a token with a unit that is none", 0, with_rows(_unitless), "all"),
+    "echo-name": Fault("the credential as an asset's name", 6, _echo_as_name, "names"),
+}  # fmt: skip
+"""The faults by name. Those that only the tests play are in `tests/faults/`."""
+
+
+def fault_names(like: str) -> list[str]:
+    """The faults as they can be named: `NAME` alone, or `PROVIDER:NAME` where `like` is of that form."""
+    providers = [f"{provider}:" for provider in OWN] if ":" in like else [""]
+    return [provider + name for provider in providers for name in FAULTS]

@@ -1,0 +1,35 @@
+"""The faults of the sandbox that are for tests alone: rarer than those that `balcli sandbox --faults` lists."""
+
+from typing import Final
+
+from balcli.sandbox.faults import FAULTS, Fault
+from tests.faults.bodies import AMOUNTS, DOCUMENTS, HARD
+from tests.faults.echoes import REPEATED
+from tests.faults.identity import IDENTITY
+from tests.faults.refusals import PRETENCES, REDIRECTS, REFUSALS
+from tests.faults.transport import ADDRESSES, CONNECTIONS, FRAMING
+
+LISTED: Final = dict(FAULTS)
+"""The faults that users know."""
+ALL: Final[dict[str, Fault]] = {
+    **LISTED,
+    **REFUSALS,
+    **REDIRECTS,
+    **ADDRESSES,
+    **CONNECTIONS,
+    **FRAMING,
+    **PRETENCES,
+    **DOCUMENTS,
+    **AMOUNTS,
+    **HARD,
+    **IDENTITY,
+    **REPEATED,
+}
+"""Those and the faults of the tests, by name."""
+SLOW: Final = {"login-silent", "deaf", "handshake", "silent", "head-drip", "body-drip", "continue"}
+"""Those that end only with the client's timeout."""
+
+
+def register() -> None:
+    """Let every sandbox of this process play them all."""
+    FAULTS.update(ALL)
