@@ -226,7 +226,7 @@ def _import_everything() -> None:
 
     for module in pkgutil.walk_packages(balcli.__path__, "balcli."):
         importlib.import_module(module.name)
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, "tests.faults"):
         importlib.import_module(name)
     commands = importlib.import_module("balcli.cli.commands")
     for name in commands.COMMANDS:
@@ -254,8 +254,6 @@ def _received(connection: socket.socket) -> tuple[Any, list[int]]:
 
 def _become(request: Any, streams: list[int]) -> NoReturn:
     """Be `balcli ARGUMENTS`, from its streams to its exit."""
-    from tests import faults
-
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -267,7 +265,7 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
     os.chdir(request["cwd"])
     _search(request["environment"].get("PYTHONPATH", ""))
     if "--fault" in request["arguments"]:
-        faults.register()
+        importlib.import_module("tests.faults").register()
     sys.argv = [str(ROOT / "balcli" / "__main__.py"), *request["arguments"]]
     # Streams of this run's own: the inherited ones have looked at other descriptors.
     sys.stdin = sys.__stdin__ = _stream(0, "r")  # type: ignore[misc]
