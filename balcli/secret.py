@@ -105,7 +105,15 @@ def _escaped(text: str, raw: bytes) -> set[str]:
     """The text as it stands, and as JSON and URLs write it where they escape something."""
     import json
 
-    return {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], *_quoted(raw)}
+    plain = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
+    # By default PHP escapes slashes, too, and Go what HTML marks up with.
+    php = {form.replace("/", "\\/") for form in plain}
+    go = {re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", form) for form in plain}
+    written = php.union(go, plain)
+    capital = {
+        re.sub(r"\\u[0-9a-f]{4}", lambda match: rf"\u{match[0][2:].upper()}", form) for form in written
+    }
+    return written.union(capital, (text,), _quoted(raw))
 
 
 def _quoted(raw: bytes) -> set[str]:
