@@ -4,7 +4,7 @@ import re
 import threading
 from binascii import b2a_base64
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import Final, NoReturn, final
 
@@ -13,7 +13,7 @@ _SHOWN: Final = "***"
 _SHORTEST_FILTERED: Final = 6
 SHORTEST_TOLD: Final = 12
 """How many characters a credential needs, not all of them digits, to be told from data."""
-# Up to so many forms, looking for each is faster than looking up every piece of the text.
+# Up to so many beginnings of forms, looking for each is faster than looking up every piece of the text.
 _FEW: Final = 64
 
 
@@ -105,7 +105,15 @@ def _escaped(text: str, raw: bytes) -> set[str]:
     """The text as it stands, and as JSON and URLs write it where they escape something."""
     import json
 
-    return {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], *_quoted(raw)}
+    plain = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
+    # By default PHP escapes slashes, too, and Go what HTML marks up with.
+    php = {form.replace("/", "\\/") for form in plain}
+    go = {re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", form) for form in plain}
+    written = php.union(go, plain)
+    capital = {
+        re.sub(r"\\u[0-9a-f]{4}", lambda match: rf"\u{match[0][2:].upper()}", form) for form in written
+    }
+    return written.union(capital, (text,), _quoted(raw))
 
 
 def _quoted(raw: bytes) -> set[str]:
@@ -150,19 +158,13 @@ class Needles:
             self._new.append(text)
             self.texts.add(text)
 
-    def __contains__(self, text: str) -> bool:
-        return text in self.texts
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
     def are_in(self, text: str) -> bool:
         """Whether the text contains a credential in one of its forms."""
-        return any(form in text for form in self._candidates(text))
+        return bool(self._found_in(text))
 
     def found_in(self, text: str) -> list[str]:
         """The forms that the text contains, the longest first: one that contains another leaves nothing of it."""
-        return sorted({form for form in self._candidates(text) if form in text}, key=len, reverse=True)
+        return sorted(self._found_in(text), key=len, reverse=True)
 
     @property
     def are_few(self) -> bool:
@@ -173,17 +175,16 @@ class Needles:
         """All that is searched for."""
         return list(chain.from_iterable([*self._starts().values()]))
 
-    def _candidates(self, text: str) -> Iterator[str]:
-        """The forms that the text may contain: all if they are few, else those whose beginning it contains."""
+    def _found_in(self, text: str) -> set[str]:
+        """The forms that the text contains. Looked at are those alone whose beginning it contains."""
         size, starts = self._shortest, self._starts()
         if len(starts) <= _FEW:
             # A copy, because another thread may add some.
-            yield from chain.from_iterable([*starts.values()])
-            return
-        for at in range(len(text) - size + 1):
-            piece = text[at : at + size]
-            if piece in starts:
-                yield from starts[piece]
+            begun = {start for start in [*starts] if start in text}
+        else:
+            pieces = (text[at : at + size] for at in range(len(text) - size + 1))
+            begun = {piece for piece in pieces if piece in starts}
+        return {form for start in begun for form in starts[start] if form in text}
 
     def _starts(self) -> dict[str, list[str]]:
         """The forms by how they begin."""

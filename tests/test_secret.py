@@ -154,6 +154,20 @@ def test_whatever_a_credential_holds_it_is_hidden(text: str, encoding: str) -> N
     assert {encoded, encoded.rstrip("=")} & set(found)
 
 
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        ("tk-77f1/a+b/c", r"tk-77f1\/a+b\/c"),  # PHP
+        ("tk-77f1&<a>-b", r"tk-77f1\u0026\u003ca\u003e-b"),  # Go
+        ("tk-77f1&<a>-b", r"tk-77f1\u0026\u003Ca\u003E-b"),
+        ("tk-77f1-\xe9-b", r"tk-77f1-\u00E9-b"),
+    ],
+)
+def test_a_secret_is_found_as_other_writers_of_json_escape_it(secret: str, written: str) -> None:
+    """Slashes, what HTML marks up with, and the digits of an escape are written in more than Python's way."""
+    assert [written] == Needles(6, [secret]).found_in(f'{{"key":"{written}"}}')
+
+
 def test_every_known_secret_is_hidden() -> None:
     """All secrets that were made are hidden, though nobody names them."""
     first, second = Secret("tk-4424-first"), Secret("tk-4424-second")

@@ -51,8 +51,8 @@ class _Credentials(Needles):
     def are_in_any(self, texts: Iterable[str]) -> bool:
         """Whether one of the texts contains a credential."""
         number, clean = self._clean
-        if number != len(self) or len(clean) > _MOST_CLEAN:
-            self._clean = number, clean = (len(self), set())
+        if number != len(self.texts) or len(clean) > _MOST_CLEAN:
+            self._clean = number, clean = (len(self.texts), set())
         for text in {*texts} - clean:
             if len(text) >= SHORTEST_TOLD and self.are_in(text):
                 return True
@@ -130,7 +130,7 @@ def remember(base_url: str, credentials: Iterable[Secret]) -> None:
 def remember_given(base_url: str, secret: Secret) -> None:
     """Look for a credential that a request carries, such as the token that a login gave."""
     host, text = _host(base_url), reveal(secret).removeprefix("Bearer ")
-    if text not in host.own and text not in host.given and can_be_told(Secret(text)):
+    if text not in host.own.texts and text not in host.given.texts and can_be_told(Secret(text)):
         host.given.add(text)
 
 
@@ -151,7 +151,7 @@ def repeats(
     host = _host(base_url)
     text, values = body.decode("utf-8", "replace"), [value for _, value in headers.items()]
     searched = (host.own,) if login else (host.own, host.given)
-    return any(each.are_in_answer(values, text, document) for each in searched if len(each))
+    return any(each.are_in_answer(values, text, document) for each in searched if each.texts)
 
 
 def screened(
@@ -169,7 +169,7 @@ def screened(
     if not repeats(base_url, headers, body, document, login=login):
         return document
     host = _host(base_url)
-    echo = Echo([reveal(secret) for secret in carried or () if reveal(secret) in host.own])
+    echo = Echo([reveal(secret) for secret in carried or () if reveal(secret) in host.own.texts])
     marked = _marked(document, (host.own,) if login else (host.own, host.given), echo)
     echo.elsewhere = not echo.texts or repeats(base_url, headers, b"", login=login)
     noted = _noted.get()
@@ -185,7 +185,7 @@ def repeats_given(base_url: str, texts: Iterable[str]) -> bool:
 
 def were_given() -> bool:
     """Whether a request of this process carried anything that a login gave."""
-    return any(len(host.given) for host in [*_hosts.values()])
+    return any(host.given.texts for host in [*_hosts.values()])
 
 
 def may_repeat(base_url: str, body: bytes) -> bool:

@@ -36,17 +36,17 @@ def own_error(
     With `code_is_200`, a success must have the `code` 200. `advice` is what to do about single codes.
     """
     answer = payload if isinstance(payload, dict) else {}
+    is_marked = is_error(answer)
+    if status < 400 and not is_marked and (not code_is_200 or _is_in(answer.get("code"), {200})):
+        return None
     said = error_text(payload)
     if status in _REFUSED:
         return CredentialsRefused(refusal(title, status, said), http_status=status) if answer else None
     codes = [*_error_codes(answer), *_own_codes(answer)]
     code = next((words(value) for value in codes if words(value)), "")
     if status < 400:
-        if not is_error(answer):
-            own = answer.get("code")
-            if not code_is_200 or _is_in(own, {200}):
-                return None
-            code = words(own)
+        if not is_marked:
+            code = words(answer.get("code"))
             if not code:
                 return BadShape(
                     f"{title} answered without its code; check base_url, else ask the provider",
@@ -63,8 +63,8 @@ def own_error(
 
 def is_error(answer: dict[str, Json]) -> bool:
     """Whether an answer is marked as an error, beside its data, in its place, or in the object that holds it."""
-    return any(True for _ in _own_codes(answer)) or any(
-        part.get("success") is False or any(_is_filled(part.get(key)) for key in _ERRORS)
+    return bool(_own_codes(answer)) or any(
+        part.get("success") is False or _is_filled(part.get("errors")) or _is_filled(part.get("error"))
         for part in _parts(answer)
     )
 
@@ -74,11 +74,10 @@ def _parts(answer: dict[str, Json]) -> list[dict[str, Json]]:
     return [part for part in (answer, answer.get("data")) if isinstance(part, dict)]
 
 
-def _own_codes(answer: dict[str, Json]) -> Iterator[Json]:
+def _own_codes(answer: dict[str, Json]) -> list[Json]:
     """The codes beside the data that say that something is wrong."""
-    yield from (answer[key] for key in ("code", "statusCode") if _is_bad(answer.get(key)))
-    if _is_bad_status(answer.get("status")):
-        yield answer["status"]
+    found = [answer[key] for key in ("code", "statusCode") if key in answer and _is_bad(answer[key])]
+    return [*found, answer["status"]] if _is_bad_status(answer.get("status")) else found
 
 
 def _error_codes(answer: dict[str, Json]) -> Iterator[Json]:

@@ -109,8 +109,9 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
 
 def _same_wallet(wallet_id: str) -> str:
     """The one spelling of a wallet's UUID, for comparing alone."""
-    bare = re.sub("^urn:uuid:|[-{}]", "", folded(wallet_id))
-    return bare if re.fullmatch("[0-9a-f]{32}", bare) else folded(wallet_id)
+    wallet = folded(wallet_id)
+    bare = re.sub("^urn:uuid:|[-{}]", "", wallet)
+    return bare if re.fullmatch("[0-9a-f]{32}", bare) else wallet
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
