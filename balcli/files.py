@@ -62,7 +62,7 @@ def try_lock(descriptor: int) -> bool | None:
     return True
 
 
-def flaw_of(state: os.stat_result, path: Path) -> str | None:
+def permission_problem(state: os.stat_result, path: Path) -> str | None:
     """Why a file cannot be trusted, with the cure: it is another's, or others may write it. None if it can."""
     if not CAN_CHECK:
         return None

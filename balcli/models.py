@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
-from balcli.money import Amount, is_filled
+from balcli.money import Amount, is_nonzero
 from balcli.urls import same_place
 
 Settings = TypeVar("Settings")
@@ -14,7 +14,7 @@ Settings = TypeVar("Settings")
 KINDS = frozenset({"fiat"})
 """The kinds of rows that are asked for by themselves, and can be missing where the account answered."""
 
-PARTS = ("total", "available", "locked")
+AMOUNT_FIELDS = ("total", "available", "locked")
 """The three amounts of a balance and of a total, in the order in which they are shown."""
 
 
@@ -77,7 +77,7 @@ class Balance(NamedTuple):
         amounts: list[Detail] = [self.total, self.available, self.locked]
         amounts += [v for v in self.details.values() if isinstance(v, Amount)]
         return all(isinstance(amount, Amount) and not amount for amount in amounts) and not any(
-            is_filled(text) for text in self.raw.values()
+            is_nonzero(text) for text in self.raw.values()
         )
 
 
@@ -110,7 +110,7 @@ class Failure(NamedTuple):
     exit_code: int
 
     @classmethod
-    def of(cls, error: BalcliError) -> "Failure":
+    def from_error(cls, error: BalcliError) -> "Failure":
         """The failure that an error of the tree stands for."""
         return cls(error.code, error.message, error.retryable, error.http_status, error.exit_code)
 
@@ -144,7 +144,7 @@ class Outcome(NamedTuple):
         return self.account.name if kind is None else self.account.name.removesuffix(f"/{kind}")
 
 
-class Parts(NamedTuple):
+class Amounts(NamedTuple):
     """Total, available and locked amounts of one asset, in whole units; None is unknown."""
 
     total: Amount | None
@@ -159,8 +159,8 @@ class Total(NamedTuple):
     """
 
     asset: str
-    parts: Parts
-    known: Parts
+    amounts: Amounts
+    known: Amounts
     missing: tuple[str, ...]
 
 
@@ -179,10 +179,10 @@ class Step(NamedTuple):
     @classmethod
     def failed(cls, account: str | None, step: str, error: BalcliError) -> "Step":
         """The step that an error ended."""
-        return cls.told(account, step, "failed", error.message)
+        return cls.from_message(account, step, "failed", error.message)
 
     @classmethod
-    def told(cls, account: str | None, step: str, status: Status, sentence: str) -> "Step":
+    def from_message(cls, account: str | None, step: str, status: Status, sentence: str) -> "Step":
         """The step that a sentence tells: the part after its last semicolon is the cure."""
         message, _, cure = sentence.rpartition("; ")
         return cls(account, step, status, message or cure, cure if message else None)

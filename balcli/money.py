@@ -120,7 +120,7 @@ def parse(text: str) -> Amount:
     return Amount(significand.units * 10 ** max(0, -places), max(0, places))
 
 
-def is_filled(text: str | None) -> bool:
+def is_nonzero(text: str | None) -> bool:
     """Whether a text is an amount other than 0."""
     try:
         return text is not None and bool(parse(text))
@@ -143,7 +143,7 @@ def parse_units(text: str, decimals: int) -> Amount:
     return Amount(int(text), decimals)
 
 
-def restore(text: str) -> Amount:
+def parse_canonical(text: str) -> Amount:
     """The amount that a canonical text, as `str` gives it, stands for, of any length. Raises ValueError for another."""
     whole, _, fraction = text.partition(".")
     amount = Amount(int(f"{whole}{fraction}"), len(fraction))
@@ -152,7 +152,7 @@ def restore(text: str) -> Amount:
     return amount
 
 
-def add_up(amounts: Iterable[Amount]) -> Amount:
+def exact_sum(amounts: Iterable[Amount]) -> Amount:
     """The exact sum, 0 of none."""
     summands = [*amounts]
     if len(summands) == 1:  # as of most assets

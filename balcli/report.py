@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from balcli.errors import BalcliError
-from balcli.models import PARTS, Balance, Failure, Notice, Outcome, Parts, Report, Total
-from balcli.money import Amount, add_up
+from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Failure, Notice, Outcome, Report, Total
+from balcli.money import Amount, exact_sum
 from balcli.running import Order
-from balcli.text import LONGEST_NAME, folded, listed, printable
+from balcli.text import LONGEST_NAME, folded, join_names, printable
 from balcli.urls import same_place
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ def arranged(report: Report, order: Order | None = None, *, totals_only: bool = 
     elif order == "total":
         report = report._replace(
             balances=_largest_first(report.balances, lambda balance: balance.total),
-            totals=_largest_first(report.totals, lambda total: total.parts.total),
+            totals=_largest_first(report.totals, lambda total: total.amounts.total),
         )
     if totals_only:
         report = report._replace(balances=(), hidden=0, left_out=len(report.balances) + report.hidden)
@@ -96,7 +96,7 @@ def _largest_first(rows: Sequence[T], amount: Callable[[T], Amount | None]) -> t
 
 def failed(profile: str | None, error: BalcliError) -> Report:
     """The report of a run that failed before any request."""
-    return Report(generated_at=datetime.now(UTC), profile=profile, failures=(Failure.of(error),))
+    return Report(generated_at=datetime.now(UTC), profile=profile, failures=(Failure.from_error(error),))
 
 
 def _by_asset(balance: Balance) -> tuple[str, str]:
@@ -171,7 +171,7 @@ def _of_merchants(rows: Sequence[Balance]) -> bool:
 
 def _repetition(rows: Sequence[Balance], left_out: set[int]) -> Notice:
     ids = list(dict.fromkeys(row.asset_id for row in rows if row.asset_id is not None))
-    under = f" under the ids {listed(ids)}" if len(ids) > 1 else ""
+    under = f" under the ids {join_names(ids)}" if len(ids) > 1 else ""
     counted = "shown" if any(id(row) in left_out for row in rows) else "in the totals"
     asset = printable(rows[0].asset, LONGEST_NAME)
     message = f"{asset} stands {len(rows)} times in the answer{under}; all are {counted}"
@@ -187,7 +187,7 @@ def _in_several_cases(balances: Iterable[Balance]) -> list[Notice]:
         Notice(
             "asset.case",
             None,
-            f"{listed(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
+            f"{join_names(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
         )
         for names in spellings.values()
         if len(names) > 1
@@ -209,18 +209,18 @@ def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[To
         lacking = {*silent, *(name for kind, name in kinds if kind in there_kinds)}
         whole = not lacking
         sums, known = [], []
-        for part in PARTS:
+        for part in AMOUNT_FIELDS:
             amounts = [getattr(row, part) for row in rows]
             there = [amount for amount in amounts if amount is not None]
-            known.append(add_up(there) if there else None)
+            known.append(exact_sum(there) if there else None)
             sums.append(known[-1] if whole and len(there) == len(amounts) else None)
             if len(there) < len(amounts):
                 lacking |= {row.account for row in rows if getattr(row, part) is None}
         missing = tuple(name for name in order if name in lacking) if lacking else ()
-        totals.append(Total(asset, Parts(*sums), Parts(*known), missing))
+        totals.append(Total(asset, Amounts(*sums), Amounts(*known), missing))
     return totals
 
 
 def _is_zero(total: Total) -> bool:
-    parts = [total.parts.total, total.parts.available, total.parts.locked]
+    parts = [total.amounts.total, total.amounts.available, total.amounts.locked]
     return all(part is not None and not part for part in parts)

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from balcli.errors import LockHeld, StateError
-from balcli.files import base_folder, flaw_of, make_folders, shown, try_lock
+from balcli.files import base_folder, make_folders, permission_problem, shown, try_lock
 from balcli.text import printable
 
 _HOLDER: Final = re.compile(rb"([0-9]{1,10}) ([0-9TZ:-]{1,30})\n")
@@ -39,7 +39,7 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
     file = folder(environ) / f"{_name(profile)}.lock"
     try:
         make_folders(file.parent)
-        flaw = flaw_of(file.parent.stat(), file.parent)
+        flaw = permission_problem(file.parent.stat(), file.parent)
         if flaw is not None:
             raise StateError(f"{shown(file.parent)} {flaw}")
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)

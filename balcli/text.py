@@ -40,20 +40,20 @@ def printable(text: str, limit: int = 0) -> str:
     if limit and len(text) > limit:
         # Cut before escaping, too, so that a megabyte costs no more than what is shown.
         text = text[:limit] + "..."
-    text = legible(text)
+    text = escape_unprintable(text)
     if limit and len(text) > limit:
         text = f"{text[: max(limit - 3, 0)]}..."[:limit]
     return text
 
 
-def legible(text: str, keep: str = "") -> str:
+def escape_unprintable(text: str, keep: str = "") -> str:
     """The text with what `printable` escapes escaped, but for the characters to keep."""
-    if _is_legible(text):
+    if _is_printable(text):
         return text
-    return "".join(c if c in keep or _is_legible(c) else _escape(c) for c in text)
+    return "".join(c if c in keep or _is_printable(c) else _escape(c) for c in text)
 
 
-def _is_legible(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     # The pattern is compiled where a text needs it (`re` keeps it): most runs show ASCII alone.
     return text.isprintable() and (text.isascii() or not re.search(_INVISIBLE, text))
 
@@ -72,7 +72,7 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def closest(name: str, there: Iterable[str]) -> str | None:
+def closest_match(name: str, there: Iterable[str]) -> str | None:
     """The one of the names there that a mistyped one is closest to, whatever the case; None where none is close."""
     from difflib import get_close_matches  # only to word an error
 
@@ -84,20 +84,20 @@ def closest(name: str, there: Iterable[str]) -> str | None:
     return by_folded[found[0]] if found else None
 
 
-def instead(name: str, there: Iterable[str], known: str = "there are") -> str:
+def did_you_mean(name: str, there: Iterable[str], known: str = "there are") -> str:
     """What to say of a name that is none of those there: which one is close, and which there are, if that is short."""
     names = list(dict.fromkeys(there))
     if not names:
         return "there is none"
-    close = closest(name, names)
+    close = closest_match(name, names)
     if close is None:
-        return f"{known}: {listed(names)}"
-    every = listed(names)
+        return f"{known}: {join_names(names)}"
+    every = join_names(names)
     beside = f" {known}: {every}" if len(every) <= _SHORT_LIST else ""
     return f"did you mean {printable(close)}?{beside}"
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """The names with commas between them, or as many as a message has room for, and how many more there are."""
     names, text = list(names), ""
     for number, name in enumerate(names):

@@ -16,9 +16,9 @@ from balcli import state
 from balcli.errors import TimedOut, UsageError
 from balcli.history.reading import runs as recorded
 from balcli.history.recording import record
-from balcli.history.series import Stretch, series
+from balcli.history.series import Interval, series
 from balcli.models import Account, Balance, Failure, Holdings, Outcome
-from balcli.money import Amount, restore
+from balcli.money import Amount, parse_canonical
 from balcli.render import chart
 from balcli.render.runs import table as runs_table
 from balcli.render.series import BARS, PLAIN_BARS, position, sparkline, table
@@ -34,9 +34,10 @@ ODD = "x$y$\x1b[31m"
 def _outcome(name: str, rows: Sequence[tuple[str, str]] | None) -> Outcome:
     account: Account[object] = Account(name, "wallet", "", {"wallet_id": name}, (), None)
     if rows is None:
-        return Outcome(account, None, None, Failure.of(TimedOut("no answer; try again")))
+        return Outcome(account, None, None, Failure.from_error(TimedOut("no answer; try again")))
     balances = tuple(
-        Balance(name, "wallet", asset, None, restore(text), restore(text), Amount(0)) for asset, text in rows
+        Balance(name, "wallet", asset, None, parse_canonical(text), parse_canonical(text), Amount(0))
+        for asset, text in rows
     )
     return Outcome(account, Holdings(balances), START, None)
 
@@ -136,7 +137,7 @@ def test_a_series_as_json(program: Program, history: Path) -> None:
 
 
 def test_a_series_as_lines_and_as_a_sheet(program: Program, history: Path) -> None:
-    """Jsonl has a stretch a line, csv a row; --limit leaves the newest of each series."""
+    """Jsonl has an interval a line, csv a row; --limit leaves the newest of each series."""
     arguments = ["--account", "treasury", "--limit", "2"]
     *points, summary = [
         json.loads(line) for line in _run(program, history, "-o", "jsonl", *arguments).splitlines()
@@ -292,15 +293,15 @@ def _product(amount: Amount, number: int) -> Amount:
 def test_bars_and_narrow_tables(steps: list[tuple[int, Amount | None]]) -> None:
     """Bars are at most forty, the table keeps every amount whole at any width, and lines fit where they can."""
     at = START
-    stretches = []
+    intervals = []
     for runs, total in steps:
         until = at + timedelta(minutes=runs)
         text = None if total is None else str(total)
-        stretches.append(Stretch(at, until, runs, "failed" if total is None else "ok", text, text, text))
+        intervals.append(Interval(at, until, runs, "failed" if total is None else "ok", text, text, text))
         at = until + timedelta(minutes=1)
-    if any(stretch.total is not None for stretch in stretches):
+    if any(interval.total is not None for interval in intervals):
         for bars in (BARS, PLAIN_BARS):
-            shown = sparkline(stretches, bars)
+            shown = sparkline(intervals, bars)
             assert len(shown) <= 40
             assert set(shown) <= {*bars, " "}
 

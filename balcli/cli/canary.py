@@ -358,7 +358,7 @@ def _as_text(figures: Figures) -> str:
 
 
 def _as_document(figures: Figures) -> str:
-    from balcli.render.json import written
+    from balcli.render.json import to_json
 
     document: dict[str, Any] = {
         "runs": figures.runs,
@@ -369,4 +369,4 @@ def _as_document(figures: Figures) -> str:
         "exit_codes": dict(figures.codes),
         "findings": figures.findings,
     }
-    return written(document)
+    return to_json(document)

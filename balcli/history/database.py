@@ -91,18 +91,18 @@ def default_file(state: Path) -> Path:
     return state / "history.db"
 
 
-def milliseconds(moment: datetime) -> int:
+def to_milliseconds(moment: datetime) -> int:
     """The number by which a time is stored."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
-def moment(stored: int) -> datetime:
+def from_milliseconds(stored: int) -> datetime:
     """The time that a stored number stands for. Raises OverflowError for one beyond the calendar."""
     return _EPOCH + timedelta(milliseconds=stored)
 
 
 @contextmanager
-def opened(path: Path, *, create: bool = False) -> Iterator["Connection"]:
+def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
     """A connection to the history, made (the user's alone) where there is none and that is wanted.
 
     Raises StateError for whatever is wrong with the file or the disk, also while the connection is used.
@@ -133,9 +133,9 @@ def opened(path: Path, *, create: bool = False) -> Iterator["Connection"]:
         raise _unusable(path, problem) from None
     try:
         # Even these read the file.
-        insist(connection, "PRAGMA synchronous = FULL")
-        insist(connection, "PRAGMA fullfsync = 1")
-        with reading(connection):
+        execute_with_retry(connection, "PRAGMA synchronous = FULL")
+        execute_with_retry(connection, "PRAGMA fullfsync = 1")
+        with read_transaction(connection):
             version = _version(connection, path)
         if version < len(_MIGRATIONS):
             _migrate(connection)
@@ -147,21 +147,21 @@ def opened(path: Path, *, create: bool = False) -> Iterator["Connection"]:
 
 
 @contextmanager
-def reading(connection: "Connection") -> Iterator[None]:
+def read_transaction(connection: "Connection") -> Iterator[None]:
     """A transaction in which everything read is of one moment."""
-    insist(connection, "BEGIN")
+    execute_with_retry(connection, "BEGIN")
     try:
         # Only this makes it begin in earnest.
-        insist(connection, "SELECT count(*) FROM sqlite_master")
+        execute_with_retry(connection, "SELECT count(*) FROM sqlite_master")
         yield
     finally:
         connection.execute("ROLLBACK")
 
 
 @contextmanager
-def writing(connection: "Connection") -> Iterator[None]:
+def write_transaction(connection: "Connection") -> Iterator[None]:
     """A transaction in which nobody else reads or writes: all of it is kept, or nothing."""
-    insist(connection, "BEGIN EXCLUSIVE")
+    execute_with_retry(connection, "BEGIN EXCLUSIVE")
     try:
         yield
         connection.execute("COMMIT")
@@ -172,7 +172,7 @@ def writing(connection: "Connection") -> Iterator[None]:
         raise
 
 
-def insist(connection: "Connection", statement: str) -> None:
+def execute_with_retry(connection: "Connection", statement: str) -> None:
     """Execute a statement as soon as others let it, within five seconds."""
     import sqlite3
 
@@ -205,7 +205,7 @@ def _version(connection: "Connection", path: Path) -> int:
 
 
 def _migrate(connection: "Connection") -> None:
-    with writing(connection):
+    with write_transaction(connection):
         # Another run may have been faster.
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for step in _MIGRATIONS[version:]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balcli.history.database import insist, milliseconds, opened, writing
+from balcli.history.database import connect, execute_with_retry, to_milliseconds, write_transaction
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
@@ -16,11 +16,11 @@ def prune(path: Path, profiles: Iterable[str | None], before: datetime) -> int:
 
     Raises StateError; what is removed then is everything or nothing.
     """
-    with opened(path) as connection:
-        with writing(connection):
-            gone = sum(_remove(connection, each, milliseconds(before)) for each in profiles)
+    with connect(path) as connection:
+        with write_transaction(connection):
+            gone = sum(_remove(connection, each, to_milliseconds(before)) for each in profiles)
         if gone:
-            insist(connection, "VACUUM")
+            execute_with_retry(connection, "VACUUM")
     return gone
 
 

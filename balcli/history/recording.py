@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
 from balcli.errors import StateError
-from balcli.history.database import milliseconds, opened, writing
-from balcli.models import PARTS, Account, Balance, Detail, Outcome, Parts, Report
+from balcli.history.database import connect, to_milliseconds, write_transaction
+from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, Outcome, Report
 from balcli.money import Amount
 from balcli.providers.selection import Exactly
 from balcli.urls import same_place
@@ -45,7 +45,7 @@ SETTINGS: Final = -1
 """The place in `asked` of what the profile said of the accounts; those below 0 are passed over by older versions."""
 
 
-def placed(report: Report, *, sandbox: bool) -> Report:
+def with_url_digests(report: Report, *, sandbox: bool) -> Report:
     """The report with a digest in the place of each account's base_url, by which two can be told apart.
 
     The address itself can hold a credential. A sandbox's is left out: it is another each time.
@@ -70,7 +70,7 @@ def record(path: Path, report: Report, selection: Selection = EVERYTHING) -> int
 
     The report is as `placed` gives it, and holds its rows of zeros, too. Raises StateError, and the history is as it was.
     """
-    with opened(path, create=True) as connection, writing(connection):
+    with connect(path, create=True) as connection, write_transaction(connection):
         return insert(connection, report, selection)
 
 
@@ -81,7 +81,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
         connection,
         "INSERT INTO runs (at, profile, complete, selection, notices) VALUES (?, ?, ?, ?, ?)",
         (
-            milliseconds(report.generated_at),
+            to_milliseconds(report.generated_at),
             report.profile,
             report.complete,
             _packed({key: value for key, value in selection._asdict().items() if value})
@@ -107,7 +107,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
     for place, outcome in enumerate(report.outcomes, 1):
         account = outcome.account
         number = _account(connection, report.profile, account.name, account.provider, dict(account.target))
-        at = None if outcome.fetched_at is None else milliseconds(outcome.fetched_at)
+        at = None if outcome.fetched_at is None else to_milliseconds(outcome.fetched_at)
         asked.append((run, place, number, at, _failure(connection, outcome)))
         if outcome.failure is None:
             _insert_changes(connection, run, number, _rows(connection, rows[account.name]))
@@ -168,15 +168,15 @@ def _totals(connection: "Connection", report: Report) -> dict[_Key, _Value]:
     """The totals as they are stored: what is known of them, and who is missing, are their details."""
     rows: dict[_Key, _Value] = {}
     for total in report.totals:
-        texts = _amounts(total.parts)
+        texts = _amounts(total.amounts)
         known = [None if text is None else _hole(text, texts) for text in _amounts(total.known)]
         rest = _text(connection, [known, total.missing])
         rows[total.asset, None, None, None, 0] = (1, *texts[:3], None, None, rest, _others(texts))
     return rows
 
 
-def _amounts(row: Balance | Parts) -> list[str | None]:
-    amounts: list[Amount | None] = [getattr(row, part) for part in PARTS]
+def _amounts(row: Balance | Amounts) -> list[str | None]:
+    amounts: list[Amount | None] = [getattr(row, part) for part in AMOUNT_FIELDS]
     return [None if amount is None else str(amount) for amount in amounts]
 
 

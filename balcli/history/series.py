@@ -1,4 +1,4 @@
-"""Reading how amounts went from run to run: for each series, the stretches of runs that say the same."""
+"""Reading how amounts went from run to run: for each series, the intervals of runs that say the same."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -9,17 +9,17 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from balcli.history.database import moment
+from balcli.history.database import from_milliseconds
 from balcli.history.reading import (
     INT,
     MAYBE_TEXT,
     TEXT,
-    between,
-    checked,
-    loaded,
-    parts_of,
-    reading_back,
-    sought,
+    check_types,
+    load_json,
+    parse_amounts,
+    profile_parameter,
+    snapshot,
+    time_range,
 )
 from balcli.providers.selection import names, selects
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 _UNKNOWN: Final = [None, None, None]
 
-Said: TypeAlias = Literal["ok", "failed", "absent"]
+IntervalStatus: TypeAlias = Literal["ok", "failed", "absent"]
 
 
-class Stretch(NamedTuple):
+class Interval(NamedTuple):
     """Runs one after the other in which a series said the same. Amounts are canonical texts, None where not known.
 
     `failed` are runs in which the account did not answer, `absent` those whose answer did not list the asset.
@@ -40,7 +40,7 @@ class Stretch(NamedTuple):
     since: datetime
     until: datetime
     runs: int
-    status: Said
+    status: IntervalStatus
     total: str | None
     available: str | None
     locked: str | None
@@ -58,16 +58,16 @@ class Series(NamedTuple):
     kind: str | None
     merchant: str | None
     nth: int
-    stretches: tuple[Stretch, ...]
+    intervals: tuple[Interval, ...]
 
 
 class _Piece(NamedTuple):
-    """A stretch as it is stored."""
+    """An interval as it is stored."""
 
     since: int
     until: int
     runs: int
-    status: Said
+    status: IntervalStatus
     texts: Sequence[str | None]
     first: int
     """The id of its first run: runs are in the order in which they were recorded, whatever the clock did."""
@@ -95,10 +95,10 @@ def series(
 
     An asset is named as with `--asset`. Raises StateError.
     """
-    with reading_back(path) as connection:
+    with snapshot(path) as connection:
         found = _found(connection, profile, assets, accounts)
         wanted = {account for each in found.values() for _, account in each}
-        answers = _answers(connection, profile, wanted, between(since, until))
+        answers = _answers(connection, profile, wanted, time_range(since, until))
         pieces = {
             facts: [
                 piece
@@ -122,10 +122,10 @@ def _found(
         " asset_id, kind, merchant, nth FROM series s JOIN accounts a ON a.id = s.account"
         " WHERE a.profile IS ifnull(?, a.profile)"
         " ORDER BY a.profile, a.name IS NULL, a.name, asset, ifnull(asset_id, ''), kind, merchant, nth, s.id",
-        (sought(profile),),
+        (profile_parameter(profile),),
     )
     kinds = (INT, INT, *[MAYBE_TEXT] * 4, TEXT, *[MAYBE_TEXT] * 3, INT)
-    for number, account, *facts in checked(cursor.fetchall(), *kinds):
+    for number, account, *facts in check_types(cursor.fetchall(), *kinds):
         _, name, _, _, asset, asset_id, *_ = facts
         if selects(assets, *names(asset, asset_id)) and (not accounts or name in accounts):
             found[tuple(facts)].append((number, account))
@@ -140,7 +140,7 @@ def _answers(
     for account, *row in connection.execute(
         "SELECT account, r.id, r.at, failure IS NULL, selection IS NOT NULL FROM runs r JOIN asked ON run = r.id AND place >= 0"
         " WHERE profile IS ifnull(?, profile) AND r.at BETWEEN ? AND ? ORDER BY r.id",
-        (sought(profile), *times),
+        (profile_parameter(profile), *times),
     ):
         if account in wanted:
             rows[account].append(tuple(row))
@@ -154,7 +154,7 @@ def _answered(rows: Sequence[tuple[int, int, bool, bool]]) -> _Answers:
         end = start + sum(1 for _ in alike)
         spans.append((start, end, bool(answered), bool(narrowed)))
         start = end
-    checked(rows, INT, INT)
+    check_types(rows, INT, INT)
     return _Answers([row[0] for row in rows], [row[1] for row in rows], spans)
 
 
@@ -162,11 +162,11 @@ def _changes(connection: "Connection", number: int) -> Sequence[tuple[Any, ...]]
     cursor = connection.execute(
         "SELECT run, held, total, available, locked FROM changes WHERE series = ? ORDER BY run", (number,)
     )
-    return checked(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
+    return check_types(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
 
 
 def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool) -> Iterator[_Piece]:
-    """A series' stretches. Of what only some runs ask for (`odd`), that it is not listed says nothing."""
+    """A series' intervals. Of what only some runs ask for (`odd`), that it is not listed says nothing."""
     begins = [bisect_left(answers.ids, run) for run, *_ in changes]
     for start, end, answered, narrowed in answers.spans:
         number = bisect_right(begins, start) - 1
@@ -186,13 +186,15 @@ def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool)
             at, number = max(at, until), number + 1
 
 
-def _piece(answers: _Answers, start: int, end: int, status: Said, texts: Sequence[str | None]) -> _Piece:
+def _piece(
+    answers: _Answers, start: int, end: int, status: IntervalStatus, texts: Sequence[str | None]
+) -> _Piece:
     times = answers.times[start:end]
     return _Piece(min(times), max(times), end - start, status, texts, answers.ids[start])
 
 
 def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
-    """The series of these stretches, those that follow each other and say the same made one.
+    """The series of these intervals, those that follow each other and say the same made one.
 
     Raises ValueError for an amount that is none.
     """
@@ -207,10 +209,10 @@ def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
         else:
             merged.append(piece)
     for piece in merged:
-        parts_of(piece.texts)
-    stretches = [
-        Stretch(moment(since), moment(until), number, status, *texts)
+        parse_amounts(piece.texts)
+    intervals = [
+        Interval(from_milliseconds(since), from_milliseconds(until), number, status, *texts)
         for since, until, number, status, texts, _ in merged
     ]
-    names = tuple(loaded(over, [str])) if over is not None else ()
-    return Series(profile, account, provider, names, asset, asset_id, kind, merchant, nth, tuple(stretches))
+    names = tuple(load_json(over, [str])) if over is not None else ()
+    return Series(profile, account, provider, names, asset, asset_id, kind, merchant, nth, tuple(intervals))

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from balcli.errors import UsageError
-from balcli.history.series import Series, Stretch
-from balcli.money import Amount, restore
+from balcli.history.series import Interval, Series
+from balcli.money import Amount, parse_canonical
 from balcli.render.series import position, title
 from balcli.text import LONGEST_NAME, printable
 
@@ -37,7 +37,7 @@ def render(series: Sequence[Series], form: str) -> bytes:
         ) from None
     panels: dict[str, list[Series]] = {}
     for each in series:
-        if any(stretch.total is not None for stretch in each.stretches):
+        if any(interval.total is not None for interval in each.intervals):
             panels.setdefault(each.asset, []).append(each)
     if not panels:
         raise UsageError(
@@ -79,15 +79,18 @@ def render(series: Sequence[Series], form: str) -> bytes:
 def _draw(panel: "Axes", asset: str, alike: Sequence[Series]) -> None:
     """One asset's panel: a line for each series, and beside it what they are, with their last totals."""
     totals = [
-        restore(text) for each in alike for stretch in each.stretches if (text := stretch.total) is not None
+        parse_canonical(text)
+        for each in alike
+        for interval in each.intervals
+        if (text := interval.total) is not None
     ]
     low, high = min(totals), max(totals)
     panel.set_title(f"{printable(asset, LONGEST_NAME)}, total", loc="left")
     for each in alike:
-        last = each.stretches[-1].total
+        last = each.intervals[-1].total
         label: str | None = f"{title(each)}\n{'unknown' if last is None else last}"
         colour = None
-        for times, heights in _steps(each.stretches, low, high):
+        for times, heights in _steps(each.intervals, low, high):
             dot = "o" if len(times) == 1 else None
             (line,) = panel.plot(
                 times, heights, drawstyle="steps-post", color=colour, label=label, marker=dot
@@ -101,18 +104,18 @@ def _draw(panel: "Axes", asset: str, alike: Sequence[Series]) -> None:
     panel.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
-def _steps(stretches: Sequence[Stretch], low: Amount, high: Amount) -> Iterator[tuple[list[Any], list[int]]]:
+def _steps(intervals: Sequence[Interval], low: Amount, high: Amount) -> Iterator[tuple[list[Any], list[int]]]:
     """The lines of a series, one for each time in which its total was known without a gap, and the clock did not step back."""
     times: list[Any] = []
     heights: list[int] = []
-    for stretch in stretches:
-        if times and (stretch.total is None or stretch.since < times[-1]):
+    for interval in intervals:
+        if times and (interval.total is None or interval.since < times[-1]):
             yield times, heights
             times, heights = [], []
-        if stretch.total is None:
+        if interval.total is None:
             continue
-        height = position(restore(stretch.total), low, high, _HEIGHT)
-        ends = [stretch.since] if stretch.since == stretch.until else [stretch.since, stretch.until]
+        height = position(parse_canonical(interval.total), low, high, _HEIGHT)
+        ends = [interval.since] if interval.since == interval.until else [interval.since, interval.until]
         times += ends
         heights += [height] * len(ends)
     if times:

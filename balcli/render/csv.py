@@ -5,12 +5,12 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
-from balcli.models import PARTS, Report
+from balcli.models import AMOUNT_FIELDS, Report
 from balcli.money import Amount
-from balcli.text import legible
+from balcli.text import escape_unprintable
 
-HEADER: Final = ("account", "provider", "asset", "asset_id", *PARTS, "status", "error")
-_NO_AMOUNTS: Final = ("",) * len(PARTS)
+HEADER: Final = ("account", "provider", "asset", "asset_id", *AMOUNT_FIELDS, "status", "error")
+_NO_AMOUNTS: Final = ("",) * len(AMOUNT_FIELDS)
 
 # What a spreadsheet takes for the beginning of a formula, the wide forms of East Asian keyboards included.
 _FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -48,12 +48,12 @@ def _balances(report: Report) -> Iterator[tuple[str, ...]]:
 def _totals(report: Report) -> Iterator[tuple[str, ...]]:
     for total in report.totals:
         known = ", ".join(
-            f"{part} {found}" for part in PARTS if (found := getattr(total.known, part)) is not None
+            f"{part} {found}" for part in AMOUNT_FIELDS if (found := getattr(total.known, part)) is not None
         )
         lacks = f"without {', '.join(total.missing)}; known so far: {known or 'nothing'}"
         yield (
             *("", "", text(total.asset), ""),
-            *(amount(getattr(total.parts, part)) for part in PARTS),
+            *(amount(getattr(total.amounts, part)) for part in AMOUNT_FIELDS),
             *(("incomplete", text(lacks)) if total.missing else ("total", "")),
         )
 
@@ -81,7 +81,7 @@ def _messages(report: Report) -> Iterator[tuple[str, ...]]:
 @lru_cache(maxsize=4096)  # names of accounts and assets stand in many rows
 def text(value: str | None) -> str:
     """A cell of text: nothing in it that is neither printed nor a line break, and no formula."""
-    shown = legible(value or "", keep="\t\r\n")
+    shown = escape_unprintable(value or "", keep="\t\r\n")
     return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 

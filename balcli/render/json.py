@@ -7,13 +7,13 @@ from itertools import islice
 from typing import Any, Final
 
 from balcli.models import (
+    Amounts,
     Balance,
     DepositAddress,
     Detail,
     Failure,
     Notice,
     Outcome,
-    Parts,
     Report,
     Total,
 )
@@ -24,7 +24,7 @@ SCHEMA_VERSION: Final = "1.1"
 _AT_ONCE: Final = 500
 
 
-dumped: Final = json.JSONEncoder().encode
+encode: Final = json.JSONEncoder().encode
 """Plain objects as JSON on one line, in ASCII."""
 
 
@@ -33,7 +33,7 @@ def pieces(report: Report) -> Iterator[str]:
     return _laid_out({**head(report), **{key: map(plain, items) for key, items, plain in lists(report)}})
 
 
-def written(document: Mapping[str, Any]) -> str:
+def to_json(document: Mapping[str, Any]) -> str:
     """A plain object as one JSON document, in ASCII, with a final newline: a line for each key, and each item of a list.
 
     Laid out deeper, it would take five times as long to write: only flat JSON is written in C.
@@ -45,8 +45,8 @@ def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
     """An object's text, piece by piece; a list can be an iterator, too."""
     before = "{\n"
     for key, value in document.items():
-        yield f"{before}  {dumped(key)}: "
-        yield from _items(value) if isinstance(value, list | map) else (dumped(value),)
+        yield f"{before}  {encode(key)}: "
+        yield from _items(value) if isinstance(value, list | map) else (encode(value),)
         before = ",\n"
     yield "\n}\n"
 
@@ -67,9 +67,9 @@ def joined(items: Iterable[object], between: str) -> Iterator[str]:
     """
     items = iter(items)
     while batch := list(islice(items, _AT_ONCE)):
-        text = dumped(batch)[1:-1]
+        text = encode(batch)[1:-1]
         if isinstance(batch[0], dict):
-            first = dumped(next(iter(batch[0]), ""))
+            first = encode(next(iter(batch[0]), ""))
             text = text.replace(f"}}, {{{first}: ", f"}}{between}{{{first}: ")
         yield text
 
@@ -83,7 +83,7 @@ def head(report: Report) -> dict[str, Any]:
     """What the document says of the run as a whole, before its lists."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "generated_at": moment(report.generated_at),
+        "generated_at": format_time(report.generated_at),
         "profile": report.profile,
         "complete": report.complete,
         "exit_code": report.exit_code,
@@ -115,7 +115,7 @@ def lists(report: Report) -> tuple[tuple[str, Sequence[Any], Callable[[Any], dic
     )
 
 
-def moment(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     """A time in UTC as every format writes it, to the second."""
     return f"{at.isoformat(timespec='seconds')[:19]}Z"
 
@@ -135,7 +135,7 @@ def _account(outcome: Outcome) -> dict[str, Any]:
         "account": outcome.account.name,
         "provider": outcome.account.provider,
         "status": outcome.status,
-        "fetched_at": None if outcome.fetched_at is None else moment(outcome.fetched_at),
+        "fetched_at": None if outcome.fetched_at is None else format_time(outcome.fetched_at),
         "target": dict(outcome.account.target),
         "error": None if outcome.failure is None else _error(outcome.failure),
     }
@@ -179,7 +179,7 @@ def _address(address: DepositAddress) -> dict[str, str | None]:
     return {"network": address.network, "address": address.address, "memo": address.memo}
 
 
-def _parts(parts: Parts) -> dict[str, str | None]:
+def _parts(parts: Amounts) -> dict[str, str | None]:
     return {
         "total": amount_text(parts.total),
         "available": amount_text(parts.available),
@@ -188,9 +188,9 @@ def _parts(parts: Parts) -> dict[str, str | None]:
 
 
 def _total(total: Total) -> dict[str, Any]:
-    parts = _parts(total.parts)
+    parts = _parts(total.amounts)
     # What is known is all there is, but for what lacks.
-    known = parts if total.known == total.parts else _parts(total.known)
+    known = parts if total.known == total.amounts else _parts(total.known)
     return {
         "asset": total.asset,
         **parts,

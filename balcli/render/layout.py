@@ -59,7 +59,7 @@ class Column:
         return f"{whole:>{self._whole}}{point + fraction:<{self._fraction}}"
 
 
-def padded(text: str, columns: int) -> str:
+def pad(text: str, columns: int) -> str:
     """The text with blanks after it, so that it takes that many terminal columns."""
     return text + " " * (columns - width(text))
 
@@ -70,14 +70,14 @@ def paragraph(text: str, indent: str, columns: int | None, style: Style = "") ->
     return [Line(prose=True).add(indent).add(row, style) for row in rows]
 
 
-def hanging(start: str, text: str, columns: int | None) -> list[str]:
+def hanging_indent(start: str, text: str, columns: int | None) -> list[str]:
     """A text behind its start, in lines as `paragraph` breaks it, the further ones as far in as the text."""
     indent = " " * width(start)
     first, *more = (line.text for line in paragraph(text, indent, columns))
     return [start + first.removeprefix(indent), *more]
 
 
-def fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line]:
+def first_fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line]:
     """The first of some layouts that is no wider than so many columns, prose left out of account; else the last."""
     lines: list[Line] = []
     for layout in layouts:

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from balcli.models import Balance, Report, Total
-from balcli.money import Amount, add_up
-from balcli.render.json import moment
+from balcli.money import Amount, exact_sum
+from balcli.render.json import format_time
 from balcli.text import printable
 
 
@@ -36,19 +36,19 @@ def assertions(report: Report) -> list[Assertion]:
 
 
 def _of_total(total: Total, report: Report) -> Assertion:
-    return Assertion(None, total.asset, total.parts.total, report.generated_at)
+    return Assertion(None, total.asset, total.amounts.total, report.generated_at)
 
 
 def _sum(rows: Iterable[Balance]) -> Amount | None:
     totals = [row.total for row in rows]
     known = [total for total in totals if total is not None]
-    return add_up(known) if len(known) == len(totals) else None
+    return exact_sum(known) if len(known) == len(totals) else None
 
 
 def preface(report: Report, how: str) -> Iterator[str]:
     """The comments at the top: whose balances these are, how to use them, what failed and what else to know."""
     if report.profile is not None:
-        yield f"; balances of the profile {printable(report.profile)} at {moment(report.generated_at)}, by balcli"
+        yield f"; balances of the profile {printable(report.profile)} at {format_time(report.generated_at)}, by balcli"
     if report.complete:
         yield "; complete: every account answered"
     else:

@@ -7,8 +7,8 @@ versions add keys: a document of 1.1 is valid by the schema of 1.0.
 from typing import Any, Final, TypeAlias, get_args
 
 from balcli.errors import BalcliError, leaves
-from balcli.models import PARTS, AccountStatus
-from balcli.render.json import SCHEMA_VERSION, written
+from balcli.models import AMOUNT_FIELDS, AccountStatus
+from balcli.render.json import SCHEMA_VERSION, to_json
 from balcli.render.jsonl import KINDS, SUMMARY
 
 _Schema: TypeAlias = dict[str, Any]
@@ -24,7 +24,7 @@ _TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 
 def render(*, lines: bool = False) -> str:
     """The schema of the `-o json` document, or of one line of `-o jsonl`, as JSON."""
-    return written(line() if lines else document())
+    return to_json(line() if lines else document())
 
 
 def document() -> _Schema:
@@ -82,7 +82,7 @@ def _head() -> _Schema:
 
 def _definitions() -> _Schema:
     """Every part of a report by its name."""
-    amounts = {part: _or_null(_ref("amount")) for part in PARTS}
+    amounts = {part: _or_null(_ref("amount")) for part in AMOUNT_FIELDS}
     code = {"enum": [error.code for error in leaves(BalcliError)]}
     return {
         "amount": {

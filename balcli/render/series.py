@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from balcli.history.series import Series, Stretch
-from balcli.models import PARTS
-from balcli.money import Amount, restore
+from balcli.history.series import Interval, Series
+from balcli.models import AMOUNT_FIELDS
+from balcli.money import Amount, parse_canonical
 from balcli.render.csv import sheet, text
-from balcli.render.json import SCHEMA_VERSION, moment
-from balcli.render.layout import Column, Line, fitting, paragraph
+from balcli.render.json import SCHEMA_VERSION, format_time
+from balcli.render.layout import Column, Line, first_fitting, paragraph
 from balcli.text import LONGEST_NAME, printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -24,7 +24,7 @@ _TIMES: Final = len("2026-11-21T00:57:00Z")
 
 
 def table(series: Sequence[Series], columns: int | None, bars: str = BARS) -> str:
-    """Each series under its name, a line for each stretch of runs that said the same; every amount whole.
+    """Each series under its name, a line for each interval of runs that said the same; every amount whole.
 
     `columns` is the terminal's width; None means any width will do.
     """
@@ -33,9 +33,9 @@ def table(series: Sequence[Series], columns: int | None, bars: str = BARS) -> st
         if number:
             lines.append("")
         lines += [line.text for line in paragraph(title(each), "", columns)]
-        lines += _spark_lines(each.stretches, bars, columns)
-        layouts = ((Line().add(row) for row in layout(each.stretches)) for layout in (_wide, _stacked, _tall))
-        lines += [line.text for line in fitting(layouts, columns)]
+        lines += _spark_lines(each.intervals, bars, columns)
+        layouts = ((Line().add(row) for row in layout(each.intervals)) for layout in (_wide, _stacked, _tall))
+        lines += [line.text for line in first_fitting(layouts, columns)]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -53,34 +53,34 @@ def title(series: Series) -> str:
     return f"{asset} at {printable(series.account, LONGEST_NAME)}" + (f" ({about})" if about else "")
 
 
-def _spark_lines(stretches: Sequence[Stretch], bars: str, columns: int | None) -> list[str]:
-    totals = [restore(stretch.total) for stretch in stretches if stretch.total is not None]
+def _spark_lines(intervals: Sequence[Interval], bars: str, columns: int | None) -> list[str]:
+    totals = [parse_canonical(interval.total) for interval in intervals if interval.total is not None]
     if not totals:
         return []
     low, high = min(totals), max(totals)
     about = str(low) if low == high else f"{low} to {high}"
-    sparks = f"  {sparkline(stretches, bars)}"
+    sparks = f"  {sparkline(intervals, bars)}"
     together = f"{sparks}  total {about}"
     if columns is None or len(together) <= columns:
         return [together]
     return [sparks, *(line.text for line in paragraph(f"total {about}", "  ", columns))]
 
 
-def sparkline(stretches: Sequence[Stretch], bars: str) -> str:
+def sparkline(intervals: Sequence[Interval], bars: str) -> str:
     """The totals over time as a row of bars, a blank where there was none; the lowest bar is the least total."""
-    totals = {text: restore(text) for stretch in stretches if (text := stretch.total) is not None}
+    totals = {text: parse_canonical(text) for interval in intervals if (text := interval.total) is not None}
     low, high = min(totals.values()), max(totals.values())
     # Where the clock stepped back, the first and last are not those of the earliest and latest time.
-    start, end = min(each.since for each in stretches), max(each.until for each in stretches)
-    slots = min(_SPARKS, sum(stretch.runs for stretch in stretches))
+    start, end = min(each.since for each in intervals), max(each.until for each in intervals)
+    slots = min(_SPARKS, sum(interval.runs for interval in intervals))
     shown = ""
     at = 0
     for slot in range(1, slots + 1):
         # The last that was said before the slot's end.
         until = start + (end - start) * slot / slots
-        while at + 1 < len(stretches) and stretches[at + 1].since <= until:
+        while at + 1 < len(intervals) and intervals[at + 1].since <= until:
             at += 1
-        said = stretches[at].total
+        said = intervals[at].total
         shown += " " if said is None else bars[position(totals[said], low, high, len(bars) - 1)]
     return shown
 
@@ -93,58 +93,61 @@ def position(amount: Amount, low: Amount, high: Amount, most: int) -> int:
     return units * most // of if of else 0
 
 
-def _wide(stretches: Sequence[Stretch]) -> Iterator[str]:
+def _wide(intervals: Sequence[Interval]) -> Iterator[str]:
     cells = [
-        [getattr(stretch, part) or "unknown" for stretch in stretches if stretch.status == "ok"]
-        for part in PARTS
+        [getattr(interval, part) or "unknown" for interval in intervals if interval.status == "ok"]
+        for part in AMOUNT_FIELDS
     ]
-    shown = [Column(texts, part.upper()) for part, texts in zip(PARTS, cells, strict=True)]
-    runs = max(len("RUNS"), *(len(str(stretch.runs)) for stretch in stretches))
+    shown = [Column(texts, part.upper()) for part, texts in zip(AMOUNT_FIELDS, cells, strict=True)]
+    runs = max(len("RUNS"), *(len(str(interval.runs)) for interval in intervals))
     heads = "  ".join(column.heading for column in shown)
     yield f"  {'SINCE':<{_TIMES}}  {'UNTIL':<{_TIMES}}  {'RUNS':>{runs}}  {heads}"
-    for stretch in stretches:
-        line = f"  {moment(stretch.since)}  {moment(stretch.until)}  {stretch.runs:>{runs}}  "
-        if stretch.status == "ok":
-            texts = (getattr(stretch, part) or "unknown" for part in PARTS)
+    for interval in intervals:
+        line = f"  {format_time(interval.since)}  {format_time(interval.until)}  {interval.runs:>{runs}}  "
+        if interval.status == "ok":
+            texts = (getattr(interval, part) or "unknown" for part in AMOUNT_FIELDS)
             line += "  ".join(column.cell(text) for column, text in zip(shown, texts, strict=True))
         else:
-            line += _SAID[stretch.status]
+            line += _SAID[interval.status]
         yield line
 
 
-def _stacked(stretches: Sequence[Stretch]) -> Iterator[str]:
+def _stacked(intervals: Sequence[Interval]) -> Iterator[str]:
     """A line for each amount, beside its name."""
     shown = Column(
-        getattr(each, part) or "unknown" for each in stretches if each.status == "ok" for part in PARTS
+        getattr(each, part) or "unknown"
+        for each in intervals
+        if each.status == "ok"
+        for part in AMOUNT_FIELDS
     )
-    for stretch in stretches:
-        runs = f"{stretch.runs} run{'s' if stretch.runs > 1 else ''}"
-        yield f"  {moment(stretch.since)} to {moment(stretch.until)}, {runs}"
-        if stretch.status != "ok":
-            yield f"    {_SAID[stretch.status]}"
+    for interval in intervals:
+        runs = f"{interval.runs} run{'s' if interval.runs > 1 else ''}"
+        yield f"  {format_time(interval.since)} to {format_time(interval.until)}, {runs}"
+        if interval.status != "ok":
+            yield f"    {_SAID[interval.status]}"
             continue
-        for part in PARTS:
-            yield f"    {part:<9}  {shown.cell(getattr(stretch, part) or 'unknown')}"
+        for part in AMOUNT_FIELDS:
+            yield f"    {part:<9}  {shown.cell(getattr(interval, part) or 'unknown')}"
 
 
-def _tall(stretches: Sequence[Stretch]) -> Iterator[str]:
-    for stretch in stretches:
-        yield f" {moment(stretch.since)}"
-        yield f" to {moment(stretch.until)}"
-        yield f" {stretch.runs} run{'s' if stretch.runs > 1 else ''}"
-        if stretch.status != "ok":
-            yield f"  {_SAID[stretch.status]}"
+def _tall(intervals: Sequence[Interval]) -> Iterator[str]:
+    for interval in intervals:
+        yield f" {format_time(interval.since)}"
+        yield f" to {format_time(interval.until)}"
+        yield f" {interval.runs} run{'s' if interval.runs > 1 else ''}"
+        if interval.status != "ok":
+            yield f"  {_SAID[interval.status]}"
             continue
-        for part in PARTS:
+        for part in AMOUNT_FIELDS:
             yield f"  {part}"
-            yield f"  {getattr(stretch, part) or 'unknown'}"
+            yield f"  {getattr(interval, part) or 'unknown'}"
 
 
 def as_json(series: Sequence[Series]) -> str:
-    """One document, a stretch a line."""
+    """One document, an interval a line."""
     blocks = []
     for each in series:
-        points = ",\n".join(f"        {json.dumps(_plain(stretch))}" for stretch in each.stretches)
+        points = ",\n".join(f"        {json.dumps(_plain(interval))}" for interval in each.intervals)
         facts = json.dumps(_facts(each))[:-1]
         blocks.append(f'    {facts},\n      "points": [\n{points}\n      ]}}')
     body = ",\n".join(blocks)
@@ -156,18 +159,20 @@ def as_json(series: Sequence[Series]) -> str:
 
 
 def as_jsonl(series: Sequence[Series]) -> str:
-    """A stretch a line, and a summary last."""
+    """An interval a line, and a summary last."""
     lines = [
-        {"type": "point", **_facts(each), **_plain(stretch)} for each in series for stretch in each.stretches
+        {"type": "point", **_facts(each), **_plain(interval)}
+        for each in series
+        for interval in each.intervals
     ]
     lines.append({"type": "summary", "schema_version": SCHEMA_VERSION, "points": len(lines)})
     return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 
 def as_csv(series: Sequence[Series]) -> str:
-    """A row for each stretch; a sum has its accounts in the column `over`."""
+    """A row for each interval; a sum has its accounts in the column `over`."""
     rows: list[Sequence[str]] = [
-        (*_FACTS, "since", "until", "runs", "status", *PARTS),
+        (*_FACTS, "since", "until", "runs", "status", *AMOUNT_FIELDS),
     ]
     for each in series:
         of = [text(each.profile), text(each.account), text(" + ".join(each.over)), text(each.provider)]
@@ -175,13 +180,13 @@ def as_csv(series: Sequence[Series]) -> str:
         rows += [
             (
                 *of,
-                moment(s.since),
-                moment(s.until),
+                format_time(s.since),
+                format_time(s.until),
                 str(s.runs),
                 s.status,
-                *(getattr(s, part) or "" for part in PARTS),
+                *(getattr(s, part) or "" for part in AMOUNT_FIELDS),
             )
-            for s in each.stretches
+            for s in each.intervals
         ]
     return "".join(sheet(rows))
 
@@ -200,6 +205,6 @@ def _facts(series: Series) -> dict[str, Any]:
     }
 
 
-def _plain(stretch: Stretch) -> dict[str, Any]:
-    facts: dict[str, datetime | int | str | None] = stretch._asdict()
-    return {key: moment(value) if isinstance(value, datetime) else value for key, value in facts.items()}
+def _plain(interval: Interval) -> dict[str, Any]:
+    facts: dict[str, datetime | int | str | None] = interval._asdict()
+    return {key: format_time(value) if isinstance(value, datetime) else value for key, value in facts.items()}

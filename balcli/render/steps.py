@@ -5,9 +5,9 @@ from itertools import groupby
 from typing import Any, Final
 
 from balcli.models import Diagnosis, Failure, Step
-from balcli.render.json import SCHEMA_VERSION, moment, written
-from balcli.render.layout import Line, Style, padded, paragraph
-from balcli.render.table import text_of
+from balcli.render.json import SCHEMA_VERSION, format_time, to_json
+from balcli.render.layout import Line, Style, pad, paragraph
+from balcli.render.table import to_text
 from balcli.text import LONGEST_NAME, printable
 
 _STATUS_WIDTH: Final = len("warning")
@@ -17,12 +17,12 @@ _STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad"
 def render(diagnosis: Diagnosis, *, columns: int | None, colour: bool) -> str:
     """The steps as lines of text, by account. `columns` is the terminal's width; None means any width will do."""
     lines = list(_lines(diagnosis, columns))
-    return text_of(lines, colour=colour)
+    return to_text(lines, colour=colour)
 
 
 def render_json(diagnosis: Diagnosis) -> str:
     """The diagnosis as one JSON document, in ASCII."""
-    return written(document(diagnosis))
+    return to_json(document(diagnosis))
 
 
 def document(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
     report = diagnosis.report
     return {
         "schema_version": SCHEMA_VERSION,
-        "generated_at": moment(report.generated_at),
+        "generated_at": format_time(report.generated_at),
         "profile": report.profile,
         "ok": diagnosis.exit_code == 0,
         "steps": [
@@ -79,9 +79,9 @@ def _kind(step: Step) -> tuple[bool, object]:
 
 def _row(step: Step, name: str, wide: int, columns: int | None) -> Iterator[Line]:
     style = _STYLES[step.status]
-    mark = padded(step.status, _STATUS_WIDTH)
+    mark = pad(step.status, _STATUS_WIDTH)
     text = printable(step.message)
-    text = f"{name}: {text}" if not wide else f"{padded(name, wide)}  {text}"
+    text = f"{name}: {text}" if not wide else f"{pad(name, wide)}  {text}"
     indent = " " * (_STATUS_WIDTH + 4)
     first, *more = paragraph(text, indent, columns)
     # The mark takes the place of the first line's indentation.

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from balcli.limits import Finding, Limit, State, Verdict
-from balcli.render.json import amount_text, written
+from balcli.render.json import amount_text, to_json
 from balcli.render.json import document as report_document
 from balcli.render.layout import Line, Style
-from balcli.render.table import text_of
+from balcli.render.table import to_text
 from balcli.text import printable
 
 _LONGEST_NAME: Final = 40
@@ -22,12 +22,12 @@ _NO_LABEL: Final = str.maketrans("'=|", "___")
 def render(verdict: Verdict, *, colour: bool) -> str:
     """The status line, never coloured, and a line for each limit."""
     lines = [Line(prose=True).add(_status_line(verdict)), *(_detail(each) for each in verdict.findings)]
-    return text_of(lines, colour=colour)
+    return to_text(lines, colour=colour)
 
 
 def render_json(verdict: Verdict) -> str:
     """The verdict as one JSON document, in ASCII."""
-    return written(document(verdict))
+    return to_json(document(verdict))
 
 
 def document(verdict: Verdict) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from balcli.changes import AccountChange, BalanceChange, Changes, Move
+from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
 from balcli.models import Failure
 from balcli.money import Amount
-from balcli.render.json import SCHEMA_VERSION, amount_text, moment, written
-from balcli.render.layout import Column, Line, Style, fitting, padded, paragraph
-from balcli.render.table import text_of
+from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, to_json
+from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph
+from balcli.render.table import to_text
 from balcli.text import LONGEST_NAME, printable, width
 
 _MARKS: Final[Mapping[str, str]] = {"appeared": "+", "vanished": "-", "changed": "~", "incomparable": "?"}
@@ -31,7 +31,7 @@ class Comparison(NamedTuple):
     profile: str | None
     before: Side
     after: Side
-    changes: Changes
+    changes: Diff
 
 
 def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
@@ -42,7 +42,7 @@ def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
     if not (comparison.changes.accounts or comparison.changes.balances):
         return ""
     told = [*_heading(comparison, columns), *lines(comparison.changes, columns)]
-    return text_of(told, colour=colour)
+    return to_text(told, colour=colour)
 
 
 def _heading(comparison: Comparison, columns: int | None) -> list[Line]:
@@ -51,20 +51,20 @@ def _heading(comparison: Comparison, columns: int | None) -> list[Line]:
 
 def _named(side: Side) -> str:
     name = "now" if side.id is None else f"run {side.id}"
-    return f"{name} ({moment(side.at)}{'' if side.complete else ', partial'})"
+    return f"{name} ({format_time(side.at)}{'' if side.complete else ', partial'})"
 
 
-def lines(changes: Changes, columns: int | None) -> Iterator[Line]:
+def lines(changes: Diff, columns: int | None) -> Iterator[Line]:
     """A line for each account and each amount that is different; where that is too wide, one for each amount."""
     for account in changes.accounts:
         yield _of_account(account)
     for name, rows in groupby(changes.balances, lambda change: change.account):
         of_account = list(rows)
         yield Line().add(printable(name, LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
-        yield from fitting((_of_rows(of_account), _stacked(of_account), _tall(of_account)), columns)
-    if changes.small:
-        rows_are = "row is" if changes.small == 1 else "rows are"
-        yield Line().add(f"{changes.small} more {rows_are} within the threshold", "faint")
+        yield from first_fitting((_of_rows(of_account), _stacked(of_account), _tall(of_account)), columns)
+    if changes.within_threshold:
+        rows_are = "row is" if changes.within_threshold == 1 else "rows are"
+        yield Line().add(f"{changes.within_threshold} more {rows_are} within the threshold", "faint")
 
 
 def _of_account(change: AccountChange) -> Line:
@@ -76,7 +76,7 @@ def _of_account(change: AccountChange) -> Line:
 
 def _of_rows(changes: list[BalanceChange]) -> Iterator[Line]:
     """The rows of one account, one line for each amount, its difference first."""
-    moves = [move for change in changes for move in change.moves]
+    moves = [move for change in changes for move in change.amounts]
     difference = Column([_signed(move) for move in moves])
     before, after = (
         Column([_text(move.before) for move in moves]),
@@ -84,26 +84,26 @@ def _of_rows(changes: list[BalanceChange]) -> Iterator[Line]:
     )
     assets = {id(change): printable(change.asset, LONGEST_NAME) for change in changes}
     wide = max(map(width, assets.values()))
-    parts = max((len(_words(move.part)) for move in moves), default=0)
+    parts = max((len(_words(move.field)) for move in moves), default=0)
     for change in changes:
         style = _STYLES.get(change.happened, "")
-        start = f"  {_MARKS[change.happened]} {padded(assets[id(change)], wide)}  "
-        if not change.moves:
+        start = f"  {_MARKS[change.happened]} {pad(assets[id(change)], wide)}  "
+        if not change.amounts:
             yield Line().add(start, style).add(f"{change.happened}, with no amount that is known")
-        for number, move in enumerate(change.moves):
+        for number, move in enumerate(change.amounts):
             line = Line().add(start if not number else " " * width(start), style)
-            line.add(f"{_words(move.part):<{parts}}  ").add(difference.cell(_signed(move)), "open")
+            line.add(f"{_words(move.field):<{parts}}  ").add(difference.cell(_signed(move)), "open")
             yield line.add(f"  {before.cell(_text(move.before))}  ->  {after.cell(_text(move.after))}")
 
 
 def _stacked(changes: list[BalanceChange]) -> Iterator[Line]:
     """The rows of one account, each amount beside its name: the difference, what was, what is."""
-    told = [each for change in changes for move in change.moves for each in _told(move)]
+    told = [each for change in changes for move in change.amounts for each in _told(move)]
     cells = Column(text for _, text, _ in told)
     wide = max((len(name) for name, _, _ in told), default=0)
     for change in changes:
         yield from _titled(change)
-        for name, text, style in (each for move in change.moves for each in _told(move)):
+        for name, text, style in (each for move in change.amounts for each in _told(move)):
             yield Line().add(f"    {name:<{wide}}  ").add(cells.cell(text), style)
 
 
@@ -111,7 +111,7 @@ def _tall(changes: list[BalanceChange]) -> Iterator[Line]:
     """The same with each amount below its name."""
     for change in changes:
         yield from _titled(change)
-        for name, text, style in (each for move in change.moves for each in _told(move)):
+        for name, text, style in (each for move in change.amounts for each in _told(move)):
             yield Line().add(f"    {name}")
             yield Line().add(" ").add(text, style)
 
@@ -119,14 +119,14 @@ def _tall(changes: list[BalanceChange]) -> Iterator[Line]:
 def _titled(change: BalanceChange) -> Iterator[Line]:
     style = _STYLES.get(change.happened, "")
     yield Line().add(f"  {_MARKS[change.happened]} {printable(change.asset, LONGEST_NAME)}", style)
-    if not change.moves:
+    if not change.amounts:
         yield Line().add(f"    {change.happened}, with no amount that is known")
 
 
-def _told(move: Move) -> tuple[tuple[str, str, Style], ...]:
+def _told(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
     """What there is to say of a move: names and amounts."""
     return (
-        (_words(move.part), _signed(move), "open"),
+        (_words(move.field), _signed(move), "open"),
         ("  before", _text(move.before), ""),
         ("  after", _text(move.after), ""),
     )
@@ -136,7 +136,7 @@ def _words(part: str) -> str:
     return part.replace("_", " ")
 
 
-def _signed(move: Move) -> str:
+def _signed(move: AmountChange) -> str:
     if move.difference is None:
         return ""
     return str(move.difference) if str(move.difference).startswith("-") else f"+{move.difference}"
@@ -148,7 +148,7 @@ def _text(amount: Amount | None) -> str:
 
 def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
     """The comparison as one JSON document, in ASCII, with what kept it from telling whether anything is different."""
-    return written(document(comparison, trouble))
+    return to_json(document(comparison, trouble))
 
 
 def document(comparison: Comparison, trouble: Failure | None = None) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def document(comparison: Comparison, trouble: Failure | None = None) -> dict[str
         "to": _side(comparison.after),
         "accounts": [change._asdict() for change in changes.accounts],
         "balances": [_change(change) for change in changes.balances],
-        "within_threshold": changes.small,
+        "within_threshold": changes.within_threshold,
         "errors": _errors(trouble),
     }
 
@@ -178,7 +178,7 @@ def failed(profile: str | None, failure: Failure) -> str:
         "within_threshold": 0,
         "errors": _errors(failure),
     }
-    return written(document)
+    return to_json(document)
 
 
 def _errors(failure: Failure | None) -> list[dict[str, str]]:
@@ -186,7 +186,7 @@ def _errors(failure: Failure | None) -> list[dict[str, str]]:
 
 
 def _side(side: Side) -> dict[str, Any]:
-    return {"id": side.id, "at": moment(side.at), "complete": side.complete}
+    return {"id": side.id, "at": format_time(side.at), "complete": side.complete}
 
 
 def _change(change: BalanceChange) -> dict[str, Any]:
@@ -197,11 +197,11 @@ def _change(change: BalanceChange) -> dict[str, Any]:
         "asset_id": change.asset_id,
         "happened": change.happened,
         "amounts": {
-            move.part: {
+            move.field: {
                 "before": amount_text(move.before),
                 "after": amount_text(move.after),
                 "difference": amount_text(move.difference),
             }
-            for move in change.moves
+            for move in change.amounts
         },
     }

@@ -52,7 +52,7 @@ def check(path: Path) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as problem:
-        raise unwritable(path, problem) from None
+        raise write_error(path, problem) from None
 
 
 def replace(path: Path, data: bytes | bytearray) -> None:
@@ -75,10 +75,10 @@ def replace(path: Path, data: bytes | bytearray) -> None:
             aside.replace(place.path)
         _sync(place.path.parent)
     except OSError as problem:
-        raise unwritable(path, problem) from None
+        raise write_error(path, problem) from None
 
 
-def unwritable(path: Path, problem: OSError) -> OutputError:
+def write_error(path: Path, problem: OSError) -> OutputError:
     """The error of a path that cannot be written, with what to do about it."""
     cure = _CURES.get(problem.errno or 0, "check the disk, or name another file")
     return OutputError(f"{shown(path)} cannot be written: {problem.strerror}; {cure}")

@@ -6,19 +6,19 @@ from collections.abc import Set as AbstractSet
 from itertools import zip_longest
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from balcli.models import PARTS, Balance, Outcome, Report
+from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
 from balcli.money import ZERO, Amount
 from balcli.providers.selection import names_of, selects
 
-Happened: TypeAlias = Literal["appeared", "vanished", "changed", "incomparable"]
+ChangeKind: TypeAlias = Literal["appeared", "vanished", "changed", "incomparable"]
 _Key: TypeAlias = tuple[str, str | None, str | None, str | None]
 """What tells rows of one account apart: asset, asset_id, kind, merchant."""
 
 
-class Move(NamedTuple):
+class AmountChange(NamedTuple):
     """One amount before and after, in whole units; None is unknown. `difference` is None where either is."""
 
-    part: str
+    field: str
     before: Amount | None
     after: Amount | None
     difference: Amount | None
@@ -29,7 +29,7 @@ class AccountChange(NamedTuple):
 
     account: str
     provider: str
-    happened: Happened
+    happened: ChangeKind
     reason: str | None = None
 
 
@@ -40,16 +40,16 @@ class BalanceChange(NamedTuple):
     provider: str
     asset: str
     asset_id: str | None
-    happened: Happened
-    moves: tuple[Move, ...]
+    happened: ChangeKind
+    amounts: tuple[AmountChange, ...]
 
 
-class Changes(NamedTuple):
+class Diff(NamedTuple):
     """All that is different between two runs, in the order of the accounts, then of the assets."""
 
     accounts: tuple[AccountChange, ...]
     balances: tuple[BalanceChange, ...]
-    small: int = 0
+    within_threshold: int = 0
     """How many changed rows are left out, because no amount of theirs moved by more than the threshold."""
 
     def __bool__(self) -> bool:
@@ -62,7 +62,7 @@ class Changes(NamedTuple):
         return tuple(change for change in self.accounts if change.happened == "incomparable")
 
 
-class Narrowing(NamedTuple):
+class DiffFilter(NamedTuple):
     """What is looked at: accounts by name and assets by symbol, all without any; and what counts as small."""
 
     accounts: tuple[str, ...] = ()
@@ -70,10 +70,10 @@ class Narrowing(NamedTuple):
     threshold: Amount = ZERO
 
 
-EVERYTHING: Final = Narrowing()
+EVERYTHING: Final = DiffFilter()
 
 
-def between(before: Report, after: Report, narrowing: Narrowing = EVERYTHING) -> Changes:
+def compare(before: Report, after: Report, narrowing: DiffFilter = EVERYTHING) -> Diff:
     """What is different in the second report. Amounts are compared exactly; unknown is not 0, nor equal to it."""
     accounts: list[AccountChange] = []
     balances: list[BalanceChange] = []
@@ -95,10 +95,10 @@ def between(before: Report, after: Report, narrowing: Narrowing = EVERYTHING) ->
                 small += 1
             else:
                 balances.append(found)
-    return Changes(tuple(accounts), tuple(balances), small)
+    return Diff(tuple(accounts), tuple(balances), small)
 
 
-def _by_name(report: Report, narrowing: Narrowing) -> dict[str, Outcome]:
+def _by_name(report: Report, narrowing: DiffFilter) -> dict[str, Outcome]:
     return {
         outcome.account.name: outcome
         for outcome in report.outcomes
@@ -137,7 +137,7 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
 
 
 def _rows(
-    report: Report, narrowing: Narrowing, missing: AbstractSet[tuple[str, str | None]]
+    report: Report, narrowing: DiffFilter, missing: AbstractSet[tuple[str, str | None]]
 ) -> Mapping[str, Mapping[_Key, list[Balance]]]:
     """The rows of each account by what tells them apart, without the kinds that are missing in either run.
 
@@ -161,7 +161,9 @@ def _of_rows(old: Mapping[_Key, list[Balance]], new: Mapping[_Key, list[Balance]
         for before, after in zip_longest(*_without_equals(old.get(key, []), new.get(key, []))):
             there = after or before
             moves = tuple(_moves(before, after))
-            happened: Happened = "appeared" if before is None else "vanished" if after is None else "changed"
+            happened: ChangeKind = (
+                "appeared" if before is None else "vanished" if after is None else "changed"
+            )
             yield BalanceChange(there.account, there.provider, there.asset, there.asset_id, happened, moves)
 
 
@@ -185,35 +187,35 @@ def _amounts(row: Balance) -> frozenset[tuple[str, Amount]]:
     return frozenset((part, amount) for part in _parts(row) if (amount := _amount(row, part)) is not None)
 
 
-def _moves(before: Balance | None, after: Balance | None) -> Iterator[Move]:
+def _moves(before: Balance | None, after: Balance | None) -> Iterator[AmountChange]:
     """The amounts that are not the same; of a row that one side lacks, all that are known."""
     for part in _parts(before, after):
         old, new = (None if row is None else _amount(row, part) for row in (before, after))
         if before is None or after is None:
             if (old if after is None else new) is not None:
-                yield Move(part, old, new, None)
+                yield AmountChange(part, old, new, None)
         elif (old is None) != (new is None) or (old is not None and new is not None and old != new):
-            yield Move(part, old, new, None if old is None or new is None else new - old)
+            yield AmountChange(part, old, new, None if old is None or new is None else new - old)
 
 
 def _parts(*rows: Balance | None) -> Iterable[str]:
     """The names of all amounts of the rows, those of the details last."""
     details = (key for row in rows if row for key, value in row.details.items() if isinstance(value, Amount))
-    return dict.fromkeys([*PARTS, *details])
+    return dict.fromkeys([*AMOUNT_FIELDS, *details])
 
 
 def _amount(row: Balance, part: str) -> Amount | None:
-    value = getattr(row, part) if part in PARTS else row.details.get(part)
+    value = getattr(row, part) if part in AMOUNT_FIELDS else row.details.get(part)
     return value if isinstance(value, Amount) else None
 
 
 def _is_small(change: BalanceChange, threshold: Amount) -> bool:
     """Whether no amount moved by more than the threshold; what became known or unknown is never small."""
-    if not threshold or not change.moves:
+    if not threshold or not change.amounts:
         return False
     if change.happened == "changed":
-        sizes = [move.difference for move in change.moves]
+        sizes = [move.difference for move in change.amounts]
     else:
         # What a provider does not list counts as nothing here: it leaves rows of 0 out.
-        sizes = [move.after if move.before is None else move.before for move in change.moves]
+        sizes = [move.after if move.before is None else move.before for move in change.amounts]
     return all(size is not None and ZERO - threshold <= size <= threshold for size in sizes)
