@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from balcli.history.reading import RunSummary
-from balcli.render.csv import sheet, text
+from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, format_time
 from balcli.render.layout import hanging_indent, pad
 from balcli.text import LONGEST_NAME, printable, width
@@ -64,7 +64,7 @@ def as_csv(runs: Sequence[RunSummary]) -> str:
     for run in runs:
         facts = (str(run.id), format_time(run.at), text(run.profile), "true" if run.complete else "false")
         rows += [(*facts, text(name), status) for name, status in run.accounts or (("", ""),)]
-    return "".join(sheet(rows))
+    return "".join(to_csv(rows))
 
 
 def _plain(run: RunSummary) -> dict[str, Any]:

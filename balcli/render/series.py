@@ -8,7 +8,7 @@ from typing import Any, Final
 from balcli.history.series import Interval, Series
 from balcli.models import AMOUNT_FIELDS
 from balcli.money import Amount, parse_canonical
-from balcli.render.csv import sheet, text
+from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, format_time
 from balcli.render.layout import Column, Line, first_fitting, paragraph
 from balcli.text import LONGEST_NAME, printable
@@ -188,7 +188,7 @@ def as_csv(series: Sequence[Series]) -> str:
             )
             for s in each.intervals
         ]
-    return "".join(sheet(rows))
+    return "".join(to_csv(rows))
 
 
 def _facts(series: Series) -> dict[str, Any]:
