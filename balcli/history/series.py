@@ -51,12 +51,12 @@ class Series(NamedTuple):
 
     profile: str | None
     account: str | None
-    provider: str | None
     over: tuple[str, ...]
+    provider: str | None
     asset: str
     asset_id: str | None
     kind: str | None
-    merchant: str | None
+    merchant_id: str | None
     nth: int
     intervals: tuple[Interval, ...]
 
@@ -215,4 +215,4 @@ def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
         for since, until, number, status, texts, _ in merged
     ]
     names = tuple(load_json(over, [str])) if over is not None else ()
-    return Series(profile, account, provider, names, asset, asset_id, kind, merchant, nth, tuple(intervals))
+    return Series(profile, account, names, provider, asset, asset_id, kind, merchant, nth, tuple(intervals))

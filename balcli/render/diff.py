@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
 from balcli.models import Failure
 from balcli.money import Amount
-from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, to_json
+from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
 from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph
 from balcli.render.table import to_text
 from balcli.text import LONGEST_NAME, printable, width
@@ -181,8 +181,8 @@ def failed(profile: str | None, failure: Failure) -> str:
     return to_json(document)
 
 
-def _errors(failure: Failure | None) -> list[dict[str, str]]:
-    return [] if failure is None else [{"code": failure.code, "message": failure.message}]
+def _errors(failure: Failure | None) -> list[dict[str, Any]]:
+    return [] if failure is None else [run_error(failure)]
 
 
 def _side(side: Side) -> dict[str, Any]:

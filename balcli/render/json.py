@@ -9,7 +9,6 @@ from typing import Any, Final
 from balcli.models import (
     Amounts,
     Balance,
-    DepositAddress,
     Detail,
     Failure,
     Notice,
@@ -53,13 +52,13 @@ def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _items(items: Iterable[object]) -> Iterator[str]:
     before = "[\n    "
-    for many in joined(items, ",\n    "):
+    for many in _joined(items, ",\n    "):
         yield f"{before}{many}"
         before = ",\n    "
     yield "[]" if before[0] == "[" else "\n  ]"
 
 
-def joined(items: Iterable[object], between: str) -> Iterator[str]:
+def _joined(items: Iterable[object], between: str) -> Iterator[str]:
     """Items as JSON, many at once, with a text between any two objects of them.
 
     Many are written at once, because beginning takes as long as writing one. What stands between two objects
@@ -72,6 +71,11 @@ def joined(items: Iterable[object], between: str) -> Iterator[str]:
             first = encode(next(iter(batch[0]), ""))
             text = text.replace(f"}}, {{{first}: ", f"}}{between}{{{first}: ")
         yield text
+
+
+def to_jsonl(items: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Plain objects as JSON in ASCII, one a line, in pieces of many lines. All have the first one's first key first."""
+    return (f"{many}\n" for many in _joined(items, "\n"))
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def lists(report: Report) -> tuple[tuple[str, Sequence[Any], Callable[[Any], dic
         ("balances", report.balances, _balance),
         ("totals", report.totals, _total),
         ("warnings", report.warnings, warning),
-        ("errors", report.failures, _stop),
+        ("errors", report.failures, run_error),
     )
 
 
@@ -122,11 +126,11 @@ def format_time(at: datetime) -> str:
 
 def warning(notice: Notice) -> dict[str, Any]:
     """A notice as plain objects."""
-    return {"code": notice.code, "account": notice.account, "message": notice.message}
+    return notice._asdict()
 
 
-def _stop(failure: Failure) -> dict[str, Any]:
-    """What stopped the whole run."""
+def run_error(failure: Failure) -> dict[str, Any]:
+    """What stopped the whole run, as plain objects."""
     return {"code": failure.code, "message": failure.message}
 
 
@@ -171,29 +175,22 @@ def _balance(balance: Balance) -> dict[str, Any]:
 
 def _detail(value: Detail) -> Any:
     if isinstance(value, tuple):
-        return [_address(address) for address in value]
+        return [address._asdict() for address in value]
     return value
 
 
-def _address(address: DepositAddress) -> dict[str, str | None]:
-    return {"network": address.network, "address": address.address, "memo": address.memo}
-
-
-def _parts(parts: Amounts) -> dict[str, str | None]:
-    return {
-        "total": amount_text(parts.total),
-        "available": amount_text(parts.available),
-        "locked": amount_text(parts.locked),
-    }
+def _amount_texts(amounts: Amounts) -> dict[str, str | None]:
+    """The amounts by their names."""
+    return {name: amount_text(amount) for name, amount in amounts._asdict().items()}
 
 
 def _total(total: Total) -> dict[str, Any]:
-    parts = _parts(total.amounts)
+    amounts = _amount_texts(total.amounts)
     # What is known is all there is, but for what lacks.
-    known = parts if total.known == total.amounts else _parts(total.known)
+    known = amounts if total.known == total.amounts else _amount_texts(total.known)
     return {
         "asset": total.asset,
-        **parts,
+        **amounts,
         "known": known if any(known.values()) else None,
         "missing": list(total.missing),
     }

@@ -1,12 +1,11 @@
 """The list of recorded runs: a table for people, and json, jsonl and csv."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from balcli.history.reading import RunSummary
 from balcli.render.csv import text, to_csv
-from balcli.render.json import SCHEMA_VERSION, format_time
+from balcli.render.json import SCHEMA_VERSION, format_time, to_json, to_jsonl
 from balcli.render.layout import hanging_indent, pad
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -43,26 +42,21 @@ def _result(run: RunSummary) -> str:
 
 def as_json(runs: Sequence[RunSummary]) -> str:
     """One document, a run a line."""
-    lines = ",\n".join(f"    {json.dumps(_plain(run))}" for run in runs)
-    return (
-        f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "runs": ['
-        + (f"\n{lines}\n  " if runs else "")
-        + "]\n}\n"
-    )
+    return to_json({"schema_version": SCHEMA_VERSION, "runs": [*map(_plain, runs)]})
 
 
 def as_jsonl(runs: Sequence[RunSummary]) -> str:
     """A run a line, and a summary last."""
     lines = [{"type": "run", **_plain(run)} for run in runs]
     lines.append({"type": "summary", "schema_version": SCHEMA_VERSION, "runs": len(runs)})
-    return "".join(f"{json.dumps(line)}\n" for line in lines)
+    return "".join(to_jsonl(lines))
 
 
 def as_csv(runs: Sequence[RunSummary]) -> str:
     """A row for each account of each run."""
-    rows: list[Sequence[str]] = [("id", "at", "profile", "complete", "account", "status")]
+    rows: list[Sequence[object]] = [("id", "at", "profile", "complete", "account", "status")]
     for run in runs:
-        facts = (str(run.id), format_time(run.at), text(run.profile), "true" if run.complete else "false")
+        facts = (run.id, format_time(run.at), text(run.profile), "true" if run.complete else "false")
         rows += [(*facts, text(name), status) for name, status in run.accounts or (("", ""),)]
     return "".join(to_csv(rows))
 

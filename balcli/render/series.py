@@ -1,15 +1,13 @@
 """How amounts went from run to run: a table with a sparkline for people, and json, jsonl and csv."""
 
-import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from balcli.history.series import Interval, Series
 from balcli.models import AMOUNT_FIELDS
 from balcli.money import Amount, parse_canonical
 from balcli.render.csv import text, to_csv
-from balcli.render.json import SCHEMA_VERSION, format_time
+from balcli.render.json import SCHEMA_VERSION, encode, format_time, to_jsonl
 from balcli.render.layout import Column, Line, first_fitting, paragraph
 from balcli.text import LONGEST_NAME, printable
 
@@ -19,7 +17,7 @@ PLAIN_BARS: Final = "_.:-=+*#"
 _SPARKS: Final = 40
 _MOST_NAMES: Final = 4
 _SAID: Final = {"failed": "unavailable", "absent": "not listed"}
-_FACTS: Final = ("profile", "account", "over", "provider", "asset", "asset_id", "kind", "merchant_id", "nth")
+_FACTS: Final = Series._fields[:-1]  # all but the intervals
 _TIMES: Final = len("2026-11-21T00:57:00Z")
 
 
@@ -47,7 +45,7 @@ def title(series: Series) -> str:
         more = len(series.over) - _MOST_NAMES
         return f"{asset}, sum over {names}" + (f" and {more} more" if more > 0 else "")
     facts = [series.provider if series.provider != series.account else None, series.kind]
-    facts.append(f"merchant {series.merchant}" if series.merchant else None)
+    facts.append(f"merchant {series.merchant_id}" if series.merchant_id else None)
     facts.append(f"row {series.nth + 1}" if series.nth else None)
     about = ", ".join(printable(fact, LONGEST_NAME) for fact in facts if fact)
     return f"{asset} at {printable(series.account, LONGEST_NAME)}" + (f" ({about})" if about else "")
@@ -147,8 +145,8 @@ def as_json(series: Sequence[Series]) -> str:
     """One document, an interval a line."""
     blocks = []
     for each in series:
-        points = ",\n".join(f"        {json.dumps(_plain(interval))}" for interval in each.intervals)
-        facts = json.dumps(_facts(each))[:-1]
+        points = ",\n".join(f"        {encode(_plain(interval))}" for interval in each.intervals)
+        facts = encode(_facts(each))[:-1]
         blocks.append(f'    {facts},\n      "points": [\n{points}\n      ]}}')
     body = ",\n".join(blocks)
     return (
@@ -166,45 +164,23 @@ def as_jsonl(series: Sequence[Series]) -> str:
         for interval in each.intervals
     ]
     lines.append({"type": "summary", "schema_version": SCHEMA_VERSION, "points": len(lines)})
-    return "".join(f"{json.dumps(line)}\n" for line in lines)
+    return "".join(to_jsonl(lines))
 
 
 def as_csv(series: Sequence[Series]) -> str:
     """A row for each interval; a sum has its accounts in the column `over`."""
-    rows: list[Sequence[str]] = [
-        (*_FACTS, "since", "until", "runs", "status", *AMOUNT_FIELDS),
-    ]
+    rows: list[Sequence[object]] = [(*_FACTS, *Interval._fields)]
     for each in series:
-        of = [text(each.profile), text(each.account), text(" + ".join(each.over)), text(each.provider)]
-        of += [text(each.asset), text(each.asset_id), text(each.kind), text(each.merchant), str(each.nth)]
-        rows += [
-            (
-                *of,
-                format_time(s.since),
-                format_time(s.until),
-                str(s.runs),
-                s.status,
-                *(getattr(s, part) or "" for part in AMOUNT_FIELDS),
-            )
-            for s in each.intervals
-        ]
+        *names, nth = (_facts(each) | {"over": " + ".join(each.over)}).values()
+        facts = (*map(text, names), nth)
+        rows += [(*facts, *_plain(interval).values()) for interval in each.intervals]
     return "".join(to_csv(rows))
 
 
 def _facts(series: Series) -> dict[str, Any]:
-    return {
-        "profile": series.profile,
-        "account": series.account,
-        "over": list(series.over),
-        "provider": series.provider,
-        "asset": series.asset,
-        "asset_id": series.asset_id,
-        "kind": series.kind,
-        "merchant_id": series.merchant,
-        "nth": series.nth,
-    }
+    return dict(zip(_FACTS, series, strict=False))
 
 
 def _plain(interval: Interval) -> dict[str, Any]:
-    facts: dict[str, datetime | int | str | None] = interval._asdict()
-    return {key: format_time(value) if isinstance(value, datetime) else value for key, value in facts.items()}
+    since, until = format_time(interval.since), format_time(interval.until)
+    return interval._asdict() | {"since": since, "until": until}

@@ -33,16 +33,7 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
         "generated_at": format_time(report.generated_at),
         "profile": report.profile,
         "ok": diagnosis.exit_code == 0,
-        "steps": [
-            {
-                "account": step.account,
-                "step": step.step,
-                "status": step.status,
-                "message": step.message,
-                "cure": step.cure,
-            }
-            for step in diagnosis.steps
-        ],
+        "steps": [step._asdict() for step in diagnosis.steps],
         "errors": [_error(failure, None) for failure in report.failures]
         + [_error(o.failure, o.account.name) for o in report.outcomes if o.failure is not None],
     }
