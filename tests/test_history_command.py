@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli import state
-from balcli.errors import TimedOut, UsageError
+from balcli.errors import TimedOut
 from balcli.history.reading import runs as recorded
 from balcli.history.recording import record
 from balcli.history.series import Interval, series
 from balcli.models import Account, Balance, Failure, Holdings, Outcome
 from balcli.money import Amount, parse_canonical
-from balcli.render import chart
 from balcli.render.runs import table as runs_table
 from balcli.render.series import BARS, PLAIN_BARS, position, sparkline, table
 from balcli.report import build
@@ -199,8 +198,7 @@ def test_nothing_is_said_in_words(program: Program, history: Path, tmp_path: Pat
         ["--wait", "1"],
         ["--prune", "1d", "--asset", "ETH"],
         ["--prune", "1d", "-o", "csv"],
-        ["-o", "svg"],
-        ["-o", "svg", "--asset", "DOGE"],
+        ["-o", "svg", "--asset", "ETH"],
         ["-o", "prometheus"],
     ],
 )
@@ -239,49 +237,17 @@ def test_pruning_takes_the_lock(program: Program, history: Path) -> None:
         assert "0 runs" == _run(program, history, "--prune", "2026-01-01")[:6]
 
 
-def test_pictures(program: Program, history: Path, tmp_path: Path) -> None:
-    """Svg and png are written whole; names are no formulas, and every amount is in the picture as exact text."""
-    _run(program, history, "--asset", f"ETH,{ODD}", "-o", "svg", "-O", str(tmp_path / "a.svg"))
-    text = (tmp_path / "a.svg").read_text()
-    assert text.endswith("</svg>\n")
-    for part in (TINY, "-4.999999999999999999", "ETH at treasury (wallet)", "x$y$\\x1b[31m, total"):
-        assert part in text
-    _run(program, history, "--account", "treasury", "-o", "png", "-O", str(tmp_path / "a.png"))
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-
-
-def test_a_picture_without_matplotlib(program: Program, history: Path, tmp_path: Path) -> None:
-    """Without the extra, a picture is exit code 2, and the line says what to install."""
-    (tmp_path / "matplotlib.py").write_text("raise ImportError")
-    arguments = ["history", "--history", str(history), "--asset", "ETH", "-o", "svg"]
-    result = program.run(*arguments, env={"PYTHONPATH": str(tmp_path)})
-    assert (2, "balcli: -o svg draws with matplotlib, which is not there; pip install 'balcli[chart]'\n") == (
-        result.code, result.err,
-    )  # fmt: skip
-
-
-def test_a_picture_has_room_for_so_many_assets(history: Path, tmp_path: Path) -> None:
-    """More than twelve assets are refused rather than drawn too small."""
-    file = tmp_path / "many.db"
-    record(file, build("main", [_outcome("a", [(f"A{number}", "1") for number in range(13)])]))
-    with pytest.raises(UsageError, match="13 assets do not fit a chart of at most 12"):
-        chart.render(series(file, accounts=["a"]), "svg")
-
-
 _AMOUNTS = st.builds(Amount, st.integers(-(10**30), 10**30), st.integers(0, 30))
 
 
 @given(st.lists(_AMOUNTS, min_size=3, max_size=3))
 def test_positions_are_exact(amounts: list[Amount]) -> None:
-    """An amount's place between two others is its exact proportion, rounded down, and ticks lie within."""
+    """An amount's place between two others is its exact proportion, rounded down."""
     low, amount, high = sorted(amounts)
     where = position(amount, low, high, 1000)
     above, span = amount - low, high - low
     if span:
         assert _product(span, where) <= _product(above, 1000) < _product(span, where + 1) or where == 1000
-    ticks = list(chart._ticks(low, high))
-    assert 1 <= len(ticks) <= 5
-    assert all(low <= tick <= high for tick in ticks)
 
 
 def _product(amount: Amount, number: int) -> Amount:

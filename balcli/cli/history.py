@@ -26,8 +26,6 @@ class HistoryFormat(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
-    svg = "svg"
-    png = "png"
 
 
 class _Wanted(NamedTuple):
@@ -142,15 +140,10 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
     streams.write_data(to_json({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
-def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
+def _shown(wanted: _Wanted, output_file: Path | None) -> str:
     """The runs, or the series where an asset or an account is named, in the format that is asked for."""
-    is_picture = wanted.output in {HistoryFormat.svg, HistoryFormat.png}
     if not (wanted.assets or wanted.accounts):
-        if is_picture:
-            raise UsageError(f"-o {wanted.output} draws how amounts went; name an --asset or an --account")
         return _runs(wanted, output_file)
-    if wanted.output is HistoryFormat.png and output_file is None and streams.is_terminal():
-        raise UsageError("a picture is nothing for a terminal; name a file with -O")
     from balcli.history.series import Series, series
     from balcli.render import series as render
 
@@ -167,10 +160,6 @@ def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
         _say_mistyped(wanted, {each.account for each in found})
     if wanted.limit is not None:
         found = tuple(each._replace(intervals=each.intervals[-wanted.limit :]) for each in found)
-    if is_picture:
-        from balcli.render import chart
-
-        return chart.render(found, wanted.output.value)
     if wanted.output is not HistoryFormat.table:
         return {
             HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
