@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
 from balcli.models import Failure
-from balcli.money import Amount
+from balcli.money import ZERO, Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
 from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph
 from balcli.render.table import to_text
@@ -41,12 +41,9 @@ def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
     """
     if not (comparison.changes.accounts or comparison.changes.balances):
         return ""
-    told = [*_heading(comparison, columns), *lines(comparison.changes, columns)]
+    heading = f"{_named(comparison.before)} -> {_named(comparison.after)}"
+    told = [*paragraph(heading, "", columns, "head"), *lines(comparison.changes, columns)]
     return to_text(told, colour=colour)
-
-
-def _heading(comparison: Comparison, columns: int | None) -> list[Line]:
-    return paragraph(f"{_named(comparison.before)} -> {_named(comparison.after)}", "", columns, "head")
 
 
 def _named(side: Side) -> str:
@@ -139,7 +136,7 @@ def _words(part: str) -> str:
 def _signed(move: AmountChange) -> str:
     if move.difference is None:
         return ""
-    return str(move.difference) if str(move.difference).startswith("-") else f"+{move.difference}"
+    return str(move.difference) if move.difference < ZERO else f"+{move.difference}"
 
 
 def _text(amount: Amount | None) -> str:
@@ -147,61 +144,48 @@ def _text(amount: Amount | None) -> str:
 
 
 def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
-    """The comparison as one JSON document, in ASCII, with what kept it from telling whether anything is different."""
-    return to_json(document(comparison, trouble))
+    """The comparison as one JSON document, in ASCII, with what kept it from telling whether anything is different.
 
-
-def document(comparison: Comparison, trouble: Failure | None = None) -> dict[str, Any]:
-    """The comparison as plain objects. Amounts are canonical decimal texts in whole units; unknown is None."""
+    Amounts are canonical decimal texts in whole units; unknown is None.
+    """
     changes = comparison.changes
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "profile": comparison.profile,
-        "different": None if trouble else bool(changes),
-        "from": _side(comparison.before),
-        "to": _side(comparison.after),
-        "accounts": [change._asdict() for change in changes.accounts],
-        "balances": [_change(change) for change in changes.balances],
-        "within_threshold": changes.within_threshold,
-        "errors": _errors(trouble),
-    }
+    return to_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "profile": comparison.profile,
+            "different": None if trouble else bool(changes),
+            "from": _side(comparison.before),
+            "to": _side(comparison.after),
+            "accounts": [change._asdict() for change in changes.accounts],
+            "balances": [_change(change) for change in changes.balances],
+            "within_threshold": changes.within_threshold,
+            "errors": [] if trouble is None else [run_error(trouble)],
+        }
+    )
 
 
 def failed(profile: str | None, failure: Failure) -> str:
     """The document of a comparison that could not be made."""
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "profile": profile,
-        **dict.fromkeys(("different", "from", "to")),
-        "accounts": [],
-        "balances": [],
-        "within_threshold": 0,
-        "errors": _errors(failure),
-    }
-    return to_json(document)
-
-
-def _errors(failure: Failure | None) -> list[dict[str, Any]]:
-    return [] if failure is None else [run_error(failure)]
+    return to_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "profile": profile,
+            **dict.fromkeys(("different", "from", "to")),
+            "accounts": [],
+            "balances": [],
+            "within_threshold": 0,
+            "errors": [run_error(failure)],
+        }
+    )
 
 
 def _side(side: Side) -> dict[str, Any]:
-    return {"id": side.id, "at": format_time(side.at), "complete": side.complete}
+    return side._asdict() | {"at": format_time(side.at)}
 
 
 def _change(change: BalanceChange) -> dict[str, Any]:
-    return {
-        "account": change.account,
-        "provider": change.provider,
-        "asset": change.asset,
-        "asset_id": change.asset_id,
-        "happened": change.happened,
-        "amounts": {
-            move.field: {
-                "before": amount_text(move.before),
-                "after": amount_text(move.after),
-                "difference": amount_text(move.difference),
-            }
-            for move in change.amounts
-        },
+    amounts = {
+        move.field: {key: amount_text(getattr(move, key)) for key in ("before", "after", "difference")}
+        for move in change.amounts
     }
+    return change._asdict() | {"amounts": amounts}

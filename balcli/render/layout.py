@@ -66,7 +66,7 @@ def pad(text: str, columns: int) -> str:
 
 def paragraph(text: str, indent: str, columns: int | None, style: Style = "") -> list[Line]:
     """A text in lines of at most that many columns, where there is a limit; an ASCII word stays whole."""
-    rows = [text] if columns is None else _broken(text, max(columns - len(indent), 1))
+    rows = [text] if columns is None else _wrapped(text, max(columns - len(indent), 1))
     return [Line(prose=True).add(indent).add(row, style) for row in rows]
 
 
@@ -87,7 +87,7 @@ def first_fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> lis
     return lines
 
 
-def _broken(text: str, room: int) -> list[str]:
+def _wrapped(text: str, room: int) -> list[str]:
     """The text broken at its blanks; a word that is too long is broken if it cannot hold an amount.
 
     In one pass: a server can send a word of millions of characters.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from balcli.models import Diagnosis, Failure, Step
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json
@@ -21,14 +21,9 @@ def render(diagnosis: Diagnosis, *, columns: int | None, colour: bool) -> str:
 
 
 def render_json(diagnosis: Diagnosis) -> str:
-    """The diagnosis as one JSON document, in ASCII."""
-    return to_json(document(diagnosis))
-
-
-def document(diagnosis: Diagnosis) -> dict[str, Any]:
-    """The diagnosis as plain objects; `errors` holds what decides the exit code."""
+    """The diagnosis as one JSON document, in ASCII; `errors` holds what decides the exit code."""
     report = diagnosis.report
-    return {
+    document = {
         "schema_version": SCHEMA_VERSION,
         "generated_at": format_time(report.generated_at),
         "profile": report.profile,
@@ -37,6 +32,7 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
         "errors": [_error(failure, None) for failure in report.failures]
         + [_error(o.failure, o.account.name) for o in report.outcomes if o.failure is not None],
     }
+    return to_json(document)
 
 
 def _error(failure: Failure, account: str | None) -> dict[str, str]:

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from balcli.limits import Finding, Limit, State, Verdict
-from balcli.render.json import amount_text, to_json
-from balcli.render.json import document as report_document
+from balcli.render.json import amount_text, document, to_json
 from balcli.render.layout import Line, Style
 from balcli.render.table import to_text
 from balcli.text import printable
@@ -26,20 +25,17 @@ def render(verdict: Verdict, *, colour: bool) -> str:
 
 
 def render_json(verdict: Verdict) -> str:
-    """The verdict as one JSON document, in ASCII."""
-    return to_json(document(verdict))
-
-
-def document(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as plain objects. Values are canonical decimal texts in whole units; unknown is None."""
-    report = report_document(verdict.report)
-    return {
-        **{key: report[key] for key in ("schema_version", "generated_at", "profile")},
-        "state": verdict.state.name,
-        "exit_code": int(verdict.state),
-        "limits": [_limit(finding) for finding in verdict.findings],
-        **{key: report[key] for key in ("accounts", "warnings", "errors")},
-    }
+    """The verdict as one JSON document, in ASCII. Values are canonical decimal texts in whole units; unknown is None."""
+    report = document(verdict.report)
+    return to_json(
+        {
+            **{key: report[key] for key in ("schema_version", "generated_at", "profile")},
+            "state": verdict.state.name,
+            "exit_code": int(verdict.state),
+            "limits": [_limit(finding) for finding in verdict.findings],
+            **{key: report[key] for key in ("accounts", "warnings", "errors")},
+        }
+    )
 
 
 def plain(text: str, limit: int = 0) -> str:
