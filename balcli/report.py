@@ -222,5 +222,4 @@ def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[To
 
 
 def _is_zero(total: Total) -> bool:
-    parts = [total.amounts.total, total.amounts.available, total.amounts.locked]
-    return all(part is not None and not part for part in parts)
+    return all(amount is not None and not amount for amount in total.amounts)

@@ -92,19 +92,16 @@ def position(amount: Amount, low: Amount, high: Amount, most: int) -> int:
 
 
 def _wide(intervals: Sequence[Interval]) -> Iterator[str]:
-    cells = [
-        [getattr(interval, part) or "unknown" for interval in intervals if interval.status == "ok"]
-        for part in AMOUNT_FIELDS
-    ]
-    shown = [Column(texts, part.upper()) for part, texts in zip(AMOUNT_FIELDS, cells, strict=True)]
+    rows = [_texts(interval) for interval in intervals if interval.status == "ok"]
+    columns = [Column([row[n] for row in rows], name.upper()) for n, name in enumerate(AMOUNT_FIELDS)]
     runs = max(len("RUNS"), *(len(str(interval.runs)) for interval in intervals))
-    heads = "  ".join(column.heading for column in shown)
+    heads = "  ".join(column.heading for column in columns)
     yield f"  {'SINCE':<{_TIMES}}  {'UNTIL':<{_TIMES}}  {'RUNS':>{runs}}  {heads}"
     for interval in intervals:
         line = f"  {format_time(interval.since)}  {format_time(interval.until)}  {interval.runs:>{runs}}  "
         if interval.status == "ok":
-            texts = (getattr(interval, part) or "unknown" for part in AMOUNT_FIELDS)
-            line += "  ".join(column.cell(text) for column, text in zip(shown, texts, strict=True))
+            cells = zip(columns, _texts(interval), strict=True)
+            line += "  ".join(column.cell(text) for column, text in cells)
         else:
             line += _SAID[interval.status]
         yield line
@@ -112,33 +109,36 @@ def _wide(intervals: Sequence[Interval]) -> Iterator[str]:
 
 def _stacked(intervals: Sequence[Interval]) -> Iterator[str]:
     """A line for each amount, beside its name."""
-    shown = Column(
-        getattr(each, part) or "unknown"
-        for each in intervals
-        if each.status == "ok"
-        for part in AMOUNT_FIELDS
-    )
+    column = Column(text for each in intervals if each.status == "ok" for text in _texts(each))
     for interval in intervals:
-        runs = f"{interval.runs} run{'s' if interval.runs > 1 else ''}"
-        yield f"  {format_time(interval.since)} to {format_time(interval.until)}, {runs}"
+        yield f"  {format_time(interval.since)} to {format_time(interval.until)}, {_runs(interval)}"
         if interval.status != "ok":
             yield f"    {_SAID[interval.status]}"
             continue
-        for part in AMOUNT_FIELDS:
-            yield f"    {part:<9}  {shown.cell(getattr(interval, part) or 'unknown')}"
+        for name, amount in zip(AMOUNT_FIELDS, _texts(interval), strict=True):
+            yield f"    {name:<9}  {column.cell(amount)}"
 
 
 def _tall(intervals: Sequence[Interval]) -> Iterator[str]:
+    """Each amount below its name."""
     for interval in intervals:
         yield f" {format_time(interval.since)}"
         yield f" to {format_time(interval.until)}"
-        yield f" {interval.runs} run{'s' if interval.runs > 1 else ''}"
+        yield f" {_runs(interval)}"
         if interval.status != "ok":
             yield f"  {_SAID[interval.status]}"
             continue
-        for part in AMOUNT_FIELDS:
-            yield f"  {part}"
-            yield f"  {getattr(interval, part) or 'unknown'}"
+        for name, amount in zip(AMOUNT_FIELDS, _texts(interval), strict=True):
+            yield f"  {name}"
+            yield f"  {amount}"
+
+
+def _texts(interval: Interval) -> list[str]:
+    return [text or "unknown" for text in (interval.total, interval.available, interval.locked)]
+
+
+def _runs(interval: Interval) -> str:
+    return f"{interval.runs} run{'s' if interval.runs > 1 else ''}"
 
 
 def as_json(series: Sequence[Series]) -> str:
