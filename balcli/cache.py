@@ -1,7 +1,7 @@
-"""What outlives a run on disk: public tables, such as which tokens there are. Never a secret, never a balance.
+"""The cache on disk, for public tables such as the list of tokens. Never for secrets or balances.
 
-A cached file is checked as an answer is: it must be the user's own, young, and of the right shape.
-Whatever is wrong with it, the run goes on without it.
+A cached file is checked as an answer is: it must be the user's own, recent, and of the right shape. With a
+file that is not, the run goes on without the cache.
 """
 
 import json

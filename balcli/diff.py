@@ -1,4 +1,4 @@
-"""What is different between two runs: accounts, assets and amounts, each with its exact difference."""
+"""The differences between two reports: accounts, assets and amounts, each with its exact difference."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ class AmountChange(NamedTuple):
 
 
 class AccountChange(NamedTuple):
-    """An account that one of the runs has alone, or that cannot be compared: `reason` says why."""
+    """An account that only one of the runs has, or that cannot be compared: `reason` says why."""
 
     account: str
     provider: str
@@ -34,7 +34,7 @@ class AccountChange(NamedTuple):
 
 
 class BalanceChange(NamedTuple):
-    """An asset of an account that one of the runs lists alone, or whose amounts are others."""
+    """An asset of an account that only one of the runs lists, or whose amounts differ."""
 
     account: str
     provider: str
@@ -45,7 +45,7 @@ class BalanceChange(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """All that is different between two runs, in the order of the accounts, then of the assets."""
+    """All differences between two runs, in the order of the accounts, then of the assets."""
 
     accounts: tuple[AccountChange, ...]
     balances: tuple[BalanceChange, ...]
@@ -53,7 +53,7 @@ class Diff(NamedTuple):
     """How many changed rows are left out, because no amount of theirs moved by more than the threshold."""
 
     def __bool__(self) -> bool:
-        """Whether anything is different that is not left out; what could not be compared is not known to be."""
+        """Whether any difference is known. Accounts that could not be compared do not count."""
         return bool(self.balances) or len(self.incomparable) < len(self.accounts)
 
     @property
@@ -63,7 +63,7 @@ class Diff(NamedTuple):
 
 
 class DiffFilter(NamedTuple):
-    """What is looked at: accounts by name and assets by symbol, all without any; and what counts as small."""
+    """The accounts and assets to compare (empty means all), and the threshold that changes must exceed."""
 
     accounts: tuple[str, ...] = ()
     assets: tuple[str, ...] = ()
@@ -73,36 +73,36 @@ class DiffFilter(NamedTuple):
 EVERYTHING: Final = DiffFilter()
 
 
-def compare(before: Report, after: Report, narrowing: DiffFilter = EVERYTHING) -> Diff:
-    """What is different in the second report. Amounts are compared exactly; unknown is not 0, nor equal to it."""
+def compare(before: Report, after: Report, only: DiffFilter = EVERYTHING) -> Diff:
+    """The differences of the second report. Amounts are compared exactly; unknown is not 0, nor equal to it."""
     accounts: list[AccountChange] = []
     balances: list[BalanceChange] = []
     small = 0
-    old, new = _by_name(before, narrowing), _by_name(after, narrowing)
+    old, new = _by_name(before, only), _by_name(after, only)
     missing = {
         (outcome.owner, outcome.missing_kind)
         for outcome in (*old.values(), *new.values())
         if outcome.missing_kind is not None
     }
-    rows_before, rows_after = _rows(before, narrowing, missing), _rows(after, narrowing, missing)
+    rows_before, rows_after = _rows(before, only, missing), _rows(after, only, missing)
     for name in [*new, *(name for name in old if name not in new)]:
         change = _of_account(old.get(name), new.get(name))
         if change is not None:
             accounts.append(change)
             continue
         for found in _of_rows(rows_before.get(name, {}), rows_after.get(name, {})):
-            if _is_small(found, narrowing.threshold):
+            if _is_small(found, only.threshold):
                 small += 1
             else:
                 balances.append(found)
     return Diff(tuple(accounts), tuple(balances), small)
 
 
-def _by_name(report: Report, narrowing: DiffFilter) -> dict[str, Outcome]:
+def _by_name(report: Report, only: DiffFilter) -> dict[str, Outcome]:
     return {
         outcome.account.name: outcome
         for outcome in report.outcomes
-        if not narrowing.accounts or outcome.owner in narrowing.accounts
+        if not only.accounts or outcome.owner in only.accounts
     }
 
 
@@ -137,7 +137,7 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
 
 
 def _rows(
-    report: Report, narrowing: DiffFilter, missing: AbstractSet[tuple[str, str | None]]
+    report: Report, only: DiffFilter, missing: AbstractSet[tuple[str, str | None]]
 ) -> Mapping[str, Mapping[_Key, list[Balance]]]:
     """The rows of each account by what tells them apart, without the kinds that are missing in either run.
 
@@ -146,7 +146,7 @@ def _rows(
     found: dict[str, dict[_Key, list[Balance]]] = defaultdict(lambda: defaultdict(list))
     for balance in report.balances:
         kind, merchant = (_word(balance, key) for key in ("kind", "merchant_id"))
-        if selects(narrowing.assets, *names_of(balance)) and (balance.account, kind) not in missing:
+        if selects(only.assets, *names_of(balance)) and (balance.account, kind) not in missing:
             found[balance.account][balance.asset, balance.asset_id, kind, merchant].append(balance)
     return found
 

@@ -82,7 +82,7 @@ class Balance(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something that a reader of the numbers should know; `account` is None where it is about the run."""
+    """A warning about the numbers; `account` is None where it is about the whole run."""
 
     code: str
     account: str | None
@@ -90,14 +90,14 @@ class Notice(NamedTuple):
 
 
 class Holdings(NamedTuple):
-    """All that one account's provider answered."""
+    """The answer of one account's provider."""
 
     balances: tuple[Balance, ...]
     notices: tuple[Notice, ...] = ()
     owner: str | None = None
-    """Whose the answer says the balances are, where two targets can mean one account."""
+    """The owner that the answer names, where two targets can mean one account."""
     failed: tuple[tuple[str, "Failure"], ...] = ()
-    """The kinds of rows that could not be had, such as `fiat`, each with the reason."""
+    """The kinds of rows that could not be fetched, such as `fiat`, each with the reason."""
 
 
 class Failure(NamedTuple):
@@ -111,7 +111,7 @@ class Failure(NamedTuple):
 
     @classmethod
     def from_error(cls, error: BalcliError) -> "Failure":
-        """The failure that an error of the tree stands for."""
+        """The failure that a BalcliError makes."""
         return cls(error.code, error.message, error.retryable, error.http_status, error.exit_code)
 
 
@@ -119,7 +119,7 @@ AccountStatus: TypeAlias = Literal["ok", "failed"]
 
 
 class Outcome(NamedTuple):
-    """What came of asking one account: its holdings and when they were had, or a failure."""
+    """The result of one account: its holdings and when they were fetched, or why it failed."""
 
     account: Account[object]
     holdings: Holdings | None
@@ -128,7 +128,7 @@ class Outcome(NamedTuple):
 
     @property
     def status(self) -> AccountStatus:
-        """The word for it in every format."""
+        """The status as every format writes it."""
         return "ok" if self.failure is None else "failed"
 
     @property
@@ -168,7 +168,7 @@ Status: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
 
 
 class Step(NamedTuple):
-    """One thing that was looked at, for an account or (None) for the whole run: what was found, and what to do."""
+    """One check of the doctor, for an account or (None) for the whole run: its result, and what to do."""
 
     account: str | None
     step: str
@@ -178,18 +178,18 @@ class Step(NamedTuple):
 
     @classmethod
     def failed(cls, account: str | None, step: str, error: BalcliError) -> "Step":
-        """The step that an error ended."""
+        """The step that ended with an error."""
         return cls.from_message(account, step, "failed", error.message)
 
     @classmethod
     def from_message(cls, account: str | None, step: str, status: Status, sentence: str) -> "Step":
-        """The step that a sentence tells: the part after its last semicolon is the cure."""
+        """The step with a message whose part after the last semicolon is the cure."""
         message, _, cure = sentence.rpartition("; ")
         return cls(account, step, status, message or cure, cure if message else None)
 
 
 class Report(NamedTuple):
-    """A whole run: what every account answered, the totals, and what a reader must know of them."""
+    """A whole run: the outcome of every account, the balances, the totals and the warnings."""
 
     generated_at: datetime
     profile: str | None
@@ -226,7 +226,7 @@ class Report(NamedTuple):
 
     @property
     def answered(self) -> bool:
-        """Whether the run has anything to show: it was not stopped, and not every account failed."""
+        """Whether at least one account answered and nothing stopped the run."""
         return self.exit_code in {0, 8}
 
     @property
@@ -247,7 +247,7 @@ def _counted(number: int, one: str, more: str) -> str:
 
 
 class Diagnosis(NamedTuple):
-    """What looking at everything that a run needs came to; `report` is of that run, without its balances."""
+    """The result of the doctor; `report` is that of the run that it tried, without its balances."""
 
     steps: tuple[Step, ...]
     report: Report
