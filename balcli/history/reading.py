@@ -1,4 +1,4 @@
-"""Reading the history: which runs there are, and one of them whole."""
+"""Read the history: the list of runs, and one run as a whole."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,9 +72,9 @@ class RecordedRun(NamedTuple):
 
 @contextmanager
 def snapshot(path: Path) -> Iterator["Connection"]:
-    """A connection through which all that is read is of one moment.
+    """A connection whose reads all see one state of the history.
 
-    Raises StateError for whatever is wrong with the file, what no balcli wrote in it included.
+    Raises StateError for any trouble with the file, content that balcli never writes included.
     """
     try:
         with connect(path) as connection, read_transaction(connection):
@@ -94,9 +94,9 @@ def runs(
     complete: bool = False,
     limit: int | None = None,
 ) -> tuple[RunSummary, ...]:
-    """The recorded runs, oldest first: of one profile or all, within these times, the newest so many of them.
+    """The recorded runs, oldest first, of one profile or all, between two times; with a limit the newest ones.
 
-    With `complete`, those alone in which every account answered. Raises StateError.
+    With `complete`, only runs in which every account answered. Raises StateError.
     """
     with snapshot(path) as connection:
         cursor = connection.execute(
@@ -117,7 +117,7 @@ def runs(
 
 
 def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datetime, datetime], ...]:
-    """Each run whose time is before that of its profile's run before it: its id, that time and its own.
+    """The runs before which the clock stepped back: id, time of the profile's previous run, own time.
 
     Raises StateError.
     """
@@ -156,15 +156,15 @@ def run(path: Path, number: int) -> RecordedRun | None:
             (number, SETTINGS),
         ).fetchone()
         held = {
-            account: _held(connection, account, number)
+            account: _rows_of(connection, account, number)
             for _, account, *_, failure in asked
             if failure is None
         }
-        return _rebuilt(number, facts, asked, held, load_json(settings[0] if settings else "{}", _SETTINGS))
+        return _report_of(number, facts, asked, held, load_json(settings[0] if settings else "{}", _SETTINGS))
 
 
-def _held(connection: "Connection", account: int, run: int) -> Sequence[_Row]:
-    """What an account held in a run in which it answered."""
+def _rows_of(connection: "Connection", account: int, run: int) -> Sequence[_Row]:
+    """The stored rows of an account in a run in which it answered."""
     cursor = connection.execute(
         "SELECT asset, asset_id, place, total, available, locked, counted, texts, text FROM series s"
         " JOIN changes c ON c.series = s.id"
@@ -177,7 +177,7 @@ def _held(connection: "Connection", account: int, run: int) -> Sequence[_Row]:
     return check_types(cursor.fetchall(), TEXT, MAYBE_TEXT, MAYBE_INT, *amounts, MAYBE_INT, MAYBE_TEXT, TEXT)
 
 
-def _rebuilt(
+def _report_of(
     number: int,
     facts: _Row,
     asked: Sequence[_Row],
@@ -229,7 +229,7 @@ def _balance(account: str, provider: str, row: _Row) -> Balance:
         parts.available,
         parts.locked,
         {key: _detail(value, texts) for key, value in details.items()},
-        {key: None if place is None else _at(texts, place) for key, place in raw.items()},
+        {key: None if place is None else _text_at(texts, place) for key, place in raw.items()},
         bool(counted),
     )
 
@@ -238,44 +238,44 @@ def _total(row: _Row) -> Total:
     asset, _, _, *amounts, _, others, rest = row
     texts = [*amounts, *load_json(others or "[]", _TEXTS)]
     places, missing = load_json(rest, _TOTAL)
-    known = parse_amounts([None if place is None else _at(texts, place) for place in places])
+    known = parse_amounts([None if place is None else _text_at(texts, place) for place in places])
     return Total(asset, parse_amounts(amounts), known, tuple(missing))
 
 
 def parse_amounts(texts: Sequence[str | None]) -> Amounts:
-    """The three amounts that stored texts stand for. Raises ValueError for one that stands for none."""
+    """The three amounts of stored texts. Raises ValueError for a text that is not a canonical amount."""
     total, available, locked = (None if text is None else parse_canonical(text) for text in texts)
     return Amounts(total, available, locked)
 
 
 def time_range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
-    """The first and last stored time within two times, where there is no limit beyond any."""
+    """The first and last stored milliseconds of a range; None is no limit."""
     first = -(2**62) if since is None else to_milliseconds(since)
     return first, 2**62 if until is None else to_milliseconds(until)
 
 
 def _detail(value: Any, texts: Sequence[str | None]) -> Detail:
-    """A detail from its JSON: one number in a list is that of an amount's text, lists in a list are addresses."""
+    """A detail from its JSON: `[n]` is the amount of the text with that number, a list of lists is addresses."""
     if value is None or isinstance(value, str | bool):
         return value
     if _has_shape(value, (int,)):
-        return parse_canonical(_at(texts, value[0]))
+        return parse_canonical(_text_at(texts, value[0]))
     return tuple(DepositAddress(*address) for address in _with_shape(value, _ADDRESSES))
 
 
-def _at(texts: Sequence[str | None], place: int) -> str:
-    """The text at a place. Raises TypeError where there is none."""
+def _text_at(texts: Sequence[str | None], place: int) -> str:
+    """The text with a number. Raises TypeError for null."""
     (text,) = check_types([(texts[place],)], TEXT)[0]
     return str(text)
 
 
 def profile_parameter(profile: str | None) -> str | bytes | None:
-    """A profile's name as a query takes it; of one that is no text, as no recorded one is, what matches none."""
+    """A profile's name as a query parameter. A name that SQLite cannot encode becomes bytes, which match no row."""
     return profile if profile is None or is_text(profile) else b""
 
 
 def check_types(rows: Sequence[_Row], *kinds: frozenset[object]) -> Sequence[_Row]:
-    """The rows, if each column holds values of its types alone. Raises TypeError."""
+    """The rows. Raises TypeError where a column has a value of another type than given."""
     for column, kind in zip(zip(*rows, strict=True), kinds, strict=False):
         if not kind.issuperset(map(type, column)):
             raise TypeError("a column holds a value of another type")
@@ -283,7 +283,7 @@ def check_types(rows: Sequence[_Row], *kinds: frozenset[object]) -> Sequence[_Ro
 
 
 def load_json(text: str, shape: Any) -> Any:
-    """The JSON of a text, if it has that shape. Raises ValueError or TypeError."""
+    """Parse JSON of a given shape. Raises ValueError or TypeError."""
     return _with_shape(json.loads(text), shape)
 
 

@@ -1,4 +1,4 @@
-"""Reading how amounts went from run to run: for each series, the intervals of runs that say the same."""
+"""Read amounts over time: for each series, the intervals in which runs had the same amounts."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -32,7 +32,7 @@ IntervalStatus: TypeAlias = Literal["ok", "failed", "absent"]
 
 
 class Interval(NamedTuple):
-    """Runs one after the other in which a series said the same. Amounts are canonical texts, None where not known.
+    """Consecutive runs in which a series had the same amounts, as canonical texts; None is unknown.
 
     `failed` are runs in which the account did not answer, `absent` those whose answer did not list the asset.
     """
@@ -47,7 +47,7 @@ class Interval(NamedTuple):
 
 
 class Series(NamedTuple):
-    """How one asset went at one account; where `account` is None, the sums over the accounts of `over`."""
+    """One asset of one account over time; where `account` is None, the totals of the accounts in `over`."""
 
     profile: str | None
     account: str | None
@@ -61,7 +61,7 @@ class Series(NamedTuple):
     intervals: tuple[Interval, ...]
 
 
-class _Piece(NamedTuple):
+class _StoredInterval(NamedTuple):
     """An interval as it is stored."""
 
     since: int
@@ -70,16 +70,16 @@ class _Piece(NamedTuple):
     status: IntervalStatus
     texts: Sequence[str | None]
     first: int
-    """The id of its first run: runs are in the order in which they were recorded, whatever the clock did."""
+    """The id of its first run: runs are ordered as they were recorded, whatever the clock did."""
 
 
 class _Answers(NamedTuple):
-    """The runs that asked an account, oldest first, and where among them it answered."""
+    """The runs that asked an account, oldest first, and which of them it answered."""
 
     ids: list[int]
     times: list[int]
     spans: list[tuple[int, int, bool, bool]]
-    """First and one past the last of runs alike: whether it answered, and whether it was asked for some assets only."""
+    """Start and end (exclusive) of runs alike: whether it answered, and whether only some assets were asked for."""
 
 
 def series(
@@ -91,7 +91,7 @@ def series(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> tuple[Series, ...]:
-    """How the assets went at the accounts that are named, those named or all; where none is named their sums, too.
+    """The series of the named assets (or all) at the named accounts; without a named account, also of the totals.
 
     An asset is named as with `--asset`. Raises StateError.
     """
@@ -103,7 +103,9 @@ def series(
             facts: [
                 piece
                 for number, account in each
-                for piece in _pieces(_changes(connection, number), answers[account], odd=facts[6] is not None)
+                for piece in _intervals(
+                    _changes(connection, number), answers[account], odd=facts[6] is not None
+                )
             ]
             for facts, each in found.items()
         }
@@ -115,7 +117,7 @@ def series(
 def _found(
     connection: "Connection", profile: str | None, assets: Sequence[str], accounts: Sequence[str]
 ) -> Mapping[tuple[Any, ...], list[tuple[int, int]]]:
-    """What each series is of, with the numbers of its parts: an account that has got another target begins another."""
+    """The stored series and account ids of each series: an account whose target changed has several."""
     found: dict[tuple[Any, ...], list[tuple[int, int]]] = defaultdict(list)
     cursor = connection.execute(
         "SELECT s.id, s.account, a.profile, a.name, a.provider, CASE WHEN a.name IS NULL THEN a.target END, asset,"
@@ -165,14 +167,16 @@ def _changes(connection: "Connection", number: int) -> Sequence[tuple[Any, ...]]
     return check_types(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
 
 
-def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool) -> Iterator[_Piece]:
-    """A series' intervals. Of what only some runs ask for (`odd`), that it is not listed says nothing."""
+def _intervals(
+    changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool
+) -> Iterator[_StoredInterval]:
+    """A series' intervals. Rows that only some runs ask for (`odd`) are never absent."""
     begins = [bisect_left(answers.ids, run) for run, *_ in changes]
     for start, end, answered, narrowed in answers.spans:
         number = bisect_right(begins, start) - 1
         if not answered:
             if number >= 0:
-                yield _piece(answers, start, end, "failed", _UNKNOWN)
+                yield _interval(answers, start, end, "failed", _UNKNOWN)
             continue
         at = start
         while at < end:
@@ -180,27 +184,27 @@ def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool)
             if number >= 0 and until > at:
                 _, held, *texts = changes[number]
                 if held:
-                    yield _piece(answers, at, until, "ok", texts)
+                    yield _interval(answers, at, until, "ok", texts)
                 elif not narrowed and not odd:
-                    yield _piece(answers, at, until, "absent", _UNKNOWN)
+                    yield _interval(answers, at, until, "absent", _UNKNOWN)
             at, number = max(at, until), number + 1
 
 
-def _piece(
+def _interval(
     answers: _Answers, start: int, end: int, status: IntervalStatus, texts: Sequence[str | None]
-) -> _Piece:
+) -> _StoredInterval:
     times = answers.times[start:end]
-    return _Piece(min(times), max(times), end - start, status, texts, answers.ids[start])
+    return _StoredInterval(min(times), max(times), end - start, status, texts, answers.ids[start])
 
 
-def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
-    """The series of these intervals, those that follow each other and say the same made one.
+def _series(facts: tuple[Any, ...], pieces: list[_StoredInterval]) -> Series:
+    """The series of these intervals, adjacent ones with the same amounts merged.
 
-    Raises ValueError for an amount that is none.
+    Raises ValueError for a text that is not a canonical amount.
     """
     profile, account, provider, over, asset, asset_id, kind, merchant, nth = facts
     pieces.sort(key=attrgetter("first"))
-    merged: list[_Piece] = []
+    merged: list[_StoredInterval] = []
     for piece in pieces:
         last = merged[-1] if merged else None
         if last is not None and (last.status, last.texts) == (piece.status, piece.texts):
