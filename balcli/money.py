@@ -35,7 +35,7 @@ class Amount:
         self._written: Final = text
 
     def _aligned(self, other: "Amount") -> tuple[int, int, int]:
-        """Both amounts as units of the finer of their two scales, and that scale."""
+        """Both amounts as units of the larger number of decimal places, and that number."""
         finer = self.places - other.places
         if finer >= 0:
             return self.units, other.units * 10**finer, self.places
@@ -69,7 +69,7 @@ class Amount:
         return hash(str(self))
 
     def __bool__(self) -> bool:
-        """Whether the amount is anything but exactly 0."""
+        """Whether the amount is not exactly 0."""
         return self.units != 0
 
     def __repr__(self) -> str:
@@ -94,7 +94,7 @@ ZERO: Final = Amount(0)
 
 
 def parse(text: str) -> Amount:
-    """The amount, in whole units of its asset, that a decimal number on the wire stands for.
+    """The amount, in whole units of its asset, of a decimal number on the wire.
 
     Raises ValueError for anything but `-?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]{1,3})?` of at
     most 80 characters with an exponent within 40 either way. Nothing is trimmed or guessed.
@@ -144,7 +144,7 @@ def parse_units(text: str, decimals: int) -> Amount:
 
 
 def parse_canonical(text: str) -> Amount:
-    """The amount that a canonical text, as `str` gives it, stands for, of any length. Raises ValueError for another."""
+    """The amount of a canonical text of any length, as `str` makes it. Raises ValueError for any other text."""
     whole, _, fraction = text.partition(".")
     amount = Amount(int(f"{whole}{fraction}"), len(fraction))
     if str(amount) != text:

@@ -1,4 +1,4 @@
-"""From outcomes to the Report: rows in order, totals by asset, and what is left out of them."""
+"""Build the Report from outcomes: rows in order, totals by asset, and warnings about rows in no total."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,7 +55,7 @@ def build(
 
 
 def without_zeros(report: Report) -> Report:
-    """The report without rows and totals that are exactly 0 throughout; it says how many rows those are."""
+    """The report without rows and totals that are exactly 0 throughout; it counts them."""
     shown = tuple(balance for balance in report.balances if not balance.is_zero())
     totals = tuple(total for total in report.totals if not _is_zero(total))
     return report._replace(
@@ -88,7 +88,7 @@ def arranged(report: Report, order: Order | None = None, *, totals_only: bool = 
 
 
 def _largest_first(rows: Sequence[T], amount: Callable[[T], Amount | None]) -> tuple[T, ...]:
-    """The rows from the largest amount down, those of an unknown one last."""
+    """The rows by descending amount, unknown ones last."""
     known = [(found, row) for row in rows if (found := amount(row)) is not None]
     known.sort(key=lambda pair: pair[0], reverse=True)
     return (*(row for _, row in known), *(row for row in rows if amount(row) is None))
@@ -104,7 +104,7 @@ def _by_asset(balance: Balance) -> tuple[str, str]:
 
 
 def _doubles(outcomes: Sequence[Outcome]) -> tuple[set[int], list[Notice]]:
-    """The rows, by identity, that an account before has listed already under another name, and the notices about them.
+    """The rows (by `id`) that an earlier account with the same owner has already listed, and notices about them.
 
     Adding them would count money twice. Where the two are limited to different assets, each such row has a notice.
     """
@@ -143,12 +143,12 @@ def _about_double(name: str, first: str, again: Iterable[Balance], *, whole: boo
 
 
 def _asset_of(balance: Balance) -> str:
-    """What tells an asset of an account apart: its id where it has one, else its name."""
+    """The key of an asset within an account: its id if it has one, else its name."""
     return balance.asset if balance.asset_id is None else f"#{balance.asset_id}"
 
 
 def _aggregates(outcomes: Sequence[Outcome]) -> set[str]:
-    """The accounts that sum up others of this run: adding them would count money twice."""
+    """The names of accounts that aggregate others of this run: adding them would count money twice."""
     single = {outcome.account.part_of for outcome in outcomes} - {None}
     return {o.account.name for o in outcomes if o.account.aggregate_of in single}
 
@@ -164,7 +164,7 @@ def _repeated(balances: Sequence[Balance], left_out: set[int]) -> list[Notice]:
 
 
 def _of_merchants(rows: Sequence[Balance]) -> bool:
-    """Whether rows are one currency's, one of each merchant: the aggregate of a key lists it so."""
+    """Whether the rows are one for each merchant, as the aggregate of an API key lists them."""
     merchants = {row.details.get("merchant_id") for row in rows} - {None}
     return len(merchants) == len(rows) and len({row.details.get("kind") for row in rows}) == 1
 
@@ -195,7 +195,7 @@ def _in_several_cases(balances: Iterable[Balance]) -> list[Notice]:
 
 
 def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[Total]:
-    """The totals by asset; an amount is a number only where every account of the run made it known."""
+    """The totals by asset. An amount is a number only if every account of the run made it known."""
     order = [outcome.account.name for outcome in outcomes]
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     silent = [outcome.account.name for outcome in failed if outcome.missing_kind is None]

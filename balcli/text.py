@@ -1,6 +1,6 @@
-"""Text from outside made safe to show: one line, bounded, nothing invisible or reordering; and mistyped names.
+"""Escape untrusted text for display (one line, bounded, nothing invisible), and suggest names for mistyped ones.
 
-Used for everything that a server, a file name or a user's string puts in front of a person.
+Used for everything that comes from a server, a file name or a user and is shown to a person.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 LONGEST_NAME: Final = 48
-"""How many characters of a name are shown in the midst of other text."""
+"""The most characters of a name that are shown within other text."""
 
 # How many characters the names take that a message lists: all there is to say, and beside one that is close.
 _LONG_LIST: Final = 160
@@ -47,7 +47,7 @@ def printable(text: str, limit: int = 0) -> str:
 
 
 def escape_unprintable(text: str, keep: str = "") -> str:
-    """The text with what `printable` escapes escaped, but for the characters to keep."""
+    """The text with all unprintable characters escaped but those to keep."""
     if _is_printable(text):
         return text
     return "".join(c if c in keep or _is_printable(c) else _escape(c) for c in text)
@@ -59,7 +59,7 @@ def _is_printable(text: str) -> bool:
 
 
 def width(text: str) -> int:
-    """How many terminal columns a printable text takes."""
+    """The number of terminal columns of a printable text."""
     if text.isascii():
         return len(text)
     return sum(_columns(c) for c in text)
@@ -73,7 +73,7 @@ def _columns(character: str) -> int:
 
 
 def closest_match(name: str, there: Iterable[str]) -> str | None:
-    """The one of the names there that a mistyped one is closest to, whatever the case; None where none is close."""
+    """The name most similar to a mistyped one, ignoring case; None if no name is similar."""
     from difflib import get_close_matches  # only to word an error
 
     by_folded: dict[str, str] = {}
@@ -85,7 +85,7 @@ def closest_match(name: str, there: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, there: Iterable[str], known: str = "there are") -> str:
-    """What to say of a name that is none of those there: which one is close, and which there are, if that is short."""
+    """The hint for an unknown name: a similar name, and all names if the list is short."""
     names = list(dict.fromkeys(there))
     if not names:
         return "there is none"
@@ -98,7 +98,7 @@ def did_you_mean(name: str, there: Iterable[str], known: str = "there are") -> s
 
 
 def join_names(names: Iterable[str]) -> str:
-    """The names with commas between them, or as many as a message has room for, and how many more there are."""
+    """The names joined by commas; of a long list the first ones, and the number of the others."""
     names, text = list(names), ""
     for number, name in enumerate(names):
         longer = f"{text}, {printable(name, 40)}" if text else printable(name, 40)
@@ -109,10 +109,10 @@ def join_names(names: Iterable[str]) -> str:
 
 
 def folded(text: str) -> str:
-    """The text with the ASCII letters in lower case and no other changed: names that fold alike differ in ASCII case alone."""
+    """The text with its ASCII letters in lower case, and no other character changed."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def is_text(text: str) -> bool:
-    """Whether a string is text: with an unpaired surrogate no encoding can carry it."""
+    """Whether a string can be encoded: it has no unpaired surrogate."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,4 +1,4 @@
-"""What is different between two runs: lines for people, and one document."""
+"""The differences between two runs: lines for people, and one document."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -18,7 +18,7 @@ _STYLES: Final[Mapping[str, Style]] = {"incomparable": "bad", "vanished": "open"
 
 
 class Side(NamedTuple):
-    """One of the two runs: its id in the history (None: asked for just now), its time, and whether all answered."""
+    """One of the two runs: its id in the history (None for a live run), its time, and whether it is complete."""
 
     id: int | None
     at: datetime
@@ -26,7 +26,7 @@ class Side(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Two runs and what is different between them."""
+    """Two runs and their differences."""
 
     profile: str | None
     before: Side
@@ -35,7 +35,7 @@ class Comparison(NamedTuple):
 
 
 def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
-    """The differences as lines of text; nothing at all where there are none.
+    """The differences as lines of text; empty without any.
 
     `columns` is the terminal's width; None means any width will do.
     """
@@ -52,26 +52,26 @@ def _named(side: Side) -> str:
 
 
 def lines(changes: Diff, columns: int | None) -> Iterator[Line]:
-    """A line for each account and each amount that is different; where that is too wide, one for each amount."""
+    """A line for each account and amount that differs; a line for each value where that is too wide."""
     for account in changes.accounts:
-        yield _of_account(account)
+        yield _account_line(account)
     for name, rows in groupby(changes.balances, lambda change: change.account):
         of_account = list(rows)
         yield Line().add(printable(name, LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
-        yield from first_fitting((_of_rows(of_account), _stacked(of_account), _tall(of_account)), columns)
+        yield from first_fitting((_wide(of_account), _stacked(of_account), _tall(of_account)), columns)
     if changes.within_threshold:
         rows_are = "row is" if changes.within_threshold == 1 else "rows are"
         yield Line().add(f"{changes.within_threshold} more {rows_are} within the threshold", "faint")
 
 
-def _of_account(change: AccountChange) -> Line:
+def _account_line(change: AccountChange) -> Line:
     said = f"not compared: {change.reason}" if change.reason else change.happened
     name = printable(change.account, LONGEST_NAME)
     line = Line().add(f"{_MARKS[change.happened]} ").add(name, "name").add(f" ({change.provider}) ", "faint")
     return line.add(said, _STYLES.get(change.happened, ""))
 
 
-def _of_rows(changes: list[BalanceChange]) -> Iterator[Line]:
+def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
     """The rows of one account, one line for each amount, its difference first."""
     moves = [move for change in changes for move in change.amounts]
     difference = Column([_signed(move) for move in moves])
@@ -95,33 +95,33 @@ def _of_rows(changes: list[BalanceChange]) -> Iterator[Line]:
 
 def _stacked(changes: list[BalanceChange]) -> Iterator[Line]:
     """The rows of one account, each amount beside its name: the difference, what was, what is."""
-    told = [each for change in changes for move in change.amounts for each in _told(move)]
+    told = [each for change in changes for move in change.amounts for each in _rows_of(move)]
     cells = Column(text for _, text, _ in told)
     wide = max((len(name) for name, _, _ in told), default=0)
     for change in changes:
-        yield from _titled(change)
-        for name, text, style in (each for move in change.amounts for each in _told(move)):
+        yield from _heading(change)
+        for name, text, style in (each for move in change.amounts for each in _rows_of(move)):
             yield Line().add(f"    {name:<{wide}}  ").add(cells.cell(text), style)
 
 
 def _tall(changes: list[BalanceChange]) -> Iterator[Line]:
     """The same with each amount below its name."""
     for change in changes:
-        yield from _titled(change)
-        for name, text, style in (each for move in change.amounts for each in _told(move)):
+        yield from _heading(change)
+        for name, text, style in (each for move in change.amounts for each in _rows_of(move)):
             yield Line().add(f"    {name}")
             yield Line().add(" ").add(text, style)
 
 
-def _titled(change: BalanceChange) -> Iterator[Line]:
+def _heading(change: BalanceChange) -> Iterator[Line]:
     style = _STYLES.get(change.happened, "")
     yield Line().add(f"  {_MARKS[change.happened]} {printable(change.asset, LONGEST_NAME)}", style)
     if not change.amounts:
         yield Line().add(f"    {change.happened}, with no amount that is known")
 
 
-def _told(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
-    """What there is to say of a move: names and amounts."""
+def _rows_of(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
+    """The lines of a changed amount: name, text and style."""
     return (
         (_words(move.field), _signed(move), "open"),
         ("  before", _text(move.before), ""),
@@ -144,7 +144,7 @@ def _text(amount: Amount | None) -> str:
 
 
 def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
-    """The comparison as one JSON document, in ASCII, with what kept it from telling whether anything is different.
+    """The comparison as one JSON document, in ASCII, with the failure that made it inconclusive, if any.
 
     Amounts are canonical decimal texts in whole units; unknown is None.
     """

@@ -41,7 +41,7 @@ def to_json(document: Mapping[str, Any]) -> str:
 
 
 def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
-    """An object's text, piece by piece; a list can be an iterator, too."""
+    """An object's text, piece by piece. A list can also be an iterator."""
     before = "{\n"
     for key, value in document.items():
         yield f"{before}  {encode(key)}: "
@@ -74,7 +74,7 @@ def _joined(items: Iterable[object], between: str) -> Iterator[str]:
 
 
 def to_jsonl(items: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Plain objects as JSON in ASCII, one a line, in pieces of many lines. All have the first one's first key first."""
+    """Plain objects as JSON in ASCII, one a line, in pieces of many lines. All have the same first key."""
     return (f"{many}\n" for many in _joined(items, "\n"))
 
 
@@ -84,7 +84,7 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def head(report: Report) -> dict[str, Any]:
-    """What the document says of the run as a whole, before its lists."""
+    """The keys of the document before its lists: the run as a whole."""
     return {
         "schema_version": SCHEMA_VERSION,
         "generated_at": format_time(report.generated_at),
@@ -98,7 +98,7 @@ def head(report: Report) -> dict[str, Any]:
 
 
 def _coverage(provider: str) -> dict[str, Any]:
-    """What the balances of a provider cover, and what they leave out."""
+    """What a provider's balances cover and leave out."""
     coverage = coverage_of(provider)
     return {
         "provider": provider,
@@ -109,7 +109,7 @@ def _coverage(provider: str) -> dict[str, Any]:
 
 
 def lists(report: Report) -> tuple[tuple[str, Sequence[Any], Callable[[Any], dict[str, Any]]], ...]:
-    """The document's lists: the key of each, what it holds, and what makes a plain object of an item."""
+    """The document's lists: each key, its items, and the function that makes an item a plain object."""
     return (
         ("accounts", report.outcomes, _account),
         ("balances", report.balances, _balance),
@@ -130,7 +130,7 @@ def warning(notice: Notice) -> dict[str, Any]:
 
 
 def run_error(failure: Failure) -> dict[str, Any]:
-    """What stopped the whole run, as plain objects."""
+    """A failure of the whole run as plain objects."""
     return {"code": failure.code, "message": failure.message}
 
 
@@ -155,7 +155,7 @@ def _error(failure: Failure) -> dict[str, Any]:
 
 
 def amount_text(amount: Amount | None) -> str | None:
-    """An amount as every document has it: its canonical text, None where it is unknown."""
+    """An amount as documents have it: its canonical text, None if unknown."""
     return None if amount is None else str(amount)
 
 

@@ -58,7 +58,7 @@ def _escaped(value: str) -> str:
 
 
 def _label(value: str | None) -> str:
-    """A label's value: any text but what has no place in a file of lines; "" where there is none."""
+    """A label's value, control characters escaped; "" for None."""
     return escape_unprintable(value or "", keep="\n")
 
 
@@ -73,7 +73,7 @@ def _totals(report: Report, run: _Labels) -> Iterator[_Sample]:
 
 
 def _sums(rows: Iterable[tuple[_Labels, Balance | Amounts]], *, known: bool) -> Iterator[_Sample]:
-    """The amounts that are known, or a 1 for each that is not; rows alike in every label are added."""
+    """The known amounts, or a 1 for each unknown one. Rows with the same labels are added."""
     alike: dict[_Labels, list[Balance | Amounts]] = defaultdict(list)
     for labels, row in rows:
         alike[labels].append(row)

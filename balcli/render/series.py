@@ -1,4 +1,4 @@
-"""How amounts went from run to run: a table with a sparkline for people, and json, jsonl and csv."""
+"""Amounts over time: a table with a sparkline for people, and json, jsonl and csv."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -13,10 +13,10 @@ from balcli.text import LONGEST_NAME, printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.:-=+*#"
-"""For streams that cannot carry the others."""
+"""For streams whose encoding lacks the others."""
 _SPARKS: Final = 40
 _MOST_NAMES: Final = 4
-_SAID: Final = {"failed": "unavailable", "absent": "not listed"}
+_WORDS: Final = {"failed": "unavailable", "absent": "not listed"}
 _FACTS: Final = Series._fields[:-1]  # all but the intervals
 _TIMES: Final = len("2026-11-21T00:57:00Z")
 
@@ -38,7 +38,7 @@ def table(series: Sequence[Series], columns: int | None, bars: str = BARS) -> st
 
 
 def title(series: Series) -> str:
-    """What a series is of, in words."""
+    """The title of a series: its asset, account and what else tells it apart."""
     asset = printable(series.asset, LONGEST_NAME)
     if series.account is None:
         names = ", ".join(printable(name, LONGEST_NAME) for name in series.over[:_MOST_NAMES])
@@ -84,7 +84,7 @@ def sparkline(intervals: Sequence[Interval], bars: str) -> str:
 
 
 def position(amount: Amount, low: Amount, high: Amount, most: int) -> int:
-    """Where an amount stands between two others, as a whole number from 0 to `most`, rounded down."""
+    """An amount's position between two others, as an integer from 0 to `most`, rounded down."""
     above, span = amount - low, high - low
     places = max(above.places, span.places)
     units, of = (each.units * 10 ** (places - each.places) for each in (above, span))
@@ -103,7 +103,7 @@ def _wide(intervals: Sequence[Interval]) -> Iterator[str]:
             cells = zip(columns, _texts(interval), strict=True)
             line += "  ".join(column.cell(text) for column, text in cells)
         else:
-            line += _SAID[interval.status]
+            line += _WORDS[interval.status]
         yield line
 
 
@@ -113,7 +113,7 @@ def _stacked(intervals: Sequence[Interval]) -> Iterator[str]:
     for interval in intervals:
         yield f"  {format_time(interval.since)} to {format_time(interval.until)}, {_runs(interval)}"
         if interval.status != "ok":
-            yield f"    {_SAID[interval.status]}"
+            yield f"    {_WORDS[interval.status]}"
             continue
         for name, amount in zip(AMOUNT_FIELDS, _texts(interval), strict=True):
             yield f"    {name:<9}  {column.cell(amount)}"
@@ -126,7 +126,7 @@ def _tall(intervals: Sequence[Interval]) -> Iterator[str]:
         yield f" to {format_time(interval.until)}"
         yield f" {_runs(interval)}"
         if interval.status != "ok":
-            yield f"  {_SAID[interval.status]}"
+            yield f"  {_WORDS[interval.status]}"
             continue
         for name, amount in zip(AMOUNT_FIELDS, _texts(interval), strict=True):
             yield f"  {name}"

@@ -1,4 +1,4 @@
-"""The steps of a diagnosis: lines for people, and one document."""
+"""The steps of the doctor: lines for people, and one document."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -59,7 +59,7 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
 
 
 def _kind(step: Step) -> tuple[bool, object]:
-    """What adjacent steps share that stand on one line: only skipped ones do, by their reason."""
+    """The key by which adjacent steps share a line: only skipped ones do, by their reason."""
     skipped = step.status == "skipped"
     return skipped, step.message if skipped else id(step)
 

@@ -39,7 +39,7 @@ def render_json(verdict: Verdict) -> str:
 
 
 def plain(text: str, limit: int = 0) -> str:
-    """The text on one line, escaped; the bar, which begins performance data, escaped, too."""
+    """The text on one line, escaped, `|` included, because it begins the performance data."""
     return printable(text, limit).replace("|", "\\x7c")
 
 
@@ -66,7 +66,7 @@ def _status_line(verdict: Verdict) -> str:
 
 
 def _text(verdict: Verdict) -> str:
-    """What stopped the run, or the first limit of those that make the state, and how many there are."""
+    """The failure of the run, or the first limit that has the verdict's state, and how many limits there are."""
     for failure in verdict.report.failures:
         return plain(failure.message, _LONGEST_LINE)
     number = len(verdict.findings)
@@ -98,7 +98,7 @@ def _value(finding: Finding) -> str:
 
 
 def _detail(finding: Finding) -> Line:
-    """One limit: its state, what it is on, the value, both ranges, and why it is unknown."""
+    """One limit: its state, subject, value and ranges, and why it is unknown."""
     limit = finding.limit
     ranges = [f"{name} {held.text}" for name, held in (("warn", limit.warn), ("crit", limit.crit)) if held]
     text = f": {_subject(limit)} {_value(finding)}; {', '.join(ranges)}"
