@@ -1,7 +1,7 @@
-"""What outlives a run on disk: public tables, such as which tokens there are. Never a secret, never a balance.
+"""The cache on disk, for public tables such as the list of tokens. Never for secrets or balances.
 
-A cached file is checked as an answer is: it must be the user's own, young, and of the right shape.
-Whatever is wrong with it, the run goes on without it.
+A cached file is checked as an answer is: it must be the user's own, recent, and of the right shape. With a
+file that is not, the run goes on without the cache.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from balcli.errors import AnswerError
-from balcli.files import base_folder, flaw_of, open_for_reading
+from balcli.files import base_folder, open_for_reading, permission_problem
 from balcli.http.exactjson import Json, decode
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
@@ -34,7 +34,11 @@ class Cache:
             with os.fdopen(open_for_reading(file), "rb") as stream:
                 state = os.fstat(stream.fileno())
                 age = time.time() - state.st_mtime
-                if not stat.S_ISREG(state.st_mode) or flaw_of(state, file) or not 0 <= age <= seconds:
+                if (
+                    not stat.S_ISREG(state.st_mode)
+                    or permission_problem(state, file)
+                    or not 0 <= age <= seconds
+                ):
                     return None
                 entry = decode(stream.read(_MOST_BYTES))
         except (OSError, AnswerError):

@@ -214,7 +214,7 @@ def _accounts_for(account: Account[Any], run: Run) -> tuple[list[Account[Any]], 
         noted = echoes.noting()
         accounts = list(provider.expand(account, run))
     except BalcliError as problem:
-        return Outcome(account, None, None, Failure.of(problem))
+        return Outcome(account, None, None, Failure.from_error(problem))
     if not accounts:
         return _with_notice(_nobody(account, "the provider lists none"), noted)
     return accounts, noted
@@ -262,7 +262,7 @@ def _without_given(outcome: Outcome) -> Outcome:
     holdings = outcome.holdings
     if holdings is None or not echoes.repeats_given(outcome.account.base_url, _texts(holdings)):
         return outcome
-    return Outcome(outcome.account, None, None, Failure.of(EchoesCredential(_REPEATED)))
+    return Outcome(outcome.account, None, None, Failure.from_error(EchoesCredential(_REPEATED)))
 
 
 def _texts(holdings: Holdings) -> Iterator[str]:
@@ -281,7 +281,7 @@ def _fetched(account: Account[Any], run: Run) -> Outcome:
     try:
         return fetched(account, run)
     except BalcliError as problem:
-        return Outcome(account, None, None, Failure.of(problem))
+        return Outcome(account, None, None, Failure.from_error(problem))
 
 
 def _two_of_one_name(account: Account[Any]) -> Outcome:
@@ -289,7 +289,7 @@ def _two_of_one_name(account: Account[Any]) -> Outcome:
     problem = ProviderError(
         f"{account.provider} made two accounts of one name out of this one; ask the maker of the plug-in"
     )
-    return Outcome(account, None, None, Failure.of(problem))
+    return Outcome(account, None, None, Failure.from_error(problem))
 
 
 def _nobody(account: Account[Any], why: str) -> Outcome:
@@ -304,4 +304,4 @@ def too_late(account: Account[Any], limits: Limits) -> Outcome:
     problem = DeadlinePassed(
         f"no answer before the deadline of {limits.deadline:g} s; raise --deadline or try later"
     )
-    return Outcome(account, None, None, Failure.of(problem))
+    return Outcome(account, None, None, Failure.from_error(problem))

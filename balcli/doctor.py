@@ -71,7 +71,9 @@ def read_files(
             mode = _mode(chosen.stat().st_mode)
             count = len(variables.from_file)
             steps.append(Step(None, stage, "ok", f"{shown(chosen)}, mode {mode}, {count} variables"))
-            steps += [Step.told(None, stage, "warning", notice.message) for notice in variables.notices]
+            steps += [
+                Step.from_message(None, stage, "warning", notice.message) for notice in variables.notices
+            ]
         if steps and not CAN_CHECK:
             message = "this system does not tell owners and modes: they are not checked"
             steps.append(Step(None, "profile", "warning", message, "let nobody else read or write the files"))
@@ -91,8 +93,8 @@ def read_files(
 
 def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[Step]:
     """A warning for everything around the program that is ignored, shadowed or left out."""
-    found = [Step.told(None, "plugins", "warning", notice.message) for notice in PLUGIN_NOTICES]
-    found += [Step.told(None, "environment", "warning", text) for text in ignored(environ, profile)]
+    found = [Step.from_message(None, "plugins", "warning", notice.message) for notice in PLUGIN_NOTICES]
+    found += [Step.from_message(None, "environment", "warning", text) for text in ignored(environ, profile)]
     return found or [Step(None, "environment", "ok", "nothing in it is ignored or shadowed")]
 
 
@@ -114,7 +116,7 @@ def examine(
     charts = [_Chart(entry) for entry in entries]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
     faults = [*_open_all(charts, profile, deadline)]
-    failures = [Failure.of(fault) for fault in faults]
+    failures = [Failure.from_error(fault) for fault in faults]
     for chart in charts:
         chart.refuse_bad_name()
     listed = ", ".join(printable(chart.entry.name, 40) for chart in charts)
@@ -128,7 +130,7 @@ def examine(
         steps += ward.steps()
     except BalcliError as problem:
         steps.append(Step.failed(None, "ca_bundle", problem))
-        failures.append(Failure.of(problem))
+        failures.append(Failure.from_error(problem))
         offline, reason = True, "ca_bundle failed"
     for chart, account in opened.items():
         chart.find_way(account, limits, environ)
@@ -143,7 +145,7 @@ def examine(
 
 def unreadable(name: str | None, steps: Sequence[Step], problem: BalcliError) -> Diagnosis:
     """The diagnosis that ends before any account."""
-    return Diagnosis(tuple(steps), Report(datetime.now(UTC), name, failures=(Failure.of(problem),)))
+    return Diagnosis(tuple(steps), Report(datetime.now(UTC), name, failures=(Failure.from_error(problem),)))
 
 
 class _Chart:
@@ -167,12 +169,12 @@ class _Chart:
         """Add the step that an error ended; it is what came of the account, if that is opened. No step follows the last."""
         outcome = None
         if self.account is not None:
-            outcome = Outcome(self.account, None, None, Failure.of(problem))
+            outcome = Outcome(self.account, None, None, Failure.from_error(problem))
         self._add(Step.failed(self.entry.name, step, problem), outcome, last=last)
 
     def warn(self, step: str, notice: Notice) -> None:
         """Add a step that is a notice."""
-        self._add(Step.told(self.entry.name, step, "warning", notice.message))
+        self._add(Step.from_message(self.entry.name, step, "warning", notice.message))
 
     def answer(self, outcome: Outcome) -> None:
         """Add the steps of the call that went well; that is what came of the account."""

@@ -1,4 +1,4 @@
-"""Whose a file is and who may change it: judged on the opened file, so that nothing changes in between."""
+"""Files' owners and modes, locks and folders. Owners are checked on the open file, which nobody can swap."""
 
 import os
 import stat
@@ -25,7 +25,7 @@ def working_folder() -> Path:
 
 
 def shown(path: Path) -> str:
-    """A path as messages name it: of a long one the end, which tells more than the beginning."""
+    """A path as messages show it: of a long one the end, which tells more than the beginning."""
     text = printable(str(path))
     return text if len(text) <= _LONGEST_PATH else f"...{text[3 - _LONGEST_PATH :]}"
 
@@ -62,8 +62,8 @@ def try_lock(descriptor: int) -> bool | None:
     return True
 
 
-def flaw_of(state: os.stat_result, path: Path) -> str | None:
-    """Why a file cannot be trusted, with the cure: it is another's, or others may write it. None if it can."""
+def permission_problem(state: os.stat_result, path: Path) -> str | None:
+    """Why a file cannot be trusted, with the cure: another user owns it or can write it. None if it can be."""
     if not CAN_CHECK:
         return None
     if state.st_uid not in {os.getuid(), 0}:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple, TypeAlias
 
-from balcli.models import PARTS, Balance, Outcome, Report
-from balcli.money import ZERO, Amount, add_up, parse
+from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
+from balcli.money import ZERO, Amount, exact_sum, parse
 from balcli.providers.selection import NOT_LISTED, Exactly, but_is, names_of, selects
 from balcli.text import folded, printable
 
@@ -150,7 +150,7 @@ def read(key: str, value: str | list[str]) -> Value:
         return tuple(_asset(name) for name in value)
     if key in {"warn", "crit"}:
         return parse_range(value)
-    if key == "field" and value not in PARTS:
+    if key == "field" and value not in AMOUNT_FIELDS:
         raise ValueError("is no field of a balance; write available, total or locked")
     if key == "absent" and value != ZERO_IF_ABSENT:
         raise ValueError(
@@ -267,7 +267,7 @@ def _measured(report: Report, limit: Limit) -> tuple[Amount, list[str]]:
             absent.append(asset)
         else:
             raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
-    return add_up(values), absent
+    return exact_sum(values), absent
 
 
 def _fitting(rows: Sequence[Balance], asset: str) -> list[Balance]:
@@ -293,7 +293,7 @@ def _value(report: Report, limit: Limit, rows: Sequence[Balance], fitting: Seque
     if not any(row.counted for row in fitting):
         raise _Undecided("it is in no total, and can have no limit; remove the limit")
     if limit.account is not None:
-        return add_up(amounts)
+        return exact_sum(amounts)
     _refuse_part(rows, fitting)
     return _in_total(report, fitting, limit)
 
@@ -332,7 +332,7 @@ def _in_total(report: Report, fitting: Sequence[Balance], limit: Limit) -> Amoun
     """
     for total in report.totals:
         if total.asset == fitting[0].asset:
-            value: Amount | None = getattr(total.parts, limit.field)
+            value: Amount | None = getattr(total.amounts, limit.field)
             if value is None:
                 raise _Undecided(
                     f"the total is not complete ({_listed(total.missing)}); put the limit on an account, or on another field"

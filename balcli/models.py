@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
-from balcli.money import Amount, is_filled
+from balcli.money import Amount, is_nonzero
 from balcli.urls import same_place
 
 Settings = TypeVar("Settings")
@@ -14,7 +14,7 @@ Settings = TypeVar("Settings")
 KINDS = frozenset({"fiat"})
 """The kinds of rows that are asked for by themselves, and can be missing where the account answered."""
 
-PARTS = ("total", "available", "locked")
+AMOUNT_FIELDS = ("total", "available", "locked")
 """The three amounts of a balance and of a total, in the order in which they are shown."""
 
 
@@ -77,12 +77,12 @@ class Balance(NamedTuple):
         amounts: list[Detail] = [self.total, self.available, self.locked]
         amounts += [v for v in self.details.values() if isinstance(v, Amount)]
         return all(isinstance(amount, Amount) and not amount for amount in amounts) and not any(
-            is_filled(text) for text in self.raw.values()
+            is_nonzero(text) for text in self.raw.values()
         )
 
 
 class Notice(NamedTuple):
-    """Something that a reader of the numbers should know; `account` is None where it is about the run."""
+    """A warning about the numbers; `account` is None where it is about the whole run."""
 
     code: str
     account: str | None
@@ -90,14 +90,14 @@ class Notice(NamedTuple):
 
 
 class Holdings(NamedTuple):
-    """All that one account's provider answered."""
+    """The answer of one account's provider."""
 
     balances: tuple[Balance, ...]
     notices: tuple[Notice, ...] = ()
     owner: str | None = None
-    """Whose the answer says the balances are, where two targets can mean one account."""
+    """The owner that the answer names, where two targets can mean one account."""
     failed: tuple[tuple[str, "Failure"], ...] = ()
-    """The kinds of rows that could not be had, such as `fiat`, each with the reason."""
+    """The kinds of rows that could not be fetched, such as `fiat`, each with the reason."""
 
 
 class Failure(NamedTuple):
@@ -110,8 +110,8 @@ class Failure(NamedTuple):
     exit_code: int
 
     @classmethod
-    def of(cls, error: BalcliError) -> "Failure":
-        """The failure that an error of the tree stands for."""
+    def from_error(cls, error: BalcliError) -> "Failure":
+        """The failure that a BalcliError makes."""
         return cls(error.code, error.message, error.retryable, error.http_status, error.exit_code)
 
 
@@ -119,7 +119,7 @@ AccountStatus: TypeAlias = Literal["ok", "failed"]
 
 
 class Outcome(NamedTuple):
-    """What came of asking one account: its holdings and when they were had, or a failure."""
+    """The result of one account: its holdings and when they were fetched, or why it failed."""
 
     account: Account[object]
     holdings: Holdings | None
@@ -128,7 +128,7 @@ class Outcome(NamedTuple):
 
     @property
     def status(self) -> AccountStatus:
-        """The word for it in every format."""
+        """The status as every format writes it."""
         return "ok" if self.failure is None else "failed"
 
     @property
@@ -144,7 +144,7 @@ class Outcome(NamedTuple):
         return self.account.name if kind is None else self.account.name.removesuffix(f"/{kind}")
 
 
-class Parts(NamedTuple):
+class Amounts(NamedTuple):
     """Total, available and locked amounts of one asset, in whole units; None is unknown."""
 
     total: Amount | None
@@ -159,8 +159,8 @@ class Total(NamedTuple):
     """
 
     asset: str
-    parts: Parts
-    known: Parts
+    amounts: Amounts
+    known: Amounts
     missing: tuple[str, ...]
 
 
@@ -168,7 +168,7 @@ Status: TypeAlias = Literal["ok", "warning", "failed", "skipped"]
 
 
 class Step(NamedTuple):
-    """One thing that was looked at, for an account or (None) for the whole run: what was found, and what to do."""
+    """One check of the doctor, for an account or (None) for the whole run: its result, and what to do."""
 
     account: str | None
     step: str
@@ -178,18 +178,18 @@ class Step(NamedTuple):
 
     @classmethod
     def failed(cls, account: str | None, step: str, error: BalcliError) -> "Step":
-        """The step that an error ended."""
-        return cls.told(account, step, "failed", error.message)
+        """The step that ended with an error."""
+        return cls.from_message(account, step, "failed", error.message)
 
     @classmethod
-    def told(cls, account: str | None, step: str, status: Status, sentence: str) -> "Step":
-        """The step that a sentence tells: the part after its last semicolon is the cure."""
+    def from_message(cls, account: str | None, step: str, status: Status, sentence: str) -> "Step":
+        """The step with a message whose part after the last semicolon is the cure."""
         message, _, cure = sentence.rpartition("; ")
         return cls(account, step, status, message or cure, cure if message else None)
 
 
 class Report(NamedTuple):
-    """A whole run: what every account answered, the totals, and what a reader must know of them."""
+    """A whole run: the outcome of every account, the balances, the totals and the warnings."""
 
     generated_at: datetime
     profile: str | None
@@ -226,7 +226,7 @@ class Report(NamedTuple):
 
     @property
     def answered(self) -> bool:
-        """Whether the run has anything to show: it was not stopped, and not every account failed."""
+        """Whether at least one account answered and nothing stopped the run."""
         return self.exit_code in {0, 8}
 
     @property
@@ -247,7 +247,7 @@ def _counted(number: int, one: str, more: str) -> str:
 
 
 class Diagnosis(NamedTuple):
-    """What looking at everything that a run needs came to; `report` is of that run, without its balances."""
+    """The result of the doctor; `report` is that of the run that it tried, without its balances."""
 
     steps: tuple[Step, ...]
     report: Report

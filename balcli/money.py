@@ -35,7 +35,7 @@ class Amount:
         self._written: Final = text
 
     def _aligned(self, other: "Amount") -> tuple[int, int, int]:
-        """Both amounts as units of the finer of their two scales, and that scale."""
+        """Both amounts as units of the larger number of decimal places, and that number."""
         finer = self.places - other.places
         if finer >= 0:
             return self.units, other.units * 10**finer, self.places
@@ -69,7 +69,7 @@ class Amount:
         return hash(str(self))
 
     def __bool__(self) -> bool:
-        """Whether the amount is anything but exactly 0."""
+        """Whether the amount is not exactly 0."""
         return self.units != 0
 
     def __repr__(self) -> str:
@@ -94,7 +94,7 @@ ZERO: Final = Amount(0)
 
 
 def parse(text: str) -> Amount:
-    """The amount, in whole units of its asset, that a decimal number on the wire stands for.
+    """The amount, in whole units of its asset, of a decimal number on the wire.
 
     Raises ValueError for anything but `-?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]{1,3})?` of at
     most 80 characters with an exponent within 40 either way. Nothing is trimmed or guessed.
@@ -120,7 +120,7 @@ def parse(text: str) -> Amount:
     return Amount(significand.units * 10 ** max(0, -places), max(0, places))
 
 
-def is_filled(text: str | None) -> bool:
+def is_nonzero(text: str | None) -> bool:
     """Whether a text is an amount other than 0."""
     try:
         return text is not None and bool(parse(text))
@@ -143,8 +143,8 @@ def parse_units(text: str, decimals: int) -> Amount:
     return Amount(int(text), decimals)
 
 
-def restore(text: str) -> Amount:
-    """The amount that a canonical text, as `str` gives it, stands for, of any length. Raises ValueError for another."""
+def parse_canonical(text: str) -> Amount:
+    """The amount of a canonical text of any length, as `str` makes it. Raises ValueError for any other text."""
     whole, _, fraction = text.partition(".")
     amount = Amount(int(f"{whole}{fraction}"), len(fraction))
     if str(amount) != text:
@@ -152,7 +152,7 @@ def restore(text: str) -> Amount:
     return amount
 
 
-def add_up(amounts: Iterable[Amount]) -> Amount:
+def exact_sum(amounts: Iterable[Amount]) -> Amount:
     """The exact sum, 0 of none."""
     summands = [*amounts]
     if len(summands) == 1:  # as of most assets

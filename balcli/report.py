@@ -1,4 +1,4 @@
-"""From outcomes to the Report: rows in order, totals by asset, and what is left out of them."""
+"""Build the Report from outcomes: rows in order, totals by asset, and warnings about rows in no total."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from balcli.errors import BalcliError
-from balcli.models import PARTS, Balance, Failure, Notice, Outcome, Parts, Report, Total
-from balcli.money import Amount, add_up
+from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Failure, Notice, Outcome, Report, Total
+from balcli.money import Amount, exact_sum
 from balcli.running import Order
-from balcli.text import LONGEST_NAME, folded, listed, printable
+from balcli.text import LONGEST_NAME, folded, join_names, printable
 from balcli.urls import same_place
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ def build(
 
 
 def without_zeros(report: Report) -> Report:
-    """The report without rows and totals that are exactly 0 throughout; it says how many rows those are."""
+    """The report without rows and totals that are exactly 0 throughout; it counts them."""
     shown = tuple(balance for balance in report.balances if not balance.is_zero())
     totals = tuple(total for total in report.totals if not _is_zero(total))
     return report._replace(
@@ -80,7 +80,7 @@ def arranged(report: Report, order: Order | None = None, *, totals_only: bool = 
     elif order == "total":
         report = report._replace(
             balances=_largest_first(report.balances, lambda balance: balance.total),
-            totals=_largest_first(report.totals, lambda total: total.parts.total),
+            totals=_largest_first(report.totals, lambda total: total.amounts.total),
         )
     if totals_only:
         report = report._replace(balances=(), hidden=0, left_out=len(report.balances) + report.hidden)
@@ -88,7 +88,7 @@ def arranged(report: Report, order: Order | None = None, *, totals_only: bool = 
 
 
 def _largest_first(rows: Sequence[T], amount: Callable[[T], Amount | None]) -> tuple[T, ...]:
-    """The rows from the largest amount down, those of an unknown one last."""
+    """The rows by descending amount, unknown ones last."""
     known = [(found, row) for row in rows if (found := amount(row)) is not None]
     known.sort(key=lambda pair: pair[0], reverse=True)
     return (*(row for _, row in known), *(row for row in rows if amount(row) is None))
@@ -96,7 +96,7 @@ def _largest_first(rows: Sequence[T], amount: Callable[[T], Amount | None]) -> t
 
 def failed(profile: str | None, error: BalcliError) -> Report:
     """The report of a run that failed before any request."""
-    return Report(generated_at=datetime.now(UTC), profile=profile, failures=(Failure.of(error),))
+    return Report(generated_at=datetime.now(UTC), profile=profile, failures=(Failure.from_error(error),))
 
 
 def _by_asset(balance: Balance) -> tuple[str, str]:
@@ -104,7 +104,7 @@ def _by_asset(balance: Balance) -> tuple[str, str]:
 
 
 def _doubles(outcomes: Sequence[Outcome]) -> tuple[set[int], list[Notice]]:
-    """The rows, by identity, that an account before has listed already under another name, and the notices about them.
+    """The rows (by `id`) that an earlier account with the same owner has already listed, and notices about them.
 
     Adding them would count money twice. Where the two are limited to different assets, each such row has a notice.
     """
@@ -143,12 +143,12 @@ def _about_double(name: str, first: str, again: Iterable[Balance], *, whole: boo
 
 
 def _asset_of(balance: Balance) -> str:
-    """What tells an asset of an account apart: its id where it has one, else its name."""
+    """The key of an asset within an account: its id if it has one, else its name."""
     return balance.asset if balance.asset_id is None else f"#{balance.asset_id}"
 
 
 def _aggregates(outcomes: Sequence[Outcome]) -> set[str]:
-    """The accounts that sum up others of this run: adding them would count money twice."""
+    """The names of accounts that aggregate others of this run: adding them would count money twice."""
     single = {outcome.account.part_of for outcome in outcomes} - {None}
     return {o.account.name for o in outcomes if o.account.aggregate_of in single}
 
@@ -164,14 +164,14 @@ def _repeated(balances: Sequence[Balance], left_out: set[int]) -> list[Notice]:
 
 
 def _of_merchants(rows: Sequence[Balance]) -> bool:
-    """Whether rows are one currency's, one of each merchant: the aggregate of a key lists it so."""
+    """Whether the rows are one for each merchant, as the aggregate of an API key lists them."""
     merchants = {row.details.get("merchant_id") for row in rows} - {None}
     return len(merchants) == len(rows) and len({row.details.get("kind") for row in rows}) == 1
 
 
 def _repetition(rows: Sequence[Balance], left_out: set[int]) -> Notice:
     ids = list(dict.fromkeys(row.asset_id for row in rows if row.asset_id is not None))
-    under = f" under the ids {listed(ids)}" if len(ids) > 1 else ""
+    under = f" under the ids {join_names(ids)}" if len(ids) > 1 else ""
     counted = "shown" if any(id(row) in left_out for row in rows) else "in the totals"
     asset = printable(rows[0].asset, LONGEST_NAME)
     message = f"{asset} stands {len(rows)} times in the answer{under}; all are {counted}"
@@ -187,7 +187,7 @@ def _in_several_cases(balances: Iterable[Balance]) -> list[Notice]:
         Notice(
             "asset.case",
             None,
-            f"{listed(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
+            f"{join_names(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
         )
         for names in spellings.values()
         if len(names) > 1
@@ -195,7 +195,7 @@ def _in_several_cases(balances: Iterable[Balance]) -> list[Notice]:
 
 
 def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[Total]:
-    """The totals by asset; an amount is a number only where every account of the run made it known."""
+    """The totals by asset. An amount is a number only if every account of the run made it known."""
     order = [outcome.account.name for outcome in outcomes]
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     silent = [outcome.account.name for outcome in failed if outcome.missing_kind is None]
@@ -209,18 +209,17 @@ def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[To
         lacking = {*silent, *(name for kind, name in kinds if kind in there_kinds)}
         whole = not lacking
         sums, known = [], []
-        for part in PARTS:
+        for part in AMOUNT_FIELDS:
             amounts = [getattr(row, part) for row in rows]
             there = [amount for amount in amounts if amount is not None]
-            known.append(add_up(there) if there else None)
+            known.append(exact_sum(there) if there else None)
             sums.append(known[-1] if whole and len(there) == len(amounts) else None)
             if len(there) < len(amounts):
                 lacking |= {row.account for row in rows if getattr(row, part) is None}
         missing = tuple(name for name in order if name in lacking) if lacking else ()
-        totals.append(Total(asset, Parts(*sums), Parts(*known), missing))
+        totals.append(Total(asset, Amounts(*sums), Amounts(*known), missing))
     return totals
 
 
 def _is_zero(total: Total) -> bool:
-    parts = [total.parts.total, total.parts.available, total.parts.locked]
-    return all(part is not None and not part for part in parts)
+    return all(amount is not None and not amount for amount in total.amounts)

@@ -1,4 +1,4 @@
-"""What a run keeps for later ones: where that is, and the lock that lets one run at a time write it."""
+"""The state folder, and the lock that lets one run at a time of a profile write there."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from balcli.errors import LockHeld, StateError
-from balcli.files import base_folder, flaw_of, make_folders, shown, try_lock
+from balcli.files import base_folder, make_folders, permission_problem, shown, try_lock
 from balcli.text import printable
 
 _HOLDER: Final = re.compile(rb"([0-9]{1,10}) ([0-9TZ:-]{1,30})\n")
@@ -39,7 +39,7 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
     file = folder(environ) / f"{_name(profile)}.lock"
     try:
         make_folders(file.parent)
-        flaw = flaw_of(file.parent.stat(), file.parent)
+        flaw = permission_problem(file.parent.stat(), file.parent)
         if flaw is not None:
             raise StateError(f"{shown(file.parent)} {flaw}")
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -52,14 +52,14 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise StateError(f"the lock {shown(file)} is no regular file; remove it")
-        _wait_for(descriptor, file, profile, wait)
+        _acquire(descriptor, file, profile, wait)
         yield
     finally:
         os.close(descriptor)  # the lock goes with it; the file stays, so that nobody locks one that is gone
 
 
 def _name(profile: str | None) -> str:
-    """A file's name for a profile's, different for each."""
+    """The lock's file name, different for each profile."""
     if profile is None:
         return "(environment)"
     name = quote(profile, safe=" ")
@@ -70,8 +70,8 @@ def _name(profile: str | None) -> str:
     return f"({sha256(profile.encode()).hexdigest()[:32]})"
 
 
-def _wait_for(descriptor: int, file: Path, profile: str | None, seconds: float) -> None:
-    """Lock the file and write in it who does, within so many seconds."""
+def _acquire(descriptor: int, file: Path, profile: str | None, seconds: float) -> None:
+    """Lock the file within so many seconds, and write the holder into it."""
     end = time.monotonic() + seconds
     while not (locked := try_lock(descriptor)):
         if locked is None:
@@ -79,16 +79,16 @@ def _wait_for(descriptor: int, file: Path, profile: str | None, seconds: float) 
                 f"{shown(file)} cannot be locked on this system; set XDG_STATE_HOME to a local disk"
             )
         if time.monotonic() >= end:
-            raise LockHeld(_who(descriptor, profile))
+            raise LockHeld(_held_by(descriptor, profile))
         time.sleep(min(_POLL_SECONDS, max(end - time.monotonic(), 0)))
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
     except OSError:
-        return  # on a full disk, say: the lock holds all the same, and nobody is told whose it is
+        return  # a full disk, say: the lock holds all the same, without its holder's name
 
 
-def _who(descriptor: int, profile: str | None) -> str:
+def _held_by(descriptor: int, profile: str | None) -> str:
     found = _HOLDER.fullmatch(os.pread(descriptor, 64, 0))
     about = f" (process {found[1].decode()}, since {found[2].decode()})" if found else ""
     of = "without a profile" if profile is None else f"of profile {printable(profile, 40)}"

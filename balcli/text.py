@@ -1,6 +1,6 @@
-"""Text from outside made safe to show: one line, bounded, nothing invisible or reordering; and mistyped names.
+"""Escape untrusted text for display (one line, bounded, nothing invisible), and suggest names for mistyped ones.
 
-Used for everything that a server, a file name or a user's string puts in front of a person.
+Used for everything that comes from a server, a file name or a user and is shown to a person.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 LONGEST_NAME: Final = 48
-"""How many characters of a name are shown in the midst of other text."""
+"""The most characters of a name that are shown within other text."""
 
 # How many characters the names take that a message lists: all there is to say, and beside one that is close.
 _LONG_LIST: Final = 160
@@ -40,26 +40,26 @@ def printable(text: str, limit: int = 0) -> str:
     if limit and len(text) > limit:
         # Cut before escaping, too, so that a megabyte costs no more than what is shown.
         text = text[:limit] + "..."
-    text = legible(text)
+    text = escape_unprintable(text)
     if limit and len(text) > limit:
         text = f"{text[: max(limit - 3, 0)]}..."[:limit]
     return text
 
 
-def legible(text: str, keep: str = "") -> str:
-    """The text with what `printable` escapes escaped, but for the characters to keep."""
-    if _is_legible(text):
+def escape_unprintable(text: str, keep: str = "") -> str:
+    """The text with all unprintable characters escaped but those to keep."""
+    if _is_printable(text):
         return text
-    return "".join(c if c in keep or _is_legible(c) else _escape(c) for c in text)
+    return "".join(c if c in keep or _is_printable(c) else _escape(c) for c in text)
 
 
-def _is_legible(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     # The pattern is compiled where a text needs it (`re` keeps it): most runs show ASCII alone.
     return text.isprintable() and (text.isascii() or not re.search(_INVISIBLE, text))
 
 
 def width(text: str) -> int:
-    """How many terminal columns a printable text takes."""
+    """The number of terminal columns of a printable text."""
     if text.isascii():
         return len(text)
     return sum(_columns(c) for c in text)
@@ -72,8 +72,8 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def closest(name: str, there: Iterable[str]) -> str | None:
-    """The one of the names there that a mistyped one is closest to, whatever the case; None where none is close."""
+def closest_match(name: str, there: Iterable[str]) -> str | None:
+    """The name most similar to a mistyped one, ignoring case; None if no name is similar."""
     from difflib import get_close_matches  # only to word an error
 
     by_folded: dict[str, str] = {}
@@ -84,21 +84,21 @@ def closest(name: str, there: Iterable[str]) -> str | None:
     return by_folded[found[0]] if found else None
 
 
-def instead(name: str, there: Iterable[str], known: str = "there are") -> str:
-    """What to say of a name that is none of those there: which one is close, and which there are, if that is short."""
+def did_you_mean(name: str, there: Iterable[str], known: str = "there are") -> str:
+    """The hint for an unknown name: a similar name, and all names if the list is short."""
     names = list(dict.fromkeys(there))
     if not names:
         return "there is none"
-    close = closest(name, names)
+    close = closest_match(name, names)
     if close is None:
-        return f"{known}: {listed(names)}"
-    every = listed(names)
+        return f"{known}: {join_names(names)}"
+    every = join_names(names)
     beside = f" {known}: {every}" if len(every) <= _SHORT_LIST else ""
     return f"did you mean {printable(close)}?{beside}"
 
 
-def listed(names: Iterable[str]) -> str:
-    """The names with commas between them, or as many as a message has room for, and how many more there are."""
+def join_names(names: Iterable[str]) -> str:
+    """The names joined by commas; of a long list the first ones, and the number of the others."""
     names, text = list(names), ""
     for number, name in enumerate(names):
         longer = f"{text}, {printable(name, 40)}" if text else printable(name, 40)
@@ -109,10 +109,10 @@ def listed(names: Iterable[str]) -> str:
 
 
 def folded(text: str) -> str:
-    """The text with the ASCII letters in lower case and no other changed: names that fold alike differ in ASCII case alone."""
+    """The text with its ASCII letters in lower case, and no other character changed."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def is_text(text: str) -> bool:
-    """Whether a string is text: with an unpaired surrogate no encoding can carry it."""
+    """Whether a string can be encoded: it has no unpaired surrogate."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from balcli.changes import BalanceChange, Changes, Move
+from balcli.diff import AmountChange, BalanceChange, Diff
 from balcli.history.recording import record
 from balcli.models import Account, Balance, Holdings, Outcome
-from balcli.money import restore
-from balcli.render.changes import Comparison, Side, render
+from balcli.money import parse_canonical
+from balcli.render.diff import Comparison, Side, render
 from balcli.report import build
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import TOKEN
@@ -86,13 +86,16 @@ def test_a_change_is_told_with_its_exact_difference(recorded: Callable[..., Call
 def test_a_narrow_terminal_gets_whole_amounts(columns: int) -> None:
     """Whatever the width, differences, what was and what is are whole, each beside or below its name."""
     moves = (
-        Move(
-            "total", restore("1.000000000000000001"), restore("33333.25"), restore("33332.249999999999999999")
+        AmountChange(
+            "total",
+            parse_canonical("1.000000000000000001"),
+            parse_canonical("33333.25"),
+            parse_canonical("33332.249999999999999999"),
         ),
-        Move("pending_deposit", None, restore("5"), None),
+        AmountChange("pending_deposit", None, parse_canonical("5"), None),
     )
     gone = BalanceChange("shop", "merchant", "ETH", None, "vanished", ())
-    changes = Changes((), (BalanceChange("shop", "merchant", "BTC", None, "changed", moves), gone), 0)
+    changes = Diff((), (BalanceChange("shop", "merchant", "BTC", None, "changed", moves), gone), 0)
     side = Side(1, datetime(2026, 11, 21, tzinfo=UTC), complete=True)
     shown = render(Comparison("main", side, side, changes), columns=columns, colour=False)
     for amount in ("+33332.249999999999999999", "1.000000000000000001", "33333.25", "5"):
@@ -200,13 +203,13 @@ def test_an_account_with_other_settings_is_named_and_not_compared(program: Progr
 
 
 def test_a_clock_that_stepped_back_is_said(program: Program, tmp_path: Path) -> None:
-    """Runs are compared, listed and drawn as they were recorded; no stretch of a series is negative."""
+    """Runs are compared, and listed as they were recorded; no interval of a series is negative."""
     history = tmp_path / "history.db"
     noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
     account: Account[object] = Account("shop", "merchant", "", {"merchant_id": "0"}, (), None)
     for hour, total in ((0, "1"), (1, "1"), (-3, "1"), (-2, "2"), (-1, "2")):
-        amount = restore(total)
-        row_ = Balance("shop", "merchant", "BTC", None, amount, amount, restore("0"))
+        amount = parse_canonical(total)
+        row_ = Balance("shop", "merchant", "BTC", None, amount, amount, parse_canonical("0"))
         report = build("main", [Outcome(account, Holdings((row_,)), noon, None)])
         record(history, report._replace(generated_at=noon + timedelta(hours=hour)))
     file = ("--history", str(history))
@@ -221,10 +224,9 @@ def test_a_clock_that_stepped_back_is_said(program: Program, tmp_path: Path) -> 
     drawn = program.run("history", *file, "--asset", "BTC", "-o", "json")
     for result in (listed, drawn, program.run("history", *file, "--asset", "BTC")):
         assert f"{said}from 2026-11-21 13:00:00 to 2026-11-21 09:00:00 UTC before run 3;" in result.err
-    stretches = [each for one in _document(drawn)["series"] for each in one["points"]]
-    assert ["1", "2"] == [each["total"] for each in stretches]
-    assert all(each["since"] <= each["until"] for each in stretches)
-    assert program.run("history", *file, "--asset", "BTC", "-o", "svg").out.startswith("<?xml")
+    intervals = [each for one in _document(drawn)["series"] for each in one["points"]]
+    assert ["1", "2"] == [each["total"] for each in intervals]
+    assert all(each["since"] <= each["until"] for each in intervals)
 
 
 def test_a_threshold_leaves_small_moves_out(

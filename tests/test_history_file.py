@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balcli.changes import between
+from balcli.diff import compare
 from balcli.errors import StateError, TimedOut
-from balcli.history.database import opened, writing
+from balcli.history.database import connect, write_transaction
 from balcli.history.pruning import prune
 from balcli.history.reading import run, runs, steps_back
-from balcli.history.recording import EVERYTHING, Selection, insert, placed, record
+from balcli.history.recording import EVERYTHING, Selection, insert, record, with_url_digests
 from balcli.history.series import Series, series
 from balcli.models import Account, Balance, DepositAddress, Failure, Holdings, Notice, Outcome, Report
-from balcli.money import Amount, restore
+from balcli.money import Amount, parse_canonical
 from balcli.render import machine
 from balcli.render import runs as render_runs
 from balcli.render import series as render_series
@@ -31,7 +31,7 @@ from balcli.report import build
 from tests.generated import examples, sampled
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-FAILURE = Failure.of(TimedOut("no answer within 10 s; try again", http_status=503))
+FAILURE = Failure.from_error(TimedOut("no answer within 10 s; try again", http_status=503))
 
 
 def _account(name: str, target: str = "1") -> Account[object]:
@@ -39,7 +39,7 @@ def _account(name: str, target: str = "1") -> Account[object]:
 
 
 def _row(account: str, asset: str, total: str, **more: Any) -> Balance:
-    amount = restore(total)
+    amount = parse_canonical(total)
     return Balance(account, "wallet", asset, None, amount, amount, Amount(0), **more)
 
 
@@ -138,7 +138,7 @@ def test_every_run_reads_back_as_it_was(
 
 
 def _expected(reports: Sequence[Report], account: str, asset: str) -> list[tuple[int, str, str | None]]:
-    """The stretches of an asset's total at an account, read off the reports one by one."""
+    """The intervals of an asset's total at an account, read off the reports one by one."""
     said: list[tuple[int, str, str | None]] = []
     for report in reports:
         (outcome,) = (o for o in report.outcomes if o.account.name == account)
@@ -161,7 +161,7 @@ def _expected(reports: Sequence[Report], account: str, asset: str) -> list[tuple
 def test_series_are_what_the_runs_say(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int | None, bool]]
 ) -> None:
-    """The stretches of a series are those of the runs one by one: the same, gone, failed, and back."""
+    """The intervals of a series are those of the runs one by one: the same, gone, failed, and back."""
     file = tmp_path_factory.mktemp("history") / "history.db"
     reports = []
     for number, (total, fails) in enumerate(steps):
@@ -175,7 +175,7 @@ def test_series_are_what_the_runs_say(
 
 
 def _stretches(found: Series) -> list[tuple[int, str, str | None]]:
-    return [(stretch.runs, stretch.status, stretch.total) for stretch in found.stretches]
+    return [(interval.runs, interval.status, interval.total) for interval in found.intervals]
 
 
 def test_series_of_sums_and_of_narrowed_runs(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_what_does_not_change_takes_no_room(tmp_path: Path) -> None:
     rows = [_row("a", f"A{number}", f"{number}.5", raw={"total": f"{number}.50"}) for number in range(50)]
     record(file, _report(_answered("a", *rows)))
     size = file.stat().st_size
-    with opened(file) as connection, writing(connection):
+    with connect(file) as connection, write_transaction(connection):
         for number in range(200):
             insert(connection, _report(_answered("a", *rows), at=NOON + timedelta(minutes=number)))
     grown = file.stat().st_size
@@ -349,7 +349,7 @@ def test_a_run_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
         )
         with pytest.raises(KeyboardInterrupt):
             record(file, broken)
-    with opened(file) as connection:
+    with connect(file) as connection:
         assert [(1,)] == connection.execute("SELECT id FROM runs").fetchall()
         assert [(1,)] == connection.execute(
             "SELECT count(*) FROM changes WHERE held AND rest IS NOT NULL AND counted"
@@ -393,7 +393,7 @@ def _uses(file: Path, *, writing_too: bool) -> Iterator[Callable[[], object]]:
             for form in ("json", "prometheus"):
                 "".join(machine(form, made.report))
         for one, other in itertools.pairwise(whole):
-            bool(between(one.report, other.report))
+            bool(compare(one.report, other.report))
 
     yield shown
     yield drawn
@@ -418,7 +418,7 @@ def test_a_value_of_a_wrong_type_is_damage_and_no_bug(tmp_path: Path) -> None:
         report = _report(*outcomes, at=NOON + timedelta(hours=number))._replace(
             notices=(Notice("x.y", "a", "told"),)
         )
-        record(whole, placed(report, sandbox=False), Selection(("ETH",), ("nfts",), ("a",)))
+        record(whole, with_url_digests(report, sandbox=False), Selection(("ETH",), ("nfts",), ("a",)))
     with contextlib.closing(sqlite3.connect(whole)) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = [

@@ -26,13 +26,13 @@ ORDER = (
     ("errors", "money"),
     ("text", "secret", "urls"),
     ("files",),
-    ("aside", "state"),
+    ("atomic", "state"),
     ("running",),
     ("models",),
     ("http",),
     ("cache",),
     ("providers",),
-    ("history", "changes", "limits"),
+    ("history", "diff", "limits"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor", "evidence"),
     ("cli",),
@@ -88,7 +88,6 @@ def test_costly_and_dangerous_modules_have_one_room_each() -> None:
         "tomli": {"config/source.py"},
         "dotenv": {"config/variables.py"},
         "subprocess": {"config/secrets.py"},
-        "matplotlib": {"render/chart.py"},
         "sqlite3": {"history/database.py"},
         "pickle": set[str](),
         "click": set[str](),
@@ -179,7 +178,7 @@ def test_a_start_loads_nothing_heavy(program: Program, subtests: pytest.Subtests
     """Help, version, completion, the schema and wrong usage load nothing of HTTP, files or tables."""
     heavy = {
         *("requests", "urllib3", "ssl", "http.client", "rich", "tomli", "dotenv"),
-        *("asyncio", "pydantic", "hashlib", "sqlite3", "matplotlib"),
+        *("asyncio", "pydantic", "hashlib", "sqlite3"),
     }
     complete = {"_BALCLI_COMPLETE": "complete_bash", "COMP_WORDS": "balcli all --", "COMP_CWORD": "2"}
     lines = ("--version", "--help", "all --help", "all --nope", "schema", "config path")

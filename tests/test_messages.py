@@ -17,7 +17,7 @@ COMPLETED: Final = {
     ("http/door.py", "no time is left of the run's {…} s"): "and it does so with its own",
     ("http/door.py", "no answer before the deadline of {…} s"): "the same",
     ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",
-    ("changes.py", ""): "a bug, which is said as one",
+    ("diff.py", ""): "a bug, which is said as one",
     ("limits.py", "the run failed ({…})"): "what stopped the run is told beside it",
     ("limits.py", "{…} did not answer ({…})"): "each failure is told with its own next step on stderr",
     (

@@ -38,7 +38,7 @@ def values() -> Iterator[type[Any]]:
 
 def failure(error: Any) -> Outcome:
     """An account that failed with this error."""
-    return Outcome(SHOP, None, None, Failure.of(error))
+    return Outcome(SHOP, None, None, Failure.from_error(error))
 
 
 @each_case("kind", list(values()), ids=lambda kind: str(kind.__qualname__))
@@ -60,7 +60,9 @@ def test_the_word_for_an_outcome() -> None:
 def test_what_stops_the_whole_run_gives_its_exit_code() -> None:
     """A run-level failure is what counts, the lowest of several, whatever the accounts did; nothing is complete."""
     well = Outcome(SHOP, Holdings(()), NOON, None)
-    stops = [Failure.of(error) for error in (OutputError("full"), ConfigFileError("gone"), BadShape("odd"))]
+    stops = [
+        Failure.from_error(error) for error in (OutputError("full"), ConfigFileError("gone"), BadShape("odd"))
+    ]
     reports = [
         Report(NOON, "main", outcomes=outcomes, failures=tuple(failures))
         for outcomes in ((), (well,), (well, failure(TimedOut("late"))))
@@ -96,7 +98,9 @@ def test_a_diagnosis_ends_as_the_run_would(outcomes: tuple[Outcome, ...], code: 
 )
 def test_the_last_part_of_a_sentence_is_its_cure(sentence: str, message: str, cure: str | None) -> None:
     """What stands after the last semicolon says what to do; a sentence without one says what is."""
-    assert Step("shop", "dns", "warning", message, cure) == Step.told("shop", "dns", "warning", sentence)
+    assert Step("shop", "dns", "warning", message, cure) == Step.from_message(
+        "shop", "dns", "warning", sentence
+    )
 
 
 def test_an_error_is_a_failed_step() -> None:
@@ -134,7 +138,7 @@ def test_a_deposit_address_is_a_value() -> None:
                 NOON,
                 None,
                 (Outcome(SHOP, Holdings(()), NOON, None),),
-                failures=(Failure.of(OutputError("x")),),
+                failures=(Failure.from_error(OutputError("x")),),
             ),
             False,
         ),

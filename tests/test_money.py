@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balcli.money import MAX_DECIMALS, ZERO, Amount, add_up, parse, parse_units, restore
+from balcli.money import MAX_DECIMALS, ZERO, Amount, exact_sum, parse, parse_canonical, parse_units
 from tests.generated import examples
 from tests.lists import each_case
 from tests.proof.integers import REFUSED, SCALE, answer, read, read_units, written
@@ -161,17 +161,17 @@ def test_a_sum_is_exact_in_any_order(texts: list[str], shuffler: random.Random) 
     shuffled = list(texts)
     shuffler.shuffle(shuffled)
     expected = written(sum(read(text) for text in texts))
-    assert [expected, expected] == [str(add_up(map(parse, order))) for order in (texts, shuffled)]
+    assert [expected, expected] == [str(exact_sum(map(parse, order))) for order in (texts, shuffled)]
 
 
 def test_a_trillion_and_an_atto_keep_both_their_ends() -> None:
     """10**12 and 10**-18 add up to a number of thirty-one digits."""
-    assert "1000000000000.000000000000000001" == str(add_up([parse("1e12"), parse("1e-18")]))
+    assert "1000000000000.000000000000000001" == str(exact_sum([parse("1e12"), parse("1e-18")]))
 
 
 def test_a_sum_of_opposites_is_nothing() -> None:
     """An amount and its negative of another scale add up to exactly 0."""
-    assert "0" == str(add_up([parse("1.10"), parse("-11e-1")]))
+    assert "0" == str(exact_sum([parse("1.10"), parse("-11e-1")]))
 
 
 @MANY
@@ -282,10 +282,10 @@ def test_the_developers_view_shows_the_amount() -> None:
 @given(AMOUNTS)
 def test_a_printed_amount_is_restored(amount: Amount) -> None:
     """Any amount, longer than the wire has them, too, comes back from its own text."""
-    assert (amount, str(amount)) == (restore(str(amount)), str(restore(str(amount))))
+    assert (amount, str(amount)) == (parse_canonical(str(amount)), str(parse_canonical(str(amount))))
 
 
 @each_case("text", [*NO_AMOUNTS, "-0", "1.0", "1.50", "0.0", "1e5", "-0.0", "1e-5", "00.1", "-.5"], ids=ascii)
 def test_what_is_no_printed_amount_is_not_restored(text: str) -> None:
     """Only the canonical form is one: whatever else could be read as a number is refused."""
-    assert REFUSED == answer(lambda: restore(text))
+    assert REFUSED == answer(lambda: parse_canonical(text))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from balcli import aside
+from balcli import atomic
 from balcli.cli import streams
 from balcli.errors import OutputError
 from balcli.secret import Secret
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_written_is_told_first(tmp_path: Path, name: str, 
     (tmp_path / "loop").symlink_to("loop")
     os.mkfifo(tmp_path / "fifo")
     before = _names(tmp_path)
-    for attempt in (aside.check, lambda path: aside.replace(path, b"")):
+    for attempt in (atomic.check, lambda path: atomic.replace(path, b"")):
         with pytest.raises(OutputError) as told:
             attempt(tmp_path / name)
         assert reason in told.value.message
@@ -152,7 +152,7 @@ def test_the_mode_stays(tmp_path: Path, mode: int) -> None:
     file.write_text("old")
     file.chmod(mode)
     with file.open() as opened:
-        aside.replace(file, b"new")
+        atomic.replace(file, b"new")
         assert "old" == opened.read()
     assert (b"new", mode) == (file.read_bytes(), file.stat().st_mode & 0o777)
 
@@ -164,7 +164,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("real/file")
     for content in (b"new", b"newer"):
-        aside.replace(tmp_path / "one", content)
+        atomic.replace(tmp_path / "one", content)
         assert (content, "two") == (target.read_bytes(), str((tmp_path / "one").readlink()))
 
 
@@ -174,7 +174,7 @@ def test_anothers_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
     os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
     with pytest.raises(OutputError, match="another user's link"):
-        aside.replace(tmp_path / "link", b"")
+        atomic.replace(tmp_path / "link", b"")
     assert ["link"] == _names(tmp_path)
 
 
@@ -184,14 +184,14 @@ def test_the_owner_stays(tmp_path: Path) -> None:
     file = tmp_path / "out"
     file.write_text("old")
     os.chown(file, 65534, 65533)
-    aside.replace(file, b"new")
+    atomic.replace(file, b"new")
     assert (65534, 65533) == (file.stat().st_uid, file.stat().st_gid)
 
 
 @each_case("name", ["out.json", "n" * 250, "ü" * 120])
 def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
     """The next run that writes the file removes what is left aside of it, and nothing else."""
-    stem = aside._stem(Path(name))
+    stem = atomic._stem(Path(name))
     (tmp_path / f".{stem}.123-456.balcli").write_text("half")
     (tmp_path / f".{stem}.123-457.balcli").mkdir()
     (tmp_path / f".{stem}.123-458.balcli").symlink_to("elsewhere")
@@ -200,7 +200,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
         (tmp_path / other).write_text("")
     with (tmp_path / others[0]).open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        aside.replace(tmp_path / name, b"new")
+        atomic.replace(tmp_path / name, b"new")
     kept = [f".{stem}.123-457.balcli", f".{stem}.123-458.balcli", *others, name]
     assert sorted(kept) == _names(tmp_path)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.errors import ConfigFileError, CredentialsRefused
-from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, Parts, Report, Total
+from balcli.models import Account, Amounts, Balance, Failure, Holdings, Notice, Outcome, Report, Total
 from balcli.money import Amount, parse
 from balcli.report import arranged, build, failed
 from balcli.running import Order
@@ -94,7 +94,7 @@ def refused(who: Account[object] | str, exit_code: int = 5) -> Outcome:
     )
 
 
-def texts(parts: Parts) -> list[str | None]:
+def texts(parts: Amounts) -> list[str | None]:
     """The three amounts as they are printed."""
     return [None if part is None else str(part) for part in (parts.total, parts.available, parts.locked)]
 
@@ -102,7 +102,8 @@ def texts(parts: Parts) -> list[str | None]:
 def sums(report: Report) -> dict[str, tuple[list[str | None], list[str | None], list[str]]]:
     """The totals of a report: by asset the sums, what is known and who is missing."""
     return {
-        total.asset: (texts(total.parts), texts(total.known), list(total.missing)) for total in report.totals
+        total.asset: (texts(total.amounts), texts(total.known), list(total.missing))
+        for total in report.totals
     }
 
 
@@ -570,7 +571,7 @@ def test_a_run_that_fails_before_any_request_is_a_report_too() -> None:
 def test_a_failure_carries_what_the_error_knew() -> None:
     """An account's failure has the error's stable code, its words, its status and whether to try again."""
     expected = Failure("credentials.refused", "refused", retryable=False, http_status=401, exit_code=4)
-    assert expected == Failure.of(CredentialsRefused("refused", http_status=401))
+    assert expected == Failure.from_error(CredentialsRefused("refused", http_status=401))
 
 
 @pytest.mark.parametrize(
@@ -584,7 +585,7 @@ def test_the_time_of_a_report_is_in_utc(report: Report) -> None:
 def test_a_total_is_the_value_that_it_says() -> None:
     """A total holds amounts, not their texts: its sums can be compared with limits."""
     report = build("main", [answered("a", balance("ETH", "1.50", "1.5", "0", of="a"))])
-    parts = Parts(parse("1.5"), parse("1.5"), parse("0"))
+    parts = Amounts(parse("1.5"), parse("1.5"), parse("0"))
     assert (Total("ETH", parts, parts, ()),) == report.totals
 
 
@@ -695,5 +696,5 @@ def test_a_repetition_is_seen_whatever_the_ids() -> None:
     for ids in (("1", "2"), ("1", None), (None, None), ("1", "1")):
         rows = [balance("USDT", "1", of="a", asset_id=each) for each in ids]
         report = build("main", [answered("a", *rows)])
-        assert ([("asset.repeated", "a")], "2") == (codes(report), str(report.totals[0].parts.total))
+        assert ([("asset.repeated", "a")], "2") == (codes(report), str(report.totals[0].amounts.total))
         assert ("under the ids 1, 2" in report.notices[0].message) is (ids == ("1", "2"))

@@ -5,14 +5,15 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from balcli.errors import BalcliError, leaves
+from balcli.models import AMOUNT_FIELDS, AccountStatus
 from balcli.render import jsonl, schema
-from balcli.render.json import document
+from balcli.render.json import SCHEMA_VERSION, document
 from tests.conftest import Program, closed, hold_to_schema
 from tests.lists import each_case
 from tests.test_document import EXAMPLE, example
@@ -142,6 +143,17 @@ def test_the_codes_are_those_of_the_error_tree() -> None:
     codes = [error.code for error in leaves(BalcliError)]
     of_account = definitions["account"]["properties"]["error"]["anyOf"][0]["properties"]["code"]["enum"]
     assert (codes, codes) == (definitions["error"]["properties"]["code"]["enum"], of_account)
+
+
+def test_the_file_says_what_the_code_says() -> None:
+    """The schema's file has the version, the statuses and the amounts of the code."""
+    made = schema.document()
+    major = SCHEMA_VERSION.partition(".")[0]
+    assert f"urn:balcli:report:{major}" == made["$id"]
+    assert rf"^{major}\.[0-9]+$" == made["properties"]["schema_version"]["pattern"]
+    definitions = made["$defs"]
+    assert [*get_args(AccountStatus)] == definitions["account"]["properties"]["status"]["enum"]
+    assert [*AMOUNT_FIELDS] == definitions["total"]["properties"]["known"]["anyOf"][0]["required"]
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

@@ -300,11 +300,11 @@ def test_the_reasons_of_failures_are_said_and_notices_unless_quiet(
         NOON,
         "main",
         outcomes=(
-            Outcome(SHOP, None, None, Failure.of(TimedOut("late"))),
+            Outcome(SHOP, None, None, Failure.from_error(TimedOut("late"))),
             Outcome(SHOP, None, NOON, None),
         ),
         notices=(Notice("a.b", "shop", "odd"), Notice("a.b", None, "odd at large")),
-        failures=(Failure.of(BadShape("wrong")),),
+        failures=(Failure.from_error(BadShape("wrong")),),
     )
     streams.say_what_is_wrong(report, quiet=quiet)
     failures = "balcli: wrong\nbalcli: shop: late\n"

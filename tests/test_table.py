@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from balcli.models import (
     Account,
+    Amounts,
     Balance,
     DepositAddress,
     Detail,
@@ -21,7 +22,6 @@ from balcli.models import (
     Holdings,
     Notice,
     Outcome,
-    Parts,
     Report,
 )
 from balcli.money import Amount, parse
@@ -110,7 +110,7 @@ def balance(
     **details: Detail,
 ) -> Balance:
     """A row of that account."""
-    parts = Parts(*(None if text is None else parse(text) for text in (total, available, locked)))
+    parts = Amounts(*(None if text is None else parse(text) for text in (total, available, locked)))
     return Balance(name, "merchant", asset, None, parts.total, parts.available, parts.locked, details=details)
 
 
@@ -124,7 +124,7 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-def texts(row: Balance | Parts) -> list[str]:
+def texts(row: Balance | Amounts) -> list[str]:
     """The three amounts of a row as people read them."""
     return ["unknown" if part is None else str(part) for part in (row.total, row.available, row.locked)]
 
@@ -155,13 +155,13 @@ def amounts_of(line: str) -> list[str]:
     return amounts if all(AMOUNT.fullmatch(text) for text in amounts) else []
 
 
-def rows_shown(report: Report) -> list[Balance | Parts]:
+def rows_shown(report: Report) -> list[Balance | Amounts]:
     """The rows of amounts that a table has: balances, then totals and what is known of them."""
-    shown: list[Balance | Parts] = [*report.balances]
+    shown: list[Balance | Amounts] = [*report.balances]
     counted = [row.asset for row in report.balances if row.counted]
     if len(report.outcomes) > 1 or len(set(counted)) < len(counted):
         for total in report.totals:
-            shown += [total.parts] if total.parts == total.known else [total.parts, total.known]
+            shown += [total.amounts] if total.amounts == total.known else [total.amounts, total.known]
     return shown
 
 
@@ -206,8 +206,8 @@ def test_every_amount_stands_whole_on_one_line_at_every_width(report: Report) ->
     That all three of a total are unknown is said once where each amount has its line.
     """
     due = Counter(text for row in rows_shown(report) for text in texts(row))
-    shown = [row for row in report.totals if row.parts in rows_shown(report)]
-    once = [each for each in shown if set(each.parts) == {None} and each.known != each.parts]
+    shown = [row for row in report.totals if row.amounts in rows_shown(report)]
+    once = [each for each in shown if set(each.amounts) == {None} and each.known != each.amounts]
     for columns in WIDTHS:
         made = plain(report, columns)
         present = Counter(word for line in made.split("\n") for word in line.split())

@@ -19,7 +19,7 @@ import pytest
 
 from balcli.cli.watching import worse
 from balcli.models import Account, Failure, Outcome, Report
-from balcli.render.screen import Answer, Look, fitted, render
+from balcli.render.screen import Answer, WatchUpdate, fitted, render
 from balcli.sandbox import Reply, Sandbox, json_reply
 from tests.conftest import ROOT, Program
 from tests.lists import each_case
@@ -157,7 +157,7 @@ def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
         name: Answer(Outcome(each, None, now, None), ()) for name, each in (("shop", there), ("gone", gone))
     }
     shown = render(
-        Look(2, 1, whole, whole, before, {"gone": before["gone"]}), now, columns=None, colour=False
+        WatchUpdate(2, 1, whole, whole, before, {"gone": before["gone"]}), now, columns=None, colour=False
     )
     assert shown.splitlines()[-3:] == [
         "not compared since the last look: shop, gone",

@@ -57,9 +57,9 @@ def providers(incomplete: str) -> list[str]:
 
 def fields(incomplete: str) -> list[str]:
     """The fields of a balance that begin so."""
-    from balcli.models import PARTS
+    from balcli.models import AMOUNT_FIELDS
 
-    return _offered(list(PARTS), incomplete)
+    return _offered(list(AMOUNT_FIELDS), incomplete)
 
 
 def faults(incomplete: str) -> list[str]:

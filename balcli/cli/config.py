@@ -14,7 +14,7 @@ from balcli.cli.commands import OUTPUT, WHOSE, App, Group
 from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
-from balcli.text import instead, printable
+from balcli.text import did_you_mean, printable
 
 if TYPE_CHECKING:
     from balcli.config.inspection import Inspected, Inspection
@@ -89,7 +89,7 @@ def init(
     unknown = [name for name in names if name not in PROVIDERS]
     if unknown:
         raise UsageError(
-            f"--provider: there is no {printable(unknown[0], 40)}; {instead(unknown[0], PROVIDERS)}"
+            f"--provider: there is no {printable(unknown[0], 40)}; {did_you_mean(unknown[0], PROVIDERS)}"
         )
     if not names and not quiet and _is_conversation():
         names = _asked()
@@ -154,7 +154,7 @@ def show(
     name = inspected.profile.name if inspected is not None else profile
     where = str(_path(config))
     if TableOrJson.chosen(output) is TableOrJson.json:
-        from balcli.render.json import warning, written
+        from balcli.render.json import to_json, warning
 
         document = {
             "schema_version": _SCHEMA_VERSION,
@@ -169,7 +169,7 @@ def show(
             "warnings": [warning(notice) for notice in notices],
             "errors": _problems(inspection),
         }
-        streams.write_data(written(document))
+        streams.write_data(to_json(document))
     elif inspected is not None:
         from balcli.render.settings import render
 
@@ -201,7 +201,7 @@ def check(
     found = [*PLUGIN_NOTICES, *(n for each in inspection.profiles for n in _notices(each))]
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
-        from balcli.render.json import warning, written
+        from balcli.render.json import to_json, warning
 
         document = {
             "schema_version": _SCHEMA_VERSION,
@@ -210,7 +210,7 @@ def check(
             "problems": _problems(inspection),
             "warnings": [warning(notice) for notice in notices],
         }
-        streams.write_data(written(document))
+        streams.write_data(to_json(document))
     else:
         # Without this line, who reads stdout alone would take a profile's `ok` for that of the file.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
@@ -224,7 +224,7 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
     """Write the document of a command of this group that could not begin, if it has one."""
     if output != TableOrJson.json:
         return
-    from balcli.render.json import written
+    from balcli.render.json import to_json
 
     problems = [{"code": error.code, "message": error.message}]
     if "show" in arguments:
@@ -236,7 +236,7 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
             **empty,
             "errors": problems,
         }
-        streams.write_data(written(document))
+        streams.write_data(to_json(document))
     elif "check" in arguments:
         checked = {
             "schema_version": _SCHEMA_VERSION,
@@ -245,7 +245,7 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
             "problems": problems,
             "warnings": [],
         }
-        streams.write_data(written(checked))
+        streams.write_data(to_json(checked))
 
 
 def _notices(inspected: "Inspected") -> "Iterator[Notice]":
@@ -290,7 +290,7 @@ def _asked() -> list[str]:
         unknown = [name for name in names if name not in PROVIDERS]
         if not unknown:
             return names
-        sys.stderr.write(f"there is no {printable(unknown[0], 40)}; {instead(unknown[0], PROVIDERS)}\n")
+        sys.stderr.write(f"there is no {printable(unknown[0], 40)}; {did_you_mean(unknown[0], PROVIDERS)}\n")
 
 
 def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *, every: bool) -> "Inspection":

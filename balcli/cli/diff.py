@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from balcli.cli import completion, moments, streams
+from balcli.cli import completion, streams, times
 from balcli.cli.commands import SHOWN, TROUBLE
 from balcli.cli.keeping import history_file
 from balcli.cli.options import (
@@ -22,13 +22,13 @@ from balcli.cli.options import (
     with_options,
 )
 from balcli.errors import BalcliError, StateError, UsageError
-from balcli.text import instead, printable
+from balcli.text import did_you_mean, printable
 
 if TYPE_CHECKING:
-    from balcli.changes import Narrowing
-    from balcli.history.reading import Recorded, RecordedRun
+    from balcli.diff import DiffFilter
+    from balcli.history.reading import RecordedRun, RunSummary
     from balcli.models import Report
-    from balcli.render.changes import Comparison, Side
+    from balcli.render.diff import Comparison, Side
 
 SAME: Final = 0
 DIFFERENT: Final = 1
@@ -97,7 +97,7 @@ def _diff(options: DiffOptions, before: str | None, after: str | None) -> None:
 def run(options: DiffOptions, before: str | None, after: str | None) -> int:
     """Compare, write and report; 0 same, 1 different, 2 whatever keeps it from telling."""
     from balcli.models import Failure
-    from balcli.render import changes as render
+    from balcli.render import diff as render
 
     as_json = TableOrJson.chosen(options.output) is TableOrJson.json
     try:
@@ -105,14 +105,14 @@ def run(options: DiffOptions, before: str | None, after: str | None) -> int:
         comparison = _compared(options, before, after)
     except BalcliError as problem:
         if as_json:
-            streams.write_data(render.failed(options.profile, Failure.of(problem)))
+            streams.write_data(render.failed(options.profile, Failure.from_error(problem)))
         streams.say_error(problem)
         return TROUBLE
     colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
     columns = streams.columns(options.output_file)
     trouble = None if comparison.changes else _untold(comparison)
     text = (
-        render.render_json(comparison, None if trouble is None else Failure.of(trouble))
+        render.render_json(comparison, None if trouble is None else Failure.from_error(trouble))
         if as_json
         else render.render(comparison, columns=columns, colour=colour)
     )
@@ -130,9 +130,9 @@ def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> Non
     """Write the document of a comparison that could not begin."""
     if output == TableOrJson.json:
         from balcli.models import Failure
-        from balcli.render.changes import failed
+        from balcli.render.diff import failed
 
-        streams.write_data(failed(None, Failure.of(error)))
+        streams.write_data(failed(None, Failure.from_error(error)))
 
 
 def _untold(comparison: "Comparison") -> UsageError | None:
@@ -143,8 +143,8 @@ def _untold(comparison: "Comparison") -> UsageError | None:
 
 def _compared(options: DiffOptions, before: str | None, after: str | None) -> "Comparison":
     """The two runs and what is different. Raises whatever of the error tree keeps it from telling."""
-    from balcli.changes import between
-    from balcli.render.changes import Comparison, Side
+    from balcli.diff import compare
+    from balcli.render.diff import Comparison, Side
 
     if options.live and after is not None:
         raise UsageError("--live compares with now; leave the second run out")
@@ -167,7 +167,7 @@ def _compared(options: DiffOptions, before: str | None, after: str | None) -> "C
         _say_unlisted(narrowing.assets, (first.report, report))
         _say_step_back(first, side)
     old = Side(first.id, first.report.generated_at, first.report.complete)
-    changes = between(first.report, report, narrowing)
+    changes = compare(first.report, report, narrowing)
     if changes.incomparable and not options.allow_partial:
         change = changes.incomparable[0]
         raise UsageError(
@@ -201,10 +201,10 @@ def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> 
             streams.say(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 
-def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing") -> "Report":
+def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "DiffFilter") -> "Report":
     """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
     from balcli.cli.balances import profile_of, report_of
-    from balcli.history.recording import placed
+    from balcli.history.recording import with_url_digests
 
     with profile_of(options) as profile:
         if first.selection.flags:
@@ -214,7 +214,7 @@ def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing
         names = [outcome.account.name for outcome in first.report.outcomes]
         wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
         report = report_of(profile, options, None, wanted, {}, assets=first.selection.asked)
-        return placed(report, sandbox=options.sandbox)
+        return with_url_digests(report, sandbox=options.sandbox)
 
 
 def _incomplete(report: "Report") -> BalcliError:
@@ -226,9 +226,9 @@ def _incomplete(report: "Report") -> BalcliError:
     )
 
 
-def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun | None") -> "Narrowing":
+def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun | None") -> "DiffFilter":
     """What is compared: what the options name, of the accounts that both runs asked. Raises UsageError."""
-    from balcli.changes import Narrowing
+    from balcli.diff import DiffFilter
     from balcli.money import parse
     from balcli.providers.selection import wanted
 
@@ -247,7 +247,7 @@ def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun 
                 raise UsageError(
                     "the two runs asked no account in common; name two runs of the same accounts"
                 )
-    return Narrowing(accounts, wanted(options.asset, exact=options.exact), threshold)
+    return DiffFilter(accounts, wanted(options.asset, exact=options.exact), threshold)
 
 
 def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "RecordedRun | None") -> None:
@@ -258,7 +258,9 @@ def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "Recor
         shown = printable(name, 40)
         if name not in there:
             where = f"run {first.id}" if second is None else f"run {first.id} or {second.id}"
-            raise UsageError(f"--account: there is no account {shown} in {where}; {instead(name, there)}")
+            raise UsageError(
+                f"--account: there is no account {shown} in {where}; {did_you_mean(name, there)}"
+            )
         for run in runs:
             if run.selection.accounts and name not in run.selection.accounts:
                 raise UsageError(
@@ -302,7 +304,7 @@ def _found(options: DiffOptions, file: Path, text: str) -> "RecordedRun":
                 f"run {text} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
             )
         return found
-    until = None if text == _LAST else moments.named(text, f"run {text}")
+    until = None if text == _LAST else times.parse_time(text, f"run {text}")
     runs = _candidates(options, file, limit=1, until=until)
     if not runs:
         which = "recorded run" if options.allow_partial else "complete recorded run"
@@ -313,7 +315,7 @@ def _found(options: DiffOptions, file: Path, text: str) -> "RecordedRun":
 
 def _candidates(
     options: DiffOptions, file: Path, *, limit: int, until: datetime | None = None
-) -> "tuple[Recorded, ...]":
+) -> "tuple[RunSummary, ...]":
     """The newest runs that can be compared, of the one profile that there is or is named."""
     from balcli.history.reading import runs
 
@@ -326,7 +328,7 @@ def _candidates(
     return found
 
 
-def _whole(file: Path, recorded: "Recorded") -> "RecordedRun":
+def _whole(file: Path, recorded: "RunSummary") -> "RecordedRun":
     from balcli.history.reading import run as read
 
     found = read(file, recorded.id)
@@ -335,7 +337,7 @@ def _whole(file: Path, recorded: "Recorded") -> "RecordedRun":
     return found
 
 
-def _refuse_unlike(before: "RecordedRun", after: "RecordedRun", narrowing: "Narrowing") -> None:
+def _refuse_unlike(before: "RecordedRun", after: "RecordedRun", narrowing: "DiffFilter") -> None:
     """Raise UsageError where one run was asked for less than the other: what it leaves out has not vanished."""
     one, other = before.selection, after.selection
     if one.flags != other.flags:

@@ -10,13 +10,13 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from balcli.cli import completion, moments, streams
+from balcli.cli import completion, streams, times
 from balcli.cli.commands import KEPT, SHOWN
 from balcli.cli.keeping import history_file
 from balcli.cli.options import Exact, HistoryFile, OutputFile, ProfileName, Wait, format_option
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
-from balcli.text import instead, printable
+from balcli.text import did_you_mean, printable
 
 
 class HistoryFormat(StrEnum):
@@ -26,8 +26,6 @@ class HistoryFormat(StrEnum):
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
-    svg = "svg"
-    png = "png"
 
 
 class _Wanted(NamedTuple):
@@ -113,7 +111,7 @@ def _history(
         profile=profile,
         assets=asked_for(asset, exact=exact),
         accounts=tuple(account or ()),
-        since=None if since is None else moments.named(since, "--since"),
+        since=None if since is None else times.parse_time(since, "--since"),
         limit=limit,
         output=chosen,
     )
@@ -124,7 +122,7 @@ def _history(
         text = _shown(wanted, output_file)
         _say_steps_back(wanted)
     else:
-        text = _pruned(wanted, moments.named(prune, "--prune"), wait or 0)
+        text = _pruned(wanted, times.parse_time(prune, "--prune"), wait or 0)
     unwritten = streams.deliver(text, output_file)
     raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))
 
@@ -133,24 +131,19 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
     """Write the document of the list, the series or the pruning that a command line asks for and that failed."""
     if output != HistoryFormat.json:
         return
-    from balcli.render.json import SCHEMA_VERSION, written
+    from balcli.render.json import SCHEMA_VERSION, to_json
 
     given = {text.partition("=")[0] for text in arguments}
     keys = ["series"] if given & {"--asset", "--account"} else ["runs"]
     keys = ["before", "pruned", "left"] if "--prune" in given else keys
     problems = [{"code": error.code, "message": error.message}]
-    streams.write_data(written({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
+    streams.write_data(to_json({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
-def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
+def _shown(wanted: _Wanted, output_file: Path | None) -> str:
     """The runs, or the series where an asset or an account is named, in the format that is asked for."""
-    is_picture = wanted.output in {HistoryFormat.svg, HistoryFormat.png}
     if not (wanted.assets or wanted.accounts):
-        if is_picture:
-            raise UsageError(f"-o {wanted.output} draws how amounts went; name an --asset or an --account")
         return _runs(wanted, output_file)
-    if wanted.output is HistoryFormat.png and output_file is None and streams.is_terminal():
-        raise UsageError("a picture is nothing for a terminal; name a file with -O")
     from balcli.history.series import Series, series
     from balcli.render import series as render
 
@@ -166,11 +159,7 @@ def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
     if found or wanted.output is not HistoryFormat.table:
         _say_mistyped(wanted, {each.account for each in found})
     if wanted.limit is not None:
-        found = tuple(each._replace(stretches=each.stretches[-wanted.limit :]) for each in found)
-    if is_picture:
-        from balcli.render import chart
-
-        return chart.render(found, wanted.output.value)
+        found = tuple(each._replace(intervals=each.intervals[-wanted.limit :]) for each in found)
     if wanted.output is not HistoryFormat.table:
         return {
             HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
@@ -182,10 +171,10 @@ def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
 
 
 def _runs(wanted: _Wanted, output_file: Path | None) -> str:
-    from balcli.history.reading import Recorded, runs
+    from balcli.history.reading import RunSummary, runs
     from balcli.render import runs as render
 
-    found: tuple[Recorded, ...] = ()
+    found: tuple[RunSummary, ...] = ()
     if wanted.file.exists():
         found = runs(wanted.file, wanted.profile, since=wanted.since, limit=wanted.limit)
     if wanted.output is HistoryFormat.table:
@@ -238,10 +227,10 @@ def _mistyped(wanted: _Wanted) -> str | None:
     found = runs(wanted.file)
     profiles = {run.profile for run in found if run.profile is not None}
     if wanted.profile is not None and wanted.profile not in profiles:
-        return f"profile {printable(wanted.profile, 40)}; {instead(wanted.profile, sorted(profiles))}"
+        return f"profile {printable(wanted.profile, 40)}; {did_you_mean(wanted.profile, sorted(profiles))}"
     accounts = dict.fromkeys(name for run in found for name, _ in run.accounts)
     other = next((name for name in wanted.accounts if name not in accounts), None)
-    return None if other is None else f"account {printable(other, 40)}; {instead(other, accounts)}"
+    return None if other is None else f"account {printable(other, 40)}; {did_you_mean(other, accounts)}"
 
 
 def _carries(text: str) -> bool:
@@ -272,9 +261,9 @@ def _pruned(wanted: _Wanted, before: datetime, wait: float) -> str:
             gone = prune(wanted.file, tuple(profiles), before)
         left = len(runs(wanted.file, wanted.profile))
     if wanted.output is HistoryFormat.json:
-        from balcli.render.json import SCHEMA_VERSION, moment, written
+        from balcli.render.json import SCHEMA_VERSION, format_time, to_json
 
-        told = {"schema_version": SCHEMA_VERSION, "before": moment(before), "pruned": gone, "left": left}
-        return written(told)
+        told = {"schema_version": SCHEMA_VERSION, "before": format_time(before), "pruned": gone, "left": left}
+        return to_json(told)
     size = f", and the history takes {wanted.file.stat().st_size:,} bytes" if gone else ""
     return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"

@@ -55,14 +55,14 @@ def keep(
     """
     if not options.record or trouble is not None:
         return trouble
-    from balcli.history.recording import Selection, placed, record
+    from balcli.history.recording import Selection, record, with_url_digests
     from balcli.providers.selection import Exactly
 
     try:
         named = () if whole else tuple(outcome.account.name for outcome in report.outcomes)
         exact = tuple(asset for asset in assets if isinstance(asset, Exactly))
         selection = Selection(assets, tuple(sorted(flags)), named, exact)
-        record(history_file(options.history), placed(report, sandbox=options.sandbox), selection)
+        record(history_file(options.history), with_url_digests(report, sandbox=options.sandbox), selection)
     except StateError as problem:
         return problem
     return None

@@ -76,23 +76,23 @@ def _bytes(text: _Data, encoding: str = "utf-8") -> bytes | bytearray:
 def check_destination(file: Path | None) -> None:
     """Refuse a file that could not be written, before anything is done for it. Raises OutputError."""
     if file is not None:
-        from balcli import aside  # here, because few runs write a file
+        from balcli import atomic  # here, because few runs write a file
 
-        aside.check(file)
+        atomic.check(file)
 
 
 def deliver(text: _Data, file: Path | None) -> OutputError | None:
-    """Write text into a file, as `aside.replace` does, or to stdout without one.
+    """Write text into a file, as `atomic.replace` does, or to stdout without one.
 
     What a file cannot take goes to stdout; the reason is what the caller gets, to be said. Raises as `write_data` does.
     """
     if file is not None:
-        from balcli import aside  # here, because few runs write a file
+        from balcli import atomic  # here, because few runs write a file
 
         if not isinstance(text, str | bytes):
             text = "".join(text)
         try:
-            aside.replace(file, _bytes(text))
+            atomic.replace(file, _bytes(text))
         except OutputError as problem:
             write_data(text)
             return problem

@@ -13,7 +13,7 @@ from balcli.models import Report
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from balcli.render.screen import Answer, Look
+    from balcli.render.screen import Answer, WatchUpdate
 
 _CLEAR: Final = "\x1b[H\x1b[2J"
 _PARTIAL: Final = 8
@@ -50,9 +50,9 @@ def watch(
             number += 1
             worst = worse(worst, report.exit_code)
             if on_screen:
-                from balcli.render.screen import Look, answers
+                from balcli.render.screen import WatchUpdate, answers
 
-                look = Look(number, every, report, whole, dict(first), dict(before))
+                look = WatchUpdate(number, every, report, whole, dict(first), dict(before))
                 shown = True
                 _show_until(begun + every, look, colour=colour)
                 before |= answers(whole)
@@ -68,7 +68,7 @@ def watch(
         return worst if shown else 130
 
 
-def _show_until(moment: float, look: "Look", *, colour: bool) -> None:
+def _show_until(moment: float, look: "WatchUpdate", *, colour: bool) -> None:
     """Show a look, its ages growing, until that moment of the monotonic clock."""
     from balcli.render.screen import fitted, render
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from balcli.config.faults import RAISED, Faults
 from balcli.errors import ConfigFileError, ConfigSyntaxError
-from balcli.files import flaw_of, is_readable_by_others, open_for_reading, shown
+from balcli.files import is_readable_by_others, open_for_reading, permission_problem, shown
 from balcli.text import printable
 
 MAX_BYTES: Final = 1_000_000
@@ -64,7 +64,7 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES, faults: Faults = RAISED) 
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise ConfigFileError(f"{name}: is no regular file; give the path of one")
-        flaw = flaw_of(state, path)
+        flaw = permission_problem(state, path)
         if flaw is not None:
             with faults:
                 raise ConfigFileError(f"{name}: {flaw}")

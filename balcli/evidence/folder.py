@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from balcli.aside import unwritable
+from balcli.atomic import write_error
 from balcli.errors import EvidenceAltered, EvidenceIncomplete, OutputError, UsageError
 from balcli.files import CAN_CHECK, open_for_reading, shown
 from balcli.text import printable
@@ -58,7 +58,7 @@ def claim(folder: Path) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as problem:
-        raise unwritable(folder, problem) from None
+        raise write_error(folder, problem) from None
 
 
 def write(folder: Path, others: Mapping[str, bytes], manifest: bytes) -> str:
@@ -79,7 +79,7 @@ def write(folder: Path, others: Mapping[str, bytes], manifest: bytes) -> str:
         for path in made:
             with suppress(OSError):
                 path.unlink()
-        raise unwritable(folder / name, problem) from None
+        raise write_error(folder / name, problem) from None
     return sha256
 
 

@@ -21,7 +21,7 @@ from balcli.http.exactjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
 from balcli.render import machine
-from balcli.render.json import moment
+from balcli.render.json import format_time
 from balcli.running import Limits
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Recorder:
         manifest = {
             "evidence": LAYOUT,
             "balcli": __version__,
-            "generated_at": moment(report.generated_at),
+            "generated_at": format_time(report.generated_at),
             "profile": report.profile,
             "options": options,
             "limits": None if self._limits is None else _limits(self._limits),
@@ -133,7 +133,7 @@ class Recorder:
         return {
             "request": requests.written(asked.request, self._names),
             "finished": asked.finished,
-            "error": None if asked.problem is None else self._failure(Failure.of(asked.problem)),
+            "error": None if asked.problem is None else self._failure(Failure.from_error(asked.problem)),
             "tries": [self._try(one, asked, bodies) for one in asked.tries],
         }
 
@@ -185,7 +185,7 @@ class Recorder:
         late = self._limits is not None and failure == too_late(outcome.account, self._limits).failure
         return {
             "account": outcome.account.name,
-            "fetched_at": None if outcome.fetched_at is None else moment(outcome.fetched_at),
+            "fetched_at": None if outcome.fetched_at is None else format_time(outcome.fetched_at),
             "late": failure is not None and late,
             "error": None if failure is None else self._failure(failure),
         }

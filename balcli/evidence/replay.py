@@ -139,7 +139,7 @@ def _read(place: Path, files: folder.Files) -> _Record:
         endings=tuple(_ending(entry) for entry in manifest["outcomes"]),
         notices=tuple(_notice(entry) for entry in manifest["warnings"]),
         added=tuple(_notice(entry) for entry in manifest["added_warnings"]),
-        failures=tuple(Failure.of(_error(entry)) for entry in manifest["errors"]),
+        failures=tuple(Failure.from_error(_error(entry)) for entry in manifest["errors"]),
         document_sha256=str(manifest["document_sha256"]),
     )
 
@@ -177,7 +177,7 @@ def _answer(entry: Any, bodies: Mapping[str, bytes]) -> _Answer:
 
 def _ending(entry: Any) -> _Ending:
     at = entry["fetched_at"]
-    failure = None if entry["error"] is None else Failure.of(_error(entry["error"]))
+    failure = None if entry["error"] is None else Failure.from_error(_error(entry["error"]))
     return _Ending(
         str(entry["account"]), None if at is None else _moment(at), failure, late=entry["late"] is True
     )

@@ -1,1 +1,1 @@
-"""Recorded runs in SQLite: `recording` adds one, `reading` gives them back exactly, `pruning` lets old ones go."""
+"""Recorded runs in SQLite: `recording` adds one, `reading` and `series` read them back, `pruning` deletes old ones."""

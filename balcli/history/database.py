@@ -1,9 +1,9 @@
-"""The history's file: its schema, and opening it so that whatever is wrong with it is said in one line.
+"""The SQLite file of the history: its schema, connections and transactions, errors as StateError.
 
 A balance is stored when it differs from what the account's last recorded answer said, or is no longer in
 it. What a run showed is then, for each account that answered in it, the latest change of each series up
-to that run. What a row says beside its amounts mostly repeats: it is stored once, with holes where texts
-change, and most of those are the amounts again.
+to that run. The rest of a row mostly repeats: it is stored once, with numbers in place of the texts that
+change, most of which are the amounts.
 
 The journal is SQLite's rollback journal and not WAL: at rest the history is one file, which can be copied,
 stands on any file system, and can be read where nothing may be written.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection as Connection  # noqa: PLC0414 - the other modules have it from here
 
 _APPLICATION: Final = 0x62616C63
-"""By which a file is known to be a history: "balc"."""
+"""SQLite's application id of a history: "balc"."""
 _WAIT_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.02
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,29 +83,29 @@ _MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     """,
 )
-"""What makes a history of each version out of the one before; `PRAGMA user_version` counts them."""
+"""The migration to each version from the one before; `PRAGMA user_version` counts them."""
 
 
 def default_file(state: Path) -> Path:
-    """Where the history is in the user's folder for state."""
+    """The path of the history in the user's state folder."""
     return state / "history.db"
 
 
-def milliseconds(moment: datetime) -> int:
-    """The number by which a time is stored."""
+def to_milliseconds(moment: datetime) -> int:
+    """A time as it is stored: milliseconds since 1970."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
-def moment(stored: int) -> datetime:
-    """The time that a stored number stands for. Raises OverflowError for one beyond the calendar."""
+def from_milliseconds(stored: int) -> datetime:
+    """The time of stored milliseconds. Raises OverflowError outside the calendar."""
     return _EPOCH + timedelta(milliseconds=stored)
 
 
 @contextmanager
-def opened(path: Path, *, create: bool = False) -> Iterator["Connection"]:
-    """A connection to the history, made (the user's alone) where there is none and that is wanted.
+def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
+    """A connection to the history. With `create`, a missing file is made with mode 0600.
 
-    Raises StateError for whatever is wrong with the file or the disk, also while the connection is used.
+    Raises StateError for any trouble with the file or the disk, also while the connection is used.
     """
     try:
         import sqlite3  # here alone: most runs keep nothing
@@ -133,9 +133,9 @@ def opened(path: Path, *, create: bool = False) -> Iterator["Connection"]:
         raise _unusable(path, problem) from None
     try:
         # Even these read the file.
-        insist(connection, "PRAGMA synchronous = FULL")
-        insist(connection, "PRAGMA fullfsync = 1")
-        with reading(connection):
+        execute_with_retry(connection, "PRAGMA synchronous = FULL")
+        execute_with_retry(connection, "PRAGMA fullfsync = 1")
+        with read_transaction(connection):
             version = _version(connection, path)
         if version < len(_MIGRATIONS):
             _migrate(connection)
@@ -147,21 +147,21 @@ def opened(path: Path, *, create: bool = False) -> Iterator["Connection"]:
 
 
 @contextmanager
-def reading(connection: "Connection") -> Iterator[None]:
-    """A transaction in which everything read is of one moment."""
-    insist(connection, "BEGIN")
+def read_transaction(connection: "Connection") -> Iterator[None]:
+    """A transaction whose reads all see one state of the file."""
+    execute_with_retry(connection, "BEGIN")
     try:
-        # Only this makes it begin in earnest.
-        insist(connection, "SELECT count(*) FROM sqlite_master")
+        # BEGIN alone takes no lock: the first read does.
+        execute_with_retry(connection, "SELECT count(*) FROM sqlite_master")
         yield
     finally:
         connection.execute("ROLLBACK")
 
 
 @contextmanager
-def writing(connection: "Connection") -> Iterator[None]:
-    """A transaction in which nobody else reads or writes: all of it is kept, or nothing."""
-    insist(connection, "BEGIN EXCLUSIVE")
+def write_transaction(connection: "Connection") -> Iterator[None]:
+    """An exclusive transaction: committed as a whole, or rolled back on any exception."""
+    execute_with_retry(connection, "BEGIN EXCLUSIVE")
     try:
         yield
         connection.execute("COMMIT")
@@ -172,8 +172,8 @@ def writing(connection: "Connection") -> Iterator[None]:
         raise
 
 
-def insist(connection: "Connection", statement: str) -> None:
-    """Execute a statement as soon as others let it, within five seconds."""
+def execute_with_retry(connection: "Connection", statement: str) -> None:
+    """Execute a statement, retrying for five seconds while the database is locked."""
     import sqlite3
 
     end = time.monotonic() + _WAIT_SECONDS
@@ -189,7 +189,7 @@ def insist(connection: "Connection", statement: str) -> None:
 
 
 def _version(connection: "Connection", path: Path) -> int:
-    """The version of the schema, 0 for an empty file. Raises StateError where the file is not ours to use."""
+    """The schema version, 0 for an empty file. Raises StateError for another program's or a newer database."""
     version, application, entries = (
         int(connection.execute(query).fetchone()[0])
         for query in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
@@ -205,7 +205,7 @@ def _version(connection: "Connection", path: Path) -> int:
 
 
 def _migrate(connection: "Connection") -> None:
-    with writing(connection):
+    with write_transaction(connection):
         # Another run may have been faster.
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for step in _MIGRATIONS[version:]:
@@ -216,12 +216,12 @@ def _migrate(connection: "Connection") -> None:
 
 
 def _statements(script: str) -> list[str]:
-    """A script's statements; no semicolon stands inside one."""
+    """The statements of a script. No statement contains a semicolon at the end of a line."""
     return [each for each in script.split(";\n") if each.strip()]
 
 
 def _unusable(path: Path, problem: Exception) -> StateError:
-    """The error that one of SQLite stands for."""
+    """The StateError for an error of SQLite."""
     import sqlite3
 
     said = {

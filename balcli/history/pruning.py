@@ -1,26 +1,26 @@
-"""Letting old runs go, so that the file shrinks and every run that stays reads as before."""
+"""Delete old runs: the file shrinks, and every run that remains reads as before."""
 
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balcli.history.database import insist, milliseconds, opened, writing
+from balcli.history.database import connect, execute_with_retry, to_milliseconds, write_transaction
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
 
 
 def prune(path: Path, profiles: Iterable[str | None], before: datetime) -> int:
-    """Remove these profiles' runs from before that moment, and give their room back; how many they were.
+    """Delete these profiles' runs from before a time and free their space. Returns how many there were.
 
-    Raises StateError; what is removed then is everything or nothing.
+    Deletes all of them or none. Raises StateError.
     """
-    with opened(path) as connection:
-        with writing(connection):
-            gone = sum(_remove(connection, each, milliseconds(before)) for each in profiles)
+    with connect(path) as connection:
+        with write_transaction(connection):
+            gone = sum(_remove(connection, each, to_milliseconds(before)) for each in profiles)
         if gone:
-            insist(connection, "VACUUM")
+            execute_with_retry(connection, "VACUUM")
     return gone
 
 
@@ -48,11 +48,11 @@ def _remove(connection: "Connection", profile: str | None, before: int) -> int:
 
 
 def _forget(connection: "Connection", series: int, first: int | None) -> None:
-    """Remove a series' changes that no run shows any more; `first` is the oldest run that stays, if any does."""
+    """Delete the changes of a series that no run needs; `first` is the oldest run that remains, None without any."""
     if first is None:
         connection.execute("DELETE FROM changes WHERE series = ?", (series,))
         return
-    # The last change up to the first run is what that run shows: it stays, unless it says that nothing is there.
+    # The last change up to the first run is what that run shows: it stays, unless it says that the row is gone.
     (base,) = connection.execute(
         "SELECT max(run) FROM changes WHERE series = ? AND run <= ?", (series, first)
     ).fetchone()

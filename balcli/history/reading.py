@@ -1,4 +1,4 @@
-"""Reading the history: which runs there are, and one of them whole."""
+"""Read the history: the list of runs, and one run as a whole."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from balcli.errors import StateError
 from balcli.files import shown
-from balcli.history.database import milliseconds, moment, opened, reading
+from balcli.history.database import connect, from_milliseconds, read_transaction, to_milliseconds
 from balcli.history.recording import SETTINGS, Selection
 from balcli.models import (
     Account,
+    Amounts,
     Balance,
     DepositAddress,
     Detail,
@@ -21,11 +22,10 @@ from balcli.models import (
     Holdings,
     Notice,
     Outcome,
-    Parts,
     Report,
     Total,
 )
-from balcli.money import restore
+from balcli.money import parse_canonical
 from balcli.text import is_text
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _STATUS: Final[Mapping[int, Literal["ok", "failed"]]] = {1: "ok", 0: "failed"}
 _Row: TypeAlias = tuple[Any, ...]
 
 
-class Recorded(NamedTuple):
+class RunSummary(NamedTuple):
     """A recorded run in one line: what `balcli history` lists."""
 
     id: int
@@ -71,13 +71,13 @@ class RecordedRun(NamedTuple):
 
 
 @contextmanager
-def reading_back(path: Path) -> Iterator["Connection"]:
-    """A connection through which all that is read is of one moment.
+def snapshot(path: Path) -> Iterator["Connection"]:
+    """A connection whose reads all see one state of the history.
 
-    Raises StateError for whatever is wrong with the file, what no balcli wrote in it included.
+    Raises StateError for any trouble with the file, content that balcli never writes included.
     """
     try:
-        with opened(path) as connection, reading(connection):
+        with connect(path) as connection, read_transaction(connection):
             yield connection
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         raise StateError(
@@ -93,47 +93,49 @@ def runs(
     until: datetime | None = None,
     complete: bool = False,
     limit: int | None = None,
-) -> tuple[Recorded, ...]:
-    """The recorded runs, oldest first: of one profile or all, within these times, the newest so many of them.
+) -> tuple[RunSummary, ...]:
+    """The recorded runs, oldest first, of one profile or all, between two times; with a limit the newest ones.
 
-    With `complete`, those alone in which every account answered. Raises StateError.
+    With `complete`, only runs in which every account answered. Raises StateError.
     """
-    with reading_back(path) as connection:
+    with snapshot(path) as connection:
         cursor = connection.execute(
             "SELECT r.id, r.at, r.profile, r.complete, a.name, q.failure IS NULL FROM ("
             " SELECT * FROM runs WHERE profile IS ifnull(?, profile) AND at BETWEEN ? AND ? AND complete >= ?"
             " ORDER BY id DESC LIMIT ?) r"
             " LEFT JOIN asked q ON q.run = r.id AND q.place > 0 LEFT JOIN accounts a ON a.id = q.account"
             " ORDER BY r.id, q.place",
-            (sought(profile), *between(since, until), complete, -1 if limit is None else limit),
+            (profile_parameter(profile), *time_range(since, until), complete, -1 if limit is None else limit),
         )
-        rows = checked(cursor.fetchall(), INT, INT, MAYBE_TEXT, INT, MAYBE_TEXT, INT)
+        rows = check_types(cursor.fetchall(), INT, INT, MAYBE_TEXT, INT, MAYBE_TEXT, INT)
         found = []
         for facts, of_run in groupby(rows, lambda row: row[:4]):
             accounts = tuple((row[4], _STATUS[row[5]]) for row in of_run if row[4] is not None)
             number, at, name, whole = facts
-            found.append(Recorded(number, moment(at), name, bool(whole), accounts))
+            found.append(RunSummary(number, from_milliseconds(at), name, bool(whole), accounts))
     return tuple(found)
 
 
 def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datetime, datetime], ...]:
-    """Each run whose time is before that of its profile's run before it: its id, that time and its own.
+    """The runs before which the clock stepped back: id, time of the profile's previous run, own time.
 
     Raises StateError.
     """
-    with reading_back(path) as connection:
+    with snapshot(path) as connection:
         cursor = connection.execute(
             "SELECT id, before, at FROM (SELECT id, at, lag(at) OVER (PARTITION BY profile ORDER BY id) before"
             " FROM runs WHERE profile IS ifnull(?, profile)) WHERE at < before ORDER BY id",
-            (sought(profile),),
+            (profile_parameter(profile),),
         )
-        rows = checked(cursor.fetchall(), INT, INT, INT)
-        return tuple((number, moment(before), moment(at)) for number, before, at in rows)
+        rows = check_types(cursor.fetchall(), INT, INT, INT)
+        return tuple(
+            (number, from_milliseconds(before), from_milliseconds(at)) for number, before, at in rows
+        )
 
 
 def run(path: Path, number: int) -> RecordedRun | None:
     """The run with that id, exactly as it was recorded; None where there is none. Raises StateError."""
-    with reading_back(path) as connection:
+    with snapshot(path) as connection:
         facts = connection.execute(
             "SELECT at, profile, complete, selection, text FROM runs LEFT JOIN texts ON texts.id = notices"
             " WHERE runs.id = ?",
@@ -141,28 +143,28 @@ def run(path: Path, number: int) -> RecordedRun | None:
         ).fetchone()
         if facts is None:
             return None
-        checked([facts], INT, MAYBE_TEXT, INT, MAYBE_TEXT, MAYBE_TEXT)
+        check_types([facts], INT, MAYBE_TEXT, INT, MAYBE_TEXT, MAYBE_TEXT)
         cursor = connection.execute(
             "SELECT place, account, name, provider, target, fetched_at, text FROM asked"
             " JOIN accounts ON accounts.id = account LEFT JOIN texts ON texts.id = failure"
             " WHERE run = ? AND place >= 0 ORDER BY place",
             (number,),
         )
-        asked = checked(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, TEXT, MAYBE_INT, MAYBE_TEXT)
+        asked = check_types(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, TEXT, MAYBE_INT, MAYBE_TEXT)
         settings = connection.execute(
             "SELECT target FROM asked JOIN accounts ON accounts.id = account WHERE run = ? AND place = ?",
             (number, SETTINGS),
         ).fetchone()
         held = {
-            account: _held(connection, account, number)
+            account: _rows_of(connection, account, number)
             for _, account, *_, failure in asked
             if failure is None
         }
-        return _rebuilt(number, facts, asked, held, loaded(settings[0] if settings else "{}", _SETTINGS))
+        return _report_of(number, facts, asked, held, load_json(settings[0] if settings else "{}", _SETTINGS))
 
 
-def _held(connection: "Connection", account: int, run: int) -> Sequence[_Row]:
-    """What an account held in a run in which it answered."""
+def _rows_of(connection: "Connection", account: int, run: int) -> Sequence[_Row]:
+    """The stored rows of an account in a run in which it answered."""
     cursor = connection.execute(
         "SELECT asset, asset_id, place, total, available, locked, counted, texts, text FROM series s"
         " JOIN changes c ON c.series = s.id"
@@ -172,10 +174,10 @@ def _held(connection: "Connection", account: int, run: int) -> Sequence[_Row]:
         (run, account),
     )
     amounts = (MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
-    return checked(cursor.fetchall(), TEXT, MAYBE_TEXT, MAYBE_INT, *amounts, MAYBE_INT, MAYBE_TEXT, TEXT)
+    return check_types(cursor.fetchall(), TEXT, MAYBE_TEXT, MAYBE_INT, *amounts, MAYBE_INT, MAYBE_TEXT, TEXT)
 
 
-def _rebuilt(
+def _report_of(
     number: int,
     facts: _Row,
     asked: Sequence[_Row],
@@ -186,14 +188,14 @@ def _rebuilt(
     outcomes = tuple(_outcome(row, held, settings) for row in asked if row[0] > 0)
     balances = [balance for each in outcomes if each.holdings for balance in each.holdings.balances]
     report = Report(
-        generated_at=moment(at),
+        generated_at=from_milliseconds(at),
         profile=profile,
         outcomes=outcomes,
         balances=tuple(balances),
         totals=tuple(_total(row) for place, account, *_ in asked if place == 0 for row in held[account]),
-        notices=tuple(Notice(*notice) for notice in loaded(notices or "[]", _NOTICES)),
+        notices=tuple(Notice(*notice) for notice in load_json(notices or "[]", _NOTICES)),
     )
-    chosen = loaded(selection or "{}", {str: _TEXTS})
+    chosen = load_json(selection or "{}", {str: _TEXTS})
     return RecordedRun(number, report, Selection(**{name: tuple(texts) for name, texts in chosen.items()}))
 
 
@@ -201,21 +203,23 @@ def _outcome(
     row: _Row, held: Mapping[int, Sequence[_Row]], settings: Mapping[str, tuple[str, list[str]]]
 ) -> Outcome:
     _, number, name, provider, target, fetched_at, failure = row
-    checked([(name, provider)], TEXT, TEXT)
+    check_types([(name, provider)], TEXT, TEXT)
     place, assets = settings.get(name, ("", []))
-    facts = loaded(target, {str: str})
+    facts = load_json(target, {str: str})
     account: Account[object] = Account(name, provider, place, facts, (), None, assets=tuple(assets))
     if failure is not None:
-        return Outcome(account, None, None, Failure(*loaded(failure, _FAILURE)))
+        return Outcome(account, None, None, Failure(*load_json(failure, _FAILURE)))
     balances = tuple(_balance(name, provider, each) for each in held[number])
-    return Outcome(account, Holdings(balances), None if fetched_at is None else moment(fetched_at), None)
+    return Outcome(
+        account, Holdings(balances), None if fetched_at is None else from_milliseconds(fetched_at), None
+    )
 
 
 def _balance(account: str, provider: str, row: _Row) -> Balance:
     asset, asset_id, _, *amounts, counted, others, rest = row
-    parts = parts_of(amounts)
-    texts = [*amounts, *loaded(others or "[]", _TEXTS)]
-    details, raw = loaded(rest, _ROW)
+    parts = parse_amounts(amounts)
+    texts = [*amounts, *load_json(others or "[]", _TEXTS)]
+    details, raw = load_json(rest, _ROW)
     return Balance(
         account,
         provider,
@@ -225,78 +229,78 @@ def _balance(account: str, provider: str, row: _Row) -> Balance:
         parts.available,
         parts.locked,
         {key: _detail(value, texts) for key, value in details.items()},
-        {key: None if place is None else _at(texts, place) for key, place in raw.items()},
+        {key: None if place is None else _text_at(texts, place) for key, place in raw.items()},
         bool(counted),
     )
 
 
 def _total(row: _Row) -> Total:
     asset, _, _, *amounts, _, others, rest = row
-    texts = [*amounts, *loaded(others or "[]", _TEXTS)]
-    places, missing = loaded(rest, _TOTAL)
-    known = parts_of([None if place is None else _at(texts, place) for place in places])
-    return Total(asset, parts_of(amounts), known, tuple(missing))
+    texts = [*amounts, *load_json(others or "[]", _TEXTS)]
+    places, missing = load_json(rest, _TOTAL)
+    known = parse_amounts([None if place is None else _text_at(texts, place) for place in places])
+    return Total(asset, parse_amounts(amounts), known, tuple(missing))
 
 
-def parts_of(texts: Sequence[str | None]) -> Parts:
-    """The three amounts that stored texts stand for. Raises ValueError for one that stands for none."""
-    total, available, locked = (None if text is None else restore(text) for text in texts)
-    return Parts(total, available, locked)
+def parse_amounts(texts: Sequence[str | None]) -> Amounts:
+    """The three amounts of stored texts. Raises ValueError for a text that is not a canonical amount."""
+    total, available, locked = (None if text is None else parse_canonical(text) for text in texts)
+    return Amounts(total, available, locked)
 
 
-def between(since: datetime | None, until: datetime | None) -> tuple[int, int]:
-    """The first and last stored time within two times, where there is no limit beyond any."""
-    first = -(2**62) if since is None else milliseconds(since)
-    return first, 2**62 if until is None else milliseconds(until)
+def time_range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """The first and last stored milliseconds of a range; None is no limit."""
+    first = -(2**62) if since is None else to_milliseconds(since)
+    return first, 2**62 if until is None else to_milliseconds(until)
 
 
 def _detail(value: Any, texts: Sequence[str | None]) -> Detail:
-    """A detail from its JSON: one number in a list is that of an amount's text, lists in a list are addresses."""
+    """A detail from its JSON: `[n]` is the amount of the text with that number, a list of lists is addresses."""
     if value is None or isinstance(value, str | bool):
         return value
-    if _fits(value, (int,)):
-        return restore(_at(texts, value[0]))
-    return tuple(DepositAddress(*address) for address in _fitting(value, _ADDRESSES))
+    if _has_shape(value, (int,)):
+        return parse_canonical(_text_at(texts, value[0]))
+    return tuple(DepositAddress(*address) for address in _with_shape(value, _ADDRESSES))
 
 
-def _at(texts: Sequence[str | None], place: int) -> str:
-    """The text at a place. Raises TypeError where there is none."""
-    (text,) = checked([(texts[place],)], TEXT)[0]
+def _text_at(texts: Sequence[str | None], place: int) -> str:
+    """The text with a number. Raises TypeError for null."""
+    (text,) = check_types([(texts[place],)], TEXT)[0]
     return str(text)
 
 
-def sought(profile: str | None) -> str | bytes | None:
-    """A profile's name as a query takes it; of one that is no text, as no recorded one is, what matches none."""
+def profile_parameter(profile: str | None) -> str | bytes | None:
+    """A profile's name as a query parameter. A name that SQLite cannot encode becomes bytes, which match no row."""
     return profile if profile is None or is_text(profile) else b""
 
 
-def checked(rows: Sequence[_Row], *kinds: frozenset[object]) -> Sequence[_Row]:
-    """The rows, if each column holds values of its types alone. Raises TypeError."""
+def check_types(rows: Sequence[_Row], *kinds: frozenset[object]) -> Sequence[_Row]:
+    """The rows. Raises TypeError where a column has a value of another type than given."""
     for column, kind in zip(zip(*rows, strict=True), kinds, strict=False):
         if not kind.issuperset(map(type, column)):
             raise TypeError("a column holds a value of another type")
     return rows
 
 
-def loaded(text: str, shape: Any) -> Any:
-    """The JSON of a text, if it has that shape. Raises ValueError or TypeError."""
-    return _fitting(json.loads(text), shape)
+def load_json(text: str, shape: Any) -> Any:
+    """Parse JSON of a given shape. Raises ValueError or TypeError."""
+    return _with_shape(json.loads(text), shape)
 
 
-def _fitting(value: Any, shape: Any) -> Any:
-    if not _fits(value, shape):
+def _with_shape(value: Any, shape: Any) -> Any:
+    if not _has_shape(value, shape):
         raise TypeError("JSON of another shape")
     return value
 
 
-def _fits(value: Any, shape: Any) -> bool:
+def _has_shape(value: Any, shape: Any) -> bool:
     """Whether JSON has a shape: [of each], (of the first, …), {str: of each value}, or a type."""
     if isinstance(shape, list):
-        return isinstance(value, list) and all(_fits(item, shape[0]) for item in value)
+        return isinstance(value, list) and all(_has_shape(item, shape[0]) for item in value)
     if isinstance(shape, tuple):
         if not isinstance(value, list) or len(value) != len(shape):
             return False
-        return all(_fits(item, each) for item, each in zip(value, shape, strict=True))
+        return all(_has_shape(item, each) for item, each in zip(value, shape, strict=True))
     if isinstance(shape, dict):
-        return isinstance(value, dict) and all(_fits(item, shape[str]) for item in value.values())
+        return isinstance(value, dict) and all(_has_shape(item, shape[str]) for item in value.values())
     return isinstance(value, shape) and (shape in (bool, object) or not isinstance(value, bool))

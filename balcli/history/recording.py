@@ -1,4 +1,4 @@
-"""Adding a run to the history: what changed since the account's last answer, in one transaction."""
+"""Record a run: what changed since each account's last answer, in one transaction."""
 
 import json
 from collections import Counter, defaultdict
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
 from balcli.errors import StateError
-from balcli.history.database import milliseconds, opened, writing
-from balcli.models import PARTS, Account, Balance, Detail, Outcome, Parts, Report
+from balcli.history.database import connect, to_milliseconds, write_transaction
+from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, Outcome, Report
 from balcli.money import Amount
 from balcli.providers.selection import Exactly
 from balcli.urls import same_place
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
     from balcli.history.database import Connection
 
 _Key: TypeAlias = tuple[str, str | None, str | None, str | None, int]
-"""What a row is of, within its account: asset, asset_id, kind, merchant, and its number among those alike."""
+"""The key of a row within its account: asset, asset_id, kind, merchant, and its number among equal keys."""
 _Value: TypeAlias = tuple[Any, ...]
-"""What a row says, as it is stored: held, total, available, locked, counted, place, rest, texts."""
+"""The stored columns of a row: held, total, available, locked, counted, place, rest, texts."""
 _GONE: Final[_Value] = (0, *[None] * 7)
 
 
 class Selection(NamedTuple):
-    """What a run was narrowed to by `--asset`, widened to by switches of its provider, and whom it asked."""
+    """The options that decided what a run asked: `--asset`, the provider's flags, and the accounts named."""
 
     assets: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
-    """The accounts that were asked, where they were not all of the profile."""
+    """The accounts that were asked; empty for all of the profile."""
     exact: tuple[str, ...] = ()
-    """Those of the assets that were asked for in that spelling alone."""
+    """The assets that were asked for with `--exact`."""
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The assets as they were asked for."""
+        """The assets, the exact ones marked as such."""
         return tuple(Exactly(asset) if asset in self.exact else asset for asset in self.assets)
 
 
 EVERYTHING: Final = Selection()
 SETTINGS: Final = -1
-"""The place in `asked` of what the profile said of the accounts; those below 0 are passed over by older versions."""
+"""The `place` in `asked` of the accounts' settings. Older versions ignore places below 0."""
 
 
-def placed(report: Report, *, sandbox: bool) -> Report:
-    """The report with a digest in the place of each account's base_url, by which two can be told apart.
+def with_url_digests(report: Report, *, sandbox: bool) -> Report:
+    """The report with a digest in place of each account's base_url, which can contain a credential.
 
-    The address itself can hold a credential. A sandbox's is left out: it is another each time.
+    A sandbox's is empty, because its port differs each time.
     """
     outcomes = [
         outcome._replace(
@@ -66,25 +66,25 @@ def _digest(account: Account[object]) -> str:
 
 
 def record(path: Path, report: Report, selection: Selection = EVERYTHING) -> int:
-    """Add a run to the history, all of it or nothing, and see it onto the disk; its id.
+    """Add a run to the history as a whole and sync it to the disk. Returns its id.
 
-    The report is as `placed` gives it, and holds its rows of zeros, too. Raises StateError, and the history is as it was.
+    The report is as `with_url_digests` gives it, and holds its rows of zeros, too. Raises StateError, and the history is as it was.
     """
-    with opened(path, create=True) as connection, writing(connection):
+    with connect(path, create=True) as connection, write_transaction(connection):
         return insert(connection, report, selection)
 
 
 def insert(connection: "Connection", report: Report, selection: Selection = EVERYTHING) -> int:
-    """Add a run in a transaction that is open; its id."""
+    """Add a run within an open transaction. Returns its id."""
     notices = [(notice.code, notice.account, notice.message) for notice in report.notices]
     run = _new(
         connection,
         "INSERT INTO runs (at, profile, complete, selection, notices) VALUES (?, ?, ?, ?, ?)",
         (
-            milliseconds(report.generated_at),
+            to_milliseconds(report.generated_at),
             report.profile,
             report.complete,
-            _packed({key: value for key, value in selection._asdict().items() if value})
+            _to_json({key: value for key, value in selection._asdict().items() if value})
             if any(selection)
             else None,
             _text(connection, notices) if notices else None,
@@ -107,7 +107,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
     for place, outcome in enumerate(report.outcomes, 1):
         account = outcome.account
         number = _account(connection, report.profile, account.name, account.provider, dict(account.target))
-        at = None if outcome.fetched_at is None else milliseconds(outcome.fetched_at)
+        at = None if outcome.fetched_at is None else to_milliseconds(outcome.fetched_at)
         asked.append((run, place, number, at, _failure(connection, outcome)))
         if outcome.failure is None:
             _insert_changes(connection, run, number, _rows(connection, rows[account.name]))
@@ -116,7 +116,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
 
 
 def _insert_changes(connection: "Connection", run: int, account: int, now: dict[_Key, _Value]) -> None:
-    """Store what an account's answer says otherwise than the last one that is stored."""
+    """Store the rows of an account that differ from the ones stored last."""
     before: dict[_Key, tuple[int, _Value]] = {}
     for row in connection.execute(
         "SELECT asset, asset_id, kind, merchant, nth, s.id, held, total, available, locked, counted, place, rest, texts"
@@ -142,7 +142,7 @@ def _insert_changes(connection: "Connection", run: int, account: int, now: dict[
 
 
 def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _Value]:
-    """An account's rows as they are stored. Those of one asset keep their order by their place."""
+    """An account's rows as they are stored. `place` keeps the order of an asset's rows."""
     alike: defaultdict[tuple[str, str | None, str | None, str | None], list[_Value]] = defaultdict(list)
     places: Counter[tuple[str | None, ...]] = Counter()
     for balance in balances:
@@ -151,7 +151,7 @@ def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _
         kind, merchant = (_named(told.get(key)) for key in ("kind", "merchant_id"))
         texts = _amounts(balance)
         details = {name: _plain(value, texts) for name, value in told.items()}
-        raw = {name: None if text is None else _hole(text, texts) for name, text in balance.raw.items()}
+        raw = {name: None if text is None else _index_of(text, texts) for name, text in balance.raw.items()}
         rest = _text(connection, [details, raw])
         value = (1, *texts[:3], int(balance.counted), places[what], rest, _others(texts))
         alike[*what, kind, merchant].append(value)
@@ -165,37 +165,37 @@ def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _
 
 
 def _totals(connection: "Connection", report: Report) -> dict[_Key, _Value]:
-    """The totals as they are stored: what is known of them, and who is missing, are their details."""
+    """The totals as they are stored, with `known` and `missing` as their details."""
     rows: dict[_Key, _Value] = {}
     for total in report.totals:
-        texts = _amounts(total.parts)
-        known = [None if text is None else _hole(text, texts) for text in _amounts(total.known)]
+        texts = _amounts(total.amounts)
+        known = [None if text is None else _index_of(text, texts) for text in _amounts(total.known)]
         rest = _text(connection, [known, total.missing])
         rows[total.asset, None, None, None, 0] = (1, *texts[:3], None, None, rest, _others(texts))
     return rows
 
 
-def _amounts(row: Balance | Parts) -> list[str | None]:
-    amounts: list[Amount | None] = [getattr(row, part) for part in PARTS]
+def _amounts(row: Balance | Amounts) -> list[str | None]:
+    amounts: list[Amount | None] = [getattr(row, part) for part in AMOUNT_FIELDS]
     return [None if amount is None else str(amount) for amount in amounts]
 
 
-def _hole(text: str, texts: list[str | None]) -> int:
-    """The number that stands for a text: its place among a row's texts, to which it is added if it is new."""
+def _index_of(text: str, texts: list[str | None]) -> int:
+    """The index of a text among a row's texts, to which it is added if it is new."""
     if text not in texts:
         texts.append(text)
     return texts.index(text)
 
 
 def _others(texts: list[str | None]) -> str | None:
-    """A row's texts beside its amounts, as they are stored."""
-    return _packed(texts[3:]) if texts[3:] else None
+    """The texts after the three amounts, as they are stored."""
+    return _to_json(texts[3:]) if texts[3:] else None
 
 
 def _plain(value: Detail, texts: list[str | None]) -> object:
-    """A detail as JSON holds it: an amount is a list of the number of its text, addresses are a list of lists."""
+    """A detail as JSON: an amount is `[index of its text]`, addresses are a list of lists."""
     if isinstance(value, Amount):
-        return [_hole(str(value), texts)]
+        return [_index_of(str(value), texts)]
     if isinstance(value, tuple):
         return [[address.network, address.address, address.memo] for address in value]
     return value
@@ -205,7 +205,7 @@ def _named(value: Detail) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _packed(value: object) -> str:
+def _to_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -218,8 +218,8 @@ def _failure(connection: "Connection", outcome: Outcome) -> int | None:
 
 
 def _text(connection: "Connection", value: object) -> int:
-    """The id of a value's text, which is stored once."""
-    text = _packed(value)
+    """The id of a value's JSON, which is stored once."""
+    text = _to_json(value)
     facts = (crc32(text.encode()), text)
     found = connection.execute("SELECT id FROM texts WHERE digest = ? AND text = ?", facts).fetchone()
     return (
@@ -231,7 +231,7 @@ def _account(
     connection: "Connection", profile: str | None, name: str | None, provider: str | None, target: object
 ) -> int:
     """The id of a profile's account with this target."""
-    facts = (profile, name, provider, _packed(target))
+    facts = (profile, name, provider, _to_json(target))
     found = connection.execute(
         "SELECT id FROM accounts WHERE profile IS ? AND name IS ? AND provider IS ? AND target = ?", facts
     ).fetchone()

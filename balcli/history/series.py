@@ -1,4 +1,4 @@
-"""Reading how amounts went from run to run: for each series, the stretches of runs that say the same."""
+"""Read amounts over time: for each series, the intervals in which runs had the same amounts."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -9,17 +9,17 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from balcli.history.database import moment
+from balcli.history.database import from_milliseconds
 from balcli.history.reading import (
     INT,
     MAYBE_TEXT,
     TEXT,
-    between,
-    checked,
-    loaded,
-    parts_of,
-    reading_back,
-    sought,
+    check_types,
+    load_json,
+    parse_amounts,
+    profile_parameter,
+    snapshot,
+    time_range,
 )
 from balcli.providers.selection import names, selects
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 _UNKNOWN: Final = [None, None, None]
 
-Said: TypeAlias = Literal["ok", "failed", "absent"]
+IntervalStatus: TypeAlias = Literal["ok", "failed", "absent"]
 
 
-class Stretch(NamedTuple):
-    """Runs one after the other in which a series said the same. Amounts are canonical texts, None where not known.
+class Interval(NamedTuple):
+    """Consecutive runs in which a series had the same amounts, as canonical texts; None is unknown.
 
     `failed` are runs in which the account did not answer, `absent` those whose answer did not list the asset.
     """
@@ -40,46 +40,46 @@ class Stretch(NamedTuple):
     since: datetime
     until: datetime
     runs: int
-    status: Said
+    status: IntervalStatus
     total: str | None
     available: str | None
     locked: str | None
 
 
 class Series(NamedTuple):
-    """How one asset went at one account; where `account` is None, the sums over the accounts of `over`."""
+    """One asset of one account over time; where `account` is None, the totals of the accounts in `over`."""
 
     profile: str | None
     account: str | None
-    provider: str | None
     over: tuple[str, ...]
+    provider: str | None
     asset: str
     asset_id: str | None
     kind: str | None
-    merchant: str | None
+    merchant_id: str | None
     nth: int
-    stretches: tuple[Stretch, ...]
+    intervals: tuple[Interval, ...]
 
 
-class _Piece(NamedTuple):
-    """A stretch as it is stored."""
+class _StoredInterval(NamedTuple):
+    """An interval as it is stored."""
 
     since: int
     until: int
     runs: int
-    status: Said
+    status: IntervalStatus
     texts: Sequence[str | None]
     first: int
-    """The id of its first run: runs are in the order in which they were recorded, whatever the clock did."""
+    """The id of its first run: runs are ordered as they were recorded, whatever the clock did."""
 
 
 class _Answers(NamedTuple):
-    """The runs that asked an account, oldest first, and where among them it answered."""
+    """The runs that asked an account, oldest first, and which of them it answered."""
 
     ids: list[int]
     times: list[int]
     spans: list[tuple[int, int, bool, bool]]
-    """First and one past the last of runs alike: whether it answered, and whether it was asked for some assets only."""
+    """Start and end (exclusive) of runs alike: whether it answered, and whether only some assets were asked for."""
 
 
 def series(
@@ -91,19 +91,21 @@ def series(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> tuple[Series, ...]:
-    """How the assets went at the accounts that are named, those named or all; where none is named their sums, too.
+    """The series of the named assets (or all) at the named accounts; without a named account, also of the totals.
 
     An asset is named as with `--asset`. Raises StateError.
     """
-    with reading_back(path) as connection:
+    with snapshot(path) as connection:
         found = _found(connection, profile, assets, accounts)
         wanted = {account for each in found.values() for _, account in each}
-        answers = _answers(connection, profile, wanted, between(since, until))
+        answers = _answers(connection, profile, wanted, time_range(since, until))
         pieces = {
             facts: [
                 piece
                 for number, account in each
-                for piece in _pieces(_changes(connection, number), answers[account], odd=facts[6] is not None)
+                for piece in _intervals(
+                    _changes(connection, number), answers[account], odd=facts[6] is not None
+                )
             ]
             for facts, each in found.items()
         }
@@ -115,17 +117,17 @@ def series(
 def _found(
     connection: "Connection", profile: str | None, assets: Sequence[str], accounts: Sequence[str]
 ) -> Mapping[tuple[Any, ...], list[tuple[int, int]]]:
-    """What each series is of, with the numbers of its parts: an account that has got another target begins another."""
+    """The stored series and account ids of each series: an account whose target changed has several."""
     found: dict[tuple[Any, ...], list[tuple[int, int]]] = defaultdict(list)
     cursor = connection.execute(
         "SELECT s.id, s.account, a.profile, a.name, a.provider, CASE WHEN a.name IS NULL THEN a.target END, asset,"
         " asset_id, kind, merchant, nth FROM series s JOIN accounts a ON a.id = s.account"
         " WHERE a.profile IS ifnull(?, a.profile)"
         " ORDER BY a.profile, a.name IS NULL, a.name, asset, ifnull(asset_id, ''), kind, merchant, nth, s.id",
-        (sought(profile),),
+        (profile_parameter(profile),),
     )
     kinds = (INT, INT, *[MAYBE_TEXT] * 4, TEXT, *[MAYBE_TEXT] * 3, INT)
-    for number, account, *facts in checked(cursor.fetchall(), *kinds):
+    for number, account, *facts in check_types(cursor.fetchall(), *kinds):
         _, name, _, _, asset, asset_id, *_ = facts
         if selects(assets, *names(asset, asset_id)) and (not accounts or name in accounts):
             found[tuple(facts)].append((number, account))
@@ -140,7 +142,7 @@ def _answers(
     for account, *row in connection.execute(
         "SELECT account, r.id, r.at, failure IS NULL, selection IS NOT NULL FROM runs r JOIN asked ON run = r.id AND place >= 0"
         " WHERE profile IS ifnull(?, profile) AND r.at BETWEEN ? AND ? ORDER BY r.id",
-        (sought(profile), *times),
+        (profile_parameter(profile), *times),
     ):
         if account in wanted:
             rows[account].append(tuple(row))
@@ -154,7 +156,7 @@ def _answered(rows: Sequence[tuple[int, int, bool, bool]]) -> _Answers:
         end = start + sum(1 for _ in alike)
         spans.append((start, end, bool(answered), bool(narrowed)))
         start = end
-    checked(rows, INT, INT)
+    check_types(rows, INT, INT)
     return _Answers([row[0] for row in rows], [row[1] for row in rows], spans)
 
 
@@ -162,17 +164,19 @@ def _changes(connection: "Connection", number: int) -> Sequence[tuple[Any, ...]]
     cursor = connection.execute(
         "SELECT run, held, total, available, locked FROM changes WHERE series = ? ORDER BY run", (number,)
     )
-    return checked(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
+    return check_types(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
 
 
-def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool) -> Iterator[_Piece]:
-    """A series' stretches. Of what only some runs ask for (`odd`), that it is not listed says nothing."""
+def _intervals(
+    changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool
+) -> Iterator[_StoredInterval]:
+    """A series' intervals. Rows that only some runs ask for (`odd`) are never absent."""
     begins = [bisect_left(answers.ids, run) for run, *_ in changes]
     for start, end, answered, narrowed in answers.spans:
         number = bisect_right(begins, start) - 1
         if not answered:
             if number >= 0:
-                yield _piece(answers, start, end, "failed", _UNKNOWN)
+                yield _interval(answers, start, end, "failed", _UNKNOWN)
             continue
         at = start
         while at < end:
@@ -180,25 +184,27 @@ def _pieces(changes: Sequence[tuple[Any, ...]], answers: _Answers, *, odd: bool)
             if number >= 0 and until > at:
                 _, held, *texts = changes[number]
                 if held:
-                    yield _piece(answers, at, until, "ok", texts)
+                    yield _interval(answers, at, until, "ok", texts)
                 elif not narrowed and not odd:
-                    yield _piece(answers, at, until, "absent", _UNKNOWN)
+                    yield _interval(answers, at, until, "absent", _UNKNOWN)
             at, number = max(at, until), number + 1
 
 
-def _piece(answers: _Answers, start: int, end: int, status: Said, texts: Sequence[str | None]) -> _Piece:
+def _interval(
+    answers: _Answers, start: int, end: int, status: IntervalStatus, texts: Sequence[str | None]
+) -> _StoredInterval:
     times = answers.times[start:end]
-    return _Piece(min(times), max(times), end - start, status, texts, answers.ids[start])
+    return _StoredInterval(min(times), max(times), end - start, status, texts, answers.ids[start])
 
 
-def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
-    """The series of these stretches, those that follow each other and say the same made one.
+def _series(facts: tuple[Any, ...], pieces: list[_StoredInterval]) -> Series:
+    """The series of these intervals, adjacent ones with the same amounts merged.
 
-    Raises ValueError for an amount that is none.
+    Raises ValueError for a text that is not a canonical amount.
     """
     profile, account, provider, over, asset, asset_id, kind, merchant, nth = facts
     pieces.sort(key=attrgetter("first"))
-    merged: list[_Piece] = []
+    merged: list[_StoredInterval] = []
     for piece in pieces:
         last = merged[-1] if merged else None
         if last is not None and (last.status, last.texts) == (piece.status, piece.texts):
@@ -207,10 +213,10 @@ def _series(facts: tuple[Any, ...], pieces: list[_Piece]) -> Series:
         else:
             merged.append(piece)
     for piece in merged:
-        parts_of(piece.texts)
-    stretches = [
-        Stretch(moment(since), moment(until), number, status, *texts)
+        parse_amounts(piece.texts)
+    intervals = [
+        Interval(from_milliseconds(since), from_milliseconds(until), number, status, *texts)
         for since, until, number, status, texts, _ in merged
     ]
-    names = tuple(loaded(over, [str])) if over is not None else ()
-    return Series(profile, account, provider, names, asset, asset_id, kind, merchant, nth, tuple(stretches))
+    names = tuple(load_json(over, [str])) if over is not None else ()
+    return Series(profile, account, names, provider, asset, asset_id, kind, merchant, nth, tuple(intervals))

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from balcli.errors import BalcliError, Bug, PluginFault, Terminated
 from balcli.http.door import Endpoint
-from balcli.models import PARTS, Account, Balance, DepositAddress, Holdings, Notice
+from balcli.models import AMOUNT_FIELDS, Account, Balance, DepositAddress, Holdings, Notice
 from balcli.money import Amount
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
 
@@ -45,7 +45,7 @@ _SILENCE: Final = _Silence()
 _LISTS: Final = {"KEYS": Key, "FLAGS": Flag, "ENDPOINTS": Endpoint}
 
 
-def flaw_of(provider: Any) -> str:
+def permission_problem(provider: Any) -> str:
     """What keeps a module with all names of a provider from being one; "" if nothing."""
     if not isinstance(provider.TITLE, str) or not _is_text(provider.BASE_URL):
         return "its TITLE or BASE_URL is not a text"
@@ -189,7 +189,7 @@ def _balance_flaw(balance: Balance, account: Account[Any]) -> str:
         return "of another account or provider"
     if not isinstance(balance.asset, str) or not balance.asset or not _is_text(balance.asset_id):
         return "whose asset or asset_id is not a text"
-    if not all(_is_amount(getattr(balance, part)) for part in PARTS):
+    if not all(_is_amount(getattr(balance, part)) for part in AMOUNT_FIELDS):
         return "with an amount that is not an Amount"
     if not isinstance(balance.details, Mapping) or not all(
         isinstance(key, str) and _is_detail(value) for key, value in balance.details.items()

@@ -172,7 +172,9 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
         fiat = parse_fiat(rows, account, run.assets, remarks)
     except BalcliError as problem:
         # Whether an asset is listed that was asked for is not known then.
-        return Holdings(tuple(balances), tuple(remarks.notices), failed=(("fiat", Failure.of(problem)),))
+        return Holdings(
+            tuple(balances), tuple(remarks.notices), failed=(("fiat", Failure.from_error(problem)),)
+        )
     balances += fiat
     listed += [name for row in rows if isinstance(name := row.get("fiat"), str)]
     return Holdings(

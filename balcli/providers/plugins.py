@@ -61,9 +61,9 @@ def _flaw(provider: Any) -> str:
         return f"it has no {', '.join(missing)}"
     if not isinstance(provider.NAME, str) or not _COMMAND.fullmatch(provider.NAME) or provider.NAME in TAKEN:
         return "its NAME cannot be a subcommand"
-    from balcli.providers.guard import flaw_of
+    from balcli.providers.guard import permission_problem
 
-    return flaw_of(provider)
+    return permission_problem(provider)
 
 
 def _entry_points() -> Iterator[Any]:

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias, TypeVar
 from balcli.errors import BadAmount, BadShape
 from balcli.http.exactjson import Json
 from balcli.models import Notice
-from balcli.money import is_filled
+from balcli.money import is_nonzero
 from balcli.text import LONGEST_NAME, is_text, printable
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ def _unread(row: Mapping[str, Json], known: frozenset[str], before: str = "") ->
             continue
         if isinstance(value, dict):
             yield from _unread(value, known, f"{path}.")
-        elif isinstance(value, str) and _sounds_like_funds(path) and is_filled(value):
+        elif isinstance(value, str) and _sounds_like_funds(path) and is_nonzero(value):
             yield path if is_text(path) else printable(path), str(value)
 
 

@@ -5,7 +5,7 @@ from typing import final
 
 from balcli.errors import UsageError
 from balcli.models import Balance, Notice
-from balcli.text import closest, folded, printable
+from balcli.text import closest_match, folded, printable
 
 NOT_LISTED = "asset.not_listed"
 
@@ -85,5 +85,5 @@ def but_is(asset: str, asked: Sequence[str], there: Iterable[str]) -> str:
 
     One that is asked for beside it is not meant by it. No question whether that is meant: USDC beside USDT is as often another asset as it is a slip.
     """
-    close = closest(asset, (name for name in there if not selects(asked, name)))
+    close = closest_match(asset, (name for name in there if not selects(asked, name)))
     return "" if close is None else f", {printable(close)} is"

@@ -1,4 +1,4 @@
-"""The formats: a module for each, with a pure `pieces` from Report to text; the table takes a terminal's width, too."""
+"""The formats: each a pure function from Report to pieces of text; the table takes a terminal's width, too."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,5 +11,7 @@ def machine(name: str, report: Report) -> Iterator[str]:
 
     A long text comes in pieces that end with a line's end.
     """
-    pieces: Iterator[str] = import_module(f"balcli.render.{name}").pieces(report)
+    ledgers = {"beancount", "hledger"}
+    module = import_module(f"balcli.render.{'ledger' if name in ledgers else name}")
+    pieces: Iterator[str] = getattr(module, name if name in ledgers else "pieces")(report)
     return pieces

@@ -1,16 +1,17 @@
 """The sheet of `-o csv`: RFC 4180, a row for each balance, then one for each account, warning or error without any."""
 
+import csv
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Final
+from typing import Final, TypeAlias
 
-from balcli.models import PARTS, Report
-from balcli.money import Amount
-from balcli.text import legible
+from balcli.models import AMOUNT_FIELDS, Report
+from balcli.text import escape_unprintable
 
-HEADER: Final = ("account", "provider", "asset", "asset_id", *PARTS, "status", "error")
-_NO_AMOUNTS: Final = ("",) * len(PARTS)
+HEADER: Final = ("account", "provider", "asset", "asset_id", *AMOUNT_FIELDS, "status", "error")
+_Row: TypeAlias = tuple[object, ...]
+_NO_AMOUNTS: Final = ("",) * len(AMOUNT_FIELDS)
 
 # What a spreadsheet takes for the beginning of a formula, the wide forms of East Asian keyboards included.
 _FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -22,43 +23,37 @@ def pieces(report: Report) -> Iterator[str]:
     Totals stand there only where they are all that was asked for, so that a column can be added up.
     """
     totals = () if report.left_out is None else _totals(report)
-    yield from sheet(chain([HEADER], _balances(report), totals, _accounts(report), _messages(report)))
+    return to_csv(chain([HEADER], _balances(report), totals, _accounts(report), _messages(report)))
 
 
-def sheet(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Rows of cells as RFC 4180 writes them."""
-    return (",".join([_quoted(cell) for cell in row]) + "\r\n" for row in rows)
+class _Echo:
+    """A file that gives back what is written, as the csv module's writer returns it."""
+
+    def write(self, line: str) -> str:
+        return line
 
 
-def _balances(report: Report) -> Iterator[tuple[str, ...]]:
+def to_csv(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Rows of cells as RFC 4180 writes them, line by line; None is an empty cell."""
+    return map(csv.writer(_Echo(), lineterminator="\r\n").writerow, rows)
+
+
+def _balances(report: Report) -> Iterator[_Row]:
     for balance in report.balances:
-        yield (
-            text(balance.account),
-            text(balance.provider),
-            text(balance.asset),
-            text(balance.asset_id),
-            amount(balance.total),
-            amount(balance.available),
-            amount(balance.locked),
-            "ok",
-            "",
-        )
+        names = (balance.account, balance.provider, balance.asset, balance.asset_id)
+        yield (*map(text, names), balance.total, balance.available, balance.locked, "ok", "")
 
 
-def _totals(report: Report) -> Iterator[tuple[str, ...]]:
+def _totals(report: Report) -> Iterator[_Row]:
     for total in report.totals:
-        known = ", ".join(
-            f"{part} {found}" for part in PARTS if (found := getattr(total.known, part)) is not None
-        )
+        amounts = total.known._asdict().items()
+        known = ", ".join(f"{field} {amount}" for field, amount in amounts if amount is not None)
         lacks = f"without {', '.join(total.missing)}; known so far: {known or 'nothing'}"
-        yield (
-            *("", "", text(total.asset), ""),
-            *(amount(getattr(total.parts, part)) for part in PARTS),
-            *(("incomplete", text(lacks)) if total.missing else ("total", "")),
-        )
+        state = ("incomplete", text(lacks)) if total.missing else ("total", "")
+        yield ("", "", text(total.asset), "", *total.amounts, *state)
 
 
-def _accounts(report: Report) -> Iterator[tuple[str, ...]]:
+def _accounts(report: Report) -> Iterator[_Row]:
     """A row for each account that has none: it failed, or it lists nothing."""
     listed = {balance.account for balance in report.balances}
     for outcome in report.outcomes:
@@ -70,7 +65,7 @@ def _accounts(report: Report) -> Iterator[tuple[str, ...]]:
             yield (*account, "empty", "every row is zero and hidden" if held else "no balances listed")
 
 
-def _messages(report: Report) -> Iterator[tuple[str, ...]]:
+def _messages(report: Report) -> Iterator[_Row]:
     for warning in report.warnings:
         message = text(f"{warning.code}: {warning.message}")
         yield (text(warning.account), "", "", "", *_NO_AMOUNTS, "warning", message)
@@ -81,17 +76,5 @@ def _messages(report: Report) -> Iterator[tuple[str, ...]]:
 @lru_cache(maxsize=4096)  # names of accounts and assets stand in many rows
 def text(value: str | None) -> str:
     """A cell of text: nothing in it that is neither printed nor a line break, and no formula."""
-    shown = legible(value or "", keep="\t\r\n")
+    shown = escape_unprintable(value or "", keep="\t\r\n")
     return f"'{shown}" if shown.startswith(_FORMULA) else shown
-
-
-def amount(value: Amount | None) -> str:
-    """A cell with an amount, never altered; empty where it is unknown."""
-    return "" if value is None else str(value)
-
-
-def _quoted(cell: str) -> str:
-    if not ("," in cell or '"' in cell or "\r" in cell or "\n" in cell):
-        return cell
-    escaped = cell.replace('"', '""')
-    return f'"{escaped}"'

@@ -7,13 +7,12 @@ from itertools import islice
 from typing import Any, Final
 
 from balcli.models import (
+    Amounts,
     Balance,
-    DepositAddress,
     Detail,
     Failure,
     Notice,
     Outcome,
-    Parts,
     Report,
     Total,
 )
@@ -24,7 +23,7 @@ SCHEMA_VERSION: Final = "1.1"
 _AT_ONCE: Final = 500
 
 
-dumped: Final = json.JSONEncoder().encode
+encode: Final = json.JSONEncoder().encode
 """Plain objects as JSON on one line, in ASCII."""
 
 
@@ -33,7 +32,7 @@ def pieces(report: Report) -> Iterator[str]:
     return _laid_out({**head(report), **{key: map(plain, items) for key, items, plain in lists(report)}})
 
 
-def written(document: Mapping[str, Any]) -> str:
+def to_json(document: Mapping[str, Any]) -> str:
     """A plain object as one JSON document, in ASCII, with a final newline: a line for each key, and each item of a list.
 
     Laid out deeper, it would take five times as long to write: only flat JSON is written in C.
@@ -42,24 +41,24 @@ def written(document: Mapping[str, Any]) -> str:
 
 
 def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
-    """An object's text, piece by piece; a list can be an iterator, too."""
+    """An object's text, piece by piece. A list can also be an iterator."""
     before = "{\n"
     for key, value in document.items():
-        yield f"{before}  {dumped(key)}: "
-        yield from _items(value) if isinstance(value, list | map) else (dumped(value),)
+        yield f"{before}  {encode(key)}: "
+        yield from _items(value) if isinstance(value, list | map) else (encode(value),)
         before = ",\n"
     yield "\n}\n"
 
 
 def _items(items: Iterable[object]) -> Iterator[str]:
     before = "[\n    "
-    for many in joined(items, ",\n    "):
+    for many in _joined(items, ",\n    "):
         yield f"{before}{many}"
         before = ",\n    "
     yield "[]" if before[0] == "[" else "\n  ]"
 
 
-def joined(items: Iterable[object], between: str) -> Iterator[str]:
+def _joined(items: Iterable[object], between: str) -> Iterator[str]:
     """Items as JSON, many at once, with a text between any two objects of them.
 
     Many are written at once, because beginning takes as long as writing one. What stands between two objects
@@ -67,11 +66,16 @@ def joined(items: Iterable[object], between: str) -> Iterator[str]:
     """
     items = iter(items)
     while batch := list(islice(items, _AT_ONCE)):
-        text = dumped(batch)[1:-1]
+        text = encode(batch)[1:-1]
         if isinstance(batch[0], dict):
-            first = dumped(next(iter(batch[0]), ""))
+            first = encode(next(iter(batch[0]), ""))
             text = text.replace(f"}}, {{{first}: ", f"}}{between}{{{first}: ")
         yield text
+
+
+def to_jsonl(items: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Plain objects as JSON in ASCII, one a line, in pieces of many lines. All have the same first key."""
+    return (f"{many}\n" for many in _joined(items, "\n"))
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -80,10 +84,10 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def head(report: Report) -> dict[str, Any]:
-    """What the document says of the run as a whole, before its lists."""
+    """The keys of the document before its lists: the run as a whole."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "generated_at": moment(report.generated_at),
+        "generated_at": format_time(report.generated_at),
         "profile": report.profile,
         "complete": report.complete,
         "exit_code": report.exit_code,
@@ -94,7 +98,7 @@ def head(report: Report) -> dict[str, Any]:
 
 
 def _coverage(provider: str) -> dict[str, Any]:
-    """What the balances of a provider cover, and what they leave out."""
+    """What a provider's balances cover and leave out."""
     coverage = coverage_of(provider)
     return {
         "provider": provider,
@@ -105,28 +109,28 @@ def _coverage(provider: str) -> dict[str, Any]:
 
 
 def lists(report: Report) -> tuple[tuple[str, Sequence[Any], Callable[[Any], dict[str, Any]]], ...]:
-    """The document's lists: the key of each, what it holds, and what makes a plain object of an item."""
+    """The document's lists: each key, its items, and the function that makes an item a plain object."""
     return (
         ("accounts", report.outcomes, _account),
         ("balances", report.balances, _balance),
         ("totals", report.totals, _total),
         ("warnings", report.warnings, warning),
-        ("errors", report.failures, _stop),
+        ("errors", report.failures, run_error),
     )
 
 
-def moment(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     """A time in UTC as every format writes it, to the second."""
     return f"{at.isoformat(timespec='seconds')[:19]}Z"
 
 
 def warning(notice: Notice) -> dict[str, Any]:
     """A notice as plain objects."""
-    return {"code": notice.code, "account": notice.account, "message": notice.message}
+    return notice._asdict()
 
 
-def _stop(failure: Failure) -> dict[str, Any]:
-    """What stopped the whole run."""
+def run_error(failure: Failure) -> dict[str, Any]:
+    """A failure of the whole run as plain objects."""
     return {"code": failure.code, "message": failure.message}
 
 
@@ -135,7 +139,7 @@ def _account(outcome: Outcome) -> dict[str, Any]:
         "account": outcome.account.name,
         "provider": outcome.account.provider,
         "status": outcome.status,
-        "fetched_at": None if outcome.fetched_at is None else moment(outcome.fetched_at),
+        "fetched_at": None if outcome.fetched_at is None else format_time(outcome.fetched_at),
         "target": dict(outcome.account.target),
         "error": None if outcome.failure is None else _error(outcome.failure),
     }
@@ -151,7 +155,7 @@ def _error(failure: Failure) -> dict[str, Any]:
 
 
 def amount_text(amount: Amount | None) -> str | None:
-    """An amount as every document has it: its canonical text, None where it is unknown."""
+    """An amount as documents have it: its canonical text, None if unknown."""
     return None if amount is None else str(amount)
 
 
@@ -171,29 +175,22 @@ def _balance(balance: Balance) -> dict[str, Any]:
 
 def _detail(value: Detail) -> Any:
     if isinstance(value, tuple):
-        return [_address(address) for address in value]
+        return [address._asdict() for address in value]
     return value
 
 
-def _address(address: DepositAddress) -> dict[str, str | None]:
-    return {"network": address.network, "address": address.address, "memo": address.memo}
-
-
-def _parts(parts: Parts) -> dict[str, str | None]:
-    return {
-        "total": amount_text(parts.total),
-        "available": amount_text(parts.available),
-        "locked": amount_text(parts.locked),
-    }
+def _amount_texts(amounts: Amounts) -> dict[str, str | None]:
+    """The amounts by their names."""
+    return {name: amount_text(amount) for name, amount in amounts._asdict().items()}
 
 
 def _total(total: Total) -> dict[str, Any]:
-    parts = _parts(total.parts)
+    amounts = _amount_texts(total.amounts)
     # What is known is all there is, but for what lacks.
-    known = parts if total.known == total.parts else _parts(total.known)
+    known = amounts if total.known == total.amounts else _amount_texts(total.known)
     return {
         "asset": total.asset,
-        **parts,
+        **amounts,
         "known": known if any(known.values()) else None,
         "missing": list(total.missing),
     }

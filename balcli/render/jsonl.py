@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from balcli.models import Report
-from balcli.render.json import head, joined, lists
+from balcli.render.json import head, lists, to_jsonl
 
 KINDS: Final = {
     "accounts": "account",
@@ -20,7 +20,7 @@ SUMMARY: Final = "summary"
 
 def pieces(report: Report) -> Iterator[str]:
     """The report as one JSON object a line, in ASCII. Without the summary, which is last, it was cut."""
-    return (f"{many}\n" for many in joined(lines(report), "\n"))
+    return to_jsonl(lines(report))
 
 
 def lines(report: Report) -> Iterator[dict[str, Any]]:

@@ -52,33 +52,33 @@ class Column:
         """The heading, ending where the whole parts end, if it is that short."""
 
     def cell(self, text: str) -> str:
-        """The text, whole, with its decimal point in the column's place."""
+        """The whole text, its decimal point aligned with the column's."""
         whole, point, fraction = text.partition(".")
         if len(whole) > self._whole:  # a word
             return whole.ljust(self.width)
         return f"{whole:>{self._whole}}{point + fraction:<{self._fraction}}"
 
 
-def padded(text: str, columns: int) -> str:
-    """The text with blanks after it, so that it takes that many terminal columns."""
+def pad(text: str, columns: int) -> str:
+    """The text, padded with spaces to that many terminal columns."""
     return text + " " * (columns - width(text))
 
 
 def paragraph(text: str, indent: str, columns: int | None, style: Style = "") -> list[Line]:
-    """A text in lines of at most that many columns, where there is a limit; an ASCII word stays whole."""
-    rows = [text] if columns is None else _broken(text, max(columns - len(indent), 1))
+    """A text wrapped to that many columns, None for no limit. An ASCII word is never broken."""
+    rows = [text] if columns is None else _wrapped(text, max(columns - len(indent), 1))
     return [Line(prose=True).add(indent).add(row, style) for row in rows]
 
 
-def hanging(start: str, text: str, columns: int | None) -> list[str]:
-    """A text behind its start, in lines as `paragraph` breaks it, the further ones as far in as the text."""
+def hanging_indent(start: str, text: str, columns: int | None) -> list[str]:
+    """A text after a start, wrapped as by `paragraph`, further lines indented to where the text began."""
     indent = " " * width(start)
     first, *more = (line.text for line in paragraph(text, indent, columns))
     return [start + first.removeprefix(indent), *more]
 
 
-def fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line]:
-    """The first of some layouts that is no wider than so many columns, prose left out of account; else the last."""
+def first_fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line]:
+    """The first layout whose lines, prose aside, fit that many columns; else the last one."""
     lines: list[Line] = []
     for layout in layouts:
         lines = list(layout)
@@ -87,10 +87,10 @@ def fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line
     return lines
 
 
-def _broken(text: str, room: int) -> list[str]:
-    """The text broken at its blanks; a word that is too long is broken if it cannot hold an amount.
+def _wrapped(text: str, room: int) -> list[str]:
+    """The text wrapped at its spaces. A word that is too long is broken if it cannot be an amount.
 
-    In one pass: a server can send a word of millions of characters.
+    textwrap counts characters, not columns. In one pass: a server can send a word of millions of characters.
     """
     rows, taken = [""], 0
     for word in text.split(" "):

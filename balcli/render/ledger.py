@@ -1,18 +1,27 @@
-"""What beancount and hledger share: the amounts to assert, what there is to say of them, and names made legal."""
+"""Balance assertions for a ledger: `-o beancount` and `-o hledger`. Exact; what is unknown is a comment."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final, NamedTuple
 
-from balcli.models import Balance, Report, Total
-from balcli.money import Amount, add_up
-from balcli.render.json import moment
+from balcli.models import Balance, Report
+from balcli.money import Amount, exact_sum
+from balcli.render.json import format_time
 from balcli.text import printable
 
+# Version 2 takes from 2 to 24 characters, and three words are its own.
+_BEANCOUNT_COMMODITY: Final = r"(?!(?:TRUE|FALSE|NULL)$)[A-Z][A-Z0-9'._-]{0,22}[A-Z0-9]"
+_BEANCOUNT_PART: Final = r"[A-Z0-9][A-Za-z0-9-]*"
+_LONGEST: Final = 15  # beside a hyphen and the digest
+# Quoted, a commodity is any text that is printed but for quotes and semicolons.
+_HLEDGER_COMMODITY: Final = r"[^\";\\\s](?:[^\";\\]*[^\";\\\s])?"
+_HLEDGER_PART: Final = r"[\w./+@-]+(?: [\w./+@-]+)*"
 
-class Assertion(NamedTuple):
+
+class _Assertion(NamedTuple):
     """What an account holds of an asset in all, at a time; None is unknown. Without an account, all of them."""
 
     account: str | None
@@ -21,62 +30,122 @@ class Assertion(NamedTuple):
     at: datetime
 
 
-def assertions(report: Report) -> list[Assertion]:
+def beancount(report: Report) -> Iterator[str]:
+    """A balance directive for each account and asset, without any tolerance, for the day after."""
+    yield from _preface(
+        report, "an assertion holds at the beginning of its day, after all of the day before (UTC)"
+    )
+    found = _assertions(report)
+    commodities = _legal((each.asset for each in found), _BEANCOUNT_COMMODITY, _beancount_commodity)
+    parts = _legal(_accounts(found), _BEANCOUNT_PART, _beancount_part, _capitalised)
+    profile = report.profile or ""
+    root = f"Assets:Balcli:{_legal([profile], _BEANCOUNT_PART, _beancount_part, _capitalised)[profile]}"
+    yield from (*_glossary(commodities), *_glossary(parts, _capitalised))
+    for each in found:
+        why = _why_not(each, commodities, parts)
+        if why is not None:
+            yield why
+            continue
+        account = root if each.account is None else f"{root}:{parts[each.account]}"
+        # Without an explicit tolerance, beancount lets the last digit be off.
+        day = f"{each.at + timedelta(days=1):%Y-%m-%d}"
+        yield f"{day} balance {account}  {each.amount} ~ 0 {commodities[each.asset]}\n"
+
+
+def hledger(report: Report) -> Iterator[str]:
+    """A transaction for each account that moves nothing and asserts what it holds."""
+    yield from _preface(
+        report, "an assertion holds after what stands before it of its day (UTC): include this file last"
+    )
+    found = _assertions(report)
+    commodities = _legal((each.asset for each in found), _HLEDGER_COMMODITY, _hyphenated, _printed)
+    parts = _legal(_accounts(found), _HLEDGER_PART, _hyphenated)
+    profile = report.profile or ""
+    root = f"assets:balcli:{_legal([profile], _HLEDGER_PART, _hyphenated)[profile]}"
+    yield from (*_glossary(commodities), *_glossary(parts))
+    if found:
+        # Whatever the journal around it has for its own amounts.
+        yield "decimal-mark .\n"
+    for name, of_account in groupby(found, lambda each: each.account):
+        yield "\n"
+        asserted: list[_Assertion] = []
+        for each in of_account:
+            why = _why_not(each, commodities, parts)
+            if why is None:
+                asserted.append(each)
+            else:
+                yield why
+        if asserted:
+            yield f"{asserted[0].at:%Y-%m-%d} balcli\n"
+        for each in asserted:
+            account, sign = (root, "=*") if name is None else (f"{root}:{parts[name]}", "=")
+            commodity = commodities[each.asset]
+            if not re.fullmatch("[A-Za-z]+", commodity):
+                commodity = f'"{commodity}"'
+            yield f"    {account}  0 {commodity} {sign} {each.amount} {commodity}\n"
+
+
+def _assertions(report: Report) -> list[_Assertion]:
     """One for each account and asset, in the report's order; of totals, where they are all that was asked for."""
     if report.left_out is not None:
-        return [_of_total(total, report) for total in report.totals]
+        return [
+            _Assertion(None, each.asset, each.amounts.total, report.generated_at) for each in report.totals
+        ]
     times = {outcome.account.name: outcome.fetched_at for outcome in report.outcomes}
     held: dict[tuple[str, str], list[Balance]] = defaultdict(list)
     for balance in report.balances:
         held[balance.account, balance.asset].append(balance)
     return [
-        Assertion(account, asset, _sum(rows), times.get(account) or report.generated_at)
+        _Assertion(account, asset, _sum(rows), times.get(account) or report.generated_at)
         for (account, asset), rows in held.items()
     ]
-
-
-def _of_total(total: Total, report: Report) -> Assertion:
-    return Assertion(None, total.asset, total.parts.total, report.generated_at)
 
 
 def _sum(rows: Iterable[Balance]) -> Amount | None:
     totals = [row.total for row in rows]
     known = [total for total in totals if total is not None]
-    return add_up(known) if len(known) == len(totals) else None
+    return exact_sum(known) if len(known) == len(totals) else None
 
 
-def preface(report: Report, how: str) -> Iterator[str]:
+def _accounts(assertions: Iterable[_Assertion]) -> Iterator[str]:
+    return (each.account for each in assertions if each.account is not None)
+
+
+def _preface(report: Report, how: str) -> Iterator[str]:
     """The comments at the top: whose balances these are, how to use them, what failed and what else to know."""
     if report.profile is not None:
-        yield f"; balances of the profile {printable(report.profile)} at {moment(report.generated_at)}, by balcli"
+        at = format_time(report.generated_at)
+        yield f"; balances of the profile {printable(report.profile)} at {at}, by balcli\n"
     if report.complete:
-        yield "; complete: every account answered"
+        yield "; complete: every account answered\n"
     else:
-        yield "; INCOMPLETE: nothing is asserted of what failed"
+        yield "; INCOMPLETE: nothing is asserted of what failed\n"
     for failure in report.failures:
-        yield f"; failed: {failure.code}: {printable(failure.message)}"
+        yield f"; failed: {failure.code}: {printable(failure.message)}\n"
     for outcome in report.outcomes:
         if outcome.failure is not None:
             why = printable(f"{outcome.account.name}: {outcome.failure.code}: {outcome.failure.message}")
-            yield f"; failed: {why}"
+            yield f"; failed: {why}\n"
     for warning in report.warnings:
         about = "" if warning.account is None else f"{warning.account}: "
-        yield f"; note: {printable(f'{about}{warning.code}: {warning.message}')}"
+        yield f"; note: {printable(f'{about}{warning.code}: {warning.message}')}\n"
     if not report.failures:
-        yield f"; {how}"
+        yield f"; {how}\n"
 
 
-UNCLEAR: Final = "not asserted: its legal name would be another's, too"
-"""Why nothing is asserted of what `legal` left out."""
+def _why_not(assertion: _Assertion, commodities: Mapping[str, str], parts: Mapping[str, str]) -> str | None:
+    """The comment in the place of an assertion that cannot be made; None of one that can."""
+    name, asset = assertion.account, assertion.asset
+    if assertion.amount is None:
+        why = "unknown"
+    elif asset not in commodities or (name is not None and name not in parts):
+        why = "not asserted: its legal name would be another's, too"
+    else:
+        return None
+    return f"; {'all accounts' if name is None else printable(name)}, {printable(asset)}: {why}\n"
 
 
-def unknown(assertion: Assertion, why: str = "unknown") -> str:
-    """The comment in the place of an assertion that cannot be made."""
-    account = "all accounts" if assertion.account is None else printable(assertion.account)
-    return f"; {account}, {printable(assertion.asset)}: {why}"
-
-
-def legal(
+def _legal(
     names: Iterable[str], pattern: str, renamed: Callable[[str], str], plain: Callable[[str], str] = str
 ) -> Mapping[str, str]:
     """Each name as a ledger takes it: its plain form where that fits the pattern, else renamed, with its digest.
@@ -91,14 +160,34 @@ def legal(
     return {name: new for name, new in made.items() if times[new] == 1}
 
 
-def glossary(names: Mapping[str, str], plain: Callable[[str], str] = str) -> Iterator[str]:
+def _glossary(names: Mapping[str, str], plain: Callable[[str], str] = str) -> Iterator[str]:
     """The comments that say which name was renamed to what."""
-    for name, new in names.items():
-        if new != plain(name):
-            yield f"; {new} is {printable(name)}"
+    return (f"; {new} is {printable(name)}\n" for name, new in names.items() if new != plain(name))
 
 
 def _digest(name: str) -> str:
     import hashlib  # here, because it brings OpenSSL with it
 
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8].upper()
+
+
+def _beancount_commodity(asset: str) -> str:
+    made = re.sub(r"[^A-Z0-9]+", "-", asset.upper())[:_LONGEST].strip("-")
+    return made if made[:1].isalpha() else f"X{made}"[:_LONGEST]
+
+
+def _beancount_part(name: str) -> str:
+    return _capitalised(_hyphenated(name))
+
+
+def _hyphenated(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "X"
+
+
+def _capitalised(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _printed(name: str) -> str:
+    """The name where all of it is printed; what is not would be a name that nobody can write."""
+    return name if name.isprintable() else ""

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
-from balcli.models import PARTS, Balance, Parts, Report
-from balcli.money import Amount, add_up
-from balcli.text import legible
+from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Report
+from balcli.money import Amount, exact_sum
+from balcli.text import escape_unprintable
 
 _Labels: TypeAlias = tuple[tuple[str, str], ...]
 _Sample: TypeAlias = tuple[_Labels, str]
@@ -58,8 +58,8 @@ def _escaped(value: str) -> str:
 
 
 def _label(value: str | None) -> str:
-    """A label's value: any text but what has no place in a file of lines; "" where there is none."""
-    return legible(value or "", keep="\n")
+    """A label's value, control characters escaped; "" for None."""
+    return escape_unprintable(value or "", keep="\n")
 
 
 def _balances(report: Report, run: _Labels, *, known: bool) -> Iterator[_Sample]:
@@ -68,21 +68,21 @@ def _balances(report: Report, run: _Labels, *, known: bool) -> Iterator[_Sample]
 
 
 def _totals(report: Report, run: _Labels) -> Iterator[_Sample]:
-    rows = (((*run, ("asset", _label(total.asset))), total.parts) for total in report.totals)
+    rows = (((*run, ("asset", _label(total.asset))), total.amounts) for total in report.totals)
     return _sums(rows, known=True)
 
 
-def _sums(rows: Iterable[tuple[_Labels, Balance | Parts]], *, known: bool) -> Iterator[_Sample]:
-    """The amounts that are known, or a 1 for each that is not; rows alike in every label are added."""
-    alike: dict[_Labels, list[Balance | Parts]] = defaultdict(list)
+def _sums(rows: Iterable[tuple[_Labels, Balance | Amounts]], *, known: bool) -> Iterator[_Sample]:
+    """The known amounts, or a 1 for each unknown one. Rows with the same labels are added."""
+    alike: dict[_Labels, list[Balance | Amounts]] = defaultdict(list)
     for labels, row in rows:
         alike[labels].append(row)
     for labels, same in alike.items():
-        for part in PARTS:
+        for part in AMOUNT_FIELDS:
             amounts: list[Amount | None] = [getattr(row, part) for row in same]
             there = [amount for amount in amounts if amount is not None]
             if known is (len(there) == len(amounts)):
-                yield (*labels, ("kind", part)), str(add_up(there)) if known else "1"
+                yield (*labels, ("kind", part)), str(exact_sum(there)) if known else "1"
 
 
 def _row_labels(balance: Balance) -> _Labels:

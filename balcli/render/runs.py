@@ -1,13 +1,12 @@
 """The list of recorded runs: a table for people, and json, jsonl and csv."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from balcli.history.reading import Recorded
-from balcli.render.csv import sheet, text
-from balcli.render.json import SCHEMA_VERSION, moment
-from balcli.render.layout import hanging, padded
+from balcli.history.reading import RunSummary
+from balcli.render.csv import text, to_csv
+from balcli.render.json import SCHEMA_VERSION, format_time, to_json, to_jsonl
+from balcli.render.layout import hanging_indent, pad
 from balcli.text import LONGEST_NAME, printable, width
 
 _TIME: Final = len("2026-11-21T00:57:00Z")
@@ -15,7 +14,7 @@ _NARROWEST: Final = 20
 """Columns for the result beside the rest of its line; where fewer are left, it stands below."""
 
 
-def table(runs: Sequence[Recorded], columns: int | None) -> str:
+def table(runs: Sequence[RunSummary], columns: int | None) -> str:
     """A line for each run, oldest first. `columns` is the terminal's width; None means any width will do."""
     profiles = ["-" if run.profile is None else printable(run.profile, LONGEST_NAME) for run in runs]
     number = max([len("ID"), *(len(str(run.id)) for run in runs)])
@@ -24,16 +23,16 @@ def table(runs: Sequence[Recorded], columns: int | None) -> str:
     beside = columns is None or columns - len(heading) >= _NARROWEST
     rows = [f"{heading}RESULT" if beside else heading.rstrip()]
     for run, profile in zip(runs, profiles, strict=True):
-        start = f"{run.id:>{number}}  {moment(run.at)}  {padded(profile, name)}  "
+        start = f"{run.id:>{number}}  {format_time(run.at)}  {pad(profile, name)}  "
         rows += (
-            hanging(start, _result(run), columns)
+            hanging_indent(start, _result(run), columns)
             if beside
-            else [start.rstrip(), *hanging(" " * (number + 2), _result(run), columns)]
+            else [start.rstrip(), *hanging_indent(" " * (number + 2), _result(run), columns)]
         )
     return "".join(f"{row}\n" for row in rows)
 
 
-def _result(run: Recorded) -> str:
+def _result(run: RunSummary) -> str:
     silent = [printable(name, LONGEST_NAME) for name, status in run.accounts if status != "ok"]
     if silent:
         return f"INCOMPLETE: without {', '.join(silent)}"
@@ -41,36 +40,31 @@ def _result(run: Recorded) -> str:
     return f"complete: {accounts} answered"
 
 
-def as_json(runs: Sequence[Recorded]) -> str:
+def as_json(runs: Sequence[RunSummary]) -> str:
     """One document, a run a line."""
-    lines = ",\n".join(f"    {json.dumps(_plain(run))}" for run in runs)
-    return (
-        f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "runs": ['
-        + (f"\n{lines}\n  " if runs else "")
-        + "]\n}\n"
-    )
+    return to_json({"schema_version": SCHEMA_VERSION, "runs": [*map(_plain, runs)]})
 
 
-def as_jsonl(runs: Sequence[Recorded]) -> str:
+def as_jsonl(runs: Sequence[RunSummary]) -> str:
     """A run a line, and a summary last."""
     lines = [{"type": "run", **_plain(run)} for run in runs]
     lines.append({"type": "summary", "schema_version": SCHEMA_VERSION, "runs": len(runs)})
-    return "".join(f"{json.dumps(line)}\n" for line in lines)
+    return "".join(to_jsonl(lines))
 
 
-def as_csv(runs: Sequence[Recorded]) -> str:
+def as_csv(runs: Sequence[RunSummary]) -> str:
     """A row for each account of each run."""
-    rows: list[Sequence[str]] = [("id", "at", "profile", "complete", "account", "status")]
+    rows: list[Sequence[object]] = [("id", "at", "profile", "complete", "account", "status")]
     for run in runs:
-        facts = (str(run.id), moment(run.at), text(run.profile), "true" if run.complete else "false")
+        facts = (run.id, format_time(run.at), text(run.profile), "true" if run.complete else "false")
         rows += [(*facts, text(name), status) for name, status in run.accounts or (("", ""),)]
-    return "".join(sheet(rows))
+    return "".join(to_csv(rows))
 
 
-def _plain(run: Recorded) -> dict[str, Any]:
+def _plain(run: RunSummary) -> dict[str, Any]:
     return {
         "id": run.id,
-        "at": moment(run.at),
+        "at": format_time(run.at),
         "profile": run.profile,
         "complete": run.complete,
         "accounts": [{"account": name, "status": status} for name, status in run.accounts],

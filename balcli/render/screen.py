@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from balcli.changes import Changes, between
+from balcli.diff import Diff, compare
 from balcli.models import Balance, Outcome, Report
 from balcli.render import table
-from balcli.render.changes import lines
-from balcli.render.json import moment
+from balcli.render.diff import lines
+from balcli.render.json import format_time
 from balcli.render.layout import Line, Style, paragraph
-from balcli.text import LONGEST_NAME, listed, printable
+from balcli.text import LONGEST_NAME, join_names, printable
 
 _MARK: Final = "stale | "
 
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
     balances: tuple[Balance, ...]
 
 
-class Look(NamedTuple):
+class WatchUpdate(NamedTuple):
     """One look at the accounts, beside what they answered before."""
 
     number: int
@@ -48,15 +48,15 @@ def answers(report: Report) -> dict[str, Answer]:
     }
 
 
-def render(look: Look, now: datetime, *, columns: int | None, colour: bool) -> str:
+def render(look: WatchUpdate, now: datetime, *, columns: int | None, colour: bool) -> str:
     """The screen as lines of text. What an account answered before it failed is never among what it holds now."""
     shown = table.render(look.report, columns=columns, colour=colour)
-    head = f"Every {look.every} s; look {look.number} at {moment(look.report.generated_at)}; Ctrl-C ends"
+    head = f"Every {look.every} s; look {look.number} at {format_time(look.report.generated_at)}; Ctrl-C ends"
     told = [*_ages(look, now, columns), *_stale(look, now, columns), *_moves(look, columns)]
     return (
-        table.text_of([Line().add(head, "faint"), Line()], colour=colour)
+        table.to_text([Line().add(head, "faint"), Line()], colour=colour)
         + shown
-        + table.text_of(told, colour=colour)
+        + table.to_text(told, colour=colour)
     )
 
 
@@ -71,7 +71,7 @@ def fitted(screen: str, rows: int | None) -> str:
     return "\n".join([lines[0], note, *lines[len(lines) - room :], ""])
 
 
-def _ages(look: Look, now: datetime, columns: int | None) -> Iterator[Line]:
+def _ages(look: WatchUpdate, now: datetime, columns: int | None) -> Iterator[Line]:
     """How old the answer of each account is."""
     ages = [
         f"{printable(outcome.account.name, LONGEST_NAME)} {_age(outcome, now)}"
@@ -91,7 +91,7 @@ def _age(outcome: Outcome, now: datetime) -> str:
     )
 
 
-def _stale(look: Look, now: datetime, columns: int | None) -> Iterator[Line]:
+def _stale(look: WatchUpdate, now: datetime, columns: int | None) -> Iterator[Line]:
     """The last answers of accounts that fail now, each line of them marked."""
     for outcome in look.report.outcomes:
         kept = look.before.get(outcome.account.name)
@@ -107,7 +107,7 @@ def _stale(look: Look, now: datetime, columns: int | None) -> Iterator[Line]:
             yield Line().add(f"{_MARK}{line}", "faint")
 
 
-def _moves(look: Look, columns: int | None) -> Iterator[Line]:
+def _moves(look: WatchUpdate, columns: int | None) -> Iterator[Line]:
     """What moved since the last look, and since the start."""
     now = answers(look.whole)
     for since, past in (("the last look", look.before), ("the start", look.first)):
@@ -116,26 +116,26 @@ def _moves(look: Look, columns: int | None) -> Iterator[Line]:
         names = [name for name in now if name in past]
         asked = [outcome.account.name for outcome in look.whole.outcomes]
         left_out = [name for name in asked if name not in names]
-        changes = between(_of(look, past, names), _of(look, now, names))
+        changes = compare(_of(look, past, names), _of(look, now, names))
         yield Line()
         if left_out and not names:
-            yield from paragraph(f"not compared since {since}: {listed(left_out)}", "", columns, "bad")
+            yield from paragraph(f"not compared since {since}: {join_names(left_out)}", "", columns, "bad")
         else:
             yield from _told(since, changes, left_out, columns)
 
 
-def _told(since: str, changes: Changes, left_out: list[str], columns: int | None) -> Iterator[Line]:
+def _told(since: str, changes: Diff, left_out: list[str], columns: int | None) -> Iterator[Line]:
     """What moved at the accounts that answered now and before, and which are left out as they did not."""
     said = f"{'CHANGED' if changes else 'nothing changed'} since {since}"
     style: Style = "open" if changes else "faint"
     if left_out:
-        said += f" at those that answered; not compared: {listed(left_out)}"
+        said += f" at those that answered; not compared: {join_names(left_out)}"
         style = "bad"
     yield from paragraph(said, "", columns, style)
     yield from lines(changes, columns)
 
 
-def _of(look: Look, past: Mapping[str, Answer], names: list[str]) -> Report:
+def _of(look: WatchUpdate, past: Mapping[str, Answer], names: list[str]) -> Report:
     """A report of these accounts with what they answered then."""
     return Report(
         look.report.generated_at,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from balcli.render.layout import hanging, padded, paragraph
+from balcli.render.layout import hanging_indent, pad, paragraph
 from balcli.text import width
 
 _GAP: Final = "  "
@@ -41,9 +41,9 @@ def _wide(row: Row, key: int, value: int) -> int:
 
 
 def _lines(row: Row, key: int, value: int, columns: int | None) -> Iterator[str]:
-    start = _GAP + padded(row.key, key) + _GAP
+    start = _GAP + pad(row.key, key) + _GAP
     if (columns is None or _wide(row, key, value) <= columns) and width(row.value) <= value:
-        yield start + padded(row.value, value) + _GAP + row.source
+        yield start + pad(row.value, value) + _GAP + row.source
         return
-    yield from hanging(start, row.value, columns)
-    yield from hanging(" " * width(start) + _GAP, row.source, columns)
+    yield from hanging_indent(start, row.value, columns)
+    yield from hanging_indent(" " * width(start) + _GAP, row.source, columns)

@@ -1,13 +1,13 @@
-"""The steps of a diagnosis: lines for people, and one document."""
+"""The steps of the doctor: lines for people, and one document."""
 
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from balcli.models import Diagnosis, Failure, Step
-from balcli.render.json import SCHEMA_VERSION, moment, written
-from balcli.render.layout import Line, Style, padded, paragraph
-from balcli.render.table import text_of
+from balcli.render.json import SCHEMA_VERSION, format_time, to_json
+from balcli.render.layout import Line, Style, pad, paragraph
+from balcli.render.table import to_text
 from balcli.text import LONGEST_NAME, printable
 
 _STATUS_WIDTH: Final = len("warning")
@@ -17,35 +17,22 @@ _STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad"
 def render(diagnosis: Diagnosis, *, columns: int | None, colour: bool) -> str:
     """The steps as lines of text, by account. `columns` is the terminal's width; None means any width will do."""
     lines = list(_lines(diagnosis, columns))
-    return text_of(lines, colour=colour)
+    return to_text(lines, colour=colour)
 
 
 def render_json(diagnosis: Diagnosis) -> str:
-    """The diagnosis as one JSON document, in ASCII."""
-    return written(document(diagnosis))
-
-
-def document(diagnosis: Diagnosis) -> dict[str, Any]:
-    """The diagnosis as plain objects; `errors` holds what decides the exit code."""
+    """The diagnosis as one JSON document, in ASCII; `errors` holds what decides the exit code."""
     report = diagnosis.report
-    return {
+    document = {
         "schema_version": SCHEMA_VERSION,
-        "generated_at": moment(report.generated_at),
+        "generated_at": format_time(report.generated_at),
         "profile": report.profile,
         "ok": diagnosis.exit_code == 0,
-        "steps": [
-            {
-                "account": step.account,
-                "step": step.step,
-                "status": step.status,
-                "message": step.message,
-                "cure": step.cure,
-            }
-            for step in diagnosis.steps
-        ],
+        "steps": [step._asdict() for step in diagnosis.steps],
         "errors": [_error(failure, None) for failure in report.failures]
         + [_error(o.failure, o.account.name) for o in report.outcomes if o.failure is not None],
     }
+    return to_json(document)
 
 
 def _error(failure: Failure, account: str | None) -> dict[str, str]:
@@ -72,16 +59,16 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
 
 
 def _kind(step: Step) -> tuple[bool, object]:
-    """What adjacent steps share that stand on one line: only skipped ones do, by their reason."""
+    """The key by which adjacent steps share a line: only skipped ones do, by their reason."""
     skipped = step.status == "skipped"
     return skipped, step.message if skipped else id(step)
 
 
 def _row(step: Step, name: str, wide: int, columns: int | None) -> Iterator[Line]:
     style = _STYLES[step.status]
-    mark = padded(step.status, _STATUS_WIDTH)
+    mark = pad(step.status, _STATUS_WIDTH)
     text = printable(step.message)
-    text = f"{name}: {text}" if not wide else f"{padded(name, wide)}  {text}"
+    text = f"{name}: {text}" if not wide else f"{pad(name, wide)}  {text}"
     indent = " " * (_STATUS_WIDTH + 4)
     first, *more = paragraph(text, indent, columns)
     # The mark takes the place of the first line's indentation.

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from balcli.models import PARTS, Balance, Outcome, Parts, Report, Total
+from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Outcome, Report, Total
 from balcli.money import Amount
-from balcli.render.layout import Column, Line, Style, fitting, padded, paragraph
+from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph
 from balcli.text import LONGEST_NAME, printable, width
 
 _UNKNOWN: Final = "unknown"
@@ -36,10 +36,10 @@ def render(report: Report, *, columns: int | None, colour: bool, addresses: bool
     With `addresses`, deposit addresses are shown under their asset.
     """
     table = _Table(report, columns, addresses=addresses)
-    return text_of(fitting((table.wide(), table.stacked(), table.tall()), columns), colour=colour)
+    return to_text(first_fitting((table.wide(), table.stacked(), table.tall()), columns), colour=colour)
 
 
-_Rows: TypeAlias = Callable[[str, Balance | Parts, Style], Iterator[Line]]
+_Rows: TypeAlias = Callable[[str, Balance | Amounts, Style], Iterator[Line]]
 """How a layout shows one label with its three amounts."""
 
 
@@ -51,12 +51,12 @@ class _Table:
         self._columns = columns
         self._addresses = addresses
         self._note_indent = _INDENT
-        rows: list[Balance | Parts] = [*report.balances]
+        rows: list[Balance | Amounts] = [*report.balances]
         if self._shows_totals:
-            rows += [parts for total in report.totals for parts in (total.parts, total.known)]
-        texts = {part: [_text(getattr(row, part)) for row in rows] for part in PARTS}
-        self._cells = {part: Column(texts[part], part.upper()) for part in PARTS}
-        self._any_cell = Column(text for part in PARTS for text in texts[part])
+            rows += [parts for total in report.totals for parts in (total.amounts, total.known)]
+        texts = {part: [_text(getattr(row, part)) for row in rows] for part in AMOUNT_FIELDS}
+        self._cells = {part: Column(texts[part], part.upper()) for part in AMOUNT_FIELDS}
+        self._any_cell = Column(text for part in AMOUNT_FIELDS for text in texts[part])
         labels = [_label(balance.asset) for balance in report.balances]
         labels += [_label(total.asset) for total in report.totals]
         self._label_width = max(width(label) for label in (*labels, _KNOWN))
@@ -74,7 +74,7 @@ class _Table:
 
     def wide(self) -> Iterator[Line]:
         """A row of three amounts for each asset."""
-        heading = "".join(f"{_GAP}{self._cells[part].heading}" for part in PARTS)
+        heading = "".join(f"{_GAP}{self._cells[part].heading}" for part in AMOUNT_FIELDS)
         self._note_indent = _INDENT * 2
         if self._report.balances or self._report.totals:
             yield Line().add(_INDENT + " " * self._label_width).add(heading, "head")
@@ -90,22 +90,22 @@ class _Table:
         self._note_indent = " "
         yield from self._body(self._tall_rows)
 
-    def _wide_row(self, label: str, row: Balance | Parts, style: Style) -> Iterator[Line]:
-        line = Line().add(_INDENT).add(padded(label, self._label_width), style)
-        for part in PARTS:
+    def _wide_row(self, label: str, row: Balance | Amounts, style: Style) -> Iterator[Line]:
+        line = Line().add(_INDENT).add(pad(label, self._label_width), style)
+        for part in AMOUNT_FIELDS:
             amount = getattr(row, part)
             line.add(_GAP).add(self._cells[part].cell(_text(amount)), _style(amount))
         yield line
 
-    def _stacked_rows(self, label: str, row: Balance | Parts, style: Style) -> Iterator[Line]:
+    def _stacked_rows(self, label: str, row: Balance | Amounts, style: Style) -> Iterator[Line]:
         yield Line().add(" ").add(label, style)
-        for part in PARTS:
+        for part in AMOUNT_FIELDS:
             amount = getattr(row, part)
             yield Line().add(f"  {part:<9} ").add(self._any_cell.cell(_text(amount)), _style(amount))
 
-    def _tall_rows(self, label: str, row: Balance | Parts, style: Style) -> Iterator[Line]:
+    def _tall_rows(self, label: str, row: Balance | Amounts, style: Style) -> Iterator[Line]:
         yield Line().add(label, style)
-        for part in PARTS:
+        for part in AMOUNT_FIELDS:
             amount = getattr(row, part)
             yield Line().add(f" {part}")
             yield Line().add(" ").add(_text(amount), _style(amount))
@@ -157,12 +157,12 @@ class _Table:
                 "TOTALS", "head", f"(complete: {_number(len(outcomes), 'account')} answered)"
             )
         for total in self._report.totals:
-            nothing = all(amount is None for amount in total.parts)
-            if nothing and total.known != total.parts and rows != self._wide_row:
+            nothing = all(amount is None for amount in total.amounts)
+            if nothing and total.known != total.amounts and rows != self._wide_row:
                 yield from self._known(total, rows, silent)
                 continue
-            yield from rows(_label(total.asset), total.parts, "")
-            if total.known != total.parts:
+            yield from rows(_label(total.asset), total.amounts, "")
+            if total.known != total.amounts:
                 yield from rows(_KNOWN, total.known, "open")
             if total.missing and total.missing != silent:
                 yield from self._prose(f"not all known of {_names(total.missing)}", "open", self._note_indent)
@@ -277,12 +277,12 @@ def _details(balance: Balance) -> list[str]:
         for key, value in balance.details.items()
         if isinstance(value, Amount) and value
     ]
-    if all(getattr(balance, part) is None for part in PARTS):
+    if all(getattr(balance, part) is None for part in AMOUNT_FIELDS):
         notes += [f"raw {key} {printable(value)}" for key, value in balance.raw.items() if value is not None]
     return notes
 
 
-def text_of(lines: Iterable[Line], *, colour: bool) -> str:
+def to_text(lines: Iterable[Line], *, colour: bool) -> str:
     """The lines as text, with terminal colours where that is asked for."""
     return _coloured(lines) if colour else "".join(f"{line.text}\n" for line in lines)
 

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from balcli.limits import Finding, Limit, State, Verdict
-from balcli.render.json import amount_text, written
-from balcli.render.json import document as report_document
+from balcli.render.json import amount_text, document, to_json
 from balcli.render.layout import Line, Style
-from balcli.render.table import text_of
+from balcli.render.table import to_text
 from balcli.text import printable
 
 _LONGEST_NAME: Final = 40
@@ -22,28 +21,25 @@ _NO_LABEL: Final = str.maketrans("'=|", "___")
 def render(verdict: Verdict, *, colour: bool) -> str:
     """The status line, never coloured, and a line for each limit."""
     lines = [Line(prose=True).add(_status_line(verdict)), *(_detail(each) for each in verdict.findings)]
-    return text_of(lines, colour=colour)
+    return to_text(lines, colour=colour)
 
 
 def render_json(verdict: Verdict) -> str:
-    """The verdict as one JSON document, in ASCII."""
-    return written(document(verdict))
-
-
-def document(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as plain objects. Values are canonical decimal texts in whole units; unknown is None."""
-    report = report_document(verdict.report)
-    return {
-        **{key: report[key] for key in ("schema_version", "generated_at", "profile")},
-        "state": verdict.state.name,
-        "exit_code": int(verdict.state),
-        "limits": [_limit(finding) for finding in verdict.findings],
-        **{key: report[key] for key in ("accounts", "warnings", "errors")},
-    }
+    """The verdict as one JSON document, in ASCII. Values are canonical decimal texts in whole units; unknown is None."""
+    report = document(verdict.report)
+    return to_json(
+        {
+            **{key: report[key] for key in ("schema_version", "generated_at", "profile")},
+            "state": verdict.state.name,
+            "exit_code": int(verdict.state),
+            "limits": [_limit(finding) for finding in verdict.findings],
+            **{key: report[key] for key in ("accounts", "warnings", "errors")},
+        }
+    )
 
 
 def plain(text: str, limit: int = 0) -> str:
-    """The text on one line, escaped; the bar, which begins performance data, escaped, too."""
+    """The text on one line, escaped, `|` included, because it begins the performance data."""
     return printable(text, limit).replace("|", "\\x7c")
 
 
@@ -70,7 +66,7 @@ def _status_line(verdict: Verdict) -> str:
 
 
 def _text(verdict: Verdict) -> str:
-    """What stopped the run, or the first limit of those that make the state, and how many there are."""
+    """The failure of the run, or the first limit that has the verdict's state, and how many limits there are."""
     for failure in verdict.report.failures:
         return plain(failure.message, _LONGEST_LINE)
     number = len(verdict.findings)
@@ -102,7 +98,7 @@ def _value(finding: Finding) -> str:
 
 
 def _detail(finding: Finding) -> Line:
-    """One limit: its state, what it is on, the value, both ranges, and why it is unknown."""
+    """One limit: its state, subject, value and ranges, and why it is unknown."""
     limit = finding.limit
     ranges = [f"{name} {held.text}" for name, held in (("warn", limit.warn), ("crit", limit.crit)) if held]
     text = f": {_subject(limit)} {_value(finding)}; {', '.join(ranges)}"

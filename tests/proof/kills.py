@@ -17,11 +17,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from balcli import aside, state
+from balcli import atomic, state
 from balcli.cli import app
 from balcli.errors import StateError
 from balcli.files import try_lock
-from balcli.history.database import opened
+from balcli.history.database import connect
 from balcli.history.reading import run, runs
 from balcli.history.recording import record
 from balcli.models import Account, Balance, Holdings, Outcome, Report
@@ -169,7 +169,7 @@ def _megabyte(folder: Path) -> Subject:
 
     def write() -> int:
         signal.signal(signal.SIGTERM, app._terminated)
-        aside.replace(file, contents[-1])
+        atomic.replace(file, contents[-1])
         return 0
 
     def start() -> int:
@@ -271,7 +271,7 @@ def _unsound(file: Path, profile: str, balances: int) -> str:
     if not file.exists():
         return ""
     try:
-        with opened(file) as connection:
+        with connect(file) as connection:
             if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
                 return "a damaged history"
         newest = [run(file, each.id) for each in runs(file, limit=1)]

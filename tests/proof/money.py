@@ -17,7 +17,7 @@ class Money(NamedTuple):
 
     parse: Callable[[str], Amount] = money.parse
     parse_units: Callable[[str, int], Amount] = money.parse_units
-    add_up: Callable[[Iterable[Amount]], Amount] = money.add_up
+    exact_sum: Callable[[Iterable[Amount]], Amount] = money.exact_sum
 
 
 BALCLI: Final = Money()
@@ -214,7 +214,7 @@ def grouped(rng: random.Random, amounts: Sequence[Amount], made: Money) -> Amoun
     """The sum of the sums of groups."""
     cuts = sorted(rng.randrange(len(amounts) + 1) for _ in range(rng.randrange(1, 5)))
     edges = zip([0, *cuts], [*cuts, len(amounts)], strict=True)
-    return made.add_up([made.add_up(amounts[start:end]) for start, end in edges])
+    return made.exact_sum([made.exact_sum(amounts[start:end]) for start, end in edges])
 
 
 def adds(rng: random.Random, made: Money, tally: Tally) -> None:
@@ -225,7 +225,7 @@ def adds(rng: random.Random, made: Money, tally: Tally) -> None:
 
     def sums() -> str:
         amounts = list(map(made.parse, texts))
-        found = [made.add_up(order) for order in orders(rng, amounts)]
+        found = [made.exact_sum(order) for order in orders(rng, amounts)]
         found.append(grouped(rng, amounts, made))
         equal = all(one == found[0] and hash(one) == hash(found[0]) for one in found)
         return " or ".join(sorted({str(one) for one in found})) if equal else "unequal sums"

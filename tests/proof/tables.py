@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-from balcli.models import Balance, Outcome, Parts, Report
+from balcli.models import Amounts, Balance, Outcome, Report
 from balcli.money import Amount
 from balcli.render import table
 from tests.proof import naughty
@@ -45,7 +45,7 @@ class Row(NamedTuple):
     """Whether it is a total that is unknown, with what is known so far as its amounts."""
 
 
-def texts(row: Balance | Parts) -> tuple[str, str, str]:
+def texts(row: Balance | Amounts) -> tuple[str, str, str]:
     """The three amounts of a row as people read them."""
     total, available, locked = (
         "unknown" if part is None else str(part) for part in (row.total, row.available, row.locked)
@@ -84,11 +84,11 @@ def total_rows(made: Report, *, wide: bool) -> Iterator[Row]:
     Where each amount has its line, one row says that a total is unknown, and what is known so far.
     """
     for total in made.totals:
-        if not wide and set(texts(total.parts)) == {"unknown"} and total.known != total.parts:
+        if not wide and set(texts(total.amounts)) == {"unknown"} and total.known != total.amounts:
             yield Row(label(total.asset), texts(total.known), is_open=True)
             continue
-        yield Row(label(total.asset), texts(total.parts))
-        if total.known != total.parts:
+        yield Row(label(total.asset), texts(total.amounts))
+        if total.known != total.amounts:
             yield Row("known so far", texts(total.known))
 
 
@@ -264,7 +264,7 @@ def work(render: Render, rng: random.Random, count: int) -> Tally:
         number = rng.getrandbits(32)
         made = report(random.Random(number))
         tally.cases["reports"] += 1
-        rows: list[Balance | Parts] = [*made.balances, *(total.parts for total in made.totals)]
+        rows: list[Balance | Amounts] = [*made.balances, *(total.amounts for total in made.totals)]
         tally.cases["amounts in the reports"] += len(rows) * len(PARTS)
         tally.cases["failed accounts in the reports"] += sum(
             outcome.failure is not None for outcome in made.outcomes

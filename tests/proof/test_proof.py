@@ -12,7 +12,7 @@ import pytest
 from balcli.errors import BadJson
 from balcli.http.exactjson import Json, Number, decode, decode_text
 from balcli.models import Report
-from balcli.money import Amount, add_up, parse
+from balcli.money import Amount, exact_sum, parse
 from balcli.render import table
 from tests.conftest import ROOT, Program
 from tests.proof import documents, money, tables
@@ -43,7 +43,7 @@ def floating(amounts: Iterable[Amount]) -> Amount:
 
 def forgetful(amounts: Iterable[Amount]) -> Amount:
     """A sum that depends on its order: of more than two, the last is left out."""
-    return add_up(list(amounts)[:2])
+    return exact_sum(list(amounts)[:2])
 
 
 @pytest.mark.parametrize("name", proofs())
@@ -98,8 +98,8 @@ def test_amounts_agree_with_the_oracle(capsys: pytest.CaptureFixture[str]) -> No
             money.BALCLI._replace(parse_units=unscaled),
             "smallest units scaled",
         ),
-        (money.BALCLI._replace(add_up=floating), "sums in every order"),
-        (money.BALCLI._replace(add_up=forgetful), "sums in every order"),
+        (money.BALCLI._replace(exact_sum=floating), "sums in every order"),
+        (money.BALCLI._replace(exact_sum=forgetful), "sums in every order"),
     ],
     ids=["rounding", "trimming", "unscaled", "floating", "forgetful"],
 )

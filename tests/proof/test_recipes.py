@@ -136,6 +136,20 @@ def test_the_history_is_kept_in_silence(program: Program, tmp_path: Path) -> Non
     assert 1 == len(program.run("history", "-p", "sandbox", "-o", "json").json["runs"])
 
 
+def test_gnuplot_draws_a_bar_for_each_line_of_a_series(program: Program, tmp_path: Path) -> None:
+    """The chart has the bars of the runs in which the account answered, and none where it did not."""
+    tool("gnuplot", "gnuplot-nox")
+    (script,) = recipe("A chart", "sh")
+    for fault in ("flaky", "merchant:refused", "flaky"):
+        shell(program, f"{BALCLI} -q --record > /dev/null", tmp_path, "--fault", fault)
+    run = shell(program, script, tmp_path)
+    assert (0, "") == (run.returncode, run.stdout)
+    rows = (tmp_path / "usdt.csv").read_text().splitlines()
+    assert [True, False, True] == [",ok," in row for row in rows[1:]]
+    # Two marks are the bars', one is the title's.
+    assert 3 == (tmp_path / "usdt.svg").read_text().count("<use xlink:href='#gpPt0' transform")
+
+
 def test_the_shell_script_tells_partial_from_whole(program: Program, tmp_path: Path) -> None:
     """The script is silent about a whole run, says that a partial one is, and fails with none."""
     (script,) = recipe("A shell script", "sh")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from balcli.errors import TimedOut
-from balcli.history.database import opened, writing
+from balcli.history.database import connect, write_transaction
 from balcli.history.pruning import prune
 from balcli.history.reading import run, runs
 from balcli.history.recording import insert, record
@@ -65,7 +65,7 @@ def _measure(file: Path, count: int, changing: int, chance: random.Random) -> in
         not _same(file, number, report) for number, report in kept.items() if report.generated_at >= before
     )
     print(
-        f"  {len(listed):,} runs listed, {sum(len(each.stretches) for each in shown):,} stretches, {gone:,} runs pruned"
+        f"  {len(listed):,} runs listed, {sum(len(each.intervals) for each in shown):,} intervals, {gone:,} runs pruned"
     )
     print(f"runs that read otherwise than they were written, of {len(kept)}: {wrong}")
     return 1 if wrong else 0
@@ -75,9 +75,9 @@ def _write(file: Path, count: int, changing: int, chance: random.Random, kept: d
     """Record the runs; every 500th is kept, to be compared."""
     reports = _reports(count, changing, chance)
     report = next(reports)
-    with opened(file, create=True) as connection:
+    with connect(file, create=True) as connection:
         for begin in range(0, count, BATCH):
-            with writing(connection):
+            with write_transaction(connection):
                 for _ in range(begin, min(begin + BATCH, count)):
                     number = insert(connection, report)
                     if number % BATCH == 7:
@@ -93,7 +93,7 @@ def _reports(count: int, changing: int, chance: random.Random) -> Iterator[Repor
         Account(name, "wallet", "", {"wallet_id": name}, (), None) for name in names
     ]
     held = {name: [_balance(name, place, chance) for place in range(BALANCES // ACCOUNTS)] for name in names}
-    failure = Failure.of(TimedOut("no answer within 10 s; try again, or raise --timeout"))
+    failure = Failure.from_error(TimedOut("no answer within 10 s; try again, or raise --timeout"))
     for number in range(count + 1):
         at = START + STEP * number
         outcomes = []

@@ -10,7 +10,7 @@ _AGO: Final = re.compile(r"([0-9]{1,6})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def named(text: str, option: str) -> datetime:
+def parse_time(text: str, option: str) -> datetime:
     """The time that a text means: so long ago, or a date or time, UTC where it does not say. Raises UsageError."""
     ago = _AGO.fullmatch(text)
     try:

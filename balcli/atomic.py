@@ -1,7 +1,7 @@
-"""Files written aside and renamed into place: at any moment there is the old one or the new one, whole.
+"""Atomic writes: a temporary file renamed into place, so that readers see the old file or the new one, whole.
 
-What is not finished stands in the same folder as `.NAME.PID-NUMBER.balcli`, locked for as long as its
-run lives. A run that is killed leaves it there; the next that writes the same file removes it.
+The temporary file is `.NAME.PID-NUMBER.balcli` in the same folder, locked while its run lives. A run that is
+killed leaves it there; the next run that writes the same file removes it.
 """
 
 import errno
@@ -18,10 +18,10 @@ from balcli.errors import OutputError
 from balcli.files import CAN_CHECK, shown, try_lock
 
 _MOST_LINKS: Final = 40
-# A name may have 255 bytes, and the aside one is longer by up to 40.
+# A name may have 255 bytes, and the temporary one is longer by up to 40.
 _LONGEST_NAME: Final = 200
-# Where nothing can be locked, only age tells that nobody writes any more.
-_SURELY_LEFT_SECONDS: Final = 3600
+# Where nothing can be locked, only a file's age tells that its run has ended.
+_STALE_SECONDS: Final = 3600
 _CURES: Final = {
     errno.ENOENT: "make its folder, or name another file",
     errno.ENOTDIR: "make its folder, or name another file",
@@ -36,66 +36,66 @@ _CURES: Final = {
 }
 
 
-class _Place(NamedTuple):
-    """Where a file is to be, links followed, and what is there now."""
+class _Target(NamedTuple):
+    """The path of a file, links followed, and the state of the file that it replaces."""
 
     path: Path
     old: os.stat_result | None
 
 
 def check(path: Path) -> None:
-    """Raise OutputError for a file that could not be written as things are; nothing is touched."""
+    """Raise OutputError for a file that could not be written now; nothing is touched."""
     try:
-        folder = _place(path).path.parent
+        folder = _resolve(path).path.parent
         if not stat.S_ISDIR(folder.stat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as problem:
-        raise unwritable(path, problem) from None
+        raise write_error(path, problem) from None
 
 
 def replace(path: Path, data: bytes | bytearray) -> None:
-    """Put this content into a file, and see it onto the disk; whole or not at all.
+    """Write a file and sync it to the disk, whole or not at all.
 
-    A new file is the user's alone; else it has the old one's mode, and its owner where that can be. A link
-    stays one: the file that it leads to is replaced. Raises OutputError, the old file as it was.
+    A new file has mode 0600; another keeps its mode, and its owner where that is allowed. Of a symbolic link,
+    the file that it points to is replaced. Raises OutputError and leaves the old file as it was.
     """
     try:
-        place = _place(path)
-        _sweep(place.path)
-        with _written_aside(place.path) as (aside, file):
-            if place.old is not None and CAN_CHECK:
-                _resemble(file.fileno(), place.old)
+        target = _resolve(path)
+        _remove_leftovers(target.path)
+        with _temporary_file(target.path) as (temporary, file):
+            if target.old is not None and CAN_CHECK:
+                _copy_mode(file.fileno(), target.old)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
             if not CAN_CHECK:
                 file.close()  # such a system does not rename an open file
-            aside.replace(place.path)
-        _sync(place.path.parent)
+            temporary.replace(target.path)
+        _sync(target.path.parent)
     except OSError as problem:
-        raise unwritable(path, problem) from None
+        raise write_error(path, problem) from None
 
 
-def unwritable(path: Path, problem: OSError) -> OutputError:
+def write_error(path: Path, problem: OSError) -> OutputError:
     """The error of a path that cannot be written, with what to do about it."""
     cure = _CURES.get(problem.errno or 0, "check the disk, or name another file")
     return OutputError(f"{shown(path)} cannot be written: {problem.strerror}; {cure}")
 
 
-def _place(path: Path) -> _Place:
-    """The place that a path leads to. Raises OSError or OutputError for one that no file can be put in."""
+def _resolve(path: Path) -> _Target:
+    """Follow the path's links. Raises OSError or OutputError where no file can be written."""
     for _ in range(_MOST_LINKS):
         try:
             state = path.lstat()
         except FileNotFoundError:
-            path.parent.stat()  # where the folder is not there, either, that is what to say
-            return _Place(path, None)
+            path.parent.stat()  # raises for a missing folder, which is the cause to name
+            return _Target(path, None)
         if stat.S_ISDIR(state.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if stat.S_ISREG(state.st_mode):
-            return _Place(path, state)
+            return _Target(path, state)
         if not stat.S_ISLNK(state.st_mode):
             raise OutputError(
                 f"{shown(path)} is no regular file, which alone can be replaced; leave -O out, or name another"
@@ -107,25 +107,25 @@ def _place(path: Path) -> _Place:
 
 
 @contextmanager
-def _written_aside(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A new file beside another, locked, and gone when the work on it fails."""
+def _temporary_file(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A new, locked file beside another; removed when the work on it fails."""
     while True:
         number = int.from_bytes(os.urandom(4), "big")
-        aside = path.with_name(f".{_stem(path)}.{os.getpid()}-{number}.balcli")
+        temporary = path.with_name(f".{_stem(path)}.{os.getpid()}-{number}.balcli")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
-            with os.fdopen(os.open(aside, flags, 0o600), "wb") as file:
+            with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
                 if try_lock(file.fileno()) is False or not os.fstat(file.fileno()).st_nlink:
-                    continue  # another run swept it away before it was locked
-                yield aside, file
+                    continue  # another run removed it before it was locked
+                yield temporary, file
                 return
         except BaseException:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
 
 def _stem(path: Path) -> str:
-    """What the aside names of a file begin with: its name, or a digest of one that would make them too long."""
+    """The first part of a file's temporary names: its name, or a digest of a name that is too long."""
     if len(os.fsencode(path.name)) <= _LONGEST_NAME:
         return path.name
     from hashlib import sha256  # here, because hardly any name is that long
@@ -133,31 +133,31 @@ def _stem(path: Path) -> str:
     return sha256(os.fsencode(path.name)).hexdigest()[:32]
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed runs left of this file. What cannot be looked at stays."""
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files that killed runs left of this file, as far as they can be inspected."""
     left = re.compile(re.escape(f".{_stem(path)}.") + r"[0-9]+-[0-9]+\.balcli")
     with suppress(OSError), os.scandir(path.parent) as entries:
         for name in [entry.name for entry in entries if left.fullmatch(entry.name)]:
-            _remove_if_left(path.with_name(name))
+            _remove_if_stale(path.with_name(name))
 
 
-def _remove_if_left(aside: Path) -> None:
-    """Remove an aside file of this user's that no run is writing."""
+def _remove_if_stale(temporary: Path) -> None:
+    """Remove a temporary file of this user's that no run is writing."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with suppress(OSError):
-        descriptor = os.open(aside, flags)
+        descriptor = os.open(temporary, flags)
         try:
             state = os.fstat(descriptor)
             locked = try_lock(descriptor)
-            old = time.time() - state.st_mtime > _SURELY_LEFT_SECONDS
+            old = time.time() - state.st_mtime > _STALE_SECONDS
             own = stat.S_ISREG(state.st_mode) and (not CAN_CHECK or state.st_uid == os.getuid())
             if own and (locked or (locked is None and old)):
-                aside.unlink()
+                temporary.unlink()
         finally:
             os.close(descriptor)
 
 
-def _resemble(descriptor: int, old: os.stat_result) -> None:
+def _copy_mode(descriptor: int, old: os.stat_result) -> None:
     """Give a new file the mode of the old one, and its owner and group as far as that is allowed."""
     mode = stat.S_IMODE(old.st_mode) & 0o777
     new = os.fstat(descriptor)
@@ -173,7 +173,7 @@ def _resemble(descriptor: int, old: os.stat_result) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """See the new name onto the disk, where the system can do that with a folder."""
+    """Sync the new name to the disk, where the system can do that with a folder."""
     with suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""What is different between two runs: accounts, assets and amounts, each with its exact difference."""
+"""The differences between two reports: accounts, assets and amounts, each with its exact difference."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,54 +6,54 @@ from collections.abc import Set as AbstractSet
 from itertools import zip_longest
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from balcli.models import PARTS, Balance, Outcome, Report
+from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
 from balcli.money import ZERO, Amount
 from balcli.providers.selection import names_of, selects
 
-Happened: TypeAlias = Literal["appeared", "vanished", "changed", "incomparable"]
+ChangeKind: TypeAlias = Literal["appeared", "vanished", "changed", "incomparable"]
 _Key: TypeAlias = tuple[str, str | None, str | None, str | None]
 """What tells rows of one account apart: asset, asset_id, kind, merchant."""
 
 
-class Move(NamedTuple):
+class AmountChange(NamedTuple):
     """One amount before and after, in whole units; None is unknown. `difference` is None where either is."""
 
-    part: str
+    field: str
     before: Amount | None
     after: Amount | None
     difference: Amount | None
 
 
 class AccountChange(NamedTuple):
-    """An account that one of the runs has alone, or that cannot be compared: `reason` says why."""
+    """An account that only one of the runs has, or that cannot be compared: `reason` says why."""
 
     account: str
     provider: str
-    happened: Happened
+    happened: ChangeKind
     reason: str | None = None
 
 
 class BalanceChange(NamedTuple):
-    """An asset of an account that one of the runs lists alone, or whose amounts are others."""
+    """An asset of an account that only one of the runs lists, or whose amounts differ."""
 
     account: str
     provider: str
     asset: str
     asset_id: str | None
-    happened: Happened
-    moves: tuple[Move, ...]
+    happened: ChangeKind
+    amounts: tuple[AmountChange, ...]
 
 
-class Changes(NamedTuple):
-    """All that is different between two runs, in the order of the accounts, then of the assets."""
+class Diff(NamedTuple):
+    """All differences between two runs, in the order of the accounts, then of the assets."""
 
     accounts: tuple[AccountChange, ...]
     balances: tuple[BalanceChange, ...]
-    small: int = 0
+    within_threshold: int = 0
     """How many changed rows are left out, because no amount of theirs moved by more than the threshold."""
 
     def __bool__(self) -> bool:
-        """Whether anything is different that is not left out; what could not be compared is not known to be."""
+        """Whether any difference is known. Accounts that could not be compared do not count."""
         return bool(self.balances) or len(self.incomparable) < len(self.accounts)
 
     @property
@@ -62,47 +62,47 @@ class Changes(NamedTuple):
         return tuple(change for change in self.accounts if change.happened == "incomparable")
 
 
-class Narrowing(NamedTuple):
-    """What is looked at: accounts by name and assets by symbol, all without any; and what counts as small."""
+class DiffFilter(NamedTuple):
+    """The accounts and assets to compare (empty means all), and the threshold that changes must exceed."""
 
     accounts: tuple[str, ...] = ()
     assets: tuple[str, ...] = ()
     threshold: Amount = ZERO
 
 
-EVERYTHING: Final = Narrowing()
+EVERYTHING: Final = DiffFilter()
 
 
-def between(before: Report, after: Report, narrowing: Narrowing = EVERYTHING) -> Changes:
-    """What is different in the second report. Amounts are compared exactly; unknown is not 0, nor equal to it."""
+def compare(before: Report, after: Report, only: DiffFilter = EVERYTHING) -> Diff:
+    """The differences of the second report. Amounts are compared exactly; unknown is not 0, nor equal to it."""
     accounts: list[AccountChange] = []
     balances: list[BalanceChange] = []
     small = 0
-    old, new = _by_name(before, narrowing), _by_name(after, narrowing)
+    old, new = _by_name(before, only), _by_name(after, only)
     missing = {
         (outcome.owner, outcome.missing_kind)
         for outcome in (*old.values(), *new.values())
         if outcome.missing_kind is not None
     }
-    rows_before, rows_after = _rows(before, narrowing, missing), _rows(after, narrowing, missing)
+    rows_before, rows_after = _rows(before, only, missing), _rows(after, only, missing)
     for name in [*new, *(name for name in old if name not in new)]:
         change = _of_account(old.get(name), new.get(name))
         if change is not None:
             accounts.append(change)
             continue
         for found in _of_rows(rows_before.get(name, {}), rows_after.get(name, {})):
-            if _is_small(found, narrowing.threshold):
+            if _is_small(found, only.threshold):
                 small += 1
             else:
                 balances.append(found)
-    return Changes(tuple(accounts), tuple(balances), small)
+    return Diff(tuple(accounts), tuple(balances), small)
 
 
-def _by_name(report: Report, narrowing: Narrowing) -> dict[str, Outcome]:
+def _by_name(report: Report, only: DiffFilter) -> dict[str, Outcome]:
     return {
         outcome.account.name: outcome
         for outcome in report.outcomes
-        if not narrowing.accounts or outcome.owner in narrowing.accounts
+        if not only.accounts or outcome.owner in only.accounts
     }
 
 
@@ -137,7 +137,7 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
 
 
 def _rows(
-    report: Report, narrowing: Narrowing, missing: AbstractSet[tuple[str, str | None]]
+    report: Report, only: DiffFilter, missing: AbstractSet[tuple[str, str | None]]
 ) -> Mapping[str, Mapping[_Key, list[Balance]]]:
     """The rows of each account by what tells them apart, without the kinds that are missing in either run.
 
@@ -146,7 +146,7 @@ def _rows(
     found: dict[str, dict[_Key, list[Balance]]] = defaultdict(lambda: defaultdict(list))
     for balance in report.balances:
         kind, merchant = (_word(balance, key) for key in ("kind", "merchant_id"))
-        if selects(narrowing.assets, *names_of(balance)) and (balance.account, kind) not in missing:
+        if selects(only.assets, *names_of(balance)) and (balance.account, kind) not in missing:
             found[balance.account][balance.asset, balance.asset_id, kind, merchant].append(balance)
     return found
 
@@ -161,7 +161,9 @@ def _of_rows(old: Mapping[_Key, list[Balance]], new: Mapping[_Key, list[Balance]
         for before, after in zip_longest(*_without_equals(old.get(key, []), new.get(key, []))):
             there = after or before
             moves = tuple(_moves(before, after))
-            happened: Happened = "appeared" if before is None else "vanished" if after is None else "changed"
+            happened: ChangeKind = (
+                "appeared" if before is None else "vanished" if after is None else "changed"
+            )
             yield BalanceChange(there.account, there.provider, there.asset, there.asset_id, happened, moves)
 
 
@@ -185,35 +187,35 @@ def _amounts(row: Balance) -> frozenset[tuple[str, Amount]]:
     return frozenset((part, amount) for part in _parts(row) if (amount := _amount(row, part)) is not None)
 
 
-def _moves(before: Balance | None, after: Balance | None) -> Iterator[Move]:
+def _moves(before: Balance | None, after: Balance | None) -> Iterator[AmountChange]:
     """The amounts that are not the same; of a row that one side lacks, all that are known."""
     for part in _parts(before, after):
         old, new = (None if row is None else _amount(row, part) for row in (before, after))
         if before is None or after is None:
             if (old if after is None else new) is not None:
-                yield Move(part, old, new, None)
+                yield AmountChange(part, old, new, None)
         elif (old is None) != (new is None) or (old is not None and new is not None and old != new):
-            yield Move(part, old, new, None if old is None or new is None else new - old)
+            yield AmountChange(part, old, new, None if old is None or new is None else new - old)
 
 
 def _parts(*rows: Balance | None) -> Iterable[str]:
     """The names of all amounts of the rows, those of the details last."""
     details = (key for row in rows if row for key, value in row.details.items() if isinstance(value, Amount))
-    return dict.fromkeys([*PARTS, *details])
+    return dict.fromkeys([*AMOUNT_FIELDS, *details])
 
 
 def _amount(row: Balance, part: str) -> Amount | None:
-    value = getattr(row, part) if part in PARTS else row.details.get(part)
+    value = getattr(row, part) if part in AMOUNT_FIELDS else row.details.get(part)
     return value if isinstance(value, Amount) else None
 
 
 def _is_small(change: BalanceChange, threshold: Amount) -> bool:
     """Whether no amount moved by more than the threshold; what became known or unknown is never small."""
-    if not threshold or not change.moves:
+    if not threshold or not change.amounts:
         return False
     if change.happened == "changed":
-        sizes = [move.difference for move in change.moves]
+        sizes = [move.difference for move in change.amounts]
     else:
         # What a provider does not list counts as nothing here: it leaves rows of 0 out.
-        sizes = [move.after if move.before is None else move.before for move in change.moves]
+        sizes = [move.after if move.before is None else move.before for move in change.amounts]
     return all(size is not None and ZERO - threshold <= size <= threshold for size in sizes)

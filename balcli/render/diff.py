@@ -1,0 +1,191 @@
+"""The differences between two runs: lines for people, and one document."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
+from balcli.models import Failure
+from balcli.money import ZERO, Amount
+from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
+from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph
+from balcli.render.table import to_text
+from balcli.text import LONGEST_NAME, printable, width
+
+_MARKS: Final[Mapping[str, str]] = {"appeared": "+", "vanished": "-", "changed": "~", "incomparable": "?"}
+_STYLES: Final[Mapping[str, Style]] = {"incomparable": "bad", "vanished": "open"}
+
+
+class Side(NamedTuple):
+    """One of the two runs: its id in the history (None for a live run), its time, and whether it is complete."""
+
+    id: int | None
+    at: datetime
+    complete: bool
+
+
+class Comparison(NamedTuple):
+    """Two runs and their differences."""
+
+    profile: str | None
+    before: Side
+    after: Side
+    changes: Diff
+
+
+def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
+    """The differences as lines of text; empty without any.
+
+    `columns` is the terminal's width; None means any width will do.
+    """
+    if not (comparison.changes.accounts or comparison.changes.balances):
+        return ""
+    heading = f"{_named(comparison.before)} -> {_named(comparison.after)}"
+    told = [*paragraph(heading, "", columns, "head"), *lines(comparison.changes, columns)]
+    return to_text(told, colour=colour)
+
+
+def _named(side: Side) -> str:
+    name = "now" if side.id is None else f"run {side.id}"
+    return f"{name} ({format_time(side.at)}{'' if side.complete else ', partial'})"
+
+
+def lines(changes: Diff, columns: int | None) -> Iterator[Line]:
+    """A line for each account and amount that differs; a line for each value where that is too wide."""
+    for account in changes.accounts:
+        yield _account_line(account)
+    for name, rows in groupby(changes.balances, lambda change: change.account):
+        of_account = list(rows)
+        yield Line().add(printable(name, LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
+        yield from first_fitting((_wide(of_account), _stacked(of_account), _tall(of_account)), columns)
+    if changes.within_threshold:
+        rows_are = "row is" if changes.within_threshold == 1 else "rows are"
+        yield Line().add(f"{changes.within_threshold} more {rows_are} within the threshold", "faint")
+
+
+def _account_line(change: AccountChange) -> Line:
+    said = f"not compared: {change.reason}" if change.reason else change.happened
+    name = printable(change.account, LONGEST_NAME)
+    line = Line().add(f"{_MARKS[change.happened]} ").add(name, "name").add(f" ({change.provider}) ", "faint")
+    return line.add(said, _STYLES.get(change.happened, ""))
+
+
+def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
+    """The rows of one account, one line for each amount, its difference first."""
+    moves = [move for change in changes for move in change.amounts]
+    difference = Column([_signed(move) for move in moves])
+    before, after = (
+        Column([_text(move.before) for move in moves]),
+        Column([_text(move.after) for move in moves]),
+    )
+    assets = {id(change): printable(change.asset, LONGEST_NAME) for change in changes}
+    wide = max(map(width, assets.values()))
+    parts = max((len(_words(move.field)) for move in moves), default=0)
+    for change in changes:
+        style = _STYLES.get(change.happened, "")
+        start = f"  {_MARKS[change.happened]} {pad(assets[id(change)], wide)}  "
+        if not change.amounts:
+            yield Line().add(start, style).add(f"{change.happened}, with no amount that is known")
+        for number, move in enumerate(change.amounts):
+            line = Line().add(start if not number else " " * width(start), style)
+            line.add(f"{_words(move.field):<{parts}}  ").add(difference.cell(_signed(move)), "open")
+            yield line.add(f"  {before.cell(_text(move.before))}  ->  {after.cell(_text(move.after))}")
+
+
+def _stacked(changes: list[BalanceChange]) -> Iterator[Line]:
+    """The rows of one account, each amount beside its name: the difference, what was, what is."""
+    told = [each for change in changes for move in change.amounts for each in _rows_of(move)]
+    cells = Column(text for _, text, _ in told)
+    wide = max((len(name) for name, _, _ in told), default=0)
+    for change in changes:
+        yield from _heading(change)
+        for name, text, style in (each for move in change.amounts for each in _rows_of(move)):
+            yield Line().add(f"    {name:<{wide}}  ").add(cells.cell(text), style)
+
+
+def _tall(changes: list[BalanceChange]) -> Iterator[Line]:
+    """The same with each amount below its name."""
+    for change in changes:
+        yield from _heading(change)
+        for name, text, style in (each for move in change.amounts for each in _rows_of(move)):
+            yield Line().add(f"    {name}")
+            yield Line().add(" ").add(text, style)
+
+
+def _heading(change: BalanceChange) -> Iterator[Line]:
+    style = _STYLES.get(change.happened, "")
+    yield Line().add(f"  {_MARKS[change.happened]} {printable(change.asset, LONGEST_NAME)}", style)
+    if not change.amounts:
+        yield Line().add(f"    {change.happened}, with no amount that is known")
+
+
+def _rows_of(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
+    """The lines of a changed amount: name, text and style."""
+    return (
+        (_words(move.field), _signed(move), "open"),
+        ("  before", _text(move.before), ""),
+        ("  after", _text(move.after), ""),
+    )
+
+
+def _words(part: str) -> str:
+    return part.replace("_", " ")
+
+
+def _signed(move: AmountChange) -> str:
+    if move.difference is None:
+        return ""
+    return str(move.difference) if move.difference < ZERO else f"+{move.difference}"
+
+
+def _text(amount: Amount | None) -> str:
+    return "-" if amount is None else str(amount)
+
+
+def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
+    """The comparison as one JSON document, in ASCII, with the failure that made it inconclusive, if any.
+
+    Amounts are canonical decimal texts in whole units; unknown is None.
+    """
+    changes = comparison.changes
+    return to_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "profile": comparison.profile,
+            "different": None if trouble else bool(changes),
+            "from": _side(comparison.before),
+            "to": _side(comparison.after),
+            "accounts": [change._asdict() for change in changes.accounts],
+            "balances": [_change(change) for change in changes.balances],
+            "within_threshold": changes.within_threshold,
+            "errors": [] if trouble is None else [run_error(trouble)],
+        }
+    )
+
+
+def failed(profile: str | None, failure: Failure) -> str:
+    """The document of a comparison that could not be made."""
+    return to_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "profile": profile,
+            **dict.fromkeys(("different", "from", "to")),
+            "accounts": [],
+            "balances": [],
+            "within_threshold": 0,
+            "errors": [run_error(failure)],
+        }
+    )
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return side._asdict() | {"at": format_time(side.at)}
+
+
+def _change(change: BalanceChange) -> dict[str, Any]:
+    amounts = {
+        move.field: {key: amount_text(getattr(move, key)) for key in ("before", "after", "difference")}
+        for move in change.amounts
+    }
+    return change._asdict() | {"amounts": amounts}
