@@ -12,7 +12,7 @@ CREDENTIALS: Final[Mapping[str, tuple[str, str]]] = {
     "wallet": ("api-key", "bench-wallet-key"),
     "merchant": ("x-bh-token", "bench-merchant-token"),
 }
-"""The header that each provider wants, in lower case, and its value."""
+"""The header that each provider wants, in lower case, and how its value begins."""
 
 _TOKENS: Final = ("loopring", "GET", "/api/v3/exchange/tokens")
 _TARGETS: Final = {
@@ -22,6 +22,11 @@ _TARGETS: Final = {
 _WALLET: Final = ("wallet", "POST", "/v2/balance")
 
 
+def credential(account: Account) -> str:
+    """The account's own key or token: the value of its provider's header."""
+    return f"{CREDENTIALS[account.provider][1]}-{account.target}"
+
+
 def answer(provider: str, method: str, url: str, headers: bytes, body: bytes) -> bytes:
     """The whole answer to a request; `headers` are its lines, in lower case but for their values."""
     path, _, query = url.partition("?")
@@ -29,7 +34,7 @@ def answer(provider: str, method: str, url: str, headers: bytes, body: bytes) ->
     if place == _TOKENS:
         return _tokens()
     header, value = CREDENTIALS[provider]
-    if f"\r\n{header}: {value}\r\n".encode() not in headers:
+    if f"\r\n{header}: {value}-".encode() not in headers:
         return _http(401, {"message": "the credential is not valid"})
     try:
         if place == _WALLET:

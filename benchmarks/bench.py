@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.amounts import Account
-from benchmarks.answers import CREDENTIALS
+from benchmarks.answers import credential
 from benchmarks.checks import Check, prints_balances
 from benchmarks.measure import Command, Counter, Runner, Took
 from benchmarks.server import Server
@@ -61,7 +61,7 @@ class Bench:
                 f"[[profiles.main.{account.provider}]]",
                 f'name = "{account.name}"',
                 f'base_url = "{self.server.url(account.provider, scheme)}"',
-                f'{secret} = "{CREDENTIALS[account.provider][1]}"',
+                f'{secret} = "{credential(account)}"',
                 target.format(account.target),
             ]
         file = self.folder / f"{name}.toml"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.amounts import Account
-from benchmarks.answers import CREDENTIALS, tokens
+from benchmarks.answers import CREDENTIALS, credential, tokens
 from benchmarks.bench import THREE, Bench, Line, ms
 from benchmarks.checks import adds_up, has
 from benchmarks.measure import Command, Spread, ratios, spread, wall
@@ -50,7 +50,8 @@ def _missing(row: int, what: str) -> list[Line]:
 
 def _request(bench: Bench, account: Account) -> tuple[str, list[str], str | None]:
     """The address, the headers and the body of the request for an account."""
-    url, (name, value) = bench.server.url(account.provider), CREDENTIALS[account.provider]
+    url = bench.server.url(account.provider)
+    name, value = CREDENTIALS[account.provider][0], credential(account)
     if account.provider == "loopring":
         return f"{url}/api/v3/user/balances?accountId={account.target}", [f"{name}: {value}"], None
     if account.provider == "merchant":
