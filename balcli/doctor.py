@@ -39,7 +39,7 @@ from balcli.http.timing import Deadline
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Run
-from balcli.running import Limits
+from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import is_loopback, shown_url
 
@@ -99,7 +99,7 @@ def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[St
 def examine(
     profile: Profile,
     names: Sequence[str],
-    limits: Limits,
+    limits: RequestSettings,
     deadline: Deadline,
     environ: Mapping[str, str],
     *,
@@ -200,7 +200,7 @@ class _Chart:
                 self.outcome = outcome or self.outcome
                 self._closed = last
 
-    def find_way(self, account: Account[Any], limits: Limits, environ: Mapping[str, str]) -> None:
+    def find_way(self, account: Account[Any], limits: RequestSettings, environ: Mapping[str, str]) -> None:
         """Add the step on proxies, from the profile and the environment alone."""
         try:
             self.way = probe.way_to(account.base_url, limits.proxy)
@@ -277,7 +277,7 @@ def _coverage(names: Iterable[str]) -> Iterator[Step]:
 class _Ward:
     """Looks at all accounts at the same time, through one door. Opening it raises ValueProblem for a bad ca_bundle."""
 
-    def __init__(self, opened: Sequence[Account[Any]], limits: Limits, deadline: Deadline) -> None:
+    def __init__(self, opened: Sequence[Account[Any]], limits: RequestSettings, deadline: Deadline) -> None:
         self._limits = limits
         self._deadline = deadline
         self._tls = any(account.base_url.startswith("https:") for account in opened)

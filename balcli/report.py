@@ -8,7 +8,7 @@ from typing import TypeVar
 from balcli.errors import BalcliError
 from balcli.models import PARTS, Balance, Failure, Notice, Outcome, Parts, Report, Total
 from balcli.money import Amount, add_up
-from balcli.running import Order
+from balcli.settings import Order
 from balcli.text import LONGEST_NAME, folded, listed, printable
 from balcli.urls import same_place
 

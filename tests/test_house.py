@@ -26,12 +26,12 @@ ORDER = (
     ("text", "secret", "urls"),
     ("files",),
     ("aside", "state"),
-    ("running",),
+    ("settings",),
     ("models",),
     ("http",),
     ("cache",),
     ("providers",),
-    ("history", "changes", "limits"),
+    ("history", "changes", "thresholds"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor", "evidence"),
     ("cli",),
@@ -130,7 +130,7 @@ def test_a_plug_in_takes_no_name_that_means_something() -> None:
 
 def test_no_binary_float_near_money() -> None:
     """`float` stands only in the rooms that deal with seconds, and Decimal, which can round, in none."""
-    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "running"}
+    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings"}
     texts = {_named(path): (_room(path), path.read_text()) for path in MODULES}
     assert [] == [
         name
@@ -192,7 +192,7 @@ def test_a_machine_format_loads_no_rich(program: Program) -> None:
     for output in ("json", "jsonl", "csv", "prometheus", "table"):
         loaded = program.loaded("all", "--sandbox", "-o", output)
         assert "urllib3" in loaded
-        assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.limits"} & loaded
+        assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.thresholds"} & loaded
 
 
 def test_each_fault_does_something_to_each_provider(program: Program, sandbox: Sandbox) -> None:

@@ -12,7 +12,7 @@ from balcli.errors import ConfigFileError, CredentialsRefused
 from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, Parts, Report, Total
 from balcli.money import Amount, parse
 from balcli.report import arranged, build, failed
-from balcli.running import Order
+from balcli.settings import Order
 from tests.generated import examples
 
 SOME = examples(300)

@@ -203,7 +203,7 @@ def report_of(
     from balcli.config.profile import refuse_bad_bundle
     from balcli.http.timing import Deadline
 
-    limits = options.limits(profile.limits)
+    limits = options.limits(profile.request_settings)
     deadline = Deadline(limits.deadline)
     refuse_bad_bundle(profile)
     notices = (*PLUGIN_NOTICES, *profile.notices)

@@ -12,11 +12,11 @@ from balcli.config.values import keys_of
 from balcli.config.variables import Variables, as_written, has_own_text, names_in
 from balcli.errors import VariableError
 from balcli.http.echoes import holds_credential
-from balcli.limits import DEFAULT_FIELD, KEYS, Range
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
 from balcli.text import printable
+from balcli.thresholds import DEFAULT_FIELD, KEYS, Range
 
 _SHOWN: Final = "***"
 _DEFAULT: Final = "default"
@@ -75,7 +75,7 @@ class Listing:
         table = profiles.get(profile.name, {}) if profile.name is not None else {}
         found = []
         for key in RUN_KEYS:
-            value = getattr(profile.limits, key)
+            value = getattr(profile.request_settings, key)
             if key in table:
                 source = self._of_text(table[key], ("profiles", profile.name or "", key))
             else:
@@ -97,7 +97,7 @@ class Listing:
     def of_limits(self, profile: Profile) -> list[list[Setting]]:
         """The settings of each limit, and the defaults of those that it leaves out."""
         found = []
-        for entry in profile.held:
+        for entry in profile.thresholds:
             path = ("profiles", profile.name or "", "limits", entry.number)
             settings = []
             for key in KEYS:

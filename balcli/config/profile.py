@@ -24,13 +24,13 @@ from balcli.files import shown, working_folder
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider
-from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
 from balcli.secret import Secret, reveal
+from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
 from balcli.text import closest, instead, listed, printable
 from balcli.urls import checked_proxy
 
 if TYPE_CHECKING:
-    from balcli.config.limits import LimitEntry
+    from balcli.config.thresholds import ThresholdEntry
 
 COMMON_KEYS: Final = (
     Key("name", "text", "the account's name in the output"),
@@ -85,13 +85,13 @@ class Profile(NamedTuple):
 
     name: str | None
     entries: tuple[Entry, ...]
-    limits: Limits
+    request_settings: RequestSettings
     variables: Variables
     place: str = "the environment"
     """Where it stands: `FILE: profiles.main`."""
     unusable: frozenset[str] = frozenset()
     """The keys of its own that have a fault, where faults are kept."""
-    held: tuple["LimitEntry", ...] = ()
+    thresholds: tuple["ThresholdEntry", ...] = ()
     """What it holds balances against."""
 
     @property
@@ -157,7 +157,7 @@ def without_file(
             f"{shown(file)}: there is no such file; write one with balcli config init, name one with "
             "--config, set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
         )
-    return Profile(None, entries, Limits(), variables)
+    return Profile(None, entries, RequestSettings(), variables)
 
 
 def read_file(
@@ -210,13 +210,13 @@ def parse(
     )
     # Where an account has a fault, its name may not be known.
     names = [entry.name for entry in entries] if faults.count == before else None
-    held: tuple[LimitEntry, ...] = ()
+    thresholds: tuple[ThresholdEntry, ...] = ()
     if "limits" in table:
-        from balcli.config.limits import limits_of  # here, because most profiles have none
+        from balcli.config.thresholds import read_thresholds  # here, because most profiles have none
 
-        held = limits_of(table["limits"], f"{place}.limits", names, variables, faults)
-    limits, unusable = _limits(table, place, directory, variables, faults)
-    return Profile(chosen, tuple(entries), limits, variables, place, unusable, held)
+        thresholds = read_thresholds(table["limits"], f"{place}.limits", names, variables, faults)
+    settings, unusable = _request_settings(table, place, directory, variables, faults)
+    return Profile(chosen, tuple(entries), settings, variables, place, unusable, thresholds)
 
 
 def _profiles(document: Mapping[str, Any], source: str) -> Mapping[str, Any]:
@@ -337,9 +337,9 @@ def _checked_name(name: str, place: str) -> str:
     return name
 
 
-def _limits(
+def _request_settings(
     table: Mapping[str, Any], place: str, directory: Path, variables: Variables, faults: Faults
-) -> tuple[Limits, frozenset[str]]:
+) -> tuple[RequestSettings, frozenset[str]]:
     """The profile's own time-outs and ways to the network, the defaults where it has none; and the faulty keys."""
     read: dict[str, Callable[[str], Any]] = {
         "timeout": lambda at: _number(table["timeout"], at),
@@ -354,7 +354,7 @@ def _limits(
     for key in given:
         with faults:
             found[key] = read[key](f"{place}.{key}")
-    return Limits()._replace(**found), frozenset(given) - found.keys()
+    return RequestSettings()._replace(**found), frozenset(given) - found.keys()
 
 
 def _number(value: Any, place: str) -> float:
@@ -391,7 +391,7 @@ def _proxy(text: str, place: str) -> str:
 
 def refuse_bad_bundle(profile: Profile, faults: Faults = RAISED) -> None:
     """Refuse a ca_bundle that does not look like certificates; whether TLS can use them shows with it."""
-    bundle = profile.limits.ca_bundle
+    bundle = profile.request_settings.ca_bundle
     flaw = pem_flaw(bundle) if bundle is not None else None
     if bundle is not None and flaw is not None:
         with faults:

@@ -22,7 +22,7 @@ from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
 from balcli.render import machine
 from balcli.render.json import moment
-from balcli.running import Limits
+from balcli.settings import RequestSettings
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -60,7 +60,7 @@ class Recorder:
         folder.claim(place)
         self._place = place
         self._names = Names()
-        self._limits: Limits | None = None
+        self._limits: RequestSettings | None = None
         self._notices: Sequence[Notice] = ()
         self._accounts: list[dict[str, Any]] = []
         self._asked: list[_Asked] = []
@@ -71,7 +71,7 @@ class Recorder:
         self,
         accounts: Sequence[Opened],
         notices: Sequence[Notice],
-        limits: Limits,
+        limits: RequestSettings,
         deadline: Deadline,
         observe: Callable[[Exchange], None] | None,
     ) -> Asks:
@@ -233,7 +233,7 @@ def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in kept.items() if not echoes.repeats(base_url, {name: value}, b"")}
 
 
-def _limits(limits: Limits) -> dict[str, Any]:
+def _limits(limits: RequestSettings) -> dict[str, Any]:
     return {
         "timeout": f"{limits.timeout:g}",
         "deadline": f"{limits.deadline:g}",

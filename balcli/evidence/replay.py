@@ -21,7 +21,7 @@ from balcli.http.exactjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.providers.selection import Exactly
-from balcli.running import Limits, Order
+from balcli.settings import Order, RequestSettings
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0
@@ -189,7 +189,7 @@ def _told_again(record: _Record) -> Report:
         return Report(generated_at=record.generated_at, profile=record.profile, failures=record.failures)
     outcomes = collect(
         record.accounts,
-        Limits(),
+        RequestSettings(),
         Deadline(_PATIENCE),
         assets=record.options.assets,
         flags=record.options.flags,

@@ -32,8 +32,8 @@ from balcli.http import echoes
 from balcli.http.error_text import error_text
 from balcli.http.exactjson import Json, decode
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
-from balcli.running import Limits
 from balcli.secret import Secret, reveal
+from balcli.settings import RequestSettings
 from balcli.urls import is_on_loopback, shown_host
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Door:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: RequestSettings,
         deadline: Deadline,
         allowed: Iterable[Endpoint],
         *,
