@@ -72,7 +72,7 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def closest(name: str, there: Iterable[str]) -> str | None:
+def closest_match(name: str, there: Iterable[str]) -> str | None:
     """The one of the names there that a mistyped one is closest to, whatever the case; None where none is close."""
     from difflib import get_close_matches  # only to word an error
 
@@ -84,12 +84,12 @@ def closest(name: str, there: Iterable[str]) -> str | None:
     return by_folded[found[0]] if found else None
 
 
-def instead(name: str, there: Iterable[str], known: str = "there are") -> str:
+def did_you_mean(name: str, there: Iterable[str], known: str = "there are") -> str:
     """What to say of a name that is none of those there: which one is close, and which there are, if that is short."""
     names = list(dict.fromkeys(there))
     if not names:
         return "there is none"
-    close = closest(name, names)
+    close = closest_match(name, names)
     if close is None:
         return f"{known}: {listed(names)}"
     every = listed(names)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from balcli.models import PARTS, Balance, Outcome, Report
 from balcli.money import ZERO, Amount, add_up, parse
-from balcli.providers.selection import NOT_LISTED, Exactly, but_is, names_of, selects
+from balcli.providers.selection import NOT_LISTED, Exactly, names_of, selects, suggestion
 from balcli.text import folded, printable
 
 KEYS: Final = {
@@ -237,7 +237,7 @@ def _found(report: Report, threshold: Threshold) -> Finding:
         return Finding(threshold, state, value, None)
     rows = [row.asset for row in report.balances if threshold.account in (None, row.account)]
     name = printable(absent[0], _LONGEST_NAME) if threshold.assets else "it"
-    close = but_is(absent[0], threshold.names, rows)
+    close = suggestion(absent[0], threshold.names, rows)
     if state is State.OK and not threshold.absent_is_zero:
         raise _Undecided(
             f"no account lists {name} ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} "

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from balcli.sandbox import Sandbox
-from balcli.text import closest, instead
+from balcli.text import closest_match, did_you_mean
 from tests.conftest import Program
 
 THERE = "there are: loopring, treasury, payouts, shop"
@@ -171,26 +171,26 @@ def test_names_are_compared_in_any_case() -> None:
     """A name in another case is the closest; none is close to one that is another word."""
     names = ["shop", "shops", "treasury"]
     assert ("shop", "treasury", None) == (
-        closest("SHOP", names),
-        closest("tresury", names),
-        closest("x", names),
+        closest_match("SHOP", names),
+        closest_match("tresury", names),
+        closest_match("x", names),
     )
 
 
 def test_a_list_without_names_says_so() -> None:
     """Where there is nothing to suggest or list, that is said."""
-    assert "there is none" == instead("x", [])
+    assert "there is none" == did_you_mean("x", [])
 
 
 def test_a_suggestion_is_made_safe_to_show() -> None:
     """A name from outside is escaped where it is suggested, and one of over 48 characters never is."""
-    assert r"did you mean sho\x1bp? there are: sho\x1bp" == instead("shop", ["sho\x1bp"])
-    assert closest("s" * 48, ["s" * 49]) is None
+    assert r"did you mean sho\x1bp? there are: sho\x1bp" == did_you_mean("shop", ["sho\x1bp"])
+    assert closest_match("s" * 48, ["s" * 49]) is None
 
 
 def test_a_hostile_list_costs_no_time() -> None:
     """A hundred thousand names that are close cost less than two seconds, and one of megabytes nothing."""
     begun = time.monotonic()
-    closest("a" * 40, (f"{'a' * 36}{number}" for number in range(100_000)))
-    closest("a" * 5_000_000, ["a" * 5_000_000])
+    closest_match("a" * 40, (f"{'a' * 36}{number}" for number in range(100_000)))
+    closest_match("a" * 5_000_000, ["a" * 5_000_000])
     assert time.monotonic() - begun < 2

@@ -131,7 +131,7 @@ def _verdict(options: CheckOptions) -> "Verdict":
     limits: tuple[Threshold, ...] = ()
     try:
         options.refuse_stray_fault()
-        keeping.refuse_what_does_not_go_together(options)
+        keeping.validate_options(options)
         given = _given(options)
         with profile_of(options) as profile:
             name = profile.name

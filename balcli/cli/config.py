@@ -14,7 +14,7 @@ from balcli.cli.commands import OUTPUT, WHOSE, App, Group
 from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
-from balcli.text import instead, printable
+from balcli.text import did_you_mean, printable
 
 if TYPE_CHECKING:
     from balcli.config.inspection import Inspected, Inspection
@@ -89,7 +89,7 @@ def init(
     unknown = [name for name in names if name not in PROVIDERS]
     if unknown:
         raise UsageError(
-            f"--provider: there is no {printable(unknown[0], 40)}; {instead(unknown[0], PROVIDERS)}"
+            f"--provider: there is no {printable(unknown[0], 40)}; {did_you_mean(unknown[0], PROVIDERS)}"
         )
     if not names and not quiet and _is_conversation():
         names = _asked()
@@ -290,7 +290,7 @@ def _asked() -> list[str]:
         unknown = [name for name in names if name not in PROVIDERS]
         if not unknown:
             return names
-        sys.stderr.write(f"there is no {printable(unknown[0], 40)}; {instead(unknown[0], PROVIDERS)}\n")
+        sys.stderr.write(f"there is no {printable(unknown[0], 40)}; {did_you_mean(unknown[0], PROVIDERS)}\n")
 
 
 def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *, every: bool) -> "Inspection":

@@ -22,7 +22,7 @@ from balcli.cli.options import (
     with_options,
 )
 from balcli.errors import BalcliError, StateError, UsageError
-from balcli.text import instead, printable
+from balcli.text import did_you_mean, printable
 
 if TYPE_CHECKING:
     from balcli.changes import Narrowing
@@ -192,12 +192,12 @@ def _of(profile: str | None) -> str:
 
 def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> None:
     """A note for each asset that is named and that neither run lists: that nothing changed there says little."""
-    from balcli.providers.selection import but_is, names_of, selects
+    from balcli.providers.selection import names_of, selects, suggestion
 
     there = {name: None for report in reports for balance in report.balances for name in names_of(balance)}
     for asset in assets:
         if not selects((asset,), *there):
-            close = but_is(asset, assets, there)
+            close = suggestion(asset, assets, there)
             streams.say(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 
@@ -258,7 +258,9 @@ def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "Recor
         shown = printable(name, 40)
         if name not in there:
             where = f"run {first.id}" if second is None else f"run {first.id} or {second.id}"
-            raise UsageError(f"--account: there is no account {shown} in {where}; {instead(name, there)}")
+            raise UsageError(
+                f"--account: there is no account {shown} in {where}; {did_you_mean(name, there)}"
+            )
         for run in runs:
             if run.selection.accounts and name not in run.selection.accounts:
                 raise UsageError(

@@ -62,7 +62,7 @@ def run(options: DoctorOptions, names: list[str]) -> int:
     from balcli import doctor
 
     try:
-        _refuse_what_does_not_go_together(options, names)
+        _validate_options(options, names)
         streams.check_destination(options.output_file)
         if options.canary:
             from balcli.cli import canary
@@ -92,7 +92,7 @@ def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> Non
         streams.write_data(render_json(unreadable(None, [], error)))
 
 
-def _refuse_what_does_not_go_together(options: DoctorOptions, names: list[str]) -> None:
+def _validate_options(options: DoctorOptions, names: list[str]) -> None:
     """Raise UsageError for options that cannot be meant together."""
     if options.runs is not None and not options.canary:
         raise UsageError("--runs is for --canary alone; add --canary, or leave it out")

@@ -16,7 +16,7 @@ from balcli.cli.keeping import history_file
 from balcli.cli.options import Exact, HistoryFile, OutputFile, ProfileName, Wait, format_option
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
-from balcli.text import instead, printable
+from balcli.text import did_you_mean, printable
 
 
 class HistoryFormat(StrEnum):
@@ -238,10 +238,10 @@ def _mistyped(wanted: _Wanted) -> str | None:
     found = runs(wanted.file)
     profiles = {run.profile for run in found if run.profile is not None}
     if wanted.profile is not None and wanted.profile not in profiles:
-        return f"profile {printable(wanted.profile, 40)}; {instead(wanted.profile, sorted(profiles))}"
+        return f"profile {printable(wanted.profile, 40)}; {did_you_mean(wanted.profile, sorted(profiles))}"
     accounts = dict.fromkeys(name for run in found for name, _ in run.accounts)
     other = next((name for name in wanted.accounts if name not in accounts), None)
-    return None if other is None else f"account {printable(other, 40)}; {instead(other, accounts)}"
+    return None if other is None else f"account {printable(other, 40)}; {did_you_mean(other, accounts)}"
 
 
 def _carries(text: str) -> bool:

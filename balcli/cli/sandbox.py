@@ -12,7 +12,7 @@ import typer
 from balcli.cli import completion, streams
 from balcli.cli.options import RunOptions
 from balcli.errors import OutputError, UsageError
-from balcli.text import closest, printable
+from balcli.text import closest_match, printable
 
 if TYPE_CHECKING:
     from balcli.config.profile import Profile
@@ -82,7 +82,7 @@ def _started(port: int, latency: float, faults: list[str], *, log: bool) -> "San
         return Sandbox(port=port, latency=latency, faults=faults, heard=streams.say if log else None)
     except ValueError as unknown:
         named = str(unknown)
-        close = closest(named, fault_names(named))
+        close = closest_match(named, fault_names(named))
         hint = "" if close is None else f"did you mean {close}? "
         raise UsageError(
             f"--fault: there is no {printable(named, 60)}; {hint}balcli sandbox --faults lists those that there are"

@@ -19,7 +19,7 @@ from balcli.http.timing import Deadline
 from balcli.models import Account
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
-from balcli.text import instead, listed, printable
+from balcli.text import did_you_mean, listed, printable
 from balcli.urls import checked_base_url
 
 # What the account of a faulty base_url is made with, to see what else is wrong with it.
@@ -132,7 +132,7 @@ def selected(profile: Profile, provider: str | None, names: list[str]) -> list[E
     for name in names:
         if all(name != entry.name for entry in of_provider):
             other = next((entry for entry in profile.entries if entry.name == name), None)
-            hint = instead(name, [entry.name for entry in of_provider])
+            hint = did_you_mean(name, [entry.name for entry in of_provider])
             if other is not None:
                 hint = f"it is a {other.provider} account; use balcli {other.provider}"
             raise AccountError(

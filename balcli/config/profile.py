@@ -26,7 +26,7 @@ from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider
 from balcli.secret import Secret, reveal
 from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
-from balcli.text import closest, instead, listed, printable
+from balcli.text import closest_match, did_you_mean, listed, printable
 from balcli.urls import checked_proxy
 
 if TYPE_CHECKING:
@@ -233,13 +233,13 @@ def _choose(
         with faults:
             if not isinstance(default, str):
                 raise ValueProblem(f"{source}: default_profile: is no text; give the name of a profile")
-            there = instead(default, profiles) if profiles else none
+            there = did_you_mean(default, profiles) if profiles else none
             raise ProfileError(
                 f"{source}: default_profile: there is no profile {printable(default, 40)}; {there}"
             )
         default = None
     if name is not None and name not in profiles:
-        there = instead(name, profiles) if profiles else none
+        there = did_you_mean(name, profiles) if profiles else none
         raise ProfileError(f"{source}: there is no profile {printable(name, 40)}; {there}")
     if name is None and default is None and len(profiles) != 1:
         raise ProfileError(
@@ -301,7 +301,7 @@ def _entries_of_variables(variables: Variables, providers: Iterable[str], faults
             known = settable(key)
             for unknown in sorted(settings.keys() - set(known)):
                 with faults:
-                    close = closest(unknown, known)
+                    close = closest_match(unknown, known)
                     names = listed(name.upper() for name in known)
                     raise KeyProblem(
                         f"{entry.at(unknown)}: is no setting that balcli knows; "

@@ -11,7 +11,7 @@ from typing import Final
 from balcli.config.source import read_text
 from balcli.errors import SecretError
 from balcli.http.timing import Deadline
-from balcli.secret import Secret, flaw
+from balcli.secret import Secret, validate_credential
 from balcli.text import printable
 
 _MOST_BYTES: Final = 65_536
@@ -20,7 +20,7 @@ _COMMAND_SECONDS: Final = 10.0
 
 def checked_secret(text: str, place: str, *, is_credential: bool = True) -> Secret:
     """The secret, if it can be sent as it is. Raises SecretError, naming the place and never the text."""
-    problem = flaw(text)
+    problem = validate_credential(text)
     if problem is not None:
         raise SecretError(f"{place}: the secret {problem}; check where it comes from")
     return Secret(text, is_credential=is_credential)

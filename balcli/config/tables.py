@@ -5,7 +5,7 @@ from typing import Any
 
 from balcli.config.faults import RAISED, Faults
 from balcli.errors import AccountError, KeyProblem, ValueProblem
-from balcli.text import instead, printable
+from balcli.text import did_you_mean, printable
 
 
 def checked_table(value: Any, place: str) -> Mapping[str, Any]:
@@ -24,7 +24,7 @@ def refuse_unknown(
             with faults:
                 raise KeyProblem(
                     f"{place}{joint or ': '}{printable(key, 40)}: is no key that balcli knows; "
-                    + instead(key, known, "known here")
+                    + did_you_mean(key, known, "known here")
                 )
 
 

@@ -10,7 +10,7 @@ from balcli.config.faults import Faults
 from balcli.config.tables import checked_table, refuse_unknown
 from balcli.config.variables import Variables
 from balcli.errors import AccountError, KeyProblem, ValueProblem
-from balcli.text import folded, instead
+from balcli.text import did_you_mean, folded
 from balcli.thresholds import KEYS, Threshold, Value, make_threshold, missing_key, parse_value
 
 _RANGES: Final = ("warn", "crit")
@@ -89,7 +89,7 @@ def _value(key: str, raw: Any, place: str, accounts: Sequence[str] | None, varia
         raise ValueProblem(f"{place}: is no text; write it in quotes{example}")
     text = variables.expand(raw, place)
     if key == "account" and accounts is not None and text not in accounts:
-        hint = instead(text, accounts)
+        hint = did_you_mean(text, accounts)
         raise AccountError(f"{place}: names no account of the profile; {hint}; leave it out for the total")
     return _read(key, text, place)
 

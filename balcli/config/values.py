@@ -17,7 +17,7 @@ from balcli.config.tables import checked_table
 from balcli.config.variables import Variables
 from balcli.errors import ConfigFileError, KeyProblem, SecretError, ValueProblem
 from balcli.providers.base import Key, Value
-from balcli.secret import Secret, flaw
+from balcli.secret import Secret, validate_credential
 from balcli.text import printable
 
 INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
@@ -205,7 +205,7 @@ def _header(value: Any, place: str, variables: Variables) -> str:
     if not isinstance(header, str):
         raise ValueProblem(f"{place}: is no text; write it in quotes")
     header = variables.expand(header, place)
-    problem = flaw(header)
+    problem = validate_credential(header)
     if problem is not None:
         raise ValueProblem(f"{place}: the text {problem}; give the merchant's id")
     return header

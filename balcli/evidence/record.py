@@ -170,9 +170,9 @@ class Recorder:
     def _kept(self, answer: "Answer", asked: _Asked) -> bytes | None:
         """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
         body, base_url = answer.body, asked.request.base_url
-        if echoes.repeats(base_url, answer.headers, b"", login=asked.request.gives_secret):
+        if echoes.repeats(base_url, answer.headers, b"", login=asked.request.returns_credential):
             return None
-        if asked.request.gives_secret and body:
+        if asked.request.returns_credential and body:
             # A login that went wrong, or was not seen to its end, can have given a token all the same, in whatever shape.
             if not asked.finished or asked.problem is not None:
                 return None

@@ -257,7 +257,7 @@ class _Recorded:
                     "the record does not hold a request that balcli makes; replay it with the version of balcli that made it"
                 )
             # Here a token may be made anew once more than it was then; the last one serves.
-            last = request.gives_secret and len(answers) == 1
+            last = request.returns_credential and len(answers) == 1
             answer = answers[0] if last else answers.popleft()
         by_answer = not isinstance(answer.problem, DeadlinePassed)
         if by_answer and answer.status is not None and answer.body is not None:

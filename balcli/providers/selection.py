@@ -5,7 +5,7 @@ from typing import final
 
 from balcli.errors import UsageError
 from balcli.models import Balance, Notice
-from balcli.text import closest, folded, printable
+from balcli.text import closest_match, folded, printable
 
 NOT_LISTED = "asset.not_listed"
 
@@ -76,14 +76,14 @@ def unlisted(
 
 def absent(account: str, asset: str, asked: Sequence[str], there: Iterable[str]) -> Notice:
     """The notice for one asset of those asked for that an account does not list, with the one there that is close."""
-    close = but_is(asset, asked, there)
+    close = suggestion(asset, asked, there)
     return Notice(NOT_LISTED, account, f"{asset} is not listed{close}; check --asset if it should be")
 
 
-def but_is(asset: str, asked: Sequence[str], there: Iterable[str]) -> str:
+def suggestion(asset: str, asked: Sequence[str], there: Iterable[str]) -> str:
     """The words `, NAME is` for the asset there that is close to one that is not, "" where none is.
 
     One that is asked for beside it is not meant by it. No question whether that is meant: USDC beside USDT is as often another asset as it is a slip.
     """
-    close = closest(asset, (name for name in there if not selects(asked, name)))
+    close = closest_match(asset, (name for name in there if not selects(asked, name)))
     return "" if close is None else f", {printable(close)} is"
