@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from balcli.config.accounts import accounts
-from balcli.config.plaintext import holds_secret
-from balcli.config.profile import load
-from balcli.config.source import parse_toml
+from balcli.config.profile import holds_secret, load
+from balcli.config.sources import parse_toml
 from balcli.http.timing import Deadline
 from balcli.sandbox import Sandbox, json_reply
 from balcli.sandbox.loopring import ADDRESS

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from balcli import doctor
-from balcli.config.profile import Entry
+from balcli.config.entry import Entry
 from balcli.files import shown
 from balcli.http import probe
 from balcli.http.timing import Deadline

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from balcli.config.profile import COMMON_KEYS, RUN_KEYS
-from balcli.config.values import stand_in
+from balcli.config.entry import COMMON_KEYS, stand_in
+from balcli.config.profile import RUN_KEYS
 from balcli.providers.base import Key, Provider, Remarked, SettingProblem, Value, Values
 from balcli.settings import RequestSettings
 from balcli.text import printable

@@ -6,9 +6,8 @@ Each message names file, key and cure, never a value.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from balcli.config.faults import Faults
-from balcli.config.tables import checked_table, refuse_unknown
-from balcli.config.variables import Variables
+from balcli.config.checks import Faults, checked_table, refuse_unknown
+from balcli.config.sources import Variables
 from balcli.errors import AccountError, KeyProblem, ValueProblem
 from balcli.text import did_you_mean, folded
 from balcli.thresholds import KEYS, Threshold, Value, make_threshold, missing_key, parse_value
