@@ -21,8 +21,8 @@ from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Expanding, Provider, Run
 from balcli.providers.reading import text
-from balcli.running import Limits
 from balcli.secret import hide
+from balcli.settings import RequestSettings
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ _GRACE: Final = 0.1
 
 def collect(
     accounts: Sequence[Account[Any]],
-    limits: Limits,
+    limits: RequestSettings,
     deadline: Deadline,
     *,
     assets: tuple[str, ...] = (),
@@ -78,7 +78,7 @@ def collect(
 
 def open_door(
     accounts: Sequence[Account[Any]],
-    limits: Limits,
+    limits: RequestSettings,
     deadline: Deadline,
     observe: Callable[[Exchange], None] | None = None,
 ) -> Door:
@@ -164,7 +164,11 @@ def _next(done: queue.SimpleQueue[T], deadline: Deadline, told: _Told | None) ->
 
 
 def _expanded(
-    places: Mapping[_Place, Account[Any]], run: Run, limits: Limits, deadline: Deadline, tell: Tell | None
+    places: Mapping[_Place, Account[Any]],
+    run: Run,
+    limits: RequestSettings,
+    deadline: Deadline,
+    tell: Tell | None,
 ) -> tuple[dict[_Place, Account[Any]], dict[_Place, Outcome], dict[_Place, list[echoes.Echo]]]:
     """The accounts that stand in the places of those given, each once, and the outcomes of those that have none.
 
@@ -299,7 +303,7 @@ def _nobody(account: Account[Any], why: str) -> Outcome:
     return Outcome(account._replace(aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
 
 
-def too_late(account: Account[Any], limits: Limits) -> Outcome:
+def too_late(account: Account[Any], limits: RequestSettings) -> Outcome:
     """The outcome of an account that had not answered when the run's time was over."""
     problem = DeadlinePassed(
         f"no answer before the deadline of {limits.deadline:g} s; raise --deadline or try later"

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from balcli.collect import Tell, each, fetched, open_door
-from balcli.config.accounts import accounts, opened, selected
-from balcli.config.credentials import refuse_credential_as_name, short_credentials, shown_name
-from balcli.config.profile import Entry, Profile, load
-from balcli.config.secrets import SecretSources
-from balcli.config.source import is_there, parse_toml, read_text
-from balcli.config.surroundings import ignored, origins
-from balcli.config.variables import read_variables
+from balcli.config.accounts import (
+    accounts,
+    opened,
+    refuse_credential_as_name,
+    selected,
+    short_credentials,
+    shown_name,
+)
+from balcli.config.entry import Entry
+from balcli.config.profile import Profile, load
+from balcli.config.sources import SecretSources, Variables, is_there, parse_toml, read_text, read_variables
 from balcli.errors import (
     AccountError,
     BalcliError,
@@ -38,8 +42,8 @@ from balcli.http.echoes import host_key
 from balcli.http.timing import Deadline
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
-from balcli.providers.base import Run
-from balcli.running import Limits
+from balcli.providers.base import Key, Run
+from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import is_loopback, shown_url
 
@@ -49,6 +53,7 @@ _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
 _FEWEST_DAYS: Final = 21
 _CLOCK_WARNING: Final = 30
 _CLOCK_FAILURE: Final = 300
+_IGNORED_CAS: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXY_NAMES: Final = frozenset({"https_proxy", "http_proxy", "all_proxy"})
 _CLOCK_CURE: Final = "set this machine's clock, best by a time service"
 
@@ -94,14 +99,14 @@ def read_files(
 def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[Step]:
     """A warning for everything around the program that is ignored, shadowed or left out."""
     found = [Step.from_message(None, "plugins", "warning", notice.message) for notice in PLUGIN_NOTICES]
-    found += [Step.from_message(None, "environment", "warning", text) for text in ignored(environ, profile)]
+    found += [Step.from_message(None, "environment", "warning", text) for text in _ignored(environ, profile)]
     return found or [Step(None, "environment", "ok", "nothing in it is ignored or shadowed")]
 
 
 def examine(
     profile: Profile,
     names: Sequence[str],
-    limits: Limits,
+    limits: RequestSettings,
     deadline: Deadline,
     environ: Mapping[str, str],
     *,
@@ -202,7 +207,7 @@ class _Chart:
                 self.outcome = outcome or self.outcome
                 self._closed = last
 
-    def find_way(self, account: Account[Any], limits: Limits, environ: Mapping[str, str]) -> None:
+    def find_way(self, account: Account[Any], limits: RequestSettings, environ: Mapping[str, str]) -> None:
         """Add the step on proxies, from the profile and the environment alone."""
         try:
             self.way = probe.way_to(account.base_url, limits.proxy)
@@ -255,7 +260,7 @@ def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) ->
             "ok",
             f"{account.provider}, {target}, at {printable(shown_url(account.base_url), 100)}",
         )
-        chart.note("secrets", "ok", "; ".join(origins(chart.entry, profile.variables)))
+        chart.note("secrets", "ok", "; ".join(_origins(chart.entry, profile.variables)))
         for notice in short_credentials(chart.entry, found.values):
             chart.warn("secrets", notice)
         chart.account = account
@@ -279,7 +284,7 @@ def _coverage(names: Iterable[str]) -> Iterator[Step]:
 class _Ward:
     """Looks at all accounts at the same time, through one door. Opening it raises ValueProblem for a bad ca_bundle."""
 
-    def __init__(self, opened: Sequence[Account[Any]], limits: Limits, deadline: Deadline) -> None:
+    def __init__(self, opened: Sequence[Account[Any]], limits: RequestSettings, deadline: Deadline) -> None:
         self._limits = limits
         self._deadline = deadline
         self._tls = any(account.base_url.startswith("https:") for account in opened)
@@ -409,3 +414,64 @@ def _signs_time(entry: Entry) -> bool:
 
 def _mode(mode: int) -> str:
     return f"{stat.S_IMODE(mode):04o}"
+
+
+def _origins(entry: Entry, variables: Variables) -> Iterator[str]:
+    """Where each secret of an account that could be opened comes from, in words."""
+    for key in PROVIDERS[entry.provider].KEYS:
+        for name in key.spellings if key.kind in {"secret", "table"} else ():
+            if name in entry.settings:
+                yield f"{key.name}: {_origin(entry, key, name, variables)}"
+
+
+def _origin(entry: Entry, key: Key, name: str, variables: Variables) -> str:
+    raw = entry.settings[name]
+    if name == key.in_file:
+        path = raw if entry.from_variables else variables.expand(raw, entry.at(name))
+        return f"the file {shown(entry.folder / path)}"
+    if name != key.name:
+        return f"the command {printable(raw[0], 60)}"
+    if entry.from_variables:
+        return entry.at(name)
+    found = [origin for text in _texts(raw) for origin in variables.origins(text)]
+    return ", ".join(dict.fromkeys(found))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a setting; of a table, those at all depths but the merchant's id, which is no secret."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(item) if key != "merchant_id" else ()
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[str]:
+    """A sentence, with its cure, on each thing of the environment that has no effect here."""
+    for file in _netrc_files(environ):
+        yield f"{shown(file)} is there and never read; give credentials in the profile"
+    bundles = [name for name in _IGNORED_CAS if environ.get(name)]
+    if bundles:
+        verb = "are" if len(bundles) > 1 else "is"
+        yield f"{', '.join(bundles)} {verb} ignored; name the file as ca_bundle in the profile"
+    if environ.get("SSLKEYLOGFILE"):
+        yield "SSLKEYLOGFILE is ignored, and no TLS keys are written; leave it for other programs, or unset it"
+    if profile is None:
+        return
+    tables = [entry.provider for entry in profile.entries if not entry.from_variables]
+    for provider in dict.fromkeys(tables):
+        names = sorted(profile.variables.names(provider))
+        if names:
+            listed = ", ".join(printable(name, 60) for name in names)
+            yield f"{listed}: shadowed by the profile's {provider} table; unset what is not meant"
+
+
+def _netrc_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    home = environ.get("HOME", "")
+    named = [Path(home) / name for name in (".netrc", "_netrc")] if home else []
+    if environ.get("NETRC"):
+        named.append(Path(environ["NETRC"]))
+    yield from (file for file in named if is_there(file))

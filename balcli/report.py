@@ -8,7 +8,7 @@ from typing import TypeVar
 from balcli.errors import BalcliError
 from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Failure, Notice, Outcome, Report, Total
 from balcli.money import Amount, exact_sum
-from balcli.running import Order
+from balcli.settings import Order
 from balcli.text import LONGEST_NAME, folded, join_names, printable
 from balcli.urls import same_place
 

@@ -55,7 +55,7 @@ def reveal(secret: Secret) -> str:
     return secret._text  # noqa: SLF001 - the one way to it
 
 
-def flaw(text: str) -> str | None:
+def validate_credential(text: str) -> str | None:
     """Why a text cannot be sent as a credential, in words without the text; None if it can."""
     if text.isascii() and text.isprintable() and text.strip() == text != "":
         return None  # as nearly all are

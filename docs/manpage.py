@@ -18,7 +18,7 @@ from balcli import __version__
 from balcli.cli import help as helps
 from balcli.cli.app import app
 from balcli.cli.commands import COMMANDS, HEADINGS, built
-from balcli.config.variables import PREFIX, prefix_of
+from balcli.config.sources import PREFIX, prefix_of
 from balcli.errors import BalcliError, leaves
 from balcli.providers import OWN, PROVIDERS
 from balcli.providers.base import Key

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 import pytest
 
 from balcli.errors import ConfigFileError
-from balcli.limits import Finding, Limit, State, Verdict, decide, parse_range
 from balcli.money import parse
 from balcli.render.verdict import render
 from balcli.report import build, failed
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
+from balcli.thresholds import Finding, State, Threshold, Verdict, evaluate, parse_range
 from tests.conftest import ROOT, Program, Result
 from tests.lists import each_case
 from tests.plugins import plugin
@@ -433,7 +433,7 @@ def test_other_commands_keep_their_codes(program: Program) -> None:
 def test_a_status_line_stays_short() -> None:
     """Names and reasons are cut, amounts and ranges never are."""
     digits = "-" + "9" * 79
-    long = Limit("A" * 100, "available", "b" * 100, parse_range(f"{digits}:"), None)
+    long = Threshold("A" * 100, "available", "b" * 100, parse_range(f"{digits}:"), None)
     findings = (
         Finding(long, State.WARNING, parse(digits), None),
         Finding(long, State.UNKNOWN, None, "w" * 5000),
@@ -447,5 +447,5 @@ def test_a_status_line_stays_short() -> None:
 
 def test_nothing_found_is_never_ok() -> None:
     """A verdict without limits is UNKNOWN, and so is every limit of a run that failed."""
-    line = render(decide(failed("main", ConfigFileError("no such file; check the path")), ()), colour=False)
+    line = render(evaluate(failed("main", ConfigFileError("no such file; check the path")), ()), colour=False)
     assert "BALCLI UNKNOWN - no such file; check the path\n" == line

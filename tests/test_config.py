@@ -9,16 +9,15 @@ from typing import Any
 import pytest
 
 from balcli.config.accounts import accounts
-from balcli.config.plaintext import holds_secret
-from balcli.config.profile import load
-from balcli.config.source import parse_toml
+from balcli.config.profile import holds_secret, load
+from balcli.config.sources import parse_toml
 from balcli.http.timing import Deadline
-from balcli.limits import Limit, parse_range
-from balcli.running import Limits
 from balcli.sandbox import Sandbox, json_reply
 from balcli.sandbox.loopring import ADDRESS
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
+from balcli.settings import RequestSettings
+from balcli.thresholds import Threshold, parse_range
 from tests.conftest import ROOT, Program, Result
 from tests.lists import each_case
 
@@ -263,21 +262,25 @@ def test_inline_table_may_span_lines(tmp_path: Path) -> None:
 @each_case(
     ("text", "expected"),
     [
-        pytest.param("", Limits(10.0, 30.0, 2, 8, None, None), id="defaults"),
-        pytest.param("timeout = 0.5\ndeadline = 7", Limits(0.5, 7.0, 2, 8, None, None), id="seconds"),
-        pytest.param("retries = 0\njobs = 1", Limits(10.0, 30.0, 0, 1, None, None), id="numbers"),
+        pytest.param("", RequestSettings(10.0, 30.0, 2, 8, None, None), id="defaults"),
+        pytest.param(
+            "timeout = 0.5\ndeadline = 7", RequestSettings(0.5, 7.0, 2, 8, None, None), id="seconds"
+        ),
+        pytest.param("retries = 0\njobs = 1", RequestSettings(10.0, 30.0, 0, 1, None, None), id="numbers"),
         pytest.param(
             'proxy = "${PROXY}"',
-            Limits(10.0, 30.0, 2, 8, "http://proxy.example:3128", None),
+            RequestSettings(10.0, 30.0, 2, 8, "http://proxy.example:3128", None),
             id="proxy",
         ),
     ],
 )
-def test_limits_are_the_profiles_or_the_defaults(tmp_path: Path, text: str, expected: Limits) -> None:
+def test_limits_are_the_profiles_or_the_defaults(
+    tmp_path: Path, text: str, expected: RequestSettings
+) -> None:
     """A profile sets the limits of its runs; those that it leaves out have their defaults."""
     file = written(tmp_path, f"[profiles.main]\n{text}\n{loopring('http://127.0.0.1:9')}")
     environ = {"PROXY": "http://proxy.example:3128"}
-    assert expected == load(file, must_exist=True, name=None, env_file=None, environ=environ).limits
+    assert expected == load(file, must_exist=True, name=None, env_file=None, environ=environ).request_settings
 
 
 def test_limits_on_balances_are_read_with_their_variables(tmp_path: Path) -> None:
@@ -299,10 +302,10 @@ crit = "5:10"
     environ = {"ASSET": "SNX#24", "LEAST": "1000.000000000000000001"}
     profile = load(written(tmp_path, text), must_exist=True, name=None, env_file=None, environ=environ)
     expected = [
-        Limit("SNX#24", "total", "shop", parse_range("1000.000000000000000001:"), parse_range("@~:0.50")),
-        Limit("BTC", "available", None, None, parse_range("5:10")),
+        Threshold("SNX#24", "total", "shop", parse_range("1000.000000000000000001:"), parse_range("@~:0.50")),
+        Threshold("BTC", "available", None, None, parse_range("5:10")),
     ]
-    assert expected == [entry.limit for entry in profile.held]
+    assert expected == [entry.threshold for entry in profile.thresholds]
 
 
 @pytest.mark.parametrize("value", ["company-ca.pem", "${CA}"], ids=["text", "variable"])
@@ -310,7 +313,7 @@ def test_ca_bundle_is_relative_to_the_file(tmp_path: Path, value: str) -> None:
     """A relative ca_bundle is looked for beside the profile file, wherever the program is started."""
     file = written(tmp_path, f'[profiles.main]\nca_bundle = "{value}"\n{loopring("http://127.0.0.1:9")}')
     profile = load(file, must_exist=True, name=None, env_file=None, environ={"CA": "company-ca.pem"})
-    assert tmp_path / "company-ca.pem" == profile.limits.ca_bundle
+    assert tmp_path / "company-ca.pem" == profile.request_settings.ca_bundle
 
 
 # Accounts

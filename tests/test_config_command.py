@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from balcli.config.lines import lines_of
-from balcli.config.source import parse_toml
+from balcli.config.inspection import lines_of
+from balcli.config.sources import parse_toml
 from balcli.providers import PROVIDERS
 from balcli.render.settings import Row
 from balcli.render.settings import render as render_settings

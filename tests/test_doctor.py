@@ -17,16 +17,16 @@ from typing import Any
 import pytest
 
 from balcli import doctor
-from balcli.config.profile import Entry
+from balcli.config.entry import Entry
 from balcli.files import shown
 from balcli.http import probe
 from balcli.http.timing import Deadline
 from balcli.providers import merchant
 from balcli.providers.base import Values
-from balcli.running import Limits
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from balcli.secret import Secret
+from balcli.settings import RequestSettings
 from tests.conftest import ROOT, Program, Result, free_port
 from tests.lists import each_case
 
@@ -377,8 +377,8 @@ def test_what_comes_after_the_deadline_changes_nothing(
     account = merchant.open_account("shop", f"{sandbox.url}/merchant", Values({"token": Secret(TOKEN)}))
     chart = doctor._Chart(Entry("merchant", "shop", {"token": TOKEN}, "FILE", Path()))
     chart.account = account
-    chart.find_way(account, Limits(), {})
-    doctor._Ward([account], Limits(), Deadline(10)).visit({chart: account}, None)
+    chart.find_way(account, RequestSettings(), {})
+    doctor._Ward([account], RequestSettings(), Deadline(10)).visit({chart: account}, None)
     assert [True] == [do() for do in late]
     assert chart.outcome is not None
     assert "failed" == chart.outcome.status
@@ -648,7 +648,7 @@ def test_no_time_is_left_for_a_stage() -> None:
     from balcli.errors import DeadlinePassed
 
     with pytest.raises(DeadlinePassed, match="no time is left"):
-        probe.connected(probe.Server("127.0.0.1", 9, tls=False), Limits(), Deadline(0))
+        probe.connected(probe.Server("127.0.0.1", 9, tls=False), RequestSettings(), Deadline(0))
 
 
 def test_servers_are_shown_as_urls_have_them() -> None:
@@ -669,7 +669,7 @@ WITHOUT_OWNERS = """
 import os, sys
 del os.getuid
 from balcli.cli.app import run
-from balcli.running import Limits
+from balcli.settings import RequestSettings
 sys.exit(run(sys.argv[1:]))
 """
 

@@ -37,9 +37,9 @@ from balcli.http.door import Door, Endpoint, Exchange, Request, refusal
 from balcli.http.echoes import Echoed
 from balcli.http.exactjson import Json, Number
 from balcli.http.timing import Deadline
-from balcli.running import Limits
 from balcli.sandbox.faults import keeps_silent
 from balcli.secret import Secret
+from balcli.settings import RequestSettings
 from tests.faults.wire import hangs_up, sends
 from tests.generated import sampled
 from tests.lists import each_case
@@ -69,14 +69,17 @@ def question(base_url: str, endpoint: Endpoint = GET, **more: Any) -> Request:
 
 
 def opened(
-    limits: Limits | None = None,
+    limits: RequestSettings | None = None,
     seconds: float = 20,
     observe: Callable[[Exchange], None] | None = None,
     **more: Any,
 ) -> Door:
     """A door for plain HTTP, open for both endpoints."""
     return Door(
-        limits or Limits(), Deadline(seconds), [GET, POST], **{"tls": False, "observe": observe, **more}
+        limits or RequestSettings(),
+        Deadline(seconds),
+        [GET, POST],
+        **{"tls": False, "observe": observe, **more},
     )
 
 
@@ -164,7 +167,7 @@ def test_201_is_an_answer_to_a_post_alone() -> None:
     """What another method makes was not asked for."""
     put = Endpoint("PUT", GET.path)
     with Wire(status(201, body=b"{}")) as wire:
-        door = Door(Limits(), Deadline(20), [put], tls=False)
+        door = Door(RequestSettings(), Deadline(20), [put], tls=False)
         assert UnexpectedStatus is type(refused(door, question(wire.url, put)))
 
 
@@ -188,7 +191,7 @@ def test_loopback_is_asked_without_the_proxy_of_the_environment(monkeypatch: pyt
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with Wire(FINE) as wire:
-        assert {"well": "1"} == opened(Limits(retries=0)).ask(question(wire.url))
+        assert {"well": "1"} == opened(RequestSettings(retries=0)).ask(question(wire.url))
 
 
 # What comes back.
@@ -230,7 +233,7 @@ def test_every_status_has_one_meaning(hundred: int, endpoint: Endpoint) -> None:
     every = [n for n in range(hundred, hundred + 100) if n not in {100, 204, 304}]
     numbers = sorted({*sampled(every, 4), *(SINGULAR & {*every})})
     with Wire(*map(status_kept, numbers)) as wire:
-        door = opened(Limits(retries=0))
+        door = opened(RequestSettings(retries=0))
         for number in numbers:
             kind = meant(number, endpoint)
             if kind is None:
@@ -320,7 +323,7 @@ def test_a_body_that_cannot_be_read_keeps_its_error_and_the_status(
 def test_trouble_on_the_way_is_told_with_the_host_and_a_cure(script: Script, kind: type[BalcliError]) -> None:
     """What befell a request is told with the host that it was for and what to do, and has no status."""
     with Wire(script) as wire:
-        error = refused(opened(Limits(retries=0)), question(wire.url))
+        error = refused(opened(RequestSettings(retries=0)), question(wire.url))
         assert (kind, None) == (type(error), error.http_status)
         assert error.message.startswith(f"127.0.0.1:{wire.port}: the ")
     assert error.message.endswith("; try later, and check base_url if it stays so")
@@ -331,10 +334,10 @@ def test_each_kind_of_trouble_has_its_cure() -> None:
     with Wire(hangs_up, read=lambda connection: connection.recv(1)) as plain, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         proxy = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        cases: list[tuple[Limits, bool, str, type[BalcliError], str]] = [
-            (Limits(retries=0), False, "http://nobody.invalid", NameNotResolved, "check base_url and the resolver"),
-            (Limits(retries=0, proxy=proxy), False, "http://192.0.2.1", ProxyFailed, "check the profile's proxy and HTTPS_PROXY"),
-            (Limits(retries=0), True, plain.url.replace("http", "https"), ConnectionFailed, "check base_url if it stays so"),
+        cases: list[tuple[RequestSettings, bool, str, type[BalcliError], str]] = [
+            (RequestSettings(retries=0), False, "http://nobody.invalid", NameNotResolved, "check base_url and the resolver"),
+            (RequestSettings(retries=0, proxy=proxy), False, "http://192.0.2.1", ProxyFailed, "check the profile's proxy and HTTPS_PROXY"),
+            (RequestSettings(retries=0), True, plain.url.replace("http", "https"), ConnectionFailed, "check base_url if it stays so"),
         ]  # fmt: skip
         for limits, tls, url, kind, cure in cases:
             error = refused(opened(limits, tls=tls), question(url))
@@ -355,13 +358,16 @@ def test_each_kind_of_trouble_has_its_cure() -> None:
 def test_there_are_as_many_tries_after_the_first_as_the_limits_say(retries: int) -> None:
     """What another try can mend is tried so often and no oftener, and then told as it was."""
     with Wire(status(503, AT_ONCE)) as wire:
-        error = refused(opened(Limits(retries=retries)), question(wire.url))
+        error = refused(opened(RequestSettings(retries=retries)), question(wire.url))
         assert (ServerUnavailable, 503, retries + 1) == (type(error), error.http_status, len(wire.requests))
 
 
 def test_two_tries_follow_the_first_by_default() -> None:
     """Limits that say nothing are those of the README: 10 s, 30 s, two retries, eight at once, no proxy."""
-    assert Limits(timeout=10, deadline=30, retries=2, jobs=8, proxy=None, ca_bundle=None) == Limits()
+    assert (
+        RequestSettings(timeout=10, deadline=30, retries=2, jobs=8, proxy=None, ca_bundle=None)
+        == RequestSettings()
+    )
 
 
 @each_case("number", [408, 425, 429, 500, 502, 503, 504])
@@ -473,7 +479,7 @@ def test_no_pause_goes_beyond_the_deadline() -> None:
     """Tries that go on failing end by the deadline, with the error that there was, long before their number."""
     begun = time.monotonic()
     with Wire(hangs_up) as wire:
-        error = refused(opened(Limits(retries=100), seconds=1.5), question(wire.url))
+        error = refused(opened(RequestSettings(retries=100), seconds=1.5), question(wire.url))
         assert type(error) in {ConnectionFailed, DeadlinePassed}
         assert 2 <= len(wire.requests) < 50
     assert time.monotonic() - begun < 2.5
@@ -487,7 +493,9 @@ def test_one_request_has_its_time_out_and_no_more_than_the_run(timeout: float, s
     """A silent server costs the time-out, or what is left of the run if that is less; the message says which."""
     begun = time.monotonic()
     with Wire(keeps_silent) as wire:
-        error = refused(opened(Limits(timeout=timeout, retries=0), seconds=seconds), question(wire.url))
+        error = refused(
+            opened(RequestSettings(timeout=timeout, retries=0), seconds=seconds), question(wire.url)
+        )
         host = f"127.0.0.1:{wire.port}"
     expected: tuple[type[Exception], str] = (
         TimedOut,
@@ -541,7 +549,7 @@ def test_requests_without_a_pace_do_not_wait() -> None:
 def test_a_failed_request_gives_its_place_back(script: Script) -> None:
     """A place at a host is free again a second after a request failed, too."""
     with Wire(script, FINE) as wire:
-        door = opened(Limits(retries=0), seconds=5)
+        door = opened(RequestSettings(retries=0), seconds=5)
         refused(door, question(wire.url, per_second=1))
         assert {"well": "1"} == door.ask(question(wire.url, per_second=1))
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from balcli.config.credentials import names_credential
+from balcli.config.entry import names_credential
 from balcli.http import echoes
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.secret import Secret

@@ -23,7 +23,7 @@ from balcli.http import echoes
 from balcli.http.exactjson import decode
 from balcli.render.json import document
 from balcli.sandbox import Reply, Sandbox
-from balcli.secret import Secret, flaw
+from balcli.secret import Secret, validate_credential
 from tests import golden
 from tests.canary.echoes import ECHOES, EchoingPart
 from tests.canary.marked import traces
@@ -358,7 +358,7 @@ def test_a_login_keeps_its_shape(text: str) -> None:
     made = {"code": 200, "data": {"accessToken": text, "n": 123456789012, "ok": True, "none": None}}
     told: Any = decode(Names().shape(json.dumps(made).encode()))
     token = told["data"]["accessToken"]
-    assert (flaw(text), text in {" ", ""}) == (flaw(token), token == text)
+    assert (validate_credential(text), text in {" ", ""}) == (validate_credential(token), token == text)
     assert ("200", "0", True, None) == (
         told["code"],
         told["data"]["n"],

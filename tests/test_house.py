@@ -27,12 +27,12 @@ ORDER = (
     ("text", "secret", "urls"),
     ("files",),
     ("atomic", "state"),
-    ("running",),
+    ("settings",),
     ("models",),
     ("http",),
     ("cache",),
     ("providers",),
-    ("history", "diff", "limits"),
+    ("history", "diff", "thresholds"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor", "evidence"),
     ("cli",),
@@ -85,9 +85,9 @@ def test_costly_and_dangerous_modules_have_one_room_each() -> None:
         "ssl": {"http/transport.py", "http/probe.py"},
         "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults.py"},
         "rich": {"render/table.py"},
-        "tomli": {"config/source.py"},
-        "dotenv": {"config/variables.py"},
-        "subprocess": {"config/secrets.py"},
+        "tomli": {"config/sources.py"},
+        "dotenv": {"config/sources.py"},
+        "subprocess": {"config/sources.py"},
         "sqlite3": {"history/database.py"},
         "pickle": set[str](),
         "click": set[str](),
@@ -130,7 +130,7 @@ def test_a_plug_in_takes_no_name_that_means_something() -> None:
 
 def test_no_binary_float_near_money() -> None:
     """`float` stands only in the rooms that deal with seconds, and Decimal, which can round, in none."""
-    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "running"}
+    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings"}
     texts = {_named(path): (_room(path), path.read_text()) for path in MODULES}
     assert [] == [
         name
@@ -192,7 +192,7 @@ def test_a_machine_format_loads_no_rich(program: Program) -> None:
     for output in ("json", "table"):
         loaded = program.loaded("all", "--sandbox", "-o", output)
         assert "urllib3" in loaded
-        assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.limits"} & loaded
+        assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.thresholds"} & loaded
 
 
 def test_each_fault_does_something_to_each_provider(program: Program, sandbox: Sandbox) -> None:

@@ -5,21 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.errors import ConfigFileError
-from balcli.limits import (
-    Finding,
-    Limit,
-    State,
-    Verdict,
-    accounts_of,
-    decide,
-    gap,
-    limit_of,
-    parse_range,
-    read,
-)
 from balcli.models import Account, Balance, Report
 from balcli.money import Amount, parse
 from balcli.report import build, failed
+from balcli.thresholds import (
+    Finding,
+    State,
+    Threshold,
+    Verdict,
+    evaluate,
+    make_threshold,
+    missing_key,
+    named_accounts,
+    parse_range,
+    parse_value,
+)
 from tests.generated import examples
 from tests.lists import each_case
 from tests.proof import integers
@@ -128,7 +128,7 @@ def test_ranges_against_whole_numbers(
 
 def test_the_keys_of_a_limit_are_read_one_by_one() -> None:
     """Each key has its own form; a limit needs an asset, and a range of one kind or the other."""
-    assert "SNX#173" == read("asset", "SNX#173")
+    assert "SNX#173" == parse_value("asset", "SNX#173")
     for key, text in [
         *(("asset", text) for text in ("", " USDT", "USDT ", "US\nDT", "x" * 101, "nft:32768", "NFT:1")),
         *(("field", text) for text in ("", "Total", "hold", "free")),
@@ -136,18 +136,20 @@ def test_the_keys_of_a_limit_are_read_one_by_one() -> None:
         *((key, "x") for key in ("warn", "crit")),
     ]:
         with pytest.raises(ValueError, match=r"is |must be "):
-            read(key, text)
+            parse_value(key, text)
     assert ["asset", "crit", None, None] == [
         lacking and lacking[0]
         for lacking in (
-            gap(["warn"]),
-            gap(["asset", "field"]),
-            gap(["asset", "warn"]),
-            gap(["asset", "crit"]),
+            missing_key(["warn"]),
+            missing_key(["asset", "field"]),
+            missing_key(["asset", "warn"]),
+            missing_key(["asset", "crit"]),
         )
     ]
-    values = {key: read(key, text) for key, text in {"asset": "USDT", "warn": "10:", "crit": "5:"}.items()}
-    assert limit("USDT", warn="10:", crit="5:") == limit_of(values)
+    values = {
+        key: parse_value(key, text) for key, text in {"asset": "USDT", "warn": "10:", "crit": "5:"}.items()
+    }
+    assert limit("USDT", warn="10:", crit="5:") == make_threshold(values)
 
 
 def limit(
@@ -157,14 +159,16 @@ def limit(
     of: str | None = None,
     warn: str | None = None,
     crit: str | None = "500:",
-) -> Limit:
+) -> Threshold:
     """A limit; by default on the available total of USDT, critical below 500."""
-    return Limit(asset, field, of, parse_range(warn) if warn else None, parse_range(crit) if crit else None)
+    return Threshold(
+        asset, field, of, parse_range(warn) if warn else None, parse_range(crit) if crit else None
+    )
 
 
-def found(report: Report, one: Limit) -> tuple[State, str | None, str | None]:
+def found(report: Report, one: Threshold) -> tuple[State, str | None, str | None]:
     """What came of one limit: state, value as text, and reason."""
-    (finding,) = decide(report, [one]).findings
+    (finding,) = evaluate(report, [one]).findings
     return finding.state, None if finding.value is None else str(finding.value), finding.reason
 
 
@@ -339,10 +343,10 @@ def test_two_assets_that_answer_to_one_name_decide_nothing() -> None:
         assert "700" == found(strange, limit("usdt"))[1]
 
 
-def several(*assets: str, of: str | None = None, crit: str = "500:") -> Limit:
+def several(*assets: str, of: str | None = None, crit: str = "500:") -> Threshold:
     """A limit on the sum of these assets, as a profile's list makes it."""
-    values = {"asset": read("asset", [*assets]), "crit": read("crit", crit)}
-    return limit_of(values if of is None else {**values, "account": of})
+    values = {"asset": parse_value("asset", [*assets]), "crit": parse_value("crit", crit)}
+    return make_threshold(values if of is None else {**values, "account": of})
 
 
 def test_a_list_adds_up_exact_names() -> None:
@@ -360,7 +364,7 @@ def test_a_list_adds_up_exact_names() -> None:
     assert ("USDT + USDT.e", ("USDT", "USDT.e"), True) == (one.asset, one.assets, one.exact)
     for bad in ([], ["USDT", "USDT"], ["#1", "USDT"], ["nft:1"], [" USDT"], [""]):
         with pytest.raises(ValueError, match=r"must be|is "):
-            read("asset", bad)
+            parse_value("asset", bad)
 
 
 def test_an_id_beside_another_of_its_name_is_that_row_alone() -> None:
@@ -469,6 +473,6 @@ def test_the_worst_state_wins(states: list[int], expected: State) -> None:
 
 def test_only_the_accounts_that_limits_name_are_asked() -> None:
     """The named accounts, each once; all of them (none named) where a limit is on a total, or there is none."""
-    assert ["shop", "bank"] == accounts_of([limit(of="shop"), limit(of="bank"), limit("BTC", of="shop")])
-    assert [] == accounts_of([limit(of="shop"), limit()])
-    assert [] == accounts_of([])
+    assert ["shop", "bank"] == named_accounts([limit(of="shop"), limit(of="bank"), limit("BTC", of="shop")])
+    assert [] == named_accounts([limit(of="shop"), limit()])
+    assert [] == named_accounts([])

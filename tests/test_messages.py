@@ -18,8 +18,8 @@ COMPLETED: Final = {
     ("http/door.py", "no answer before the deadline of {…} s"): "the same",
     ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",
     ("diff.py", ""): "a bug, which is said as one",
-    ("limits.py", "the run failed ({…})"): "what stopped the run is told beside it",
-    ("limits.py", "{…} did not answer ({…})"): "each failure is told with its own next step on stderr",
+    ("thresholds.py", "the run failed ({…})"): "what stopped the run is told beside it",
+    ("thresholds.py", "{…} did not answer ({…})"): "each failure is told with its own next step on stderr",
     (
         "cli/options.py",
         "",
@@ -28,19 +28,19 @@ COMPLETED: Final = {
 """Where a message has no next step of its own, by module and text, or module alone; and who gives it one."""
 
 FILLED_LAST: Final = {
-    ("cli/check.py", "--{…}: {…}"): "a limit's ValueError or gap",
+    ("cli/check.py", "--{…}: {…}"): "a ValueError or a missing key of a limit",
     ("config/accounts.py", "{…}: {…}"): "a SettingProblem, or a URL's ValueError",
-    ("config/limits.py", "{…}.{…}: {…}"): "a limit's gap",
-    ("config/limits.py", "{…}: {…}"): "a limit's ValueError",
+    ("config/thresholds.py", "{…}.{…}: {…}"): "a missing key of a limit",
+    ("config/thresholds.py", "{…}: {…}"): "a limit's ValueError",
     ("config/profile.py", "{…}: {…}"): "a proxy's ValueError",
-    ("config/source.py", "{…}: {…}"): "what is wrong with owner or mode, and its chmod",
-    ("config/tables.py", "{…} and {…} {…}"): "the caller's words, with how to rename",
-    ("config/values.py", "{…}: {…}"): "the message of a secret's file",
+    ("config/sources.py", "{…}: {…}"): "what is wrong with owner or mode, and its chmod",
+    ("config/checks.py", "{…} and {…} {…}"): "the caller's words, with how to rename",
+    ("config/entry.py", "{…}: {…}"): "the message of a secret's file",
     ("history/database.py", "the history {…} {…}"): "what SQLite says, with a next step for each",
     ("http/probe.py", "the proxy for {…} {…}"): "a proxy's ValueError",
     ("http/probe.py", "{…}: the certificate {…}"): "what is wrong with the certificate",
-    ("limits.py", "begins above its end{…}"): "what to write, which begins with a semicolon",
-    ("limits.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
+    ("thresholds.py", "begins above its end{…}"): "what to write, which begins with a semicolon",
+    ("thresholds.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
     (
         "providers/envelope.py",
         "{…} answered with {…} ({…}){…}",

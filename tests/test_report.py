@@ -12,7 +12,7 @@ from balcli.errors import ConfigFileError, CredentialsRefused
 from balcli.models import Account, Amounts, Balance, Failure, Holdings, Notice, Outcome, Report, Total
 from balcli.money import Amount, parse
 from balcli.report import arranged, build, failed
-from balcli.running import Order
+from balcli.settings import Order
 from tests.generated import examples
 from tests.lists import each_case
 

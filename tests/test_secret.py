@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import balcli
-from balcli.secret import Needles, Secret, can_be_told, flaw, forms, hide, reveal
+from balcli.secret import Needles, Secret, can_be_told, forms, hide, reveal, validate_credential
 from tests.generated import examples
 from tests.lists import each_case
 
@@ -227,24 +227,24 @@ def test_a_text_without_secrets_stays() -> None:
 @each_case(("text", "reason"), FLAWED, ids=ascii)
 def test_what_no_header_can_carry_is_told_in_words(text: str, reason: str) -> None:
     """A credential that cannot be sent, or would split a header, is refused with its reason."""
-    assert reason in str(flaw(text))
+    assert reason in str(validate_credential(text))
 
 
 @each_case("text", ["k", "abc-DEF_123", "a b", "p\u00e4ss", "~!@#$%^&*()+={}[]|:;<>,.?/'\"\\", "x" * 9000])
 def test_what_a_header_can_carry_has_no_flaw(text: str) -> None:
     """Any other text, with Latin-1 letters and blanks inside, can be sent."""
-    assert None is flaw(text)
+    assert None is validate_credential(text)
 
 
 def test_an_invisible_character_in_a_credential_is_a_flaw() -> None:
     """A soft hyphen, zero columns wide and inside Latin-1, is refused like other zero-width characters."""
-    assert None is not flaw("key\u00ad1234")
+    assert None is not validate_credential("key\u00ad1234")
 
 
 @each_case("odd", ["\n", "\x00", "\u200b", "\u20ac", " "])
 def test_a_reason_never_shows_the_credential(odd: str) -> None:
     """The words about a flawed credential hold no part of it."""
-    reason = flaw(f"tk-4428{odd}") or flaw(f"tk-4428{odd}x")
+    reason = validate_credential(f"tk-4428{odd}") or validate_credential(f"tk-4428{odd}x")
     assert (True, False) == (isinstance(reason, str), "4428" in str(reason))
 
 

@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from balcli.config.accounts import accounts
-from balcli.config.profile import Entry, Profile, load
-from balcli.config.variables import Variables
+from balcli.config.entry import Entry
+from balcli.config.profile import Profile, load
+from balcli.config.sources import Variables
 from balcli.http.timing import Deadline
 from balcli.models import Account
 from balcli.sandbox import Sandbox

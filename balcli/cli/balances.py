@@ -96,8 +96,8 @@ def _watch(
     """Look again and again; the worst exit code of all looks."""
     from balcli.cli import watching
 
-    watching.refuse_what_does_not_go_together(options)
-    _refuse_what_does_not_go_together(options, targets, given)
+    watching.validate_options(options)
+    _validate_options(options, targets, given)
     assets, flags = options.assets(), frozenset(flag.name for flag in given)
     observe = streams.say_exchange if options.verbose else None
     with profile_of(options) as profile:
@@ -137,7 +137,7 @@ def run(
     flags = frozenset(flag.name for flag in given)
     with ExitStack() as held:
         try:
-            _refuse_what_does_not_go_together(options, targets, given)
+            _validate_options(options, targets, given)
             streams.check_destination(options.output_file)
             recorder = keeping.recorder(options)
             assets = options.assets()
@@ -203,7 +203,7 @@ def report_of(
     from balcli.config.profile import refuse_bad_bundle
     from balcli.http.timing import Deadline
 
-    limits = options.limits(profile.limits)
+    limits = options.limits(profile.request_settings)
     deadline = Deadline(limits.deadline)
     refuse_bad_bundle(profile)
     notices = (*PLUGIN_NOTICES, *profile.notices)
@@ -241,7 +241,7 @@ def progress(options: RunOptions, *, quiet: bool = False) -> "AbstractContextMan
     return Progress()
 
 
-def _refuse_what_does_not_go_together(
+def _validate_options(
     options: BalanceOptions, targets: dict[str, tuple[str, ...]], given: list["Flag"]
 ) -> None:
     """Raise UsageError for options that cannot be meant together."""
@@ -249,7 +249,7 @@ def _refuse_what_does_not_go_together(
         if not targets.keys().isdisjoint(flag.excludes):
             raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
     options.refuse_stray_fault()
-    keeping.refuse_what_does_not_go_together(options)
+    keeping.validate_options(options)
 
 
 def is_table(options: BalanceOptions) -> bool:

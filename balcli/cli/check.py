@@ -13,7 +13,7 @@ from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
 
 if TYPE_CHECKING:
-    from balcli.limits import Limit, Value, Verdict
+    from balcli.thresholds import Threshold, Value, Verdict
 
 
 class CheckOptions(RecordingOptions):
@@ -110,10 +110,10 @@ def run(options: CheckOptions) -> int:
 
 def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
     """Write what kept a check from its beginning, as any other state that is UNKNOWN."""
-    from balcli.limits import decide
     from balcli.report import failed
+    from balcli.thresholds import evaluate
 
-    _write(decide(failed(None, error), ()), as_json=output == TableOrJson.json, colour=False)
+    _write(evaluate(failed(None, error), ()), as_json=output == TableOrJson.json, colour=False)
 
 
 def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
@@ -125,36 +125,36 @@ def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
 def _verdict(options: CheckOptions) -> "Verdict":
     """What the limits of the options or of the profile come to; every failure leaves them undecided."""
     from balcli import report as reports
-    from balcli.limits import accounts_of, decide, limited
+    from balcli.thresholds import evaluate, named_accounts, watched_assets
 
     name = options.profile
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Threshold, ...] = ()
     try:
         options.refuse_stray_fault()
-        keeping.refuse_what_does_not_go_together(options)
+        keeping.validate_options(options)
         given = _given(options)
         with profile_of(options) as profile:
             name = profile.name
-            held = tuple(entry.limit for entry in profile.held if entry.limit is not None)
+            held = tuple(entry.threshold for entry in profile.thresholds if entry.threshold is not None)
             limits = held if given is None else (given,)
             if not limits:
                 raise KeyProblem(
                     f"{profile.place} has no limits; add [[profiles.{printable(name or 'main', 40)}.limits]], "
                     "or give --asset with --warn or --crit"
                 )
-            names = accounts_of(limits)
+            names = named_accounts(limits)
             with keeping.locked(options, profile.name) as trouble:
-                report = report_of(profile, options, None, names, {}, limited=limited(limits))
+                report = report_of(profile, options, None, names, {}, limited=watched_assets(limits))
                 unkept = keeping.keep(report, options, trouble, whole=not names)
             report = keeping.marked(report, unkept)
     except BalcliError as problem:
         report = reports.failed(name, problem)
-    return decide(report, limits)
+    return evaluate(report, limits)
 
 
-def _given(options: CheckOptions) -> "Limit | None":
+def _given(options: CheckOptions) -> "Threshold | None":
     """The limit that the command line makes, None where it makes none. Raises UsageError for half of one, or two."""
-    from balcli.limits import KEYS, gap, limit_of, read
+    from balcli.thresholds import KEYS, make_threshold, missing_key, parse_value
 
     values: dict[str, Value] = {"exact": True} if options.exact else {}
     for key in KEYS:
@@ -167,10 +167,10 @@ def _given(options: CheckOptions) -> "Limit | None":
             )
         try:
             for text in texts:
-                values[key] = read(key, text)
+                values[key] = parse_value(key, text)
         except ValueError as problem:
             raise UsageError(f"--{key}: {problem}") from None
-    lacking = gap(values)
+    lacking = missing_key(values)
     if values and lacking is not None:
         raise UsageError(f"--{lacking[0]}: {lacking[1]}")
-    return limit_of(values) if values else None
+    return make_threshold(values) if values else None

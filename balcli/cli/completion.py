@@ -13,7 +13,7 @@ _PLAIN: Final = re.compile(r"[\w ./@:+,%=-]+")
 
 def profiles(context: typer.Context, incomplete: str) -> list[str]:
     """The profiles of the file that begin so."""
-    from balcli.config.tables import checked_table
+    from balcli.config.checks import checked_table
     from balcli.errors import BalcliError
 
     try:
@@ -25,9 +25,9 @@ def profiles(context: typer.Context, incomplete: str) -> list[str]:
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
     """The accounts of the profile that begin so and are not named yet; those of the command's own provider, if it has one."""
-    from balcli.config.faults import KeptFaults
+    from balcli.config.checks import KeptFaults
     from balcli.config.profile import ProfileFile
-    from balcli.config.variables import Variables
+    from balcli.config.sources import Variables
     from balcli.errors import BalcliError
     from balcli.providers import PROVIDERS
 
@@ -72,7 +72,7 @@ def faults(incomplete: str) -> list[str]:
 def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
     """The profile file of the command line so far: its path, text and document."""
     from balcli.cli.balances import default_file
-    from balcli.config.source import parse_toml, read_text
+    from balcli.config.sources import parse_toml, read_text
 
     # The commands without a --config do not fill in its variable.
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")

@@ -17,8 +17,7 @@ from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import did_you_mean, printable
 
 if TYPE_CHECKING:
-    from balcli.config.inspection import Inspected, Inspection
-    from balcli.config.listing import Plain, Setting
+    from balcli.config.inspection import Inspected, Inspection, Plain, Setting
     from balcli.models import Notice
     from balcli.render.settings import Row
 
@@ -130,8 +129,8 @@ def show(
 
     Secrets are shown as ***, and no secret's command is run.
     """
-    from balcli.config.credentials import shown_name
-    from balcli.config.listing import Listing, shadowed
+    from balcli.config.accounts import shown_name
+    from balcli.config.inspection import Listing, shadowed
 
     inspection = _inspect(config, profile, env_file, every=False)
     inspected = inspection.profiles[0] if inspection.profiles else None
@@ -250,7 +249,7 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
 
 def _notices(inspected: "Inspected") -> "Iterator[Notice]":
     """What a reader of a profile's check should know, beside its problems."""
-    from balcli.config.credentials import short_credentials
+    from balcli.config.accounts import short_credentials
 
     yield from inspected.profile.notices
     for opened in inspected.accounts:

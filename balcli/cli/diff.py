@@ -192,12 +192,12 @@ def _of(profile: str | None) -> str:
 
 def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> None:
     """A note for each asset that is named and that neither run lists: that nothing changed there says little."""
-    from balcli.providers.selection import but_is, names_of, selects
+    from balcli.providers.selection import names_of, selects, suggestion
 
     there = {name: None for report in reports for balance in report.balances for name in names_of(balance)}
     for asset in assets:
         if not selects((asset,), *there):
-            close = but_is(asset, assets, there)
+            close = suggestion(asset, assets, there)
             streams.say(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 

@@ -94,7 +94,7 @@ def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":
             around = doctor.surroundings(os.environ, None)
             return doctor.unreadable(options.profile, [*steps, *around], profile)
         around = doctor.surroundings(os.environ, profile)
-        limits = options.limits(profile.limits)
+        limits = options.limits(profile.request_settings)
         with progress(options) as tell:
             diagnosis = doctor.examine(
                 profile,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from balcli.models import Report
 
 
-def refuse_what_does_not_go_together(options: RecordingOptions) -> None:
+def validate_options(options: RecordingOptions) -> None:
     """Raise UsageError for options that are for recording alone."""
     for name, given in (("--history", options.history), ("--wait", options.wait)):
         if given is not None and not options.record:

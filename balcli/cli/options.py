@@ -12,7 +12,7 @@ import typer
 from balcli.cli import completion
 from balcli.cli.commands import KEPT, NETWORK, OUTPUT, SHOWN, WHOSE
 from balcli.errors import UsageError
-from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits, Order
+from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Order, RequestSettings
 
 
 class Format(StrEnum):
@@ -214,7 +214,7 @@ class RunOptions:
     quiet: Quiet = False
     no_color: NoColor = False
 
-    def limits(self, profile: Limits) -> Limits:
+    def limits(self, profile: RequestSettings) -> RequestSettings:
         """The profile's limits with the command line's in their place."""
         return profile._replace(
             timeout=profile.timeout if self.timeout is None else self.timeout,
@@ -259,7 +259,7 @@ class AskingOptions(RunOptions):
         ),
     ] = False
 
-    def limits(self, profile: Limits) -> Limits:
+    def limits(self, profile: RequestSettings) -> RequestSettings:
         """The profile's limits with the command line's in their place."""
         return RunOptions.limits(self, profile)._replace(
             retries=profile.retries if self.retries is None else self.retries,

@@ -65,8 +65,7 @@ def _sandbox(
 def sandbox_profile(options: RunOptions) -> Iterator["Profile"]:
     """The profile of a sandbox that runs for as long as the context does. Raises UsageError for an unknown fault."""
     from balcli.config.profile import parse
-    from balcli.config.source import parse_toml
-    from balcli.config.variables import Variables
+    from balcli.config.sources import Variables, parse_toml
 
     with _started(0, 0.0, options.fault or [], log=False) as server:
         # No variable of the environment may mix a real account in among the false ones.

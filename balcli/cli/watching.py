@@ -19,7 +19,7 @@ _CLEAR: Final = "\x1b[H\x1b[2J"
 _PARTIAL: Final = 8
 
 
-def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
+def validate_options(options: BalanceOptions) -> None:
     """Raise UsageError for options that mean one run, not many."""
     single = (("--record", options.record), ("-O", options.output_file), ("--evidence", options.evidence))
     for name, given in single:

@@ -1,4 +1,4 @@
 """From a TOML file, a `.env` and the environment to accounts.
 
-`source` reads, `variables` fills in, `profile` finds the entries, `accounts` makes accounts of them.
+`sources` reads, `profile` finds the entries, `entry` reads the values of each, `accounts` makes accounts of them.
 """

@@ -1,26 +1,40 @@
-"""From a profile's entries to accounts: which are meant, and their settings with variables filled in.
+"""From a profile's entries to accounts: which are meant, what they ask for, and which of it is a credential.
 
 Each message names file, key and cure, never a value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
-from balcli.config.credentials import credentials_of, marked_url, refuse_credential_as_name
-from balcli.config.faults import RAISED, Faults
-from balcli.config.profile import Entry, Profile, declared
-from balcli.config.secrets import SecretSources, UnrunSources
-from balcli.config.tables import refuse_doubles
-from balcli.config.values import INTEGER, keys_of, settings_of, stand_in
-from balcli.config.variables import Variables, prefix_of
+from balcli.config.checks import RAISED, Faults, refuse_doubles
+from balcli.config.entry import (
+    INTEGER,
+    Entry,
+    declared,
+    keys_of,
+    names_credential,
+    settings_of,
+    stand_in,
+)
+from balcli.config.profile import Profile
+from balcli.config.sources import (
+    SecretSources,
+    UnrunSources,
+    Variables,
+    as_written,
+    names_in,
+    prefix_of,
+)
 from balcli.errors import AccountError, KeyProblem, PluginFault, UsageError, ValueProblem
 from balcli.http import echoes
 from balcli.http.timing import Deadline
-from balcli.models import Account
+from balcli.models import Account, Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
+from balcli.secret import SHORTEST_TOLD, Secret, can_be_told
 from balcli.text import did_you_mean, join_names, printable
-from balcli.urls import checked_base_url
+from balcli.urls import BaseUrl, checked_base_url
 
 # What the account of a faulty base_url is made with, to see what else is wrong with it.
 _NO_BASE_URL: Final = "https://localhost"
@@ -248,3 +262,71 @@ def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -
     shown, parts = marked_url(url, raw, variables)
     echoes.remember(shown, parts)
     return shown
+
+
+def credentials_of(values: Mapping[str, Value]) -> Iterator[tuple[str, Secret]]:
+    """The credentials of an account, each with its key; those of a login with all the keys that lead to them."""
+    for name, value in values.items():
+        if isinstance(value, Secret):
+            yield name, value
+        elif isinstance(value, dict):
+            yield from _in_login(value, name, is_credential=False)
+
+
+def _in_login(value: Any, place: str, *, is_credential: bool) -> Iterator[tuple[str, Secret]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            named = is_credential or names_credential(key)
+            yield from _in_login(item, f"{place}.{printable(key, 40)}", is_credential=named)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _in_login(item, place, is_credential=is_credential)
+    elif is_credential and isinstance(value, Secret):
+        yield place, value
+    elif is_credential and isinstance(value, int) and not isinstance(value, bool):
+        yield place, Secret(str(value))
+
+
+def short_credentials(entry: Entry, values: Mapping[str, Value]) -> Iterator[Notice]:
+    """A notice for each credential of an account that cannot be told from data."""
+    for key, secret in credentials_of(values):
+        if not can_be_told(secret):
+            yield Notice(
+                "secret.short",
+                entry.name,
+                f"{entry.at(key)}: shorter than {SHORTEST_TOLD} characters or only digits, so balcli does not recognize "
+                "it in a response; use a longer one if the provider offers it",
+            )
+
+
+def refuse_credential_as_name(entry: Entry) -> None:
+    """Raise ValueProblem for an account whose name, which is shown, contains a credential of 12 characters."""
+    if echoes.holds_credential(entry.name):
+        raise ValueProblem(f"{entry.at('name')}: contains a credential; use another name")
+
+
+def shown_name(entry: Entry) -> str:
+    """The account's name, or its place in the profile where the name contains a credential."""
+    return f"({entry.table.rpartition('.')[2]})" if echoes.holds_credential(entry.name) else entry.name
+
+
+def marked_url(base_url: str, raw: str, variables: Variables) -> tuple[str, list[Secret]]:
+    """The base URL, shown as written in the profile where variables fill it in, and what they fill in.
+
+    Of a variable that holds the scheme and host, what follows these counts.
+    """
+    names = names_in(raw)
+    if not names:  # an escaped one
+        return base_url, []
+    filled: set[str] = set()
+    for name in names:
+        text = variables.expand(f"${{{name}}}", "base_url")
+        text = urlsplit(text).path if "://" in text else text
+        filled |= {text.strip("/"), *text.split("/")}
+    filled |= {text.lower() for text in filled}
+    # A host name is not a credential, but one of its labels can be.
+    host = urlsplit(base_url).netloc
+    filled = {text for text in filled if "." not in text or text.lower() not in host}
+    parts = [Secret(text, is_credential=False) for text in filled]
+    parts = [Secret(text) for text, part in zip(filled, parts, strict=True) if can_be_told(part)]
+    return BaseUrl(base_url, as_written(raw).rstrip("/")), parts

@@ -1,41 +1,36 @@
-"""A profile: which accounts there are and where each is described, checked without touching a secret.
+"""A profile: its accounts, request settings and thresholds, read without touching a secret.
 
-What cannot be so is refused before any request. Each message names file, key and cure, never a value.
+Each message names file, key and cure, never a value.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from balcli.config.faults import RAISED, Faults
-from balcli.config.lines import KeyPath
-from balcli.config.plaintext import holds_secret
-from balcli.config.source import is_there, parse_toml, pem_flaw, read_text
-from balcli.config.tables import checked_table, refuse_doubles, refuse_unknown
-from balcli.config.variables import Variables, prefix_of, read_variables
-from balcli.errors import (
-    ConfigFileError,
-    KeyProblem,
-    ProfileError,
-    ValueProblem,
+from balcli.config.checks import RAISED, Faults, checked_table, refuse_doubles, refuse_unknown
+from balcli.config.entry import Entry, entries_of_table, entries_of_variables
+from balcli.config.sources import (
+    Variables,
+    has_own_text,
+    is_there,
+    parse_toml,
+    pem_flaw,
+    read_text,
+    read_variables,
 )
-from balcli.files import shown, working_folder
+from balcli.errors import ConfigFileError, ProfileError, ValueProblem
+from balcli.files import shown
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Key, Provider
-from balcli.running import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, Limits
+from balcli.providers.base import Key
 from balcli.secret import Secret, reveal
-from balcli.text import closest_match, did_you_mean, join_names, printable
+from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
+from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import checked_proxy
 
 if TYPE_CHECKING:
-    from balcli.config.limits import LimitEntry
+    from balcli.config.thresholds import ThresholdEntry
 
-COMMON_KEYS: Final = (
-    Key("name", "text", "the account's name in the output"),
-    Key("base_url", "text", "where the API is"),
-)
 RUN_KEYS: Final = {
     "timeout": "seconds for one request",
     "deadline": "seconds for the whole run",
@@ -48,50 +43,18 @@ RUN_KEYS: Final = {
 _OTHER_KEYS: Final = ("limits",)
 
 
-class Entry(NamedTuple):
-    """An account as it stands in the profile or the environment, before its variables are filled in."""
-
-    provider: str
-    name: str
-    settings: Mapping[str, Any]
-    table: str
-    """Where it stands: `FILE: profiles.main.wallet[0]`, or the name of the variables' source."""
-    folder: Path
-    """What a relative path in it is relative to."""
-    from_variables: bool = False
-    path: KeyPath = ()
-    """The keys that lead to its table in the file."""
-
-    def at(self, key: str) -> str:
-        """The place of a key, as messages name it."""
-        if self.from_variables:
-            return f"{self.variable(key)} ({self.table})"
-        return f"{self.table}.{key}"
-
-    def variable(self, key: str) -> str:
-        """The name of the variable that gives a key, where variables make the account."""
-        return f"{prefix_of(self.provider)}{key.upper()}"
-
-    def add(self, keys: Collection[str]) -> str:
-        """How any one of these keys is given."""
-        names = [self.variable(key) for key in keys if key in settable(self.provider)]
-        if self.from_variables and names:
-            return f"set {' or '.join(names)}"
-        return f"add {' or '.join(keys)}"
-
-
 class Profile(NamedTuple):
     """One profile, checked as far as that goes without its accounts' secrets."""
 
     name: str | None
     entries: tuple[Entry, ...]
-    limits: Limits
+    request_settings: RequestSettings
     variables: Variables
     place: str = "the environment"
     """Where it stands: `FILE: profiles.main`."""
     unusable: frozenset[str] = frozenset()
     """The keys of its own that have a fault, where faults are kept."""
-    held: tuple["LimitEntry", ...] = ()
+    thresholds: tuple["ThresholdEntry", ...] = ()
     """What it holds balances against."""
 
     @property
@@ -151,13 +114,13 @@ def without_file(
             f"there is no profile {printable(name, 40)}: the file {shown(file)} is not there; write it with balcli config init, or name another with --config"
         )
     variables = read_variables(environ, env_file, faults)
-    entries = tuple(_entries_of_variables(variables, PROVIDERS, faults))
+    entries = tuple(entries_of_variables(variables, PROVIDERS, faults))
     if not entries:
         raise ConfigFileError(
             f"{shown(file)}: there is no such file; write one with balcli config init, name one with "
             "--config, set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
         )
-    return Profile(None, entries, Limits(), variables)
+    return Profile(None, entries, RequestSettings(), variables)
 
 
 def read_file(
@@ -176,6 +139,41 @@ def read_file(
         with faults:
             read.refuse_if_readable("a secret stands in it")
     return ProfileFile(file, read.text, document, variables)
+
+
+def holds_secret(document: Mapping[str, Any]) -> bool:
+    """Whether a secret key, a login's value or a proxy has text that is not filled in from elsewhere."""
+    profiles = document.get("profiles")
+    tables = (
+        [table for table in profiles.values() if isinstance(table, dict)]
+        if isinstance(profiles, dict)
+        else []
+    )
+    for table in tables:
+        if isinstance(table.get("proxy"), str) and "@" in table["proxy"]:
+            return True
+        for name in PROVIDERS.keys() & table.keys():
+            entries = table[name] if isinstance(table[name], list) else [table[name]]
+            for entry in entries:
+                if isinstance(entry, dict) and any(
+                    _stands_open(key, entry.get(key.name)) for key in PROVIDERS[name].KEYS
+                ):
+                    return True
+    return False
+
+
+def _stands_open(key: Key, value: Any) -> bool:
+    """Whether the value of a key that can hold a secret has text of its own, in a table at any depth."""
+    if isinstance(value, str):
+        return key.kind == "secret" and has_own_text(value)
+    return key.kind == "table" and isinstance(value, dict) and _has_text(value)
+
+
+def _has_text(value: Any) -> bool:
+    if isinstance(value, str):
+        return has_own_text(value)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_has_text(item) for item in items)
 
 
 def parse(
@@ -199,10 +197,10 @@ def parse(
     for key, value in table.items():
         if key in PROVIDERS:
             path = ("profiles", chosen, key)
-            entries += _entries_of_table(
+            entries += entries_of_table(
                 PROVIDERS[key], value, f"{place}.{key}", path, directory, variables, faults
             )
-    entries += _entries_of_variables(variables, [key for key in PROVIDERS if key not in table], faults)
+    entries += entries_of_variables(variables, [key for key in PROVIDERS if key not in table], faults)
     refuse_doubles(
         ((entry.name, entry.table) for entry in entries),
         "are both named {}; rename one with name = …",
@@ -210,13 +208,13 @@ def parse(
     )
     # Where an account has a fault, its name may not be known.
     names = [entry.name for entry in entries] if faults.count == before else None
-    held: tuple[LimitEntry, ...] = ()
+    thresholds: tuple[ThresholdEntry, ...] = ()
     if "limits" in table:
-        from balcli.config.limits import limits_of  # here, because most profiles have none
+        from balcli.config.thresholds import read_thresholds  # here, because most profiles have none
 
-        held = limits_of(table["limits"], f"{place}.limits", names, variables, faults)
-    limits, unusable = _limits(table, place, directory, variables, faults)
-    return Profile(chosen, tuple(entries), limits, variables, place, unusable, held)
+        thresholds = read_thresholds(table["limits"], f"{place}.limits", names, variables, faults)
+    settings, unusable = _request_settings(table, place, directory, variables, faults)
+    return Profile(chosen, tuple(entries), settings, variables, place, unusable, thresholds)
 
 
 def _profiles(document: Mapping[str, Any], source: str) -> Mapping[str, Any]:
@@ -250,96 +248,9 @@ def _choose(
     return name or default or next(iter(profiles))
 
 
-def _entries_of_table(
-    provider: Provider,
-    value: Any,
-    place: str,
-    path: KeyPath,
-    folder: Path,
-    variables: Variables,
-    faults: Faults,
-) -> list[Entry]:
-    """The accounts of one provider in a profile: one table, or a list of tables with names."""
-    several = isinstance(value, list)
-    tables = value if several else [value]
-    entries = []
-    for number, item in enumerate(tables):
-        at = f"{place}[{number}]" if several else place
-        with faults:
-            table = checked_table(item, at)
-            refuse_unknown(table, declared(provider.NAME), at, ".", faults)
-            # Where its own has a fault, the place serves as one that no other account has.
-            name = f"({at.rpartition('.')[2]})"
-            with faults:
-                name = _name(table, provider, at, variables, needed=len(tables) > 1)
-            where = (*path, number) if several else path
-            entries.append(Entry(provider.NAME, name, table, at, folder, path=where))
-    return entries
-
-
-def _name(
-    table: Mapping[str, Any], provider: Provider, place: str, variables: Variables, *, needed: bool
-) -> str:
-    """The account's name, the provider's where it has none of its own and needs none."""
-    if "name" not in table and needed:
-        raise KeyProblem(f"{place}.name: is missing, and several accounts need one each; add name = …")
-    name = table.get("name", provider.NAME)
-    if not isinstance(name, str):
-        raise ValueProblem(f"{place}.name: is no text; write it in quotes")
-    return _checked_name(variables.expand(name, f"{place}.name"), f"{place}.name")
-
-
-def _entries_of_variables(variables: Variables, providers: Iterable[str], faults: Faults) -> list[Entry]:
-    """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables describe."""
-    entries = []
-    for key in providers:
-        settings, origin = variables.settings(key)
-        if settings:
-            entry = Entry(
-                key, settings.get("name", key), settings, origin, working_folder(), from_variables=True
-            )
-            known = settable(key)
-            for unknown in sorted(settings.keys() - set(known)):
-                with faults:
-                    close = closest_match(unknown, known)
-                    names = join_names(name.upper() for name in known)
-                    raise KeyProblem(
-                        f"{entry.at(unknown)}: is no setting that balcli knows; "
-                        + (
-                            f"use {prefix_of(key)} with {names}"
-                            if close is None
-                            else f"did you mean {entry.variable(close)}?"
-                        )
-                    )
-            with faults:
-                _checked_name(entry.name, entry.at("name"))
-            entries.append(entry)
-    return entries
-
-
-@cache  # once for each provider, not for each account
-def declared(provider: str) -> Mapping[str, Key]:
-    """What an account's table can have at a provider: each spelling, with the key that it gives."""
-    return {name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings}
-
-
-def settable(provider: str) -> list[str]:
-    """The spellings that variables can have: a table and a list of arguments cannot be written as one text."""
-    keys = declared(provider).items()
-    return [name for name, key in keys if key.kind != "table" and not name.endswith("_command")]
-
-
-def _checked_name(name: str, place: str) -> str:
-    if not name or not name.isprintable() or len(name) > 100 or name.startswith("-") or "/" in name:
-        raise ValueProblem(
-            f"{place}: is no usable name; give 1 to 100 printable characters without a slash, the first no dash"
-        )
-    return name
-
-
-def _limits(
+def _request_settings(
     table: Mapping[str, Any], place: str, directory: Path, variables: Variables, faults: Faults
-) -> tuple[Limits, frozenset[str]]:
+) -> tuple[RequestSettings, frozenset[str]]:
     """The profile's own time-outs and ways to the network, the defaults where it has none; and the faulty keys."""
     read: dict[str, Callable[[str], Any]] = {
         "timeout": lambda at: _number(table["timeout"], at),
@@ -354,7 +265,7 @@ def _limits(
     for key in given:
         with faults:
             found[key] = read[key](f"{place}.{key}")
-    return Limits()._replace(**found), frozenset(given) - found.keys()
+    return RequestSettings()._replace(**found), frozenset(given) - found.keys()
 
 
 def _number(value: Any, place: str) -> float:
@@ -391,7 +302,7 @@ def _proxy(text: str, place: str) -> str:
 
 def refuse_bad_bundle(profile: Profile, faults: Faults = RAISED) -> None:
     """Refuse a ca_bundle that does not look like certificates; whether TLS can use them shows with it."""
-    bundle = profile.limits.ca_bundle
+    bundle = profile.request_settings.ca_bundle
     flaw = pem_flaw(bundle) if bundle is not None else None
     if bundle is not None and flaw is not None:
         with faults:

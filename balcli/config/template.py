@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from balcli.config.profile import COMMON_KEYS, RUN_KEYS
-from balcli.config.values import stand_in
-from balcli.limits import DEFAULT_FIELD, KEYS, ZERO_IF_ABSENT
+from balcli.config.entry import COMMON_KEYS, stand_in
+from balcli.config.profile import RUN_KEYS
 from balcli.providers.base import Key, Provider, Remarked, SettingProblem, Value, Values
-from balcli.running import Limits
+from balcli.settings import RequestSettings
 from balcli.text import printable
+from balcli.thresholds import DEFAULT_FIELD, KEYS, ZERO_IF_ABSENT
 
 _HEAD: Final = """\
 # A balcli profile. A line that begins with # is a comment; remove the # to set the key in it.
@@ -30,7 +30,7 @@ _HEAD: Final = """\
 
 def profile_text(providers: Sequence[Provider]) -> str:
     """A commented profile with an account at each of the providers, every value that it needs a `${NAME}`."""
-    defaults = Limits()
+    defaults = RequestSettings()
     examples = {"proxy": '"http://proxy.example:3128"', "ca_bundle": '"company-ca.pem"'}
     rows = [
         (f"# {key} = {examples.get(key) or format(getattr(defaults, key), 'g')}", about)

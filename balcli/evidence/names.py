@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from balcli.http.exactjson import Json, Number, decode
-from balcli.secret import Secret, flaw, reveal
+from balcli.secret import Secret, reveal, validate_credential
 
 NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
 """What a name looks like."""
@@ -70,8 +70,11 @@ class Names:
         if not text:
             return text
         name = self.of_text(text)
-        problem = flaw(text)
-        return next((f"{name}{end}" for end in _FLAWED_ENDINGS if flaw(f"{name}{end}") == problem), name)
+        problem = validate_credential(text)
+        return next(
+            (f"{name}{end}" for end in _FLAWED_ENDINGS if validate_credential(f"{name}{end}") == problem),
+            name,
+        )
 
 
 class GivenNames:

@@ -22,7 +22,7 @@ from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
 from balcli.render import machine
 from balcli.render.json import format_time
-from balcli.running import Limits
+from balcli.settings import RequestSettings
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -60,7 +60,7 @@ class Recorder:
         folder.claim(place)
         self._place = place
         self._names = Names()
-        self._limits: Limits | None = None
+        self._limits: RequestSettings | None = None
         self._notices: Sequence[Notice] = ()
         self._accounts: list[dict[str, Any]] = []
         self._asked: list[_Asked] = []
@@ -71,7 +71,7 @@ class Recorder:
         self,
         accounts: Sequence[Opened],
         notices: Sequence[Notice],
-        limits: Limits,
+        limits: RequestSettings,
         deadline: Deadline,
         observe: Callable[[Exchange], None] | None,
     ) -> Asks:
@@ -170,9 +170,9 @@ class Recorder:
     def _kept(self, answer: "Answer", asked: _Asked) -> bytes | None:
         """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
         body, base_url = answer.body, asked.request.base_url
-        if echoes.repeats(base_url, answer.headers, b"", login=asked.request.gives_secret):
+        if echoes.repeats(base_url, answer.headers, b"", login=asked.request.returns_credential):
             return None
-        if asked.request.gives_secret and body:
+        if asked.request.returns_credential and body:
             # A login that went wrong, or was not seen to its end, can have given a token all the same, in whatever shape.
             if not asked.finished or asked.problem is not None:
                 return None
@@ -233,7 +233,7 @@ def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in kept.items() if not echoes.repeats(base_url, {name: value}, b"")}
 
 
-def _limits(limits: Limits) -> dict[str, Any]:
+def _limits(limits: RequestSettings) -> dict[str, Any]:
     return {
         "timeout": f"{limits.timeout:g}",
         "deadline": f"{limits.deadline:g}",

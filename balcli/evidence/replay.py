@@ -21,7 +21,7 @@ from balcli.http.exactjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.providers.selection import Exactly
-from balcli.running import Limits, Order
+from balcli.settings import Order, RequestSettings
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0
@@ -189,7 +189,7 @@ def _told_again(record: _Record) -> Report:
         return Report(generated_at=record.generated_at, profile=record.profile, failures=record.failures)
     outcomes = collect(
         record.accounts,
-        Limits(),
+        RequestSettings(),
         Deadline(_PATIENCE),
         assets=record.options.assets,
         flags=record.options.flags,
@@ -257,7 +257,7 @@ class _Recorded:
                     "the record does not hold a request that balcli makes; replay it with the version of balcli that made it"
                 )
             # Here a token may be made anew once more than it was then; the last one serves.
-            last = request.gives_secret and len(answers) == 1
+            last = request.returns_credential and len(answers) == 1
             answer = answers[0] if last else answers.popleft()
         by_answer = not isinstance(answer.problem, DeadlinePassed)
         if by_answer and answer.status is not None and answer.body is not None:

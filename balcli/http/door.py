@@ -32,8 +32,8 @@ from balcli.http import echoes
 from balcli.http.error_text import error_text
 from balcli.http.exactjson import Json, decode
 from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
-from balcli.running import Limits
 from balcli.secret import Secret, reveal
+from balcli.settings import RequestSettings
 from balcli.urls import is_on_loopback, shown_host
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Request(NamedTuple):
     """False where a request that may have arrived must not be sent again (a login)."""
     per_second: int | None = None
     """How many such requests a second the host allows, where it says so."""
-    gives_secret: bool = False
+    returns_credential: bool = False
     """True where the answer holds a credential (a login): it is kept nowhere."""
 
     @property
@@ -137,7 +137,7 @@ class Door:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: RequestSettings,
         deadline: Deadline,
         allowed: Iterable[Endpoint],
         *,
@@ -247,7 +247,7 @@ class Door:
             # What a provider calls its own trouble may pass, whatever the status that it sends it with.
             passes = isinstance(own, ServerUnavailable) and status < 500 and status not in _RETRIED_STATUSES
             raise (_TryAgain(own) if passes else own) from None
-        carried = _secrets_in(request) if request.gives_secret else None
+        carried = _secrets_in(request) if request.returns_credential else None
         return echoes.screened(request.base_url, answer.headers, answer.body, payload, carried)
 
     def _pace(self, request: Request) -> Pace | None:

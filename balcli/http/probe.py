@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ProxyFailed, TimedOut, TlsFailed
 from balcli.http.timing import Deadline, seconds_of
-from balcli.running import Limits
+from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import checked_proxy, is_loopback, shown_host
 
@@ -96,14 +96,14 @@ def addresses(server: Server) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def connected(server: Server, limits: Limits, deadline: Deadline) -> float:
+def connected(server: Server, limits: RequestSettings, deadline: Deadline) -> float:
     """How many seconds a TCP connection took. Raises TimedOut or ConnectionFailed."""
     begun = time.monotonic()
     _connection(server, _seconds(limits, deadline)).close()
     return time.monotonic() - begun
 
 
-def certificate(server: Server, limits: Limits, deadline: Deadline) -> Certificate:
+def certificate(server: Server, limits: RequestSettings, deadline: Deadline) -> Certificate:
     """What a TLS handshake shows, with the very checks that a request makes.
 
     Raises TlsFailed, TimedOut or ConnectionFailed.
@@ -142,7 +142,7 @@ def seconds_ahead(date: str, now: float) -> int | None:
     return None if moment is None else round(now - moment - 0.5)
 
 
-def _seconds(limits: Limits, deadline: Deadline) -> float:
+def _seconds(limits: RequestSettings, deadline: Deadline) -> float:
     """How long the next stage may take. Raises DeadlinePassed if no time is left."""
     left = deadline.left()
     if left <= 0:

@@ -381,7 +381,7 @@ def _new_token(account: Account[Settings], run: Run) -> _Token:
             _explain,
             query=(("timestamp", timestamp), ("signature", signed)),
             headers={"X-BH-APIKEY": settings.api_key},
-            gives_secret=True,
+            returns_credential=True,
         )
     )
     data = as_object(field(as_object(payload, "the answer"), "data", "the answer"), "data")

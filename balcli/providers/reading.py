@@ -10,7 +10,7 @@ from balcli.http.echoes import Echoed
 from balcli.http.error_text import words as words  # noqa: PLC0414 - a part of what plug-ins read with
 from balcli.http.exactjson import Json, Number
 from balcli.money import Amount, parse
-from balcli.secret import Secret, flaw, hide
+from balcli.secret import Secret, hide, validate_credential
 from balcli.text import is_text, printable
 
 _SAMPLE = 40
@@ -159,7 +159,7 @@ def token(row: dict[str, Json], key: str, where: str) -> Secret:
         value.echo.texts.discard(value)
         row = {**row, key: str(value)}
     given = taken(_string(row, key, where), where, key)
-    problem = flaw(given)
+    problem = validate_credential(given)
     if problem is not None:
         raise BadShape(
             f"the provider's answer cannot be used: the token in {where}.{key} {problem}; ask the provider"

@@ -76,11 +76,11 @@ def unlisted(
 
 def absent(account: str, asset: str, asked: Sequence[str], there: Iterable[str]) -> Notice:
     """The notice for one asset of those asked for that an account does not list, with the one there that is close."""
-    close = but_is(asset, asked, there)
+    close = suggestion(asset, asked, there)
     return Notice(NOT_LISTED, account, f"{asset} is not listed{close}; check --asset if it should be")
 
 
-def but_is(asset: str, asked: Sequence[str], there: Iterable[str]) -> str:
+def suggestion(asset: str, asked: Sequence[str], there: Iterable[str]) -> str:
     """The words `, NAME is` for the asset there that is close to one that is not, "" where none is.
 
     One that is asked for beside it is not meant by it. No question whether that is meant: USDC beside USDT is as often another asset as it is a slip.

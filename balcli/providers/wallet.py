@@ -254,7 +254,7 @@ def _log_in(account: Account[Settings], run: Run) -> Secret:
             body=login,
             explain=_explain,
             repeatable=False,
-            gives_secret=True,
+            returns_credential=True,
         )
     )
     data = as_object(field(as_object(payload, "the login's answer"), "data", "the login's answer"), "data")

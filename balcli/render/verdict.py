@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from balcli.limits import Finding, Limit, State, Verdict
 from balcli.render.json import amount_text, document, to_json
 from balcli.render.layout import Line, Style
 from balcli.render.table import to_text
 from balcli.text import printable
+from balcli.thresholds import Finding, State, Threshold, Verdict
 
 _LONGEST_NAME: Final = 40
 _LONGEST_REASON: Final = 120
@@ -44,7 +44,7 @@ def plain(text: str, limit: int = 0) -> str:
 
 
 def _limit(finding: Finding) -> dict[str, Any]:
-    limit = finding.limit
+    limit = finding.threshold
     return {
         "asset": limit.asset,
         "assets": [*limit.names],
@@ -73,8 +73,8 @@ def _text(verdict: Verdict) -> str:
     if verdict.state is State.OK and number > 1:
         return f"all {number} limits hold"
     first = next(finding for finding in verdict.findings if finding.state is verdict.state)
-    text = f"{_subject(first.limit)} {_value(first)}"
-    alarming = {State.WARNING: first.limit.warn, State.CRITICAL: first.limit.crit}.get(first.state)
+    text = f"{_subject(first.threshold)} {_value(first)}"
+    alarming = {State.WARNING: first.threshold.warn, State.CRITICAL: first.threshold.crit}.get(first.state)
     if alarming is not None:
         text += f", {'warn' if first.state is State.WARNING else 'crit'} {alarming.text}"
     if first.reason is not None:
@@ -88,7 +88,7 @@ def _counted(findings: Iterable[Finding]) -> str:
     return ", ".join(f"{counts[state]} {state.name}" for state in order if counts[state])
 
 
-def _subject(limit: Limit) -> str:
+def _subject(limit: Threshold) -> str:
     where = "in total" if limit.account is None else f"at {plain(limit.account, _LONGEST_NAME)}"
     return f"{plain(limit.asset, _LONGEST_NAME)} {limit.field} {where}"
 
@@ -98,8 +98,8 @@ def _value(finding: Finding) -> str:
 
 
 def _detail(finding: Finding) -> Line:
-    """One limit: its state, subject, value and ranges, and why it is unknown."""
-    limit = finding.limit
+    """One limit: its state, what it is on, the value, both ranges, and why it is unknown."""
+    limit = finding.threshold
     ranges = [f"{name} {held.text}" for name, held in (("warn", limit.warn), ("crit", limit.crit)) if held]
     text = f": {_subject(limit)} {_value(finding)}; {', '.join(ranges)}"
     if finding.reason is not None:
@@ -111,7 +111,7 @@ def _performance(findings: Iterable[Finding]) -> Iterator[str]:
     """`'label'=value;warn;crit` for each limit, under labels of their own; U is the guideline's word for unknown."""
     taken: set[str] = set()
     for finding in findings:
-        limit = finding.limit
+        limit = finding.threshold
         words = (*([] if limit.account is None else [limit.account]), limit.asset, limit.field)
         label = name = printable(" ".join(words)).translate(_NO_LABEL)
         number = 1

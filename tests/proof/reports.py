@@ -9,7 +9,7 @@ from typing import Final
 from balcli.models import Account, Balance, DepositAddress, Detail, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import Amount
 from balcli.report import arranged, build
-from balcli.running import Order
+from balcli.settings import Order
 from tests.proof import naughty
 
 _NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -1,29 +1,156 @@
-"""An account's settings: each of the type that its key declares, with variables and secrets filled in.
+"""An account as it is written in a profile or in variables, and the values of its keys.
 
 Each message names file, key and cure, never a value.
 """
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from balcli.config.credentials import names_credential
-from balcli.config.faults import RAISED, Faults
-from balcli.config.profile import Entry, declared
-from balcli.config.secrets import SecretSources, checked_secret
-from balcli.config.tables import checked_table
-from balcli.config.variables import Variables
+from balcli.config.checks import RAISED, Faults, checked_table, refuse_unknown
+from balcli.config.sources import SecretSources, Variables, checked_secret, prefix_of
 from balcli.errors import ConfigFileError, KeyProblem, SecretError, ValueProblem
-from balcli.providers.base import Key, Value
-from balcli.secret import Secret, flaw
-from balcli.text import printable
+from balcli.files import working_folder
+from balcli.providers import PROVIDERS
+from balcli.providers.base import Key, Provider, Value
+from balcli.secret import Secret, validate_credential
+from balcli.text import closest_match, join_names, printable
 
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""The keys and list indices that lead to a value in a document."""
+COMMON_KEYS: Final = (
+    Key("name", "text", "the account's name in the output"),
+    Key("base_url", "text", "where the API is"),
+)
 INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _BEYOND: Final = 10**18
 # A login's body is flat, or nearly so; what is nested without end could not be written out again.
 _MOST_LEVELS: Final = 20
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+[A-Za-z]*")
+_CREDENTIALS: Final = frozenset({"password", "passwd", "passphrase", "pin", "secret", "token", "otp", "key"})
+_BESIDE_CODE: Final = frozenset({"otp", "auth", "2fa", "mfa"})
+
+
+class Entry(NamedTuple):
+    """An account as it stands in the profile or the environment, before its variables are filled in."""
+
+    provider: str
+    name: str
+    settings: Mapping[str, Any]
+    table: str
+    """Where it stands: `FILE: profiles.main.wallet[0]`, or the name of the variables' source."""
+    folder: Path
+    """What a relative path in it is relative to."""
+    from_variables: bool = False
+    path: KeyPath = ()
+    """The keys that lead to its table in the file."""
+
+    def at(self, key: str) -> str:
+        """The place of a key, as messages name it."""
+        if self.from_variables:
+            return f"{self.variable(key)} ({self.table})"
+        return f"{self.table}.{key}"
+
+    def variable(self, key: str) -> str:
+        """The name of the variable that gives a key, where variables make the account."""
+        return f"{prefix_of(self.provider)}{key.upper()}"
+
+    def add(self, keys: Collection[str]) -> str:
+        """How any one of these keys is given."""
+        names = [self.variable(key) for key in keys if key in settable(self.provider)]
+        if self.from_variables and names:
+            return f"set {' or '.join(names)}"
+        return f"add {' or '.join(keys)}"
+
+
+@cache  # once for each provider, not for each account
+def declared(provider: str) -> Mapping[str, Key]:
+    """What an account's table can have at a provider: each spelling, with the key that it gives."""
+    return {name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings}
+
+
+def settable(provider: str) -> list[str]:
+    """The spellings that variables can have: a table and a list of arguments cannot be written as one text."""
+    keys = declared(provider).items()
+    return [name for name, key in keys if key.kind != "table" and not name.endswith("_command")]
+
+
+def entries_of_table(
+    provider: Provider,
+    value: Any,
+    place: str,
+    path: KeyPath,
+    folder: Path,
+    variables: Variables,
+    faults: Faults,
+) -> list[Entry]:
+    """The accounts of one provider in a profile: one table, or a list of tables with names."""
+    several = isinstance(value, list)
+    tables = value if several else [value]
+    entries = []
+    for number, item in enumerate(tables):
+        at = f"{place}[{number}]" if several else place
+        with faults:
+            table = checked_table(item, at)
+            refuse_unknown(table, declared(provider.NAME), at, ".", faults)
+            # Where its own has a fault, the place serves as one that no other account has.
+            name = f"({at.rpartition('.')[2]})"
+            with faults:
+                name = _name(table, provider, at, variables, needed=len(tables) > 1)
+            where = (*path, number) if several else path
+            entries.append(Entry(provider.NAME, name, table, at, folder, path=where))
+    return entries
+
+
+def _name(
+    table: Mapping[str, Any], provider: Provider, place: str, variables: Variables, *, needed: bool
+) -> str:
+    """The account's name, the provider's where it has none of its own and needs none."""
+    if "name" not in table and needed:
+        raise KeyProblem(f"{place}.name: is missing, and several accounts need one each; add name = …")
+    name = table.get("name", provider.NAME)
+    if not isinstance(name, str):
+        raise ValueProblem(f"{place}.name: is no text; write it in quotes")
+    return _checked_name(variables.expand(name, f"{place}.name"), f"{place}.name")
+
+
+def entries_of_variables(variables: Variables, providers: Iterable[str], faults: Faults) -> list[Entry]:
+    """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables describe."""
+    entries = []
+    for key in providers:
+        settings, origin = variables.settings(key)
+        if settings:
+            entry = Entry(
+                key, settings.get("name", key), settings, origin, working_folder(), from_variables=True
+            )
+            known = settable(key)
+            for unknown in sorted(settings.keys() - set(known)):
+                with faults:
+                    close = closest_match(unknown, known)
+                    names = join_names(name.upper() for name in known)
+                    raise KeyProblem(
+                        f"{entry.at(unknown)}: is no setting that balcli knows; "
+                        + (
+                            f"use {prefix_of(key)} with {names}"
+                            if close is None
+                            else f"did you mean {entry.variable(close)}?"
+                        )
+                    )
+            with faults:
+                _checked_name(entry.name, entry.at("name"))
+            entries.append(entry)
+    return entries
+
+
+def _checked_name(name: str, place: str) -> str:
+    if not name or not name.isprintable() or len(name) > 100 or name.startswith("-") or "/" in name:
+        raise ValueProblem(
+            f"{place}: is no usable name; give 1 to 100 printable characters without a slash, the first no dash"
+        )
+    return name
 
 
 def settings_of(
@@ -205,7 +332,17 @@ def _header(value: Any, place: str, variables: Variables) -> str:
     if not isinstance(header, str):
         raise ValueProblem(f"{place}: is no text; write it in quotes")
     header = variables.expand(header, place)
-    problem = flaw(header)
+    problem = validate_credential(header)
     if problem is not None:
         raise ValueProblem(f"{place}: the text {problem}; give the merchant's id")
     return header
+
+
+@lru_cache(maxsize=256)  # many accounts have logins of the same keys
+def names_credential(key: str) -> bool:
+    """Whether the value of a login's key is a credential, by the key's words: split at `_`, `-` and case changes."""
+    words = {word.lower().rstrip("0123456789") for word in _WORD.findall(key)}
+    words |= {word.lower() for word in _WORD.findall(key)}
+    if words & _CREDENTIALS:
+        return True
+    return "code" in words and (len(_WORD.findall(key)) == 1 or bool(words & _BESIDE_CODE))

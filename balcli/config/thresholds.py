@@ -6,17 +6,16 @@ Each message names file, key and cure, never a value.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from balcli.config.faults import Faults
-from balcli.config.tables import checked_table, refuse_unknown
-from balcli.config.variables import Variables
+from balcli.config.checks import Faults, checked_table, refuse_unknown
+from balcli.config.sources import Variables
 from balcli.errors import AccountError, KeyProblem, ValueProblem
-from balcli.limits import KEYS, Limit, Value, gap, limit_of, read
 from balcli.text import did_you_mean, folded
+from balcli.thresholds import KEYS, Threshold, Value, make_threshold, missing_key, parse_value
 
 _RANGES: Final = ("warn", "crit")
 
 
-class LimitEntry(NamedTuple):
+class ThresholdEntry(NamedTuple):
     """A limit as it stands in the profile: the values of its keys that have no fault, and the limit if none has one.
 
     `number` is its place in the list, from 0.
@@ -25,12 +24,12 @@ class LimitEntry(NamedTuple):
     number: int
     settings: Mapping[str, Any]
     values: Mapping[str, Value]
-    limit: Limit | None
+    threshold: Threshold | None
 
 
-def limits_of(
+def read_thresholds(
     tables: Any, place: str, accounts: Sequence[str] | None, variables: Variables, faults: Faults
-) -> tuple[LimitEntry, ...]:
+) -> tuple[ThresholdEntry, ...]:
     """The limits that stand at a place, on these accounts; None where they are not known. The faults are ConfigErrors."""
     if not isinstance(tables, list):
         with faults:
@@ -38,7 +37,7 @@ def limits_of(
                 f"{place}: is no list of tables; write [[{place.rsplit(': ', 1)[-1]}]] above each"
             )
         return ()
-    found: list[LimitEntry] = []
+    found: list[ThresholdEntry] = []
     seen: dict[tuple[object, ...], str] = {}
     for number, item in enumerate(tables):
         at = f"{place}[{number}]"
@@ -46,8 +45,8 @@ def limits_of(
             before = faults.count
             table = checked_table(item, at)
             values = _values(table, at, accounts, variables, faults)
-            limit = limit_of(values) if faults.count == before else None
-            found.append(LimitEntry(number, table, values, limit))
+            limit = make_threshold(values) if faults.count == before else None
+            found.append(ThresholdEntry(number, table, values, limit))
             if limit is not None:
                 names = limit.names if limit.exact else map(folded, limit.names)
                 held = tuple(sorted(names)), limit.exact, limit.field, limit.account
@@ -67,7 +66,7 @@ def _values(
         if key in table:
             with faults:
                 values[key] = _value(key, table[key], f"{place}.{key}", accounts, variables)
-    lacking = gap(table)
+    lacking = missing_key(table)
     if lacking is not None:
         with faults:
             raise KeyProblem(f"{place}.{lacking[0]}: {lacking[1]}")
@@ -96,6 +95,6 @@ def _value(key: str, raw: Any, place: str, accounts: Sequence[str] | None, varia
 
 def _read(key: str, value: str | list[str], place: str) -> Value:
     try:
-        return read(key, value)
+        return parse_value(key, value)
     except ValueError as problem:
         raise ValueProblem(f"{place}: {problem}") from None

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
 from balcli.money import ZERO, Amount, exact_sum, parse
-from balcli.providers.selection import NOT_LISTED, Exactly, but_is, names_of, selects
+from balcli.providers.selection import NOT_LISTED, Exactly, names_of, selects, suggestion
 from balcli.text import folded, printable
 
 KEYS: Final = {
@@ -63,7 +63,7 @@ Value: TypeAlias = "str | bool | tuple[str, ...] | Range"
 """What a limit's key can have."""
 
 
-class Limit(NamedTuple):
+class Threshold(NamedTuple):
     """What is to be held: a field of an asset in one account, or (None) in the total over all, and its ranges.
 
     The asset is what the operator wrote, ` + ` between the names of a list, which are in `assets`.
@@ -93,7 +93,7 @@ class Finding(NamedTuple):
     `reason` says why it is not known, or what else there is to know about it.
     """
 
-    limit: Limit
+    threshold: Threshold
     state: State
     value: Amount | None
     reason: str | None
@@ -140,7 +140,7 @@ def parse_range(text: str) -> Range:
     return Range(text, start, end, inside=bool(at))
 
 
-def read(key: str, value: str | list[str]) -> Value:
+def parse_value(key: str, value: str | list[str]) -> Value:
     """The value of a limit's key as it was written. Raises ValueError, without the value."""
     if isinstance(value, list):  # which an asset alone can be
         if not value or len(set(value)) < len(value):
@@ -172,7 +172,7 @@ def _asset(text: str) -> str:
     return text
 
 
-def gap(keys: Iterable[str]) -> tuple[str, str] | None:
+def missing_key(keys: Iterable[str]) -> tuple[str, str] | None:
     """The key that a limit with these keys lacks, and what to do about it; None where it is whole."""
     given = set(keys)
     if "asset" not in given:
@@ -182,13 +182,13 @@ def gap(keys: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-def limit_of(values: Mapping[str, Value]) -> Limit:
-    """The limit of these values as `read` gives them; there is no `gap` in their keys."""
+def make_threshold(values: Mapping[str, Value]) -> Threshold:
+    """The limit of these values as `parse_value` gives them; none of its keys is missing."""
     text = {key: value for key, value in values.items() if isinstance(value, str)}
     ranges = {key: value for key, value in values.items() if isinstance(value, Range)}
     asset = values["asset"]
     assets = tuple(map(str, asset)) if isinstance(asset, tuple) else ()
-    return Limit(
+    return Threshold(
         " + ".join(assets) or text["asset"],
         text.get("field", DEFAULT_FIELD),
         text.get("account"),
@@ -200,69 +200,69 @@ def limit_of(values: Mapping[str, Value]) -> Limit:
     )
 
 
-def accounts_of(limits: Sequence[Limit]) -> list[str]:
+def named_accounts(thresholds: Sequence[Threshold]) -> list[str]:
     """The accounts that must be asked for these limits; none named is all of them."""
-    names = [limit.account for limit in limits if limit.account is not None]
-    return list(dict.fromkeys(names)) if len(names) == len(limits) else []
+    names = [threshold.account for threshold in thresholds if threshold.account is not None]
+    return list(dict.fromkeys(names)) if len(names) == len(thresholds) else []
 
 
-def limited(limits: Iterable[Limit]) -> tuple[tuple[str | None, str], ...]:
+def watched_assets(thresholds: Iterable[Threshold]) -> tuple[tuple[str | None, str], ...]:
     """The accounts, None for all, and the assets that the limits are on."""
-    return tuple((limit.account, name) for limit in limits for name in limit.names)
+    return tuple((threshold.account, name) for threshold in thresholds for name in threshold.names)
 
 
 class _Undecided(Exception):
     """The value of a limit is not known; the text says why."""
 
 
-def decide(report: Report, limits: Iterable[Limit]) -> Verdict:
+def evaluate(report: Report, thresholds: Iterable[Threshold]) -> Verdict:
     """What a report says about each limit, in the limits' order. What cannot be decided is UNKNOWN."""
     findings = []
-    for limit in limits:
+    for threshold in thresholds:
         try:
-            findings.append(_found(report, limit))
+            findings.append(_found(report, threshold))
         except _Undecided as undecided:
-            findings.append(Finding(limit, State.UNKNOWN, None, str(undecided)))
+            findings.append(Finding(threshold, State.UNKNOWN, None, str(undecided)))
     return Verdict(tuple(findings), report)
 
 
-def _found(report: Report, limit: Limit) -> Finding:
+def _found(report: Report, threshold: Threshold) -> Finding:
     """The finding for a limit whose value is known. Raises _Undecided for any other.
 
     An asset that nobody lists is more often a name misspelled than a balance of 0: 0 can alert, and never is OK.
     """
-    value, absent = _measured(report, limit)
-    state = _state(limit, value)
+    value, absent = _measured(report, threshold)
+    state = _state(threshold, value)
     if not absent:
-        return Finding(limit, state, value, None)
-    rows = [row.asset for row in report.balances if limit.account in (None, row.account)]
-    name = printable(absent[0], _LONGEST_NAME) if limit.assets else "it"
-    close = but_is(absent[0], limit.names, rows)
-    if state is State.OK and not limit.absent_is_zero:
+        return Finding(threshold, state, value, None)
+    rows = [row.asset for row in report.balances if threshold.account in (None, row.account)]
+    name = printable(absent[0], _LONGEST_NAME) if threshold.assets else "it"
+    close = suggestion(absent[0], threshold.names, rows)
+    if state is State.OK and not threshold.absent_is_zero:
         raise _Undecided(
             f"no account lists {name} ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} "
             "if that is 0"
         )
-    return Finding(limit, state, value, f"{name} is not listed{close}")
+    return Finding(threshold, state, value, f"{name} is not listed{close}")
 
 
-def _state(limit: Limit, value: Amount) -> State:
-    if limit.crit is not None and limit.crit.alerts(value):
+def _state(threshold: Threshold, value: Amount) -> State:
+    if threshold.crit is not None and threshold.crit.alerts(value):
         return State.CRITICAL
-    if limit.warn is not None and limit.warn.alerts(value):
+    if threshold.warn is not None and threshold.warn.alerts(value):
         return State.WARNING
     return State.OK
 
 
-def _measured(report: Report, limit: Limit) -> tuple[Amount, list[str]]:
+def _measured(report: Report, threshold: Threshold) -> tuple[Amount, list[str]]:
     """The value that a limit is on, in whole units, and those of its assets that no answer lists. Raises _Undecided."""
-    outcomes = _answers(report, limit)
-    rows = [balance for balance in report.balances if limit.account in (None, balance.account)]
+    outcomes = _answers(report, threshold)
+    rows = [balance for balance in report.balances if threshold.account in (None, balance.account)]
     values, absent = [], []
-    for asset in limit.names:
+    for asset in threshold.names:
         fitting = _fitting(rows, asset)
         if fitting:
-            values.append(_value(report, limit, rows, fitting))
+            values.append(_value(report, threshold, rows, fitting))
         elif any(_asks_for(outcome, asset) for outcome in outcomes):
             absent.append(asset)
         else:
@@ -282,9 +282,11 @@ def _fitting(rows: Sequence[Balance], asset: str) -> list[Balance]:
     return fitting
 
 
-def _value(report: Report, limit: Limit, rows: Sequence[Balance], fitting: Sequence[Balance]) -> Amount:
+def _value(
+    report: Report, threshold: Threshold, rows: Sequence[Balance], fitting: Sequence[Balance]
+) -> Amount:
     """The value of the rows that fit, in whole units. Raises _Undecided."""
-    amounts = [getattr(row, limit.field) for row in fitting]
+    amounts = [getattr(row, threshold.field) for row in fitting]
     if None in amounts:
         lacking = [row.account for row, amount in zip(fitting, amounts, strict=True) if amount is None]
         raise _Undecided(
@@ -292,10 +294,10 @@ def _value(report: Report, limit: Limit, rows: Sequence[Balance], fitting: Seque
         )
     if not any(row.counted for row in fitting):
         raise _Undecided("it is in no total, and can have no limit; remove the limit")
-    if limit.account is not None:
+    if threshold.account is not None:
         return exact_sum(amounts)
     _refuse_part(rows, fitting)
-    return _in_total(report, fitting, limit)
+    return _in_total(report, fitting, threshold)
 
 
 def _refuse_part(rows: Iterable[Balance], fitting: Sequence[Balance]) -> None:
@@ -307,11 +309,11 @@ def _refuse_part(rows: Iterable[Balance], fitting: Sequence[Balance]) -> None:
             raise _Undecided(f"{name} has another id at {account}, too; name {name}, or an account")
 
 
-def _answers(report: Report, limit: Limit) -> list[Outcome]:
+def _answers(report: Report, threshold: Threshold) -> list[Outcome]:
     """The outcomes of the accounts that a limit is on. Raises _Undecided unless every one of them answered."""
     if report.failures:
         raise _Undecided(f"the run failed ({report.failures[0].code})")
-    outcomes = [outcome for outcome in report.outcomes if limit.account in (None, outcome.account.name)]
+    outcomes = [outcome for outcome in report.outcomes if threshold.account in (None, outcome.account.name)]
     if not outcomes:
         raise _Undecided("the account was not asked; name one that the run asks")
     silent = [outcome for outcome in outcomes if outcome.failure is not None]
@@ -325,14 +327,14 @@ def _answers(report: Report, limit: Limit) -> list[Outcome]:
     return outcomes
 
 
-def _in_total(report: Report, fitting: Sequence[Balance], limit: Limit) -> Amount:
+def _in_total(report: Report, fitting: Sequence[Balance], threshold: Threshold) -> Amount:
     """The report's own total: what it leaves out, such as an aggregate of others, does not count here, either.
 
     Raises _Undecided where it has none.
     """
     for total in report.totals:
         if total.asset == fitting[0].asset:
-            value: Amount | None = getattr(total.amounts, limit.field)
+            value: Amount | None = getattr(total.amounts, threshold.field)
             if value is None:
                 raise _Undecided(
                     f"the total is not complete ({_listed(total.missing)}); put the limit on an account, or on another field"
