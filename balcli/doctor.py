@@ -13,16 +13,15 @@ from typing import Any, Final
 
 from balcli.collect import Tell, each, fetched, open_door
 from balcli.config.accounts import (
-    accounts,
-    opened,
-    refuse_credential_as_name,
-    selected,
+    open_accounts,
+    reject_credential_as_name,
+    select,
     short_credentials,
     shown_name,
 )
 from balcli.config.entry import Entry
 from balcli.config.profile import Profile, load
-from balcli.config.sources import SecretSources, Variables, is_there, parse_toml, read_text, read_variables
+from balcli.config.sources import SecretSources, Variables, exists, parse_toml, read_text, read_variables
 from balcli.errors import (
     AccountError,
     BalcliError,
@@ -65,12 +64,12 @@ def read_files(
     steps: list[Step] = []
     stage = "profile"
     try:
-        if must_exist or is_there(file):
+        if must_exist or exists(file):
             read = read_text(file)
             parse_toml(read.text, shown(file))
             steps.append(Step(None, stage, "ok", f"{shown(file)}, mode {_mode(read.state.st_mode)}"))
         stage, beside = "env_file", file.parent / ".env"
-        chosen = env_file or (beside if steps and is_there(beside) else None)
+        chosen = env_file or (beside if steps and exists(beside) else None)
         if chosen is not None:
             variables = read_variables(environ, chosen)
             mode = _mode(chosen.stat().st_mode)
@@ -115,7 +114,7 @@ def examine(
 ) -> Diagnosis:
     """What each account of a run needs, in the profile's order. Returns by the deadline; `tell` as `collect` has it."""
     try:
-        entries = selected(profile, None, list(names))
+        entries = select(profile, None, list(names))
     except ConfigError as problem:
         return unreadable(profile.name, [Step.failed(None, "accounts", problem)], problem)
     charts = [_Chart(entry) for entry in entries]
@@ -194,7 +193,7 @@ class _Chart:
     def refuse_bad_name(self) -> None:
         """Give an account another name if its own contains a credential, and do not ask for it."""
         try:
-            refuse_credential_as_name(self.entry)
+            reject_credential_as_name(self.entry)
         except ConfigError as problem:
             self.entry = self.entry._replace(name=shown_name(self.entry))
             self.account = None
@@ -245,7 +244,7 @@ def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) ->
     well = True
     for chart in charts:
         try:
-            (found,) = opened(profile._replace(entries=(chart.entry,)), None, (), {}, deadline, sources)
+            (found,) = open_accounts(profile._replace(entries=(chart.entry,)), sources)
         except ConfigError as problem:
             well = False
             chart.fail("secrets" if isinstance(problem, SecretError | VariableError) else "settings", problem)
@@ -260,14 +259,14 @@ def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) ->
             "ok",
             f"{account.provider}, {target}, at {printable(shown_url(account.base_url), 100)}",
         )
-        chart.note("secrets", "ok", "; ".join(_origins(chart.entry, profile.variables)))
-        for notice in short_credentials(chart.entry, found.values):
+        chart.note("secrets", "ok", "; ".join(_secret_sources(chart.entry, profile.variables)))
+        for notice in short_credentials(found):
             chart.warn("secrets", notice)
         chart.account = account
     if well:
         together = profile._replace(entries=tuple(chart.entry for chart in charts))
         try:
-            accounts(together, None, (), {}, deadline, sources)
+            open_accounts(together, sources)
         except ConfigError as problem:
             yield problem
 
@@ -416,29 +415,27 @@ def _mode(mode: int) -> str:
     return f"{stat.S_IMODE(mode):04o}"
 
 
-def _origins(entry: Entry, variables: Variables) -> Iterator[str]:
-    """Where each secret of an account that could be opened comes from, in words."""
-    for key in PROVIDERS[entry.provider].KEYS:
-        for name in key.spellings if key.kind in {"secret", "table"} else ():
-            if name in entry.settings:
-                yield f"{key.name}: {_origin(entry, key, name, variables)}"
+def _secret_sources(entry: Entry, variables: Variables) -> Iterator[str]:
+    """The source of each secret of an account that could be opened."""
+    for key, (spelling, *_) in entry.given_keys().items():
+        if key.kind in {"secret", "table"}:
+            yield f"{key.name}: {_secret_source(entry, key, spelling, variables)}"
 
 
-def _origin(entry: Entry, key: Key, name: str, variables: Variables) -> str:
-    raw = entry.settings[name]
-    if name == key.in_file:
-        path = raw if entry.from_variables else variables.expand(raw, entry.at(name))
-        return f"the file {shown(entry.folder / path)}"
-    if name != key.name:
+def _secret_source(entry: Entry, key: Key, spelling: str, variables: Variables) -> str:
+    raw = entry.settings[spelling]
+    if spelling == key.in_file:
+        return f"the file {shown(entry.folder / entry.expand(raw, entry.at(spelling), variables))}"
+    if spelling != key.name:
         return f"the command {printable(raw[0], 60)}"
     if entry.from_variables:
-        return entry.at(name)
+        return entry.at(spelling)
     found = [origin for text in _texts(raw) for origin in variables.origins(text)]
     return ", ".join(dict.fromkeys(found))
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a setting; of a table, those at all depths but the merchant's id, which is no secret."""
+    """Every text in a value, at any depth, but for `merchant_id`, which is not a secret."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -450,7 +447,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[str]:
-    """A sentence, with its cure, on each thing of the environment that has no effect here."""
+    """A sentence for each file and variable of the environment that balcli ignores, with its cure."""
     for file in _netrc_files(environ):
         yield f"{shown(file)} is there and never read; give credentials in the profile"
     bundles = [name for name in _IGNORED_CAS if environ.get(name)]
@@ -474,4 +471,4 @@ def _netrc_files(environ: Mapping[str, str]) -> Iterator[Path]:
     named = [Path(home) / name for name in (".netrc", "_netrc")] if home else []
     if environ.get("NETRC"):
         named.append(Path(environ["NETRC"]))
-    yield from (file for file in named if is_there(file))
+    yield from (file for file in named if exists(file))

@@ -1,4 +1,4 @@
-"""Limits on balances: ranges as monitoring plugins write them, and what a report decides about each limit."""
+"""Thresholds on balances, the `limits` of a profile: ranges as monitoring plugins write them, and their evaluation."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ KEYS: Final = {
     "crit": "10, 10:, ~:10, 10:20, or @10:20 for what is not well",
     "absent": "zero: an asset that no account lists is a balance of 0",
 }
-"""The keys of a limit, and what each is."""
+"""The keys of a limit, with their help."""
 
 DEFAULT_FIELD: Final = "available"
 ZERO_IF_ABSENT: Final = "zero"
@@ -42,9 +42,9 @@ class State(IntEnum):
 
 
 class Range(NamedTuple):
-    """Amounts from `start` to `end`, both included; None is no bound. `inside` says that these are not well.
+    """Amounts from `start` to `end`, both included; None is no bound. It alerts outside, or `inside` if that is True.
 
-    `text` is how it was written.
+    `text` is the range as it was written.
     """
 
     text: str
@@ -53,20 +53,20 @@ class Range(NamedTuple):
     inside: bool
 
     def alerts(self, value: Amount) -> bool:
-        """Whether a value is not well."""
+        """Whether the range alerts for a value."""
         above_start = self.start is None or self.start <= value
         below_end = self.end is None or value <= self.end
         return (above_start and below_end) is self.inside
 
 
 Value: TypeAlias = "str | bool | tuple[str, ...] | Range"
-"""What a limit's key can have."""
+"""The value of a key of a limit."""
 
 
 class Threshold(NamedTuple):
-    """What is to be held: a field of an asset in one account, or (None) in the total over all, and its ranges.
+    """The ranges for a field of an asset, in one account or (None) in the total over all.
 
-    The asset is what the operator wrote, ` + ` between the names of a list, which are in `assets`.
+    `asset` is as the user wrote it; of a list, `assets` has the names and `asset` joins them with ` + `.
     """
 
     asset: str
@@ -75,23 +75,20 @@ class Threshold(NamedTuple):
     warn: Range | None
     crit: Range | None
     absent_is_zero: bool = False
-    """Whether the limit can hold although no account lists the asset, or one of several."""
+    """Whether an asset that no account lists is a balance of 0."""
     exact: bool = False
     assets: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the assets that are meant: those of a list, or the one, and exactly so where that is asked for."""
+        """The names of its assets, `Exactly` for a list or with `exact`."""
         if self.assets or self.exact:
             return tuple(map(Exactly, self.assets or (self.asset,)))
         return (self.asset,)
 
 
 class Finding(NamedTuple):
-    """What came of one limit; the value is in whole units, None where it is not known.
-
-    `reason` says why it is not known, or what else there is to know about it.
-    """
+    """The result of one threshold. `value` is in whole units, None if it is unknown; `reason` says why, or adds a remark."""
 
     threshold: Threshold
     state: State
@@ -100,14 +97,14 @@ class Finding(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a run says about its limits; `report` is of that run."""
+    """The results of all thresholds, and the report that they are about."""
 
     findings: tuple[Finding, ...]
     report: Report
 
     @property
     def state(self) -> State:
-        """CRITICAL before UNKNOWN before WARNING; OK only where there is a limit, and every one holds."""
+        """The worst state: CRITICAL, UNKNOWN, WARNING, OK. UNKNOWN if there is no threshold."""
         found = {finding.state for finding in self.findings}
         for state in (State.CRITICAL, State.UNKNOWN, State.WARNING):
             if state in found:
@@ -116,7 +113,7 @@ class Verdict(NamedTuple):
 
 
 def parse_range(text: str) -> Range:
-    """The range that a text stands for; exact at any length. Raises ValueError, without the text."""
+    """The range that a text describes. Raises ValueError, without the text."""
     match = _RANGE.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -141,8 +138,8 @@ def parse_range(text: str) -> Range:
 
 
 def parse_value(key: str, value: str | list[str]) -> Value:
-    """The value of a limit's key as it was written. Raises ValueError, without the value."""
-    if isinstance(value, list):  # which an asset alone can be
+    """The value of a key, from the text or list of texts that the user wrote. Raises ValueError, without the value."""
+    if isinstance(value, list):  # the key is `asset`
         if not value or len(set(value)) < len(value):
             raise ValueError("must be a list of different assets; name each once")
         if any(name.startswith("#") for name in value):
@@ -173,7 +170,7 @@ def _asset(text: str) -> str:
 
 
 def missing_key(keys: Iterable[str]) -> tuple[str, str] | None:
-    """The key that a limit with these keys lacks, and what to do about it; None where it is whole."""
+    """A key that is missing beside these, and the message about it; None if there is none."""
     given = set(keys)
     if "asset" not in given:
         return "asset", "is missing; name the asset that the limit is on"
@@ -183,7 +180,7 @@ def missing_key(keys: Iterable[str]) -> tuple[str, str] | None:
 
 
 def make_threshold(values: Mapping[str, Value]) -> Threshold:
-    """The limit of these values as `parse_value` gives them; none of its keys is missing."""
+    """The threshold with these values of `parse_value`, without a `missing_key`."""
     text = {key: value for key, value in values.items() if isinstance(value, str)}
     ranges = {key: value for key, value in values.items() if isinstance(value, Range)}
     asset = values["asset"]
@@ -201,37 +198,37 @@ def make_threshold(values: Mapping[str, Value]) -> Threshold:
 
 
 def named_accounts(thresholds: Sequence[Threshold]) -> list[str]:
-    """The accounts that must be asked for these limits; none named is all of them."""
+    """The names of the accounts to ask for these thresholds; an empty list means all."""
     names = [threshold.account for threshold in thresholds if threshold.account is not None]
     return list(dict.fromkeys(names)) if len(names) == len(thresholds) else []
 
 
 def watched_assets(thresholds: Iterable[Threshold]) -> tuple[tuple[str | None, str], ...]:
-    """The accounts, None for all, and the assets that the limits are on."""
+    """The account (None for all) and asset of each threshold, once for each asset of a list."""
     return tuple((threshold.account, name) for threshold in thresholds for name in threshold.names)
 
 
 class _Undecided(Exception):
-    """The value of a limit is not known; the text says why."""
+    """The value of a threshold is unknown; the text says why."""
 
 
 def evaluate(report: Report, thresholds: Iterable[Threshold]) -> Verdict:
-    """What a report says about each limit, in the limits' order. What cannot be decided is UNKNOWN."""
+    """The result of each threshold for a report, in order; UNKNOWN where its value is unknown."""
     findings = []
     for threshold in thresholds:
         try:
-            findings.append(_found(report, threshold))
+            findings.append(_evaluate_one(report, threshold))
         except _Undecided as undecided:
             findings.append(Finding(threshold, State.UNKNOWN, None, str(undecided)))
     return Verdict(tuple(findings), report)
 
 
-def _found(report: Report, threshold: Threshold) -> Finding:
-    """The finding for a limit whose value is known. Raises _Undecided for any other.
+def _evaluate_one(report: Report, threshold: Threshold) -> Finding:
+    """The result of one threshold. Raises _Undecided if its value is unknown.
 
-    An asset that nobody lists is more often a name misspelled than a balance of 0: 0 can alert, and never is OK.
+    An asset that no account lists is more often a misspelled name than a balance of 0: it can alert, but is never OK.
     """
-    value, absent = _measured(report, threshold)
+    value, absent = _measure(report, threshold)
     state = _state(threshold, value)
     if not absent:
         return Finding(threshold, state, value, None)
@@ -254,123 +251,121 @@ def _state(threshold: Threshold, value: Amount) -> State:
     return State.OK
 
 
-def _measured(report: Report, threshold: Threshold) -> tuple[Amount, list[str]]:
-    """The value that a limit is on, in whole units, and those of its assets that no answer lists. Raises _Undecided."""
-    outcomes = _answers(report, threshold)
+def _measure(report: Report, threshold: Threshold) -> tuple[Amount, list[str]]:
+    """The value in whole units, and those of its assets that no account lists. Raises _Undecided."""
+    outcomes = _answered(report, threshold)
     rows = [balance for balance in report.balances if threshold.account in (None, balance.account)]
     values, absent = [], []
     for asset in threshold.names:
-        fitting = _fitting(rows, asset)
-        if fitting:
-            values.append(_value(report, threshold, rows, fitting))
-        elif any(_asks_for(outcome, asset) for outcome in outcomes):
+        matching = _matching_rows(rows, asset)
+        if matching:
+            values.append(_amount(report, threshold, rows, matching))
+        elif any(_includes(outcome, asset) for outcome in outcomes):
             absent.append(asset)
         else:
             raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
     return exact_sum(values), absent
 
 
-def _fitting(rows: Sequence[Balance], asset: str) -> list[Balance]:
-    """The rows of the one asset that a limit's can mean. Raises _Undecided where it can mean several."""
-    labels = _labels(rows, asset)
+def _matching_rows(rows: Sequence[Balance], asset: str) -> list[Balance]:
+    """The rows of one asset. Raises _Undecided if its name can mean several assets, or a row without a known name."""
+    labels = _possible_assets(rows, asset)
     if len(labels) > 1:
         raise _Undecided(
             f"it can mean {_listed(labels)}, which are different assets; name one with exact, or an account"
         )
-    fitting = [row for row in rows if row.asset in labels and selects((asset,), *names_of(row))]
-    _refuse_doubt(rows, fitting, asset)
-    return fitting
+    matching = [row for row in rows if row.asset in labels and selects((asset,), *names_of(row))]
+    _reject_unnamed_token(rows, matching, asset)
+    return matching
 
 
-def _value(
-    report: Report, threshold: Threshold, rows: Sequence[Balance], fitting: Sequence[Balance]
+def _amount(
+    report: Report, threshold: Threshold, rows: Sequence[Balance], matching: Sequence[Balance]
 ) -> Amount:
-    """The value of the rows that fit, in whole units. Raises _Undecided."""
-    amounts = [getattr(row, threshold.field) for row in fitting]
+    """The value of matching rows, in whole units. Raises _Undecided."""
+    amounts = [getattr(row, threshold.field) for row in matching]
     if None in amounts:
-        lacking = [row.account for row, amount in zip(fitting, amounts, strict=True) if amount is None]
+        lacking = [row.account for row, amount in zip(matching, amounts, strict=True) if amount is None]
         raise _Undecided(
             f"the provider did not make it known ({_listed(lacking)}); put the limit on another field"
         )
-    if not any(row.counted for row in fitting):
+    if not any(row.counted for row in matching):
         raise _Undecided("it is in no total, and can have no limit; remove the limit")
     if threshold.account is not None:
         return exact_sum(amounts)
-    _refuse_part(rows, fitting)
-    return _in_total(report, fitting, threshold)
+    _reject_other_id(rows, matching)
+    return _from_total(report, matching, threshold)
 
 
-def _refuse_part(rows: Iterable[Balance], fitting: Sequence[Balance]) -> None:
-    """Raise _Undecided where an account lists the asset under another id, too: the total has both."""
-    chosen, accounts = {id(row) for row in fitting}, {row.account for row in fitting}
+def _reject_other_id(rows: Iterable[Balance], matching: Sequence[Balance]) -> None:
+    """Raise _Undecided if an account also lists the asset under another id: the total has both."""
+    chosen, accounts = {id(row) for row in matching}, {row.account for row in matching}
     for row in rows:
-        if row.asset == fitting[0].asset and row.account in accounts and id(row) not in chosen:
+        if row.asset == matching[0].asset and row.account in accounts and id(row) not in chosen:
             account, name = printable(row.account, _LONGEST_NAME), printable(row.asset, _LONGEST_NAME)
             raise _Undecided(f"{name} has another id at {account}, too; name {name}, or an account")
 
 
-def _answers(report: Report, threshold: Threshold) -> list[Outcome]:
-    """The outcomes of the accounts that a limit is on. Raises _Undecided unless every one of them answered."""
+def _answered(report: Report, threshold: Threshold) -> list[Outcome]:
+    """The outcomes of the threshold's accounts. Raises _Undecided unless all of them answered."""
     if report.failures:
         raise _Undecided(f"the run failed ({report.failures[0].code})")
     outcomes = [outcome for outcome in report.outcomes if threshold.account in (None, outcome.account.name)]
     if not outcomes:
         raise _Undecided("the account was not asked; name one that the run asks")
-    silent = [outcome for outcome in outcomes if outcome.failure is not None]
-    for outcome in silent:
-        if outcome.failure is not None and len(silent) == 1:
-            name = printable(outcome.account.name, _LONGEST_NAME)
-            raise _Undecided(f"{name} did not answer ({outcome.failure.code}): {outcome.failure.message}")
-    if silent:
-        codes = _listed(outcome.failure.code for outcome in silent if outcome.failure is not None)
-        raise _Undecided(f"{_listed(outcome.account.name for outcome in silent)} did not answer ({codes})")
+    failures = {each.account.name: each.failure for each in outcomes if each.failure is not None}
+    if len(failures) == 1:
+        ((name, failure),) = failures.items()
+        raise _Undecided(
+            f"{printable(name, _LONGEST_NAME)} did not answer ({failure.code}): {failure.message}"
+        )
+    if failures:
+        codes = _listed(failure.code for failure in failures.values())
+        raise _Undecided(f"{_listed(failures)} did not answer ({codes})")
     return outcomes
 
 
-def _in_total(report: Report, fitting: Sequence[Balance], threshold: Threshold) -> Amount:
-    """The report's own total: what it leaves out, such as an aggregate of others, does not count here, either.
-
-    Raises _Undecided where it has none.
-    """
+def _from_total(report: Report, matching: Sequence[Balance], threshold: Threshold) -> Amount:
+    """The report's total of the asset, which leaves out aggregates of other accounts. Raises _Undecided if it has none."""
     for total in report.totals:
-        if total.asset == fitting[0].asset:
+        if total.asset == matching[0].asset:
             value: Amount | None = getattr(total.amounts, threshold.field)
             if value is None:
                 raise _Undecided(
                     f"the total is not complete ({_listed(total.missing)}); put the limit on an account, or on another field"
                 )
             return value
-    left_out = _listed(row.account for row in fitting)
+    left_out = _listed(row.account for row in matching)
     raise _Undecided(
         f"only accounts that are left out of totals list it ({left_out}); name an account in the limit"
     )
 
 
-def _labels(rows: Iterable[Balance], asset: str) -> list[str]:
-    """The assets that a limit's can mean among these rows.
+def _possible_assets(rows: Iterable[Balance], asset: str) -> list[str]:
+    """The assets in these rows that a name can mean.
 
-    A symbol that stands for several tokens at a host, each labelled with its id, stands for none of
-    them. An exact name that is listed is that of no other asset.
+    Several where a host has more than one token of that symbol, each labelled with its id. An exact name that
+    is listed means no other asset.
     """
     found = {row.asset: None for row in rows if selects((asset,), *names_of(row))}
     if isinstance(asset, Exactly) and asset in found:
         return [str(asset)]
     namesakes = {row.asset: None for row in rows if _is_namesake(row, asset)}
     found = {name: None for name in found if name not in namesakes}
-    # One alone is as open as two: the host knows another token of that symbol.
+    # One labelled token is ambiguous, too: the host knows another of that symbol.
     other = [f"another {asset}"] if len(namesakes) == 1 and not found else []
     return [*found, *namesakes, *other]
 
 
 def _is_namesake(row: Balance, asset: str) -> bool:
-    """Whether an asset is the symbol of a row whose label carries the id, because the symbol is not its own."""
+    """Whether an asset is the symbol of a row that is labelled `SYMBOL#ID`, because another token shares the symbol."""
     symbol, mark, number = row.asset.rpartition("#")
     return mark != "" and number == row.asset_id and selects((asset,), symbol)
 
 
-def _refuse_doubt(rows: Iterable[Balance], fitting: Iterable[Balance], asset: str) -> None:
-    """Raise _Undecided where an account lists a token without a name that can be the asset, and not the asset."""
-    listing = {row.account for row in fitting}
+def _reject_unnamed_token(rows: Iterable[Balance], matching: Iterable[Balance], asset: str) -> None:
+    """Raise _Undecided if an account lists no such asset, but a token without a known name that can be it."""
+    listing = {row.account for row in matching}
     for row in rows:
         unnamed = row.asset == f"#{row.asset_id}"
         if unnamed and row.account not in listing and ("#" not in asset or asset.endswith(row.asset)):
@@ -380,14 +375,14 @@ def _refuse_doubt(rows: Iterable[Balance], fitting: Iterable[Balance], asset: st
             )
 
 
-def _asks_for(outcome: Outcome, asset: str) -> bool:
-    """Whether an account's profile does not limit it to other assets."""
+def _includes(outcome: Outcome, asset: str) -> bool:
+    """Whether the account's profile includes the asset."""
     assets = outcome.account.assets
     return not assets or selects((str(asset),), *assets)
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The first of some names, each once, and how many more there are."""
+    """The first four different names, and the number of others."""
     each = [printable(name, _LONGEST_NAME) for name in dict.fromkeys(names)]
     more = f" and {len(each) - _MOST_NAMES} more" if len(each) > _MOST_NAMES else ""
     return ", ".join(each[:_MOST_NAMES]) + more

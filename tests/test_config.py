@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from balcli.config.accounts import accounts
+from balcli.config.accounts import open_accounts
 from balcli.config.profile import holds_secret, load
-from balcli.config.sources import parse_toml
+from balcli.config.sources import SecretSources, parse_toml
 from balcli.http.timing import Deadline
 from balcli.sandbox import Sandbox, json_reply
 from balcli.sandbox.loopring import ADDRESS
@@ -66,7 +66,7 @@ def written(folder: Path, text: str) -> Path:
 def account_names(file: Path, environ: Mapping[str, str] | None = None) -> list[str]:
     """The accounts of the profile that a file leaves no doubt about, in their order."""
     profile = load(file, must_exist=True, name=None, env_file=None, environ=environ or {})
-    return [account.name for account in accounts(profile, None, (), {}, Deadline(10))]
+    return [each.account.name for each in open_accounts(profile, SecretSources(Deadline(10))) if each.account]
 
 
 # The profile

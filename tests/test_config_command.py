@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from balcli.config.inspection import lines_of
+from balcli.config.inspection import line_numbers
 from balcli.config.sources import parse_toml
 from balcli.providers import PROVIDERS
 from balcli.render.settings import Row
@@ -681,15 +681,15 @@ k = 5
         ("t", 1, "u", 0, "k"): 20,
         ("t", 1, "v", "w", "k"): 22,
     }
-    found = lines_of(text)
+    found = line_numbers(text)
     assert expected == {path: found.get(path) for path in expected}
-    assert expected == {path: lines_of(text.replace("\n", "\r\n")).get(path) for path in expected}
+    assert expected == {path: line_numbers(text.replace("\n", "\r\n")).get(path) for path in expected}
 
 
 def test_lines_behind_a_very_long_statement_are_left_out() -> None:
     """A text over thousands of lines does not cost minutes; what stands behind it has no line."""
     text = 'a = 1\nb = """\n' + "x\n" * 5000 + '"""\nc = 2\n'
-    assert {("a",): 1} == lines_of(text)
+    assert {("a",): 1} == line_numbers(text)
 
 
 # check

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from balcli.config.accounts import accounts
+from balcli.config.accounts import open_accounts
 from balcli.config.profile import load
+from balcli.config.sources import SecretSources
 from balcli.errors import ConfigError
 from balcli.http.timing import Deadline
 from tests.conftest import Program, Result
@@ -261,7 +262,7 @@ def test_fault_is_told_on_stderr_alone_without_a_document(
 def names_of(file: Path, environ: Mapping[str, str] | None = None) -> list[str]:
     """The accounts of a profile file. Raises the ConfigErrors."""
     profile = load(file, must_exist=True, name=None, env_file=None, environ=environ or {})
-    return [account.name for account in accounts(profile, None, (), {}, Deadline(10))]
+    return [each.account.name for each in open_accounts(profile, SecretSources(Deadline(10))) if each.account]
 
 
 def refusal(file: Path, environ: Mapping[str, str] | None = None) -> ConfigError:

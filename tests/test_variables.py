@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from balcli.config.accounts import accounts
+from balcli.config.accounts import open_accounts
 from balcli.config.entry import Entry
 from balcli.config.profile import Profile, load
-from balcli.config.sources import Variables
+from balcli.config.sources import SecretSources, Variables
 from balcli.http.timing import Deadline
 from balcli.models import Account
 from balcli.sandbox import Sandbox
@@ -58,7 +58,8 @@ def read(
 
 def accounts_of(profile: Profile) -> tuple[Account[Any], ...]:
     """The profile's accounts, with their variables filled in."""
-    return accounts(profile, None, (), {}, Deadline(10))
+    found = open_accounts(profile, SecretSources(Deadline(10)))
+    return tuple(each.account for each in found if each.account is not None)
 
 
 def key_of(profile: Profile) -> str:

@@ -199,15 +199,16 @@ def report_of(
     from balcli import report as reports
     from balcli.cache import default_cache
     from balcli.collect import collect, open_door
-    from balcli.config.accounts import opened
-    from balcli.config.profile import refuse_bad_bundle
+    from balcli.config.accounts import open_accounts
+    from balcli.config.profile import check_ca_bundle
+    from balcli.config.sources import SecretSources
     from balcli.http.timing import Deadline
 
     limits = options.limits(profile.request_settings)
     deadline = Deadline(limits.deadline)
-    refuse_bad_bundle(profile)
+    check_ca_bundle(profile)
     notices = (*PLUGIN_NOTICES, *profile.notices)
-    found = opened(profile, provider, names, targets, deadline)
+    found = open_accounts(profile, SecretSources(deadline), provider, names, targets)
     chosen = [each.account for each in found if each.account is not None]
     if recorder is None:
         door: Asks = open_door(chosen, limits, deadline, observe)

@@ -25,7 +25,7 @@ def profiles(context: typer.Context, incomplete: str) -> list[str]:
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
     """The accounts of the profile that begin so and are not named yet; those of the command's own provider, if it has one."""
-    from balcli.config.checks import KeptFaults
+    from balcli.config.checks import Problems
     from balcli.config.profile import ProfileFile
     from balcli.config.sources import Variables
     from balcli.errors import BalcliError
@@ -35,7 +35,7 @@ def accounts(context: typer.Context, incomplete: str) -> list[str]:
         # What is wrong with one account does not keep the others from being offered.
         # The environment alone: no `.env` is read for a name.
         file = ProfileFile(*_file(context), Variables(os.environ))
-        profile = file.profile(context.params.get("profile"), KeptFaults())
+        profile = file.profile(context.params.get("profile"), Problems(collect=True))
     except (BalcliError, OSError, ValueError):
         return []
     command = context.info_name

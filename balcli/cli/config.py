@@ -1,8 +1,8 @@
-"""`balcli config`: write a profile, say where it is, show it without its secrets, check it offline."""
+"""`balcli config`: write a profile, print its path, show it without its secrets, check it offline."""
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,12 +17,11 @@ from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import did_you_mean, printable
 
 if TYPE_CHECKING:
-    from balcli.config.inspection import Inspected, Inspection, Plain, Setting
+    from balcli.config.inspection import InspectedProfile, Inspection, Setting
     from balcli.models import Notice
     from balcli.render.settings import Row
 
 _SCHEMA_VERSION: Final = "1.0"
-
 
 Quiet = Annotated[
     bool,
@@ -90,8 +89,8 @@ def init(
         raise UsageError(
             f"--provider: there is no {printable(unknown[0], 40)}; {did_you_mean(unknown[0], PROVIDERS)}"
         )
-    if not names and not quiet and _is_conversation():
-        names = _asked()
+    if not names and not quiet and _is_interactive():
+        names = _ask_for_providers()
     chosen = [each for name, each in PROVIDERS.items() if name in names or not names]
     try:
         write_new(file, profile_text(chosen))
@@ -130,58 +129,50 @@ def show(
     Secrets are shown as ***, and no secret's command is run.
     """
     from balcli.config.accounts import shown_name
-    from balcli.config.inspection import Listing, shadowed
+    from balcli.config.inspection import Settings, shadowed
 
     inspection = _inspect(config, profile, env_file, every=False)
-    inspected = inspection.profiles[0] if inspection.profiles else None
+    name, where = profile, str(_path(config))
     accounts: list[tuple[str, str, list[Setting]]] = []
     run: list[Setting] = []
-    limits: list[list[Setting]] = []
+    thresholds: list[list[Setting]] = []
     notices = list(PLUGIN_NOTICES)
-    if inspected is not None:
+    for inspected in inspection.profiles:
         found = inspected.profile
-        listing = Listing(inspection.file, found.variables)
+        name = found.name
+        settings = Settings(inspection.file, found.variables)
         accounts = [
-            (shown_name(each.entry), each.entry.provider, listing.of_account(each))
+            (shown_name(each.entry), each.entry.provider, settings.of_account(each))
             for each in inspected.accounts
         ]
-        run = listing.of_run(found, os.environ)
-        limits = listing.of_limits(found)
+        run = settings.of_run(found, os.environ)
+        thresholds = settings.of_thresholds(found)
         notices += [*found.notices, *shadowed(found)]
-    elif inspection.file is not None:
+    if not inspection.profiles and inspection.file is not None:
         notices += inspection.file.variables.notices
-    name = inspected.profile.name if inspected is not None else profile
-    where = str(_path(config))
     if TableOrJson.chosen(output) is TableOrJson.json:
-        from balcli.render.json import to_json, warning
-
         document = {
-            "schema_version": _SCHEMA_VERSION,
             "profile": name,
             "file": where,
             "accounts": [
-                {"account": account, "provider": kind, "settings": [_plain(each) for each in settings]}
-                for account, kind, settings in accounts
+                {"account": account, "provider": provider, "settings": _plain(each)}
+                for account, provider, each in accounts
             ],
-            "settings": [_plain(each) for each in run],
-            "limits": [{"settings": [_plain(each) for each in settings]} for settings in limits],
-            "warnings": [warning(notice) for notice in notices],
-            "errors": _problems(inspection),
+            "settings": _plain(run),
+            "limits": [{"settings": _plain(each)} for each in thresholds],
         }
-        streams.write_data(to_json(document))
-    elif inspected is not None:
+        _write_json(document | _warnings(notices) | {"errors": _errors(inspection.problems)})
+    elif inspection.profiles:
         from balcli.render.settings import render
 
         head = f"profile {printable(name, 60)}" if name is not None else "no profile file"
         parts = [
-            (f"{printable(account, 60)} ({kind})", _rows(settings)) for account, kind, settings in accounts
+            (f"{printable(account, 60)} ({provider})", _rows(each)) for account, provider, each in accounts
         ]
         parts.append(("run", _rows(run)))
-        parts += [(f"limit {number}", _rows(settings)) for number, settings in enumerate(limits, 1)]
+        parts += [(f"limit {number}", _rows(each)) for number, each in enumerate(thresholds, 1)]
         streams.write_data(render(f"{head}: {printable(where)}", parts, streams.columns()))
-    for notice in notices if not quiet else ():
-        streams.say_notice(notice)
-    raise typer.Exit(_said(inspection))
+    raise typer.Exit(_report(inspection, () if quiet else notices))
 
 
 @_group.command()
@@ -196,68 +187,38 @@ def check(
 
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
+    from balcli.config.accounts import short_credentials
+
     inspection = _inspect(config, profile, env_file, every=True)
-    found = [*PLUGIN_NOTICES, *(n for each in inspection.profiles for n in _notices(each))]
+    found = [*PLUGIN_NOTICES]
+    for inspected in inspection.profiles:
+        found += inspected.profile.notices
+        found += [notice for opened in inspected.accounts for notice in short_credentials(opened)]
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
-        from balcli.render.json import to_json, warning
-
-        document = {
-            "schema_version": _SCHEMA_VERSION,
-            "file": str(_path(config)),
-            "ok": not inspection.problems,
-            "problems": _problems(inspection),
-            "warnings": [warning(notice) for notice in notices],
-        }
-        streams.write_data(to_json(document))
+        document = {"file": str(_path(config)), "ok": not inspection.problems}
+        _write_json(document | {"problems": _errors(inspection.problems)} | _warnings(notices))
     else:
-        # Without this line, who reads stdout alone would take a profile's `ok` for that of the file.
+        # Without this line, a reader of stdout alone would take a profile's `ok` for that of the file.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
         streams.write_data(own + "".join(_result(each) for each in inspection.profiles))
-    for notice in notices if not quiet else ():
-        streams.say_notice(notice)
-    raise typer.Exit(_said(inspection))
+    raise typer.Exit(_report(inspection, () if quiet else notices))
 
 
 def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None:
-    """Write the document of a command of this group that could not begin, if it has one."""
+    """Write the document of a `show` or `check` that failed before it began."""
     if output != TableOrJson.json:
         return
-    from balcli.render.json import to_json
-
-    problems = [{"code": error.code, "message": error.message}]
+    errors = _errors([error])
     if "show" in arguments:
         empty: dict[str, list[object]] = {key: [] for key in ("accounts", "settings", "limits", "warnings")}
-        document = {
-            "schema_version": _SCHEMA_VERSION,
-            "profile": None,
-            "file": None,
-            **empty,
-            "errors": problems,
-        }
-        streams.write_data(to_json(document))
+        _write_json({"profile": None, "file": None, **empty, "errors": errors})
     elif "check" in arguments:
-        checked = {
-            "schema_version": _SCHEMA_VERSION,
-            "file": None,
-            "ok": False,
-            "problems": problems,
-            "warnings": [],
-        }
-        streams.write_data(to_json(checked))
-
-
-def _notices(inspected: "Inspected") -> "Iterator[Notice]":
-    """What a reader of a profile's check should know, beside its problems."""
-    from balcli.config.accounts import short_credentials
-
-    yield from inspected.profile.notices
-    for opened in inspected.accounts:
-        yield from short_credentials(opened.entry, opened.values)
+        _write_json({"file": None, "ok": False, "problems": errors, "warnings": []})
 
 
 def _path(config: Path | None) -> Path:
-    """The whole path of the profile file. Raises ConfigFileError where the home or working directory is not a usable path."""
+    """The absolute path of the profile file. Raises ConfigFileError if home or working directory are not usable."""
     file = config or default_file()
     try:
         return file.absolute()
@@ -267,16 +228,16 @@ def _path(config: Path | None) -> Path:
         ) from None
 
 
-def _is_conversation() -> bool:
-    """Whether somebody can be asked: stdin and stderr are terminals."""
+def _is_interactive() -> bool:
+    """Whether stdin and stderr are terminals."""
     try:
         return sys.stdin.isatty() and sys.stderr.isatty()
-    except (AttributeError, ValueError):
+    except (AttributeError, ValueError):  # a stream is missing or closed
         return False
 
 
-def _asked() -> list[str]:
-    """The providers that the person at the terminal names, all for an empty line. Raises Abort at the end of input."""
+def _ask_for_providers() -> list[str]:
+    """The providers that the user names, none for an empty line. Raises Abort at the end of input."""
     lines = [f"  {name:<10} {printable(provider.TITLE, 60)}\n" for name, provider in PROVIDERS.items()]
     sys.stderr.write("Which providers do you use?\n" + "".join(lines))
     while True:
@@ -305,19 +266,33 @@ def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *,
     )
 
 
-def _said(inspection: "Inspection") -> int:
-    """The exit code, each problem told on stderr."""
+def _report(inspection: "Inspection", notices: "Iterable[Notice]") -> int:
+    """Write the notices and problems to stderr; the exit code."""
+    for notice in notices:
+        streams.say_notice(notice)
     for problem in inspection.problems:
         streams.say(problem.message)
     return max((problem.exit_code for problem in inspection.problems), default=0)
 
 
-def _problems(inspection: "Inspection") -> list[dict[str, str]]:
-    return [{"code": problem.code, "message": problem.message} for problem in inspection.problems]
+def _write_json(document: Mapping[str, Any]) -> None:
+    from balcli.render.json import to_json
+
+    streams.write_data(to_json({"schema_version": _SCHEMA_VERSION, **document}))
 
 
-def _result(inspected: "Inspected") -> str:
-    """A profile's line in the result of a check."""
+def _errors(problems: Iterable[BalcliError]) -> list[dict[str, str]]:
+    return [{"code": problem.code, "message": problem.message} for problem in problems]
+
+
+def _warnings(notices: "Iterable[Notice]") -> dict[str, Any]:
+    from balcli.render.json import warning
+
+    return {"warnings": [warning(notice) for notice in notices]}
+
+
+def _result(inspected: "InspectedProfile") -> str:
+    """The line of a profile in the result of a check."""
     name = inspected.profile.name
     about = f"profile {printable(name, 60)}" if name is not None else "the environment's accounts"
     if inspected.problems:
@@ -330,17 +305,16 @@ def _not_ok(about: str, problems: int) -> str:
     return f"not ok  {about}: {problems} problem{'s' if problems > 1 else ''}\n"
 
 
-def _plain(setting: "Setting") -> dict[str, Any]:
-    return {"key": setting.key, "value": setting.value, "source": setting.source}
+def _plain(settings: "Iterable[Setting]") -> list[dict[str, Any]]:
+    return [each._asdict() for each in settings]
 
 
-def _rows(settings: Iterable["Setting"]) -> "list[Row]":
+def _rows(settings: "Iterable[Setting]") -> "list[Row]":
     from balcli.render.settings import Row
 
-    return [Row(each.key, _worded(each.value), each.source) for each in settings]
+    def text(value: Any) -> str:
+        return (
+            "-" if value is None else printable(", ".join(value) if isinstance(value, tuple) else str(value))
+        )
 
-
-def _worded(value: "Plain") -> str:
-    if value is None:
-        return "-"
-    return printable(", ".join(value) if isinstance(value, tuple) else str(value))
+    return [Row(each.key, text(each.value), each.source) for each in settings]

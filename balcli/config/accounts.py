@@ -1,4 +1,4 @@
-"""From a profile's entries to accounts: which are meant, what they ask for, and which of it is a credential.
+"""From a profile's entries to accounts: which are selected, and which of their values are credentials.
 
 Each message names file, key and cure, never a value.
 """
@@ -7,28 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from balcli.config.checks import RAISED, Faults, refuse_doubles
-from balcli.config.entry import (
-    INTEGER,
-    Entry,
-    declared,
-    keys_of,
-    names_credential,
-    settings_of,
-    stand_in,
-)
+from balcli.config.checks import RAISE_FIRST, Problems, reject_duplicates
+from balcli.config.entry import INTEGER, Entry, allowed_keys, names_credential, read_values, stand_in
 from balcli.config.profile import Profile
-from balcli.config.sources import (
-    SecretSources,
-    UnrunSources,
-    Variables,
-    as_written,
-    names_in,
-    prefix_of,
-)
+from balcli.config.sources import SecretSources, Variables, as_written, names_in, prefix_of
 from balcli.errors import AccountError, KeyProblem, PluginFault, UsageError, ValueProblem
 from balcli.http import echoes
-from balcli.http.timing import Deadline
 from balcli.models import Account, Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
@@ -36,140 +20,111 @@ from balcli.secret import SHORTEST_TOLD, Secret, can_be_told
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import BaseUrl, checked_base_url
 
-# What the account of a faulty base_url is made with, to see what else is wrong with it.
-_NO_BASE_URL: Final = "https://localhost"
+_STAND_IN_URL: Final = "https://localhost"
 
 
-class Opened(NamedTuple):
-    """An entry with those of its settings that can be used, and the account if all that tells it apart can."""
+class OpenedAccount(NamedTuple):
+    """An entry with its usable values, and its account unless a problem hides which account that is."""
 
     entry: Entry
     values: Mapping[str, Value]
     account: Account[Any] | None
 
 
-def accounts(
+def open_accounts(
     profile: Profile,
-    provider: str | None,
-    names: Iterable[str],
-    targets: Mapping[str, tuple[str, ...]],
-    deadline: Deadline,
-    sources: SecretSources | None = None,
-) -> tuple[Account[Any], ...]:
-    """The accounts of a run, as `opened` has them."""
-    found = opened(profile, provider, names, targets, deadline, sources)
-    return tuple(each.account for each in found if each.account is not None)
+    sources: SecretSources,
+    provider: str | None = None,
+    names: Iterable[str] = (),
+    targets: Mapping[str, tuple[str, ...]] | None = None,
+) -> list[OpenedAccount]:
+    """The accounts of a run in the profile's order: one provider's or all, every one or the named ones.
 
-
-def opened(
-    profile: Profile,
-    provider: str | None,
-    names: Iterable[str],
-    targets: Mapping[str, tuple[str, ...]],
-    deadline: Deadline,
-    sources: SecretSources | None = None,
-) -> list[Opened]:
-    """The accounts of a run with their settings, in the profile's order: one provider's or all, all of them or those named.
-
-    `targets` replaces, for the one account that is selected, what identifies it at its provider;
-    several values make an account of each. Secret commands run within the deadline, and not again
-    where `sources` has their output. Raises the ConfigErrors, and UsageError for targets that do not fit.
+    `targets` replaces, for the one selected account, the keys that identify it at its provider; several
+    values make an account of each. Raises the ConfigErrors, and UsageError for targets that do not fit.
     """
-    entries = selected(profile, provider, list(names))
+    entries = select(profile, provider, list(names))
     if targets and len(entries) != 1:
         options = ", ".join(_option(PROVIDERS[entries[0].provider], key) for key in targets)
         raise UsageError(
             f"{options} is for one account, and {len(entries)} are selected; name the one that is meant: "
             + join_names(entry.name for entry in entries)
         )
-    return _opened(entries, profile, sources or SecretSources(deadline), targets, RAISED)
+    return _open_entries(entries, profile.variables, sources, targets or {}, RAISE_FIRST)
 
 
-def looked_at(profile: Profile, faults: Faults) -> list[Opened]:
-    """Every account of the profile as far as it goes, without running a command; the rest is left to the faults."""
-    found: list[Opened] = []
-    with faults:
-        found = _opened(selected(profile, None, []), profile, UnrunSources(), {}, faults)
-    for each in found:
-        fault = None if each.account is None else each.account.settings
+def inspect_accounts(profile: Profile, problems: Problems) -> list[OpenedAccount]:
+    """Every account of the profile as far as it goes. No command is run, and problems are added."""
+    found: list[OpenedAccount] = []
+    with problems:
+        found = _open_entries(select(profile, None, []), profile.variables, SecretSources(None), {}, problems)
+    for opened in found:
+        fault = None if opened.account is None else opened.account.settings
         if isinstance(fault, PluginFault):
-            with faults:
-                raise ValueProblem(f"{each.entry.table}: {fault.message}")
+            problems.add(ValueProblem(f"{opened.entry.table}: {fault.message}"))
     return found
 
 
-def _opened(
-    entries: Iterable[Entry],
-    profile: Profile,
-    sources: SecretSources,
-    targets: Mapping[str, tuple[str, ...]],
-    faults: Faults,
-) -> list[Opened]:
-    """The accounts of these entries; two with one name or one identity are refused."""
-    replaced = set(targets)
-    found = []
-    for entry in entries:
-        settings = settings_of(entry, profile.variables, sources, replaced, faults)
-        found += [
-            _open(entry, name, values, replaced, profile.variables, faults)
-            for name, values in _targeted(entry, settings, targets)
-        ]
-    for each in found:
-        if echoes.holds_credential(each.entry.name):
-            with faults:
-                refuse_credential_as_name(each.entry)
-    made = [(each.account, each.entry.table) for each in found if each.account is not None]
-    refuse_doubles(
-        ((account.name, place) for account, place in made), "are both named {}; rename one", faults
-    )
-    refuse_doubles(
-        (("\n".join(account.key), place) for account, place in made),
-        "are the same account at the provider and would count twice; remove one",
-        faults,
-    )
-    return found
-
-
-def selected(profile: Profile, provider: str | None, names: list[str]) -> list[Entry]:
-    """The entries that are meant, in the profile's order. Raises AccountError for a name that is not there."""
+def select(profile: Profile, provider: str | None, names: list[str]) -> list[Entry]:
+    """The entries of a provider or all, and of these names if any. Raises AccountError for an unknown name."""
     of_provider = [entry for entry in profile.entries if provider in (None, entry.provider)]
-    where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
     if not of_provider:
-        kind = provider or "account"
+        kind = f"{provider} account" if provider else "account"
         table = (
             f"add [profiles.{printable(profile.name or 'main', 40)}.{provider or 'loopring'}] to the profile"
         )
         variables = f"set {prefix_of(provider or 'loopring')}… variables"
-        raise AccountError(
-            f"{profile.place} has no {kind}{' account' if provider else ''}; {table} or {variables}"
-        )
+        raise AccountError(f"{profile.place} has no {kind}; {table} or {variables}")
+    where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
     for name in names:
         if all(name != entry.name for entry in of_provider):
-            other = next((entry for entry in profile.entries if entry.name == name), None)
+            other = next((entry.provider for entry in profile.entries if entry.name == name), None)
             hint = did_you_mean(name, [entry.name for entry in of_provider])
             if other is not None:
-                hint = f"it is a {other.provider} account; use balcli {other.provider}"
-            raise AccountError(
-                f"{where} has no {provider or ''} account {printable(name, 40)}; {hint}".replace("  ", " ")
-            )
+                hint = f"it is a {other} account; use balcli {other}"
+            kind = f"{provider} account" if provider else "account"
+            raise AccountError(f"{where} has no {kind} {printable(name, 40)}; {hint}")
     return [entry for entry in of_provider if not names or entry.name in names]
+
+
+def _open_entries(
+    entries: Iterable[Entry],
+    variables: Variables,
+    sources: SecretSources,
+    targets: Mapping[str, tuple[str, ...]],
+    problems: Problems,
+) -> list[OpenedAccount]:
+    found = []
+    for entry in entries:
+        values = read_values(entry, variables, sources, without_targets=bool(targets), problems=problems)
+        for name, settings in _with_targets(entry, values, targets):
+            found.append(_open(entry, name, settings, set(targets), variables, problems))
+    for opened in found:  # after all are opened: a name may contain a credential of another account
+        with problems:
+            reject_credential_as_name(opened.entry)
+    made = [(opened.account, opened.entry.table) for opened in found if opened.account is not None]
+    names = ((account.name, place) for account, place in made)
+    reject_duplicates(names, "are both named {}; rename one", problems)
+    reject_duplicates(
+        (("\n".join(account.key), place) for account, place in made),
+        "are the same account at the provider and would count twice; remove one",
+        problems,
+    )
+    return found
 
 
 def _option(provider: Provider, key: str) -> str:
     return next((k.option for k in provider.KEYS if k.name == key and k.option), key)
 
 
-def _targeted(
+def _with_targets(
     entry: Entry, values: dict[str, Value], targets: Mapping[str, tuple[str, ...]]
 ) -> list[tuple[str, dict[str, Value]]]:
-    """The account's name and settings, with the command line's targets in them: one pair for each value."""
-    if not targets:
-        return [(entry.name, values)]
-    provider = PROVIDERS[entry.provider]
-    keys = {key.name: key for key in provider.KEYS}
+    """The account's name and values, once for each combination of the targets. Raises UsageError."""
+    keys = {key.name: key for key in PROVIDERS[entry.provider].KEYS}
     pairs = [(entry.name, values)]
-    for target, given in targets.items():
-        parsed = list(dict.fromkeys(_target(keys[target], text) for text in given))
+    for target, texts in targets.items():
+        parsed = list(dict.fromkeys(_parse_target(keys[target], text) for text in texts))
         pairs = [
             (f"{name}/{value}" if len(parsed) > 1 else name, {**settings, target: value})
             for name, settings in pairs
@@ -178,7 +133,7 @@ def _targeted(
     return pairs
 
 
-def _target(key: Key, text: str) -> Value:
+def _parse_target(key: Key, text: str) -> Value:
     if key.kind != "integer":
         if not text or not text.isprintable():
             raise UsageError(
@@ -194,78 +149,87 @@ def _open(
     entry: Entry,
     name: str,
     values: dict[str, Value],
-    replaced: set[str],
+    targets: set[str],
     variables: Variables,
-    faults: Faults,
-) -> Opened:
-    """The provider's account of these settings; what is wrong with them is said with its place.
+    problems: Problems,
+) -> OpenedAccount:
+    """The provider's account with these values.
 
-    Where faults are kept, stand-ins take the places of what has one, to see what else is wrong.
+    Where problems are collected, a stand-in replaces each faulty value, so that the others are checked, too.
     """
     provider = PROVIDERS[entry.provider]
-    keys = declared(entry.provider)
-    faulty: set[str] = set()
-    if faults.count:  # without one, every key that is there has its value
-        faulty = {key.name for key, _ in keys_of(entry, replaced) if key.name not in values}
-    base_url = _NO_BASE_URL
+    keys = allowed_keys(entry.provider)
+    faulty = {key.name for key in entry.given_keys(without_targets=bool(targets)) if key.name not in values}
+    base_url = _STAND_IN_URL
     if "base_url" not in faulty:
-        before = faults.count
-        with faults:
+        before = problems.count
+        with problems:
             base_url = _base_url(entry, values, variables)
-        faulty |= {"base_url"} if faults.count != before else set()
+        if problems.count != before:
+            faulty.add("base_url")
     echoes.remember(base_url, (secret for _, secret in credentials_of(values)))
-    given = values | {key: stand_in(keys[key]) for key in faulty} if faulty else values
     account: Account[Any] | None = None
     while account is None:
+        given = values | {key: stand_in(keys[key]) for key in faulty}
         try:
             account = provider.open_account(name, base_url, Values(given))
         except SettingProblem as problem:
-            if problem.key in replaced:
+            if problem.key in targets:
                 raise UsageError(f"{_option(provider, problem.key)}: {problem.message}") from None
             key = problem.key.partition(".")[0]
-            if key not in faulty:
-                with faults:
-                    raise KeyProblem(f"{entry.at(problem.key)}: {_worded(problem, entry)}") from None
-            if key in faulty or key not in keys:
+            if key in faulty:
+                break
+            message = problem.message
+            if problem.missing:
+                message = f"is missing; {entry.how_to_add(problem.missing)}"
+            problems.add(KeyProblem(f"{entry.at(problem.key)}: {message}"))
+            if key not in keys:
                 break
             faulty.add(key)
-            given = given | {key: stand_in(keys[key])}
-    if faulty:
-        values = {key: value for key, value in values.items() if key not in faulty}
-        # With a stand-in for a secret it is still known which account is meant; with any other it is not.
-        if any(keys[key].kind != "secret" for key in faulty):
-            account = None
-    return Opened(entry, values, account)
-
-
-def _worded(problem: SettingProblem, entry: Entry) -> str:
-    """What a provider says of settings; the keys that it misses as variables, where these make the account."""
-    return f"is missing; {entry.add(problem.missing)}" if problem.missing else problem.message
+    # A stand-in for a secret still leaves it known which account is meant; any other hides it.
+    if any(keys[key].kind != "secret" for key in faulty):
+        account = None
+    return OpenedAccount(entry, {key: value for key, value in values.items() if key not in faulty}, account)
 
 
 def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -> str:
-    """The base URL; what variables fill in may be a credential, and is remembered as one."""
+    """The base URL of an account. What variables fill in may be a credential and is remembered as one."""
     provider = PROVIDERS[entry.provider]
     base_url = values.get("base_url", provider.BASE_URL)
     if not isinstance(base_url, str):
         raise KeyProblem(
             f"{entry.at('base_url')}: is missing, and no host is known for {provider.TITLE}; "
-            + entry.add(["base_url"])
+            + entry.how_to_add(["base_url"])
         )
     try:
         url = checked_base_url(base_url)
     except ValueError as problem:
         raise ValueProblem(f"{entry.at('base_url')}: {problem}") from None
     raw = entry.settings.get("base_url", "")
-    if "${" not in raw or entry.from_variables or url == provider.BASE_URL:
+    names = () if entry.from_variables or url == provider.BASE_URL else names_in(raw)
+    if not names:
         return url
-    shown, parts = marked_url(url, raw, variables)
-    echoes.remember(shown, parts)
+    shown = BaseUrl(url, as_written(raw).rstrip("/"))
+    echoes.remember(shown, _credentials_in_url(url, names, variables))
     return shown
 
 
+def _credentials_in_url(url: str, names: Iterable[str], variables: Variables) -> list[Secret]:
+    """What variables fill in in a base URL and can be told from data; scheme and host count for none."""
+    parts: set[str] = set()
+    for name in names:
+        text = variables.expand(f"${{{name}}}", "base_url")
+        text = urlsplit(text).path if "://" in text else text
+        parts |= {text.strip("/"), *text.split("/")}
+    parts |= {text.lower() for text in parts}
+    # A host name is not a credential, but one of its labels can be.
+    host = urlsplit(url).netloc
+    parts = {text for text in parts if "." not in text or text.lower() not in host}
+    return [Secret(text) for text in parts if can_be_told(Secret(text, is_credential=False))]
+
+
 def credentials_of(values: Mapping[str, Value]) -> Iterator[tuple[str, Secret]]:
-    """The credentials of an account, each with its key; those of a login with all the keys that lead to them."""
+    """The credentials of an account, each with its key: `token`, or `login.device.pin`."""
     for name, value in values.items():
         if isinstance(value, Secret):
             yield name, value
@@ -287,46 +251,24 @@ def _in_login(value: Any, place: str, *, is_credential: bool) -> Iterator[tuple[
         yield place, Secret(str(value))
 
 
-def short_credentials(entry: Entry, values: Mapping[str, Value]) -> Iterator[Notice]:
+def short_credentials(opened: OpenedAccount) -> Iterator[Notice]:
     """A notice for each credential of an account that cannot be told from data."""
-    for key, secret in credentials_of(values):
+    for key, secret in credentials_of(opened.values):
         if not can_be_told(secret):
             yield Notice(
                 "secret.short",
-                entry.name,
-                f"{entry.at(key)}: shorter than {SHORTEST_TOLD} characters or only digits, so balcli does not recognize "
+                opened.entry.name,
+                f"{opened.entry.at(key)}: shorter than {SHORTEST_TOLD} characters or only digits, so balcli does not recognize "
                 "it in a response; use a longer one if the provider offers it",
             )
 
 
-def refuse_credential_as_name(entry: Entry) -> None:
-    """Raise ValueProblem for an account whose name, which is shown, contains a credential of 12 characters."""
+def reject_credential_as_name(entry: Entry) -> None:
+    """Raise ValueProblem if the account's name, which every format shows, contains a credential."""
     if echoes.holds_credential(entry.name):
         raise ValueProblem(f"{entry.at('name')}: contains a credential; use another name")
 
 
 def shown_name(entry: Entry) -> str:
-    """The account's name, or its place in the profile where the name contains a credential."""
+    """The account's name, or its place in the profile if the name contains a credential."""
     return f"({entry.table.rpartition('.')[2]})" if echoes.holds_credential(entry.name) else entry.name
-
-
-def marked_url(base_url: str, raw: str, variables: Variables) -> tuple[str, list[Secret]]:
-    """The base URL, shown as written in the profile where variables fill it in, and what they fill in.
-
-    Of a variable that holds the scheme and host, what follows these counts.
-    """
-    names = names_in(raw)
-    if not names:  # an escaped one
-        return base_url, []
-    filled: set[str] = set()
-    for name in names:
-        text = variables.expand(f"${{{name}}}", "base_url")
-        text = urlsplit(text).path if "://" in text else text
-        filled |= {text.strip("/"), *text.split("/")}
-    filled |= {text.lower() for text in filled}
-    # A host name is not a credential, but one of its labels can be.
-    host = urlsplit(base_url).netloc
-    filled = {text for text in filled if "." not in text or text.lower() not in host}
-    parts = [Secret(text, is_credential=False) for text in filled]
-    parts = [Secret(text) for text, part in zip(filled, parts, strict=True) if can_be_told(part)]
-    return BaseUrl(base_url, as_written(raw).rstrip("/")), parts

@@ -8,14 +8,32 @@ from balcli.errors import AccountError, ConfigError, KeyProblem, ValueProblem
 from balcli.text import did_you_mean, printable
 
 
-class Faults:
-    """A step of reading the configuration, as `with faults:`. As it is, a fault in it is raised."""
+class Problems:
+    """Where the problems of a configuration go: a run raises the first, `config check` collects them all.
 
-    count: int = 0
-    """How many faults were kept so far."""
+    `with problems:` is one step of the reading: where problems are collected, one in it ends only the step.
+    """
+
+    def __init__(self, *, collect: bool = False) -> None:
+        self._collect = collect
+        self._found: dict[str, ConfigError] = {}
+        self.count = 0
+        """How many problems were collected so far, repeated ones included."""
+
+    @property
+    def found(self) -> tuple[ConfigError, ...]:
+        """The collected problems in the order in which they were met, each message once."""
+        return tuple(self._found.values())
+
+    def add(self, problem: ConfigError) -> None:
+        """Raise the problem, or collect it."""
+        if not self._collect:
+            raise problem
+        self.count += 1
+        self._found.setdefault(problem.message, problem)
 
     def __enter__(self) -> None:
-        """Begin the step."""
+        """Begin a step."""
 
     def __exit__(
         self,
@@ -23,62 +41,42 @@ class Faults:
         problem: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        return isinstance(problem, ConfigError) and self._keep(problem)
-
-    def _keep(self, problem: ConfigError) -> bool:
-        """Whether the problem is kept, and the reading goes on behind the step."""
-        del problem
-        return False
-
-
-class KeptFaults(Faults):
-    """Keeps what is wrong in a step, each problem once, and lets the reading go on after it."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, ConfigError] = {}
-
-    @property
-    def found(self) -> tuple[ConfigError, ...]:
-        """The faults in the order in which they were met."""
-        return tuple(self._found.values())
-
-    def _keep(self, problem: ConfigError) -> bool:
-        self.count += 1
-        self._found.setdefault(problem.message, problem)
+        if not self._collect or not isinstance(problem, ConfigError):
+            return False
+        self.add(problem)
         return True
 
 
-RAISED: Final = Faults()
-"""What a run reads its configuration with."""
+RAISE_FIRST: Final = Problems()
 
 
 def checked_table(value: Any, place: str) -> Mapping[str, Any]:
-    """The table that stands at a place. Raises ValueProblem for anything else."""
+    """The value, which must be a table. Raises ValueProblem."""
     if not isinstance(value, dict):
         raise ValueProblem(f"{place}: is no table; write it as [{place.rsplit(': ', 1)[-1]}]")
     return value
 
 
-def refuse_unknown(
-    table: Mapping[str, Any], known: Collection[str], place: str, joint: str, faults: Faults
+def reject_unknown_keys(
+    table: Mapping[str, Any], known: Collection[str], prefix: str, problems: Problems
 ) -> None:
-    """Refuse each key that is not known; `joint` stands between the place and the key."""
+    """Add a KeyProblem for each key of the table that is not known. `prefix` stands before the key in messages."""
     for key in table:
         if key not in known:
-            with faults:
-                raise KeyProblem(
-                    f"{place}{joint or ': '}{printable(key, 40)}: is no key that balcli knows; "
+            problems.add(
+                KeyProblem(
+                    f"{prefix}{printable(key, 40)}: is no key that balcli knows; "
                     + did_you_mean(key, known, "known here")
                 )
+            )
 
 
-def refuse_doubles(pairs: Iterable[tuple[str, str]], words: str, faults: Faults = RAISED) -> None:
-    """Refuse two pairs with one first part; `words` follows the places of both in the message."""
+def reject_duplicates(pairs: Iterable[tuple[str, str]], words: str, problems: Problems) -> None:
+    """Add an AccountError for each pair of key and place whose key another has. `words` follows both places."""
     seen: dict[str, str] = {}
     for key, place in pairs:
         if key in seen:
-            with faults:
-                file, _, table = place.partition(": ")
-                other = table if seen[key].startswith(f"{file}: ") else place
-                raise AccountError(f"{seen[key]} and {other} {words.format(printable(key, 40))}")
+            file, _, table = place.partition(": ")
+            other = table if seen[key].startswith(f"{file}: ") else place
+            problems.add(AccountError(f"{seen[key]} and {other} {words.format(printable(key, 40))}"))
         seen[key] = place

@@ -4,21 +4,24 @@ import os
 import re
 import select
 import stat
-import subprocess
 import time
 from binascii import a2b_base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from balcli.config.checks import RAISED, Faults
+from balcli.config.checks import RAISE_FIRST, Problems
 from balcli.errors import ConfigFileError, ConfigSyntaxError, SecretError, VariableError
 from balcli.files import is_readable_by_others, open_for_reading, permission_problem, shown
-from balcli.http.timing import Deadline
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
 from balcli.text import printable
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from balcli.http.timing import Deadline
 
 MAX_BYTES: Final = 1_000_000
 _MOST_LEVELS: Final = 50  # a login nested twenty deep begins at level five
@@ -26,8 +29,8 @@ _MOST_PEM: Final = 10_000_000
 _CERTIFICATE: Final = rb"(?s)-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END "
 
 
-def is_there(path: Path) -> bool:
-    """Whether there is something at a path; what cannot even be looked at counts, so that reading it says why."""
+def exists(path: Path) -> bool:
+    """Whether a path exists. One that may not be looked at counts, so that reading it says why."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -38,25 +41,25 @@ def is_there(path: Path) -> bool:
 
 
 class FileText(NamedTuple):
-    """A file's text, and what the opened file was found to be."""
+    """The text of a file, and the state of the opened file."""
 
     path: Path
     text: str
     state: os.stat_result
 
-    def refuse_if_readable(self, why: str) -> None:
-        """Raise ConfigFileError, with the chmod, if other users may read the file."""
+    def require_private(self, why: str) -> None:
+        """Raise ConfigFileError, with the chmod, if every user may read the file."""
         if is_readable_by_others(self.state):
             raise ConfigFileError(
                 f"{shown(self.path)}: {why}, and every user can read it; chmod 600 {printable(str(self.path), 120)}"
             )
 
 
-def read_text(path: Path, most_bytes: int = MAX_BYTES, faults: Faults = RAISED) -> FileText:
-    """A regular file of the user or root, writable by its owner alone, in UTF-8, without its byte-order mark.
+def read_text(path: Path, most_bytes: int = MAX_BYTES, problems: Problems = RAISE_FIRST) -> FileText:
+    """The text of a regular UTF-8 file, without its byte-order mark. Only the user or root may own or write it.
 
     The checks are made on the opened file, so that it cannot be changed between check and use.
-    Raises ConfigFileError; what is wrong with owner and mode alone is left to the faults.
+    Raises ConfigFileError. A wrong owner or mode is added to the problems.
     """
     name = shown(path)
     try:
@@ -74,8 +77,7 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES, faults: Faults = RAISED) 
             raise ConfigFileError(f"{name}: is no regular file; give the path of one")
         flaw = permission_problem(state, path)
         if flaw is not None:
-            with faults:
-                raise ConfigFileError(f"{name}: {flaw}")
+            problems.add(ConfigFileError(f"{name}: {flaw}"))
         content = _read(descriptor, most_bytes + 1)
     except OSError as problem:
         raise ConfigFileError(f"{name}: cannot be read: {problem.strerror}; check the disk") from None
@@ -91,7 +93,6 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES, faults: Faults = RAISED) 
 
 
 def _read(descriptor: int, most: int) -> bytes:
-    """Up to so many bytes of an open file."""
     content = b""
     while len(content) < most and (piece := os.read(descriptor, most - len(content))):
         content += piece
@@ -99,7 +100,7 @@ def _read(descriptor: int, most: int) -> bytes:
 
 
 def pem_flaw(path: Path) -> str | None:
-    """Why a file cannot be one of PEM certificates; None where it looks like one."""
+    """Why a file cannot be one of PEM certificates; None if it looks like one."""
     try:
         descriptor = open_for_reading(path)
     except (OSError, ValueError) as problem:
@@ -114,7 +115,7 @@ def pem_flaw(path: Path) -> str | None:
         os.close(descriptor)
     if len(content) > _MOST_PEM:
         return f"is over {_MOST_PEM // 1_000_000} MB"
-    blocks = re.findall(_CERTIFICATE, content)  # compiled where a bundle is named, which is seldom
+    blocks = re.findall(_CERTIFICATE, content)  # not compiled at import: few profiles name a bundle
     return None if blocks and all(_is_base64(block) for block in blocks) else "holds no certificates"
 
 
@@ -125,7 +126,7 @@ def _is_base64(block: bytes) -> bool:
         return False
 
 
-# How the parser's words begin, which can go on with the text that stands there; what is wrong, and what to do.
+# What a message of tomli begins with, the flaw and the cure. The whole message may contain a piece of a secret.
 _TOML_FLAWS: Final = {
     ("Cannot ", "Duplicate "): (
         ": it stands above already",
@@ -144,7 +145,7 @@ _TOML_FLAWS: Final = {
 
 
 def _is_deeper(document: dict[str, Any], most: int) -> bool:
-    """Whether tables and lists stand in one another more than so often: what goes through them recurses."""
+    """Whether tables and lists are nested more than `most` levels deep."""
     level: list[Any] = [document]
     for _ in range(most):
         level = [
@@ -157,11 +158,11 @@ def _is_deeper(document: dict[str, Any], most: int) -> bool:
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
-    """The document of a TOML 1.1 text; `name` says in messages where it is from.
+    """The document of a TOML 1.1 text; messages call it `name`.
 
     Raises ConfigSyntaxError with line, column and kind alone: the text there may be a secret.
     """
-    import tomli  # where the work begins: `--help` and completion need none of it
+    import tomli  # not needed by `--help`
 
     too_deep = ConfigSyntaxError(
         f"{name}: is nested too deeply, and a profile needs four levels; remove the others"
@@ -169,8 +170,7 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as problem:
-        flaws = (said for begin, said in _TOML_FLAWS.items() if problem.msg.startswith(begin))
-        flaw, cure = next(flaws)
+        flaw, cure = next(said for begin, said in _TOML_FLAWS.items() if problem.msg.startswith(begin))
         raise ConfigSyntaxError(
             f"{name}: is not valid TOML at line {problem.lineno}, column {problem.colno}{flaw}; {cure}"
         ) from None
@@ -186,7 +186,7 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
 
 # In this order, so that `$${` is taken for the literal before `${` is looked for.
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
-# Names by which a `.env` could turn the program's traffic or its loader to somebody else's ends.
+# With these names a `.env` could redirect the program's traffic or load foreign code.
 _IGNORED = re.compile(
     r".*_proxy|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|SSL_.*|SSLKEYLOGFILE|LD_.*|DYLD_.*|PYTHON.*|NETRC",
     re.IGNORECASE,
@@ -195,19 +195,19 @@ PREFIX: Final = "BALCLI_"
 
 
 class Variables(NamedTuple):
-    """The environment, and the variables of the `.env` file, which stay apart from it."""
+    """The environment, and apart from it the variables of the `.env` file."""
 
     environ: Mapping[str, str]
     env_file: Path | None = None
     from_file: Mapping[str, str] = MappingProxyType({})
     notices: tuple[Notice, ...] = ()
     lines: Mapping[str, int] = MappingProxyType({})
-    """On which line of the `.env` file each of its variables stands."""
+    """The line of each variable in the `.env` file."""
 
     def expand(self, text: str, place: str) -> str:
-        """The text with each `${NAME}` replaced, `$${` meaning a literal `${`.
+        """The text with each `${NAME}` replaced; `$${` is a literal `${`.
 
-        Raises VariableError, naming the place, for undefined names and for any other `${`.
+        Raises VariableError, naming the place, for an undefined name or any other `${`.
         """
         if "${" not in text:
             return text
@@ -238,11 +238,11 @@ class Variables(NamedTuple):
         return expanded
 
     def is_defined(self, name: str) -> bool:
-        """Whether a variable has a value, here or there."""
+        """Whether the environment or the `.env` file has the variable."""
         return name in self.environ or name in self.from_file
 
     def origin(self, name: str) -> str:
-        """Where a variable is from: `environment NAME`, or `.env:3 NAME` with the file's own name and the line."""
+        """The source of a variable: `environment NAME`, or `.env:3 NAME` with the file's name and the line."""
         if name in self.environ:
             return f"environment {name}"
         if self.env_file is not None and name in self.from_file:
@@ -250,7 +250,7 @@ class Variables(NamedTuple):
         return f"{name} (not defined)"
 
     def origins(self, text: str) -> tuple[str, ...]:
-        """Where what a text says comes from: each `${NAME}` with its source, and the text itself."""
+        """The sources of a text: each `${NAME}` with its own, and `as it stands` if it has text beside them."""
         found = [
             f"${{{name}}} from {'the environment' if name in self.environ else shown(self.env_file or Path('.env'))}"
             for name in dict.fromkeys(names_in(text))
@@ -258,12 +258,12 @@ class Variables(NamedTuple):
         return (*found, "as it stands") if has_own_text(text) else tuple(found)
 
     def names(self, provider: str) -> tuple[str, ...]:
-        """The names of all `BALCLI_<PROVIDER>_<KEY>` variables that are set, in the environment or the `.env`."""
+        """The names of the provider's `BALCLI_<PROVIDER>_<KEY>` variables that are set, from both sources."""
         prefix = prefix_of(provider)
         return tuple(name for name in {**self.environ, **self.from_file} if name.startswith(prefix))
 
     def settings(self, provider: str) -> tuple[dict[str, str], str]:
-        """The `BALCLI_<PROVIDER>_<KEY>` variables by key, and where they are from: one place, never both."""
+        """The values of the provider's `BALCLI_<PROVIDER>_<KEY>` variables by key, and their one source."""
         prefix = prefix_of(provider)
         sources = [(self.environ, "environment")]
         if self.env_file is not None:
@@ -285,70 +285,63 @@ def names_in(text: str) -> tuple[str, ...]:
 
 
 def as_written(text: str) -> str:
-    """A text with each `${NAME}` as it is, and each `$${` as the `${` that it means."""
+    """A text with each `$${` replaced by `${`, and each `${NAME}` left as it is."""
     return _PLACEHOLDER.sub(lambda match: "${" if match[0] == "$${" else match[0], text)
 
 
 def prefix_of(provider: str) -> str:
-    """What the names of a provider's variables begin with: `BALCLI_<PROVIDER>_`."""
+    """The prefix of a provider's variables: `BALCLI_<PROVIDER>_`."""
     return f"{PREFIX}{provider.upper().replace('-', '_')}_"
 
 
 def has_own_text(text: str) -> bool:
-    """Whether a text has anything beside `${NAME}` in it: then it says something as it stands."""
+    """Whether a text has anything beside `${NAME}` in it."""
     return bool(_PLACEHOLDER.sub(lambda match: match[0] if match[1] is None else "", text))
 
 
-def read_variables(environ: Mapping[str, str], env_file: Path | None, faults: Faults = RAISED) -> Variables:
+def read_variables(
+    environ: Mapping[str, str], env_file: Path | None, problems: Problems = RAISE_FIRST
+) -> Variables:
     """The environment with the variables of a `.env` file, as python-dotenv reads its quotes and comments.
 
-    Nothing is expanded in it, and nothing of it enters the process's environment. The faults are
+    Nothing is expanded in it, and nothing of it enters the process's environment. The problems are
     ConfigFileError, and ConfigSyntaxError with the number of a line that does not parse.
     """
     if env_file is None:
         return Variables(environ)
     from io import StringIO
 
-    from dotenv.parser import parse_stream  # only where there is a .env: it costs more than the TOML
+    from dotenv.parser import parse_stream  # takes longer to import than tomli
 
     found: dict[str, str] = {}
     lines: dict[str, int] = {}
     notices: list[Notice] = []
-    with faults:
-        file = read_text(env_file, faults=faults)
-        with faults:
-            file.refuse_if_readable("a .env is taken to hold secrets")
+    with problems:
+        file = read_text(env_file, problems=problems)
+        with problems:
+            file.require_private("a .env is taken to hold secrets")
         for binding in parse_stream(StringIO(file.text)):
-            # A binding begins after the line before it; blank lines ahead of it count as its own.
+            # A binding begins after the line before it: blank lines ahead of it count as its own.
             skipped = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:skipped].count("\n")
             if binding.error:
-                with faults:
-                    raise ConfigSyntaxError(
-                        f"{shown(env_file)}: line {line} is not NAME=value; mend or remove it"
-                    )
-            if binding.key is None or binding.value is None:
-                continue
-            if _IGNORED.fullmatch(binding.key):
-                notices.append(
-                    Notice(
-                        "env_file.ignored",
-                        None,
-                        f"{shown(env_file)}: {printable(binding.key, 40)} is ignored there; set it in the real environment",
-                    )
+                problems.add(
+                    ConfigSyntaxError(f"{shown(env_file)}: line {line} is not NAME=value; mend or remove it")
                 )
+            name = binding.key
+            if name is None or binding.value is None:
                 continue
-            if binding.key in found:
-                notices.append(
-                    Notice(
-                        "env_file.doubled",
-                        None,
-                        f"{shown(env_file)}: {printable(binding.key, 40)} stands on line {lines[binding.key]} and again on "
-                        f"line {line}, which counts; remove one",
-                    )
+            place = f"{shown(env_file)}: {printable(name, 40)}"
+            if _IGNORED.fullmatch(name):
+                message = f"{place} is ignored there; set it in the real environment"
+                notices.append(Notice("env_file.ignored", None, message))
+                continue
+            if name in found:
+                message = (
+                    f"{place} stands on line {lines[name]} and again on line {line}, which counts; remove one"
                 )
-            found[binding.key] = binding.value
-            lines[binding.key] = line
+                notices.append(Notice("env_file.doubled", None, message))
+            found[name], lines[name] = binding.value, line
     return Variables(environ, env_file, found, tuple(notices), lines)
 
 
@@ -365,95 +358,70 @@ def checked_secret(text: str, place: str, *, is_credential: bool = True) -> Secr
 
 
 class SecretSources:
-    """Reads secrets from files and commands, each command once a run, within the run's deadline."""
+    """Reads secrets from files and commands, each command once a run, within the run's deadline.
 
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._printed: dict[tuple[str, ...], str] = {}
-
-    def from_file(self, path: Path) -> str:
-        """The content of a file, one final line break left out. Raises ConfigFileError."""
-        return _without_line_break(read_text(path, _MOST_BYTES).text)
-
-    def from_command(self, arguments: Sequence[str], place: str) -> str:
-        """What a command prints on stdout, one final line break left out. Raises SecretError.
-
-        It runs without a shell, with nothing on stdin, for at most 10 seconds; what it says on
-        stderr is not shown, because it can hold what it should not.
-        """
-        command = tuple(arguments)
-        if command not in self._printed:
-            self._printed[command] = _without_line_break(self._run(command, place))
-        return self._printed[command]
-
-    def _run(self, command: tuple[str, ...], place: str) -> str:
-        name = printable(command[0], 60)
-        seconds = min(_COMMAND_SECONDS, self._deadline.left())
-        try:
-            # A list and no shell: nothing of the profile is taken for shell syntax.
-            process = subprocess.Popen(  # noqa: S603
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-        except (OSError, ValueError) as problem:
-            reason = getattr(problem, "strerror", None) or "its arguments cannot be passed on"
-            raise SecretError(f"{place}: {name} cannot be started: {reason}; check the command") from None
-        try:
-            output = _output(process, time.monotonic() + seconds)
-            if output is None:
-                raise SecretError(f"{place}: {name} took over {seconds:.2g} s; run it by hand to see why")
-        finally:
-            # Whatever ended the wait, Ctrl-C included, the command does not outlive it.
-            process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        return _checked_output(output, process.returncode, f"{place}: {name}")
-
-
-class UnrunSources(SecretSources):
-    """Reads secrets from files alone: of a command it only looks whether it could be started.
-
-    A text that nobody knows stands in for what a command would print, one for each command.
+    Without a deadline no command is run: each must only exist, and a random secret replaces its output.
     """
 
-    def __init__(self) -> None:
-        super().__init__(Deadline(0))
+    def __init__(self, deadline: "Deadline | None") -> None:
+        self._deadline = deadline
+        self._outputs: dict[tuple[str, ...], str] = {}
 
-    def _run(self, command: tuple[str, ...], place: str) -> str:
+    def from_file(self, path: Path, place: str) -> Secret:
+        """The content of a file without one final line break. Raises SecretError."""
+        try:
+            text = read_text(path, _MOST_BYTES).text
+        except ConfigFileError as problem:
+            raise SecretError(f"{place}: {problem.message}") from None
+        return checked_secret(_without_line_break(text), place)
+
+    def from_command(self, arguments: Sequence[str], place: str) -> Secret:
+        """What a command prints on stdout, without one final line break. Raises SecretError.
+
+        It runs without a shell, with nothing on stdin, for at most 10 seconds. Its stderr may repeat
+        the secret and is not shown.
+        """
+        command = tuple(arguments)
+        if command not in self._outputs:
+            self._outputs[command] = _without_line_break(self._output_of(command, place))
+        return checked_secret(self._outputs[command], place)
+
+    def _output_of(self, command: tuple[str, ...], place: str) -> str:
+        name = printable(command[0], 60)
+        if self._deadline is not None:
+            return _run(command, min(_COMMAND_SECONDS, self._deadline.left()), f"{place}: {name}")
         from shutil import which
 
         if which(command[0]) is None:
-            raise SecretError(
-                f"{place}: {printable(command[0], 60)} is no program that can be found; check the command and PATH"
-            )
+            raise SecretError(f"{place}: {name} is no program that can be found; check the command and PATH")
         return os.urandom(16).hex()
 
 
-def _output(process: "subprocess.Popen[bytes]", until: float) -> bytes | None:
-    """What the command printed by its end, or a little more than is allowed; None if it did not end in time."""
-    if process.stdout is None:
-        raise RuntimeError("the command was started without a pipe")
-    output = b""
-    while len(output) <= _MOST_BYTES:
-        left = until - time.monotonic()
-        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-            return None
-        piece = os.read(process.stdout.fileno(), _MOST_BYTES)
-        if not piece:
-            break
-        output += piece
-    else:
-        return output
+def _run(command: tuple[str, ...], seconds: float, name: str) -> str:
+    """What the command prints on stdout. Raises SecretError."""
+    import subprocess  # few profiles have a command
+
     try:
-        process.wait(max(until - time.monotonic(), 0.01))
-    except subprocess.TimeoutExpired:
-        return None
-    return output
-
-
-def _checked_output(output: bytes, status: int, name: str) -> str:
+        # A list and no shell: nothing of the profile is taken for shell syntax.
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or "its arguments cannot be passed on"
+        raise SecretError(f"{name} cannot be started: {reason}; check the command") from None
+    try:
+        output = _read_output(process, time.monotonic() + seconds)
+    except TimeoutError:
+        raise SecretError(f"{name} took over {seconds:.2g} s; run it by hand to see why") from None
+    finally:
+        # Also after Ctrl-C the command must not outlive the run.
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
     if len(output) > _MOST_BYTES:
         raise SecretError(f"{name} printed over {_MOST_BYTES} bytes; let it print the secret alone")
+    status = process.returncode
     if status != 0:
         ending = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         raise SecretError(f"{name} {ending}; run it by hand to see why")
@@ -467,6 +435,28 @@ def _checked_output(output: bytes, status: int, name: str) -> str:
         ) from None
 
 
+def _read_output(process: "subprocess.Popen[bytes]", until: float) -> bytes:
+    """What the command prints until it ends, or a little more than is allowed. Raises TimeoutError."""
+    import subprocess
+
+    if process.stdout is None:
+        raise RuntimeError("the command was started without a pipe")
+    output = b""
+    while len(output) <= _MOST_BYTES:
+        left = until - time.monotonic()
+        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+            raise TimeoutError
+        piece = os.read(process.stdout.fileno(), _MOST_BYTES)
+        if not piece:
+            try:
+                process.wait(max(until - time.monotonic(), 0.01))
+            except subprocess.TimeoutExpired:
+                raise TimeoutError from None
+            break
+        output += piece
+    return output
+
+
 def _without_line_break(text: str) -> str:
-    """The text without one line break (LF or CRLF) at its end; a second one is the reader's to see."""
+    """The text without one line break (LF or CRLF) at its end; a second one is refused as a control character."""
     return text[:-1].removesuffix("\r") if text.endswith("\n") else text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from balcli import __version__
 from balcli.collect import open_door, too_late
-from balcli.config.accounts import Opened
+from balcli.config.accounts import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests, settings
 from balcli.evidence.names import Names
@@ -69,7 +69,7 @@ class Recorder:
 
     def door(
         self,
-        accounts: Sequence[Opened],
+        accounts: Sequence[OpenedAccount],
         notices: Sequence[Notice],
         limits: RequestSettings,
         deadline: Deadline,
