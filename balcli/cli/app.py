@@ -14,8 +14,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from balcli import __version__
-from balcli.cli import streams
 from balcli.cli.commands import CHECK, COMMANDS, Commands, built
+from balcli.cli.output import ReaderGone, has_written, print_message, write_stdout
 from balcli.errors import BalcliError, Bug, OutputError, Terminated, UsageError
 from balcli.secret import hide
 
@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> int:
     sys.unraisablehook = _again
     try:
         return _written(arguments)
-    except streams.ReaderGone:
+    except ReaderGone:
         return 141
     except KeyboardInterrupt:
         return 130
@@ -107,12 +107,12 @@ def _written(arguments: list[str]) -> int:
         with redirect_stdout(gathered):
             code = _run(arguments)
     except BalcliError as problem:
-        untold = not (streams.has_written() or isinstance(problem, OutputError))
+        untold = not (has_written() or isinstance(problem, OutputError))
         if untold and _output_asked_for(arguments) == "json":
             _write_failure(problem, arguments)
         raise
     if gathered.getvalue():
-        streams.write_data(gathered.getvalue())
+        write_stdout(gathered.getvalue())
     return code
 
 
@@ -178,7 +178,7 @@ def _say(text: str, arguments: list[str]) -> None:
         from balcli.render.verdict import plain
 
         text = plain(text)
-    streams.say(text)
+    print_message(text)
 
 
 def _code(error: BalcliError, arguments: list[str]) -> int:
@@ -237,7 +237,7 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
         f"this is a bug in balcli {__version__} ({type(bug).__name__} at {place}, Python {sys.version.split()[0]}); "
         "please report it with what BALCLI_DEBUG=1 prints"
     )
-    if not streams.has_written():
+    if not has_written():
         # The bug can be in what writes the document: the line below tells it.
         with suppress(Exception):
             _write_failure(Bug(message), arguments)

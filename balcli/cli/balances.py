@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from balcli.cli import keeping, streams
+from balcli.cli import keeping
 from balcli.cli.commands import SHOWN, WHOSE
 from balcli.cli.options import ACCOUNTS, AskingOptions, BalanceOptions, Format, RunOptions, with_options
+from balcli.cli.output import (
+    check_destination,
+    print_error,
+    print_exchange,
+    print_problems,
+    shows_progress,
+    terminal_columns,
+    wants_colour,
+    write_output,
+    write_stdout,
+)
 from balcli.errors import BalcliError, ConfigFileError, StateError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 
@@ -99,7 +110,7 @@ def _watch(
     watching.refuse_what_does_not_go_together(options)
     _refuse_what_does_not_go_together(options, targets, given)
     assets, flags = options.assets(), frozenset(flag.name for flag in given)
-    observe = streams.say_exchange if options.verbose else None
+    observe = print_exchange if options.verbose else None
     with profile_of(options) as profile:
 
         def ask() -> "tuple[Report, Report]":
@@ -108,7 +119,7 @@ def _watch(
             )
             return _arranged(whole, options), whole
 
-        colour = streams.wants_colour(os.environ, no_color=options.no_color)
+        colour = wants_colour(os.environ, no_color=options.no_color)
         return watching.watch(every, ask, options, colour=colour)
 
 
@@ -138,7 +149,7 @@ def run(
     with ExitStack() as held:
         try:
             _refuse_what_does_not_go_together(options, targets, given)
-            streams.check_destination(options.output_file)
+            check_destination(options.output_file)
             recorder = keeping.recorder(options)
             assets = options.assets()
             with profile_of(options) as profile:
@@ -152,7 +163,7 @@ def run(
                     targets,
                     assets=assets,
                     flags=flags,
-                    observe=streams.say_exchange if options.verbose else None,
+                    observe=print_exchange if options.verbose else None,
                     recorder=recorder,
                 )
             asked_all = not (provider or names or targets)
@@ -164,9 +175,9 @@ def run(
         unkept = keeping.keep_evidence(recorder, report, options, flags, trouble)
         text = rendered(keeping.marked(report, trouble), options, addresses="addresses" in flags)
         # Of a run that failed wholly, an older file is worth more.
-        unwritten = streams.deliver(text, options.output_file if report.answered else None)
-    streams.say_what_is_wrong(report, quiet=options.quiet, in_table=is_table(options))
-    codes = [streams.say_error(problem) for problem in (trouble, unkept, unwritten) if problem is not None]
+        unwritten = write_output(text, options.output_file if report.answered else None)
+    print_problems(report, quiet=options.quiet, in_table=is_table(options))
+    codes = [print_error(problem) for problem in (trouble, unkept, unwritten) if problem is not None]
     return codes[0] if codes and report.answered else report.exit_code
 
 
@@ -176,7 +187,7 @@ def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> Non
         from balcli.render import machine
         from balcli.report import failed
 
-        streams.write_data(machine(output, failed(None, error)))
+        write_stdout(machine(output, failed(None, error)))
 
 
 def report_of(
@@ -234,7 +245,7 @@ def report_of(
 
 def progress(options: RunOptions, *, quiet: bool = False) -> "AbstractContextManager[Tell | None]":
     """A context with what tells on a terminal who is waited for; with None where nobody is to be told."""
-    if quiet or options.quiet or not streams.shows_progress(os.environ):
+    if quiet or options.quiet or not shows_progress(os.environ):
         return nullcontext()
     from balcli.cli.progress import Progress
 
@@ -267,8 +278,8 @@ def rendered(report: "Report", options: BalanceOptions, *, addresses: bool) -> I
         return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
-    columns = streams.columns(options.output_file)
+    colour = wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
+    columns = terminal_columns(options.output_file)
     return (table.render(report, columns=columns, colour=colour, addresses=addresses),)
 
 

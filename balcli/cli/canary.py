@@ -17,7 +17,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any, Final
 
-from balcli.cli import streams
+from balcli.cli.output import print_message, write_stdout
 from balcli.errors import OutputError
 from balcli.sandbox import Sandbox
 from balcli.sandbox.echoes import ECHOES, EchoingPart
@@ -92,9 +92,9 @@ def run(runs: int, *, as_json: bool) -> int:
     if not hasattr(os, "fork"):
         raise OutputError("this system cannot split a process, which the canary needs; run it on a Unix")
     figures = hunt(runs)
-    streams.write_data(_as_document(figures) if as_json else _as_text(figures))
+    write_stdout(_as_document(figures) if as_json else _as_text(figures))
     for finding in figures.findings:
-        streams.say(finding)
+        print_message(finding)
     return 1 if figures.findings else 0
 
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from balcli.cli import completion, keeping, streams
+from balcli.cli import completion, keeping
 from balcli.cli.balances import profile_of, report_of
 from balcli.cli.commands import LIMIT, UNDECIDED
 from balcli.cli.options import RecordingOptions, TableOrJson, TableOrJsonOption, with_options
+from balcli.cli.output import print_error, print_message, problems_of, wants_colour, write_stdout
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
 
@@ -96,15 +97,15 @@ def run(options: CheckOptions) -> int:
 
     verdict = _verdict(options)
     as_json = TableOrJson.chosen(options.output) is TableOrJson.json
-    colour = streams.wants_colour(os.environ, no_color=options.no_color)
+    colour = wants_colour(os.environ, no_color=options.no_color)
     try:
         _write(verdict, as_json=as_json, colour=colour)
     except OutputError as problem:
-        streams.say_error(problem)
+        print_error(problem)
         return UNDECIDED
     # After the status line, and without a bar: some engines read both streams as one.
-    for text, account in streams.what_is_wrong(verdict.report, quiet=options.quiet):
-        streams.say(plain(text), None if account is None else plain(account))
+    for text, account in problems_of(verdict.report, quiet=options.quiet):
+        print_message(plain(text), None if account is None else plain(account))
     return int(verdict.state)
 
 
@@ -119,7 +120,7 @@ def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> Non
 def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
     from balcli.render.verdict import render, render_json
 
-    streams.write_data(render_json(verdict) if as_json else render(verdict, colour=colour))
+    write_stdout(render_json(verdict) if as_json else render(verdict, colour=colour))
 
 
 def _verdict(options: CheckOptions) -> "Verdict":

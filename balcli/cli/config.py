@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from balcli.cli import completion, streams
+from balcli.cli import completion
 from balcli.cli.balances import default_file
 from balcli.cli.commands import OUTPUT, WHOSE, App, Group
 from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
+from balcli.cli.output import print_message, print_notice, terminal_columns, write_stdout
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import instead, printable
@@ -102,20 +103,24 @@ def init(
         raise OutputError(
             f"{shown(file)} cannot be written: {problem.strerror}; check the folder, or name a file with --config"
         ) from None
-    streams.write_data(f"{file}\n")
+    write_stdout(f"{file}\n")
     if not quiet:
         for each in chosen:
             if isinstance(each, Remarked):
-                streams.say(f"note: {each.BASE_URL_NOTE}", each.NAME)
-            streams.say(f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)")
-        streams.say(f"they can stand in the environment, or in {shown(file.parent / '.env')} with mode 0600")
-        streams.say("then run balcli config check, and balcli all")
+                print_message(f"note: {each.BASE_URL_NOTE}", each.NAME)
+            print_message(
+                f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)"
+            )
+        print_message(
+            f"they can stand in the environment, or in {shown(file.parent / '.env')} with mode 0600"
+        )
+        print_message("then run balcli config check, and balcli all")
 
 
 @_group.command()
 def path(config: ConfigFile = None) -> None:
     """Print where the profile file is, or would be."""
-    streams.write_data(f"{_path(config)}\n")
+    write_stdout(f"{_path(config)}\n")
 
 
 @_group.command()
@@ -169,7 +174,7 @@ def show(
             "warnings": [warning(notice) for notice in notices],
             "errors": _problems(inspection),
         }
-        streams.write_data(written(document))
+        write_stdout(written(document))
     elif inspected is not None:
         from balcli.render.settings import render
 
@@ -179,9 +184,9 @@ def show(
         ]
         parts.append(("run", _rows(run)))
         parts += [(f"limit {number}", _rows(settings)) for number, settings in enumerate(limits, 1)]
-        streams.write_data(render(f"{head}: {printable(where)}", parts, streams.columns()))
+        write_stdout(render(f"{head}: {printable(where)}", parts, terminal_columns()))
     for notice in notices if not quiet else ():
-        streams.say_notice(notice)
+        print_notice(notice)
     raise typer.Exit(_said(inspection))
 
 
@@ -210,13 +215,13 @@ def check(
             "problems": _problems(inspection),
             "warnings": [warning(notice) for notice in notices],
         }
-        streams.write_data(written(document))
+        write_stdout(written(document))
     else:
         # Without this line, who reads stdout alone would take a profile's `ok` for that of the file.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
-        streams.write_data(own + "".join(_result(each) for each in inspection.profiles))
+        write_stdout(own + "".join(_result(each) for each in inspection.profiles))
     for notice in notices if not quiet else ():
-        streams.say_notice(notice)
+        print_notice(notice)
     raise typer.Exit(_said(inspection))
 
 
@@ -236,7 +241,7 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
             **empty,
             "errors": problems,
         }
-        streams.write_data(written(document))
+        write_stdout(written(document))
     elif "check" in arguments:
         checked = {
             "schema_version": _SCHEMA_VERSION,
@@ -245,7 +250,7 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
             "problems": problems,
             "warnings": [],
         }
-        streams.write_data(written(checked))
+        write_stdout(written(checked))
 
 
 def _notices(inspected: "Inspected") -> "Iterator[Notice]":
@@ -309,7 +314,7 @@ def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *,
 def _said(inspection: "Inspection") -> int:
     """The exit code, each problem told on stderr."""
     for problem in inspection.problems:
-        streams.say(problem.message)
+        print_message(problem.message)
     return max((problem.exit_code for problem in inspection.problems), default=0)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from balcli.cli import completion, moments, streams
+from balcli.cli import completion, moments
 from balcli.cli.commands import SHOWN, TROUBLE
 from balcli.cli.keeping import history_file
 from balcli.cli.options import (
@@ -20,6 +20,15 @@ from balcli.cli.options import (
     TableOrJson,
     TableOrJsonOption,
     with_options,
+)
+from balcli.cli.output import (
+    check_destination,
+    print_error,
+    print_message,
+    terminal_columns,
+    wants_colour,
+    write_output,
+    write_stdout,
 )
 from balcli.errors import BalcliError, StateError, UsageError
 from balcli.text import instead, printable
@@ -101,27 +110,27 @@ def run(options: DiffOptions, before: str | None, after: str | None) -> int:
 
     as_json = TableOrJson.chosen(options.output) is TableOrJson.json
     try:
-        streams.check_destination(options.output_file)
+        check_destination(options.output_file)
         comparison = _compared(options, before, after)
     except BalcliError as problem:
         if as_json:
-            streams.write_data(render.failed(options.profile, Failure.of(problem)))
-        streams.say_error(problem)
+            write_stdout(render.failed(options.profile, Failure.of(problem)))
+        print_error(problem)
         return TROUBLE
-    colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
-    columns = streams.columns(options.output_file)
+    colour = wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
+    columns = terminal_columns(options.output_file)
     trouble = None if comparison.changes else _untold(comparison)
     text = (
         render.render_json(comparison, None if trouble is None else Failure.of(trouble))
         if as_json
         else render.render(comparison, columns=columns, colour=colour)
     )
-    unwritten = streams.deliver(text, options.output_file) if text or options.output_file else None
+    unwritten = write_output(text, options.output_file) if text or options.output_file else None
     if unwritten is not None:
-        streams.say_error(unwritten)
+        print_error(unwritten)
         return TROUBLE
     if trouble is not None:
-        streams.say_error(trouble)
+        print_error(trouble)
         return TROUBLE
     return DIFFERENT if comparison.changes else SAME
 
@@ -132,7 +141,7 @@ def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> Non
         from balcli.models import Failure
         from balcli.render.changes import failed
 
-        streams.write_data(failed(None, Failure.of(error)))
+        write_stdout(failed(None, Failure.of(error)))
 
 
 def _untold(comparison: "Comparison") -> UsageError | None:
@@ -181,7 +190,7 @@ def _say_step_back(first: "RecordedRun", side: "Side") -> None:
     at = first.report.generated_at
     if (side.id is None or first.id < side.id) and side.at < at:
         name = "now" if side.id is None else f"run {side.id}"
-        streams.say(
+        print_message(
             f"note: the clock stepped back by {at - side.at} between run {first.id} and {name}; look at the order, not the times"
         )
 
@@ -198,7 +207,7 @@ def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> 
     for asset in assets:
         if not selects((asset,), *there):
             close = but_is(asset, assets, there)
-            streams.say(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
+            print_message(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 
 def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing") -> "Report":

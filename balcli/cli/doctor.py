@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from balcli.cli import streams
 from balcli.cli.balances import default_file, progress
 from balcli.cli.commands import SHOWN
 from balcli.cli.options import ACCOUNTS, OutputFile, RunOptions, TableOrJson, TableOrJsonOption, with_options
+from balcli.cli.output import (
+    check_destination,
+    is_one_terminal,
+    print_error,
+    print_message,
+    terminal_columns,
+    wants_colour,
+    write_output,
+    write_stdout,
+)
 from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
 from balcli.http.timing import Deadline
 from balcli.models import Step
@@ -63,7 +72,7 @@ def run(options: DoctorOptions, names: list[str]) -> int:
 
     try:
         _refuse_what_does_not_go_together(options, names)
-        streams.check_destination(options.output_file)
+        check_destination(options.output_file)
         if options.canary:
             from balcli.cli import canary
 
@@ -74,13 +83,11 @@ def run(options: DoctorOptions, names: list[str]) -> int:
     except ConfigError as problem:
         diagnosis = doctor.unreadable(options.profile, [Step.failed(None, "profile", problem)], problem)
     # A diagnosis of what fails is one all the same; without a step there is none.
-    unwritten = streams.deliver(
-        _rendered(diagnosis, options), options.output_file if diagnosis.steps else None
-    )
+    unwritten = write_output(_rendered(diagnosis, options), options.output_file if diagnosis.steps else None)
     in_table = bool(diagnosis.steps) and not _as_json(options) and options.output_file is None
-    if not (in_table and streams.is_one_terminal()):
+    if not (in_table and is_one_terminal()):
         _say(diagnosis, quiet=options.quiet)
-    return diagnosis.exit_code if unwritten is None else streams.say_error(unwritten)
+    return diagnosis.exit_code if unwritten is None else print_error(unwritten)
 
 
 def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
@@ -89,7 +96,7 @@ def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> Non
         from balcli.doctor import unreadable
         from balcli.render.steps import render_json
 
-        streams.write_data(render_json(unreadable(None, [], error)))
+        write_stdout(render_json(unreadable(None, [], error)))
 
 
 def _refuse_what_does_not_go_together(options: DoctorOptions, names: list[str]) -> None:
@@ -154,21 +161,21 @@ def _rendered(diagnosis: "Diagnosis", options: DoctorOptions) -> str:
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
         return ""  # nothing was looked at; stderr says why
-    colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
-    return steps.render(diagnosis, columns=streams.columns(options.output_file), colour=colour)
+    colour = wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
+    return steps.render(diagnosis, columns=terminal_columns(options.output_file), colour=colour)
 
 
 def _say(diagnosis: "Diagnosis", *, quiet: bool) -> None:
     """The failed steps on stderr, one line each, and the warnings unless quiet."""
     failed = [step for step in diagnosis.steps if step.status == "failed"]
     for step in failed:
-        streams.say(_sentence(step), step.account)
+        print_message(_sentence(step), step.account)
     if not failed:  # nothing was looked at, then
         for failure in diagnosis.report.failures:
-            streams.say(failure.message)
+            print_message(failure.message)
     for step in diagnosis.steps if not quiet else ():
         if step.status == "warning":
-            streams.say(f"note: {_sentence(step)}", step.account)
+            print_message(f"note: {_sentence(step)}", step.account)
 
 
 def _sentence(step: Step) -> str:

@@ -10,10 +10,19 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from balcli.cli import completion, moments, streams
+from balcli.cli import completion, moments
 from balcli.cli.commands import KEPT, SHOWN
 from balcli.cli.keeping import history_file
 from balcli.cli.options import Exact, HistoryFile, OutputFile, ProfileName, Wait, format_option
+from balcli.cli.output import (
+    check_destination,
+    is_terminal,
+    print_error,
+    print_message,
+    terminal_columns,
+    write_output,
+    write_stdout,
+)
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
 from balcli.text import instead, printable
@@ -119,14 +128,14 @@ def _history(
     )
     if prune is None and wait is not None:
         raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
-    streams.check_destination(output_file)
+    check_destination(output_file)
     if prune is None:
         text = _shown(wanted, output_file)
         _say_steps_back(wanted)
     else:
         text = _pruned(wanted, moments.named(prune, "--prune"), wait or 0)
-    unwritten = streams.deliver(text, output_file)
-    raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))
+    unwritten = write_output(text, output_file)
+    raise typer.Exit(0 if unwritten is None else print_error(unwritten))
 
 
 def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None:
@@ -139,7 +148,7 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
     keys = ["series"] if given & {"--asset", "--account"} else ["runs"]
     keys = ["before", "pruned", "left"] if "--prune" in given else keys
     problems = [{"code": error.code, "message": error.message}]
-    streams.write_data(written({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
+    write_stdout(written({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
 def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
@@ -149,7 +158,7 @@ def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
         if is_picture:
             raise UsageError(f"-o {wanted.output} draws how amounts went; name an --asset or an --account")
         return _runs(wanted, output_file)
-    if wanted.output is HistoryFormat.png and output_file is None and streams.is_terminal():
+    if wanted.output is HistoryFormat.png and output_file is None and is_terminal():
         raise UsageError("a picture is nothing for a terminal; name a file with -O")
     from balcli.history.series import Series, series
     from balcli.render import series as render
@@ -178,7 +187,7 @@ def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
     if not found:
         return _nothing(wanted)
     bars = render.BARS if output_file is not None or _carries(render.BARS) else render.PLAIN_BARS
-    return render.table(found, streams.columns(output_file), bars)
+    return render.table(found, terminal_columns(output_file), bars)
 
 
 def _runs(wanted: _Wanted, output_file: Path | None) -> str:
@@ -189,7 +198,7 @@ def _runs(wanted: _Wanted, output_file: Path | None) -> str:
     if wanted.file.exists():
         found = runs(wanted.file, wanted.profile, since=wanted.since, limit=wanted.limit)
     if wanted.output is HistoryFormat.table:
-        return render.table(found, streams.columns(output_file)) if found else _nothing(wanted)
+        return render.table(found, terminal_columns(output_file)) if found else _nothing(wanted)
     if not found:
         _say_mistyped(wanted, set())
     return {
@@ -205,7 +214,7 @@ def _say_steps_back(wanted: _Wanted) -> None:
     if found:
         number, before, at = found[-1]
         more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
-        streams.say(
+        print_message(
             f"note: the clock stepped back from {before:%Y-%m-%d %H:%M:%S} to {at:%Y-%m-%d %H:%M:%S} UTC before run {number}"
             f"{more}; runs are in the order in which they were recorded"
         )
@@ -228,7 +237,7 @@ def _say_mistyped(wanted: _Wanted, found: set[str | None]) -> None:
     missed = not found.issuperset(wanted.accounts) or (wanted.profile is not None and not found)
     mistyped = _mistyped(wanted) if missed and wanted.file.exists() else None
     if mistyped is not None:
-        streams.say(f"note: no recorded run in {shown(wanted.file)} is of {mistyped}")
+        print_message(f"note: no recorded run in {shown(wanted.file)} is of {mistyped}")
 
 
 def _mistyped(wanted: _Wanted) -> str | None:

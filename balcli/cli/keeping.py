@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from balcli.cli import streams
 from balcli.cli.options import BalanceOptions, RecordingOptions
+from balcli.cli.output import print_message
 from balcli.errors import OutputError, StateError, UsageError
 
 if TYPE_CHECKING:
@@ -122,5 +122,5 @@ def keep_evidence(
     except OutputError as problem:
         return problem
     if not options.quiet:
-        streams.say(f"note: the manifest of the evidence has the SHA-256 {digest}")
+        print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
     return None

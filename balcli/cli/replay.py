@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from balcli.cli import balances, streams
+from balcli.cli import balances
 from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
 from balcli.cli.commands import SHOWN
 from balcli.cli.options import BalanceOptions, Format, NoColor, OutputFile, Quiet, format_option
+from balcli.cli.output import check_destination, print_error, print_message, print_problems, write_output
 from balcli.errors import BalcliError
 from balcli.models import Report
 
@@ -55,22 +56,22 @@ def run(
 
     given = {"output_file": output_file, "quiet": quiet, "no_color": no_color}
     try:
-        streams.check_destination(output_file)
+        check_destination(output_file)
         told = tell(folder)
     except BalcliError as problem:
         if check:
-            return streams.say_error(problem)
+            return print_error(problem)
         options = BalanceOptions(output=output or Format.table, **given)
         return _show(failed(None, problem), options, addresses=False)
     if told.other_version is not None:
-        streams.say(
+        print_message(
             f"note: balcli {told.other_version} printed another document from this record; install that version to see it"
         )
     if check:
         count = "1 answer" if told.answers == 1 else f"{told.answers} answers"
         text = f"whole, with {count}; the manifest's SHA-256 is {told.sha256}\n"
-        unwritten = streams.deliver(text, output_file)
-        return 0 if unwritten is None else streams.say_error(unwritten)
+        unwritten = write_output(text, output_file)
+        return 0 if unwritten is None else print_error(unwritten)
     own = Format(told.options.output) if told.options.output in set(Format) else Format.table
     return _show(
         told.report,
@@ -82,6 +83,6 @@ def run(
 def _show(report: Report, options: BalanceOptions, *, addresses: bool) -> int:
     """Write the report, and say what is wrong; the exit code."""
     text = balances.rendered(report, options, addresses=addresses)
-    unwritten = streams.deliver(text, options.output_file if report.answered else None)
-    streams.say_what_is_wrong(report, quiet=options.quiet, in_table=balances.is_table(options))
-    return report.exit_code if unwritten is None else streams.say_error(unwritten)
+    unwritten = write_output(text, options.output_file if report.answered else None)
+    print_problems(report, quiet=options.quiet, in_table=balances.is_table(options))
+    return report.exit_code if unwritten is None else print_error(unwritten)

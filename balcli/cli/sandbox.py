@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from balcli.cli import completion, streams
+from balcli.cli import completion
 from balcli.cli.options import RunOptions
+from balcli.cli.output import print_message, write_stdout
 from balcli.errors import OutputError, UsageError
 from balcli.text import closest, printable
 
@@ -53,10 +54,10 @@ def _sandbox(
         from balcli.sandbox.faults import FAULTS
 
         lines = [f"{name:<18} {fault.code}  {fault.about}{fault.others}\n" for name, fault in FAULTS.items()]
-        streams.write_data(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
+        write_stdout(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
         return
     with _started(port, latency / 1000, fault or [], log=not quiet) as server:
-        streams.write_data(f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(_NAME)}")
+        write_stdout(f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(_NAME)}")
         while True:
             time.sleep(3600)
 
@@ -79,7 +80,7 @@ def _started(port: int, latency: float, faults: list[str], *, log: bool) -> "San
     from balcli.sandbox import Sandbox, fault_names
 
     try:
-        return Sandbox(port=port, latency=latency, faults=faults, heard=streams.say if log else None)
+        return Sandbox(port=port, latency=latency, faults=faults, heard=print_message if log else None)
     except ValueError as unknown:
         named = str(unknown)
         close = closest(named, fault_names(named))

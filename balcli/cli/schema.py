@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from balcli.cli import streams
 from balcli.cli.commands import SHOWN
 from balcli.cli.options import OutputFile
+from balcli.cli.output import print_error, write_output
 
 
 def register(app: typer.Typer, name: str, about: str) -> None:
@@ -25,5 +25,5 @@ def _schema(
 ) -> None:
     from balcli.render.schema import render
 
-    unwritten = streams.deliver(render(lines=lines), output_file)
-    raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))
+    unwritten = write_output(render(lines=lines), output_file)
+    raise typer.Exit(0 if unwritten is None else print_error(unwritten))

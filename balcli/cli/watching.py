@@ -5,8 +5,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from balcli.cli import streams
 from balcli.cli.options import BalanceOptions, Format
+from balcli.cli.output import is_terminal, print_problems, terminal_columns, terminal_rows, write_stdout
 from balcli.errors import UsageError
 from balcli.models import Report
 
@@ -42,7 +42,7 @@ def watch(
     shown = False
     first: dict[str, Answer] = {}
     before: dict[str, Answer] = {}
-    on_screen = options.output is Format.table and streams.is_terminal()
+    on_screen = options.output is Format.table and is_terminal()
     try:
         while True:
             begun = time.monotonic()
@@ -60,9 +60,9 @@ def watch(
             else:
                 from balcli.render.json import document
 
-                streams.write_data(json.dumps(document(report), separators=(",", ":")) + "\n")
+                write_stdout(json.dumps(document(report), separators=(",", ":")) + "\n")
                 shown = True
-                streams.say_what_is_wrong(report, quiet=options.quiet)
+                print_problems(report, quiet=options.quiet)
                 time.sleep(max(0.0, begun + every - time.monotonic()))
     except KeyboardInterrupt:
         return worst if shown else 130
@@ -73,8 +73,8 @@ def _show_until(moment: float, look: "Look", *, colour: bool) -> None:
     from balcli.render.screen import fitted, render
 
     while True:
-        screen = render(look, datetime.now(UTC), columns=streams.columns(), colour=colour)
-        streams.write_data(_CLEAR + fitted(screen, streams.rows()))
+        screen = render(look, datetime.now(UTC), columns=terminal_columns(), colour=colour)
+        write_stdout(_CLEAR + fitted(screen, terminal_rows()))
         left = moment - time.monotonic()
         if left <= 0:
             return

@@ -29,7 +29,7 @@ _Data: TypeAlias = str | bytes | Iterable[str]
 """Text, whole or in pieces that end with a line's end, or a picture."""
 
 
-def write_data(text: _Data) -> None:
+def write_stdout(text: _Data) -> None:
     """Write text or a picture to stdout, and see it off.
 
     Raises ReaderGone if the reader is, OutputError if stdout is closed or full.
@@ -81,10 +81,10 @@ def check_destination(file: Path | None) -> None:
         aside.check(file)
 
 
-def deliver(text: _Data, file: Path | None) -> OutputError | None:
+def write_output(text: _Data, file: Path | None) -> OutputError | None:
     """Write text into a file, as `aside.replace` does, or to stdout without one.
 
-    What a file cannot take goes to stdout; the reason is what the caller gets, to be said. Raises as `write_data` does.
+    What a file cannot take goes to stdout; the reason is what the caller gets, to be said. Raises as `write_stdout` does.
     """
     if file is not None:
         from balcli import aside  # here, because few runs write a file
@@ -94,10 +94,10 @@ def deliver(text: _Data, file: Path | None) -> OutputError | None:
         try:
             aside.replace(file, _bytes(text))
         except OutputError as problem:
-            write_data(text)
+            write_stdout(text)
             return problem
         return None
-    write_data(text)
+    write_stdout(text)
     return None
 
 
@@ -111,7 +111,7 @@ def _give_up_stdout() -> None:
         sys.__stdout__ = None  # type: ignore[misc]
 
 
-def say(text: str, account: str | None = None) -> None:
+def print_message(text: str, account: str | None = None) -> None:
     """Write one line to stderr, `balcli: <account>: <text>`, escaped, without secrets, at most 300 characters."""
     stream = sys.stderr
     if stream is None:
@@ -128,24 +128,24 @@ def say(text: str, account: str | None = None) -> None:
         return  # nobody listens; the exit code still tells
 
 
-def say_error(problem: BalcliError) -> int:
+def print_error(problem: BalcliError) -> int:
     """The exit code of an error, which is told on stderr."""
-    say(problem.message)
+    print_message(problem.message)
     return problem.exit_code
 
 
-def say_what_is_wrong(report: "Report", *, quiet: bool, in_table: bool = False) -> None:
+def print_problems(report: "Report", *, quiet: bool, in_table: bool = False) -> None:
     """The reasons of all failures on stderr, and the notices unless quiet.
 
     What stdout has in a table is not said again to who reads both streams on one terminal.
     """
     if in_table and not report.failures and is_one_terminal():
         return
-    for text, account in what_is_wrong(report, quiet=quiet):
-        say(text, account)
+    for text, account in problems_of(report, quiet=quiet):
+        print_message(text, account)
 
 
-def what_is_wrong(report: "Report", *, quiet: bool) -> Iterator[tuple[str, str | None]]:
+def problems_of(report: "Report", *, quiet: bool) -> Iterator[tuple[str, str | None]]:
     """The reasons of all failures, and the notices unless quiet, each with the account that it is about."""
     for failure in report.failures:
         yield failure.message, None
@@ -156,25 +156,25 @@ def what_is_wrong(report: "Report", *, quiet: bool) -> Iterator[tuple[str, str |
         yield f"note: {notice.message}", notice.account
 
 
-def say_notice(notice: "Notice") -> None:
+def print_notice(notice: "Notice") -> None:
     """One notice as a message on stderr."""
-    say(f"note: {notice.message}", notice.account)
+    print_message(f"note: {notice.message}", notice.account)
 
 
-def say_exchange(exchange: "Exchange") -> None:
+def print_exchange(exchange: "Exchange") -> None:
     """One try of a request as a message on stderr: names, sizes and times, never a value."""
     request = exchange.request
     names = "&".join(f"{name}=…" for name, _ in request.query)
     query = f"?{names}" if names else ""
     place = shown_url(request.base_url).rpartition("://")[2]
-    say(
+    print_message(
         f"{request.endpoint.method} {place}{request.endpoint.path}{query} ({', '.join(exchange.headers)}): {exchange.outcome}, "
         f"{exchange.sent} B sent, {exchange.received} B received, {exchange.seconds * 1000:.0f} ms, "
         f"try {exchange.attempt}"
     )
 
 
-def rows() -> int | None:
+def terminal_rows() -> int | None:
     """The height of the terminal that stdout is; None where there is none, or it is not known."""
     try:
         return os.get_terminal_size(1).lines or None
@@ -182,7 +182,7 @@ def rows() -> int | None:
         return None
 
 
-def columns(file: Path | None = None) -> int | None:
+def terminal_columns(file: Path | None = None) -> int | None:
     """The width of the terminal that stdout is, `COLUMNS` first; None where there is none, or it is not known.
 
     There is none for what goes into a file.
