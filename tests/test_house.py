@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from balcli.cli.commands import COMMANDS
+from balcli.cli.app import COMMANDS
 from balcli.config.profile import RUN_KEYS
 from balcli.providers import OWN, PROVIDERS
 from balcli.providers.plugins import TAKEN
@@ -34,6 +34,7 @@ ORDER = (
     ("history", "changes", "limits"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor", "evidence"),
+    ("run",),
     ("cli",),
     ("__main__",),
 )
@@ -130,7 +131,7 @@ def test_a_plug_in_takes_no_name_that_means_something() -> None:
 
 def test_no_binary_float_near_money() -> None:
     """`float` stands only in the rooms that deal with seconds, and Decimal, which can round, in none."""
-    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "running"}
+    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "running", "run"}
     texts = {_named(path): (_room(path), path.read_text()) for path in MODULES}
     assert [] == [
         name

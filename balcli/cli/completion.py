@@ -73,7 +73,7 @@ def faults(incomplete: str) -> list[str]:
 
 def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
     """The profile file of the command line so far: its path, text and document."""
-    from balcli.cli.balances import default_file
+    from balcli.cli.profiles import default_file
     from balcli.config.source import parse_toml, read_text
 
     # The commands without a --config do not fill in its variable.

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from balcli.cli import completion
-from balcli.cli.balances import default_file
-from balcli.cli.commands import OUTPUT, WHOSE, App, Group
-from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
+from balcli.cli.command import Command, Group
+from balcli.cli.options import OUTPUT, WHOSE, ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
 from balcli.cli.output import print_message, print_notice, terminal_columns, write_stdout
+from balcli.cli.profiles import default_file
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import instead, printable
 
 if TYPE_CHECKING:
+    from balcli.cli.app import CommandLine
     from balcli.config.inspection import Inspected, Inspection
     from balcli.config.listing import Plain, Setting
     from balcli.models import Notice
@@ -31,19 +32,15 @@ Quiet = Annotated[
     typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.", rich_help_panel=OUTPUT),
 ]
 
-_group = App(
+app = typer.Typer(
     cls=Group,
+    help="Write a profile, say where it is, show it, check it.",
+    add_completion=False,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,
 )
 
 
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the group of commands."""
-    app.add_typer(_group, name=name, help=about)
-
-
-@_group.command()
+@app.command(cls=Command)
 def init(
     config: Annotated[
         Path | None,
@@ -117,13 +114,13 @@ def init(
         print_message("then run balcli config check, and balcli all")
 
 
-@_group.command()
+@app.command(cls=Command)
 def path(config: ConfigFile = None) -> None:
     """Print where the profile file is, or would be."""
     write_stdout(f"{_path(config)}\n")
 
 
-@_group.command()
+@app.command(cls=Command)
 def show(
     config: ConfigFile = None,
     profile: ProfileName = None,
@@ -190,7 +187,7 @@ def show(
     raise typer.Exit(_said(inspection))
 
 
-@_group.command()
+@app.command(cls=Command)
 def check(
     config: ConfigFile = None,
     profile: ProfileName = None,
@@ -225,14 +222,14 @@ def check(
     raise typer.Exit(_said(inspection))
 
 
-def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None:
+def write_failure(error: BalcliError, line: "CommandLine") -> None:
     """Write the document of a command of this group that could not begin, if it has one."""
-    if output != TableOrJson.json:
+    if line.output != TableOrJson.json:
         return
     from balcli.render.json import written
 
     problems = [{"code": error.code, "message": error.message}]
-    if "show" in arguments:
+    if "show" in line.names:
         empty: dict[str, list[object]] = {key: [] for key in ("accounts", "settings", "limits", "warnings")}
         document = {
             "schema_version": _SCHEMA_VERSION,
@@ -242,7 +239,7 @@ def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None
             "errors": problems,
         }
         write_stdout(written(document))
-    elif "check" in arguments:
+    elif "check" in line.names:
         checked = {
             "schema_version": _SCHEMA_VERSION,
             "file": None,

@@ -1,26 +1,16 @@
 """`balcli diff`: what is different between two recorded runs, or between one and now."""
 
-import inspect
 import os
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from balcli.cli import completion, moments
-from balcli.cli.commands import SHOWN, TROUBLE
-from balcli.cli.keeping import history_file
-from balcli.cli.options import (
-    AskingOptions,
-    Exact,
-    HistoryFile,
-    OnlyAssets,
-    OutputFile,
-    TableOrJson,
-    TableOrJsonOption,
-    with_options,
-)
+from balcli.cli import completion, moments, options
+from balcli.cli.command import Command
+from balcli.cli.options import SHOWN
 from balcli.cli.output import (
     check_destination,
     print_error,
@@ -30,32 +20,79 @@ from balcli.cli.output import (
     write_output,
     write_stdout,
 )
+from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, StateError, UsageError
 from balcli.text import instead, printable
 
 if TYPE_CHECKING:
     from balcli.changes import Narrowing
+    from balcli.cli.app import CommandLine
+    from balcli.config.profile import Profile
     from balcli.history.reading import Recorded, RecordedRun
     from balcli.models import Report
     from balcli.render.changes import Comparison, Side
+    from balcli.run import RunRequest
 
 SAME: Final = 0
 DIFFERENT: Final = 1
+TROUBLE: Final = 2
+"""The exit code of everything that keeps a comparison from an answer."""
 
 _LAST: Final = "last"
 
 
-class DiffOptions(AskingOptions):
-    """The options of the command."""
+class DiffRequest(NamedTuple):
+    """What a command line asks to be compared."""
 
-    output: TableOrJsonOption = None
-    output_file: OutputFile = None
-    history: HistoryFile = None
+    before: str | None
+    after: str | None
+    live: bool
+    history: Path | None
+    profile: str | None
+    account: list[str] | None
+    asset: list[str] | None
+    exact: bool
+    threshold: str | None
+    allow_partial: bool
+    quiet: bool
+    faults: list[str] | None
+    opening: "AbstractContextManager[Profile]"
+    """The profile whose accounts are asked with --live."""
+    request: "RunRequest"
+    """How they are asked."""
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(cls=Command)
+def diff(
+    before: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FROM]",
+            help="A run: its id, a time, so long ago (24h), or `last`.",
+            rich_help_panel=SHOWN,
+            show_default=False,
+        ),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TO]",
+            help="The other run; the last one by default.",
+            rich_help_panel=SHOWN,
+            show_default=False,
+        ),
+    ] = None,
+    output: options.TableOrJsonOption = None,
+    output_file: options.OutputFile = None,
+    history: options.HistoryFile = None,
     live: Annotated[
         bool, typer.Option("--live", help="Compare with now: ask the accounts again.", rich_help_panel=SHOWN)
-    ] = False
-    asset: OnlyAssets = None
-    exact: Exact = False
+    ] = False,
+    asset: options.OnlyAssets = None,
+    exact: options.Exact = False,
     account: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,7 +102,7 @@ class DiffOptions(AskingOptions):
             rich_help_panel=SHOWN,
             autocompletion=completion.accounts,
         ),
-    ] = None
+    ] = None,
     threshold: Annotated[
         str | None,
         typer.Option(
@@ -74,70 +111,82 @@ class DiffOptions(AskingOptions):
             help="Leave out what moved by no more than this.",
             rich_help_panel=SHOWN,
         ),
-    ] = None
+    ] = None,
     allow_partial: Annotated[
         bool,
         typer.Option(
             "--allow-partial", help="Compare runs in which accounts failed, too.", rich_help_panel=SHOWN
         ),
-    ] = False
+    ] = False,
+    retries: options.Retries = None,
+    jobs: options.Jobs = None,
+    no_cache: options.NoCache = False,
+    config: options.ConfigFile = None,
+    profile: options.ProfileName = None,
+    env_file: options.EnvFile = None,
+    timeout: options.Timeout = None,
+    deadline: options.DeadlineSeconds = None,
+    sandbox: options.UseSandbox = False,
+    fault: options.Faults = None,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Compare two recorded runs, or one with what there is now.
 
-
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the command."""
-    places = [
-        _place("before", "[FROM]", "A run: its id, a time, so long ago (24h), or `last`."),
-        _place("after", "[TO]", "The other run; the last one by default."),
-    ]
-    app.command(name, help=about)(with_options(_diff, DiffOptions, places, []))
-
-
-def _place(name: str, metavar: str, about: str) -> inspect.Parameter:
-    argument = typer.Argument(metavar=metavar, help=about, rich_help_panel=SHOWN, show_default=False)
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, argument]
-    )
-
-
-def _diff(options: DiffOptions, before: str | None, after: str | None) -> None:
-    raise typer.Exit(run(options, before, after))
-
-
-def run(options: DiffOptions, before: str | None, after: str | None) -> int:
-    """Compare, write and report; 0 same, 1 different, 2 whatever keeps it from telling."""
+    The last two complete ones by default. Nothing is printed where nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
+    """
     from balcli.models import Failure
     from balcli.render import changes as render
+    from balcli.run import RunRequest
 
-    as_json = TableOrJson.chosen(options.output) is TableOrJson.json
+    request = RunRequest(
+        settings=options.given(timeout=timeout, deadline=deadline, retries=retries, jobs=jobs),
+        sandbox=sandbox,
+        cache=not no_cache,
+    )
+    asked = DiffRequest(
+        before=before,
+        after=after,
+        live=live,
+        history=history,
+        profile=profile,
+        account=account,
+        asset=asset,
+        exact=exact,
+        threshold=threshold,
+        allow_partial=allow_partial,
+        quiet=quiet,
+        faults=fault,
+        opening=open_profile(config, profile, env_file, sandbox=sandbox, faults=fault),
+        request=request,
+    )
+    as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
     try:
-        check_destination(options.output_file)
-        comparison = _compared(options, before, after)
+        check_destination(output_file)
+        comparison = _compared(asked)
     except BalcliError as problem:
         if as_json:
-            write_stdout(render.failed(options.profile, Failure.of(problem)))
+            write_stdout(render.failed(profile, Failure.of(problem)))
         print_error(problem)
-        return TROUBLE
-    colour = wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
-    columns = terminal_columns(options.output_file)
+        raise typer.Exit(TROUBLE) from None
+    colour = wants_colour(os.environ, no_color=no_color, file=output_file)
     trouble = None if comparison.changes else _untold(comparison)
     text = (
         render.render_json(comparison, None if trouble is None else Failure.of(trouble))
         if as_json
-        else render.render(comparison, columns=columns, colour=colour)
+        else render.render(comparison, columns=terminal_columns(output_file), colour=colour)
     )
-    unwritten = write_output(text, options.output_file) if text or options.output_file else None
-    if unwritten is not None:
-        print_error(unwritten)
-        return TROUBLE
-    if trouble is not None:
-        print_error(trouble)
-        return TROUBLE
-    return DIFFERENT if comparison.changes else SAME
+    unwritten = write_output(text, output_file) if text or output_file else None
+    for each in (unwritten, trouble):
+        if each is not None:
+            print_error(each)
+            raise typer.Exit(TROUBLE)
+    raise typer.Exit(DIFFERENT if comparison.changes else SAME)
 
 
-def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
+def write_failure(error: BalcliError, line: "CommandLine") -> None:
     """Write the document of a comparison that could not begin."""
-    if output == TableOrJson.json:
+    if line.output == options.TableOrJson.json:
         from balcli.models import Failure
         from balcli.render.changes import failed
 
@@ -150,20 +199,21 @@ def _untold(comparison: "Comparison") -> UsageError | None:
     return UsageError(f"not compared: {', '.join(names)}; record a run in which it can be") if names else None
 
 
-def _compared(options: DiffOptions, before: str | None, after: str | None) -> "Comparison":
+def _compared(asked: DiffRequest) -> "Comparison":
     """The two runs and what is different. Raises whatever of the error tree keeps it from telling."""
     from balcli.changes import between
+    from balcli.history.database import history_file
     from balcli.render.changes import Comparison, Side
 
-    if options.live and after is not None:
+    if asked.live and asked.after is not None:
         raise UsageError("--live compares with now; leave the second run out")
-    options.refuse_stray_fault()
-    file = history_file(options.history)
-    first, second = _chosen(options, file, before, after)
-    narrowing = _narrowing(options, first, second)
-    report = _asked_now(options, first, narrowing) if second is None else second.report
+    options.validate_faults(asked.faults, sandbox=asked.request.sandbox)
+    file = history_file(asked.history, os.environ)
+    first, second = _chosen(asked, file)
+    narrowing = _narrowing(asked, first, second)
+    report = _asked_now(asked, first, narrowing) if second is None else second.report
     profile, number = report.profile, None if second is None else second.id
-    if second is None and not (report.complete or options.allow_partial):
+    if second is None and not (report.complete or asked.allow_partial):
         raise _incomplete(report)
     side = Side(number, report.generated_at, report.complete)
     if first.report.profile != profile:
@@ -172,12 +222,12 @@ def _compared(options: DiffOptions, before: str | None, after: str | None) -> "C
         )
     if second is not None:
         _refuse_unlike(first, second, narrowing)
-    if not options.quiet:
+    if not asked.quiet:
         _say_unlisted(narrowing.assets, (first.report, report))
         _say_step_back(first, side)
     old = Side(first.id, first.report.generated_at, first.report.complete)
     changes = between(first.report, report, narrowing)
-    if changes.incomparable and not options.allow_partial:
+    if changes.incomparable and not asked.allow_partial:
         change = changes.incomparable[0]
         raise UsageError(
             f"{printable(change.account, 40)} cannot be compared: {change.reason}; add --allow-partial to compare the others"
@@ -210,20 +260,22 @@ def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> 
             print_message(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 
-def _asked_now(options: DiffOptions, first: "RecordedRun", narrowing: "Narrowing") -> "Report":
+def _asked_now(asked: DiffRequest, first: "RecordedRun", narrowing: "Narrowing") -> "Report":
     """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
-    from balcli.cli.balances import profile_of, report_of
+    from balcli.cli.progress import progress
     from balcli.history.recording import placed
+    from balcli.run import run
 
-    with profile_of(options) as profile:
+    with asked.opening as profile:
         if first.selection.flags:
             raise UsageError(
                 f"run {first.id} was made with switches of its provider; compare it with a recorded run"
             )
         names = [outcome.account.name for outcome in first.report.outcomes]
         wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
-        report = report_of(profile, options, None, wanted, {}, assets=first.selection.asked)
-        return placed(report, sandbox=options.sandbox)
+        request = asked.request._replace(accounts=wanted, assets=first.selection.asked)
+        report = run(profile, request, progress=progress(quiet=asked.quiet)).report
+        return placed(report, sandbox=request.sandbox)
 
 
 def _incomplete(report: "Report") -> BalcliError:
@@ -235,28 +287,28 @@ def _incomplete(report: "Report") -> BalcliError:
     )
 
 
-def _narrowing(options: DiffOptions, first: "RecordedRun", second: "RecordedRun | None") -> "Narrowing":
+def _narrowing(asked: DiffRequest, first: "RecordedRun", second: "RecordedRun | None") -> "Narrowing":
     """What is compared: what the options name, of the accounts that both runs asked. Raises UsageError."""
     from balcli.changes import Narrowing
     from balcli.money import parse
     from balcli.providers.selection import wanted
 
     try:
-        threshold = parse("0" if options.threshold is None else options.threshold)
+        threshold = parse("0" if asked.threshold is None else asked.threshold)
     except ValueError:
         threshold = parse("-1")
     if threshold < parse("0"):
         raise UsageError("--threshold: that is no amount of 0 or more; write it like 0.5")
-    accounts = tuple(options.account or ())
+    accounts = tuple(asked.account or ())
     _refuse_unasked(accounts, first, second)
-    for asked in (run.selection.accounts for run in (first, second) if run is not None):
-        if asked:
-            accounts = tuple(name for name in accounts or asked if name in asked)
+    for names in (run.selection.accounts for run in (first, second) if run is not None):
+        if names:
+            accounts = tuple(name for name in accounts or names if name in names)
             if not accounts:
                 raise UsageError(
                     "the two runs asked no account in common; name two runs of the same accounts"
                 )
-    return Narrowing(accounts, wanted(options.asset, exact=options.exact), threshold)
+    return Narrowing(accounts, wanted(asked.asset, exact=asked.exact), threshold)
 
 
 def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "RecordedRun | None") -> None:
@@ -275,21 +327,20 @@ def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "Recor
                 )
 
 
-def _chosen(
-    options: DiffOptions, file: Path, before: str | None, after: str | None
-) -> tuple["RecordedRun", "RecordedRun | None"]:
+def _chosen(asked: DiffRequest, file: Path) -> tuple["RecordedRun", "RecordedRun | None"]:
     """The two recorded runs that are meant; the second is None where it is now. Raises UsageError or StateError."""
-    if options.live:
-        return _found(options, file, _LAST if before is None else before), None
-    if before is None:
-        newest = _candidates(options, file, limit=2)
+    if asked.live:
+        return _found(asked, file, _LAST if asked.before is None else asked.before), None
+    if asked.before is None:
+        newest = _candidates(asked, file, limit=2)
         if len(newest) < 2:
-            which = "recorded runs" if options.allow_partial else "complete recorded runs"
+            which = "recorded runs" if asked.allow_partial else "complete recorded runs"
             raise UsageError(
                 f"there are too few {which} to compare, {len(newest)} of two; record more with balcli all --record"
             )
         return _whole(file, newest[0]), _whole(file, newest[1])
-    first, second = _found(options, file, before), _found(options, file, _LAST if after is None else after)
+    first = _found(asked, file, asked.before)
+    second = _found(asked, file, _LAST if asked.after is None else asked.after)
     if first.id == second.id:
         raise UsageError(
             f"both are run {first.id} ({first.report.generated_at:%Y-%m-%d %H:%M:%S} UTC), no run since; "
@@ -298,7 +349,7 @@ def _chosen(
     return first, second
 
 
-def _found(options: DiffOptions, file: Path, text: str) -> "RecordedRun":
+def _found(asked: DiffRequest, file: Path, text: str) -> "RecordedRun":
     """The run that a word of the command line means."""
     from balcli.history.reading import run as read
 
@@ -306,29 +357,29 @@ def _found(options: DiffOptions, file: Path, text: str) -> "RecordedRun":
         found = read(file, int(text)) if file.exists() else None
         if found is None:
             raise UsageError(f"there is no recorded run {text}; balcli history lists those that there are")
-        if not (found.report.complete or options.allow_partial):
+        if not (found.report.complete or asked.allow_partial):
             raise UsageError(
                 f"run {text} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
             )
         return found
     until = None if text == _LAST else moments.named(text, f"run {text}")
-    runs = _candidates(options, file, limit=1, until=until)
+    runs = _candidates(asked, file, limit=1, until=until)
     if not runs:
-        which = "recorded run" if options.allow_partial else "complete recorded run"
+        which = "recorded run" if asked.allow_partial else "complete recorded run"
         when = "" if until is None else f" from {until:%Y-%m-%d %H:%M:%S} UTC or before"
         raise UsageError(f"there is no {which}{when}; balcli history lists those that there are")
     return _whole(file, runs[0])
 
 
 def _candidates(
-    options: DiffOptions, file: Path, *, limit: int, until: datetime | None = None
+    asked: DiffRequest, file: Path, *, limit: int, until: datetime | None = None
 ) -> "tuple[Recorded, ...]":
     """The newest runs that can be compared, of the one profile that there is or is named."""
     from balcli.history.reading import runs
 
     if not file.exists():
         return ()
-    found = runs(file, options.profile, until=until, complete=not options.allow_partial, limit=limit)
+    found = runs(file, asked.profile, until=until, complete=not asked.allow_partial, limit=limit)
     kinds = sorted({_of(each.profile) for each in found})
     if len(kinds) > 1:
         raise UsageError(f"the last runs are {' and '.join(kinds)}; name one with --profile, or two runs")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import typer
 
-from balcli.cli.commands import HEADINGS, OUTPUT
+from balcli.cli.options import HEADINGS, OUTPUT
 
 EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "": ("balcli all --sandbox", "balcli config init", "balcli doctor"),
@@ -50,7 +50,7 @@ _FIRM: Final = "\xa0"
 """A blank at which no line is broken."""
 
 
-def text(command: Any, context: Any) -> str:
+def help_text(command: Any, context: Any) -> str:
     """The help of a Typer command or group, without a line's end after it."""
     columns = min(typer.get_terminal_size().columns, _WIDEST)
     below = getattr(command, "commands", {})

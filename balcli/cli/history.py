@@ -4,16 +4,24 @@ import os
 import sys
 from contextlib import ExitStack
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from balcli.cli import completion, moments
-from balcli.cli.commands import KEPT, SHOWN
-from balcli.cli.keeping import history_file
-from balcli.cli.options import Exact, HistoryFile, OutputFile, ProfileName, Wait, format_option
+from balcli.cli.command import Command
+from balcli.cli.options import (
+    RECORDED,
+    SHOWN,
+    Exact,
+    HistoryFile,
+    OtherFormat,
+    OutputFile,
+    ProfileName,
+    Wait,
+    format_option,
+)
 from balcli.cli.output import (
     check_destination,
     is_terminal,
@@ -27,8 +35,11 @@ from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
 from balcli.text import instead, printable
 
+if TYPE_CHECKING:
+    from balcli.cli.app import CommandLine
 
-class HistoryFormat(StrEnum):
+
+class HistoryFormat(OtherFormat):
     """What `-o` takes here."""
 
     table = "table"
@@ -52,12 +63,11 @@ class _Wanted(NamedTuple):
     output: HistoryFormat
 
 
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the command."""
-    app.command(name, help=about)(_history)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def _history(
+@app.command("history", cls=Command)
+def show_history(
     asset: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,28 +113,31 @@ def _history(
             "--prune",
             metavar="WHEN",
             help="Remove the runs from before then, such as 90d.",
-            rich_help_panel=KEPT,
+            rich_help_panel=RECORDED,
         ),
     ] = None,
     profile: ProfileName = None,
-    history_: HistoryFile = None,
+    history: HistoryFile = None,
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
     output_file: OutputFile = None,
     wait: Wait = None,
 ) -> None:
+    """List the recorded runs, or show how amounts went from run to run.
+
+    Runs are recorded by --record. Without --profile, those of all profiles are shown.
+    """
+    from balcli.history.database import history_file
     from balcli.providers.selection import wanted as asked_for
 
-    variable = os.environ.get("BALCLI_OUTPUT")
-    chosen = output or (HistoryFormat(variable) if variable in set(HistoryFormat) else HistoryFormat.table)
     wanted = _Wanted(
-        file=history_file(history_),
-        named=history_ is not None,
+        file=history_file(history, os.environ),
+        named=history is not None,
         profile=profile,
         assets=asked_for(asset, exact=exact),
         accounts=tuple(account or ()),
         since=None if since is None else moments.named(since, "--since"),
         limit=limit,
-        output=chosen,
+        output=HistoryFormat.chosen(output),
     )
     if prune is None and wait is not None:
         raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
@@ -138,15 +151,14 @@ def _history(
     raise typer.Exit(0 if unwritten is None else print_error(unwritten))
 
 
-def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None:
+def write_failure(error: BalcliError, line: "CommandLine") -> None:
     """Write the document of the list, the series or the pruning that a command line asks for and that failed."""
-    if output != HistoryFormat.json:
+    if line.output != HistoryFormat.json:
         return
     from balcli.render.json import SCHEMA_VERSION, written
 
-    given = {text.partition("=")[0] for text in arguments}
-    keys = ["series"] if given & {"--asset", "--account"} else ["runs"]
-    keys = ["before", "pruned", "left"] if "--prune" in given else keys
+    keys = ["series"] if line.options & {"asset", "account"} else ["runs"]
+    keys = ["before", "pruned", "left"] if "prune" in line.options else keys
     problems = [{"code": error.code, "message": error.message}]
     write_stdout(written({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 

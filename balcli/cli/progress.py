@@ -5,15 +5,22 @@ import select
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Final, Self
 
+from balcli.cli.output import shows_progress
 from balcli.text import LONGEST_NAME, printable, width
 
 _PATIENCE: Final = 0.5
 """Seconds for which nothing is shown."""
 _ERASED: Final = "\r\x1b[K"
 _MORE: Final = ", ..."
+
+
+def progress(*, quiet: bool) -> "AbstractContextManager[Progress | None]":
+    """A context in which a terminal's stderr shows who is waited for; its value is None where nothing is shown."""
+    return nullcontext() if quiet or not shows_progress(os.environ) else Progress()
 
 
 class Progress:
@@ -23,11 +30,12 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        self._begun = time.monotonic()
+        self._begun = 0.0
         self._begun_to_show = False
         self._shown = ""
 
     def __enter__(self) -> Self:
+        self._begun = time.monotonic()
         return self
 
     def __exit__(

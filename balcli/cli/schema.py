@@ -4,17 +4,15 @@ from typing import Annotated
 
 import typer
 
-from balcli.cli.commands import SHOWN
-from balcli.cli.options import OutputFile
+from balcli.cli.command import Command
+from balcli.cli.options import SHOWN, OutputFile
 from balcli.cli.output import print_error, write_output
 
-
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the command."""
-    app.command(name, help=about)(_schema)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def _schema(
+@app.command(cls=Command)
+def schema(
     lines: Annotated[
         bool,
         typer.Option(
@@ -23,6 +21,7 @@ def _schema(
     ] = False,
     output_file: OutputFile = None,
 ) -> None:
+    """Print the JSON Schema of -o json."""
     from balcli.render.schema import render
 
     unwritten = write_output(render(lines=lines), output_file)

@@ -3,50 +3,50 @@
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from balcli.cli.options import BalanceOptions, Format
+from balcli.cli.options import Format
 from balcli.cli.output import is_terminal, print_problems, terminal_columns, terminal_rows, write_stdout
 from balcli.errors import UsageError
-from balcli.models import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from balcli.render.screen import Answer, Look
+    from balcli.run import RunResult
 
 _CLEAR: Final = "\x1b[H\x1b[2J"
 _PARTIAL: Final = 8
 
 
-def refuse_what_does_not_go_together(options: BalanceOptions) -> None:
+def validate_options(
+    output: Format, *, record: bool, output_file: Path | None, evidence: Path | None
+) -> None:
     """Raise UsageError for options that mean one run, not many."""
-    single = (("--record", options.record), ("-O", options.output_file), ("--evidence", options.evidence))
-    for name, given in single:
+    for name, given in (("--record", record), ("-O", output_file), ("--evidence", evidence)):
         if given:
             raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
-    if options.output not in {Format.table, Format.json}:
-        raise UsageError(
-            f"--watch prints a table or JSON, not {options.output}; leave -o out, or name one of these"
-        )
+    if output not in {Format.table, Format.json}:
+        raise UsageError(f"--watch prints a table or JSON, not {output}; leave -o out, or name one of these")
 
 
 def watch(
-    every: int, ask: "Callable[[], tuple[Report, Report]]", options: BalanceOptions, *, colour: bool
+    every: int, run_once: "Callable[[], RunResult]", output: Format, *, quiet: bool, colour: bool
 ) -> int:
-    """Look every so many seconds until Ctrl-C; the worst exit code of all looks, 130 if there was none.
+    """Run every so many seconds until Ctrl-C; the worst exit code of all runs, 130 if there was none.
 
-    `ask` gives the report of one look, as it is to be shown and whole. What it raises ends the watch.
+    What a run raises ends the watch.
     """
     worst, number = 0, 0
     shown = False
     first: dict[str, Answer] = {}
     before: dict[str, Answer] = {}
-    on_screen = options.output is Format.table and is_terminal()
+    on_screen = output is Format.table and is_terminal()
     try:
         while True:
             begun = time.monotonic()
-            report, whole = ask()
+            report, whole, _ = run_once()
             number += 1
             worst = worse(worst, report.exit_code)
             if on_screen:
@@ -62,7 +62,7 @@ def watch(
 
                 write_stdout(json.dumps(document(report), separators=(",", ":")) + "\n")
                 shown = True
-                print_problems(report, quiet=options.quiet)
+                print_problems(report, quiet=quiet)
                 time.sleep(max(0.0, begun + every - time.monotonic()))
     except KeyboardInterrupt:
         return worst if shown else 130
