@@ -11,7 +11,7 @@ import typer
 
 from balcli.cli import options
 from balcli.cli.command import Command
-from balcli.cli.options import OUTPUT, RECORDED, SHOWN, WHOSE, Format
+from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
 from balcli.cli.output import (
     check_destination,
     print_error,
@@ -74,13 +74,7 @@ def _command(provider: "Provider | None") -> Callable[..., None]:
 def _target_option(key: "Key") -> inspect.Parameter:
     metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
     again = "; repeat for several" if key.repeatable else ""
-    option = typer.Option(
-        key.option or "",
-        metavar=metavar,
-        help=f"For one run: {key.help}{again}.",
-        rich_help_panel=WHOSE,
-        show_default=False,
-    )
+    option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
     kind = list[str] | None if key.repeatable else str | None
     return inspect.Parameter(
         key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
@@ -88,7 +82,7 @@ def _target_option(key: "Key") -> inspect.Parameter:
 
 
 def _flag_option(flag: "Flag") -> inspect.Parameter:
-    option = typer.Option(f"--{flag.name}", help=flag.help, rich_help_panel=SHOWN)
+    option = shown_option(f"--{flag.name}", help=flag.help)
     return inspect.Parameter(
         _name_of(flag), inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
     )
@@ -104,61 +98,37 @@ def _show_balances(
     *,
     accounts: options.Accounts = None,
     output: Annotated[
-        Format,
-        typer.Option(
-            "--output",
-            "-o",
-            envvar="BALCLI_OUTPUT",
-            metavar="FORMAT",
-            help="The format.",
-            rich_help_panel=OUTPUT,
-        ),
+        Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
     ] = Format.table,
     output_file: options.OutputFile = None,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
     nonzero: Annotated[
-        bool,
-        typer.Option("--nonzero", help="Hide rows whose every amount is exactly 0.", rich_help_panel=SHOWN),
+        bool, shown_option("--nonzero", help="Hide rows whose every amount is exactly 0.")
     ] = False,
     sort: Annotated[
-        Order | None,
-        typer.Option("--sort", metavar="KEY", help="The order of the rows.", rich_help_panel=SHOWN),
+        Order | None, shown_option("--sort", metavar="KEY", help="The order of the rows.")
     ] = None,
     totals_only: Annotated[
-        bool,
-        typer.Option(
-            "--totals-only", help="Only the totals by asset, and what failed.", rich_help_panel=SHOWN
-        ),
+        bool, shown_option("--totals-only", help="Only the totals by asset, and what failed.")
     ] = False,
     watch: Annotated[
         int | None,
-        typer.Option(
+        output_option(
             "--watch",
             metavar="S",
             min=1,
             max=int(MOST_SECONDS),
             help="Look again every S seconds, until Ctrl-C.",
-            rich_help_panel=OUTPUT,
         ),
     ] = None,
     verbose: Annotated[
-        bool,
-        typer.Option(
-            "--verbose",
-            "-v",
-            help="Tell each request on stderr: sizes, times, no value.",
-            rich_help_panel=OUTPUT,
-        ),
+        bool, output_option("--verbose", "-v", help="Tell each request on stderr: sizes, times, no value.")
     ] = False,
     evidence: Annotated[
         Path | None,
-        typer.Option(
-            "--evidence",
-            metavar="DIR",
-            help="Keep all answers, without secrets, for balcli replay.",
-            rich_help_panel=RECORDED,
-            show_default=False,
+        recording_option(
+            "--evidence", metavar="DIR", help="Keep all answers, without secrets, for balcli replay."
         ),
     ] = None,
     record: options.Record = False,

@@ -8,7 +8,7 @@ import typer
 
 from balcli.cli import completion, options
 from balcli.cli.command import Command
-from balcli.cli.options import LIMIT
+from balcli.cli.options import limit_option
 from balcli.cli.output import print_error, print_message, problems_of, wants_colour, write_stdout
 from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
@@ -30,61 +30,39 @@ def check(
     output: options.TableOrJsonOption = None,
     asset: Annotated[
         list[str] | None,
-        typer.Option(
-            "--asset",
-            metavar="SYMBOL",
-            help="One limit, not the profile's: on this asset.",
-            rich_help_panel=LIMIT,
-        ),
+        limit_option("--asset", metavar="SYMBOL", help="One limit, not the profile's: on this asset."),
     ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Take that spelling alone, not other case.", rich_help_panel=LIMIT)
-    ] = False,
+    exact: Annotated[bool, limit_option("--exact", help="Take that spelling alone, not other case.")] = False,
     field: Annotated[
         list[str] | None,
-        typer.Option(
+        limit_option(
             "--field",
             metavar="FIELD",
             help="Its available, total or locked [default: available].",
-            rich_help_panel=LIMIT,
             autocompletion=completion.fields,
         ),
     ] = None,
     account: Annotated[
         list[str] | None,
-        typer.Option(
+        limit_option(
             "--account",
             metavar="ACCOUNT",
             help="In this account; without it, the total over all.",
-            rich_help_panel=LIMIT,
             autocompletion=completion.accounts,
         ),
     ] = None,
     warn: Annotated[
         list[str] | None,
-        typer.Option(
-            "--warn",
-            metavar="RANGE",
-            help="WARNING outside this range: 10, 10:, '~:10', 10:20.",
-            rich_help_panel=LIMIT,
-        ),
+        limit_option("--warn", metavar="RANGE", help="WARNING outside this range: 10, 10:, '~:10', 10:20."),
     ] = None,
     crit: Annotated[
         list[str] | None,
-        typer.Option(
-            "--crit",
-            metavar="RANGE",
-            help="CRITICAL outside this range; @10:20: inside it.",
-            rich_help_panel=LIMIT,
-        ),
+        limit_option("--crit", metavar="RANGE", help="CRITICAL outside this range; @10:20: inside it."),
     ] = None,
     absent: Annotated[
         list[str] | None,
-        typer.Option(
-            "--absent",
-            metavar="zero",
-            help="Take an asset that no account lists as 0, not UNKNOWN.",
-            rich_help_panel=LIMIT,
+        limit_option(
+            "--absent", metavar="zero", help="Take an asset that no account lists as 0, not UNKNOWN."
         ),
     ] = None,
     record: options.Record = False,

@@ -10,7 +10,7 @@ import typer
 
 from balcli.cli import completion, moments, options
 from balcli.cli.command import Command
-from balcli.cli.options import SHOWN
+from balcli.cli.options import SHOWN, shown_option
 from balcli.cli.output import (
     check_destination,
     print_error,
@@ -88,35 +88,24 @@ def diff(
     output: options.TableOrJsonOption = None,
     output_file: options.OutputFile = None,
     history: options.HistoryFile = None,
-    live: Annotated[
-        bool, typer.Option("--live", help="Compare with now: ask the accounts again.", rich_help_panel=SHOWN)
-    ] = False,
+    live: Annotated[bool, shown_option("--live", help="Compare with now: ask the accounts again.")] = False,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
     account: Annotated[
         list[str] | None,
-        typer.Option(
+        shown_option(
             "--account",
             metavar="NAME",
             help="Only these accounts; repeat for several.",
-            rich_help_panel=SHOWN,
             autocompletion=completion.accounts,
         ),
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option(
-            "--threshold",
-            metavar="AMOUNT",
-            help="Leave out what moved by no more than this.",
-            rich_help_panel=SHOWN,
-        ),
+        shown_option("--threshold", metavar="AMOUNT", help="Leave out what moved by no more than this."),
     ] = None,
     allow_partial: Annotated[
-        bool,
-        typer.Option(
-            "--allow-partial", help="Compare runs in which accounts failed, too.", rich_help_panel=SHOWN
-        ),
+        bool, shown_option("--allow-partial", help="Compare runs in which accounts failed, too.")
     ] = False,
     retries: options.Retries = None,
     jobs: options.Jobs = None,

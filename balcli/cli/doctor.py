@@ -9,7 +9,7 @@ import typer
 
 from balcli.cli import options
 from balcli.cli.command import Command
-from balcli.cli.options import SHOWN
+from balcli.cli.options import shown_option
 from balcli.cli.output import (
     check_destination,
     is_one_terminal,
@@ -40,24 +40,13 @@ def diagnose(
     accounts: options.Accounts = None,
     output: options.TableOrJsonOption = None,
     output_file: options.OutputFile = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Look at what needs no network.", rich_help_panel=SHOWN)
-    ] = False,
+    offline: Annotated[bool, shown_option("--offline", help="Look at what needs no network.")] = False,
     canary: Annotated[
-        bool,
-        typer.Option(
-            "--canary", help="Hunt for leaks with false secrets and servers.", rich_help_panel=SHOWN
-        ),
+        bool, shown_option("--canary", help="Hunt for leaks with false secrets and servers.")
     ] = False,
     runs: Annotated[
         int | None,
-        typer.Option(
-            "--runs",
-            metavar="N",
-            min=1,
-            help=f"With --canary: so many runs [default: {_RUNS}].",
-            rich_help_panel=SHOWN,
-        ),
+        shown_option("--runs", metavar="N", min=1, help=f"With --canary: so many runs [default: {_RUNS}]."),
     ] = None,
     config: options.ConfigFile = None,
     profile: options.ProfileName = None,
@@ -154,13 +143,7 @@ def _examined(
     limits = profile.limits._replace(**settings)
     with progress(quiet=quiet) as tell:
         diagnosis = doctor.examine(
-            profile,
-            accounts or [],
-            limits,
-            Deadline(limits.deadline),
-            os.environ,
-            offline=offline,
-            tell=tell,
+            profile, accounts or [], limits, Deadline(limits.deadline), os.environ, offline=offline, tell=tell
         )
     return diagnosis._replace(steps=(*steps, *diagnosis.steps))
 

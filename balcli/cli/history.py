@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from balcli.cli import completion, moments
+from balcli.cli import completion, moments, options
 from balcli.cli.command import Command
-from balcli.cli.options import (
-    RECORDED,
-    SHOWN,
-    Exact,
-    HistoryFile,
-    OtherFormat,
-    OutputFile,
-    ProfileName,
-    Wait,
-    format_option,
-)
+from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
 from balcli.cli.output import (
     check_destination,
     is_terminal,
@@ -70,57 +60,39 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def show_history(
     asset: Annotated[
         list[str] | None,
-        typer.Option(
-            "--asset",
-            metavar="SYMBOL",
-            help="How these assets went; repeat, or give a comma list.",
-            rich_help_panel=SHOWN,
+        shown_option(
+            "--asset", metavar="SYMBOL", help="How these assets went; repeat, or give a comma list."
         ),
     ] = None,
-    exact: Exact = False,
+    exact: options.Exact = False,
     account: Annotated[
         list[str] | None,
-        typer.Option(
+        shown_option(
             "--account",
             metavar="NAME",
             help="How amounts went at this account; repeat for several.",
-            rich_help_panel=SHOWN,
             autocompletion=completion.accounts,
         ),
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(
-            "--since",
-            metavar="WHEN",
-            help="From then on: 24h, 7d, 2w, a date, an ISO time (UTC).",
-            rich_help_panel=SHOWN,
-        ),
+        shown_option("--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date, an ISO time (UTC)."),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit",
-            metavar="N",
-            min=1,
-            help="Only the newest so many runs, or lines of a series.",
-            rich_help_panel=SHOWN,
+        shown_option(
+            "--limit", metavar="N", min=1, help="Only the newest so many runs, or lines of a series."
         ),
     ] = None,
     prune: Annotated[
         str | None,
-        typer.Option(
-            "--prune",
-            metavar="WHEN",
-            help="Remove the runs from before then, such as 90d.",
-            rich_help_panel=RECORDED,
-        ),
+        recording_option("--prune", metavar="WHEN", help="Remove the runs from before then, such as 90d."),
     ] = None,
-    profile: ProfileName = None,
-    history: HistoryFile = None,
+    profile: options.ProfileName = None,
+    history: options.HistoryFile = None,
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
-    output_file: OutputFile = None,
-    wait: Wait = None,
+    output_file: options.OutputFile = None,
+    wait: options.Wait = None,
 ) -> None:
     """List the recorded runs, or show how amounts went from run to run.
 

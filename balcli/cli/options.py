@@ -1,7 +1,9 @@
 """The options that several commands take, each declared once, and the formats of `-o`."""
 
 import os
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -19,6 +21,19 @@ NETWORK: Final = "Network"
 RECORDED: Final = "Recorded runs"
 HEADINGS: Final = (WHOSE, LIMIT, SHOWN, NETWORK, RECORDED, OUTPUT)
 """The headings of a command's options in its help, in this order."""
+
+
+def _options_of(heading: str) -> Callable[..., Any]:
+    """What makes the options under a heading, with the arguments of `typer.Option`."""
+    return partial(typer.Option, rich_help_panel=heading)
+
+
+account_option = _options_of(WHOSE)
+limit_option = _options_of(LIMIT)
+shown_option = _options_of(SHOWN)
+network_option = _options_of(NETWORK)
+recording_option = _options_of(RECORDED)
+output_option = _options_of(OUTPUT)
 
 
 class Format(StrEnum):
@@ -52,14 +67,7 @@ class TableOrJson(OtherFormat):
 
 def format_option(default: str) -> Any:
     """The option `-o` of a command that has this default."""
-    return typer.Option(
-        "--output",
-        "-o",
-        metavar="FORMAT",
-        help=f"The format [default: {default}].",
-        rich_help_panel=OUTPUT,
-        show_default=False,
-    )
+    return output_option("--output", "-o", metavar="FORMAT", help=f"The format [default: {default}].")
 
 
 def _positive_seconds(value: float | None) -> float | None:
@@ -92,157 +100,88 @@ Accounts = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        envvar="BALCLI_CONFIG",
-        help="Read this profile file.",
-        rich_help_panel=WHOSE,
-        show_default=False,
-    ),
+    account_option("--config", "-c", metavar="FILE", envvar="BALCLI_CONFIG", help="Read this profile file."),
 ]
 ProfileName = Annotated[
     str | None,
-    typer.Option(
+    account_option(
         "--profile",
         "-p",
         metavar="NAME",
         envvar="BALCLI_PROFILE",
         help="Use this profile of the file.",
-        rich_help_panel=WHOSE,
         autocompletion=completion.profiles,
     ),
 ]
 EnvFile = Annotated[
     Path | None,
-    typer.Option(
-        "--env-file",
-        metavar="FILE",
-        help="Fill in ${NAME} from this, not the profile's .env.",
-        rich_help_panel=WHOSE,
-    ),
+    account_option("--env-file", metavar="FILE", help="Fill in ${NAME} from this, not the profile's .env."),
 ]
 UseSandbox = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox", help="Ask the built-in stand-in; no profile, no network.", rich_help_panel=WHOSE
-    ),
+    bool, account_option("--sandbox", help="Ask the built-in stand-in; no profile, no network.")
 ]
 Faults = Annotated[
     list[str] | None,
-    typer.Option(
+    account_option(
         "--fault",
         metavar="NAME",
         help="With --sandbox: one of balcli sandbox --faults.",
-        rich_help_panel=WHOSE,
         autocompletion=completion.faults,
     ),
 ]
 OnlyAssets = Annotated[
     list[str] | None,
-    typer.Option(
-        "--asset",
-        metavar="SYMBOL",
-        help="Only these assets; repeat, or give a comma list.",
-        rich_help_panel=SHOWN,
-    ),
+    shown_option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
 ]
-Exact = Annotated[
-    bool,
-    typer.Option("--exact", help="Take each --asset in that spelling alone.", rich_help_panel=SHOWN),
-]
+Exact = Annotated[bool, shown_option("--exact", help="Take each --asset in that spelling alone.")]
 Timeout = Annotated[
     float | None,
-    typer.Option(
-        "--timeout",
-        metavar="S",
-        callback=_positive_seconds,
-        help="Seconds for one request [default: 10].",
-        rich_help_panel=NETWORK,
+    network_option(
+        "--timeout", metavar="S", callback=_positive_seconds, help="Seconds for one request [default: 10]."
     ),
 ]
 DeadlineSeconds = Annotated[
     float | None,
-    typer.Option(
-        "--deadline",
-        metavar="S",
-        callback=_positive_seconds,
-        help="Seconds for the whole run [default: 30].",
-        rich_help_panel=NETWORK,
+    network_option(
+        "--deadline", metavar="S", callback=_positive_seconds, help="Seconds for the whole run [default: 30]."
     ),
 ]
 Retries = Annotated[
     int | None,
-    typer.Option(
-        "--retries",
-        metavar="N",
-        min=0,
-        max=MOST_RETRIES,
-        help="Tries after the first [default: 2].",
-        rich_help_panel=NETWORK,
+    network_option(
+        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 2]."
     ),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(
-        "--jobs",
-        metavar="N",
-        min=1,
-        max=MOST_JOBS,
-        help="Accounts asked at once [default: 8].",
-        rich_help_panel=NETWORK,
-    ),
+    network_option("--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts asked at once [default: 8]."),
 ]
-NoCache = Annotated[
-    bool,
-    typer.Option("--no-cache", help="Neither use nor keep a token table on disk.", rich_help_panel=NETWORK),
-]
-Record = Annotated[
-    bool, typer.Option("--record", help="Keep the run in the history.", rich_help_panel=RECORDED)
-]
+NoCache = Annotated[bool, network_option("--no-cache", help="Neither use nor keep a token table on disk.")]
+Record = Annotated[bool, recording_option("--record", help="Keep the run in the history.")]
 HistoryFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--history",
-        metavar="FILE",
-        help="Use this history, not your own.",
-        rich_help_panel=RECORDED,
-        show_default=False,
-    ),
+    Path | None, recording_option("--history", metavar="FILE", help="Use this history, not your own.")
 ]
 Wait = Annotated[
     float | None,
-    typer.Option(
-        "--wait",
-        metavar="S",
-        callback=_seconds,
-        help="Seconds to wait for another run [default: 0].",
-        rich_help_panel=RECORDED,
+    recording_option(
+        "--wait", metavar="S", callback=_seconds, help="Seconds to wait for another run [default: 0]."
     ),
 ]
 TableOrJsonOption = Annotated[TableOrJson | None, format_option("table")]
 OutputFile = Annotated[
     Path | None,
-    typer.Option(
+    output_option(
         "--output-file",
         "-O",
         metavar="FILE",
         callback=_file_or_stdout,
         help="Write into this file, whole or not at all.",
-        rich_help_panel=OUTPUT,
-        show_default=False,
     ),
 ]
 Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet", "-q", help="Say nothing but the data and why something failed.", rich_help_panel=OUTPUT
-    ),
+    bool, output_option("--quiet", "-q", help="Say nothing but the data and why something failed.")
 ]
-NoColor = Annotated[
-    bool, typer.Option("--no-color", help="No colour, whatever the terminal.", rich_help_panel=OUTPUT)
-]
+NoColor = Annotated[bool, output_option("--no-color", help="No colour, whatever the terminal.")]
 
 
 def given(**options: Any) -> dict[str, Any]:

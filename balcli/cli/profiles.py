@@ -37,11 +37,7 @@ def open_profile(
     from balcli.config.profile import load
 
     yield load(
-        file or default_file(),
-        must_exist=file is not None,
-        name=name,
-        env_file=env_file,
-        environ=os.environ,
+        file or default_file(), must_exist=file is not None, name=name, env_file=env_file, environ=os.environ
     )
 
 

@@ -8,7 +8,7 @@ import typer
 from balcli.cli.balances import Display, write_report
 from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
 from balcli.cli.command import Command
-from balcli.cli.options import SHOWN, Format, NoColor, OutputFile, Quiet, format_option
+from balcli.cli.options import SHOWN, Format, NoColor, OutputFile, Quiet, format_option, shown_option
 from balcli.cli.output import check_destination, print_error, print_message, write_output
 from balcli.errors import BalcliError
 
@@ -26,10 +26,7 @@ def replay(
     output: Annotated[Format | None, format_option("the run's own")] = None,
     output_file: OutputFile = None,
     check: Annotated[
-        bool,
-        typer.Option(
-            "--check", help="No balances, only whether the record is whole: 0 or 6.", rich_help_panel=SHOWN
-        ),
+        bool, shown_option("--check", help="No balances, only whether the record is whole: 0 or 6.")
     ] = False,
     quiet: Quiet = False,
     no_color: NoColor = False,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from balcli.cli.command import Command
-from balcli.cli.options import SHOWN, OutputFile
+from balcli.cli.options import OutputFile, shown_option
 from balcli.cli.output import print_error, write_output
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -14,10 +14,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(cls=Command)
 def schema(
     lines: Annotated[
-        bool,
-        typer.Option(
-            "--lines", help="Of a line of -o jsonl, not of the -o json document.", rich_help_panel=SHOWN
-        ),
+        bool, shown_option("--lines", help="Of a line of -o jsonl, not of the -o json document.")
     ] = False,
     output_file: OutputFile = None,
 ) -> None:
