@@ -1,10 +1,9 @@
 """`balcli diff`: what is different between two recorded runs, or between one and now."""
 
 import os
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
 
 import typer
 
@@ -41,25 +40,13 @@ TROUBLE: Final = 2
 _LAST: Final = "last"
 
 
-class DiffRequest(NamedTuple):
-    """What a command line asks to be compared."""
+class _History(NamedTuple):
+    """The recorded runs that can be compared."""
 
-    before: str | None
-    after: str | None
-    live: bool
-    history: Path | None
+    file: Path
     profile: str | None
-    account: list[str] | None
-    asset: list[str] | None
-    exact: bool
-    threshold: str | None
+    """The profile that is named; None for the one that there is."""
     allow_partial: bool
-    quiet: bool
-    faults: list[str] | None
-    opening: "AbstractContextManager[Profile]"
-    """The profile whose accounts are asked with --live."""
-    request: "RunRequest"
-    """How they are asked."""
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -73,17 +60,11 @@ def diff(
             metavar="[FROM]",
             help="A run: its id, a time, so long ago (24h), or `last`.",
             rich_help_panel=SHOWN,
-            show_default=False,
         ),
     ] = None,
     after: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[TO]",
-            help="The other run; the last one by default.",
-            rich_help_panel=SHOWN,
-            show_default=False,
-        ),
+        typer.Argument(metavar="[TO]", help="The other run; the last one by default.", rich_help_panel=SHOWN),
     ] = None,
     output: options.TableOrJsonOption = None,
     output_file: options.OutputFile = None,
@@ -124,7 +105,9 @@ def diff(
 
     The last two complete ones by default. Nothing is printed where nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
     """
+    from balcli.history.database import history_file
     from balcli.models import Failure
+    from balcli.providers.selection import wanted
     from balcli.render import changes as render
     from balcli.run import RunRequest
 
@@ -133,26 +116,21 @@ def diff(
         sandbox=sandbox,
         cache=not no_cache,
     )
-    asked = DiffRequest(
-        before=before,
-        after=after,
-        live=live,
-        history=history,
-        profile=profile,
-        account=account,
-        asset=asset,
-        exact=exact,
-        threshold=threshold,
-        allow_partial=allow_partial,
-        quiet=quiet,
-        faults=fault,
-        opening=open_profile(config, profile, env_file, sandbox=sandbox, faults=fault),
-        request=request,
-    )
     as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
     try:
         check_destination(output_file)
-        comparison = _compared(asked)
+        _validate_options(after, fault, live=live, sandbox=sandbox)
+        recorded = _History(history_file(history, os.environ), profile, allow_partial)
+        first, second = _chosen(recorded, before, after, live=live)
+        narrowing = _narrowing(first, second, account, wanted(asset, exact=exact), threshold)
+        if second is not None:
+            report = second.report
+        else:
+            with open_profile(config, profile, env_file, sandbox=sandbox, faults=fault) as opened:
+                report = _asked_now(opened, request, first, narrowing, quiet=quiet)
+        if not (second or report.complete or allow_partial):
+            _refuse_incomplete(report)
+        comparison = _compared(first, second, report, narrowing, allow_partial=allow_partial, quiet=quiet)
     except BalcliError as problem:
         if as_json:
             write_stdout(render.failed(profile, Failure.of(problem)))
@@ -188,22 +166,27 @@ def _untold(comparison: "Comparison") -> UsageError | None:
     return UsageError(f"not compared: {', '.join(names)}; record a run in which it can be") if names else None
 
 
-def _compared(asked: DiffRequest) -> "Comparison":
-    """The two runs and what is different. Raises whatever of the error tree keeps it from telling."""
+def _validate_options(after: str | None, faults: list[str] | None, *, live: bool, sandbox: bool) -> None:
+    """Raise UsageError for options that cannot be meant together."""
+    if live and after is not None:
+        raise UsageError("--live compares with now; leave the second run out")
+    options.validate_faults(faults, sandbox=sandbox)
+
+
+def _compared(
+    first: "RecordedRun",
+    second: "RecordedRun | None",
+    report: "Report",
+    narrowing: "Narrowing",
+    *,
+    allow_partial: bool,
+    quiet: bool,
+) -> "Comparison":
+    """A run and what is different in another report, that of the second run or of now. Raises UsageError."""
     from balcli.changes import between
-    from balcli.history.database import history_file
     from balcli.render.changes import Comparison, Side
 
-    if asked.live and asked.after is not None:
-        raise UsageError("--live compares with now; leave the second run out")
-    options.validate_faults(asked.faults, sandbox=asked.request.sandbox)
-    file = history_file(asked.history, os.environ)
-    first, second = _chosen(asked, file)
-    narrowing = _narrowing(asked, first, second)
-    report = _asked_now(asked, first, narrowing) if second is None else second.report
     profile, number = report.profile, None if second is None else second.id
-    if second is None and not (report.complete or asked.allow_partial):
-        raise _incomplete(report)
     side = Side(number, report.generated_at, report.complete)
     if first.report.profile != profile:
         raise UsageError(
@@ -211,12 +194,12 @@ def _compared(asked: DiffRequest) -> "Comparison":
         )
     if second is not None:
         _refuse_unlike(first, second, narrowing)
-    if not asked.quiet:
+    if not quiet:
         _say_unlisted(narrowing.assets, (first.report, report))
         _say_step_back(first, side)
     old = Side(first.id, first.report.generated_at, first.report.complete)
     changes = between(first.report, report, narrowing)
-    if changes.incomparable and not asked.allow_partial:
+    if changes.incomparable and not allow_partial:
         change = changes.incomparable[0]
         raise UsageError(
             f"{printable(change.account, 40)} cannot be compared: {change.reason}; add --allow-partial to compare the others"
@@ -249,46 +232,52 @@ def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> 
             print_message(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 
-def _asked_now(asked: DiffRequest, first: "RecordedRun", narrowing: "Narrowing") -> "Report":
+def _asked_now(
+    profile: "Profile", request: "RunRequest", first: "RecordedRun", narrowing: "Narrowing", *, quiet: bool
+) -> "Report":
     """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
     from balcli.cli.progress import progress
     from balcli.history.recording import placed
     from balcli.run import run
 
-    with asked.opening as profile:
-        if first.selection.flags:
-            raise UsageError(
-                f"run {first.id} was made with switches of its provider; compare it with a recorded run"
-            )
-        names = [outcome.account.name for outcome in first.report.outcomes]
-        wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
-        request = asked.request._replace(accounts=wanted, assets=first.selection.asked)
-        report = run(profile, request, progress=progress(quiet=asked.quiet)).report
-        return placed(report, sandbox=request.sandbox)
+    if first.selection.flags:
+        raise UsageError(
+            f"run {first.id} was made with switches of its provider; compare it with a recorded run"
+        )
+    names = [outcome.account.name for outcome in first.report.outcomes]
+    wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
+    request = request._replace(accounts=wanted, assets=first.selection.asked)
+    report = run(profile, request, progress=progress(quiet=quiet)).report
+    return placed(report, sandbox=request.sandbox)
 
 
-def _incomplete(report: "Report") -> BalcliError:
-    """The error of the first account that did not answer now."""
+def _refuse_incomplete(report: "Report") -> NoReturn:
+    """Raise UsageError for the first account that did not answer now."""
     outcome, failure = next((each, each.failure) for each in report.outcomes if each.failure is not None)
-    return UsageError(
+    raise UsageError(
         f"{outcome.account.name} did not answer now ({failure.message.partition(';')[0]}); "
         "add --allow-partial to compare the others"
     )
 
 
-def _narrowing(asked: DiffRequest, first: "RecordedRun", second: "RecordedRun | None") -> "Narrowing":
+def _narrowing(
+    first: "RecordedRun",
+    second: "RecordedRun | None",
+    account: list[str] | None,
+    assets: tuple[str, ...],
+    threshold: str | None,
+) -> "Narrowing":
     """What is compared: what the options name, of the accounts that both runs asked. Raises UsageError."""
     from balcli.changes import Narrowing
     from balcli.money import parse
-    from balcli.providers.selection import wanted
 
     try:
-        threshold = parse("0" if asked.threshold is None else asked.threshold)
+        least = parse("0" if threshold is None else threshold)
     except ValueError:
-        threshold = parse("-1")
-    if threshold < parse("0"):
+        least = parse("-1")
+    if least < parse("0"):
         raise UsageError("--threshold: that is no amount of 0 or more; write it like 0.5")
-    accounts = tuple(asked.account or ())
+    accounts = tuple(account or ())
     _refuse_unasked(accounts, first, second)
     for names in (run.selection.accounts for run in (first, second) if run is not None):
         if names:
@@ -297,7 +286,7 @@ def _narrowing(asked: DiffRequest, first: "RecordedRun", second: "RecordedRun | 
                 raise UsageError(
                     "the two runs asked no account in common; name two runs of the same accounts"
                 )
-    return Narrowing(accounts, wanted(asked.asset, exact=asked.exact), threshold)
+    return Narrowing(accounts, assets, least)
 
 
 def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "RecordedRun | None") -> None:
@@ -316,20 +305,21 @@ def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "Recor
                 )
 
 
-def _chosen(asked: DiffRequest, file: Path) -> tuple["RecordedRun", "RecordedRun | None"]:
+def _chosen(
+    history: _History, before: str | None, after: str | None, *, live: bool
+) -> tuple["RecordedRun", "RecordedRun | None"]:
     """The two recorded runs that are meant; the second is None where it is now. Raises UsageError or StateError."""
-    if asked.live:
-        return _found(asked, file, _LAST if asked.before is None else asked.before), None
-    if asked.before is None:
-        newest = _candidates(asked, file, limit=2)
+    if live:
+        return _found(history, _LAST if before is None else before), None
+    if before is None:
+        newest = _candidates(history, limit=2)
         if len(newest) < 2:
-            which = "recorded runs" if asked.allow_partial else "complete recorded runs"
+            which = "recorded runs" if history.allow_partial else "complete recorded runs"
             raise UsageError(
                 f"there are too few {which} to compare, {len(newest)} of two; record more with balcli all --record"
             )
-        return _whole(file, newest[0]), _whole(file, newest[1])
-    first = _found(asked, file, asked.before)
-    second = _found(asked, file, _LAST if asked.after is None else asked.after)
+        return _whole(history, newest[0]), _whole(history, newest[1])
+    first, second = _found(history, before), _found(history, _LAST if after is None else after)
     if first.id == second.id:
         raise UsageError(
             f"both are run {first.id} ({first.report.generated_at:%Y-%m-%d %H:%M:%S} UTC), no run since; "
@@ -338,47 +328,45 @@ def _chosen(asked: DiffRequest, file: Path) -> tuple["RecordedRun", "RecordedRun
     return first, second
 
 
-def _found(asked: DiffRequest, file: Path, text: str) -> "RecordedRun":
+def _found(history: _History, text: str) -> "RecordedRun":
     """The run that a word of the command line means."""
     from balcli.history.reading import run as read
 
     if text.isascii() and text.isdigit() and len(text) <= 15:
-        found = read(file, int(text)) if file.exists() else None
+        found = read(history.file, int(text)) if history.file.exists() else None
         if found is None:
             raise UsageError(f"there is no recorded run {text}; balcli history lists those that there are")
-        if not (found.report.complete or asked.allow_partial):
+        if not (found.report.complete or history.allow_partial):
             raise UsageError(
                 f"run {text} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
             )
         return found
     until = None if text == _LAST else moments.named(text, f"run {text}")
-    runs = _candidates(asked, file, limit=1, until=until)
+    runs = _candidates(history, limit=1, until=until)
     if not runs:
-        which = "recorded run" if asked.allow_partial else "complete recorded run"
+        which = "recorded run" if history.allow_partial else "complete recorded run"
         when = "" if until is None else f" from {until:%Y-%m-%d %H:%M:%S} UTC or before"
         raise UsageError(f"there is no {which}{when}; balcli history lists those that there are")
-    return _whole(file, runs[0])
+    return _whole(history, runs[0])
 
 
-def _candidates(
-    asked: DiffRequest, file: Path, *, limit: int, until: datetime | None = None
-) -> "tuple[Recorded, ...]":
+def _candidates(history: _History, *, limit: int, until: datetime | None = None) -> "tuple[Recorded, ...]":
     """The newest runs that can be compared, of the one profile that there is or is named."""
     from balcli.history.reading import runs
 
-    if not file.exists():
+    if not history.file.exists():
         return ()
-    found = runs(file, asked.profile, until=until, complete=not asked.allow_partial, limit=limit)
+    found = runs(history.file, history.profile, until=until, complete=not history.allow_partial, limit=limit)
     kinds = sorted({_of(each.profile) for each in found})
     if len(kinds) > 1:
         raise UsageError(f"the last runs are {' and '.join(kinds)}; name one with --profile, or two runs")
     return found
 
 
-def _whole(file: Path, recorded: "Recorded") -> "RecordedRun":
+def _whole(history: _History, recorded: "Recorded") -> "RecordedRun":
     from balcli.history.reading import run as read
 
-    found = read(file, recorded.id)
+    found = read(history.file, recorded.id)
     if found is None:
         raise StateError(f"run {recorded.id} was removed meanwhile; try again")
     return found
