@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balcli import report as reports
 from balcli.cache import default_cache
-from balcli.collect import Tell, collect, open_door
+from balcli.collect import OnProgress, collect, open_door
 from balcli.config.accounts import opened
 from balcli.config.profile import Profile, refuse_bad_bundle
 from balcli.errors import StateError
@@ -78,7 +78,7 @@ def run(
     *,
     recorder: "Recorder | None" = None,
     observe: Callable[[Exchange], None] | None = None,
-    progress: AbstractContextManager[Tell | None] | None = None,
+    progress: AbstractContextManager[OnProgress | None] | None = None,
 ) -> RunResult:
     """Run once. An account's error is in the report; trouble with recording never hides a balance.
 
@@ -110,7 +110,7 @@ def _fetched(
     request: RunRequest,
     recorder: "Recorder | None",
     observe: Callable[[Exchange], None] | None,
-    progress: AbstractContextManager[Tell | None] | None,
+    progress: AbstractContextManager[OnProgress | None] | None,
 ) -> Report:
     """The report of all accounts that are asked, with every row."""
     limits = profile.limits._replace(**request.settings)
@@ -125,7 +125,7 @@ def _fetched(
         door = recorder.door(found, notices, limits, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
     cached = request.cache and not request.sandbox and recorder is None
-    with progress or nullcontext() as tell:
+    with progress or nullcontext() as on_progress:
         outcomes = collect(
             accounts,
             limits,
@@ -135,7 +135,7 @@ def _fetched(
             limited=request.thresholds,
             cache=default_cache(os.environ) if cached else None,
             door=door,
-            tell=tell,
+            on_progress=on_progress,
         )
     return reports.build(profile.name, outcomes, notices)
 

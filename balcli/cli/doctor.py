@@ -141,9 +141,15 @@ def _examined(
 
     steps = [*steps, *doctor.surroundings(os.environ, profile)]
     limits = profile.limits._replace(**settings)
-    with progress(quiet=quiet) as tell:
+    with progress(quiet=quiet) as on_progress:
         diagnosis = doctor.examine(
-            profile, accounts or [], limits, Deadline(limits.deadline), os.environ, offline=offline, tell=tell
+            profile,
+            accounts or [],
+            limits,
+            Deadline(limits.deadline),
+            os.environ,
+            offline=offline,
+            on_progress=on_progress,
         )
     return diagnosis._replace(steps=(*steps, *diagnosis.steps))
 
