@@ -11,7 +11,7 @@ from balcli.cache import default_cache
 from balcli.collect import OnProgress, collect, open_door
 from balcli.config.accounts import opened
 from balcli.config.profile import Profile, refuse_bad_bundle
-from balcli.errors import StateError
+from balcli.errors import BalcliError, StateError
 from balcli.http.door import Asks, Exchange
 from balcli.http.timing import Deadline
 from balcli.models import Notice, Report
@@ -59,17 +59,18 @@ class RunResult(NamedTuple):
     """The report as it is to be shown."""
     whole: Report
     """The report with the rows that the request leaves out of the other."""
-    not_recorded: StateError | None = None
-    """Why the run is not recorded, if it should be."""
+    problems: tuple[BalcliError, ...] = ()
+    """Why the run is not recorded, or its evidence not kept. Where an account answered, the first has the exit code."""
 
     @property
     def document(self) -> Report:
-        """The report as its document has it: with a notice if it is not recorded."""
-        if self.not_recorded is None:
-            return self.report
-        message = f"the run is not recorded: {self.not_recorded.message}"
-        notices = (*self.report.notices, Notice("history.not_recorded", None, message))
-        return self.report._replace(notices=notices)
+        """The report as its document has it: with a notice if the run is not recorded."""
+        notices = [
+            Notice("history.not_recorded", None, f"the run is not recorded: {problem.message}")
+            for problem in self.problems
+            if isinstance(problem, StateError)
+        ]
+        return self.report._replace(notices=(*self.report.notices, *notices))
 
 
 def run(
@@ -85,7 +86,7 @@ def run(
     The `recorder` gets every response for the evidence, `observe` every attempt of a request. `progress` is
     entered while requests are in flight. Raises BalcliError where no account can be asked, or another run has the lock.
     """
-    not_recorded: StateError | None = None
+    problems: tuple[BalcliError, ...] = ()
     with ExitStack() as locks:
         try:
             if request.record:
@@ -93,16 +94,16 @@ def run(
 
                 locks.enter_context(state.lock(profile.name, os.environ, wait=request.wait or 0))
         except StateError as problem:
-            not_recorded = problem
+            problems = (problem,)
         whole = _fetched(profile, request, recorder, observe, progress)
-        if request.record and not_recorded is None:
+        if request.record and not problems:
             try:
                 _record(whole, request)
             except StateError as problem:
-                not_recorded = problem
+                problems = (problem,)
     report = reports.without_zeros(whole) if request.nonzero else whole
     report = reports.arranged(report, request.sort, totals_only=request.totals_only)
-    return RunResult(report, whole, not_recorded)
+    return RunResult(report, whole, problems)
 
 
 def _fetched(

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from balcli import __version__
-from balcli.cli.command import Group
+from balcli.cli.command import CommandLine, Group
 from balcli.cli.output import ReaderGone, has_written, print_message, write_stdout
 from balcli.errors import BalcliError, Bug, OutputError, Terminated, UsageError
 from balcli.providers import PROVIDERS
@@ -156,19 +156,6 @@ def _invoke(arguments: list[str]) -> int:
     except typer.Abort:
         return 130
     return result if isinstance(result, int) else 0
-
-
-class CommandLine(NamedTuple):
-    """What a command line asks for that cannot be run, as far as it can be parsed."""
-
-    names: tuple[str, ...]
-    """The command's name, and that of the command below it; empty where none is named."""
-    command: Any
-    """The command itself, `all` where none is named."""
-    options: frozenset[str]
-    """The parameters that are given."""
-    output: str
-    """The format of `-o` or BALCLI_OUTPUT, "" without one."""
 
 
 def parse_again(arguments: list[str]) -> CommandLine:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from balcli.cli import options
-from balcli.cli.command import Command
+from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
 from balcli.cli.output import (
     check_destination,
@@ -29,7 +29,6 @@ from balcli.providers import PROVIDERS
 from balcli.running import MOST_SECONDS, Order
 
 if TYPE_CHECKING:
-    from balcli.cli.app import CommandLine
     from balcli.evidence.record import Recorder
     from balcli.models import Report
     from balcli.providers.base import Flag, Key, Provider
@@ -177,7 +176,6 @@ def _show_balances(
         wait=wait,
     )
     display = Display(output, output_file, quiet, no_color, addresses="addresses" in request.flags)
-
     observe = print_exchange if verbose else None
     opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
     if watch is not None:
@@ -204,16 +202,15 @@ def _show_balances(
     except BalcliError as problem:
         report = reports.failed(profile, problem)
         result = RunResult(report, report)
-    unkept: OutputError | None = None
     if recorder is not None:
         try:
             digest = _keep_evidence(recorder, result, request, output, exact=exact)
         except OutputError as problem:
-            unkept = problem
+            result = result._replace(problems=(*result.problems, problem))
         else:
             if not quiet:
                 print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
-    raise typer.Exit(write_report(result, display, unkept))
+    raise typer.Exit(write_report(result, display))
 
 
 def _validate_options(request: "RunRequest", flags: Sequence["Flag"], faults: list[str] | None) -> None:
@@ -242,8 +239,8 @@ def _keep_evidence(
     return recorder.keep(report, shaping, report.notices[len(result.report.notices) :])
 
 
-def write_report(result: "RunResult", display: Display, unkept: OutputError | None = None) -> int:
-    """Write the report of a run and print what is wrong; the exit code. `unkept` is why its evidence is not kept.
+def write_report(result: "RunResult", display: Display) -> int:
+    """Write the report of a run and print what is wrong; the exit code.
 
     Where an account answered, the first problem with recording or writing decides, if there is one.
     """
@@ -252,8 +249,8 @@ def write_report(result: "RunResult", display: Display, unkept: OutputError | No
     unwritten = write_output(_rendered(result.document, display), display.file if report.answered else None)
     in_table = display.output is Format.table and display.file is None
     print_problems(report, quiet=display.quiet, in_table=in_table)
-    problems = (result.not_recorded, unkept, unwritten)
-    codes = [print_error(problem) for problem in problems if problem is not None]
+    problems = [*result.problems, *([unwritten] if unwritten else [])]
+    codes = [print_error(problem) for problem in problems]
     return codes[0] if codes and report.answered else report.exit_code
 
 
@@ -272,7 +269,7 @@ def _rendered(report: "Report", display: Display) -> Iterable[str]:
     return (table.render(report, columns=columns, colour=colour, addresses=display.addresses),)
 
 
-def write_failure(error: BalcliError, line: "CommandLine") -> None:
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a run that failed before it began, in a format for programs."""
     if line.output in set(Format) - {Format.table}:
         from balcli.render import machine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from balcli.cli import completion, options
-from balcli.cli.command import Command
+from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import limit_option
 from balcli.cli.output import print_error, print_message, problems_of, wants_colour, write_stdout
 from balcli.cli.profiles import open_profile
@@ -15,7 +15,6 @@ from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
 
 if TYPE_CHECKING:
-    from balcli.cli.app import CommandLine
     from balcli.config.profile import Profile
     from balcli.limits import Limit, Value, Verdict
 
@@ -144,7 +143,7 @@ def _limits_of(profile: "Profile") -> "tuple[Limit, ...]":
     return limits
 
 
-def write_failure(error: BalcliError, line: "CommandLine") -> None:
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write what kept a check from its beginning, as any other state that is UNKNOWN."""
     from balcli.limits import decide
     from balcli.report import failed

@@ -1,11 +1,24 @@
 """Typer's commands and groups with a help of our own; a command refuses a text that is given twice."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from typer.core import TyperCommand, TyperGroup
 
 from balcli.errors import UsageError
+
+
+class CommandLine(NamedTuple):
+    """What a command line asks for that cannot be run, as far as it can be parsed."""
+
+    names: tuple[str, ...]
+    """The command's name, and that of the command below it; empty where none is named."""
+    command: Any
+    """The command itself, `all` where none is named."""
+    options: frozenset[str]
+    """The parameters that are given."""
+    output: str
+    """The format of `-o` or BALCLI_OUTPUT, "" without one."""
 
 
 class Command(TyperCommand):

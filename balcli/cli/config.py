@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from balcli.cli import completion
-from balcli.cli.command import Command, Group
+from balcli.cli.command import Command, CommandLine, Group
 from balcli.cli.options import OUTPUT, WHOSE, ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
 from balcli.cli.output import print_message, print_notice, terminal_columns, write_stdout
 from balcli.cli.profiles import default_file
@@ -18,7 +18,6 @@ from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import instead, printable
 
 if TYPE_CHECKING:
-    from balcli.cli.app import CommandLine
     from balcli.config.inspection import Inspected, Inspection
     from balcli.config.listing import Plain, Setting
     from balcli.models import Notice
@@ -222,7 +221,7 @@ def check(
     raise typer.Exit(_said(inspection))
 
 
-def write_failure(error: BalcliError, line: "CommandLine") -> None:
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a command of this group that could not begin, if it has one."""
     if line.output != TableOrJson.json:
         return

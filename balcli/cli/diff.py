@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
 import typer
 
 from balcli.cli import completion, moments, options
-from balcli.cli.command import Command
+from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import SHOWN, shown_option
 from balcli.cli.output import (
     check_destination,
@@ -25,7 +25,6 @@ from balcli.text import instead, printable
 
 if TYPE_CHECKING:
     from balcli.changes import Narrowing
-    from balcli.cli.app import CommandLine
     from balcli.config.profile import Profile
     from balcli.history.reading import Recorded, RecordedRun
     from balcli.models import Report
@@ -151,7 +150,7 @@ def diff(
     raise typer.Exit(DIFFERENT if comparison.changes else SAME)
 
 
-def write_failure(error: BalcliError, line: "CommandLine") -> None:
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a comparison that could not begin."""
     if line.output == options.TableOrJson.json:
         from balcli.models import Failure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from balcli.cli import options
-from balcli.cli.command import Command
+from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import shown_option
 from balcli.cli.output import (
     check_destination,
@@ -25,7 +25,6 @@ from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
 from balcli.models import Step
 
 if TYPE_CHECKING:
-    from balcli.cli.app import CommandLine
     from balcli.config.profile import Profile
     from balcli.models import Diagnosis
 
@@ -105,7 +104,7 @@ def diagnose(
     raise typer.Exit(diagnosis.exit_code if unwritten is None else print_error(unwritten))
 
 
-def write_failure(error: BalcliError, line: "CommandLine") -> None:
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a diagnosis that could not begin."""
     if line.output == options.TableOrJson.json:
         from balcli.doctor import unreadable

@@ -5,12 +5,12 @@ import sys
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
 from balcli.cli import completion, moments, options
-from balcli.cli.command import Command
+from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
 from balcli.cli.output import (
     check_destination,
@@ -24,9 +24,6 @@ from balcli.cli.output import (
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
 from balcli.text import instead, printable
-
-if TYPE_CHECKING:
-    from balcli.cli.app import CommandLine
 
 
 class HistoryFormat(OtherFormat):
@@ -123,7 +120,7 @@ def show_history(
     raise typer.Exit(0 if unwritten is None else print_error(unwritten))
 
 
-def write_failure(error: BalcliError, line: "CommandLine") -> None:
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of the list, the series or the pruning that a command line asks for and that failed."""
     if line.output != HistoryFormat.json:
         return

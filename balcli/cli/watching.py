@@ -1,4 +1,4 @@
-"""`--watch`: look again and again, on a terminal as a screen, in a pipe as a document a line."""
+"""`--watch`: runs again and again, on a terminal as a screen, in a pipe as one JSON document a line."""
 
 import json
 import time
@@ -23,7 +23,7 @@ _PARTIAL: Final = 8
 def validate_options(
     output: Format, *, record: bool, output_file: Path | None, evidence: Path | None
 ) -> None:
-    """Raise UsageError for options that mean one run, not many."""
+    """Raise UsageError for options of a single run."""
     for name, given in (("--record", record), ("-O", output_file), ("--evidence", evidence)):
         if given:
             raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
@@ -82,5 +82,5 @@ def _show_until(moment: float, look: "Look", *, colour: bool) -> None:
 
 
 def worse(one: int, other: int) -> int:
-    """The worse of two exit codes: a partial run is worse than a complete one, and a failed one than that."""
+    """The worse of two exit codes: failed is worse than partial, partial than complete."""
     return max(one, other, key=lambda code: (code not in {0, _PARTIAL}, code == _PARTIAL, -code))
