@@ -250,15 +250,16 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
     place = (
         f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}" if frame else "an unknown place"
     )
-    error = Bug(
+    message = (
         f"this is a bug in balcli {__version__} ({type(bug).__name__} at {place}, Python {sys.version.split()[0]}); "
         "please report it with what BALCLI_DEBUG=1 prints"
     )
+    error = Bug(message)
     if not has_written():
         # The bug can be in what writes the document: the line below tells it.
         with suppress(Exception):
             _write_failure(error, parse_again(arguments))
-    _print(error.message, arguments)
+    _print(message, arguments)
     if os.environ.get("BALCLI_DEBUG") == "1" and sys.stderr is not None:
         import traceback
 

@@ -136,7 +136,7 @@ def diff(
         print_error(problem)
         raise typer.Exit(TROUBLE) from None
     colour = wants_colour(os.environ, no_color=no_color, file=output_file)
-    trouble = None if comparison.changes else _untold(comparison)
+    trouble = None if comparison.changes else _incomparable_error(comparison)
     text = (
         render.render_json(comparison, None if trouble is None else Failure.of(trouble))
         if as_json
@@ -159,7 +159,7 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
         write_stdout(failed(None, Failure.of(error)))
 
 
-def _untold(comparison: "Comparison") -> UsageError | None:
+def _incomparable_error(comparison: "Comparison") -> UsageError | None:
     """Why a comparison in which nothing is different does not say that all is the same; None where it does."""
     names = [printable(change.account, 40) for change in comparison.changes.incomparable]
     return UsageError(f"not compared: {', '.join(names)}; record a run in which it can be") if names else None
@@ -189,13 +189,13 @@ def _compared(
     side = Side(number, report.generated_at, report.complete)
     if first.report.profile != profile:
         raise UsageError(
-            f"run {first.id} is {_of(first.report.profile)}, the other {_of(profile)}; name two runs of one profile"
+            f"run {first.id} is {_profile_text(first.report.profile)}, the other {_profile_text(profile)}; name two runs of one profile"
         )
     if second is not None:
         _refuse_unlike(first, second, narrowing)
     if not quiet:
-        _say_unlisted(narrowing.assets, (first.report, report))
-        _say_step_back(first, side)
+        _print_unlisted(narrowing.assets, (first.report, report))
+        _print_step_back(first, side)
     old = Side(first.id, first.report.generated_at, first.report.complete)
     changes = between(first.report, report, narrowing)
     if changes.incomparable and not allow_partial:
@@ -206,7 +206,7 @@ def _compared(
     return Comparison(profile, old, side, changes)
 
 
-def _say_step_back(first: "RecordedRun", side: "Side") -> None:
+def _print_step_back(first: "RecordedRun", side: "Side") -> None:
     """A note where the clock stepped back from the run that was recorded first to the other."""
     at = first.report.generated_at
     if (side.id is None or first.id < side.id) and side.at < at:
@@ -216,11 +216,11 @@ def _say_step_back(first: "RecordedRun", side: "Side") -> None:
         )
 
 
-def _of(profile: str | None) -> str:
+def _profile_text(profile: str | None) -> str:
     return "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
 
 
-def _say_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> None:
+def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> None:
     """A note for each asset that is named and that neither run lists: that nothing changed there says little."""
     from balcli.providers.selection import but_is, names_of, selects
 
@@ -356,7 +356,7 @@ def _candidates(history: _History, *, limit: int, until: datetime | None = None)
     if not history.file.exists():
         return ()
     found = runs(history.file, history.profile, until=until, complete=not history.allow_partial, limit=limit)
-    kinds = sorted({_of(each.profile) for each in found})
+    kinds = sorted({_profile_text(each.profile) for each in found})
     if len(kinds) > 1:
         raise UsageError(f"the last runs are {' and '.join(kinds)}; name one with --profile, or two runs")
     return found

@@ -37,7 +37,7 @@ class HistoryFormat(OtherFormat):
     png = "png"
 
 
-class _Wanted(NamedTuple):
+class HistoryRequest(NamedTuple):
     """What a command line asks of the history."""
 
     file: Path
@@ -96,13 +96,13 @@ def show_history(
     Runs are recorded by --record. Without --profile, those of all profiles are shown.
     """
     from balcli.history.database import history_file
-    from balcli.providers.selection import wanted as asked_for
+    from balcli.providers.selection import wanted
 
-    wanted = _Wanted(
+    request = HistoryRequest(
         file=history_file(history, os.environ),
         named=history is not None,
         profile=profile,
-        assets=asked_for(asset, exact=exact),
+        assets=wanted(asset, exact=exact),
         accounts=tuple(account or ()),
         since=None if since is None else moments.named(since, "--since"),
         limit=limit,
@@ -112,10 +112,10 @@ def show_history(
         raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
     check_destination(output_file)
     if prune is None:
-        text = _shown(wanted, output_file)
-        _say_steps_back(wanted)
+        text = _rendered(request, output_file)
+        _print_steps_back(request)
     else:
-        text = _pruned(wanted, moments.named(prune, "--prune"), wait or 0)
+        text = _prune(request, moments.named(prune, "--prune"), wait or 0)
     unwritten = write_output(text, output_file)
     raise typer.Exit(0 if unwritten is None else print_error(unwritten))
 
@@ -132,66 +132,66 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
     write_stdout(written({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
-def _shown(wanted: _Wanted, output_file: Path | None) -> str | bytes:
+def _rendered(request: HistoryRequest, output_file: Path | None) -> str | bytes:
     """The runs, or the series where an asset or an account is named, in the format that is asked for."""
-    is_picture = wanted.output in {HistoryFormat.svg, HistoryFormat.png}
-    if not (wanted.assets or wanted.accounts):
+    is_picture = request.output in {HistoryFormat.svg, HistoryFormat.png}
+    if not (request.assets or request.accounts):
         if is_picture:
-            raise UsageError(f"-o {wanted.output} draws how amounts went; name an --asset or an --account")
-        return _runs(wanted, output_file)
-    if wanted.output is HistoryFormat.png and output_file is None and is_terminal():
+            raise UsageError(f"-o {request.output} draws how amounts went; name an --asset or an --account")
+        return _rendered_runs(request, output_file)
+    if request.output is HistoryFormat.png and output_file is None and is_terminal():
         raise UsageError("a picture is nothing for a terminal; name a file with -O")
     from balcli.history.series import Series, series
     from balcli.render import series as render
 
     found: tuple[Series, ...] = ()
-    if wanted.file.exists():
+    if request.file.exists():
         found = series(
-            wanted.file,
-            profile=wanted.profile,
-            assets=wanted.assets,
-            accounts=wanted.accounts,
-            since=wanted.since,
+            request.file,
+            profile=request.profile,
+            assets=request.assets,
+            accounts=request.accounts,
+            since=request.since,
         )
-    if found or wanted.output is not HistoryFormat.table:
-        _say_mistyped(wanted, {each.account for each in found})
-    if wanted.limit is not None:
-        found = tuple(each._replace(stretches=each.stretches[-wanted.limit :]) for each in found)
+    if found or request.output is not HistoryFormat.table:
+        _print_mistyped(request, {each.account for each in found})
+    if request.limit is not None:
+        found = tuple(each._replace(stretches=each.stretches[-request.limit :]) for each in found)
     if is_picture:
         from balcli.render import chart
 
-        return chart.render(found, wanted.output.value)
-    if wanted.output is not HistoryFormat.table:
+        return chart.render(found, request.output.value)
+    if request.output is not HistoryFormat.table:
         return {
             HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
-        }[wanted.output](found)  # fmt: skip
+        }[request.output](found)  # fmt: skip
     if not found:
-        return _nothing(wanted)
-    bars = render.BARS if output_file is not None or _carries(render.BARS) else render.PLAIN_BARS
+        return _nothing_found(request)
+    bars = render.BARS if output_file is not None or _can_encode(render.BARS) else render.PLAIN_BARS
     return render.table(found, terminal_columns(output_file), bars)
 
 
-def _runs(wanted: _Wanted, output_file: Path | None) -> str:
+def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
     from balcli.history.reading import Recorded, runs
     from balcli.render import runs as render
 
     found: tuple[Recorded, ...] = ()
-    if wanted.file.exists():
-        found = runs(wanted.file, wanted.profile, since=wanted.since, limit=wanted.limit)
-    if wanted.output is HistoryFormat.table:
-        return render.table(found, terminal_columns(output_file)) if found else _nothing(wanted)
+    if request.file.exists():
+        found = runs(request.file, request.profile, since=request.since, limit=request.limit)
+    if request.output is HistoryFormat.table:
+        return render.table(found, terminal_columns(output_file)) if found else _nothing_found(request)
     if not found:
-        _say_mistyped(wanted, set())
+        _print_mistyped(request, set())
     return {
         HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
-    }[wanted.output](found)  # fmt: skip
+    }[request.output](found)  # fmt: skip
 
 
-def _say_steps_back(wanted: _Wanted) -> None:
+def _print_steps_back(request: HistoryRequest) -> None:
     """A note where the clock stepped back between two runs of one profile."""
     from balcli.history.reading import steps_back
 
-    found = steps_back(wanted.file, wanted.profile) if wanted.file.exists() else ()
+    found = steps_back(request.file, request.profile) if request.file.exists() else ()
     if found:
         number, before, at = found[-1]
         more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
@@ -201,40 +201,40 @@ def _say_steps_back(wanted: _Wanted) -> None:
         )
 
 
-def _nothing(wanted: _Wanted) -> str:
+def _nothing_found(request: HistoryRequest) -> str:
     """That there is nothing to show, in words."""
-    narrowed = any((wanted.profile, wanted.assets, wanted.accounts, wanted.since))
-    if narrowed and wanted.file.exists():
-        mistyped = _mistyped(wanted)
+    narrowed = any((request.profile, request.assets, request.accounts, request.since))
+    if narrowed and request.file.exists():
+        mistyped = _mistyped(request)
         if mistyped is not None:
-            return f"no recorded run in {shown(wanted.file)} is of {mistyped}\n"
-        return f"no recorded run in {shown(wanted.file)} fits what was asked for; balcli history lists those that there are\n"
-    option = f" --history {shown(wanted.file)}" if wanted.named else ""
-    return f"no run is recorded in {shown(wanted.file)}; balcli all --record{option} records one\n"
+            return f"no recorded run in {shown(request.file)} is of {mistyped}\n"
+        return f"no recorded run in {shown(request.file)} fits what was asked for; balcli history lists those that there are\n"
+    option = f" --history {shown(request.file)}" if request.named else ""
+    return f"no run is recorded in {shown(request.file)}; balcli all --record{option} records one\n"
 
 
-def _say_mistyped(wanted: _Wanted, found: set[str | None]) -> None:
+def _print_mistyped(request: HistoryRequest, found: set[str | None]) -> None:
     """Say on stderr which name no recorded run has, where something is named that was not found."""
-    missed = not found.issuperset(wanted.accounts) or (wanted.profile is not None and not found)
-    mistyped = _mistyped(wanted) if missed and wanted.file.exists() else None
+    missed = not found.issuperset(request.accounts) or (request.profile is not None and not found)
+    mistyped = _mistyped(request) if missed and request.file.exists() else None
     if mistyped is not None:
-        print_message(f"note: no recorded run in {shown(wanted.file)} is of {mistyped}")
+        print_message(f"note: no recorded run in {shown(request.file)} is of {mistyped}")
 
 
-def _mistyped(wanted: _Wanted) -> str | None:
+def _mistyped(request: HistoryRequest) -> str | None:
     """The profile or account that is named and that no recorded run has, with what to name instead."""
     from balcli.history.reading import runs
 
-    found = runs(wanted.file)
+    found = runs(request.file)
     profiles = {run.profile for run in found if run.profile is not None}
-    if wanted.profile is not None and wanted.profile not in profiles:
-        return f"profile {printable(wanted.profile, 40)}; {instead(wanted.profile, sorted(profiles))}"
+    if request.profile is not None and request.profile not in profiles:
+        return f"profile {printable(request.profile, 40)}; {instead(request.profile, sorted(profiles))}"
     accounts = dict.fromkeys(name for run in found for name, _ in run.accounts)
-    other = next((name for name in wanted.accounts if name not in accounts), None)
+    other = next((name for name in request.accounts if name not in accounts), None)
     return None if other is None else f"account {printable(other, 40)}; {instead(other, accounts)}"
 
 
-def _carries(text: str) -> bool:
+def _can_encode(text: str) -> bool:
     """Whether stdout can carry a text as it is."""
     try:
         text.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8")
@@ -243,28 +243,30 @@ def _carries(text: str) -> bool:
     return True
 
 
-def _pruned(wanted: _Wanted, before: datetime, wait: float) -> str:
+def _prune(request: HistoryRequest, before: datetime, wait: float) -> str:
     """Remove what is older, each profile's under its lock, and say what that came to."""
-    if wanted.output not in {HistoryFormat.table, HistoryFormat.json}:
-        raise UsageError(f"--prune says what it did as a table or json, not as {wanted.output}; leave -o out")
-    if wanted.assets or wanted.accounts or wanted.since or wanted.limit:
+    if request.output not in {HistoryFormat.table, HistoryFormat.json}:
+        raise UsageError(
+            f"--prune says what it did as a table or json, not as {request.output}; leave -o out"
+        )
+    if request.assets or request.accounts or request.since or request.limit:
         raise UsageError("--prune removes whole runs; leave out --asset, --account, --since and --limit")
     from balcli import state
     from balcli.history.pruning import prune
     from balcli.history.reading import runs
 
     gone = left = 0
-    if wanted.file.exists():
-        profiles = dict.fromkeys(run.profile for run in runs(wanted.file, wanted.profile, until=before))
+    if request.file.exists():
+        profiles = dict.fromkeys(run.profile for run in runs(request.file, request.profile, until=before))
         with ExitStack() as held:
             for name in profiles:
                 held.enter_context(state.lock(name, os.environ, wait=wait))
-            gone = prune(wanted.file, tuple(profiles), before)
-        left = len(runs(wanted.file, wanted.profile))
-    if wanted.output is HistoryFormat.json:
+            gone = prune(request.file, tuple(profiles), before)
+        left = len(runs(request.file, request.profile))
+    if request.output is HistoryFormat.json:
         from balcli.render.json import SCHEMA_VERSION, moment, written
 
         told = {"schema_version": SCHEMA_VERSION, "before": moment(before), "pruned": gone, "left": left}
         return written(told)
-    size = f", and the history takes {wanted.file.stat().st_size:,} bytes" if gone else ""
+    size = f", and the history takes {request.file.stat().st_size:,} bytes" if gone else ""
     return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"
