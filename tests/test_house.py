@@ -76,6 +76,14 @@ def test_arrows_point_down() -> None:
     assert [] == wrong
 
 
+def test_the_command_line_has_no_import_circle() -> None:
+    """No module of the command line imports one that imports it, not even inside a function."""
+    imported = {f"balcli.cli.{path.stem}": _imports(path) for path in (PACKAGE / "cli").glob("*.py")}
+    while below := [name for name, others in imported.items() if others.isdisjoint(imported)]:
+        imported = {name: others for name, others in imported.items() if name not in below}
+    assert {} == imported
+
+
 def test_costly_and_dangerous_modules_have_one_room_each() -> None:
     """Urllib3 and requests are imported by the transport alone, rich by the table, the sandbox by the CLI."""
     owners = {

@@ -149,7 +149,6 @@ def _show_balances(
     """Run once, or with --watch again and again, and write the report."""
     # Imported here: what a run needs is no matter for --help and completion.
     from balcli import report as reports
-    from balcli.cli import watching
     from balcli.cli.progress import progress
     from balcli.providers.selection import wanted
     from balcli.run import RunRequest, RunResult, run
@@ -179,6 +178,8 @@ def _show_balances(
     observe = print_exchange if verbose else None
     opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
     if watch is not None:
+        from balcli.cli import watching  # here, because few runs are watched
+
         watching.validate_options(output, record=record, output_file=output_file, evidence=evidence)
         _validate_options(request, flags, fault)
         request = request._replace(assets=wanted(asset, exact=exact))
