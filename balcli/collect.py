@@ -1,7 +1,7 @@
-"""From accounts to outcomes: every account at once, within the deadline. The only concurrency.
+"""From accounts to outcomes: all accounts at the same time, within the deadline. The only concurrency.
 
-Threads are daemons and results come through a queue, so that neither the deadline nor Ctrl-C waits
-for a resolver that hangs or a server that drips.
+Threads are daemons and results come through a queue. So neither the deadline nor Ctrl-C waits for a
+resolver that hangs or a server that sends a byte now and then.
 """
 
 import queue
@@ -26,14 +26,14 @@ from balcli.settings import RequestSettings
 
 T = TypeVar("T")
 
-_Place: TypeAlias = tuple[int, ...]
-"""Where an account stands in the run's order: its number, then its number among those it stands for."""
+_Position: TypeAlias = tuple[int, ...]
+"""The position of an account in the run: its number, then its number among those that one expands to."""
 
-Tell: TypeAlias = Callable[[Sequence[str], int], None]
-"""Is told the names of the accounts that are still out, and of how many they are."""
-_TELL_EVERY: Final = 0.25
+OnProgress: TypeAlias = Callable[[Sequence[str], int], None]
+"""Called with the names of the accounts that have not answered, and the number of all accounts."""
+_PROGRESS_SECONDS: Final = 0.25
 _REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
-# An attempt that ends with the deadline says better than we could what it waited for.
+# An attempt that ends with the deadline has the better message: what it waited for.
 _GRACE: Final = 0.1
 
 
@@ -47,32 +47,37 @@ def collect(
     limited: Sequence[tuple[str | None, str]] = (),
     cache: Cache | None = None,
     door: Asks | None = None,
-    tell: Tell | None = None,
+    on_progress: OnProgress | None = None,
 ) -> tuple[Outcome, ...]:
-    """What came of each account, in the accounts' order; an account's error becomes its Failure.
+    """The outcome of each account, in the accounts' order; an account's BalcliError becomes its Failure.
 
-    Raises what is no BalcliError: a bug is not swallowed. Returns by the deadline, whatever the
-    network does. Asks through the `door`, or one of its own. While it waits, `tell` is told for whom.
-    `limited` are the accounts (None for all) and assets that limits are on, where nothing else is looked at.
+    Returns by the deadline, whatever the network does. Requests go through the `door`, or one of its own.
+    `limited` are the accounts (None for all) and assets that thresholds are on, where only those count.
+    Raises any exception that is not a BalcliError: it is a bug.
     """
     run = Run(door or open_door(accounts, limits, deadline), assets, flags, cache, limited)
-    places: Mapping[_Place, Account[Any]] = {(number,): account for number, account in enumerate(accounts)}
-    outcomes: dict[_Place, Outcome] = {}
-    noted: Mapping[_Place, Sequence[echoes.Echo]] = {}
-    if flags:  # without a switch, an account stands for itself alone
-        places, outcomes, noted = _expanded(places, run, limits, deadline, tell)
-    found = each(places, lambda account: _fetched(account, run), limits.jobs, deadline, tell)
-    outcomes |= {place: found.get(place) or too_late(account, limits) for place, account in places.items()}
-    for place, echo in noted.items():
-        outcomes[place] = _with_notice(outcomes[place], echo)
-    for place, outcome in tuple(outcomes.items()):
+    positions: Mapping[_Position, Account[Any]] = {
+        (number,): account for number, account in enumerate(accounts)
+    }
+    outcomes: dict[_Position, Outcome] = {}
+    noted: Mapping[_Position, Sequence[echoes.Echo]] = {}
+    if flags:  # no account expands to others without one
+        positions, outcomes, noted = _expanded(positions, run, limits, deadline, on_progress)
+    found = each(positions, lambda account: _fetch_or_fail(account, run), limits.jobs, deadline, on_progress)
+    outcomes |= {
+        position: found.get(position) or deadline_passed(account, limits)
+        for position, account in positions.items()
+    }
+    for position, echo in noted.items():
+        outcomes[position] = _with_notice(outcomes[position], echo)
+    for position, outcome in tuple(outcomes.items()):
         for number, (kind, failure) in enumerate(outcome.holdings.failed if outcome.holdings else ()):
-            # It sums up nothing, and is a part of nothing: the account itself is.
+            # Only the account itself is an aggregate, or a part of one.
             account = outcome.account._replace(
                 name=f"{outcome.account.name}/{kind}", part_of=None, aggregate_of=None
             )
-            outcomes[*place, number] = Outcome(account, None, None, failure)
-    ordered = [outcomes[place] for place in sorted(outcomes)]
+            outcomes[*position, number] = Outcome(account, None, None, failure)
+    ordered = [outcomes[position] for position in sorted(outcomes)]
     return tuple(map(_without_given, ordered) if echoes.were_given() else ordered)
 
 
@@ -82,9 +87,9 @@ def open_door(
     deadline: Deadline,
     observe: Callable[[Exchange], None] | None = None,
 ) -> Door:
-    """The door for these accounts, open for their providers' endpoints alone.
+    """The door for these accounts, which allows only their providers' endpoints.
 
-    `observe` is told of every try of a request, from its thread.
+    `observe` is called with every attempt of a request, in its thread.
     """
     providers = {account.provider for account in accounts}
     endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
@@ -93,101 +98,106 @@ def open_door(
 
 
 def each(
-    tasks: Mapping[_Place, Account[Any]],
+    tasks: Mapping[_Position, Account[Any]],
     do: Callable[[Account[Any]], T],
     jobs: int,
     deadline: Deadline,
-    tell: Tell | None = None,
-) -> dict[_Place, T]:
-    """What `do` gives for each account, those left out that the deadline came before; raises what `do` raises.
+    on_progress: OnProgress | None = None,
+) -> dict[_Position, T]:
+    """The result of `do` for each account that has one before the deadline. Raises what `do` raises.
 
-    `tell` is called here, at most a few times a second.
+    `on_progress` is called in this thread, a few times a second.
     """
-    waiting: queue.SimpleQueue[_Place | None] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[_Place, T | None, BaseException | None]] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
 
     def work() -> None:
-        while (place := waiting.get()) is not None:
+        while (position := waiting.get()) is not None:
             try:
-                done.put((place, do(tasks[place]), None))
+                done.put((position, do(tasks[position]), None))
             except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
-                done.put((place, None, bug))
+                done.put((position, None, bug))
 
-    for place in tasks:
-        waiting.put(place)
+    for position in tasks:
+        waiting.put(position)
     for _ in range(min(jobs, len(tasks))):
         waiting.put(None)
         threading.Thread(target=work, daemon=True).start()
-    results: dict[_Place, T] = {}
-    told = None if tell is None else _Told(tell, tasks, results)
+    results: dict[_Position, T] = {}
+    progress = None if on_progress is None else _Progress(on_progress, tasks, results)
     while len(results) < len(tasks):
         try:
-            place, result, bug = _next(done, deadline, told)
+            position, result, bug = _next(done, deadline, progress)
         except queue.Empty:
             break
         if bug is not None:
-            # What ends a program, raised in a thread, must not end this one as if all were well.
+            # SystemExit in a thread must not end the program as a success.
             raise bug if isinstance(bug, Exception) else RuntimeError(f"{type(bug).__name__} in a thread")
         if result is not None:
-            results[place] = result
+            results[position] = result
     return results
 
 
-class _Told:
-    """Tells who is still out; called more often than a few times a second, it does nothing."""
+class _Progress:
+    """Calls `on_progress`, at most a few times a second."""
 
     def __init__(
-        self, tell: Tell, tasks: Mapping[_Place, Account[Any]], results: Mapping[_Place, object]
+        self,
+        on_progress: OnProgress,
+        tasks: Mapping[_Position, Account[Any]],
+        results: Mapping[_Position, object],
     ) -> None:
-        self._tell = tell
+        self._on_progress = on_progress
         self._tasks = tasks
         self._results = results
         self._due = 0.0
 
-    def __call__(self) -> None:
+    def update(self) -> None:
         now = time.monotonic()
         if now >= self._due:
-            self._due = now + _TELL_EVERY
-            out = [account.name for place, account in self._tasks.items() if place not in self._results]
-            self._tell(out, len(self._tasks))
+            self._due = now + _PROGRESS_SECONDS
+            waiting = [
+                account.name for position, account in self._tasks.items() if position not in self._results
+            ]
+            self._on_progress(waiting, len(self._tasks))
 
 
-def _next(done: queue.SimpleQueue[T], deadline: Deadline, told: _Told | None) -> T:
-    """What comes next. Raises queue.Empty where the deadline comes before."""
-    while told is not None:
-        told()
-        if deadline.left() < _TELL_EVERY:
-            break  # the last of the time is waited for as it is with nobody to tell
+def _next(done: queue.SimpleQueue[T], deadline: Deadline, progress: _Progress | None) -> T:
+    """The next result. Raises queue.Empty where the deadline comes before it."""
+    while progress is not None:
+        progress.update()
+        if deadline.left() < _PROGRESS_SECONDS:
+            break
         with suppress(queue.Empty):
-            return done.get(timeout=_TELL_EVERY)
+            return done.get(timeout=_PROGRESS_SECONDS)
     return done.get(timeout=deadline.left() + _GRACE)
 
 
 def _expanded(
-    places: Mapping[_Place, Account[Any]],
+    positions: Mapping[_Position, Account[Any]],
     run: Run,
     limits: RequestSettings,
     deadline: Deadline,
-    tell: Tell | None,
-) -> tuple[dict[_Place, Account[Any]], dict[_Place, Outcome], dict[_Place, list[echoes.Echo]]]:
-    """The accounts that stand in the places of those given, each once, and the outcomes of those that have none.
+    on_progress: OnProgress | None,
+) -> tuple[dict[_Position, Account[Any]], dict[_Position, Outcome], dict[_Position, list[echoes.Echo]]]:
+    """The accounts that those given expand to, each once, and the outcomes of those that expand to none.
 
-    And, for the first account of each, which of the answers to this repeat a credential.
+    The third part has, for the first account of each, the responses to this that repeat a credential.
     """
-    found = each(places, lambda account: _accounts_for(account, run), limits.jobs, deadline, tell)
-    accounts: dict[_Place, Account[Any]] = {}
-    outcomes: dict[_Place, Outcome] = {}
-    noted: dict[_Place, list[echoes.Echo]] = {}
+    found = each(positions, lambda account: _accounts_for(account, run), limits.jobs, deadline, on_progress)
+    accounts: dict[_Position, Account[Any]] = {}
+    outcomes: dict[_Position, Outcome] = {}
+    noted: dict[_Position, list[echoes.Echo]] = {}
     seen: set[tuple[str, ...]] = set()
     names: set[str] = set()
-    for place, account in places.items():
-        result = found.get(place) or too_late(account, limits)
+    for position, account in positions.items():
+        result = found.get(position) or deadline_passed(account, limits)
         if isinstance(result, Outcome):
-            outcomes[place] = result
+            outcomes[position] = result
             continue
         others, echoed = result
-        noted[(*place, 0)] = echoed
-        # The first that stands for an account asks for it: it must not count twice.
+        noted[(*position, 0)] = echoed
+        # Two can expand to one account: the first asks for it, and it counts once.
         new: list[Account[Any]] = []
         for other in others:
             if other.key not in seen:
@@ -195,21 +205,21 @@ def _expanded(
                 new.append(other)
         named = [*names, *(other.name for other in new)]
         if len(set(named)) < len(named):
-            outcomes[place] = _two_of_one_name(account)
-            del noted[*place, 0]
+            outcomes[position] = _ambiguous(account)
+            del noted[*position, 0]
             continue
         names.update(named)
-        accounts |= {(*place, number): other for number, other in enumerate(new)}
+        accounts |= {(*position, number): other for number, other in enumerate(new)}
         if not new:
-            outcomes[place] = _nobody(account, "all that it stands for is in this run already")
-            noted[place] = noted.pop((*place, 0))
+            outcomes[position] = _empty(account, "all that it stands for is in this run already")
+            noted[position] = noted.pop((*position, 0))
     return accounts, outcomes, noted
 
 
 def _accounts_for(account: Account[Any], run: Run) -> tuple[list[Account[Any]], list[echoes.Echo]] | Outcome:
-    """The accounts to fetch in the place of one, with the echoes in the answers that name them.
+    """The accounts that one expands to, with the echoes in the responses that name them.
 
-    Its outcome where it stands for none, or they cannot be had.
+    Its outcome where there are none, or they cannot be listed.
     """
     provider = PROVIDERS[account.provider]
     if not isinstance(provider, Expanding):
@@ -220,12 +230,12 @@ def _accounts_for(account: Account[Any], run: Run) -> tuple[list[Account[Any]], 
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.from_error(problem))
     if not accounts:
-        return _with_notice(_nobody(account, "the provider lists none"), noted)
+        return _with_notice(_empty(account, "the provider lists none"), noted)
     return accounts, noted
 
 
-def fetched(account: Account[Any], run: Run) -> Outcome:
-    """What the account holds, with a notice if an answer repeats a credential where it is not shown.
+def fetch(account: Account[Any], run: Run) -> Outcome:
+    """Fetch what an account holds, with a notice if a response repeats a credential where it is not shown.
 
     Raises what the provider's `fetch` raises.
     """
@@ -244,7 +254,7 @@ def fetched(account: Account[Any], run: Run) -> Outcome:
 
 
 def _with_notice(outcome: Outcome, noted: Iterable[echoes.Echo]) -> Outcome:
-    """The outcome of an account some of whose answers repeat a credential where nothing is read."""
+    """The outcome of an account, with a notice if its responses repeat a credential where nothing is read."""
     if outcome.holdings is None or not any(echo.texts or echo.elsewhere for echo in noted):
         return outcome
     notice = Notice(
@@ -257,9 +267,9 @@ def _with_notice(outcome: Outcome, noted: Iterable[echoes.Echo]) -> Outcome:
 
 
 def _without_given(outcome: Outcome) -> Outcome:
-    """The outcome, or a failure if it repeats a token that a login gave while the answer was on its way.
+    """The outcome, or a failure if it repeats a token that a login returned after the response was checked.
 
-    The provider's words in a message are filtered once more, for the same reason.
+    The provider's words in a message are filtered again, for the same reason.
     """
     if outcome.failure is not None:
         return outcome._replace(failure=outcome.failure._replace(message=hide(outcome.failure.message)))
@@ -270,7 +280,7 @@ def _without_given(outcome: Outcome) -> Outcome:
 
 
 def _texts(holdings: Holdings) -> Iterator[str]:
-    """Every text that the provider's answer gave."""
+    """Every text of the provider's response."""
     yield from (notice.message for notice in holdings.notices)
     for balance in holdings.balances:
         yield from (balance.asset, balance.asset_id or "", *(text or "" for text in balance.raw.values()))
@@ -281,30 +291,30 @@ def _texts(holdings: Holdings) -> Iterator[str]:
                 yield from (text or "" for address in value for text in address)
 
 
-def _fetched(account: Account[Any], run: Run) -> Outcome:
+def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:
     try:
-        return fetched(account, run)
+        return fetch(account, run)
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.from_error(problem))
 
 
-def _two_of_one_name(account: Account[Any]) -> Outcome:
-    """The outcome of an account whose provider makes two accounts of one name, which no reader could tell apart."""
+def _ambiguous(account: Account[Any]) -> Outcome:
+    """The outcome of an account that its provider expands to two accounts with the same name."""
     problem = ProviderError(
         f"{account.provider} made two accounts of one name out of this one; ask the maker of the plug-in"
     )
     return Outcome(account, None, None, Failure.from_error(problem))
 
 
-def _nobody(account: Account[Any], why: str) -> Outcome:
-    """The outcome of an account that stands for others of which none is left to ask."""
+def _empty(account: Account[Any], why: str) -> Outcome:
+    """The outcome of an account that expands to none."""
     notice = Notice("account.empty", account.name, f"there is nothing to ask for: {why}")
-    # It sums up nothing in this run.
+    # It is the aggregate of no account in this run.
     return Outcome(account._replace(aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
 
 
-def too_late(account: Account[Any], limits: RequestSettings) -> Outcome:
-    """The outcome of an account that had not answered when the run's time was over."""
+def deadline_passed(account: Account[Any], limits: RequestSettings) -> Outcome:
+    """The outcome of an account that had not answered by the deadline."""
     problem = DeadlinePassed(
         f"no answer before the deadline of {limits.deadline:g} s; raise --deadline or try later"
     )

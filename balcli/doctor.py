@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from balcli.collect import Tell, each, fetched, open_door
+from balcli.collect import OnProgress, each, fetch, open_door
 from balcli.config.accounts import (
     open_accounts,
     reject_credential_as_name,
@@ -110,9 +110,9 @@ def examine(
     environ: Mapping[str, str],
     *,
     offline: bool,
-    tell: Tell | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Diagnosis:
-    """What each account of a run needs, in the profile's order. Returns by the deadline; `tell` as `collect` has it."""
+    """What each account of a run needs, in the profile's order. Returns by the deadline; `on_progress` as in `collect`."""
     try:
         entries = select(profile, None, list(names))
     except ConfigError as problem:
@@ -139,7 +139,9 @@ def examine(
     for chart, account in opened.items():
         chart.find_way(account, limits, environ)
     if not offline:
-        ward.visit({chart: account for chart, account in opened.items() if chart.way is not None}, tell)
+        ward.visit(
+            {chart: account for chart, account in opened.items() if chart.way is not None}, on_progress
+        )
     for chart in charts:
         steps += chart.whole(reason)
     outcomes = tuple(chart.outcome for chart in charts if chart.outcome is not None)
@@ -305,7 +307,7 @@ class _Ward:
             bundle = self._limits.ca_bundle
             yield Step(None, "ca_bundle", "ok", shown(bundle) if bundle else "the built-in certificates")
 
-    def visit(self, opened: Mapping[_Chart, Account[Any]], tell: Tell | None) -> None:
+    def visit(self, opened: Mapping[_Chart, Account[Any]], on_progress: OnProgress | None) -> None:
         """Go through every account's stages, until the deadline."""
         charts = list(opened)
         tasks: dict[tuple[int, ...], Account[Any]] = {(n,): opened[chart] for n, chart in enumerate(charts)}
@@ -321,7 +323,7 @@ class _Ward:
             self._compare_clocks(chart, account)
             return True
 
-        done = each(tasks, stages, self._limits.jobs, self._deadline, tell)
+        done = each(tasks, stages, self._limits.jobs, self._deadline, on_progress)
         seconds = f"{self._limits.deadline:g} s"
         for place, account in tasks.items():
             if place not in done:
@@ -369,7 +371,7 @@ class _Ward:
     def _call(self, chart: _Chart, account: Account[Any]) -> None:
         """Make the real balance call. Raises what it raises."""
         begun = time.monotonic()
-        outcome = fetched(account, self._run)
+        outcome = fetch(account, self._run)
         took = time.monotonic() - begun
         chart.answer(outcome)
         text = f"the balances came in {took * 1000:.0f} ms"

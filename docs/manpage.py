@@ -16,8 +16,8 @@ import typer
 
 from balcli import __version__
 from balcli.cli import help as helps
-from balcli.cli.app import app
-from balcli.cli.commands import COMMANDS, HEADINGS, built
+from balcli.cli.app import COMMANDS, app, load
+from balcli.cli.options import HEADINGS
 from balcli.config.sources import PREFIX, prefix_of
 from balcli.errors import BalcliError, leaves
 from balcli.providers import OWN, PROVIDERS
@@ -118,7 +118,7 @@ def pages() -> Iterator[Page]:
     for name in COMMANDS:
         if name in PROVIDERS and name not in OWN:
             continue
-        command = built(name)
+        command = load(name)
         for below, leaf in getattr(command, "commands", {"": command}).items():
             arguments = [argument(p) for p in leaf.params if p.param_type_name == "argument"]
             options = [option(p) for p in leaf.params if p.param_type_name == "option"]

@@ -30,7 +30,7 @@ PHRASES: Final = frozenset(("ValueError", "SettingProblem", "_Undecided", "BadPa
 _ARGUMENTS: Final = {
     **dict.fromkeys((*LEAVES, *PHRASES), 0),
     "SettingProblem": 1,
-    "say": 0,
+    "print_message": 0,
     "note": 2,
     "Step": 3,
     "Notice": 2,

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 import pytest
 
 from balcli import __version__
-from balcli.cli import app, streams
+from balcli.cli import app
+from balcli.cli import output as cli_output
 from balcli.errors import BadShape, OutputError, RateLimited, Terminated
 from balcli.secret import Secret
 
@@ -221,7 +222,7 @@ def test_an_error_that_reaches_the_boundary_is_its_code_and_one_line(
     monkeypatch: pytest.MonkeyPatch, run: Callable[..., Ran], problem: Any, code: int
 ) -> None:
     """An error of the tree from where no report is made any more is said, and is its own exit code."""
-    monkeypatch.setattr(streams, "write_data", lambda _text: raising(problem)())
+    monkeypatch.setattr(cli_output, "write_stdout", lambda _text: raising(problem)())
     assert Ran(code, "", f"balcli: {problem.message}\n") == run("all", "--sandbox")
 
 
@@ -229,7 +230,7 @@ def test_an_error_that_reaches_the_boundary_is_its_code_and_one_line(
     ("ending", "code"),
     [
         (KeyboardInterrupt(), 130),
-        (streams.ReaderGone(), 141),
+        (cli_output.ReaderGone(), 141),
         (SystemExit(7), 7),
         (SystemExit(), 0),
         (SystemExit("words"), 1),
@@ -251,7 +252,7 @@ def test_an_interrupt_while_data_is_written_is_one_too(
     monkeypatch: pytest.MonkeyPatch, run: Callable[..., Ran]
 ) -> None:
     """Ctrl-C is 130 also when the command itself is done."""
-    monkeypatch.setattr(streams, "write_data", lambda _text: raising(KeyboardInterrupt())())
+    monkeypatch.setattr(app, "write_stdout", lambda _text: raising(KeyboardInterrupt())())
     assert Ran(130, "", "") == run("--version")
 
 
@@ -418,7 +419,7 @@ def test_a_bug_is_told_in_the_format_that_is_asked_for(
     output: str,
 ) -> None:
     """Where nothing is written yet, a bug makes a document, too, with its code and the words of stderr."""
-    monkeypatch.setattr(streams, "_written", False)
+    monkeypatch.setattr(cli_output, "_written", False)
     instead_of_a_report(broken)
     ended = run("all", "--sandbox", "-o", output)
     assert (1, 1) == (ended.code, len(ended.err.splitlines()))
@@ -433,8 +434,8 @@ def test_a_bug_after_the_document_writes_no_second_one(
     run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once stdout was written, a bug is told on stderr alone: two documents are none."""
-    monkeypatch.setattr(streams, "_written", False)
-    monkeypatch.setattr(streams, "say_what_is_wrong", lambda *_arguments, **_options: broken())
+    monkeypatch.setattr(cli_output, "_written", False)
+    monkeypatch.setattr("balcli.cli.balances.print_problems", lambda *_arguments, **_options: broken())
     ended = run("all", "--sandbox", "-o", "json")
     assert (1, True) == (ended.code, json.loads(ended.out)["complete"])
     assert ended.err.startswith("balcli: this is a bug")
@@ -446,7 +447,7 @@ def test_a_bug_in_what_writes_documents_is_told_all_the_same(
     """Where the document of a bug cannot be made either, the line and the code are."""
     import balcli.render
 
-    monkeypatch.setattr(streams, "_written", False)
+    monkeypatch.setattr(cli_output, "_written", False)
     monkeypatch.setattr(balcli.render, "machine", lambda *_arguments: broken())
     ended = run("all", "--sandbox", "-o", "json")
     assert (1, "", 1) == (ended.code, ended.out, len(ended.err.splitlines()))
@@ -459,7 +460,7 @@ def test_a_bug_of_another_command_is_told_in_json_alone(
     """A command that shows no balances has one format for programs, for its bugs, too."""
     from balcli.cli import doctor
 
-    monkeypatch.setattr(streams, "_written", False)
+    monkeypatch.setattr(cli_output, "_written", False)
     monkeypatch.setattr(doctor, "_rendered", lambda *_arguments, **_options: broken(), raising=True)
     ended = run("doctor", "--sandbox", "-o", "json") if output == "json" else run("doctor", "-o", output)
     assert (output == "json") == ended.out.startswith("{")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from balcli.cli.commands import COMMANDS, built
+from balcli.cli.app import COMMANDS, load
 from balcli.sandbox import Sandbox
 from tests.conftest import ROOT, Program
 from tests.generated import sampled
@@ -102,7 +102,7 @@ def test_a_text_that_is_given_twice_is_wrong_usage(program: Program) -> None:
     """Of two profiles, files or targets none is dropped in silence, in any spelling; of numbers and formats the last counts."""
     wrong = []
     for name in ("loopring", "diff", "history", "check"):
-        for option in built(name).params:
+        for option in load(name).params:
             if option.param_type_name != "option" or option.multiple or option.is_flag:
                 continue
             is_text = option.type.name in {"str", "path"}

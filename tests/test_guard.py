@@ -103,7 +103,7 @@ LOOP: Final = """
 import contextlib, io, json, os, sys
 file, server, faults = sys.argv[1:]
 sys.argv = ["balcli"]
-from balcli.cli import app, streams
+from balcli.cli import app
 for fault in json.loads(faults):
     with open(file, "w") as stream:
         stream.write(server + "\\n[profiles.main.acme]\\nfault = " + json.dumps(fault) + "\\n")

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import typer
 
-from balcli.cli.commands import HEADINGS, OUTPUT
+from balcli.cli.app import COMMANDS
 from balcli.cli.help import EXAMPLES
+from balcli.cli.options import HEADINGS, OUTPUT
 from tests.conftest import Program
 from tests.tree import commands
 
@@ -66,6 +67,13 @@ def test_each_command_of_the_list_has_one_line(monkeypatch: pytest.MonkeyPatch) 
         name for name in TREE if name != "balcli" and " " not in name
     ]
     assert all(line.endswith(".") for line in listed[: listed.index("")])
+
+
+def test_the_list_has_the_first_paragraph_of_each_help() -> None:
+    """What stands beside a command in the list is what its own help begins with."""
+    assert {name: entry.help for name, entry in COMMANDS.items()} == {
+        name: " ".join(TREE[name].help.partition("\n\n")[0].split()) for name in COMMANDS
+    }
 
 
 def test_every_command_has_examples() -> None:

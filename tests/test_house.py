@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from balcli.cli.commands import COMMANDS
+from balcli.cli.app import COMMANDS
 from balcli.config.profile import RUN_KEYS
 from balcli.providers import OWN, PROVIDERS
 from balcli.providers.plugins import TAKEN
@@ -35,6 +35,7 @@ ORDER = (
     ("history", "diff", "thresholds"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor", "evidence"),
+    ("run",),
     ("cli",),
     ("__main__",),
 )
@@ -74,6 +75,14 @@ def test_arrows_point_down() -> None:
             if other in LEVEL and other != _room(path) and LEVEL[other] >= level
         ]
     assert [] == wrong
+
+
+def test_the_command_line_has_no_import_circle() -> None:
+    """No module of the command line imports one that imports it, not even inside a function."""
+    imported = {f"balcli.cli.{path.stem}": _imports(path) for path in (PACKAGE / "cli").glob("*.py")}
+    while below := [name for name, others in imported.items() if others.isdisjoint(imported)]:
+        imported = {name: others for name, others in imported.items() if name not in below}
+    assert {} == imported
 
 
 def test_costly_and_dangerous_modules_have_one_room_each() -> None:
@@ -130,7 +139,7 @@ def test_a_plug_in_takes_no_name_that_means_something() -> None:
 
 def test_no_binary_float_near_money() -> None:
     """`float` stands only in the rooms that deal with seconds, and Decimal, which can round, in none."""
-    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings"}
+    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings", "run"}
     texts = {_named(path): (_room(path), path.read_text()) for path in MODULES}
     assert [] == [
         name

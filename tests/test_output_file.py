@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from balcli import atomic
-from balcli.cli import streams
+from balcli.cli import output
 from balcli.errors import OutputError
 from balcli.secret import Secret
 from tests.conftest import ROOT, Program
@@ -208,7 +208,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
 def test_a_file_gets_the_data_as_it_is(tmp_path: Path) -> None:
     """No filter changes the data on its way into a file; what UTF-8 cannot carry is escaped."""
     Secret("a-very-secret-key-of-32-characters")
-    assert None is streams.deliver("a-very-secret-key-of-32-characters \ud800\n", tmp_path / "out")
+    assert None is output.write_output("a-very-secret-key-of-32-characters \ud800\n", tmp_path / "out")
     assert "a-very-secret-key-of-32-characters \\ud800\n" == (tmp_path / "out").read_text()
 
 

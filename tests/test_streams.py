@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from balcli.cli import streams
+from balcli.cli import output
 from balcli.errors import BadShape, OutputError, TimedOut
 from balcli.http.door import Endpoint, Exchange, Request
 from balcli.http.transport import Answer
@@ -55,7 +55,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
     def write(text: str, encoding: str = "utf-8") -> bytes:
         reading, writing = os.pipe()
         with stdout(monkeypatch, writing, encoding):
-            streams.write_data(text)
+            output.write_stdout(text)
             # Read while stdout is still open: what was written must not wait for its end.
             os.set_blocking(reading, False)
             found = os.read(reading, 65536)
@@ -93,7 +93,7 @@ def test_what_was_printed_before_comes_first(monkeypatch: pytest.MonkeyPatch) ->
     with stdout(monkeypatch, writing):
         assert sys.__stdout__ is not None
         sys.__stdout__.write("first ")
-        streams.write_data("second")
+        output.write_stdout("second")
         os.set_blocking(reading, False)
         assert b"first second" == os.read(reading, 100)
     os.close(reading)
@@ -103,14 +103,14 @@ def test_no_stdout_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a stdout, that is the error."""
     monkeypatch.setattr(sys, "__stdout__", None)
     with pytest.raises(OutputError, match=r"^stdout is closed; give the output somewhere to go$"):
-        streams.write_data("1.5")
+        output.write_stdout("1.5")
 
 
 def test_a_full_disk_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the system says is the reason; nothing that waits is written later."""
     with stdout(monkeypatch, os.open("/dev/full", os.O_WRONLY)):
         with pytest.raises(OutputError) as caught:
-            streams.write_data("1.5")
+            output.write_stdout("1.5")
         assert os.path.samestat(os.fstat(1), os.stat(os.devnull))  # noqa: PTH116 - a descriptor beside it
         assert sys.__stdout__ is not None
         os.dup2(1, sys.__stdout__.fileno())
@@ -128,8 +128,8 @@ def test_a_closed_stream_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sys.__stdout__ is not None
         sys.__stdout__.close()
         with pytest.raises(OutputError, match=r"^stdout cannot be written: it is closed; check where"):
-            streams.write_data("1.5")
-        assert False is streams.is_terminal()
+            output.write_stdout("1.5")
+        assert False is output.is_terminal()
 
 
 def test_a_reader_that_has_gone_is_no_error_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,8 +137,8 @@ def test_a_reader_that_has_gone_is_no_error_of_the_output(monkeypatch: pytest.Mo
     reading, writing = os.pipe()
     os.close(reading)
     with stdout(monkeypatch, writing):
-        with pytest.raises(streams.ReaderGone) as caught:
-            streams.write_data("1.5")
+        with pytest.raises(output.ReaderGone) as caught:
+            output.write_stdout("1.5")
         assert os.path.samestat(os.fstat(1), os.stat(os.devnull))  # noqa: PTH116 - a descriptor beside it
         assert sys.__stdout__ is not None
         os.dup2(1, sys.__stdout__.fileno())
@@ -155,8 +155,8 @@ def test_a_process_without_a_descriptor_to_spare_ends_as_silently(monkeypatch: p
         assert stream is not None
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
         try:
-            with pytest.raises(streams.ReaderGone):
-                streams.write_data("1.5")
+            with pytest.raises(output.ReaderGone):
+                output.write_stdout("1.5")
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert None is sys.__stdout__
@@ -177,7 +177,7 @@ def test_any_other_ending_while_data_is_written_gives_stdout_up(monkeypatch: pyt
         assert sys.__stdout__ is not None
         signal.setitimer(signal.ITIMER_REAL, 0.5)
         with pytest.raises(KeyboardInterrupt):
-            streams.write_data("x" * 100_000)
+            output.write_stdout("x" * 100_000)
         assert os.path.samestat(os.fstat(1), os.stat(os.devnull))  # noqa: PTH116 - a descriptor beside it
         os.dup2(1, sys.__stdout__.fileno())
     signal.signal(signal.SIGALRM, before)
@@ -188,15 +188,15 @@ def test_whether_stdout_was_written_is_known(
     monkeypatch: pytest.MonkeyPatch, written: Callable[..., bytes]
 ) -> None:
     """Stdout counts as written from the first try on, and not by one that had no stdout."""
-    monkeypatch.setattr(streams, "_written", False)
-    assert False is streams.has_written()
+    monkeypatch.setattr(output, "_written", False)
+    assert False is output.has_written()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "__stdout__", None)
         with pytest.raises(OutputError):
-            streams.write_data("1.5")
-    assert False is streams.has_written()
+            output.write_stdout("1.5")
+    assert False is output.has_written()
     written("1.5")
-    assert True is streams.has_written()
+    assert True is output.has_written()
 
 
 def test_data_goes_into_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -205,9 +205,9 @@ def test_data_goes_into_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, 
     file = tmp_path / "out"
     reading, writing = os.pipe()
     with stdout(monkeypatch, writing):
-        assert None is streams.deliver(f"1.5 € \udc80 {KEY}\n", file)
+        assert None is output.write_output(f"1.5 € \udc80 {KEY}\n", file)
         assert f"1.5 € \\udc80 {KEY}\n" == file.read_text(encoding="utf-8")
-        assert None is streams.deliver("2.5\n", None)
+        assert None is output.write_output("2.5\n", None)
     assert b"2.5\n" == os.read(reading, 100)
     os.close(reading)
 
@@ -216,7 +216,7 @@ def test_what_a_file_cannot_take_goes_to_stdout(monkeypatch: pytest.MonkeyPatch,
     """Data is never lost for a file that cannot be written; the reason comes back, to be said."""
     reading, writing = os.pipe()
     with stdout(monkeypatch, writing):
-        problem = streams.deliver("1.5\n", tmp_path / "no folder" / "out")
+        problem = output.write_output("1.5\n", tmp_path / "no folder" / "out")
     assert OutputError is type(problem)
     assert b"1.5\n" == os.read(reading, 100)
     os.close(reading)
@@ -227,13 +227,13 @@ def test_what_a_file_cannot_take_goes_to_stdout(monkeypatch: pytest.MonkeyPatch,
 
 def test_an_error_is_said_and_gives_its_code(capsys: pytest.CaptureFixture[str]) -> None:
     """What is said of an error is its message, and what comes back is its exit code."""
-    assert (5, "balcli: late\n") == (streams.say_error(TimedOut("late")), capsys.readouterr().err)
+    assert (5, "balcli: late\n") == (output.print_error(TimedOut("late")), capsys.readouterr().err)
 
 
 def test_a_message_is_one_line_with_the_account(capsys: pytest.CaptureFixture[str]) -> None:
     """A message begins with the program's name, and the account's where it has one; what it holds is escaped."""
-    streams.say("it is so")
-    streams.say("it is\nso\x1b[31m", "shop\x07")
+    output.print_message("it is so")
+    output.print_message("it is\nso\x1b[31m", "shop\x07")
     captured = capsys.readouterr()
     assert ("", "balcli: it is so\nbalcli: shop\\x07: it is\\x0aso\\x1b[31m\n") == (
         captured.out,
@@ -245,9 +245,9 @@ def test_a_message_has_no_secret_and_at_most_300_characters(capsys: pytest.Captu
     """Every credential is hidden before the text is cut, but not in the name; a long name is cut on its own."""
     Secret(KEY)
     Secret("shop-1")
-    streams.say(f"key {KEY}", "shop-1")
-    streams.say("x" * 1000)
-    streams.say("x" * 1000, "y" * 1000)
+    output.print_message(f"key {KEY}", "shop-1")
+    output.print_message("x" * 1000)
+    output.print_message("x" * 1000, "y" * 1000)
     hidden, long, named = capsys.readouterr().err.splitlines()
     assert "balcli: shop-1: key ***" == hidden
     assert "balcli: " + "x" * 289 + "..." == long
@@ -257,10 +257,10 @@ def test_a_message_has_no_secret_and_at_most_300_characters(capsys: pytest.Captu
 def test_no_stderr_or_a_broken_one_is_borne(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody listens nothing is said, and nothing is raised."""
     monkeypatch.setattr(sys, "stderr", None)
-    streams.say("it is so")
+    output.print_message("it is so")
     with Path("/dev/full").open("w", encoding="utf-8", buffering=1) as full:
         monkeypatch.setattr(sys, "stderr", full)
-        streams.say("it is so")
+        output.print_message("it is so")
         monkeypatch.undo()
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, full.fileno())
@@ -268,7 +268,7 @@ def test_no_stderr_or_a_broken_one_is_borne(monkeypatch: pytest.MonkeyPatch) -> 
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
-    streams.say("it is so")
+    output.print_message("it is so")
 
 
 @pytest.mark.parametrize(("encoding", "there"), [("ascii", b"1 \\u20ac"), ("utf-8", b"1 \xe2\x82\xac")])
@@ -278,7 +278,7 @@ def test_a_message_is_out_at_once_in_any_encoding(
     """A message leaves when it is said; a character that the stream lacks is escaped."""
     behind = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(behind, encoding=encoding))
-    streams.say("1 €")
+    output.print_message("1 €")
     assert b"balcli: " + there + b"\n" == behind.getvalue()
     monkeypatch.undo()
 
@@ -287,7 +287,7 @@ def test_a_stream_that_names_no_encoding_gets_utf_8(monkeypatch: pytest.MonkeyPa
     """Where a stream does not say how it encodes, a message is as it would be anywhere."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    streams.say("1 €")
+    output.print_message("1 €")
     assert ("None", "balcli: 1 €\n") == (str(stream.encoding), stream.getvalue())
 
 
@@ -306,7 +306,7 @@ def test_the_reasons_of_failures_are_said_and_notices_unless_quiet(
         notices=(Notice("a.b", "shop", "odd"), Notice("a.b", None, "odd at large")),
         failures=(Failure.from_error(BadShape("wrong")),),
     )
-    streams.say_what_is_wrong(report, quiet=quiet)
+    output.print_problems(report, quiet=quiet)
     failures = "balcli: wrong\nbalcli: shop: late\n"
     notices = "balcli: shop: note: odd\nbalcli: note: odd at large\n"
     assert failures + ("" if quiet else notices) == capsys.readouterr().err
@@ -323,7 +323,7 @@ def test_an_exchange_is_a_line_of_names_sizes_and_times(
         lambda *_: None,
         query=tuple((name, KEY) for name in query),
     )
-    streams.say_exchange(
+    output.print_exchange(
         Exchange(request, ("Accept", "X-Key"), 2, 5, 0, 0.0416, Answer(503, {}, b"x" * 17), None)
     )
     assert (
@@ -361,8 +361,8 @@ def test_the_width_is_the_users_or_the_terminals(
     """COLUMNS counts if it is a sensible number; else the terminal's own width does."""
     monkeypatch.setenv("COLUMNS", set_by_user)
     with terminal(monkeypatch, 123):
-        assert (True, columns) == (streams.is_terminal(), streams.columns())
-        assert None is streams.columns(Path("out"))
+        assert (True, columns) == (output.is_terminal(), output.terminal_columns())
+        assert None is output.terminal_columns(Path("out"))
 
 
 def test_the_width_is_the_terminals_where_the_user_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,7 +370,7 @@ def test_the_width_is_the_terminals_where_the_user_names_none(monkeypatch: pytes
     monkeypatch.delenv("COLUMNS", raising=False)
     for width, columns in ((100, 100), (1, 1), (0, None)):
         with terminal(monkeypatch, width):
-            assert columns == streams.columns()
+            assert columns == output.terminal_columns()
 
 
 def test_a_terminal_that_cannot_be_asked_has_no_known_width(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,7 +380,7 @@ def test_a_terminal_that_cannot_be_asked_has_no_known_width(monkeypatch: pytest.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.close(null)
-        assert None is streams.columns()
+        assert None is output.terminal_columns()
 
 
 def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,10 +388,10 @@ def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     reading, writing = os.pipe()
     with stdout(monkeypatch, writing):
-        assert (False, None) == (streams.is_terminal(), streams.columns())
+        assert (False, None) == (output.is_terminal(), output.terminal_columns())
     os.close(reading)
     monkeypatch.setattr(sys, "__stdout__", None)
-    assert (False, None) == (streams.is_terminal(), streams.columns())
+    assert (False, None) == (output.is_terminal(), output.terminal_columns())
 
 
 @each_case(
@@ -417,12 +417,12 @@ def test_colour_is_for_who_wants_it(
 ) -> None:
     """NO_COLOR and --no-color win over FORCE_COLOR, which wins over what stdout is; a dumb terminal has none."""
     with terminal(monkeypatch, 80):
-        assert on_terminal == streams.wants_colour(environ, no_color=no_color)
+        assert on_terminal == output.wants_colour(environ, no_color=no_color)
         # A file is no terminal, whatever stdout is.
-        assert in_pipe == streams.wants_colour(environ, no_color=no_color, file=Path("out"))
+        assert in_pipe == output.wants_colour(environ, no_color=no_color, file=Path("out"))
     reading, writing = os.pipe()
     with stdout(monkeypatch, writing):
-        assert in_pipe == streams.wants_colour(environ, no_color=no_color)
+        assert in_pipe == output.wants_colour(environ, no_color=no_color)
     os.close(reading)
 
 

@@ -5,14 +5,13 @@ from typing import Any
 
 import typer
 
-from balcli.cli.app import app
-from balcli.cli.commands import COMMANDS, built
+from balcli.cli.app import COMMANDS, app, load
 
 
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command and group, with its whole name; the program's own is `balcli`."""
     yield "balcli", typer.main.get_command(app)
-    for name, command in ((name, built(name)) for name in COMMANDS):
+    for name, command in ((name, load(name)) for name in COMMANDS):
         yield name, command
         yield from ((f"{name} {below}", inner) for below, inner in getattr(command, "commands", {}).items())
 

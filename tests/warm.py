@@ -228,9 +228,9 @@ def _import_everything() -> None:
         importlib.import_module(module.name)
     for name in (*LIBRARIES, "tests.faults"):
         importlib.import_module(name)
-    commands = importlib.import_module("balcli.cli.commands")
-    for name in commands.COMMANDS:
-        commands.built(name)  # for the caches that it fills: regular expressions, type hints
+    app = importlib.import_module("balcli.cli.app")
+    for name in app.COMMANDS:
+        app.load(name)  # for the caches that it fills: regular expressions, type hints
     gc.collect()
     gc.freeze()
 

@@ -1,31 +1,84 @@
-"""The command tree, and the one boundary at which every ending becomes an exit code."""
+"""The commands, each imported when it is run, and the one boundary at which every ending becomes an exit code."""
 
 import io
 import os
-import re
 import signal
 import sys
 from contextlib import redirect_stdout, suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NamedTuple, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from balcli import __version__
-from balcli.cli import streams
-from balcli.cli.commands import CHECK, COMMANDS, Commands, built
+from balcli.cli.command import CommandLine, Group
+from balcli.cli.output import ReaderGone, has_written, print_message, write_stdout
 from balcli.errors import BalcliError, Bug, OutputError, Terminated, UsageError
+from balcli.providers import PROVIDERS
 from balcli.secret import hide
 
-_OUTPUT = re.compile(r"-[qvh]*o(.*)", re.DOTALL)
-"""`-o` as it can be written: with its format, and behind other letters."""
-_HELP = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
+_CHECK: Final = "check"
+_HELP: Final = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
+
+
+class Entry(NamedTuple):
+    """A command: its module in `balcli.cli`, and the first paragraph of its help, which lists it."""
+
+    module: str
+    help: str
+    exit_code: int | None = None
+    """The exit code of every failure, where the command has one of its own for that."""
+
+
+COMMANDS: Final = {
+    **{
+        name: Entry("balances", f"Show what accounts hold at the {title}.")
+        for name, title in PROVIDERS.titles.items()
+    },
+    "all": Entry("balances", "Show every account at once, with totals by asset."),
+    _CHECK: Entry("check", "Hold balances against limits, as a monitoring plugin.", exit_code=3),
+    "diff": Entry("diff", "Compare two recorded runs, or one with what there is now.", exit_code=2),
+    "doctor": Entry("doctor", "Say what keeps a run from working, and what to do."),
+    "history": Entry("history", "List the recorded runs, or show how amounts went from run to run."),
+    "replay": Entry("replay", "Print what a run printed, from its evidence alone."),
+    "sandbox": Entry("sandbox", "Run a stand-in for the providers, and print a profile."),
+    "schema": Entry("schema", "Print the JSON Schema of -o json."),
+    "config": Entry("config", "Write a profile, say where it is, show it, check it."),
+}
+
+
+class LazyGroup(Group):
+    """A group whose commands are names with a line of help until one is run: then its module is imported.
+
+    To import and build all of them would take longer than the rest of a start.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, entry in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=entry.help), name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is named, imported, with the arguments that are left to it."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, found if name is None else load(name), rest
+
+
+@cache
+def load(name: str) -> Any:
+    """The command or group of that name, with all its options."""
+    module = import_module(f"balcli.cli.{COMMANDS[name].module}")
+    app = module.app_for(name, COMMANDS[name].help) if hasattr(module, "app_for") else module.app
+    return typer.main.get_command(app)
+
 
 # No rich markup in help: its panels double the time of a --help.
 app = typer.Typer(
-    cls=Commands,
+    cls=LazyGroup,
     help=_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -53,177 +106,141 @@ def top(
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line; the exit code of the contract, with everything said that is to be said."""
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.unraisablehook = _again
+    """Run one command line and print what is wrong; the exit code of the contract."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _signal_again
     try:
-        return _written(arguments)
-    except streams.ReaderGone:
+        return _run(arguments)
+    except ReaderGone:
         return 141
     except KeyboardInterrupt:
         return 130
     except BalcliError as problem:
-        _say(problem.message, arguments)
-        return _code(problem, arguments)
+        _print(problem.message, arguments)
+        return _exit_code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
-        ending = _signalled(bug)
-        return _end_with_bug(bug, arguments) if ending is None else ending
+        code = _code_of_signal(bug)
+        return _end_with_bug(bug, arguments) if code is None else code
 
 
-def _signalled(problem: BaseException | None) -> int | None:
-    """The exit code of the signal that an exception was made of; None where it was made of none.
-
-    CPython 3.11 makes a RuntimeError of what interrupts the making of a class, as an import does.
-    """
-    while problem is not None:
-        if isinstance(problem, KeyboardInterrupt):
-            return 130
-        if isinstance(problem, Terminated):
-            return int(str(problem.code))
-        problem = problem.__cause__ or problem.__context__
-    return None
-
-
-def _again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Send a signal once more that came in a callback, whose exceptions Python drops; pass on any other."""
-    signals = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
-    number = next((number for kind, number in signals.items() if issubclass(unraisable.exc_type, kind)), None)
-    if number is None:
-        sys.__unraisablehook__(unraisable)
-        return
-    import threading  # here, because it hardly ever happens
-
-    # Not from here: the handler would run, and raise, in this callback again.
-    timer = threading.Timer(0.01, os.kill, (os.getpid(), number))
-    timer.daemon = True
-    timer.start()
-
-
-def _written(arguments: list[str]) -> int:
-    """Run one command line and write what there is to write; the exit code. Raises what there is to say."""
+def _run(arguments: list[str]) -> int:
+    """Run one command line and write what Typer prints; the exit code. Raises BalcliErrors, with a document for each."""
     # What Typer prints itself (help, completion) is gathered, so that it is written with the same care.
     gathered = io.StringIO()
     try:
         with redirect_stdout(gathered):
-            code = _run(arguments)
+            code = _invoke(arguments)
+    except typer.TyperException as problem:
+        return _end_with_usage(problem, arguments)
     except BalcliError as problem:
-        untold = not (streams.has_written() or isinstance(problem, OutputError))
-        if untold and _output_asked_for(arguments) == "json":
-            _write_failure(problem, arguments)
+        if not (has_written() or isinstance(problem, OutputError)):
+            line = parse_again(arguments)
+            if line.output == "json":
+                _write_failure(problem, line)
         raise
     if gathered.getvalue():
-        streams.write_data(gathered.getvalue())
+        write_stdout(gathered.getvalue())
     return code
 
 
-def _run(arguments: list[str]) -> int:
+def _invoke(arguments: list[str]) -> int:
+    """Have Typer run the command line; the exit code. Raises what Typer and the command raise."""
     if "_BALCLI_COMPLETE" in os.environ:
         # Typer would load rich for a completion, to take markup out of help that has none.
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     try:
         result = app(args=arguments, prog_name="balcli", standalone_mode=False)
     except SystemExit as ending:  # how Typer ends a completion; what it printed is still to be written
-        # Without a code that is well, and words in the place of one are not.
+        # No code is a success; a text in its place is not.
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except typer.Abort:
         return 130
-    except typer.TyperException as problem:
-        return _end_with_usage(problem, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
-    """Say what is wrong with a command line; a document too, if it asks for one. The exit code."""
-    context = getattr(problem, "ctx", None)
-    command = context.command_path if context is not None else "balcli"
-    said = problem.format_message().rstrip(".")
-    # A question, which is what Typer adds for a close name, ends its part by itself.
-    behind = _behind(getattr(problem, "option_name", ""), context, arguments)
-    if behind is None:
-        message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
-    else:
-        message = f"{said} in front of the command; write it behind the command: {behind}"
-    _write_failure(UsageError(message), arguments)
-    _say(message, arguments)
-    return _code(UsageError(message), arguments)
+def parse_again(arguments: list[str]) -> CommandLine:
+    """Parse a command line with whatever is wrong with it ignored; its options may stand in front of the command."""
+    name = _command_name(arguments)
+    names = [] if name is None else [name]
+    command = load(name or "all")
+    while isinstance(command, TyperGroup):
+        below = next((text for text in arguments if text in command.commands), None)
+        if below is None:
+            break
+        names.append(below)
+        command = command.commands[below]
+    context = typer.Context(
+        command, ignore_unknown_options=True, allow_interspersed_args=True, resilient_parsing=True
+    )
+    parser: Any = command.make_parser(context)
+    options: dict[str, Any] = {}
+    # An option at the end that lacks its value gets an empty one.
+    rest = [*arguments[: arguments.index("--") if "--" in arguments else None], ""]
+    while rest:  # the parser takes what it has parsed out of the list, and stops at a flag with a value
+        options |= parser.parse_args(rest)[0]
+    output = options.get("output", os.environ.get("BALCLI_OUTPUT", ""))
+    return CommandLine(tuple(names), command, frozenset(options), output)
 
 
-def _behind(option: str, context: Any, arguments: list[str]) -> str | None:
-    """How an option is written that stands in front of the command that has it; None for any other."""
-    command: Any = None if context is None else context.command
-    path = [] if context is None else [context.command_path]
-    while hasattr(command, "commands"):
-        is_top = isinstance(command, Commands)
-        name = next((text for text in arguments if text in command.commands), None)
-        if name is None and not is_top:
-            return None
-        path.append(name or "COMMAND")
-        command = built(name or "all") if is_top else command.commands[name]
-    # Of a command's own context nothing was gone through: its option stands where it belongs.
-    parameters = command.params if path[1:] else ()
-    found = next((each for each in parameters if option in each.opts), None)
-    if found is None:
-        return None
-    return " ".join([*path, option, *([] if found.is_flag else [found.metavar or "VALUE"])])
-
-
-def _command(arguments: list[str]) -> str | None:
-    """The command that a command line names, as far as can be told, wherever its options stand."""
+def _command_name(arguments: list[str]) -> str | None:
+    """The command that a command line names, wherever its options stand."""
     return next((text for text in arguments if text in COMMANDS), None)
 
 
-def _say(text: str, arguments: list[str]) -> None:
-    """Write one line to stderr, without a bar where an engine may read it with a status line."""
-    if _command(arguments) == CHECK:
+def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
+    """Print what is wrong with a command line, and a document if it asks for one. The exit code."""
+    context = getattr(problem, "ctx", None)
+    command = context.command_path if context is not None else "balcli"
+    said = problem.format_message().rstrip(".")
+    line = parse_again(arguments)
+    corrected = _corrected(getattr(problem, "option_name", ""), context, line)
+    if corrected is None:
+        # A question, which is what Typer adds for a close name, ends its part by itself.
+        message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
+    else:
+        message = f"{said} in front of the command; write it behind the command: {corrected}"
+    error = UsageError(message)
+    _write_failure(error, line)
+    _print(message, arguments)
+    return _exit_code(error, arguments)
+
+
+def _corrected(option: str, context: Any, line: CommandLine) -> str | None:
+    """How an option is written that is given to a group and is one of the command below; None for any other."""
+    if context is None or not isinstance(context.command, TyperGroup):
+        return None
+    found = next((each for each in line.command.params if option in each.opts), None)
+    if found is None:
+        return None
+    path = ["balcli", *(line.names or ["COMMAND"]), option]
+    return " ".join(path if found.is_flag else [*path, found.metavar or "VALUE"])
+
+
+def _write_failure(error: BalcliError, line: CommandLine) -> None:
+    """Write a failure in the command's own shape and the format that is asked for, if the command has one."""
+    module = import_module(f"balcli.cli.{COMMANDS[line.names[0] if line.names else 'all'].module}")
+    if hasattr(module, "write_failure"):
+        module.write_failure(error, line)
+
+
+def _print(message: str, arguments: list[str]) -> None:
+    """Print one line on stderr, without a bar where an engine may read it with a status line."""
+    if _command_name(arguments) == _CHECK:
         from balcli.render.verdict import plain
 
-        text = plain(text)
-    streams.say(text)
+        message = plain(message)
+    print_message(message)
 
 
-def _code(error: BalcliError, arguments: list[str]) -> int:
-    """The exit code of a failure; some commands have one for all that keeps them from telling."""
-    command = _command(arguments)
-    own = COMMANDS[command].trouble if command is not None else None
+def _exit_code(error: BalcliError, arguments: list[str]) -> int:
+    """The exit code of a failure; some commands have one for all of them."""
+    name = _command_name(arguments)
+    own = None if name is None else COMMANDS[name].exit_code
     return error.exit_code if own is None else own
 
 
-def _write_failure(error: BalcliError, arguments: list[str]) -> None:
-    """Tell the failure of a whole run in the command's own shape and the format that the line asks for.
-
-    A command whose module has no `write_failure` has no shape for one: then stderr alone tells it.
-    """
-    command = _command(arguments)
-    # Imported here: on most days nothing fails before its command is built.
-    module = import_module(f"balcli.cli.{'balances' if command is None else COMMANDS[command].module}")
-    write = getattr(module, "write_failure", None)
-    if write is not None:
-        write(error, _output_asked_for(arguments), arguments)
-
-
-def _output_asked_for(arguments: list[str]) -> str:
-    """The format that a command line asks for that cannot be parsed, as far as can be told."""
-    named = os.environ.get("BALCLI_OUTPUT", "")
-    texts = iter(arguments)
-    for text in texts:
-        short = _OUTPUT.fullmatch(text)
-        if text == "--":
-            break
-        if text == "--output" or (short is not None and not short[1]):
-            named = next(texts, "")
-        elif text.startswith("--output="):
-            named = text.removeprefix("--output=")
-        elif short is not None:
-            named = short[1]
-    return named
-
-
-def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated(128 + number)
-
-
 def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
-    """One line on a bug, with the place to report, and a document that tells it, if one is asked for and none is out.
+    """Print one line on a bug, with the place to report, and write a document if one is asked for. The exit code.
 
     With BALCLI_DEBUG=1 the traceback, too, without local variables.
     """
@@ -237,13 +254,47 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
         f"this is a bug in balcli {__version__} ({type(bug).__name__} at {place}, Python {sys.version.split()[0]}); "
         "please report it with what BALCLI_DEBUG=1 prints"
     )
-    if not streams.has_written():
+    error = Bug(message)
+    if not has_written():
         # The bug can be in what writes the document: the line below tells it.
         with suppress(Exception):
-            _write_failure(Bug(message), arguments)
-    _say(message, arguments)
+            _write_failure(error, parse_again(arguments))
+    _print(message, arguments)
     if os.environ.get("BALCLI_DEBUG") == "1" and sys.stderr is not None:
         import traceback
 
         sys.stderr.write(hide("".join(traceback.format_exception(bug))))
-    return _code(Bug(message), arguments)
+    return _exit_code(error, arguments)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated(128 + number)
+
+
+def _code_of_signal(problem: BaseException | None) -> int | None:
+    """The exit code of the signal that an exception was made of; None where it was made of none.
+
+    CPython 3.11 makes a RuntimeError of what interrupts the making of a class, as an import does.
+    """
+    while problem is not None:
+        if isinstance(problem, KeyboardInterrupt):
+            return 130
+        if isinstance(problem, Terminated):
+            return int(str(problem.code))
+        problem = problem.__cause__ or problem.__context__
+    return None
+
+
+def _signal_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Send a signal once more that came in a callback, whose exceptions Python drops; pass on any other."""
+    signals = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
+    number = next((number for kind, number in signals.items() if issubclass(unraisable.exc_type, kind)), None)
+    if number is None:
+        sys.__unraisablehook__(unraisable)
+        return
+    import threading  # here, because it hardly ever happens
+
+    # Not from here: the handler would run, and raise, in this callback again.
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()

@@ -3,303 +3,277 @@
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from balcli.cli import keeping, streams
-from balcli.cli.commands import SHOWN, WHOSE
-from balcli.cli.options import ACCOUNTS, AskingOptions, BalanceOptions, Format, RunOptions, with_options
-from balcli.errors import BalcliError, ConfigFileError, StateError, UsageError
-from balcli.providers import PLUGIN_NOTICES, PROVIDERS
+from balcli.cli import options
+from balcli.cli.command import Command, CommandLine
+from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
+from balcli.cli.output import (
+    check_destination,
+    print_error,
+    print_exchange,
+    print_message,
+    print_problems,
+    terminal_columns,
+    wants_colour,
+    write_output,
+    write_stdout,
+)
+from balcli.cli.profiles import open_profile
+from balcli.errors import BalcliError, OutputError, UsageError
+from balcli.providers import PROVIDERS
+from balcli.settings import MOST_SECONDS, Order
 
 if TYPE_CHECKING:
-    from balcli.collect import Tell
-    from balcli.config.profile import Profile
     from balcli.evidence.record import Recorder
-    from balcli.http.door import Asks, Exchange
     from balcli.models import Report
     from balcli.providers.base import Flag, Key, Provider
+    from balcli.run import RunRequest, RunResult
 
 
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add `all`, or the command of a provider, made from what the provider declares."""
-    app.command(name, help=about)(_command(PROVIDERS.get(name)))
+class Display(NamedTuple):
+    """How a report is written."""
+
+    output: Format
+    file: Path | None
+    """None for stdout."""
+    quiet: bool
+    no_color: bool
+    addresses: bool = False
+    """Whether the table shows deposit addresses."""
+
+
+def app_for(name: str, about: str) -> typer.Typer:
+    """The Typer app of `all`, or of a provider's command, with this help."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=Command, help=about)(_command(PROVIDERS.get(name)))
+    return app
 
 
 def _command(provider: "Provider | None") -> Callable[..., None]:
-    """The function behind a balance command; None is `all`."""
-    own = [] if provider is None else [*_target_options(provider), *_flag_options(provider)]
+    """`_show_balances` with the options that a provider declares in its signature, behind the accounts."""
+    _, _, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
+    own = []
+    if provider is not None:
+        own = [_target_option(key) for key in provider.KEYS if key.option]
+        own += [_flag_option(flag) for flag in provider.FLAGS]
 
-    def command(options: BalanceOptions, accounts: list[str] | None, **chosen: Any) -> None:
-        keys = {key.name: key for key in provider.KEYS} if provider else {}
-        targets = {
-            name: tuple(value) if isinstance(value, list) else (value,)
-            for name, value in chosen.items()
-            if name in keys and value not in (None, [])
-        }
-        given = [flag for flag in (provider.FLAGS if provider else ()) if chosen[_parameter(flag)]]
-        name = provider.NAME if provider else None
-        if options.watch is not None:
-            raise typer.Exit(_watch(name, options, options.watch, accounts or [], targets, given))
-        raise typer.Exit(run(name, options, accounts or [], targets, given))
+    def command(**values: Any) -> None:
+        chosen = {parameter.name: values.pop(parameter.name) for parameter in own}
+        _show_balances(provider, chosen, **values)
 
-    return with_options(command, BalanceOptions, [ACCOUNTS], own)
+    command.__signature__ = inspect.Signature([accounts, *own, *fixed])  # type: ignore[attr-defined]
+    return command
 
 
-def _target_options(provider: "Provider") -> list[inspect.Parameter]:
-    def annotation(key: "Key") -> Any:
-        kind = list[str] | None if key.repeatable else str | None
-        metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
-        again = "; repeat for several" if key.repeatable else ""
-        about = f"For one run: {key.help}{again}."
-        return Annotated[
-            kind,
-            typer.Option(
-                key.option or "", metavar=metavar, help=about, rich_help_panel=WHOSE, show_default=False
-            ),
-        ]
-
-    return [
-        inspect.Parameter(key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation(key))
-        for key in provider.KEYS
-        if key.option
-    ]
+def _target_option(key: "Key") -> inspect.Parameter:
+    metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
+    again = "; repeat for several" if key.repeatable else ""
+    option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
+    kind = list[str] | None if key.repeatable else str | None
+    return inspect.Parameter(
+        key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
+    )
 
 
-def _flag_options(provider: "Provider") -> list[inspect.Parameter]:
-    return [
-        inspect.Parameter(
-            _parameter(flag),
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False,
-            annotation=Annotated[bool, typer.Option(f"--{flag.name}", help=flag.help, rich_help_panel=SHOWN)],
-        )
-        for flag in provider.FLAGS
-    ]
+def _flag_option(flag: "Flag") -> inspect.Parameter:
+    option = shown_option(f"--{flag.name}", help=flag.help)
+    return inspect.Parameter(
+        _name_of(flag), inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
+    )
 
 
-def _parameter(flag: "Flag") -> str:
+def _name_of(flag: "Flag") -> str:
     return flag.name.replace("-", "_")
 
 
-def _watch(
-    provider: str | None,
-    options: BalanceOptions,
-    every: int,
-    names: list[str],
-    targets: dict[str, tuple[str, ...]],
-    given: list["Flag"],
-) -> int:
-    """Look again and again; the worst exit code of all looks."""
-    from balcli.cli import watching
-
-    watching.validate_options(options)
-    _validate_options(options, targets, given)
-    assets, flags = options.assets(), frozenset(flag.name for flag in given)
-    observe = streams.say_exchange if options.verbose else None
-    with profile_of(options) as profile:
-
-        def ask() -> "tuple[Report, Report]":
-            whole = report_of(
-                profile, options, provider, names, targets, assets=assets, flags=flags, observe=observe
-            )
-            return _arranged(whole, options), whole
-
-        colour = streams.wants_colour(os.environ, no_color=options.no_color)
-        return watching.watch(every, ask, options, colour=colour)
-
-
-def _arranged(whole: "Report", options: BalanceOptions) -> "Report":
-    """The report as the options want it shown."""
-    from balcli import report as reports
-
-    report = reports.without_zeros(whole) if options.nonzero else whole
-    return reports.arranged(report, options.sort, totals_only=options.totals_only)
-
-
-def run(
-    provider: str | None,
-    options: BalanceOptions,
-    names: list[str],
-    targets: dict[str, tuple[str, ...]],
-    given: list["Flag"],
-) -> int:
-    """Collect, write and report; the exit code. A failure before any request still makes a document."""
+def _show_balances(
+    provider: "Provider | None",
+    chosen: Mapping[str, Any],
+    *,
+    accounts: options.Accounts = None,
+    output: Annotated[
+        Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
+    ] = Format.table,
+    output_file: options.OutputFile = None,
+    asset: options.OnlyAssets = None,
+    exact: options.Exact = False,
+    nonzero: Annotated[
+        bool, shown_option("--nonzero", help="Hide rows whose every amount is exactly 0.")
+    ] = False,
+    sort: Annotated[
+        Order | None, shown_option("--sort", metavar="KEY", help="The order of the rows.")
+    ] = None,
+    totals_only: Annotated[
+        bool, shown_option("--totals-only", help="Only the totals by asset, and what failed.")
+    ] = False,
+    watch: Annotated[
+        int | None,
+        output_option(
+            "--watch",
+            metavar="S",
+            min=1,
+            max=int(MOST_SECONDS),
+            help="Look again every S seconds, until Ctrl-C.",
+        ),
+    ] = None,
+    verbose: Annotated[
+        bool, output_option("--verbose", "-v", help="Tell each request on stderr: sizes, times, no value.")
+    ] = False,
+    evidence: Annotated[
+        Path | None,
+        recording_option(
+            "--evidence", metavar="DIR", help="Keep all answers, without secrets, for balcli replay."
+        ),
+    ] = None,
+    record: options.Record = False,
+    history: options.HistoryFile = None,
+    wait: options.Wait = None,
+    retries: options.Retries = None,
+    jobs: options.Jobs = None,
+    no_cache: options.NoCache = False,
+    config: options.ConfigFile = None,
+    profile: options.ProfileName = None,
+    env_file: options.EnvFile = None,
+    timeout: options.Timeout = None,
+    deadline: options.DeadlineSeconds = None,
+    sandbox: options.UseSandbox = False,
+    fault: options.Faults = None,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Run once, or with --watch again and again, and write the report."""
     # Imported here: what a run needs is no matter for --help and completion.
     from balcli import report as reports
+    from balcli.cli.progress import progress
+    from balcli.providers.selection import wanted
+    from balcli.run import RunRequest, RunResult, run
 
-    profile_name: str | None = options.profile
-    trouble: StateError | None = None
+    keys = {key.name for key in provider.KEYS} if provider else set()
+    flags = [flag for flag in (provider.FLAGS if provider else ()) if chosen[_name_of(flag)]]
+    request = RunRequest(
+        provider=provider.NAME if provider else None,
+        accounts=accounts or (),
+        targets={
+            name: tuple(value) if isinstance(value, list) else (value,)
+            for name, value in chosen.items()
+            if name in keys and value not in (None, [])
+        },
+        flags=frozenset(flag.name for flag in flags),
+        settings=options.given(timeout=timeout, deadline=deadline, retries=retries, jobs=jobs),
+        nonzero=nonzero,
+        sort=sort,
+        totals_only=totals_only,
+        sandbox=sandbox,
+        cache=not no_cache,
+        record=record,
+        history=history,
+        wait=wait,
+    )
+    display = Display(output, output_file, quiet, no_color, addresses="addresses" in request.flags)
+    observe = print_exchange if verbose else None
+    opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
+    if watch is not None:
+        from balcli.cli import watching  # here, because few runs are watched
+
+        watching.validate_options(output, record=record, output_file=output_file, evidence=evidence)
+        _validate_options(request, flags, fault)
+        request = request._replace(assets=wanted(asset, exact=exact))
+        with opening as opened:
+            colour = wants_colour(os.environ, no_color=no_color)
+            run_once = partial(run, opened, request, observe=observe)
+            raise typer.Exit(watching.watch(watch, run_once, output, quiet=quiet, colour=colour))
     recorder: Recorder | None = None
-    flags = frozenset(flag.name for flag in given)
-    with ExitStack() as held:
+    try:
+        _validate_options(request, flags, fault)
+        check_destination(output_file)
+        if evidence is not None:
+            from balcli.evidence import record as evidence_record  # here, because few runs keep any
+
+            recorder = evidence_record.Recorder(evidence)
+        request = request._replace(assets=wanted(asset, exact=exact))
+        with opening as opened:
+            profile = opened.name
+            bar = progress(quiet=quiet or verbose)
+            result = run(opened, request, recorder=recorder, observe=observe, progress=bar)
+    except BalcliError as problem:
+        report = reports.failed(profile, problem)
+        result = RunResult(report, report)
+    if recorder is not None:
         try:
-            _validate_options(options, targets, given)
-            streams.check_destination(options.output_file)
-            recorder = keeping.recorder(options)
-            assets = options.assets()
-            with profile_of(options) as profile:
-                profile_name = profile.name
-                trouble = held.enter_context(keeping.locked(options, profile.name))
-                whole = report_of(
-                    profile,
-                    options,
-                    provider,
-                    names,
-                    targets,
-                    assets=assets,
-                    flags=flags,
-                    observe=streams.say_exchange if options.verbose else None,
-                    recorder=recorder,
-                )
-            asked_all = not (provider or names or targets)
-            trouble = keeping.keep(whole, options, trouble, whole=asked_all, assets=assets, flags=flags)
-            report = _arranged(whole, options)
-        except BalcliError as problem:
-            trouble = None  # there is no run that could have been kept
-            report = reports.failed(profile_name, problem)
-        unkept = keeping.keep_evidence(recorder, report, options, flags, trouble)
-        text = rendered(keeping.marked(report, trouble), options, addresses="addresses" in flags)
-        # Of a run that failed wholly, an older file is worth more.
-        unwritten = streams.deliver(text, options.output_file if report.answered else None)
-    streams.say_what_is_wrong(report, quiet=options.quiet, in_table=is_table(options))
-    codes = [streams.say_error(problem) for problem in (trouble, unkept, unwritten) if problem is not None]
+            digest = _keep_evidence(recorder, result, request, output, exact=exact)
+        except OutputError as problem:
+            result = result._replace(problems=(*result.problems, problem))
+        else:
+            if not quiet:
+                print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
+    raise typer.Exit(write_report(result, display))
+
+
+def _validate_options(request: "RunRequest", flags: Sequence["Flag"], faults: list[str] | None) -> None:
+    """Raise UsageError for options that cannot be meant together."""
+    for flag in flags:
+        if not request.targets.keys().isdisjoint(flag.excludes):
+            raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
+    options.validate_faults(faults, sandbox=request.sandbox)
+    options.validate_recording(record=request.record, history=request.history, wait=request.wait)
+
+
+def _keep_evidence(
+    recorder: "Recorder", result: "RunResult", request: "RunRequest", output: Format, *, exact: bool
+) -> str:
+    """Write the evidence of a run; the SHA-256 of its manifest. Raises OutputError."""
+    report = result.document
+    shaping = {
+        "output": output.value,
+        "assets": [] if report.failures else request.assets,
+        "exact": exact,
+        "flags": sorted(request.flags),
+        "nonzero": request.nonzero,
+        "sort": request.sort,
+        "totals_only": request.totals_only,
+    }
+    return recorder.keep(report, shaping, report.notices[len(result.report.notices) :])
+
+
+def write_report(result: "RunResult", display: Display) -> int:
+    """Write the report of a run and print what is wrong; the exit code.
+
+    Where an account answered, the first problem with recording or writing decides, if there is one.
+    """
+    report = result.report
+    # Of a run that failed wholly, an older file is worth more.
+    unwritten = write_output(_rendered(result.document, display), display.file if report.answered else None)
+    in_table = display.output is Format.table and display.file is None
+    print_problems(report, quiet=display.quiet, in_table=in_table)
+    problems = [*result.problems, *([unwritten] if unwritten else [])]
+    codes = [print_error(problem) for problem in problems]
     return codes[0] if codes and report.answered else report.exit_code
 
 
-def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
-    """Write the document of a run that failed before it began, in a format for programs."""
-    if output in set(Format) - {Format.table}:
-        from balcli.render import machine
-        from balcli.report import failed
-
-        streams.write_data(machine(output, failed(None, error)))
-
-
-def report_of(
-    profile: "Profile",
-    options: AskingOptions,
-    provider: str | None,
-    names: list[str],
-    targets: Mapping[str, tuple[str, ...]],
-    *,
-    assets: tuple[str, ...] = (),
-    flags: frozenset[str] = frozenset(),
-    limited: Sequence[tuple[str | None, str]] = (),
-    observe: "Callable[[Exchange], None] | None" = None,
-    recorder: "Recorder | None" = None,
-) -> "Report":
-    """What the profile's accounts answer, one provider's or all, all of them or those named. Raises BalcliErrors.
-
-    Both are told of each try of a request, a `recorder` with its answer. `limited` is as `collect` has it.
-    """
-    from balcli import report as reports
-    from balcli.cache import default_cache
-    from balcli.collect import collect, open_door
-    from balcli.config.accounts import open_accounts
-    from balcli.config.profile import check_ca_bundle
-    from balcli.config.sources import SecretSources
-    from balcli.http.timing import Deadline
-
-    limits = options.limits(profile.request_settings)
-    deadline = Deadline(limits.deadline)
-    check_ca_bundle(profile)
-    notices = (*PLUGIN_NOTICES, *profile.notices)
-    found = open_accounts(profile, SecretSources(deadline), provider, names, targets)
-    chosen = [each.account for each in found if each.account is not None]
-    if recorder is None:
-        door: Asks = open_door(chosen, limits, deadline, observe)
-    else:
-        door = recorder.door(found, notices, limits, deadline, observe)
-    # What is not asked for cannot be told again: with a recorder, a kept token table is not used.
-    uncached = options.sandbox or options.no_cache or recorder is not None
-    # --watch has the screen for itself, and -v its lines.
-    quiet = observe is not None or getattr(options, "watch", None) is not None
-    with progress(options, quiet=quiet) as tell:
-        outcomes = collect(
-            chosen,
-            limits,
-            deadline,
-            assets=assets,
-            flags=flags,
-            limited=limited,
-            cache=None if uncached else default_cache(os.environ),
-            door=door,
-            tell=tell,
-        )
-    return reports.build(profile.name, outcomes, notices)
-
-
-def progress(options: RunOptions, *, quiet: bool = False) -> "AbstractContextManager[Tell | None]":
-    """A context with what tells on a terminal who is waited for; with None where nobody is to be told."""
-    if quiet or options.quiet or not streams.shows_progress(os.environ):
-        return nullcontext()
-    from balcli.cli.progress import Progress
-
-    return Progress()
-
-
-def _validate_options(
-    options: BalanceOptions, targets: dict[str, tuple[str, ...]], given: list["Flag"]
-) -> None:
-    """Raise UsageError for options that cannot be meant together."""
-    for flag in given:
-        if not targets.keys().isdisjoint(flag.excludes):
-            raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
-    options.refuse_stray_fault()
-    keeping.validate_options(options)
-
-
-def is_table(options: BalanceOptions) -> bool:
-    """Whether stdout gets a table."""
-    return options.output is Format.table and options.output_file is None
-
-
-def rendered(report: "Report", options: BalanceOptions, *, addresses: bool) -> Iterable[str]:
+def _rendered(report: "Report", display: Display) -> Iterable[str]:
     """The report in the format that is asked for, in one piece or more."""
-    if options.output is not Format.table:
+    if display.output is not Format.table:
         from balcli.render import machine
 
-        return machine(options.output, report)
+        return machine(display.output, report)
     if report.failures:
         return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
-    columns = streams.columns(options.output_file)
-    return (table.render(report, columns=columns, colour=colour, addresses=addresses),)
+    colour = wants_colour(os.environ, no_color=display.no_color, file=display.file)
+    columns = terminal_columns(display.file)
+    return (table.render(report, columns=columns, colour=colour, addresses=display.addresses),)
 
 
-def profile_of(options: RunOptions) -> "AbstractContextManager[Profile]":
-    """A context with the profile of the run: the sandbox's, for as long as it serves, or the user's."""
-    if options.sandbox:
-        from balcli.cli.sandbox import sandbox_profile
+def write_failure(error: BalcliError, line: CommandLine) -> None:
+    """Write the document of a run that failed before it began, in a format for programs."""
+    if line.output in set(Format) - {Format.table}:
+        from balcli.render import machine
+        from balcli.report import failed
 
-        return sandbox_profile(options)
-    from balcli.config.profile import load
-
-    return nullcontext(
-        load(
-            options.config or default_file(),
-            must_exist=options.config is not None,
-            name=options.profile,
-            env_file=options.env_file,
-            environ=os.environ,
-        )
-    )
-
-
-def default_file() -> Path:
-    """Where the profile file is by default. Raises ConfigFileError where the home directory is no fixed place."""
-    folder = Path(typer.get_app_dir("balcli"))
-    # An empty HOME would stand for the root.
-    homeless = os.environ.get("HOME") == "" and not os.environ.get("XDG_CONFIG_HOME")
-    if homeless or not folder.is_absolute():
-        raise ConfigFileError(
-            "there is no place for the profile file: HOME or XDG_CONFIG_HOME is no absolute path; set it to one, or name "
-            "the file with --config"
-        )
-    return folder / "config.toml"
+        write_stdout(machine(line.output, failed(None, error)))

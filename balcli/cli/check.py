@@ -1,166 +1,171 @@
 """`balcli check`: balances held against limits, in the words and exit codes of monitoring plugins."""
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from balcli.cli import completion, keeping, streams
-from balcli.cli.balances import profile_of, report_of
-from balcli.cli.commands import LIMIT, UNDECIDED
-from balcli.cli.options import RecordingOptions, TableOrJson, TableOrJsonOption, with_options
+from balcli.cli import completion, options
+from balcli.cli.command import Command, CommandLine
+from balcli.cli.options import limit_option
+from balcli.cli.output import print_error, print_message, problems_of, wants_colour, write_stdout
+from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
 
 if TYPE_CHECKING:
+    from balcli.config.profile import Profile
     from balcli.thresholds import Threshold, Value, Verdict
 
+UNDECIDED: Final = 3
+"""The exit code of the state UNKNOWN."""
 
-class CheckOptions(RecordingOptions):
-    """The options of the check. Those of the limit are lists, so that one given twice does not go unseen."""
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-    output: TableOrJsonOption = None
+
+@app.command(cls=Command)
+def check(
+    output: options.TableOrJsonOption = None,
     asset: Annotated[
         list[str] | None,
-        typer.Option(
-            "--asset",
-            metavar="SYMBOL",
-            help="One limit, not the profile's: on this asset.",
-            rich_help_panel=LIMIT,
-        ),
-    ] = None
-    exact: Annotated[
-        bool, typer.Option("--exact", help="Take that spelling alone, not other case.", rich_help_panel=LIMIT)
-    ] = False
+        limit_option("--asset", metavar="SYMBOL", help="One limit, not the profile's: on this asset."),
+    ] = None,
+    exact: Annotated[bool, limit_option("--exact", help="Take that spelling alone, not other case.")] = False,
     field: Annotated[
         list[str] | None,
-        typer.Option(
+        limit_option(
             "--field",
             metavar="FIELD",
             help="Its available, total or locked [default: available].",
-            rich_help_panel=LIMIT,
             autocompletion=completion.fields,
         ),
-    ] = None
+    ] = None,
     account: Annotated[
         list[str] | None,
-        typer.Option(
+        limit_option(
             "--account",
             metavar="ACCOUNT",
             help="In this account; without it, the total over all.",
-            rich_help_panel=LIMIT,
             autocompletion=completion.accounts,
         ),
-    ] = None
+    ] = None,
     warn: Annotated[
         list[str] | None,
-        typer.Option(
-            "--warn",
-            metavar="RANGE",
-            help="WARNING outside this range: 10, 10:, '~:10', 10:20.",
-            rich_help_panel=LIMIT,
-        ),
-    ] = None
+        limit_option("--warn", metavar="RANGE", help="WARNING outside this range: 10, 10:, '~:10', 10:20."),
+    ] = None,
     crit: Annotated[
         list[str] | None,
-        typer.Option(
-            "--crit",
-            metavar="RANGE",
-            help="CRITICAL outside this range; @10:20: inside it.",
-            rich_help_panel=LIMIT,
-        ),
-    ] = None
+        limit_option("--crit", metavar="RANGE", help="CRITICAL outside this range; @10:20: inside it."),
+    ] = None,
     absent: Annotated[
         list[str] | None,
-        typer.Option(
-            "--absent",
-            metavar="zero",
-            help="Take an asset that no account lists as 0, not UNKNOWN.",
-            rich_help_panel=LIMIT,
+        limit_option(
+            "--absent", metavar="zero", help="Take an asset that no account lists as 0, not UNKNOWN."
         ),
-    ] = None
+    ] = None,
+    record: options.Record = False,
+    history: options.HistoryFile = None,
+    wait: options.Wait = None,
+    retries: options.Retries = None,
+    jobs: options.Jobs = None,
+    no_cache: options.NoCache = False,
+    config: options.ConfigFile = None,
+    profile: options.ProfileName = None,
+    env_file: options.EnvFile = None,
+    timeout: options.Timeout = None,
+    deadline: options.DeadlineSeconds = None,
+    sandbox: options.UseSandbox = False,
+    fault: options.Faults = None,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Hold balances against limits, as a monitoring plugin.
 
-
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the command."""
-    app.command(name, help=about)(with_options(_check, CheckOptions, [], []))
-
-
-def _check(options: CheckOptions) -> None:
-    raise typer.Exit(run(options))
-
-
-def run(options: CheckOptions) -> int:
-    """Ask, decide, write and report; the exit code of the state."""
+    One status line; exit codes 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+    """
+    # Imported here: what a check needs is no matter for --help and completion.
+    from balcli.cli.progress import progress
     from balcli.render.verdict import plain
+    from balcli.report import failed
+    from balcli.run import RunRequest, run
+    from balcli.thresholds import evaluate, named_accounts, watched_assets
 
-    verdict = _verdict(options)
-    as_json = TableOrJson.chosen(options.output) is TableOrJson.json
-    colour = streams.wants_colour(os.environ, no_color=options.no_color)
+    request = RunRequest(
+        settings=options.given(timeout=timeout, deadline=deadline, retries=retries, jobs=jobs),
+        sandbox=sandbox,
+        cache=not no_cache,
+        record=record,
+        history=history,
+        wait=wait,
+    )
+    thresholds: tuple[Threshold, ...] = ()
     try:
-        _write(verdict, as_json=as_json, colour=colour)
+        options.validate_faults(fault, sandbox=sandbox)
+        options.validate_recording(record=record, history=history, wait=wait)
+        texts = {
+            "asset": asset,
+            "field": field,
+            "account": account,
+            "warn": warn,
+            "crit": crit,
+            "absent": absent,
+        }
+        given = _given(texts, exact=exact)
+        with open_profile(config, profile, env_file, sandbox=sandbox, faults=fault) as opened:
+            profile = opened.name
+            thresholds = _thresholds_of(opened) if given is None else (given,)
+            request = request._replace(
+                accounts=named_accounts(thresholds), thresholds=watched_assets(thresholds)
+            )
+            report = run(opened, request, progress=progress(quiet=quiet)).document
+    except BalcliError as problem:
+        report = failed(profile, problem)
+    verdict = evaluate(report, thresholds)
+    as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
+    try:
+        _write(verdict, as_json=as_json, colour=wants_colour(os.environ, no_color=no_color))
     except OutputError as problem:
-        streams.say_error(problem)
-        return UNDECIDED
+        print_error(problem)
+        raise typer.Exit(UNDECIDED) from None
     # After the status line, and without a bar: some engines read both streams as one.
-    for text, account in streams.what_is_wrong(verdict.report, quiet=options.quiet):
-        streams.say(plain(text), None if account is None else plain(account))
-    return int(verdict.state)
+    for text, name in problems_of(verdict.report, quiet=quiet):
+        print_message(plain(text), None if name is None else plain(name))
+    raise typer.Exit(int(verdict.state))
 
 
-def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
+def _thresholds_of(profile: "Profile") -> "tuple[Threshold, ...]":
+    """The limits of a profile. Raises KeyProblem where it has none."""
+    thresholds = tuple(entry.threshold for entry in profile.thresholds if entry.threshold is not None)
+    if not thresholds:
+        raise KeyProblem(
+            f"{profile.place} has no limits; add [[profiles.{printable(profile.name or 'main', 40)}.limits]], "
+            "or give --asset with --warn or --crit"
+        )
+    return thresholds
+
+
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write what kept a check from its beginning, as any other state that is UNKNOWN."""
     from balcli.report import failed
     from balcli.thresholds import evaluate
 
-    _write(evaluate(failed(None, error), ()), as_json=output == TableOrJson.json, colour=False)
+    _write(evaluate(failed(None, error), ()), as_json=line.output == options.TableOrJson.json, colour=False)
 
 
 def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
     from balcli.render.verdict import render, render_json
 
-    streams.write_data(render_json(verdict) if as_json else render(verdict, colour=colour))
+    write_stdout(render_json(verdict) if as_json else render(verdict, colour=colour))
 
 
-def _verdict(options: CheckOptions) -> "Verdict":
-    """What the limits of the options or of the profile come to; every failure leaves them undecided."""
-    from balcli import report as reports
-    from balcli.thresholds import evaluate, named_accounts, watched_assets
-
-    name = options.profile
-    limits: tuple[Threshold, ...] = ()
-    try:
-        options.refuse_stray_fault()
-        keeping.validate_options(options)
-        given = _given(options)
-        with profile_of(options) as profile:
-            name = profile.name
-            held = tuple(entry.threshold for entry in profile.thresholds if entry.threshold is not None)
-            limits = held if given is None else (given,)
-            if not limits:
-                raise KeyProblem(
-                    f"{profile.place} has no limits; add [[profiles.{printable(name or 'main', 40)}.limits]], "
-                    "or give --asset with --warn or --crit"
-                )
-            names = named_accounts(limits)
-            with keeping.locked(options, profile.name) as trouble:
-                report = report_of(profile, options, None, names, {}, limited=watched_assets(limits))
-                unkept = keeping.keep(report, options, trouble, whole=not names)
-            report = keeping.marked(report, unkept)
-    except BalcliError as problem:
-        report = reports.failed(name, problem)
-    return evaluate(report, limits)
-
-
-def _given(options: CheckOptions) -> "Threshold | None":
+def _given(options: Mapping[str, list[str] | None], *, exact: bool) -> "Threshold | None":
     """The limit that the command line makes, None where it makes none. Raises UsageError for half of one, or two."""
-    from balcli.thresholds import KEYS, make_threshold, missing_key, parse_value
+    from balcli.thresholds import make_threshold, missing_key, parse_value
 
-    values: dict[str, Value] = {"exact": True} if options.exact else {}
-    for key in KEYS:
-        if key == "exact":
-            continue
-        texts: list[str] = getattr(options, key) or []
+    values: dict[str, Value] = {"exact": True} if exact else {}
+    for key, given in options.items():
+        texts = given or []
         if len(texts) > 1:
             raise UsageError(
                 f"--{key} is given twice, and options make one limit; write several in the profile"

@@ -1,4 +1,4 @@
-"""What the shell offers for names: profiles and accounts of the file, faults, fields. Trouble of any kind offers nothing."""
+"""Shell completion of names: profiles and accounts of the file, faults, fields. An error completes nothing."""
 
 import os
 import re
@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import typer
 
-# Other characters mean something to one shell or another, and no shell is told them right.
+# Other characters have a meaning in some shell, and Typer's scripts do not quote them.
 _PLAIN: Final = re.compile(r"[\w ./@:+,%=-]+")
 
 
 def profiles(context: typer.Context, incomplete: str) -> list[str]:
-    """The profiles of the file that begin so."""
+    """The profiles of the file that start with the incomplete text."""
     from balcli.config.checks import checked_table
     from balcli.errors import BalcliError
 
@@ -24,7 +24,7 @@ def profiles(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
-    """The accounts of the profile that begin so and are not named yet; those of the command's own provider, if it has one."""
+    """The accounts of the profile, or of the command's provider in it, that match and are not given yet."""
     from balcli.config.checks import Problems
     from balcli.config.profile import ProfileFile
     from balcli.config.sources import Variables
@@ -32,8 +32,7 @@ def accounts(context: typer.Context, incomplete: str) -> list[str]:
     from balcli.providers import PROVIDERS
 
     try:
-        # What is wrong with one account does not keep the others from being offered.
-        # The environment alone: no `.env` is read for a name.
+        # An error in one account must not keep the others from being completed. No `.env` is read for a name.
         file = ProfileFile(*_file(context), Variables(os.environ))
         profile = file.profile(context.params.get("profile"), Problems(collect=True))
     except (BalcliError, OSError, ValueError):
@@ -49,32 +48,32 @@ def accounts(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def providers(incomplete: str) -> list[str]:
-    """The providers that begin so."""
+    """The providers that match."""
     from balcli.providers import PROVIDERS
 
     return _offered(list(PROVIDERS), incomplete)
 
 
 def fields(incomplete: str) -> list[str]:
-    """The fields of a balance that begin so."""
+    """The fields of a balance that match."""
     from balcli.models import AMOUNT_FIELDS
 
     return _offered(list(AMOUNT_FIELDS), incomplete)
 
 
 def faults(incomplete: str) -> list[str]:
-    """The faults of the sandbox that begin so, those of one provider where the colon behind its name is there."""
+    """The faults of the sandbox that match; with `PROVIDER:` in front where the text has a colon."""
     from balcli.sandbox.faults import fault_names
 
     return _offered(fault_names(incomplete), incomplete)
 
 
 def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
-    """The profile file of the command line so far: its path, text and document."""
-    from balcli.cli.balances import default_file
+    """The path, text and document of the profile file."""
+    from balcli.cli.profiles import default_file
     from balcli.config.sources import parse_toml, read_text
 
-    # The commands without a --config do not fill in its variable.
+    # A command without --config does not read its variable.
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
     path = Path(named) if named else default_file()
     text = read_text(path).text
@@ -84,6 +83,6 @@ def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
 def _offered(names: list[str], incomplete: str) -> list[str]:
     fitting = [name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name)]
     if os.environ.get("_BALCLI_COMPLETE", "").endswith("_bash"):
-        # Bash takes what it is offered as typed; the other shells quote it themselves.
+        # Bash inserts a completion unquoted; the other shells quote it.
         return [name.replace(" ", "\\ ") for name in fitting]
     return fitting

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from balcli.cli import completion, streams
-from balcli.cli.balances import default_file
-from balcli.cli.commands import OUTPUT, WHOSE, App, Group
-from balcli.cli.options import ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
+from balcli.cli import completion
+from balcli.cli.command import Command, CommandLine, Group
+from balcli.cli.options import OUTPUT, WHOSE, ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
+from balcli.cli.output import print_message, print_notice, terminal_columns, write_stdout
+from balcli.cli.profiles import default_file
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import did_you_mean, printable
@@ -28,19 +29,15 @@ Quiet = Annotated[
     typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.", rich_help_panel=OUTPUT),
 ]
 
-_group = App(
+app = typer.Typer(
     cls=Group,
+    help="Write a profile, say where it is, show it, check it.",
+    add_completion=False,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,
 )
 
 
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the group of commands."""
-    app.add_typer(_group, name=name, help=about)
-
-
-@_group.command()
+@app.command(cls=Command)
 def init(
     config: Annotated[
         Path | None,
@@ -100,23 +97,27 @@ def init(
         raise OutputError(
             f"{shown(file)} cannot be written: {problem.strerror}; check the folder, or name a file with --config"
         ) from None
-    streams.write_data(f"{file}\n")
+    write_stdout(f"{file}\n")
     if not quiet:
         for each in chosen:
             if isinstance(each, Remarked):
-                streams.say(f"note: {each.BASE_URL_NOTE}", each.NAME)
-            streams.say(f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)")
-        streams.say(f"they can stand in the environment, or in {shown(file.parent / '.env')} with mode 0600")
-        streams.say("then run balcli config check, and balcli all")
+                print_message(f"note: {each.BASE_URL_NOTE}", each.NAME)
+            print_message(
+                f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)"
+            )
+        print_message(
+            f"they can stand in the environment, or in {shown(file.parent / '.env')} with mode 0600"
+        )
+        print_message("then run balcli config check, and balcli all")
 
 
-@_group.command()
+@app.command(cls=Command)
 def path(config: ConfigFile = None) -> None:
     """Print where the profile file is, or would be."""
-    streams.write_data(f"{_path(config)}\n")
+    write_stdout(f"{_path(config)}\n")
 
 
-@_group.command()
+@app.command(cls=Command)
 def show(
     config: ConfigFile = None,
     profile: ProfileName = None,
@@ -171,11 +172,11 @@ def show(
         ]
         parts.append(("run", _rows(run)))
         parts += [(f"limit {number}", _rows(each)) for number, each in enumerate(thresholds, 1)]
-        streams.write_data(render(f"{head}: {printable(where)}", parts, streams.columns()))
+        write_stdout(render(f"{head}: {printable(where)}", parts, terminal_columns()))
     raise typer.Exit(_report(inspection, () if quiet else notices))
 
 
-@_group.command()
+@app.command(cls=Command)
 def check(
     config: ConfigFile = None,
     profile: ProfileName = None,
@@ -201,19 +202,19 @@ def check(
     else:
         # Without this line, a reader of stdout alone would take a profile's `ok` for that of the file.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
-        streams.write_data(own + "".join(_result(each) for each in inspection.profiles))
+        write_stdout(own + "".join(_result(each) for each in inspection.profiles))
     raise typer.Exit(_report(inspection, () if quiet else notices))
 
 
-def write_failure(error: BalcliError, output: str, arguments: list[str]) -> None:
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a `show` or `check` that failed before it began."""
-    if output != TableOrJson.json:
+    if line.output != TableOrJson.json:
         return
     errors = _errors([error])
-    if "show" in arguments:
+    if "show" in line.names:
         empty: dict[str, list[object]] = {key: [] for key in ("accounts", "settings", "limits", "warnings")}
         _write_json({"profile": None, "file": None, **empty, "errors": errors})
-    elif "check" in arguments:
+    elif "check" in line.names:
         _write_json({"file": None, "ok": False, "problems": errors, "warnings": []})
 
 
@@ -269,16 +270,16 @@ def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *,
 def _report(inspection: "Inspection", notices: "Iterable[Notice]") -> int:
     """Write the notices and problems to stderr; the exit code."""
     for notice in notices:
-        streams.say_notice(notice)
+        print_notice(notice)
     for problem in inspection.problems:
-        streams.say(problem.message)
+        print_message(problem.message)
     return max((problem.exit_code for problem in inspection.problems), default=0)
 
 
 def _write_json(document: Mapping[str, Any]) -> None:
     from balcli.render.json import to_json
 
-    streams.write_data(to_json({"schema_version": _SCHEMA_VERSION, **document}))
+    write_stdout(to_json({"schema_version": _SCHEMA_VERSION, **document}))
 
 
 def _errors(problems: Iterable[BalcliError]) -> list[dict[str, str]]:

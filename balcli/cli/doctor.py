@@ -1,17 +1,27 @@
 """`balcli doctor`: what a run needs, looked at one by one."""
 
 import os
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from balcli.cli import streams
-from balcli.cli.balances import default_file, progress
-from balcli.cli.commands import SHOWN
-from balcli.cli.options import ACCOUNTS, OutputFile, RunOptions, TableOrJson, TableOrJsonOption, with_options
+from balcli.cli import options
+from balcli.cli.command import Command, CommandLine
+from balcli.cli.options import shown_option
+from balcli.cli.output import (
+    check_destination,
+    is_one_terminal,
+    print_error,
+    print_message,
+    terminal_columns,
+    wants_colour,
+    write_output,
+    write_stdout,
+)
+from balcli.cli.profiles import default_file, open_profile
 from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
-from balcli.http.timing import Deadline
 from balcli.models import Step
 
 if TYPE_CHECKING:
@@ -19,121 +29,126 @@ if TYPE_CHECKING:
     from balcli.models import Diagnosis
 
 
-class DoctorOptions(RunOptions):
-    """The options of the doctor."""
-
-    output: TableOrJsonOption = None
-    output_file: OutputFile = None
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Look at what needs no network.", rich_help_panel=SHOWN)
-    ] = False
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the command."""
-    app.command(name, help=about)(with_options(_doctor, DoctorOptions, [ACCOUNTS], []))
+@app.command("doctor", cls=Command)
+def diagnose(
+    accounts: options.Accounts = None,
+    output: options.TableOrJsonOption = None,
+    output_file: options.OutputFile = None,
+    offline: Annotated[bool, shown_option("--offline", help="Look at what needs no network.")] = False,
+    config: options.ConfigFile = None,
+    profile: options.ProfileName = None,
+    env_file: options.EnvFile = None,
+    timeout: options.Timeout = None,
+    deadline: options.DeadlineSeconds = None,
+    sandbox: options.UseSandbox = False,
+    fault: options.Faults = None,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Say what keeps a run from working, and what to do.
 
-
-def _doctor(options: DoctorOptions, accounts: list[str] | None) -> None:
-    raise typer.Exit(run(options, accounts or []))
-
-
-def run(options: DoctorOptions, names: list[str]) -> int:
-    """Look, write and report; the exit code that the run would have."""
+    It looks at the file, secrets, DNS, TLS, credentials and the clock.
+    """
     # Imported here: what a run needs is no matter for --help and completion.
-    from balcli import doctor
+    from balcli.doctor import read_files, surroundings, unreadable
 
+    as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
+    settings = options.given(timeout=timeout, deadline=deadline)
     try:
-        options.refuse_stray_fault()
-        streams.check_destination(options.output_file)
-        diagnosis = _diagnosed(options, names)
+        options.validate_faults(fault, sandbox=sandbox)
+        check_destination(output_file)
+        if sandbox:
+            steps = [Step(None, "profile", "ok", "the sandbox's own; no file is read")]
+            with open_profile(None, None, None, sandbox=True, faults=fault) as opened:
+                diagnosis = _examined(opened, steps, accounts, settings, offline=offline, quiet=quiet)
+        else:
+            steps, found = read_files(
+                config or default_file(),
+                must_exist=config is not None,
+                name=profile,
+                env_file=env_file,
+                environ=os.environ,
+            )
+            if isinstance(found, BalcliError):
+                diagnosis = unreadable(profile, [*steps, *surroundings(os.environ, None)], found)
+            else:
+                diagnosis = _examined(found, steps, accounts, settings, offline=offline, quiet=quiet)
     except (UsageError, OutputError) as problem:
-        diagnosis = doctor.unreadable(options.profile, [], problem)
+        diagnosis = unreadable(profile, [], problem)
     except ConfigError as problem:
-        diagnosis = doctor.unreadable(options.profile, [Step.failed(None, "profile", problem)], problem)
+        diagnosis = unreadable(profile, [Step.failed(None, "profile", problem)], problem)
+    text = _rendered(diagnosis, output_file, as_json=as_json, no_color=no_color)
     # A diagnosis of what fails is one all the same; without a step there is none.
-    unwritten = streams.deliver(
-        _rendered(diagnosis, options), options.output_file if diagnosis.steps else None
-    )
-    in_table = bool(diagnosis.steps) and not _as_json(options) and options.output_file is None
-    if not (in_table and streams.is_one_terminal()):
-        _say(diagnosis, quiet=options.quiet)
-    return diagnosis.exit_code if unwritten is None else streams.say_error(unwritten)
+    unwritten = write_output(text, output_file if diagnosis.steps else None)
+    in_table = bool(diagnosis.steps) and not as_json and output_file is None
+    if not (in_table and is_one_terminal()):
+        _print_steps(diagnosis, quiet=quiet)
+    raise typer.Exit(diagnosis.exit_code if unwritten is None else print_error(unwritten))
 
 
-def write_failure(error: BalcliError, output: str, _arguments: list[str]) -> None:
+def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a diagnosis that could not begin."""
-    if output == TableOrJson.json:
+    if line.output == options.TableOrJson.json:
         from balcli.doctor import unreadable
         from balcli.render.steps import render_json
 
-        streams.write_data(render_json(unreadable(None, [], error)))
+        write_stdout(render_json(unreadable(None, [], error)))
 
 
-def _diagnosed(options: DoctorOptions, names: list[str]) -> "Diagnosis":
-    """The diagnosis of the sandbox or of the user's own profile. Raises what keeps it from being looked for."""
+def _examined(
+    profile: "Profile",
+    steps: list[Step],
+    accounts: list[str] | None,
+    settings: Mapping[str, Any],
+    *,
+    offline: bool,
+    quiet: bool,
+) -> "Diagnosis":
+    """The steps that led to a profile, with those over what is around the program and over its accounts."""
     from balcli import doctor
+    from balcli.cli.progress import progress
+    from balcli.http.timing import Deadline
 
-    found: AbstractContextManager[Profile | BalcliError]
-    if options.sandbox:
-        from balcli.cli.sandbox import sandbox_profile
-
-        found = sandbox_profile(options)
-        steps = [Step(None, "profile", "ok", "the sandbox's own; no file is read")]
-    else:
-        steps, profile_or_problem = doctor.read_files(
-            options.config or default_file(),
-            must_exist=options.config is not None,
-            name=options.profile,
-            env_file=options.env_file,
-            environ=os.environ,
+    steps = [*steps, *doctor.surroundings(os.environ, profile)]
+    limits = profile.request_settings._replace(**settings)
+    with progress(quiet=quiet) as on_progress:
+        diagnosis = doctor.examine(
+            profile,
+            accounts or [],
+            limits,
+            Deadline(limits.deadline),
+            os.environ,
+            offline=offline,
+            on_progress=on_progress,
         )
-        found = nullcontext(profile_or_problem)
-    with found as profile:
-        if isinstance(profile, BalcliError):
-            around = doctor.surroundings(os.environ, None)
-            return doctor.unreadable(options.profile, [*steps, *around], profile)
-        around = doctor.surroundings(os.environ, profile)
-        limits = options.limits(profile.request_settings)
-        with progress(options) as tell:
-            diagnosis = doctor.examine(
-                profile,
-                names,
-                limits,
-                Deadline(limits.deadline),
-                os.environ,
-                offline=options.offline,
-                tell=tell,
-            )
-    return diagnosis._replace(steps=(*steps, *around, *diagnosis.steps))
+    return diagnosis._replace(steps=(*steps, *diagnosis.steps))
 
 
-def _as_json(options: DoctorOptions) -> bool:
-    return TableOrJson.chosen(options.output) is TableOrJson.json
-
-
-def _rendered(diagnosis: "Diagnosis", options: DoctorOptions) -> str:
+def _rendered(diagnosis: "Diagnosis", output_file: Path | None, *, as_json: bool, no_color: bool) -> str:
     from balcli.render import steps
 
-    if _as_json(options):
+    if as_json:
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
         return ""  # nothing was looked at; stderr says why
-    colour = streams.wants_colour(os.environ, no_color=options.no_color, file=options.output_file)
-    return steps.render(diagnosis, columns=streams.columns(options.output_file), colour=colour)
+    colour = wants_colour(os.environ, no_color=no_color, file=output_file)
+    return steps.render(diagnosis, columns=terminal_columns(output_file), colour=colour)
 
 
-def _say(diagnosis: "Diagnosis", *, quiet: bool) -> None:
+def _print_steps(diagnosis: "Diagnosis", *, quiet: bool) -> None:
     """The failed steps on stderr, one line each, and the warnings unless quiet."""
     failed = [step for step in diagnosis.steps if step.status == "failed"]
     for step in failed:
-        streams.say(_sentence(step), step.account)
+        print_message(_sentence(step), step.account)
     if not failed:  # nothing was looked at, then
         for failure in diagnosis.report.failures:
-            streams.say(failure.message)
+            print_message(failure.message)
     for step in diagnosis.steps if not quiet else ():
         if step.status == "warning":
-            streams.say(f"note: {_sentence(step)}", step.account)
+            print_message(f"note: {_sentence(step)}", step.account)
 
 
 def _sentence(step: Step) -> str:

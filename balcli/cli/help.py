@@ -1,15 +1,15 @@
-"""The text of `--help`: a command's options under headings, each on a line where it fits, and examples that run.
+"""The text of `--help`: the options of a command under headings, and examples that run.
 
-Typer would list them in the order of their declaration, and load what breaks lines for it. Nothing is wider than
-the terminal, but for a word that is.
+Typer would list them in the order of their declaration. No line is wider than the terminal, except for a word that is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from textwrap import wrap
 from typing import Any, Final
 
 import typer
 
-from balcli.cli.commands import HEADINGS, OUTPUT
+from balcli.cli.options import HEADINGS, OUTPUT
 
 EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "": ("balcli all --sandbox", "balcli config init", "balcli doctor"),
@@ -39,117 +39,89 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Of the program, whose name here is empty, and of each command by its whole name: what is typed."""
 
-_SCREEN: Final = 40
-"""Lines: a help that is longer does without blank ones."""
-_WIDEST: Final = 80
-_NARROWEST: Final = 24
-"""Columns beside the options; where fewer are left, what an option does stands below it."""
-_OTHERS: Final = "Options"
-_GAP: Final = "  "
-_FIRM: Final = "\xa0"
-"""A blank at which no line is broken."""
+_MOST_LINES: Final = 40
+"""Lines of a terminal: a help that is longer does without blank ones."""
+_MOST_COLUMNS: Final = 80
+_LEAST_COLUMNS: Final = 24
+"""Columns for what an option does; where fewer are left beside it, that stands below the option."""
+_NO_BREAK: Final = "\xa0"
 
 
-def text(command: Any, context: Any) -> str:
-    """The help of a Typer command or group, without a line's end after it."""
-    columns = min(typer.get_terminal_size().columns, _WIDEST)
-    below = getattr(command, "commands", {})
-    commands = [(name, broken_off(each.help)) for name, each in below.items()]
+def help_text(command: Any, context: Any) -> str:
+    """The help of a Typer command or group, without a newline at its end."""
+    columns = min(typer.get_terminal_size().columns, _MOST_COLUMNS)
     parameters = command.get_params(context)
-    options = {
-        heading: [
-            (written(each), told(each)) for each in parameters if heading_of(each, parameters) == heading
-        ]
-        for heading in headings(parameters)
+    commands = {
+        name: each.help.partition("\n\n")[0] for name, each in getattr(command, "commands", {}).items()
     }
-    blocks = [_head(command, context, parameters, columns)]
+    arguments = [each.metavar for each in parameters if each.param_type_name == "argument"]
+    usage = [
+        "Usage:",
+        context.command_path,
+        "[OPTIONS]",
+        *(["COMMAND", "[ARGS]..."] if commands else arguments),
+    ]
+    about = [line for part in command.help.split("\n\n") for line in _wrapped(part, columns, "  ", "  ")]
+    # An option without a heading, such as --help, goes with those of the output.
+    other = OUTPUT if any(each.rich_help_panel == OUTPUT for each in parameters) else "Options"
+    options: dict[str, dict[str, str]] = {heading: {} for heading in (*HEADINGS, other)}
+    for each in parameters:
+        options[each.rich_help_panel or other][_name(each)] = _about(each)
+    width = max(len(name) for rows in options.values() for name in rows)
+    blocks = [[" ".join(usage), *about]]
     if commands:
-        blocks.append(_block("Commands", commands, _widest(commands), columns))
-    beside = max(map(_widest, options.values()))
-    blocks += [_block(heading, rows, beside, columns) for heading, rows in options.items()]
-    blocks.append(["Examples:", *(_GAP + line for line in examples(context.command_path))])
-    airy = sum(map(len, blocks)) + len(blocks) <= _SCREEN
+        blocks.append(_section("Commands", commands, max(map(len, commands)), columns))
+    blocks += [_section(heading, rows, width, columns) for heading, rows in options.items() if rows]
+    blocks.append(["Examples:", *(f"  {line}" for line in examples(context.command_path))])
+    airy = sum(map(len, blocks)) + len(blocks) <= _MOST_LINES
     return ("\n\n" if airy else "\n").join("\n".join(block) for block in blocks)
 
 
-def broken_off(about: str) -> str:
-    """What a help says in its first paragraph, which is a line of a list of commands."""
-    return about.partition("\n\n")[0].replace("\n", " ")
-
-
 def examples(path: str) -> tuple[str, ...]:
-    """The examples of a command by its whole name, `balcli` first; none for one of a plug-in."""
+    """The examples of a command by its whole name, `balcli` first; one that runs in the sandbox for a plug-in's."""
     return EXAMPLES.get(path.partition(" ")[2], (f"{path} --sandbox",))
 
 
-def headings(parameters: Sequence[Any]) -> list[str]:
-    """The headings that a command's options stand under, in their order."""
-    used = {heading_of(each, parameters) for each in parameters}
-    return [heading for heading in (*HEADINGS, _OTHERS) if heading in used]
-
-
-def heading_of(parameter: Any, among: Sequence[Any]) -> str:
-    """The heading that an option stands under; one without, such as --help, goes with those of the output."""
-    without = OUTPUT if any(each.rich_help_panel == OUTPUT for each in among) else _OTHERS
-    return parameter.rich_help_panel or without
-
-
-def written(parameter: Any) -> str:
-    """How an option is written, with what it takes; of an argument its name."""
+def _name(parameter: Any) -> str:
+    """An option with what it takes, or the name of an argument."""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar)
     names = ", ".join(sorted(parameter.opts, key=len))
     return names if parameter.is_flag else f"{names} {parameter.metavar or 'VALUE'}"
 
 
-def told(parameter: Any) -> str:
-    """What an option does, with what it can be and the variable that stands for it."""
-    said, _, note = parameter.help.rstrip(".").partition(" [")
+def _about(parameter: Any) -> str:
+    """What an option does, with its choices, its default and its environment variable."""
+    about, _, note = parameter.help.rstrip(".").partition(" [")
     choices = [str(each) for each in getattr(parameter.type, "choices", ())]
     if choices:
         *first, last = (f"{each} (default)" if each == parameter.default else each for each in choices)
-        said += f": {', '.join(first)} or {last}"
-    notes = [note.rstrip("]")] if note else []
-    if getattr(parameter, "envvar", None):
-        notes.append(f"env: {parameter.envvar}")
-    return f"{said} [{_FIRM.join('; '.join(notes).split(' '))}]." if notes else f"{said}."
+        about += f": {', '.join(first)} or {last}"
+    variable = getattr(parameter, "envvar", None)
+    notes = "; ".join([*([note.rstrip("]")] if note else []), *([f"env: {variable}"] if variable else [])])
+    return f"{about} [{notes.replace(' ', _NO_BREAK)}]." if notes else f"{about}."
 
 
-def _head(command: Any, context: Any, parameters: Sequence[Any], columns: int) -> list[str]:
-    """How the command is called, and what it is for."""
-    named = [written(each) for each in parameters if each.param_type_name == "argument"]
-    if hasattr(command, "commands"):
-        named = ["COMMAND", "[ARGS]..."]
-    lines = [" ".join([f"Usage: {context.command_path} [OPTIONS]", *named])]
-    return lines + [_GAP + row for part in command.help.split("\n\n") for row in _broken(part, columns - 2)]
-
-
-def _widest(rows: Sequence[tuple[str, str]]) -> int:
-    return max(len(name) for name, _ in rows)
-
-
-def _block(heading: str, rows: Sequence[tuple[str, str]], beside: int, columns: int) -> list[str]:
-    """A heading with what stands under it: names, and what they mean in a column, below them where none is left."""
+def _section(heading: str, rows: dict[str, str], width: int, columns: int) -> list[str]:
+    """A heading with names and what they mean: beside them, or below them in a narrow terminal."""
     lines = [f"{heading}:"]
-    start = len(_GAP) + beside + len(_GAP)
-    for name, about in rows:
-        if columns - start >= _NARROWEST:
-            first, *more = _broken(about, columns - start)
-            lines.append(f"{_GAP}{name:<{beside}}{_GAP}{first}")
-            lines += [" " * start + row for row in more]
+    indent = " " * (width + 4)
+    for name, about in rows.items():
+        if columns - len(indent) >= _LEAST_COLUMNS:
+            lines += _wrapped(about, columns, f"  {name:<{width}}  ", indent)
         else:
-            lines.append(_GAP + name)
-            lines += [_GAP * 3 + row for row in _broken(about, columns - len(_GAP) * 3)]
+            lines += [f"  {name}", *_wrapped(about, columns, " " * 6, " " * 6)]
     return lines
 
 
-def _broken(text: str, room: int) -> list[str]:
-    """The text in lines of at most that many characters. What the standard library has for it is long to load."""
-    rows = [""]
-    for word in text.replace("\n", " ").split(" "):
-        longer = f"{rows[-1]} {word}" if rows[-1] else word
-        if len(longer) <= room or not rows[-1]:
-            rows[-1] = longer
-        else:
-            rows.append(word)
-    return [row.replace(_FIRM, " ") for row in rows]
+def _wrapped(text: str, columns: int, first: str, others: str) -> Iterable[str]:
+    """The text in lines of at most that many columns, behind these indents."""
+    lines = wrap(
+        text,
+        columns,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return (line.replace(_NO_BREAK, " ") for line in lines)

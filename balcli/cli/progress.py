@@ -1,33 +1,41 @@
-"""What a person who waits at a terminal sees: one line on stderr with the accounts that have not answered."""
+"""The progress line on a terminal's stderr: the accounts that have not answered."""
 
 import os
 import select
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Final, Self
 
+from balcli.cli.output import shows_progress
 from balcli.text import LONGEST_NAME, printable, width
 
 _PATIENCE: Final = 0.5
-"""Seconds for which nothing is shown."""
+"""Seconds before the line is shown."""
 _ERASED: Final = "\r\x1b[K"
 _MORE: Final = ", ..."
 
 
-class Progress:
-    """The line, for as long as a context: it is erased at its end, however that comes.
+def progress(*, quiet: bool) -> "AbstractContextManager[Progress | None]":
+    """A context with the progress line; with None if quiet, or where stderr is not a terminal."""
+    return nullcontext() if quiet or not shows_progress(os.environ) else Progress()
 
-    What cannot be written is left: the line is no data, and must not make anybody wait.
+
+class Progress:
+    """The progress line of a context, which erases it at its end.
+
+    A line that cannot be written at once is dropped: no run waits for it.
     """
 
     def __init__(self) -> None:
-        self._begun = time.monotonic()
+        self._begun = 0.0
         self._begun_to_show = False
         self._shown = ""
 
     def __enter__(self) -> Self:
+        self._begun = time.monotonic()
         return self
 
     def __exit__(
@@ -37,7 +45,7 @@ class Progress:
             self._write(_ERASED)
 
     def __call__(self, out: Sequence[str], total: int) -> None:
-        """Show who is still out, in as much of the terminal as it has now."""
+        """Show the accounts that have not answered, in the terminal's present width."""
         if time.monotonic() - self._begun < _PATIENCE:
             return
         try:
@@ -51,7 +59,7 @@ class Progress:
                 self._shown = text
 
     def _write(self, text: str) -> bool:
-        """Whether the terminal took the text; one that is stopped, or is another job's now, takes none."""
+        """Whether the text was written; a stopped terminal, or one that another job has, takes none."""
         stream = sys.stderr
         try:
             if not (select.select([], [2], [], 0)[1] and _is_ours()):
@@ -64,7 +72,7 @@ class Progress:
 
 
 def _is_ours() -> bool:
-    """Whether this run is in the terminal's foreground, or the terminal knows no jobs."""
+    """Whether this run is in the terminal's foreground, or the terminal has no job control."""
     try:
         return os.tcgetpgrp(2) == os.getpgrp()
     except OSError:
@@ -72,7 +80,7 @@ def _is_ours() -> bool:
 
 
 def line(out: Sequence[str], total: int, columns: int) -> str:
-    """How many of all accounts are out, and as many of their names as there are columns for."""
+    """The number of accounts that have not answered, and as many of their names as fit the columns."""
     text = f"balcli: waiting for {len(out):,} of {total:,} account{'' if total == 1 else 's'}"
     if width(text) > columns:
         return text[: max(columns, 0)]

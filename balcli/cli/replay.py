@@ -5,20 +5,18 @@ from typing import Annotated
 
 import typer
 
-from balcli.cli import balances, streams
+from balcli.cli.balances import Display, write_report
 from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
-from balcli.cli.commands import SHOWN
-from balcli.cli.options import BalanceOptions, Format, NoColor, OutputFile, Quiet, format_option
+from balcli.cli.command import Command
+from balcli.cli.options import SHOWN, Format, NoColor, OutputFile, Quiet, format_option, shown_option
+from balcli.cli.output import check_destination, print_error, print_message, write_output
 from balcli.errors import BalcliError
-from balcli.models import Report
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the command."""
-    app.command(name, help=about)(_replay)
-
-
-def _replay(
+@app.command(cls=Command)
+def replay(
     folder: Annotated[
         Path,
         typer.Argument(
@@ -28,60 +26,39 @@ def _replay(
     output: Annotated[Format | None, format_option("the run's own")] = None,
     output_file: OutputFile = None,
     check: Annotated[
-        bool,
-        typer.Option(
-            "--check", help="No balances, only whether the record is whole: 0 or 6.", rich_help_panel=SHOWN
-        ),
+        bool, shown_option("--check", help="No balances, only whether the record is whole: 0 or 6.")
     ] = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
 ) -> None:
-    raise typer.Exit(run(folder, output, output_file, check=check, quiet=quiet, no_color=no_color))
+    """Print what a run printed, from its evidence alone.
 
-
-def run(
-    folder: Path,
-    output: Format | None,
-    output_file: Path | None,
-    *,
-    check: bool,
-    quiet: bool,
-    no_color: bool,
-) -> int:
-    """Tell a record again, write and report; the exit code."""
+    No network, no profile, no secret. The exit code is the run's own; 6 if the evidence was altered or is not whole.
+    """
     # Imported here: what a replay needs is no matter for --help and completion.
     from balcli.evidence.replay import tell
     from balcli.report import failed
+    from balcli.run import RunResult
 
-    given = {"output_file": output_file, "quiet": quiet, "no_color": no_color}
+    display = Display(output or Format.table, output_file, quiet, no_color)
     try:
-        streams.check_destination(output_file)
+        check_destination(output_file)
         told = tell(folder)
     except BalcliError as problem:
         if check:
-            return streams.say_error(problem)
-        options = BalanceOptions(output=output or Format.table, **given)
-        return _show(failed(None, problem), options, addresses=False)
+            raise typer.Exit(print_error(problem)) from None
+        report = failed(None, problem)
+        raise typer.Exit(write_report(RunResult(report, report), display)) from None
     if told.other_version is not None:
-        streams.say(
+        print_message(
             f"note: balcli {told.other_version} printed another document from this record; install that version to see it"
         )
     if check:
         count = "1 answer" if told.answers == 1 else f"{told.answers} answers"
         text = f"whole, with {count}; the manifest's SHA-256 is {told.sha256}\n"
-        unwritten = streams.deliver(text, output_file)
-        return 0 if unwritten is None else streams.say_error(unwritten)
-    own = Format(told.options.output) if told.options.output in set(Format) else Format.table
-    return _show(
-        told.report,
-        BalanceOptions(output=output or own, **given),
-        addresses="addresses" in told.options.flags,
-    )
-
-
-def _show(report: Report, options: BalanceOptions, *, addresses: bool) -> int:
-    """Write the report, and say what is wrong; the exit code."""
-    text = balances.rendered(report, options, addresses=addresses)
-    unwritten = streams.deliver(text, options.output_file if report.answered else None)
-    streams.say_what_is_wrong(report, quiet=options.quiet, in_table=balances.is_table(options))
-    return report.exit_code if unwritten is None else streams.say_error(unwritten)
+        unwritten = write_output(text, output_file)
+        raise typer.Exit(0 if unwritten is None else print_error(unwritten))
+    if output is None and told.options.output in set(Format):
+        display = display._replace(output=Format(told.options.output))
+    display = display._replace(addresses="addresses" in told.options.flags)
+    raise typer.Exit(write_report(RunResult(told.report, told.report), display))

@@ -1,32 +1,20 @@
-"""`balcli sandbox`, and the sandbox that `--sandbox` runs beside one command."""
+"""`balcli sandbox`: a stand-in for the providers that serves until Ctrl-C."""
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from balcli.cli import completion, streams
-from balcli.cli.options import RunOptions
-from balcli.errors import OutputError, UsageError
-from balcli.text import closest_match, printable
+from balcli.cli import completion
+from balcli.cli.command import Command
+from balcli.cli.output import write_stdout
+from balcli.cli.profiles import SANDBOX, start_sandbox
 
-if TYPE_CHECKING:
-    from balcli.config.profile import Profile
-    from balcli.sandbox import Sandbox
-
-_NAME = "sandbox"
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the command."""
-    app.command(name, help=about)(_sandbox)
-
-
-def _sandbox(
+@app.command(cls=Command)
+def sandbox(
     port: Annotated[
         int,
         typer.Option(
@@ -49,45 +37,17 @@ def _sandbox(
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and exit.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not log the requests on stderr.")] = False,
 ) -> None:
+    """Run a stand-in for the providers, and print a profile.
+
+    It listens on 127.0.0.1 alone and runs until Ctrl-C. Its keys are false and its figures are invented.
+    """
     if faults:
         from balcli.sandbox.faults import FAULTS
 
         lines = [f"{name:<18} {fault.code}  {fault.about}{fault.others}\n" for name, fault in FAULTS.items()]
-        streams.write_data(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
+        write_stdout(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
         return
-    with _started(port, latency / 1000, fault or [], log=not quiet) as server:
-        streams.write_data(f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(_NAME)}")
+    with start_sandbox(port, latency / 1000, fault, log=not quiet) as server:
+        write_stdout(f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(SANDBOX)}")
         while True:
             time.sleep(3600)
-
-
-@contextmanager
-def sandbox_profile(options: RunOptions) -> Iterator["Profile"]:
-    """The profile of a sandbox that runs for as long as the context does. Raises UsageError for an unknown fault."""
-    from balcli.config.profile import parse
-    from balcli.config.sources import Variables, parse_toml
-
-    with _started(0, 0.0, options.fault or [], log=False) as server:
-        # No variable of the environment may mix a real account in among the false ones.
-        source = "the sandbox's profile"
-        document = parse_toml(server.profile(_NAME), source)
-        yield parse(document, source, Path(os.sep), name=_NAME, variables=Variables({}))
-
-
-def _started(port: int, latency: float, faults: list[str], *, log: bool) -> "Sandbox":
-    from balcli.sandbox import Sandbox
-    from balcli.sandbox.faults import fault_names
-
-    try:
-        return Sandbox(port=port, latency=latency, faults=faults, heard=streams.say if log else None)
-    except ValueError as unknown:
-        named = str(unknown)
-        close = closest_match(named, fault_names(named))
-        hint = "" if close is None else f"did you mean {close}? "
-        raise UsageError(
-            f"--fault: there is no {printable(named, 60)}; {hint}balcli sandbox --faults lists those that there are"
-        ) from None
-    except OSError as problem:
-        raise OutputError(
-            f"port {port} of 127.0.0.1 cannot be used: {problem.strerror}; try another --port"
-        ) from None

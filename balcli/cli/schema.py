@@ -4,26 +4,22 @@ from typing import Annotated
 
 import typer
 
-from balcli.cli import streams
-from balcli.cli.commands import SHOWN
-from balcli.cli.options import OutputFile
+from balcli.cli.command import Command
+from balcli.cli.options import OutputFile, shown_option
+from balcli.cli.output import print_error, write_output
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def register(app: typer.Typer, name: str, about: str) -> None:
-    """Add the command."""
-    app.command(name, help=about)(_schema)
-
-
-def _schema(
+@app.command(cls=Command)
+def schema(
     lines: Annotated[
-        bool,
-        typer.Option(
-            "--lines", help="Of a line of -o jsonl, not of the -o json document.", rich_help_panel=SHOWN
-        ),
+        bool, shown_option("--lines", help="Of a line of -o jsonl, not of the -o json document.")
     ] = False,
     output_file: OutputFile = None,
 ) -> None:
+    """Print the JSON Schema of -o json."""
     from balcli.render.schema import render
 
-    unwritten = streams.deliver(render(lines=lines), output_file)
-    raise typer.Exit(0 if unwritten is None else streams.say_error(unwritten))
+    unwritten = write_output(render(lines=lines), output_file)
+    raise typer.Exit(0 if unwritten is None else print_error(unwritten))

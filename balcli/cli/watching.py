@@ -1,52 +1,52 @@
-"""`--watch`: look again and again, on a terminal as a screen, in a pipe as a document a line."""
+"""`--watch`: runs again and again, on a terminal as a screen, in a pipe as one JSON document a line."""
 
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from balcli.cli import streams
-from balcli.cli.options import BalanceOptions, Format
+from balcli.cli.options import Format
+from balcli.cli.output import is_terminal, print_problems, terminal_columns, terminal_rows, write_stdout
 from balcli.errors import UsageError
-from balcli.models import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from balcli.render.screen import Answer, WatchUpdate
+    from balcli.run import RunResult
 
 _CLEAR: Final = "\x1b[H\x1b[2J"
 _PARTIAL: Final = 8
 
 
-def validate_options(options: BalanceOptions) -> None:
-    """Raise UsageError for options that mean one run, not many."""
-    single = (("--record", options.record), ("-O", options.output_file), ("--evidence", options.evidence))
-    for name, given in single:
+def validate_options(
+    output: Format, *, record: bool, output_file: Path | None, evidence: Path | None
+) -> None:
+    """Raise UsageError for options of a single run."""
+    for name, given in (("--record", record), ("-O", output_file), ("--evidence", evidence)):
         if given:
             raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
-    if options.output not in {Format.table, Format.json}:
-        raise UsageError(
-            f"--watch prints a table or JSON, not {options.output}; leave -o out, or name one of these"
-        )
+    if output not in {Format.table, Format.json}:
+        raise UsageError(f"--watch prints a table or JSON, not {output}; leave -o out, or name one of these")
 
 
 def watch(
-    every: int, ask: "Callable[[], tuple[Report, Report]]", options: BalanceOptions, *, colour: bool
+    every: int, run_once: "Callable[[], RunResult]", output: Format, *, quiet: bool, colour: bool
 ) -> int:
-    """Look every so many seconds until Ctrl-C; the worst exit code of all looks, 130 if there was none.
+    """Run every so many seconds until Ctrl-C; the worst exit code of all runs, 130 if there was none.
 
-    `ask` gives the report of one look, as it is to be shown and whole. What it raises ends the watch.
+    What a run raises ends the watch.
     """
     worst, number = 0, 0
     shown = False
     first: dict[str, Answer] = {}
     before: dict[str, Answer] = {}
-    on_screen = options.output is Format.table and streams.is_terminal()
+    on_screen = output is Format.table and is_terminal()
     try:
         while True:
             begun = time.monotonic()
-            report, whole = ask()
+            report, whole, _ = run_once()
             number += 1
             worst = worse(worst, report.exit_code)
             if on_screen:
@@ -60,9 +60,9 @@ def watch(
             else:
                 from balcli.render.json import document
 
-                streams.write_data(json.dumps(document(report), separators=(",", ":")) + "\n")
+                write_stdout(json.dumps(document(report), separators=(",", ":")) + "\n")
                 shown = True
-                streams.say_what_is_wrong(report, quiet=options.quiet)
+                print_problems(report, quiet=quiet)
                 time.sleep(max(0.0, begun + every - time.monotonic()))
     except KeyboardInterrupt:
         return worst if shown else 130
@@ -73,8 +73,8 @@ def _show_until(moment: float, look: "WatchUpdate", *, colour: bool) -> None:
     from balcli.render.screen import fitted, render
 
     while True:
-        screen = render(look, datetime.now(UTC), columns=streams.columns(), colour=colour)
-        streams.write_data(_CLEAR + fitted(screen, streams.rows()))
+        screen = render(look, datetime.now(UTC), columns=terminal_columns(), colour=colour)
+        write_stdout(_CLEAR + fitted(screen, terminal_rows()))
         left = moment - time.monotonic()
         if left <= 0:
             return
@@ -82,5 +82,5 @@ def _show_until(moment: float, look: "WatchUpdate", *, colour: bool) -> None:
 
 
 def worse(one: int, other: int) -> int:
-    """The worse of two exit codes: a partial run is worse than a complete one, and a failed one than that."""
+    """The worse of two exit codes: failed is worse than partial, partial than complete."""
     return max(one, other, key=lambda code: (code not in {0, _PARTIAL}, code == _PARTIAL, -code))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from balcli import __version__
-from balcli.collect import open_door, too_late
+from balcli.collect import deadline_passed, open_door
 from balcli.config.accounts import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests, settings
@@ -182,7 +182,7 @@ class Recorder:
     def _outcome(self, outcome: Outcome) -> dict[str, Any]:
         """What came of an account. `late` is one whose answers do not tell: the deadline came before they did."""
         failure = outcome.failure
-        late = self._limits is not None and failure == too_late(outcome.account, self._limits).failure
+        late = self._limits is not None and failure == deadline_passed(outcome.account, self._limits).failure
         return {
             "account": outcome.account.name,
             "fetched_at": None if outcome.fetched_at is None else format_time(outcome.fetched_at),

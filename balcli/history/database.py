@@ -12,12 +12,13 @@ stands on any file system, and can be read where nothing may be written.
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from balcli import state
 from balcli.errors import StateError
 from balcli.files import make_folders, shown
 
@@ -86,9 +87,9 @@ _MIGRATIONS: Final = (
 """The migration to each version from the one before; `PRAGMA user_version` counts them."""
 
 
-def default_file(state: Path) -> Path:
-    """The path of the history in the user's state folder."""
-    return state / "history.db"
+def history_file(named: Path | None, environ: Mapping[str, str]) -> Path:
+    """The history that is named, or the user's own. Raises StateError where the home directory is no fixed place."""
+    return named or state.folder(environ) / "history.db"
 
 
 def to_milliseconds(moment: datetime) -> int:

@@ -168,7 +168,7 @@ def _megabyte(folder: Path) -> Subject:
     contents = [b""]
 
     def write() -> int:
-        signal.signal(signal.SIGTERM, app._terminated)
+        signal.signal(signal.SIGTERM, app._terminate)
         atomic.replace(file, contents[-1])
         return 0
 
@@ -245,7 +245,7 @@ def _recording(folder: Path) -> Subject:
     file = folder / "history.db"
 
     def work() -> int:
-        signal.signal(signal.SIGTERM, app._terminated)
+        signal.signal(signal.SIGTERM, app._terminate)
         with state.lock("main", os.environ):
             record(file, _report(lambda: random.getrandbits(80)))
         return 0

@@ -66,7 +66,7 @@ MODULES: Final = {
             ("tests/test_process.py", "tests/test_completion.py", "tests/test_house.py"),
         ),
     ),
-    "streams": Module("balcli/cli/streams.py", (("tests/test_streams.py",), ("tests/test_process.py",))),
+    "streams": Module("balcli/cli/output.py", (("tests/test_streams.py",), ("tests/test_process.py",))),
 }
 
 

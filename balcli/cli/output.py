@@ -1,4 +1,4 @@
-"""stdout and stderr: data whole or not at all, messages one line each, and what a closed stream means."""
+"""stdout, stderr and files: data is written whole or not at all, and a message is one line."""
 
 import os
 import sys
@@ -17,28 +17,26 @@ if TYPE_CHECKING:
 
 _LONGEST_MESSAGE: Final = 300
 
+_Data: TypeAlias = str | bytes | Iterable[str]
+"""Text, in one piece or in several that each end with a newline, or the bytes of a picture."""
 
 _written = False
 
 
 class ReaderGone(Exception):
-    """Whoever read stdout has gone; not an OSError, because Typer ends the program on some of those."""
+    """The reader of stdout closed it. Not an OSError, because Typer exits on some of those."""
 
 
-_Data: TypeAlias = str | bytes | Iterable[str]
-"""Text, whole or in pieces that end with a line's end, or a picture."""
+def write_stdout(text: _Data) -> None:
+    """Write text or a picture to stdout and flush it.
 
-
-def write_data(text: _Data) -> None:
-    """Write text or a picture to stdout, and see it off.
-
-    Raises ReaderGone if the reader is, OutputError if stdout is closed or full.
+    Raises ReaderGone if the reader closed it, OutputError if stdout is closed or full.
     """
-    global _written  # noqa: PLW0603 - there is one stdout, and it is written once
+    global _written  # noqa: PLW0603 - there is one stdout
     stream = sys.__stdout__
     if stream is None:
         raise OutputError("stdout is closed; give the output somewhere to go")
-    # What the stream cannot encode is escaped: an odd locale must not cost the amounts.
+    # A character that the locale cannot encode is escaped: the amounts must still be written.
     data = _bytes(text, stream.encoding)
     _written = True
     try:
@@ -53,18 +51,18 @@ def write_data(text: _Data) -> None:
         reason = problem.strerror if isinstance(problem, OSError) else "it is closed"
         raise OutputError(f"stdout cannot be written: {reason}; check where the output goes") from None
     except BaseException:
-        # A signal while the reader takes its time: the exit must not wait for it once more.
+        # A signal while the reader is slow: the exit must not wait for it again.
         _give_up_stdout()
         raise
 
 
 def has_written() -> bool:
-    """Whether stdout was written to, or at least tried."""
+    """Whether anything was written to stdout, or should have been."""
     return _written
 
 
 def _bytes(text: _Data, encoding: str = "utf-8") -> bytes | bytearray:
-    """All that is to be written, before the first of it is: a fault on the way must not leave half of it."""
+    """The data encoded whole, before any of it is written: an error in a piece must not leave half of it."""
     if isinstance(text, bytes):
         return text
     data = bytearray()
@@ -74,17 +72,17 @@ def _bytes(text: _Data, encoding: str = "utf-8") -> bytes | bytearray:
 
 
 def check_destination(file: Path | None) -> None:
-    """Refuse a file that could not be written, before anything is done for it. Raises OutputError."""
+    """Raise OutputError for a file that could not be written, before any request is made for it."""
     if file is not None:
         from balcli import atomic  # here, because few runs write a file
 
         atomic.check(file)
 
 
-def deliver(text: _Data, file: Path | None) -> OutputError | None:
-    """Write text into a file, as `atomic.replace` does, or to stdout without one.
+def write_output(text: _Data, file: Path | None) -> OutputError | None:
+    """Write text to a file, as `atomic.replace` does, or to stdout where the file is None.
 
-    What a file cannot take goes to stdout; the reason is what the caller gets, to be said. Raises as `write_data` does.
+    If the file cannot be written, the text goes to stdout, and the error is returned. Raises as `write_stdout`.
     """
     if file is not None:
         from balcli import atomic  # here, because few runs write a file
@@ -94,15 +92,15 @@ def deliver(text: _Data, file: Path | None) -> OutputError | None:
         try:
             atomic.replace(file, _bytes(text))
         except OutputError as problem:
-            write_data(text)
+            write_stdout(text)
             return problem
         return None
-    write_data(text)
+    write_stdout(text)
     return None
 
 
 def _give_up_stdout() -> None:
-    """Let what is still in the stream's buffer go nowhere, so that the interpreter's exit stays silent."""
+    """Discard what is still in the stream's buffer, so that the interpreter exits without a message."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
@@ -111,8 +109,8 @@ def _give_up_stdout() -> None:
         sys.__stdout__ = None  # type: ignore[misc]
 
 
-def say(text: str, account: str | None = None) -> None:
-    """Write one line to stderr, `balcli: <account>: <text>`, escaped, without secrets, at most 300 characters."""
+def print_message(text: str, account: str | None = None) -> None:
+    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, of at most 300 characters."""
     stream = sys.stderr
     if stream is None:
         return
@@ -125,28 +123,28 @@ def say(text: str, account: str | None = None) -> None:
         )
         stream.flush()
     except (OSError, ValueError):
-        return  # nobody listens; the exit code still tells
+        return  # stderr is closed: there is still the exit code
 
 
-def say_error(problem: BalcliError) -> int:
-    """The exit code of an error, which is told on stderr."""
-    say(problem.message)
+def print_error(problem: BalcliError) -> int:
+    """Print an error on stderr; its exit code."""
+    print_message(problem.message)
     return problem.exit_code
 
 
-def say_what_is_wrong(report: "Report", *, quiet: bool, in_table: bool = False) -> None:
-    """The reasons of all failures on stderr, and the notices unless quiet.
+def print_problems(report: "Report", *, quiet: bool, in_table: bool = False) -> None:
+    """Print all failures of a report on stderr, and its notices unless quiet.
 
-    What stdout has in a table is not said again to who reads both streams on one terminal.
+    The table has them already: where both streams are one terminal, they are not printed again.
     """
     if in_table and not report.failures and is_one_terminal():
         return
-    for text, account in what_is_wrong(report, quiet=quiet):
-        say(text, account)
+    for text, account in problems_of(report, quiet=quiet):
+        print_message(text, account)
 
 
-def what_is_wrong(report: "Report", *, quiet: bool) -> Iterator[tuple[str, str | None]]:
-    """The reasons of all failures, and the notices unless quiet, each with the account that it is about."""
+def problems_of(report: "Report", *, quiet: bool) -> Iterator[tuple[str, str | None]]:
+    """The messages of all failures, and of the notices unless quiet, each with its account's name."""
     for failure in report.failures:
         yield failure.message, None
     for outcome in report.outcomes:
@@ -156,37 +154,34 @@ def what_is_wrong(report: "Report", *, quiet: bool) -> Iterator[tuple[str, str |
         yield f"note: {notice.message}", notice.account
 
 
-def say_notice(notice: "Notice") -> None:
-    """One notice as a message on stderr."""
-    say(f"note: {notice.message}", notice.account)
+def print_notice(notice: "Notice") -> None:
+    """Print one notice on stderr."""
+    print_message(f"note: {notice.message}", notice.account)
 
 
-def say_exchange(exchange: "Exchange") -> None:
-    """One try of a request as a message on stderr: names, sizes and times, never a value."""
+def print_exchange(exchange: "Exchange") -> None:
+    """Print one attempt of a request on stderr: names, sizes and times, never a value."""
     request = exchange.request
     names = "&".join(f"{name}=…" for name, _ in request.query)
     query = f"?{names}" if names else ""
     place = shown_url(request.base_url).rpartition("://")[2]
-    say(
+    print_message(
         f"{request.endpoint.method} {place}{request.endpoint.path}{query} ({', '.join(exchange.headers)}): {exchange.outcome}, "
         f"{exchange.sent} B sent, {exchange.received} B received, {exchange.seconds * 1000:.0f} ms, "
         f"try {exchange.attempt}"
     )
 
 
-def rows() -> int | None:
-    """The height of the terminal that stdout is; None where there is none, or it is not known."""
+def terminal_rows() -> int | None:
+    """The height of the terminal that stdout is; None where it is not a terminal, or its height is unknown."""
     try:
         return os.get_terminal_size(1).lines or None
     except OSError:
         return None
 
 
-def columns(file: Path | None = None) -> int | None:
-    """The width of the terminal that stdout is, `COLUMNS` first; None where there is none, or it is not known.
-
-    There is none for what goes into a file.
-    """
+def terminal_columns(file: Path | None = None) -> int | None:
+    """The width of the terminal that stdout is, or `COLUMNS`; None for a file, a pipe, or an unknown width."""
     if file is not None or not is_terminal():
         return None
     set_by_user = os.environ.get("COLUMNS", "")
@@ -207,7 +202,7 @@ def is_terminal() -> bool:
 
 
 def is_one_terminal() -> bool:
-    """Whether stdout and stderr are one terminal: what goes to both stands there twice."""
+    """Whether stdout and stderr are the same terminal."""
     try:
         return is_terminal() and os.path.samestat(os.fstat(1), os.fstat(2))
     except OSError:
@@ -224,7 +219,7 @@ def shows_progress(environ: Mapping[str, str]) -> bool:
 
 
 def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:
-    """Whether the output gets colour: never with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
+    """Whether output is coloured: not with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
     if no_color or environ.get("NO_COLOR"):
         return False
     if environ.get("FORCE_COLOR", "") not in {"", "0"}:

@@ -1,0 +1,89 @@
+"""The profile of a run: the user's file, or that of a sandbox which serves for as long as it is open."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from balcli.cli.output import print_message
+from balcli.errors import ConfigFileError, OutputError, UsageError
+from balcli.text import closest_match, printable
+
+if TYPE_CHECKING:
+    from balcli.config.profile import Profile
+    from balcli.sandbox import Sandbox
+
+SANDBOX: Final = "sandbox"
+"""The name of the sandbox's profile."""
+
+
+@contextmanager
+def open_profile(
+    file: Path | None,
+    name: str | None,
+    env_file: Path | None,
+    *,
+    sandbox: bool = False,
+    faults: Sequence[str] | None = None,
+) -> "Iterator[Profile]":
+    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError."""
+    if sandbox:
+        with start_sandbox(faults=faults) as server:
+            yield sandbox_profile(server)
+        return
+    from balcli.config.profile import load
+
+    yield load(
+        file or default_file(), must_exist=file is not None, name=name, env_file=env_file, environ=os.environ
+    )
+
+
+def default_file() -> Path:
+    """Where the profile file is by default. Raises ConfigFileError where the home directory is no fixed place."""
+    folder = Path(typer.get_app_dir("balcli"))
+    # An empty HOME would stand for the root.
+    homeless = os.environ.get("HOME") == "" and not os.environ.get("XDG_CONFIG_HOME")
+    if homeless or not folder.is_absolute():
+        raise ConfigFileError(
+            "there is no place for the profile file: HOME or XDG_CONFIG_HOME is no absolute path; set it to one, or name "
+            "the file with --config"
+        )
+    return folder / "config.toml"
+
+
+def sandbox_profile(server: "Sandbox") -> "Profile":
+    """The profile with an account of each provider at a running sandbox."""
+    from balcli.config.profile import parse
+    from balcli.config.sources import Variables, parse_toml
+
+    # No variable of the environment may mix a real account in among the false ones.
+    source = "the sandbox's profile"
+    document = parse_toml(server.profile(SANDBOX), source)
+    return parse(document, source, Path(os.sep), name=SANDBOX, variables=Variables({}))
+
+
+def start_sandbox(
+    port: int = 0, latency: float = 0.0, faults: Sequence[str] | None = None, *, log: bool = False
+) -> "Sandbox":
+    """A sandbox that serves while it is entered, after `latency` seconds each. Raises UsageError for an unknown fault."""
+    from balcli.sandbox import Sandbox
+    from balcli.sandbox.faults import fault_names
+
+    try:
+        return Sandbox(
+            port=port, latency=latency, faults=list(faults or ()), heard=print_message if log else None
+        )
+    except ValueError as unknown:
+        named = str(unknown)
+        close = closest_match(named, fault_names(named))
+        hint = "" if close is None else f"did you mean {close}? "
+        raise UsageError(
+            f"--fault: there is no {printable(named, 60)}; {hint}balcli sandbox --faults lists those that there are"
+        ) from None
+    except OSError as problem:
+        raise OutputError(
+            f"port {port} of 127.0.0.1 cannot be used: {problem.strerror}; try another --port"
+        ) from None

@@ -1,0 +1,164 @@
+"""One run: opens the accounts of a profile, fetches, adds up and arranges what they hold, and records it."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from balcli import report as reports
+from balcli.cache import default_cache
+from balcli.collect import OnProgress, collect, open_door
+from balcli.config.accounts import open_accounts
+from balcli.config.profile import Profile, check_ca_bundle
+from balcli.config.sources import SecretSources
+from balcli.errors import BalcliError, StateError
+from balcli.http.door import Asks, Exchange
+from balcli.http.timing import Deadline
+from balcli.models import Notice, Report
+from balcli.providers import PLUGIN_NOTICES
+from balcli.settings import Order
+
+if TYPE_CHECKING:
+    from balcli.evidence.record import Recorder
+
+
+class RunRequest(NamedTuple):
+    """What one run is asked for. Without any of it, a run asks all accounts for everything and records nothing."""
+
+    provider: str | None = None
+    """The provider whose accounts are asked; None for all providers."""
+    accounts: Sequence[str] = ()
+    """The names of the accounts that are asked; empty for all."""
+    targets: Mapping[str, tuple[str, ...]] = {}
+    """Values by provider key, in the place of those of the one account."""
+    assets: tuple[str, ...] = ()
+    """The assets that are shown, as `providers.selection.wanted` returns them; empty for all."""
+    flags: frozenset[str] = frozenset()
+    """The provider's flags that are set."""
+    thresholds: Sequence[tuple[str | None, str]] = ()
+    """The accounts (None for all) and assets that thresholds are on, where nothing else is looked at."""
+    settings: Mapping[str, Any] = {}
+    """Request settings (`timeout`, `deadline`, `retries`, `jobs`) in the place of the profile's."""
+    nonzero: bool = False
+    sort: Order | None = None
+    totals_only: bool = False
+    sandbox: bool = False
+    """Whether the profile is a sandbox's: its token tables are not cached, its addresses not recorded."""
+    cache: bool = True
+    record: bool = False
+    history: Path | None = None
+    """The history that the run is recorded in; None for the user's own."""
+    wait: float | None = None
+    """Seconds to wait for another run that is being recorded; None for not at all."""
+
+
+class RunResult(NamedTuple):
+    """The result of a run."""
+
+    report: Report
+    """The report as it is to be shown."""
+    whole: Report
+    """The report with the rows that the request leaves out of the other."""
+    problems: tuple[BalcliError, ...] = ()
+    """Why the run is not recorded, or its evidence not kept. Where an account answered, the first has the exit code."""
+
+    @property
+    def document(self) -> Report:
+        """The report as its document has it: with a notice if the run is not recorded."""
+        notices = [
+            Notice("history.not_recorded", None, f"the run is not recorded: {problem.message}")
+            for problem in self.problems
+            if isinstance(problem, StateError)
+        ]
+        return self.report._replace(notices=(*self.report.notices, *notices))
+
+
+def run(
+    profile: Profile,
+    request: RunRequest,
+    *,
+    recorder: "Recorder | None" = None,
+    observe: Callable[[Exchange], None] | None = None,
+    progress: AbstractContextManager[OnProgress | None] | None = None,
+) -> RunResult:
+    """Run once. An account's error is in the report; trouble with recording never hides a balance.
+
+    The `recorder` gets every response for the evidence, `observe` every attempt of a request. `progress` is
+    entered while requests are in flight. Raises BalcliError where no account can be asked, or another run has the lock.
+    """
+    problems: tuple[BalcliError, ...] = ()
+    with ExitStack() as locks:
+        try:
+            if request.record:
+                from balcli import state  # here, because few runs are recorded
+
+                locks.enter_context(state.lock(profile.name, os.environ, wait=request.wait or 0))
+        except StateError as problem:
+            problems = (problem,)
+        whole = _fetched(profile, request, recorder, observe, progress)
+        if request.record and not problems:
+            try:
+                _record(whole, request)
+            except StateError as problem:
+                problems = (problem,)
+    report = reports.without_zeros(whole) if request.nonzero else whole
+    report = reports.arranged(report, request.sort, totals_only=request.totals_only)
+    return RunResult(report, whole, problems)
+
+
+def _fetched(
+    profile: Profile,
+    request: RunRequest,
+    recorder: "Recorder | None",
+    observe: Callable[[Exchange], None] | None,
+    progress: AbstractContextManager[OnProgress | None] | None,
+) -> Report:
+    """The report of all accounts that are asked, with every row."""
+    limits = profile.request_settings._replace(**request.settings)
+    deadline = Deadline(limits.deadline)
+    check_ca_bundle(profile)
+    notices = (*PLUGIN_NOTICES, *profile.notices)
+    found = open_accounts(
+        profile, SecretSources(deadline), request.provider, request.accounts, request.targets
+    )
+    accounts = [each.account for each in found if each.account is not None]
+    if recorder is None:
+        door: Asks = open_door(accounts, limits, deadline, observe)
+    else:
+        door = recorder.door(found, notices, limits, deadline, observe)
+    # Evidence has to hold every response: with a recorder, a cached token table is not used.
+    cached = request.cache and not request.sandbox and recorder is None
+    with progress or nullcontext() as on_progress:
+        outcomes = collect(
+            accounts,
+            limits,
+            deadline,
+            assets=request.assets,
+            flags=request.flags,
+            limited=request.thresholds,
+            cache=default_cache(os.environ) if cached else None,
+            door=door,
+            on_progress=on_progress,
+        )
+    return reports.build(profile.name, outcomes, notices)
+
+
+def _record(report: Report, request: RunRequest) -> None:
+    """Add the run to the history. Raises StateError."""
+    from balcli.history.database import history_file
+    from balcli.history.recording import Selection, record, with_url_digests
+    from balcli.providers.selection import Exactly
+
+    asked_all = not (request.provider or request.accounts or request.targets)
+    selection = Selection(
+        request.assets,
+        tuple(sorted(request.flags)),
+        () if asked_all else tuple(outcome.account.name for outcome in report.outcomes),
+        tuple(asset for asset in request.assets if isinstance(asset, Exactly)),
+    )
+    record(
+        history_file(request.history, os.environ),
+        with_url_digests(report, sandbox=request.sandbox),
+        selection,
+    )
