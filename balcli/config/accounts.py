@@ -159,7 +159,10 @@ def _open(
     """
     provider = PROVIDERS[entry.provider]
     keys = allowed_keys(entry.provider)
-    faulty = {key.name for key in entry.given_keys(without_targets=bool(targets)) if key.name not in values}
+    faulty: set[str] = set()
+    if problems.count:  # without a problem, every key has its value
+        given_keys = entry.given_keys(without_targets=bool(targets))
+        faulty = {key.name for key in given_keys if key.name not in values}
     base_url = _STAND_IN_URL
     if "base_url" not in faulty:
         before = problems.count
@@ -177,19 +180,20 @@ def _open(
             if problem.key in targets:
                 raise UsageError(f"{_option(provider, problem.key)}: {problem.message}") from None
             key = problem.key.partition(".")[0]
-            if key in faulty:
-                break
-            message = problem.message
-            if problem.missing:
-                message = f"is missing; {entry.how_to_add(problem.missing)}"
-            problems.add(KeyProblem(f"{entry.at(problem.key)}: {message}"))
-            if key not in keys:
+            if key not in faulty:
+                problems.add(_key_problem(problem, entry))
+            if key in faulty or key not in keys:
                 break
             faulty.add(key)
     # A stand-in for a secret still leaves it known which account is meant; any other hides it.
     if any(keys[key].kind != "secret" for key in faulty):
         account = None
     return OpenedAccount(entry, {key: value for key, value in values.items() if key not in faulty}, account)
+
+
+def _key_problem(problem: SettingProblem, entry: Entry) -> KeyProblem:
+    message = f"is missing; {entry.how_to_add(problem.missing)}" if problem.missing else problem.message
+    return KeyProblem(f"{entry.at(problem.key)}: {message}")
 
 
 def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -> str:

@@ -214,11 +214,9 @@ class _Reader:
     def read(self, key: Key, spelling: str) -> Value:
         """The value of a key, given in this spelling."""
         raw, place = self._entry.settings[spelling], self._entry.at(spelling)
-        if spelling == key.in_file:
-            if not isinstance(raw, str) or not raw:
-                raise ValueProblem(f"{place}: is no text; give the path of a file")
-            return self._sources.from_file(self._entry.folder / self._expand(raw, place), place)
         if spelling != key.name:
+            if spelling == key.in_file:
+                return self._from_file(raw, place)
             return self._from_command(key, raw, place)
         if key.kind == "list":
             return self._list(raw, place)
@@ -242,6 +240,11 @@ class _Reader:
             with self._problems:
                 expanded.append(self._expand(text, place))
         return expanded
+
+    def _from_file(self, raw: Any, place: str) -> Value:
+        if not isinstance(raw, str) or not raw:
+            raise ValueProblem(f"{place}: is no text; give the path of a file")
+        return self._sources.from_file(self._entry.folder / self._expand(raw, place), place)
 
     def _from_command(self, key: Key, raw: Any, place: str) -> Value:
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):
