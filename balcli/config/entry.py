@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.config.checks import RAISE_FIRST, Problems, checked_table, reject_unknown_keys
-from balcli.config.sources import SecretSources, Variables, checked_secret, prefix_of
+from balcli.config.sources import SecretSources, Variables, checked_secret, is_deeper, prefix_of
 from balcli.errors import KeyProblem, ValueProblem
 from balcli.files import working_folder
 from balcli.providers import PROVIDERS
@@ -28,7 +28,7 @@ COMMON_KEYS: Final = (
 )
 INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _BEYOND: Final = 10**18
-_MOST_LEVELS: Final = 20
+_MOST_LEVELS: Final = 21
 """How deep a login may be nested: it is read and written by recursion."""
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+[A-Za-z]*")
 _CREDENTIALS: Final = frozenset({"password", "passwd", "passphrase", "pin", "secret", "token", "otp", "key"})
@@ -271,6 +271,8 @@ class _Reader:
 
     def _login(self, table: Mapping[str, Any], place: str) -> dict[str, Any]:
         """A login's body: its texts are secrets, but for `merchant_id`, which is sent as a header."""
+        if is_deeper(table, _MOST_LEVELS):
+            raise ValueProblem(f"{place}: is nested too deeply; write the login's body as it is sent")
         body: dict[str, Any] = {}
         for key, value in table.items():
             at = f"{place}.{printable(key, 40)}"
@@ -278,23 +280,20 @@ class _Reader:
                 with self._problems:
                     body[key] = self._header(value, at)
             else:
-                body[key] = self._login_value(value, place, at, 0, is_credential=names_credential(key))
+                body[key] = self._login_value(value, at, is_credential=names_credential(key))
         return body
 
-    def _login_value(self, value: Any, login: str, at: str, level: int, *, is_credential: bool) -> Any:
-        """A value of a login at any depth. A key's word makes all that is below it a credential."""
-        if level > _MOST_LEVELS:
-            raise ValueProblem(f"{login}: is nested too deeply; write the login's body as it is sent")
+    def _login_value(self, value: Any, at: str, *, is_credential: bool) -> Any:
+        """A value of a login at any depth. All values below a key that names a credential are credentials."""
         if isinstance(value, dict):
-            found = {}
-            for key, item in value.items():
-                named, place = is_credential or names_credential(key), f"{at}.{printable(key, 40)}"
-                found[key] = self._login_value(item, login, place, level + 1, is_credential=named)
-            return found
+            return {
+                key: self._login_value(
+                    item, f"{at}.{printable(key, 40)}", is_credential=is_credential or names_credential(key)
+                )
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            return [
-                self._login_value(item, login, at, level + 1, is_credential=is_credential) for item in value
-            ]
+            return [self._login_value(item, at, is_credential=is_credential) for item in value]
         with self._problems:
             if isinstance(value, int):
                 return _bounded(value, at)
