@@ -68,8 +68,8 @@ def inspect_accounts(profile: Profile, problems: Problems) -> list[OpenedAccount
 def select(profile: Profile, provider: str | None, names: list[str]) -> list[Entry]:
     """The entries of a provider or all, and of these names if any. Raises AccountError for an unknown name."""
     of_provider = [entry for entry in profile.entries if provider in (None, entry.provider)]
+    kind = f"{provider} account" if provider else "account"
     if not of_provider:
-        kind = f"{provider} account" if provider else "account"
         table = (
             f"add [profiles.{printable(profile.name or 'main', 40)}.{provider or 'loopring'}] to the profile"
         )
@@ -82,7 +82,6 @@ def select(profile: Profile, provider: str | None, names: list[str]) -> list[Ent
             hint = did_you_mean(name, [entry.name for entry in of_provider])
             if other is not None:
                 hint = f"it is a {other} account; use balcli {other}"
-            kind = f"{provider} account" if provider else "account"
             raise AccountError(f"{where} has no {kind} {printable(name, 40)}; {hint}")
     return [entry for entry in of_provider if not names or entry.name in names]
 
