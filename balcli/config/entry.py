@@ -15,7 +15,7 @@ from balcli.config.sources import SecretSources, Variables, checked_secret, is_d
 from balcli.errors import KeyProblem, ValueProblem
 from balcli.files import working_folder
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Key, Provider, Value
+from balcli.providers.base import Key, Value
 from balcli.secret import Secret, validate_credential
 from balcli.text import closest_match, listed, printable
 
@@ -92,7 +92,7 @@ class Entry(NamedTuple):
 
 
 def entries_of_table(
-    provider: Provider,
+    provider: str,
     value: Any,
     place: str,
     path: KeyPath,
@@ -108,23 +108,23 @@ def entries_of_table(
         at = f"{place}[{number}]" if several else place
         with problems:
             table = checked_table(item, at)
-            reject_unknown_keys(table, allowed_keys(provider.NAME), f"{at}.", problems)
+            reject_unknown_keys(table, allowed_keys(provider), f"{at}.", problems)
             # Its place replaces a faulty name: no other account has it.
             name = f"({at.rpartition('.')[2]})"
             with problems:
                 name = _read_name(table, provider, at, variables, needed=len(tables) > 1)
             where = (*path, number) if several else path
-            entries.append(Entry(provider.NAME, name, table, at, folder, path=where))
+            entries.append(Entry(provider, name, table, at, folder, path=where))
     return entries
 
 
 def _read_name(
-    table: Mapping[str, Any], provider: Provider, place: str, variables: Variables, *, needed: bool
+    table: Mapping[str, Any], provider: str, place: str, variables: Variables, *, needed: bool
 ) -> str:
     """The account's name, by default the provider's. Raises KeyProblem if it is needed and missing."""
     if "name" not in table and needed:
         raise KeyProblem(f"{place}.name: is missing, and several accounts need one each; add name = …")
-    name = table.get("name", provider.NAME)
+    name = table.get("name", provider)
     if not isinstance(name, str):
         raise ValueProblem(f"{place}.name: is no text; write it in quotes")
     return _checked_name(variables.expand(name, f"{place}.name"), f"{place}.name")
