@@ -18,8 +18,9 @@ from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
 from balcli.settings import RequestSettings
 from balcli.thresholds import Threshold, parse_range
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program
 from tests.lists import each_case
+from tests.profiles import codes, names, private
 
 LOOPRING_KEY = "sandbox-loopring-key"
 BALANCES = "/loopring/api/v3/user/balances"
@@ -42,25 +43,6 @@ def merchant(url: str, extra: str = "") -> str:
         f'[profiles.main.merchant]\nname = "shop"\nbase_url = "{url}/merchant"\n'
         f'token = "sandbox-merchant-token"\n{extra}'
     )
-
-
-def names(result: Result) -> list[str]:
-    """The accounts of a run's document, in its order."""
-    return [account["account"] for account in result.json["accounts"]]
-
-
-def codes(result: Result) -> list[str]:
-    """The codes of the errors that stopped the whole run."""
-    return [error["code"] for error in result.json["errors"]]
-
-
-def written(folder: Path, text: str) -> Path:
-    """A profile file with this text in that folder, readable by its owner alone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "config.toml"
-    file.write_text(text)
-    file.chmod(0o600)
-    return file
 
 
 def account_names(file: Path, environ: Mapping[str, str] | None = None) -> list[str]:
@@ -129,7 +111,7 @@ def test_key_of_another_profile_is_no_matter(tmp_path: Path) -> None:
     """What stands in a profile that is not asked for does not keep the one that is from being read."""
     text = 'default_profile = "main"\n[profiles.spare.loopring]\nno_such_key = 1\n' + loopring("http://[::1]")
     expected = ["loopring"]
-    assert expected == account_names(written(tmp_path, text))
+    assert expected == account_names(private(tmp_path / "config.toml", text))
 
 
 # The file
@@ -180,7 +162,7 @@ def test_file_is_in_the_configuration_folder_by_default(
     program: Program, sandbox: Sandbox, tmp_path: Path, folder: str, env: dict[str, str]
 ) -> None:
     """Without an option the file is balcli/config.toml where the user keeps configuration."""
-    written(tmp_path / folder, loopring(sandbox.url, "at_home"))
+    private(tmp_path / folder / "config.toml", loopring(sandbox.url, "at_home"))
     variables = {name: value.format(tmp_path) for name, value in env.items()}
     result = program.run("all", "-o", "json", env=variables)
     expected = (0, "at_home")
@@ -190,8 +172,8 @@ def test_file_is_in_the_configuration_folder_by_default(
 @pytest.mark.parametrize("home", ["", "relative"], ids=["empty", "relative"])
 def test_home_that_is_no_place_is_refused(program: Program, tmp_path: Path, home: str) -> None:
     """No profile of the working directory is taken for that of a home that is not set properly."""
-    written(tmp_path / "relative/.config/balcli", loopring("http://127.0.0.1:9"))
-    written(tmp_path / ".config/balcli", loopring("http://127.0.0.1:9"))
+    private(tmp_path / "relative/.config/balcli/config.toml", loopring("http://127.0.0.1:9"))
+    private(tmp_path / ".config/balcli/config.toml", loopring("http://127.0.0.1:9"))
     result = program.run("all", "-o", "json", env={"HOME": home}, cwd=tmp_path)
     expected = (3, ["config.file"])
     assert expected == (result.code, codes(result))
@@ -242,7 +224,7 @@ def test_file_of_any_editor_is_read(program: Program, sandbox: Sandbox, content:
 def test_text_is_read_as_toml_1_1(tmp_path: Path, value: str, expected: str) -> None:
     """Every way in which TOML 1.1 writes a text gives the same name."""
     assert [expected] == account_names(
-        written(tmp_path, loopring("http://127.0.0.1:9", extra=f"name = {value}"))
+        private(tmp_path / "config.toml", loopring("http://127.0.0.1:9", extra=f"name = {value}"))
     )
 
 
@@ -253,7 +235,7 @@ def test_inline_table_may_span_lines(tmp_path: Path) -> None:
         'login = {\n  merchant_id = "m-1", # a comment\n  password = "p-1",\n}\n'
     )
     expected = ["wallet"]
-    assert expected == account_names(written(tmp_path, text))
+    assert expected == account_names(private(tmp_path / "config.toml", text))
 
 
 # Limits of the profile
@@ -278,7 +260,7 @@ def test_limits_are_the_profiles_or_the_defaults(
     tmp_path: Path, text: str, expected: RequestSettings
 ) -> None:
     """A profile sets the limits of its runs; those that it leaves out have their defaults."""
-    file = written(tmp_path, f"[profiles.main]\n{text}\n{loopring('http://127.0.0.1:9')}")
+    file = private(tmp_path / "config.toml", f"[profiles.main]\n{text}\n{loopring('http://127.0.0.1:9')}")
     environ = {"PROXY": "http://proxy.example:3128"}
     assert expected == load(file, must_exist=True, name=None, env_file=None, environ=environ).request_settings
 
@@ -300,7 +282,9 @@ asset = "BTC"
 crit = "5:10"
 """
     environ = {"ASSET": "SNX#24", "LEAST": "1000.000000000000000001"}
-    profile = load(written(tmp_path, text), must_exist=True, name=None, env_file=None, environ=environ)
+    profile = load(
+        private(tmp_path / "config.toml", text), must_exist=True, name=None, env_file=None, environ=environ
+    )
     expected = [
         Threshold("SNX#24", "total", "shop", parse_range("1000.000000000000000001:"), parse_range("@~:0.50")),
         Threshold("BTC", "available", None, None, parse_range("5:10")),
@@ -311,7 +295,9 @@ crit = "5:10"
 @pytest.mark.parametrize("value", ["company-ca.pem", "${CA}"], ids=["text", "variable"])
 def test_ca_bundle_is_relative_to_the_file(tmp_path: Path, value: str) -> None:
     """A relative ca_bundle is looked for beside the profile file, wherever the program is started."""
-    file = written(tmp_path, f'[profiles.main]\nca_bundle = "{value}"\n{loopring("http://127.0.0.1:9")}')
+    file = private(
+        tmp_path / "config.toml", f'[profiles.main]\nca_bundle = "{value}"\n{loopring("http://127.0.0.1:9")}'
+    )
     profile = load(file, must_exist=True, name=None, env_file=None, environ={"CA": "company-ca.pem"})
     assert tmp_path / "company-ca.pem" == profile.request_settings.ca_bundle
 
@@ -329,7 +315,7 @@ TABLES = {
 def test_single_table_takes_the_name_of_its_provider(tmp_path: Path, provider: str) -> None:
     """One account at a provider needs no name of its own."""
     text = f"[profiles.main.{provider}]\n{TABLES[provider].format(1)}"
-    assert [provider] == account_names(written(tmp_path, text))
+    assert [provider] == account_names(private(tmp_path / "config.toml", text))
 
 
 @each_case("provider", TABLES)
@@ -337,7 +323,7 @@ def test_single_table_may_have_a_name(tmp_path: Path, provider: str) -> None:
     """A name that is given counts, also where there is one account; its variables are filled in."""
     text = f'[profiles.main.{provider}]\nname = "${{WHOSE}} own"\n{TABLES[provider].format(1)}'
     expected = ["my own"]
-    assert expected == account_names(written(tmp_path, text), {"WHOSE": "my"})
+    assert expected == account_names(private(tmp_path / "config.toml", text), {"WHOSE": "my"})
 
 
 @each_case("provider", TABLES)
@@ -348,7 +334,7 @@ def test_array_of_tables_keeps_names_and_order(tmp_path: Path, provider: str, or
         f'[[profiles.main.{provider}]]\nname = "{name}"\n{TABLES[provider].format(number)}'
         for number, name in enumerate(order, 1)
     )
-    assert list(order) == account_names(written(tmp_path, text))
+    assert list(order) == account_names(private(tmp_path / "config.toml", text))
 
 
 @pytest.mark.parametrize(
@@ -610,7 +596,9 @@ EXAMPLE_VARIABLES = {
 def test_example_is_a_profile_as_it_stands(tmp_path: Path) -> None:
     """The example of the repository is read once its variables are set."""
     expected = EXAMPLE_ACCOUNTS
-    assert expected == account_names(written(tmp_path, EXAMPLE.read_text()), EXAMPLE_VARIABLES)
+    assert expected == account_names(
+        private(tmp_path / "config.toml", EXAMPLE.read_text()), EXAMPLE_VARIABLES
+    )
 
 
 @each_case("missing", EXAMPLE_VARIABLES)

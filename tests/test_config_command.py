@@ -22,6 +22,7 @@ from balcli.render.settings import render as render_settings
 from tests.acme import install
 from tests.conftest import ROOT, Program, Result
 from tests.lists import each_case
+from tests.profiles import private
 from tests.test_readme import _example
 
 SECRET = "s3cr3t-CANARY-value"
@@ -59,13 +60,6 @@ def tables(file: Path) -> list[str]:
     return [
         key for key in parse_toml(file.read_text(), "")["profiles"]["main"] if key in (*PROVIDERS, "acme")
     ]
-
-
-def private(path: Path, text: str) -> Path:
-    """A file with this text that its owner alone can read."""
-    path.write_text(text)
-    path.chmod(0o600)
-    return path
 
 
 # init

@@ -16,6 +16,7 @@ from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from tests.conftest import ROOT, Program, Result
 from tests.lists import each_case
+from tests.profiles import codes, private
 
 ASSETS = "/merchant/v2/assets/account/assets"
 MARK = "s3cr3t+mark/ed=value"
@@ -29,20 +30,10 @@ def _run(program: Program, url: str, credentials: str, *arguments: str, **env: s
     return program.with_profile(_profile(url, credentials), "merchant", "-o", "json", *arguments, env=env)
 
 
-def _private(path: Path, content: bytes, mode: int = 0o600) -> Path:
-    path.write_bytes(content)
-    path.chmod(mode)
-    return path
-
-
-def _errors(result: Result) -> list[str]:
-    return [error["code"] for error in result.json["errors"]]
-
-
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
 def test_a_file_beside_the_profile(program: Program, sandbox: Sandbox, ending: bytes) -> None:
     """`X_file` is relative to the profile, and one line break at its end is no part of the secret."""
-    _private(program.folder / "token", TOKEN.encode() + ending)
+    private(program.folder / "token", TOKEN.encode() + ending)
     result = _run(program, sandbox.url, 'token_file = "token"')
     assert (0, TOKEN) == (result.code, sandbox.log[-1].headers["x-bh-token"])
 
@@ -51,8 +42,8 @@ def test_a_file_of_systemds_credentials(program: Program, sandbox: Sandbox, tmp_
     """`X_file` takes variables: `$CREDENTIALS_DIRECTORY` of a systemd unit works as `${CREDENTIALS_DIRECTORY}`."""
     folder = tmp_path / "credentials"
     folder.mkdir()
-    _private(folder / "key", API_KEY.encode(), 0o440)
-    _private(folder / "secret", API_SECRET.encode(), 0o440)
+    private(folder / "key", API_KEY.encode(), 0o440)
+    private(folder / "secret", API_SECRET.encode(), 0o440)
     credentials = "\n".join(f'api_{n}_file = "${{CREDENTIALS_DIRECTORY}}/{n}"' for n in ("key", "secret"))
     result = _run(program, sandbox.url, credentials, CREDENTIALS_DIRECTORY=str(folder))
     assert (0, "") == (result.code, result.err)
@@ -60,7 +51,7 @@ def test_a_file_of_systemds_credentials(program: Program, sandbox: Sandbox, tmp_
 
 def test_a_file_by_a_variable(program: Program, sandbox: Sandbox, tmp_path: Path) -> None:
     """`BALCLI_<PROVIDER>_<KEY>_FILE` names a file, as container secrets are given."""
-    _private(tmp_path / "token", TOKEN.encode())
+    private(tmp_path / "token", TOKEN.encode())
     env = {
         "BALCLI_MERCHANT_TOKEN_FILE": str(tmp_path / "token"),
         "BALCLI_MERCHANT_BASE_URL": f"{sandbox.url}/merchant",
@@ -89,7 +80,7 @@ def test_a_file_that_is_no_secrets(
     program: Program, sandbox: Sandbox, content: bytes, mode: int, told: str
 ) -> None:
     """A file that is unsound or that others may write is refused with the cure, its content unseen."""
-    _private(program.folder / "token", content, mode)
+    private(program.folder / "token", content, mode)
     result = _run(program, sandbox.url, 'token_file = "token"')
     assert (3, []) == (result.code, sandbox.log)
     assert "profiles.main.merchant.token_file: " in result.err
@@ -102,7 +93,7 @@ def test_a_file_that_is_none(program: Program, sandbox: Sandbox) -> None:
     os.mkfifo(program.folder / "fifo")
     for path in ("missing", ".", "fifo", "/dev/zero"):
         result = _run(program, sandbox.url, f'token_file = "{path}"')
-        assert (3, ["config.secret"]) == (result.code, _errors(result))
+        assert (3, ["config.secret"]) == (result.code, codes(result))
 
 
 def test_a_command(program: Program, sandbox: Sandbox) -> None:
@@ -142,7 +133,7 @@ def test_a_command_that_gives_no_secret(
     """A command that fails, hangs or prints what is no secret is exit code 3 by the deadline; nothing of it shows."""
     credentials = f"token_command = {json.dumps(command)}"
     result = _run(program, sandbox.url, credentials, "--deadline", "1")
-    assert (3, ["config.secret"], []) == (result.code, _errors(result), sandbox.log)
+    assert (3, ["config.secret"], []) == (result.code, codes(result), sandbox.log)
     assert told in result.err
     assert MARK not in result.out + result.err
 
@@ -151,7 +142,7 @@ def test_a_command_that_gives_no_secret(
 def test_a_command_is_a_list_of_arguments(program: Program, sandbox: Sandbox, value: str) -> None:
     """A text is no command: it would need a shell."""
     result = _run(program, sandbox.url, f"token_command = {value}")
-    assert (3, ["config.value"]) == (result.code, _errors(result))
+    assert (3, ["config.value"]) == (result.code, codes(result))
 
 
 def test_one_command_runs_once(program: Program, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -208,9 +199,9 @@ def test_a_command_does_not_outlive_an_interrupted_run(
 )
 def test_one_source_for_each_secret(program: Program, sandbox: Sandbox, credentials: str) -> None:
     """A secret from two sources, two ways to authenticate, or half a pair is refused."""
-    _private(program.folder / "token", b"x-token")
+    private(program.folder / "token", b"x-token")
     result = _run(program, sandbox.url, credentials)
-    assert (3, ["config.key"]) == (result.code, _errors(result))
+    assert (3, ["config.key"]) == (result.code, codes(result))
 
 
 @pytest.mark.parametrize(
@@ -236,14 +227,14 @@ def test_who_may_read_and_write_a_profile(
     result = program.run("merchant", "-o", "json", "-c", str(file), env=env)
     assert code == result.code
     if code:
-        assert (["config.file"], []) == (_errors(result), sandbox.log)
+        assert (["config.file"], []) == (codes(result), sandbox.log)
         assert f"chmod {'600' if mode in {0o644, 0o604} else 'go-w'} {file}" in result.err
 
 
 @pytest.mark.parametrize(("mode", "code"), [(0o600, 0), (0o640, 0), (0o644, 3), (0o660, 3)])
 def test_who_may_read_a_dotenv(program: Program, sandbox: Sandbox, mode: int, code: int) -> None:
     """A .env is taken to hold secrets: not for everybody to read, nor for others to write."""
-    _private(program.folder / ".env", f"TOKEN={TOKEN}\n".encode(), mode)
+    private(program.folder / ".env", f"TOKEN={TOKEN}\n".encode(), mode)
     assert code == _run(program, sandbox.url, 'token = "${TOKEN}"').code
 
 
@@ -253,7 +244,7 @@ def test_a_strangers_file_is_refused(program: Program, sandbox: Sandbox) -> None
     file = program.write(_profile(sandbox.url, f'token = "{TOKEN}"'))
     os.chown(file, 12345, -1)
     result = program.run("merchant", "-o", "json", "-c", str(file))
-    assert (3, ["config.file"]) == (result.code, _errors(result))
+    assert (3, ["config.file"]) == (result.code, codes(result))
     assert "belongs to another user; chown" in result.err
 
 

@@ -20,8 +20,9 @@ from balcli.models import Account
 from balcli.sandbox import Sandbox
 from balcli.sandbox.wallet import TREASURY
 from balcli.secret import reveal
-from tests.conftest import Program, Result
+from tests.conftest import Program
 from tests.lists import each_case
+from tests.profiles import codes, names, private
 
 KEY = "sandbox-loopring-key"
 BALANCES = "/loopring/api/v3/user/balances"
@@ -35,14 +36,6 @@ NOWHERE = "http://127.0.0.1:9"
 def profile_text(url: str = NOWHERE, key: str = "${KEY}", account_id: str = "11329") -> str:
     """A profile with one account, its key a variable's."""
     return PROFILE.format(url=url, key=key, account_id=account_id)
-
-
-def private(file: Path, content: str | bytes) -> Path:
-    """A file with this content, readable by its owner alone."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    file.chmod(0o600)
-    return file
 
 
 def read(
@@ -71,16 +64,6 @@ def key_of(profile: Profile) -> str:
 def keys_sent(sandbox: Sandbox) -> list[str]:
     """The keys with which balances were asked for."""
     return [question.headers["x-api-key"] for question in sandbox.log if question.path == BALANCES]
-
-
-def names(result: Result) -> list[str]:
-    """The accounts of a run's document, in its order."""
-    return [account["account"] for account in result.json["accounts"]]
-
-
-def codes(result: Result) -> list[str]:
-    """The codes of the errors that stopped the whole run."""
-    return [error["code"] for error in result.json["errors"]]
 
 
 # ${NAME}

@@ -68,8 +68,8 @@ def inspect_accounts(profile: Profile, problems: Problems) -> list[OpenedAccount
 def select(profile: Profile, provider: str | None, names: list[str]) -> list[Entry]:
     """The entries of a provider or all, and of these names if any. Raises AccountError for an unknown name."""
     of_provider = [entry for entry in profile.entries if provider in (None, entry.provider)]
+    kind = f"{provider} account" if provider else "account"
     if not of_provider:
-        kind = f"{provider} account" if provider else "account"
         table = (
             f"add [profiles.{printable(profile.name or 'main', 40)}.{provider or 'loopring'}] to the profile"
         )
@@ -82,7 +82,6 @@ def select(profile: Profile, provider: str | None, names: list[str]) -> list[Ent
             hint = did_you_mean(name, [entry.name for entry in of_provider])
             if other is not None:
                 hint = f"it is a {other} account; use balcli {other}"
-            kind = f"{provider} account" if provider else "account"
             raise AccountError(f"{where} has no {kind} {printable(name, 40)}; {hint}")
     return [entry for entry in of_provider if not names or entry.name in names]
 
@@ -159,7 +158,10 @@ def _open(
     """
     provider = PROVIDERS[entry.provider]
     keys = allowed_keys(entry.provider)
-    faulty = {key.name for key in entry.given_keys(without_targets=bool(targets)) if key.name not in values}
+    faulty: set[str] = set()
+    if problems.count:  # without a problem, every key has its value
+        given_keys = entry.given_keys(without_targets=bool(targets))
+        faulty = {key.name for key in given_keys if key.name not in values}
     base_url = _STAND_IN_URL
     if "base_url" not in faulty:
         before = problems.count
@@ -177,19 +179,20 @@ def _open(
             if problem.key in targets:
                 raise UsageError(f"{_option(provider, problem.key)}: {problem.message}") from None
             key = problem.key.partition(".")[0]
-            if key in faulty:
-                break
-            message = problem.message
-            if problem.missing:
-                message = f"is missing; {entry.how_to_add(problem.missing)}"
-            problems.add(KeyProblem(f"{entry.at(problem.key)}: {message}"))
-            if key not in keys:
+            if key not in faulty:
+                problems.add(_key_problem(problem, entry))
+            if key in faulty or key not in keys:
                 break
             faulty.add(key)
     # A stand-in for a secret still leaves it known which account is meant; any other hides it.
     if any(keys[key].kind != "secret" for key in faulty):
         account = None
     return OpenedAccount(entry, {key: value for key, value in values.items() if key not in faulty}, account)
+
+
+def _key_problem(problem: SettingProblem, entry: Entry) -> KeyProblem:
+    message = f"is missing; {entry.how_to_add(problem.missing)}" if problem.missing else problem.message
+    return KeyProblem(f"{entry.at(problem.key)}: {message}")
 
 
 def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.config.checks import RAISE_FIRST, Problems, checked_table, reject_unknown_keys
-from balcli.config.sources import SecretSources, Variables, checked_secret, prefix_of
+from balcli.config.sources import SecretSources, Variables, checked_secret, is_deeper, prefix_of
 from balcli.errors import KeyProblem, ValueProblem
 from balcli.files import working_folder
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Key, Provider, Value
+from balcli.providers.base import Key, Value
 from balcli.secret import Secret, validate_credential
 from balcli.text import closest_match, join_names, printable
 
@@ -28,7 +28,7 @@ COMMON_KEYS: Final = (
 )
 INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _BEYOND: Final = 10**18
-_MOST_LEVELS: Final = 20
+_MOST_LEVELS: Final = 21
 """How deep a login may be nested: it is read and written by recursion."""
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+[A-Za-z]*")
 _CREDENTIALS: Final = frozenset({"password", "passwd", "passphrase", "pin", "secret", "token", "otp", "key"})
@@ -92,7 +92,7 @@ class Entry(NamedTuple):
 
 
 def entries_of_table(
-    provider: Provider,
+    provider: str,
     value: Any,
     place: str,
     path: KeyPath,
@@ -108,23 +108,23 @@ def entries_of_table(
         at = f"{place}[{number}]" if several else place
         with problems:
             table = checked_table(item, at)
-            reject_unknown_keys(table, allowed_keys(provider.NAME), f"{at}.", problems)
+            reject_unknown_keys(table, allowed_keys(provider), f"{at}.", problems)
             # Its place replaces a faulty name: no other account has it.
             name = f"({at.rpartition('.')[2]})"
             with problems:
                 name = _read_name(table, provider, at, variables, needed=len(tables) > 1)
             where = (*path, number) if several else path
-            entries.append(Entry(provider.NAME, name, table, at, folder, path=where))
+            entries.append(Entry(provider, name, table, at, folder, path=where))
     return entries
 
 
 def _read_name(
-    table: Mapping[str, Any], provider: Provider, place: str, variables: Variables, *, needed: bool
+    table: Mapping[str, Any], provider: str, place: str, variables: Variables, *, needed: bool
 ) -> str:
     """The account's name, by default the provider's. Raises KeyProblem if it is needed and missing."""
     if "name" not in table and needed:
         raise KeyProblem(f"{place}.name: is missing, and several accounts need one each; add name = …")
-    name = table.get("name", provider.NAME)
+    name = table.get("name", provider)
     if not isinstance(name, str):
         raise ValueProblem(f"{place}.name: is no text; write it in quotes")
     return _checked_name(variables.expand(name, f"{place}.name"), f"{place}.name")
@@ -214,11 +214,9 @@ class _Reader:
     def read(self, key: Key, spelling: str) -> Value:
         """The value of a key, given in this spelling."""
         raw, place = self._entry.settings[spelling], self._entry.at(spelling)
-        if spelling == key.in_file:
-            if not isinstance(raw, str) or not raw:
-                raise ValueProblem(f"{place}: is no text; give the path of a file")
-            return self._sources.from_file(self._entry.folder / self._expand(raw, place), place)
         if spelling != key.name:
+            if spelling == key.in_file:
+                return self._from_file(raw, place)
             return self._from_command(key, raw, place)
         if key.kind == "list":
             return self._list(raw, place)
@@ -242,6 +240,11 @@ class _Reader:
             with self._problems:
                 expanded.append(self._expand(text, place))
         return expanded
+
+    def _from_file(self, raw: Any, place: str) -> Value:
+        if not isinstance(raw, str) or not raw:
+            raise ValueProblem(f"{place}: is no text; give the path of a file")
+        return self._sources.from_file(self._entry.folder / self._expand(raw, place), place)
 
     def _from_command(self, key: Key, raw: Any, place: str) -> Value:
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):
@@ -268,6 +271,8 @@ class _Reader:
 
     def _login(self, table: Mapping[str, Any], place: str) -> dict[str, Any]:
         """A login's body: its texts are secrets, but for `merchant_id`, which is sent as a header."""
+        if is_deeper(table, _MOST_LEVELS):
+            raise ValueProblem(f"{place}: is nested too deeply; write the login's body as it is sent")
         body: dict[str, Any] = {}
         for key, value in table.items():
             at = f"{place}.{printable(key, 40)}"
@@ -275,23 +280,20 @@ class _Reader:
                 with self._problems:
                     body[key] = self._header(value, at)
             else:
-                body[key] = self._login_value(value, place, at, 0, is_credential=names_credential(key))
+                body[key] = self._login_value(value, at, is_credential=names_credential(key))
         return body
 
-    def _login_value(self, value: Any, login: str, at: str, level: int, *, is_credential: bool) -> Any:
-        """A value of a login at any depth. A key's word makes all that is below it a credential."""
-        if level > _MOST_LEVELS:
-            raise ValueProblem(f"{login}: is nested too deeply; write the login's body as it is sent")
+    def _login_value(self, value: Any, at: str, *, is_credential: bool) -> Any:
+        """A value of a login at any depth. All values below a key that names a credential are credentials."""
         if isinstance(value, dict):
-            found = {}
-            for key, item in value.items():
-                named, place = is_credential or names_credential(key), f"{at}.{printable(key, 40)}"
-                found[key] = self._login_value(item, login, place, level + 1, is_credential=named)
-            return found
+            return {
+                key: self._login_value(
+                    item, f"{at}.{printable(key, 40)}", is_credential=is_credential or names_credential(key)
+                )
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            return [
-                self._login_value(item, login, at, level + 1, is_credential=is_credential) for item in value
-            ]
+            return [self._login_value(item, at, is_credential=is_credential) for item in value]
         with self._problems:
             if isinstance(value, int):
                 return _bounded(value, at)

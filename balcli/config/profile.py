@@ -186,8 +186,7 @@ def parse(
     for key, value in table.items():
         if key in PROVIDERS:
             path = ("profiles", chosen, key)
-            provider = PROVIDERS[key]
-            entries += entries_of_table(provider, value, f"{place}.{key}", path, folder, variables, problems)
+            entries += entries_of_table(key, value, f"{place}.{key}", path, folder, variables, problems)
     entries += entries_of_variables(variables, [key for key in PROVIDERS if key not in table], problems)
     named = ((entry.name, entry.table) for entry in entries)
     reject_duplicates(named, "are both named {}; rename one with name = …", problems)

@@ -144,9 +144,9 @@ _TOML_FLAWS: Final = {
 }
 
 
-def _is_deeper(document: dict[str, Any], most: int) -> bool:
+def is_deeper(table: Mapping[str, Any], most: int) -> bool:
     """Whether tables and lists are nested more than `most` levels deep."""
-    level: list[Any] = [document]
+    level: list[Any] = [table]
     for _ in range(most):
         level = [
             item
@@ -179,7 +179,7 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
     except ValueError:
         # tomli lets a number of over 4,300 digits through to int(), which refuses it.
         raise ConfigSyntaxError(f"{name}: holds a number that is too long; shorten it") from None
-    if _is_deeper(document, _MOST_LEVELS):
+    if is_deeper(document, _MOST_LEVELS):
         raise too_deep
     return document
 

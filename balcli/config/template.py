@@ -1,4 +1,4 @@
-"""The text of a new profile, made from what the providers declare."""
+"""The text of a new profile, made from the keys that the providers declare."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _HEAD: Final = """\
 
 
 def profile_text(providers: Sequence[Provider]) -> str:
-    """A commented profile with an account at each of the providers, every value that it needs a `${NAME}`."""
+    """A commented profile with an account at each of the providers. Each value that it needs is a `${NAME}`."""
     defaults = RequestSettings()
     examples = {"proxy": '"http://proxy.example:3128"', "ca_bundle": '"company-ca.pem"'}
     rows = [
@@ -57,14 +57,14 @@ def _table(provider: Provider) -> str:
 
 
 def _about(provider: Provider, key: Key) -> str:
-    """What is said beside a key; beside the default address, what there is to know of it."""
+    """The comment on a key."""
     if key.name == "base_url" and isinstance(provider, Remarked):
         return f"{key.help}. {provider.BASE_URL_NOTE}"
     return key.help
 
 
 def _limit(provider: Provider) -> str:
-    """A limit in comments, on what the account at the provider holds."""
+    """A commented-out limit on the account at the provider."""
     examples = {
         "asset": "USDT",
         "exact": True,
@@ -79,7 +79,7 @@ def _limit(provider: Provider) -> str:
 
 
 def _lines(rows: list[tuple[str, str]]) -> str:
-    """The rows, what is said of each beside it; a long row does not push the others' to the right."""
+    """The lines, each with its comment. Lines of over 52 characters do not move the comments of the others."""
     column = max(len(text) for text, _ in rows if len(text) <= 52) + 2
     return "".join(f"{text:<{column}}  # {printable(about)}\n" for text, about in rows)
 
@@ -89,7 +89,7 @@ def _keys(provider: Provider) -> tuple[Key, ...]:
 
 
 def _needed(provider: Provider) -> set[str]:
-    """The keys without which the provider makes no account, the first of each choice that it leaves."""
+    """The keys that an account needs, found by opening one and adding each key that is missing."""
     keys = {key.name: key for key in provider.KEYS}
     given: dict[str, Value] = {}
     while True:
@@ -105,13 +105,13 @@ def _needed(provider: Provider) -> set[str]:
 
 
 def _variable(provider: Provider, key: Key) -> str:
-    """What the variable of a key is called: `MERCHANT_TOKEN`, and `MERCHANT_ID` for a merchant's `merchant_id`."""
+    """The variable for a key: `MERCHANT_TOKEN` for `token`, `MERCHANT_ID` for a merchant's `merchant_id`."""
     name = key.name if key.name.startswith(f"{provider.NAME}_") else f"{provider.NAME}_{key.name}"
     return name.upper().replace("-", "_")
 
 
 def _example(provider: Provider, key: Key) -> str:
-    """A value of the key's kind in TOML: what is a default, a choice, or a variable."""
+    """An example value in TOML: the default, a choice, or a variable."""
     variable = _variable(provider, key)
     if key.name == "name":
         return f'"{provider.NAME}"'

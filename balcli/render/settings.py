@@ -1,4 +1,4 @@
-"""A profile's settings for people: keys, values and sources in columns, no value broken but at its blanks."""
+"""A profile's settings as a table: keys, values and sources in columns, values wrapped only at blanks."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -10,7 +10,7 @@ _GAP: Final = "  "
 
 
 class Row(NamedTuple):
-    """A setting as it is shown."""
+    """A setting as text."""
 
     key: str
     value: str
@@ -18,15 +18,15 @@ class Row(NamedTuple):
 
 
 def render(head: str, parts: Iterable[tuple[str, Sequence[Row]]], columns: int | None) -> str:
-    """Each part under its name. `columns` is the terminal's width; None means any width will do.
+    """Each part under its title. `columns` is the terminal's width; None means any width.
 
-    Where a row is too wide for the terminal, its source stands below its value.
+    In a row that is too wide for the terminal, the source is below the value.
     """
     listed = list(parts)
     rows = [row for _, settings in listed for row in settings]
     key = max((width(row.key) for row in rows), default=0)
-    # Long values do not push the sources of all others out of the terminal.
-    beside = [row for row in rows if columns is None or _wide(row, key, width(row.value)) <= columns]
+    # A long value must not push all sources out of the terminal.
+    beside = [row for row in rows if columns is None or _row_width(row, key, width(row.value)) <= columns]
     value = max((width(row.value) for row in beside), default=0)
     lines = [line.text for line in paragraph(head, "", columns)]
     for title, settings in listed:
@@ -36,13 +36,13 @@ def render(head: str, parts: Iterable[tuple[str, Sequence[Row]]], columns: int |
     return "".join(f"{line}\n" for line in lines)
 
 
-def _wide(row: Row, key: int, value: int) -> int:
+def _row_width(row: Row, key: int, value: int) -> int:
     return len(_GAP) * 3 + key + value + width(row.source)
 
 
 def _lines(row: Row, key: int, value: int, columns: int | None) -> Iterator[str]:
     start = _GAP + pad(row.key, key) + _GAP
-    if (columns is None or _wide(row, key, value) <= columns) and width(row.value) <= value:
+    if (columns is None or _row_width(row, key, value) <= columns) and width(row.value) <= value:
         yield start + pad(row.value, value) + _GAP + row.source
         return
     yield from hanging_indent(start, row.value, columns)
