@@ -39,7 +39,7 @@ _GRACE: Final = 0.1
 
 def collect(
     accounts: Sequence[Account[Any]],
-    limits: RequestSettings,
+    settings: RequestSettings,
     deadline: Deadline,
     *,
     assets: tuple[str, ...] = (),
@@ -55,17 +55,19 @@ def collect(
     `limited` are the accounts (None for all) and assets that thresholds are on, where only those count.
     Raises any exception that is not a BalcliError: it is a bug.
     """
-    run = Run(door or open_door(accounts, limits, deadline), assets, flags, cache, limited)
+    run = Run(door or open_door(accounts, settings, deadline), assets, flags, cache, limited)
     positions: Mapping[_Position, Account[Any]] = {
         (number,): account for number, account in enumerate(accounts)
     }
     outcomes: dict[_Position, Outcome] = {}
     noted: Mapping[_Position, Sequence[echoes.Echo]] = {}
     if flags:  # no account expands to others without one
-        positions, outcomes, noted = _expanded(positions, run, limits, deadline, on_progress)
-    found = each(positions, lambda account: _fetch_or_fail(account, run), limits.jobs, deadline, on_progress)
+        positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
+    found = each(
+        positions, lambda account: _fetch_or_fail(account, run), settings.jobs, deadline, on_progress
+    )
     outcomes |= {
-        position: found.get(position) or deadline_passed(account, limits)
+        position: found.get(position) or deadline_passed(account, settings)
         for position, account in positions.items()
     }
     for position, echo in noted.items():
@@ -83,7 +85,7 @@ def collect(
 
 def open_door(
     accounts: Sequence[Account[Any]],
-    limits: RequestSettings,
+    settings: RequestSettings,
     deadline: Deadline,
     observe: Callable[[Exchange], None] | None = None,
 ) -> Door:
@@ -94,7 +96,7 @@ def open_door(
     providers = {account.provider for account in accounts}
     endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
     tls = any(account.base_url.startswith("https:") for account in accounts)
-    return Door(limits, deadline, endpoints, tls=tls, observe=observe)
+    return Door(settings, deadline, endpoints, tls=tls, observe=observe)
 
 
 def each(
@@ -176,7 +178,7 @@ def _next(done: queue.SimpleQueue[T], deadline: Deadline, progress: _Progress | 
 def _expanded(
     positions: Mapping[_Position, Account[Any]],
     run: Run,
-    limits: RequestSettings,
+    settings: RequestSettings,
     deadline: Deadline,
     on_progress: OnProgress | None,
 ) -> tuple[dict[_Position, Account[Any]], dict[_Position, Outcome], dict[_Position, list[echoes.Echo]]]:
@@ -184,14 +186,14 @@ def _expanded(
 
     The third part has, for the first account of each, the responses to this that repeat a credential.
     """
-    found = each(positions, lambda account: _accounts_for(account, run), limits.jobs, deadline, on_progress)
+    found = each(positions, lambda account: _accounts_for(account, run), settings.jobs, deadline, on_progress)
     accounts: dict[_Position, Account[Any]] = {}
     outcomes: dict[_Position, Outcome] = {}
     noted: dict[_Position, list[echoes.Echo]] = {}
     seen: set[tuple[str, ...]] = set()
     names: set[str] = set()
     for position, account in positions.items():
-        result = found.get(position) or deadline_passed(account, limits)
+        result = found.get(position) or deadline_passed(account, settings)
         if isinstance(result, Outcome):
             outcomes[position] = result
             continue
@@ -313,9 +315,9 @@ def _empty(account: Account[Any], why: str) -> Outcome:
     return Outcome(account._replace(aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
 
 
-def deadline_passed(account: Account[Any], limits: RequestSettings) -> Outcome:
+def deadline_passed(account: Account[Any], settings: RequestSettings) -> Outcome:
     """The outcome of an account that had not answered by the deadline."""
     problem = DeadlinePassed(
-        f"no answer before the deadline of {limits.deadline:g} s; raise --deadline or try later"
+        f"no answer before the deadline of {settings.deadline:g} s; raise --deadline or try later"
     )
     return Outcome(account, None, None, Failure.from_error(problem))

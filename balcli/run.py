@@ -115,8 +115,8 @@ def _fetched(
     progress: AbstractContextManager[OnProgress | None] | None,
 ) -> Report:
     """The report of all accounts that are asked, with every row."""
-    limits = profile.request_settings._replace(**request.settings)
-    deadline = Deadline(limits.deadline)
+    settings = profile.request_settings._replace(**request.settings)
+    deadline = Deadline(settings.deadline)
     check_ca_bundle(profile)
     notices = (*PLUGIN_NOTICES, *profile.notices)
     found = open_accounts(
@@ -124,15 +124,15 @@ def _fetched(
     )
     accounts = [each.account for each in found if each.account is not None]
     if recorder is None:
-        door: Asks = open_door(accounts, limits, deadline, observe)
+        door: Asks = open_door(accounts, settings, deadline, observe)
     else:
-        door = recorder.door(found, notices, limits, deadline, observe)
+        door = recorder.door(found, notices, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
     cached = request.cache and not request.sandbox and recorder is None
     with progress or nullcontext() as on_progress:
         outcomes = collect(
             accounts,
-            limits,
+            settings,
             deadline,
             assets=request.assets,
             flags=request.flags,

@@ -113,13 +113,13 @@ def _examined(
     from balcli.http.timing import Deadline
 
     steps = [*steps, *doctor.surroundings(os.environ, profile)]
-    limits = profile.request_settings._replace(**settings)
+    run_settings = profile.request_settings._replace(**settings)
     with progress(quiet=quiet) as on_progress:
         diagnosis = doctor.examine(
             profile,
             accounts or [],
-            limits,
-            Deadline(limits.deadline),
+            run_settings,
+            Deadline(run_settings.deadline),
             os.environ,
             offline=offline,
             on_progress=on_progress,

@@ -13,7 +13,8 @@ from balcli import __version__
 from balcli.collect import deadline_passed, open_door
 from balcli.config.accounts import OpenedAccount
 from balcli.errors import BalcliError
-from balcli.evidence import folder, requests, settings
+from balcli.evidence import folder, requests
+from balcli.evidence.accounts import account_entry
 from balcli.evidence.names import Names
 from balcli.http import echoes
 from balcli.http.door import Asks, Exchange, Request
@@ -60,7 +61,7 @@ class Recorder:
         folder.claim(place)
         self._place = place
         self._names = Names()
-        self._limits: RequestSettings | None = None
+        self._settings: RequestSettings | None = None
         self._notices: Sequence[Notice] = ()
         self._accounts: list[dict[str, Any]] = []
         self._asked: list[_Asked] = []
@@ -71,7 +72,7 @@ class Recorder:
         self,
         accounts: Sequence[OpenedAccount],
         notices: Sequence[Notice],
-        limits: RequestSettings,
+        settings: RequestSettings,
         deadline: Deadline,
         observe: Callable[[Exchange], None] | None,
     ) -> Asks:
@@ -86,9 +87,9 @@ class Recorder:
                 observe(exchange)
 
         pairs = [(each.account, each.values) for each in accounts if each.account is not None]
-        self._limits, self._notices = limits, notices
-        self._accounts = [settings.written(account, values, self._names) for account, values in pairs]
-        return _Before(open_door([account for account, _ in pairs], limits, deadline, heard), self._begin)
+        self._settings, self._notices = settings, notices
+        self._accounts = [account_entry(account, values, self._names) for account, values in pairs]
+        return _Before(open_door([account for account, _ in pairs], settings, deadline, heard), self._begin)
 
     def _begin(self, request: Request) -> _Asked:
         self._here.asked = asked = _Asked(request)
@@ -116,7 +117,7 @@ class Recorder:
             "generated_at": format_time(report.generated_at),
             "profile": report.profile,
             "options": options,
-            "limits": None if self._limits is None else _limits(self._limits),
+            "limits": None if self._settings is None else _written_settings(self._settings),
             "accounts": self._accounts,
             "asked": [self._written(one, bodies) for one in asked],
             "outcomes": [self._outcome(outcome) for outcome in report.outcomes],
@@ -182,7 +183,9 @@ class Recorder:
     def _outcome(self, outcome: Outcome) -> dict[str, Any]:
         """What came of an account. `late` is one whose answers do not tell: the deadline came before they did."""
         failure = outcome.failure
-        late = self._limits is not None and failure == deadline_passed(outcome.account, self._limits).failure
+        late = (
+            self._settings is not None and failure == deadline_passed(outcome.account, self._settings).failure
+        )
         return {
             "account": outcome.account.name,
             "fetched_at": None if outcome.fetched_at is None else format_time(outcome.fetched_at),
@@ -233,12 +236,12 @@ def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in kept.items() if not echoes.repeats(base_url, {name: value}, b"")}
 
 
-def _limits(limits: RequestSettings) -> dict[str, Any]:
+def _written_settings(settings: RequestSettings) -> dict[str, Any]:
     return {
-        "timeout": f"{limits.timeout:g}",
-        "deadline": f"{limits.deadline:g}",
-        "retries": limits.retries,
-        "jobs": limits.jobs,
+        "timeout": f"{settings.timeout:g}",
+        "deadline": f"{settings.deadline:g}",
+        "retries": settings.retries,
+        "jobs": settings.jobs,
     }
 
 

@@ -12,7 +12,8 @@ from balcli import __version__
 from balcli import report as reports
 from balcli.collect import collect
 from balcli.errors import BalcliError, DeadlinePassed, EvidenceAltered, EvidenceDiffers, leaves
-from balcli.evidence import folder, requests, settings
+from balcli.evidence import folder, requests
+from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT, document_digest
 from balcli.files import shown
@@ -133,7 +134,7 @@ def _read(place: Path, files: folder.Files) -> _Record:
             sort=_order(options["sort"]),
             totals_only=options["totals_only"] is True,
         ),
-        accounts=tuple(settings.opened(entry) for entry in manifest["accounts"]),
+        accounts=tuple(open_entry(entry) for entry in manifest["accounts"]),
         given=tuple(NAME.findall(json.dumps(manifest["accounts"]))),
         asked=tuple((dict(entry["request"]), _answer(entry, files.others)) for entry in manifest["asked"]),
         endings=tuple(_ending(entry) for entry in manifest["outcomes"]),

@@ -22,7 +22,7 @@ _KINDS: Final[dict[str, type]] = {
 }
 
 
-def written(account: Account[Any], values: Mapping[str, Value], names: Names) -> dict[str, Any]:
+def account_entry(account: Account[Any], values: Mapping[str, Value], names: Names) -> dict[str, Any]:
     """The account as a plain object, from which `opened` makes one that asks the same."""
     return {
         "account": account.name,
@@ -32,7 +32,7 @@ def written(account: Account[Any], values: Mapping[str, Value], names: Names) ->
     }
 
 
-def opened(entry: Mapping[str, Any]) -> Account[Any]:
+def open_entry(entry: Mapping[str, Any]) -> Account[Any]:
     """The account of such an object, with names for secrets.
 
     Raises EvidenceAltered or EvidenceDiffers, and TypeError or KeyError for what `written` does not write.
