@@ -97,7 +97,7 @@ class Program:
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """The whole environment of a run: an empty home, and what a test adds."""
-        kept = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_START") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
         # urllib3 leaves the socket of an answer whose headers it refuses to the collector.
         warnings = "error,ignore:unclosed:ResourceWarning"
         return {**kept, "HOME": str(self.folder), "PYTHONWARNINGS": warnings, **(env or {})}
