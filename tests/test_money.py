@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balcli.money import MAX_DECIMALS, ZERO, Amount, exact_sum, parse, parse_canonical, parse_units
+from balcli.money import (
+    MAX_DECIMALS,
+    ZERO,
+    Amount,
+    exact_sum,
+    is_nonzero,
+    parse,
+    parse_canonical,
+    parse_units,
+)
 from tests.generated import examples
 from tests.lists import each_case
 from tests.proof.integers import REFUSED, SCALE, answer, read, read_units, written
@@ -289,3 +298,16 @@ def test_a_printed_amount_is_restored(amount: Amount) -> None:
 def test_what_is_no_printed_amount_is_not_restored(text: str) -> None:
     """Only the canonical form is one: whatever else could be read as a number is refused."""
     assert REFUSED == answer(lambda: parse_canonical(text))
+
+
+@each_case(
+    ("text", "expected"),
+    [
+        *((text, False) for text in ("0", "0.00", "-0", None, "", "x", "1 BTC")),
+        *((text, True) for text in ("1", "-0.1", "1e-9")),
+    ],
+    ids=str,
+)
+def test_only_an_amount_other_than_zero_is_nonzero(text: str | None, expected: bool) -> None:
+    """Nothing, and a text that is no amount, do not count as one."""
+    assert expected is is_nonzero(text)
