@@ -165,6 +165,8 @@ def test_depth_is_bounded_by_a_figure(opened: bytes, closed: bytes, times: int) 
     """A document nested a hundred deep, far more than any provider's, is read; one level more is refused."""
     deepest = opened * times + b'"x"' + closed * times
     assert 100 == len(re.findall(r"[\[{]", str(decode(deepest))))
+    siblings = b"[" + b",".join([opened * (times - 1) + b'"x"' + closed * (times - 1)] * 3) + b"]"
+    assert isinstance(decode(siblings), list)  # many in all, and none too deep
     for deeper in (b"[" + deepest + b"]", b'{"a": 1, "b": ' + deepest + b"}"):
         with pytest.raises(BadJson, match=r"^the JSON is nested too deeply$"):
             decode(deeper)

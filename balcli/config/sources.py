@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from balcli.config.checks import RAISE_FIRST, Problems
 from balcli.errors import ConfigFileError, ConfigSyntaxError, SecretError, VariableError
 from balcli.files import is_readable_by_others, open_for_reading, permission_problem, shown
+from balcli.http.exactjson import is_deeper
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
 from balcli.text import printable
@@ -142,19 +143,6 @@ _TOML_FLAWS: Final = {
     ("Unescaped ",): (": a \\ stands alone in a text", "write it twice"),
     ("",): ("", "mend that place"),
 }
-
-
-def is_deeper(table: Mapping[str, Any], most: int) -> bool:
-    """Whether tables and lists are nested more than `most` levels deep."""
-    level: list[Any] = [table]
-    for _ in range(most):
-        level = [
-            item
-            for value in level
-            if isinstance(value, dict | list)
-            for item in (value.values() if isinstance(value, dict) else value)
-        ]
-    return any(isinstance(value, dict | list) for value in level)
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """JSON as it was sent: numbers keep their text, and what is ambiguous is refused."""
 
 import json
-from typing import Final, NoReturn, TypeAlias, final
+from typing import Any, Final, NoReturn, TypeAlias, final
 
 from balcli.errors import AnswerTooLarge, BadJson
 
@@ -70,20 +70,19 @@ def decode_text(text: str) -> Json:
         raise BadJson(
             f"the body is not valid JSON at line {problem.lineno}, column {problem.colno}"
         ) from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and _deeper_than(MAX_DEPTH, document):
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(document, MAX_DEPTH):
         raise BadJson("the JSON is nested too deeply")
     return document
 
 
-def _deeper_than(levels: int, document: Json) -> bool:
-    """Whether more lists and objects than that stand in one another; found level by level, without recursion."""
-    here = [document] if isinstance(document, dict | list) else []
-    while here and levels:
-        levels -= 1
-        here = [
-            value
-            for container in here
-            for value in (container.values() if isinstance(container, dict) else container)
+def is_deeper(document: Any, most: int) -> bool:
+    """Whether lists and objects, or tables, are nested more than `most` levels deep."""
+    level = [document]
+    for _ in range(most):
+        level = [
+            item
+            for value in level
             if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
         ]
-    return bool(here)
+    return any(isinstance(value, dict | list) for value in level)
