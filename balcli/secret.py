@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final, NoReturn, final
 
 _SHOWN: Final = "***"
-# Contract 8.1: from this length on a credential is filtered from messages, and from the second it can be told from data.
+# From this length on a credential is filtered from messages; from the second on it can be told from data.
 _SHORTEST_FILTERED: Final = 6
 SHORTEST_TOLD: Final = 12
 """How many characters a credential needs, not all of them digits, to be told from data."""

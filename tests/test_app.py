@@ -380,6 +380,8 @@ BEGINS: Final = {
     "jsonl": '{"type": "error", "code": ',
     "csv": "account,provider,",
     "prometheus": "# HELP balcli_failure ",
+    "beancount": "; ",
+    "hledger": "; ",
 }
 
 

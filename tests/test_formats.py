@@ -95,7 +95,7 @@ def values(report: Report, name: str) -> dict[tuple[str, ...], str]:
 
 
 def test_each_format_for_machines_has_its_module() -> None:
-    """What -o takes, but the table, is rendered by the module of that name, also of an empty report."""
+    """What -o takes, but the table, has a module that renders it, also of an empty report."""
     report = report_of()
     assert MACHINES == [name for name in MACHINES if machine(name, report)]
 

@@ -106,7 +106,7 @@ def top(
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and print what is wrong; the exit code of the contract."""
+    """Run one command line and print what is wrong; the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
     sys.unraisablehook = _signal_again
     try:
@@ -134,9 +134,7 @@ def _run(arguments: list[str]) -> int:
         return _end_with_usage(problem, arguments)
     except BalcliError as problem:
         if not (has_written() or isinstance(problem, OutputError)):
-            line = parse_again(arguments)
-            if line.output == "json":
-                _write_failure(problem, line)
+            _write_failure(problem, parse_again(arguments))
         raise
     if gathered.getvalue():
         write_stdout(gathered.getvalue())

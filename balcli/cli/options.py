@@ -37,7 +37,7 @@ output_option = _options_of(OUTPUT)
 
 
 class Format(StrEnum):
-    """What `-o` takes where balances are shown; all but the table are modules of `balcli.render` by that name."""
+    """What `-o` takes where balances are shown; `balcli.render` has the module of each."""
 
     table = "table"
     json = "json"

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WORDS_OMITTED: Final = "its words are left out, because the response repeats a credential"
-# The errors that no provider's own error becomes.
 _LATER: Final = "try later, and check base_url if it stays so"
 
 

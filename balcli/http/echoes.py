@@ -1,6 +1,6 @@
 """Answers that repeat a credential: what must not be in them, by host, and the search before anything is shown.
 
-Data is never rewritten: an answer is shown as it was sent, or not at all (contract 8.1).
+Data is never rewritten: an answer is shown as it was sent, or not at all.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 `record` writes a file for each command line: its exit code, stdout, stderr and the files that it wrote, with times,
 ports and paths made alike. `compare` runs them again and prints what differs; its exit code is 1 if anything does.
-`refresh` makes the records and outputs of this folder anew, when a format is meant to change.
+`refresh` writes the outputs of this folder anew, when a format is meant to change; a record that was deleted, too.
 """
 
 import argparse

@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 
 from tests import faults
 from tests.conftest import ROOT, Program
+from tests.golden import FORMATS
 from tests.warm import Warm
 
 _SECONDS: Final = 60
 _JOBS: Final = 4
 _LONGEST_NAME: Final = 120
 
-FORMATS: Final = ("table", "json", "jsonl", "csv", "prometheus", "beancount", "hledger")
 PROVIDERS: Final = ("loopring", "wallet", "merchant")
 WIDTHS: Final = (30, 40, 60, 80, 100, 120, 200)
 SLOW_FAULTS: Final = {
