@@ -170,9 +170,13 @@ def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
     "arguments", [("--record",), ("-O", "file"), ("--evidence", "folder"), ("-o", "csv"), ("--fault", "cut")]
 )
 def test_what_does_not_go_with_it(program: Program, arguments: tuple[str, ...]) -> None:
-    """What means one run, or another format, is wrong usage."""
+    """What means one run, or another format, is wrong usage, which a format for programs tells, too."""
     result = program.run("all", "--watch", "1", *arguments)
-    assert (2, "", 1) == (result.code, result.out, len(result.err.splitlines()))
+    assert (2, "csv" in arguments, 1) == (
+        result.code,
+        "usage: --watch" in result.out,
+        len(result.err.splitlines()),
+    )
 
 
 @each_case(

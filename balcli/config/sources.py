@@ -400,7 +400,7 @@ def _run(command: tuple[str, ...], seconds: float, name: str) -> str:
     try:
         output = _read_output(process, time.monotonic() + seconds)
     except TimeoutError:
-        raise SecretError(f"{name} took over {seconds:.2g} s; run it by hand to see why") from None
+        raise SecretError(f"{name} took over {round(seconds, 1):g} s; run it by hand to see why") from None
     finally:
         # Also after Ctrl-C the command must not outlive the run.
         process.kill()
