@@ -698,3 +698,151 @@ def test_a_repetition_is_seen_whatever_the_ids() -> None:
         report = build("main", [answered("a", *rows)])
         assert ([("asset.repeated", "a")], "2") == (codes(report), str(report.totals[0].amounts.total))
         assert ("under the ids 1, 2" in report.notices[0].message) is (ids == ("1", "2"))
+
+
+WHOLE = "is an account that is in this run already, by another name: it is left out of the totals; remove one"
+PARTLY = "is the account first by another name: what both list counts once in the totals"
+
+
+def left_out(asset: str) -> str:
+    """What is said of a row that an earlier account lists, too."""
+    return f"{asset} is listed before under another name: this row is left out of the totals"
+
+
+@each_case(
+    ("filters", "rows", "added", "messages"),
+    [
+        (((), ()), ("ETH", "LRC"), {"ETH": "1", "LRC": "1"}, [WHOLE]),
+        ((("ETH",), ("ETH",)), ("ETH", "LRC"), {"ETH": "1", "LRC": "1"}, [WHOLE]),
+        ((("ETH",), ("LRC",)), ("ETH",), {"ETH": "1", "LRC": "1"}, [PARTLY, left_out("ETH")]),
+        ((("ETH",), ("BTC",)), ("ETH",), {"ETH": "1", "LRC": "1"}, [PARTLY, left_out("ETH")]),
+        (
+            ((), ("ETH",)),
+            ("ETH", "LRC"),
+            {"ETH": "1", "LRC": "1"},
+            [PARTLY, left_out("ETH"), left_out("LRC")],
+        ),
+        (((), ()), ("ETH", "BTC"), {"BTC": "1", "ETH": "1", "LRC": "1"}, [PARTLY, left_out("ETH")]),
+        (((), ()), ("BTC",), {"BTC": "1", "ETH": "1", "LRC": "1"}, [PARTLY]),
+        (((), ()), (), {"ETH": "1", "LRC": "1"}, [WHOLE]),
+    ],
+    ids=str,
+)
+def test_a_second_name_of_an_account_adds_only_what_the_first_does_not_list(
+    filters: tuple[tuple[str, ...], tuple[str, ...]],
+    rows: tuple[str, ...],
+    added: dict[str, str],
+    messages: list[str],
+) -> None:
+    """Each asset of one account counts once, and rows that are left out are named where the two were asked differently."""
+    outcomes = [
+        refused("broken"),
+        owned("unknown", None),
+        owned("first", "0xabc", *(balance(asset, "1", of="first") for asset in ("ETH", "LRC"))),
+        owned("second", "0xabc", *(balance(asset, "1", of="second") for asset in rows)),
+    ]
+    for number, assets in zip((2, 3), filters, strict=True):
+        outcomes[number] = outcomes[number]._replace(
+            account=outcomes[number].account._replace(assets=(*assets,))
+        )
+    report = build("main", outcomes)
+    assert added == {total.asset: str(total.known.total) for total in report.totals}
+    assert [("account.repeated", "second", message) for message in messages] == [*report.notices]
+
+
+@each_case(
+    ("first", "second", "total"),
+    [
+        (("ETH", "1"), ("Ether", "1"), {"ETH": "1"}),  # one id: one asset, whatever its name
+        (("ETH", "1"), ("ETH", "2"), {"ETH": "2"}),
+        (("ETH", None), ("ETH", None), {"ETH": "1"}),
+        (("ETH", None), ("LRC", None), {"ETH": "1", "LRC": "1"}),
+        (("ETH", None), ("LRC", "5"), {"ETH": "1", "LRC": "1"}),
+        (("ETH", "1"), ("LRC", None), {"ETH": "1", "LRC": "1"}),
+    ],
+    ids=str,
+)
+def test_an_asset_of_an_account_is_known_by_its_id(
+    first: tuple[str, str | None], second: tuple[str, str | None], total: dict[str, str]
+) -> None:
+    """Under two names of one account, rows are one asset by the id, and by the name where there is none."""
+    outcomes = [
+        owned(name, "0xabc", balance(asset, "1", of=name, asset_id=number))
+        for name, (asset, number) in (("a", first), ("b", second))
+    ]
+    assert total == {
+        each.asset: str(each.amounts.total) for each in build("main", outcomes).totals if each.amounts.total
+    }
+
+
+def test_second_names_are_told_in_the_order_of_the_accounts_names() -> None:
+    """Whatever the profile's order, notices on accounts stand by their names."""
+    names = ("first", "z", "b", "a")
+    outcomes = [owned(name, "0xabc", balance("ETH", "1", of=name)) for name in names]
+    assert ["a", "b", "z"] == [notice.account for notice in build("main", outcomes).notices]
+
+
+@each_case(
+    ("rows", "message"),
+    [
+        ([("1", None), ("2", None)], None),
+        ([("1", "fiat"), ("2", "fiat")], None),
+        ([("1", "fiat"), ("1", "fiat")], "USD stands 2 times in the answer; all are in the totals"),
+        ([("1", "fiat"), ("2", None)], "USD stands 2 times in the answer; all are in the totals"),
+        ([("1", None), ("2", None), ("2", None)], "USD stands 3 times in the answer; all are in the totals"),
+        ([(None, None)] * 2, "USD stands 2 times in the answer; all are in the totals"),
+    ],
+    ids=str,
+)
+def test_only_one_row_for_each_merchant_is_no_repetition(
+    rows: list[tuple[str | None, str | None]], message: str | None
+) -> None:
+    """Rows of one asset are told, but for those of an aggregate that are of one kind and of a merchant each."""
+    details: list[dict[str, Amount | str | bool | None]] = [
+        {"merchant_id": merchant, "kind": kind} for merchant, kind in rows
+    ]
+    balances = [balance("USD", "1", of="all", details=each) for each in details]
+    notices = build("main", [answered("all", *balances)]).notices
+    assert ([] if message is None else [("asset.repeated", "all", message)]) == [*notices]
+
+
+@each_case(
+    ("ids", "counted", "message"),
+    [
+        (("7", "7"), True, "USD stands 2 times in the answer; all are in the totals"),
+        (("7", None), True, "USD stands 2 times in the answer; all are in the totals"),
+        (("7", "8"), True, "USD stands 2 times in the answer under the ids 7, 8; all are in the totals"),
+        (("7", "8"), False, "USD stands 2 times in the answer under the ids 7, 8; all are shown"),
+        ((None, None, None), False, "USD stands 3 times in the answer; all are shown"),
+    ],
+    ids=str,
+)
+def test_a_repetition_is_told_with_its_ids(ids: tuple[str | None, ...], counted: bool, message: str) -> None:
+    """How often, under which ids if there are several, and whether the totals have it."""
+    rows = [balance("USD", "1", of="a", asset_id=each, counted=counted) for each in ids]
+    assert [("asset.repeated", "a", message)] == [*build("main", [answered("a", *rows)]).notices]
+
+
+def test_two_names_that_differ_in_case_are_told() -> None:
+    """Two are enough, and names that differ in more are none of them."""
+    rows = [balance(name, "1", of="a") for name in ("usdt", "USDT", "BTC")]
+    (notice,) = build("main", [answered("a", *rows)]).notices
+    assert ("asset.case", "USDT, usdt differ in case alone") == (
+        notice.code,
+        notice.message.partition(":")[0],
+    )
+
+
+def test_fiat_that_is_missing_leaves_only_the_totals_of_fiat_open() -> None:
+    """An asset that has rows of the kind lacks the account; all others are whole."""
+    rows = [
+        balance("USD", "1", of="other", details={"kind": "fiat"}),
+        balance("BTC", "2", of="shop"),
+        balance("ETH", "3", of="shop", details={"kind": "nft"}),
+    ]
+    outcomes = [answered("other", rows[0]), answered("shop", *rows[1:]), refused("shop/fiat")]
+    assert {
+        "BTC": (["2", "0", "0"], ["2", "0", "0"], []),
+        "ETH": (["3", "0", "0"], ["3", "0", "0"], []),
+        "USD": ([None, None, None], ["1", "0", "0"], ["shop/fiat"]),
+    } == sums(build("main", outcomes))
