@@ -759,6 +759,7 @@ def test_a_second_name_of_an_account_adds_only_what_the_first_does_not_list(
         (("ETH", None), ("LRC", None), {"ETH": "1", "LRC": "1"}),
         (("ETH", None), ("LRC", "5"), {"ETH": "1", "LRC": "1"}),
         (("ETH", "1"), ("LRC", None), {"ETH": "1", "LRC": "1"}),
+        (("#5", None), ("ETH", "5"), {"#5": "1"}),  # a token that was known by its id alone
     ],
     ids=str,
 )
