@@ -20,7 +20,7 @@ from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Expanding, Provider, Run
-from balcli.providers.reading import text
+from balcli.providers.parsing import text
 from balcli.secret import hide
 from balcli.settings import RequestSettings
 

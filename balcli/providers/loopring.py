@@ -36,17 +36,18 @@ from balcli.providers.loopring_tokens import (
     new_table,
     row_id,
 )
-from balcli.providers.reading import (
+from balcli.providers.parsing import (
+    Remarks,
     amount,
     as_list,
     as_object,
     field,
     optional_amount,
+    raw_texts,
     text,
     undocumented,
     words,
 )
-from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import absent, names_of, selects
 from balcli.secret import Secret
 from balcli.text import LONGEST_NAME, printable

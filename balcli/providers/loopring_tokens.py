@@ -13,7 +13,7 @@ from balcli.errors import BadShape
 from balcli.http import echoes
 from balcli.http.exactjson import Json, Number
 from balcli.money import MAX_DECIMALS
-from balcli.providers.reading import as_list, as_object, field, undocumented, unechoed
+from balcli.providers.parsing import as_list, as_object, field, undocumented, unechoed
 from balcli.text import folded
 from balcli.urls import is_on_loopback
 

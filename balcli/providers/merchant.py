@@ -13,21 +13,22 @@ from balcli.http.door import Endpoint, Request
 from balcli.http.exactjson import Json
 from balcli.models import Account, Balance, Failure, Holdings, Notice
 from balcli.money import Amount
-from balcli.providers import OWN, reading
+from balcli.providers import OWN, parsing
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
 from balcli.providers.envelope import own_error
-from balcli.providers.reading import (
+from balcli.providers.parsing import (
+    Remarks,
     amount,
     as_list,
     as_object,
     field,
     optional_flag,
     optional_text,
+    raw_texts,
     token,
     undocumented,
     whole,
 )
-from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import names, selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
@@ -214,7 +215,7 @@ def _crypto(
     for number, item in enumerate(as_list(field(data, "balances", "data"), "data.balances")):
         where = f"balances[{number}]"
         row = as_object(item, where)
-        asset = reading.name(row, "asset", where)
+        asset = parsing.name(row, "asset", where)
         listed.append(asset)
         asset_id = optional_text(row, "assetId", where)
         of_row = names(asset, asset_id)
@@ -277,7 +278,7 @@ def parse_fiat(
     for number, row in enumerate(rows):
         where = f"accounts[{number}]"
         owner = _merchant_id(row, where)
-        fiat = reading.name(row, "fiat", where)
+        fiat = parsing.name(row, "fiat", where)
         shown = selects(assets, fiat)
         read = remarks.amounts(fiat, row, where, _fiat_amount, asked=shown)
         if read is None or not shown or account.target["merchant_id"] not in {"0", owner}:

@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from balcli.errors import BadShape
 from balcli.http.exactjson import Json
-from balcli.providers.reading import as_list, as_object, field, undocumented, whole
+from balcli.providers.parsing import as_list, as_object, field, undocumented, whole
 
 Row: TypeAlias = dict[str, Json]
 

@@ -14,20 +14,21 @@ from balcli.http.door import Endpoint, Request
 from balcli.http.exactjson import Json
 from balcli.models import Account, Balance, DepositAddress, Detail, Holdings
 from balcli.money import Amount
-from balcli.providers import OWN, reading
+from balcli.providers import OWN, parsing
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
 from balcli.providers.envelope import own_error
-from balcli.providers.reading import (
+from balcli.providers.parsing import (
+    Remarks,
     as_list,
     as_object,
     field,
     optional_amount,
     optional_text,
+    raw_texts,
     taken,
     token,
     words,
 )
-from balcli.providers.remarks import Remarks, raw_texts
 from balcli.providers.selection import selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import folded
@@ -155,7 +156,7 @@ def parse(
     for number, item in enumerate(rows):
         where = f"data[{number}]"
         row = as_object(item, where)
-        asset = reading.name(row, "asset", where)
+        asset = parsing.name(row, "asset", where)
         listed.append(asset)
         shown = selects(assets, asset) and selects(account.assets, asset)
         read = remarks.amounts(asset, row, where, _amounts, asked=shown and selects(limited, asset))
