@@ -1,29 +1,31 @@
-"""Reading a provider's payload: each function gives what the documentation promises or raises.
+"""Parsing a provider's response: each function returns a value of the documented kind, or raises.
 
-`where` names the place in the answer for the message. Nothing here guesses or fills in.
+`where` is the place in the response, for messages. Nothing is guessed or filled in. `HoldingsBuilder` gathers
+what one account's rows amount to.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.errors import BadAmount, BadShape, EchoesCredential
 from balcli.http.echoes import Echoed
-from balcli.http.error_text import words as words  # noqa: PLC0414 - a part of what plug-ins read with
+from balcli.http.error_text import words as words  # noqa: PLC0414 - a part of what plug-ins parse with
 from balcli.http.exactjson import Json, Number
-from balcli.models import Notice
+from balcli.models import Account, Balance, Failure, Holdings, Notice
 from balcli.money import Amount, is_nonzero, parse
+from balcli.providers.selection import selects, unlisted
 from balcli.secret import Secret, hide, validate_credential
 from balcli.text import LONGEST_NAME, is_text, printable
 
 T = TypeVar("T")
-_SAMPLE = 40
-Read: TypeAlias = Callable[[dict[str, Json], str, str], T]
-"""What reads a field of a row at a place, such as `optional_text`. Raises BadShape."""
+Row: TypeAlias = dict[str, Json]
 
+_SAMPLE: Final = 40
+# Parts of names of fields that may hold funds.
 _FUNDS: Final = ("balance", "amount", "fund", "frozen", "reserve", "pending", "settle")
 _LONGEST_FIELD: Final = 80
+# How many fields of one account are named in notices: a hostile response could have others in each row.
 _MOST_FIELDS: Final = 100
-"""How many fields of one account are named: a hostile answer could have others in each row."""
 
 
 def _kind(value: Json) -> str:
@@ -49,7 +51,7 @@ def _untrusted(problem: str) -> BadAmount:
     return BadAmount(f"the provider's answer cannot be trusted: the amount {problem}; ask the provider")
 
 
-def as_object(value: Json, where: str) -> dict[str, Json]:
+def as_object(value: Json, where: str) -> Row:
     """The object that stands there. Raises BadShape for anything else."""
     if not isinstance(value, dict):
         raise undocumented(f"{where} is {_kind(value)}, not an object")
@@ -63,19 +65,27 @@ def as_list(value: Json, where: str) -> list[Json]:
     return value
 
 
-def field(row: dict[str, Json], key: str, where: str) -> Json:
-    """The value of a key that must be there. Raises BadShape where it is not."""
+def field(value: Json, key: str, where: str) -> Json:
+    """The value of a key that an object must have. Raises BadShape."""
+    row = as_object(value, where)
     if key not in row:
         raise undocumented(f"{where} has no {key}")
     return row[key]
 
 
-def name(row: dict[str, Json], key: str, where: str) -> str:
+def rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
+    """Each object of a list with its place (`label[0]`, `label[1]`, …). Raises BadShape for anything else."""
+    for number, item in enumerate(as_list(value, where)):
+        place = f"{label}[{number}]"
+        yield place, as_object(item, place)
+
+
+def name(row: Row, key: str, where: str) -> str:
     """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
     return taken(_string(row, key, where), where, key)
 
 
-def _string(row: dict[str, Json], key: str, where: str) -> str:
+def _string(row: Row, key: str, where: str) -> str:
     value = field(row, key, where)
     if (
         not isinstance(value, str) or isinstance(value, Number) or not value
@@ -91,7 +101,7 @@ def text(value: str, where: str) -> str:
     return value
 
 
-def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
+def optional_text(row: Row, key: str, where: str) -> str | None:
     """The text or number of a key as text; None where it is null or not there. Raises BadShape otherwise."""
     value = row.get(key)
     if value is None:
@@ -101,7 +111,7 @@ def optional_text(row: dict[str, Json], key: str, where: str) -> str | None:
     return taken(value, where, key)
 
 
-def optional_flag(row: dict[str, Json], key: str, where: str) -> bool | None:
+def optional_flag(row: Row, key: str, where: str) -> bool | None:
     """The true or false of a key; None where it is null or not there. Raises BadShape otherwise."""
     value = row.get(key)
     if value is not None and not isinstance(value, bool):
@@ -116,24 +126,17 @@ def whole(value: Json) -> int | None:
     return None if value[0] == "0" and value != "0" else int(value)
 
 
-def amount(
-    row: dict[str, Json], key: str, where: str, read: Callable[[str], Amount] = parse
-) -> tuple[Amount, str]:
-    """The amount of a key that must hold one, and the text as it was sent.
-
-    `read` turns the text into whole units. Raises BadAmount for anything that is no amount.
-    """
+def amount(row: Row, key: str, where: str, read: Callable[[str], Amount] = parse) -> Amount:
+    """The amount of a key that must have one; `read` turns its text into whole units. Raises BadAmount."""
     if key not in row:
         raise _untrusted(f"{where}.{key} is missing")
-    return _read(row[key], key, where, read)
+    return _amount(row[key], key, where, read)
 
 
-def optional_amount(
-    row: dict[str, Json], key: str, where: str, read: Callable[[str], Amount] = parse
-) -> tuple[Amount | None, str | None]:
-    """The amount of a key and its text; both None, for unknown, where it is null or not there."""
+def optional_amount(row: Row, key: str, where: str, read: Callable[[str], Amount] = parse) -> Amount | None:
+    """The amount of a key; None, for unknown, where it is null or missing. Raises BadAmount."""
     value = row.get(key)
-    return (None, None) if value is None else _read(value, key, where, read)
+    return None if value is None else _amount(value, key, where, read)
 
 
 def taken(value: str, where: str, key: str) -> str:
@@ -151,17 +154,17 @@ def unechoed(value: str, where: str, key: str) -> str:
     return str(value)
 
 
-def _read(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> tuple[Amount, str]:
+def _amount(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> Amount:
     if not isinstance(value, str):
         raise _untrusted(f"{where}.{key} is {_kind(value)}")
     sent = taken(value, where, key) if isinstance(value, Echoed) else str(value)
     try:
-        return read(sent), sent
+        return read(sent)
     except ValueError as problem:
         raise _untrusted(f'{where}.{key} is "{printable(hide(sent), _SAMPLE)}", {problem}') from None
 
 
-def token(row: dict[str, Json], key: str, where: str) -> Secret:
+def token(row: Row, key: str, where: str) -> Secret:
     """The token that a login gave. Raises BadShape for one that no header could carry."""
     value = row.get(key)
     if isinstance(value, Echoed) and not value.echo.carried.found_in(value):
@@ -177,65 +180,99 @@ def token(row: dict[str, Json], key: str, where: str) -> Secret:
     return Secret(given)
 
 
-class Remarks:
-    """The notices on one account's answer. Each field is told once, however many rows have it."""
+class HoldingsBuilder:
+    """The balances and notices of one account, gathered as its rows are parsed.
 
-    def __init__(self, account: str) -> None:
+    `assets` are those of `--asset`, and `limited` those that thresholds are on; empty means all. A bad amount is an
+    error where the row is required, and a notice elsewhere. A field is named in one notice, however many rows have it.
+    """
+
+    def __init__(
+        self, account: Account[Any], assets: tuple[str, ...] = (), limited: tuple[str, ...] = ()
+    ) -> None:
+        self.account = account
+        self.assets = assets
+        self.balances: list[Balance] = []
         self.notices: list[Notice] = []
-        self._account = account
-        self._told: set[tuple[str, str]] = set()
+        self.listed: list[str] = []
+        """The name of every asset in the response, shown or not."""
+        self._limited = limited
+        self._noted: set[tuple[str, str]] = set()
 
-    def decoration(self, row: dict[str, Json], field: str, where: str, read: Read[T]) -> T | None:
-        """What `read` gives for a field that decides no amount; None, and a notice, where it cannot be read."""
-        try:
-            return read(row, field, where)
-        except BadShape as problem:
-            if self._is_new("field.unreadable", field):
-                about = f"{field} is unknown: {problem.message}"
-                self.notices.append(Notice("field.unreadable", self._account, about))
-            return None
+    def shows(self, *names: str) -> bool:
+        """Whether `--asset` and the profile select a row of the asset with these names."""
+        return selects(self.assets, *names) and selects(self.account.assets, *names)
+
+    def requires(self, *names: str) -> bool:
+        """Whether the amounts of a row are needed: it is shown, and thresholds are on it or on no asset at all."""
+        return self.shows(*names) and selects(self._limited, *names)
 
     def amounts(
-        self,
-        asset: str,
-        row: dict[str, Json],
-        where: str,
-        read: Callable[[dict[str, Json], str], T],
-        *,
-        asked: bool,
+        self, row: Row, where: str, asset: str, read: Callable[[Row, str], T], *, required: bool
     ) -> T | None:
-        """What `read` makes of a row's amounts; None, and a notice, for a bad row that was not asked for.
+        """What `read` returns for a row; None, and a notice, where that raises and the row is not required.
 
-        Raises BadAmount and BadShape for one that was.
+        Raises BadAmount and BadShape for a required row.
         """
         try:
             return read(row, where)
         except (BadAmount, BadShape) as problem:
-            if asked:
+            if required:
                 raise
             name = printable(asset, LONGEST_NAME)
-            about = f"{name} was not asked for, and its amounts are unknown: {problem.message}"
-            self.notices.append(Notice("row.unreadable", self._account, about))
+            self.notify(
+                "row.unreadable", f"{name} was not asked for, and its amounts are unknown: {problem.message}"
+            )
             return None
 
-    def unread(self, row: Mapping[str, Json], known: frozenset[str], asset: str) -> dict[str, str]:
-        """The amounts other than 0 in fields that are not `known` and sound like funds, by name, as they were sent."""
-        if row.keys() <= known:  # as nearly all are
-            return {}
-        found = dict(_unread(row, known))
-        for field, text in found.items():
-            if len(self._told) < _MOST_FIELDS and self._is_new("field.unread", field):
-                name, where = printable(field, _LONGEST_FIELD), printable(asset, LONGEST_NAME)
-                about = (
-                    f"{name} of {where} is {text}: balcli does not read this field, and no total includes it; "
-                    "ask the provider what it means"
+    def optional(self, row: Row, key: str, where: str, read: Callable[[Row, str, str], T]) -> T | None:
+        """What `read` returns for a field that decides no amount; None, and a notice, where that raises BadShape."""
+        try:
+            return read(row, key, where)
+        except BadShape as problem:
+            if self._is_new("field.unreadable", key):
+                self.notify("field.unreadable", f"{key} is unknown: {problem.message}")
+            return None
+
+    def raw(
+        self, row: Row, asset: str, amounts: Sequence[str], fields: frozenset[str]
+    ) -> dict[str, str | None]:
+        """The `amounts` of a row as they were sent, and those other than 0 in fields that balcli does not read.
+
+        `fields` are those that it does read. Each other one that sounds like funds is named in a notice.
+        """
+        raw = raw_texts(row, amounts)
+        if row.keys() <= fields:  # as nearly all are
+            return raw
+        for path, text in dict(_unread_amounts(row, fields)).items():
+            raw[path] = text
+            if len(self._noted) < _MOST_FIELDS and self._is_new("field.unread", path):
+                field, name = printable(path, _LONGEST_FIELD), printable(asset, LONGEST_NAME)
+                self.notify(
+                    "field.unread",
+                    f"{field} of {name} is {text}: balcli does not read this field, and no total includes it; "
+                    "ask the provider what it means",
                 )
-                self.notices.append(Notice("field.unread", self._account, about))
-        return found
+        return raw
+
+    def notify(self, code: str, message: str) -> None:
+        """Add a notice on the account."""
+        self.notices.append(Notice(code, self.account.name, message))
+
+    def holdings(self, failure: tuple[str, Failure] | None = None) -> Holdings:
+        """What the account holds, with a notice for each asset that was asked for and is not listed.
+
+        With the failure of one kind of rows, such as `fiat`: then nobody knows which assets are listed.
+        """
+        balances, notices = tuple(self.balances), tuple(self.notices)
+        if failure is not None:
+            return Holdings(balances, notices, failed=(failure,))
+        missing = unlisted(self.account.name, self.assets or self.account.assets, balances, self.listed)
+        return Holdings(balances, (*notices, *missing))
 
     def _is_new(self, code: str, field: str) -> bool:
-        new = (code, field) not in self._told
-        self._told.add((code, field))
+        new = (code, field) not in self._noted
+        self._noted.add((code, field))
         return new
 
 
@@ -244,18 +281,15 @@ def raw_texts(row: Mapping[str, Json], fields: Sequence[str]) -> dict[str, str |
     return {field: str(value) if isinstance(value := row.get(field), str) else None for field in fields}
 
 
-def _unread(row: Mapping[str, Json], known: frozenset[str], before: str = "") -> Iterator[tuple[str, str]]:
-    """The unread amounts of a row, and of the objects in it, each by its path."""
+def _unread_amounts(
+    row: Mapping[str, Json], fields: frozenset[str], before: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Each amount other than 0 in other fields that sound like funds, and in objects in the row, by its path."""
     for key, value in row.items():
         path = f"{before}{key}"
-        if path in known:
+        if path in fields:
             continue
         if isinstance(value, dict):
-            yield from _unread(value, known, f"{path}.")
-        elif isinstance(value, str) and _sounds_like_funds(path) and is_nonzero(value):
+            yield from _unread_amounts(value, fields, f"{path}.")
+        elif isinstance(value, str) and any(part in path.casefold() for part in _FUNDS) and is_nonzero(value):
             yield path if is_text(path) else printable(path), str(value)
-
-
-def _sounds_like_funds(path: str) -> bool:
-    name = path.casefold()
-    return any(word in name for word in _FUNDS)
