@@ -35,7 +35,7 @@ from balcli.providers.loopring_tokens import (
     token_id,
     token_of,
 )
-from balcli.providers.parsing import HoldingsBuilder, rows, text, words
+from balcli.providers.parsing import HoldingsBuilder, message_text, rows, valid_text
 from balcli.providers.selection import absent, names_of, selects
 from balcli.secret import Secret
 from balcli.text import LONGEST_NAME, printable
@@ -176,7 +176,7 @@ def parse(
         owner = checked_owner(row, where, owner)
         token = token_of(token_id(row, where), tokens)
         if token.symbol is not None:
-            text(token.symbol, f"the symbol of token #{token.number}")
+            valid_text(token.symbol, f"the symbol of token #{token.number}")
         names = token.names
         shown = builder.shows(*names)
         required = token.kind == "unlisted" or builder.requires(*names)
@@ -250,10 +250,10 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     info = payload.get("resultInfo")
     source = info if isinstance(info, dict) else payload
     code = source.get("code")
-    said = words(source.get("message")) or words(source.get("msg")) or "no message"
+    said = message_text(source.get("message")) or message_text(source.get("msg")) or "no message"
     if not isinstance(code, str) or code == "0":
         return _error_without_code(status, payload)
-    shown = words(code)
+    shown = message_text(code)
     if code == _NO_ACCOUNT_OR_NO_KEY:
         return CredentialsRefused(
             f"{TITLE} answered 101002 ({said}): account not found, or the key was not accepted; "
@@ -282,7 +282,7 @@ def _error_without_code(status: int, payload: dict[str, Json]) -> ProviderError 
     if status < 400:
         said = (error_text(payload) or "no message") if is_error(payload) else ""
     elif status < 500 and status not in {401, 403}:
-        told = [(words(key), words(value)) for key, value in list(payload.items())[:3]]
+        told = [(message_text(key), message_text(value)) for key, value in list(payload.items())[:3]]
         said = error_text(payload) or "; ".join(f"{key}: {value}" for key, value in told if value)
     about = f"{TITLE} refused the request ({said}); check the account's settings"
     return ProviderError(about, http_status=status) if said else None

@@ -13,11 +13,11 @@ from balcli.providers.parsing import (
     Row,
     amount,
     as_object,
-    field,
+    bad_shape,
     optional_amount,
     raw_texts,
+    required_field,
     rows,
-    undocumented,
 )
 from balcli.providers.selection import selects
 
@@ -36,7 +36,7 @@ def checked_owner(row: Row, where: str, owner: str | None) -> str | None:
     if sent is None:
         return owner
     if not isinstance(sent, str) or ID.fullmatch(sent) is None:
-        raise undocumented(f"{where}.accountId is no account's number")
+        raise bad_shape(f"{where}.accountId is no account's number")
     if owner is not None and owner != sent:
         raise BadShape(
             f"the provider's answer cannot be trusted: {where} belongs to another account; check account_id or address"
@@ -115,11 +115,11 @@ def _parse_nfts(
 
     The amount of an NFT is a count. It has no unit in common with anything, and is in no total.
     """
-    announced = field(payload, "totalNum", "the answer")
+    announced = required_field(payload, "totalNum", "the answer")
     if not isinstance(announced, str) or ID.fullmatch(announced) is None:
-        raise undocumented("totalNum, of the NFTs, is no count")
+        raise bad_shape("totalNum, of the NFTs, is no count")
     page = []
-    for where, row in rows(field(payload, "data", "the answer"), "data", "data"):
+    for where, row in rows(required_field(payload, "data", "the answer"), "data", "data"):
         owner = checked_owner(row, where, owner)
         slot = nft_slot(token_id(row, where))
         shown = selects(builder.assets, *slot.names)

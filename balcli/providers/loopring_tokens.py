@@ -13,7 +13,7 @@ from balcli.errors import BadShape
 from balcli.http import echoes
 from balcli.http.exactjson import Json, Number
 from balcli.money import MAX_DECIMALS
-from balcli.providers.parsing import Row, field, rows, undocumented, unechoed
+from balcli.providers.parsing import Row, bad_shape, reject_echo, required_field, rows
 from balcli.text import folded
 from balcli.urls import is_on_loopback
 
@@ -151,7 +151,7 @@ def _entries(payload: Json) -> Mapping[int, Mapping[tuple[str | None, int | None
     for where, row in rows(payload, "the token table", "tokens"):
         symbol: str | None = None
         if isinstance(sent := row.get("symbol"), str) and sent and not isinstance(sent, Number):
-            symbol = unechoed(sent, where, "symbol")
+            symbol = reject_echo(sent, where, "symbol")
         decimals = row.get("decimals")
         is_unit = isinstance(decimals, Number) and ID.fullmatch(decimals) and int(decimals) <= MAX_DECIMALS
         entry = (symbol, int(str(decimals)) if is_unit else None)
@@ -161,7 +161,7 @@ def _entries(payload: Json) -> Mapping[int, Mapping[tuple[str | None, int | None
 
 def token_id(row: Row, where: str) -> int:
     """The `tokenId`: a number in every published answer; a text of digits is accepted, too."""
-    value = field(row, "tokenId", where)
+    value = required_field(row, "tokenId", where)
     if not isinstance(value, str) or ID.fullmatch(value) is None:
-        raise undocumented(f"{where}.tokenId is no token's number")
+        raise bad_shape(f"{where}.tokenId is no token's number")
     return int(value)

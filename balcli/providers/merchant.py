@@ -22,13 +22,13 @@ from balcli.providers.parsing import (
     Row,
     amount,
     as_object,
-    field,
-    name,
+    login_token,
     optional_flag,
     optional_text,
+    required_field,
+    required_text,
     rows,
-    token,
-    whole,
+    whole_number,
 )
 from balcli.providers.selection import names
 from balcli.secret import Secret, reveal
@@ -194,10 +194,10 @@ def parse(
 
 def _parse_crypto(payload: Json, builder: HoldingsBuilder) -> None:
     account = builder.account
-    data = as_object(field(payload, "data", "the answer"), "data")
+    data = as_object(required_field(payload, "data", "the answer"), "data")
     can_deposit = builder.optional(data, "canDeposit", "data", optional_flag)
-    for where, row in rows(field(data, "balances", "data"), "data.balances", "balances"):
-        asset = name(row, "asset", where)
+    for where, row in rows(required_field(data, "balances", "data"), "data.balances", "balances"):
+        asset = required_text(row, "asset", where)
         builder.listed.append(asset)
         asset_id = optional_text(row, "assetId", where)
         of_row = names(asset, asset_id)
@@ -303,11 +303,11 @@ def _new_token(account: Account[Settings], run: Run) -> _Token:
             returns_credential=True,
         )
     )
-    data = as_object(field(payload, "data", "the answer"), "data")
-    expires = whole(data.get("expireTime"))
+    data = as_object(required_field(payload, "data", "the answer"), "data")
+    expires = whole_number(data.get("expireTime"))
     # A new token that has expired already means that a clock is wrong: then only its refusal counts.
     return _Token(
-        token(data, "token", "data"), expires if expires is not None and expires > _now_ms() else None
+        login_token(data, "token", "data"), expires if expires is not None and expires > _now_ms() else None
     )
 
 

@@ -13,10 +13,10 @@ from balcli.providers.parsing import (
     amount,
     as_list,
     as_object,
-    field,
-    name,
-    undocumented,
-    whole,
+    bad_shape,
+    required_field,
+    required_text,
+    whole_number,
 )
 
 _PAGE_SIZE: Final = 1000
@@ -53,16 +53,16 @@ def all_rows(ask: Callable[[int, int], Json]) -> list[Row]:
 
 def _page(payload: Json) -> tuple[list[Row], int | None]:
     """The rows of a page, under `data` or `record` (documented both), and how many there are in all, if it says."""
-    data = field(payload, "data", "the answer")
+    data = required_field(payload, "data", "the answer")
     if isinstance(data, list):
         return [as_object(row, "a row of data") for row in data], None
     answer = as_object(data, "data")
     key = "record" if "record" in answer else "data"
-    listed = as_list(field(answer, key, "data"), f"data.{key}")
-    total = whole(answer.get("total"))
+    listed = as_list(required_field(answer, key, "data"), f"data.{key}")
+    total = whole_number(answer.get("total"))
     page = [as_object(row, f"a row of data.{key}") for row in listed]
     if total is None and answer.get("total") is not None:
-        raise undocumented("data.total is no count")
+        raise bad_shape("data.total is no count")
     return page, total
 
 
@@ -82,7 +82,7 @@ def parse_fiat(accounts: Iterable[Row], builder: HoldingsBuilder) -> list[Balanc
     for number, row in enumerate(accounts):
         where = f"accounts[{number}]"
         owner = _merchant_id(row, where)
-        fiat = name(row, "fiat", where)
+        fiat = required_text(row, "fiat", where)
         builder.listed.append(fiat)
         shown = builder.shows(fiat)
         balance = builder.amounts(row, where, fiat, _fiat_amount, required=shown)
@@ -110,7 +110,7 @@ def _fiat_amount(row: Row, where: str) -> Amount:
 
 def _merchant_id(row: Row, where: str) -> str:
     """The `merchantId` of a row: a number (documented); a text of digits is accepted, too."""
-    number = whole(row.get("merchantId"))
+    number = whole_number(row.get("merchantId"))
     if number is None:
-        raise undocumented(f"{where}.merchantId is no number")
+        raise bad_shape(f"{where}.merchantId is no number")
     return str(number)

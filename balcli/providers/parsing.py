@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.errors import BadAmount, BadShape, EchoesCredential
 from balcli.http.echoes import Echoed
-from balcli.http.error_text import words as words  # noqa: PLC0414 - a part of what plug-ins parse with
+from balcli.http.error_text import message_text as message_text  # noqa: PLC0414 - plug-ins parse with it
 from balcli.http.exactjson import Json, Number
 from balcli.models import Account, Balance, Failure, Holdings, Notice
 from balcli.money import Amount, is_nonzero, parse
@@ -40,7 +40,7 @@ def _kind(value: Json) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
-def undocumented(problem: str) -> BadShape:
+def bad_shape(problem: str) -> BadShape:
     """The error of an answer that is not of the documented shape; the problem names the place in it."""
     return BadShape(
         f"the provider's answer is not as documented: {problem}; check base_url, else ask the provider"
@@ -54,22 +54,22 @@ def _untrusted(problem: str) -> BadAmount:
 def as_object(value: Json, where: str) -> Row:
     """The object that stands there. Raises BadShape for anything else."""
     if not isinstance(value, dict):
-        raise undocumented(f"{where} is {_kind(value)}, not an object")
+        raise bad_shape(f"{where} is {_kind(value)}, not an object")
     return value
 
 
 def as_list(value: Json, where: str) -> list[Json]:
     """The list that stands there. Raises BadShape for anything else."""
     if not isinstance(value, list):
-        raise undocumented(f"{where} is {_kind(value)}, not a list")
+        raise bad_shape(f"{where} is {_kind(value)}, not a list")
     return value
 
 
-def field(value: Json, key: str, where: str) -> Json:
+def required_field(value: Json, key: str, where: str) -> Json:
     """The value of a key that an object must have. Raises BadShape."""
     row = as_object(value, where)
     if key not in row:
-        raise undocumented(f"{where} has no {key}")
+        raise bad_shape(f"{where} has no {key}")
     return row[key]
 
 
@@ -80,24 +80,22 @@ def rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
         yield place, as_object(item, place)
 
 
-def name(row: Row, key: str, where: str) -> str:
+def required_text(row: Row, key: str, where: str) -> str:
     """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
-    return taken(_string(row, key, where), where, key)
+    return checked_text(_string(row, key, where), where, key)
 
 
 def _string(row: Row, key: str, where: str) -> str:
-    value = field(row, key, where)
-    if (
-        not isinstance(value, str) or isinstance(value, Number) or not value
-    ):  # a number is a text of a class of its own
-        raise undocumented(f"{where}.{key} is {_kind(value)}, not a name")
+    value = required_field(row, key, where)
+    if not isinstance(value, str) or isinstance(value, Number) or not value:
+        raise bad_shape(f"{where}.{key} is {_kind(value)}, not a name")
     return value
 
 
-def text(value: str, where: str) -> str:
+def valid_text(value: str, where: str) -> str:
     """The string. Raises BadShape for an unpaired surrogate: two names must not become one by what replaces it."""
     if not is_text(value):
-        raise undocumented(f"{where} is not text (it has an unpaired surrogate)")
+        raise bad_shape(f"{where} is not text (it has an unpaired surrogate)")
     return value
 
 
@@ -107,19 +105,19 @@ def optional_text(row: Row, key: str, where: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise undocumented(f"{where}.{key} is {_kind(value)}, not a text")
-    return taken(value, where, key)
+        raise bad_shape(f"{where}.{key} is {_kind(value)}, not a text")
+    return checked_text(value, where, key)
 
 
 def optional_flag(row: Row, key: str, where: str) -> bool | None:
     """The true or false of a key; None where it is null or not there. Raises BadShape otherwise."""
     value = row.get(key)
     if value is not None and not isinstance(value, bool):
-        raise undocumented(f"{where}.{key} is {_kind(value)}, not true or false")
+        raise bad_shape(f"{where}.{key} is {_kind(value)}, not true or false")
     return value
 
 
-def whole(value: Json) -> int | None:
+def whole_number(value: Json) -> int | None:
     """The whole number that a number or a text of up to 18 digits stands for; None for anything else."""
     if not isinstance(value, str) or not value.isascii() or not value.isdigit() or len(value) > 18:
         return None
@@ -139,12 +137,12 @@ def optional_amount(row: Row, key: str, where: str, read: Callable[[str], Amount
     return None if value is None else _amount(value, key, where, read)
 
 
-def taken(value: str, where: str, key: str) -> str:
+def checked_text(value: str, where: str, key: str) -> str:
     """A text of an answer as it was sent, to be shown, stored or cached. Raises EchoesCredential and BadShape."""
-    return text(unechoed(value, where, key), f"{where}.{key}")
+    return valid_text(reject_echo(value, where, key), f"{where}.{key}")
 
 
-def unechoed(value: str, where: str, key: str) -> str:
+def reject_echo(value: str, where: str, key: str) -> str:
     """A string of an answer as it was sent. Raises EchoesCredential."""
     if isinstance(value, Echoed):
         raise EchoesCredential(
@@ -157,21 +155,21 @@ def unechoed(value: str, where: str, key: str) -> str:
 def _amount(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> Amount:
     if not isinstance(value, str):
         raise _untrusted(f"{where}.{key} is {_kind(value)}")
-    sent = taken(value, where, key) if isinstance(value, Echoed) else str(value)
+    sent = checked_text(value, where, key) if isinstance(value, Echoed) else str(value)
     try:
         return read(sent)
     except ValueError as problem:
         raise _untrusted(f'{where}.{key} is "{printable(hide(sent), _SAMPLE)}", {problem}') from None
 
 
-def token(row: Row, key: str, where: str) -> Secret:
+def login_token(row: Row, key: str, where: str) -> Secret:
     """The token that a login gave. Raises BadShape for one that no header could carry."""
     value = row.get(key)
     if isinstance(value, Echoed) and not value.echo.carried.found_in(value):
         # What a login gives is no echo, also where it gives the same token again.
         value.echo.texts.discard(value)
         row = {**row, key: str(value)}
-    given = taken(_string(row, key, where), where, key)
+    given = checked_text(_string(row, key, where), where, key)
     problem = validate_credential(given)
     if problem is not None:
         raise BadShape(

@@ -21,14 +21,14 @@ from balcli.providers.parsing import (
     HoldingsBuilder,
     Row,
     as_object,
-    field,
-    name,
+    checked_text,
+    login_token,
+    message_text,
     optional_amount,
     optional_text,
+    required_field,
+    required_text,
     rows,
-    taken,
-    token,
-    words,
 )
 from balcli.secret import Secret, reveal
 from balcli.text import folded
@@ -143,8 +143,8 @@ def parse(
     """
     builder = HoldingsBuilder(account, assets, limited)
     balance_is_total = account.settings.balance_is == "total"
-    for where, row in rows(field(payload, "data", "the answer"), "data", "data"):
-        asset = name(row, "asset", where)
+    for where, row in rows(required_field(payload, "data", "the answer"), "data", "data"):
+        asset = required_text(row, "asset", where)
         builder.listed.append(asset)
         amounts = builder.amounts(row, where, asset, _amounts, required=builder.requires(asset))
         if not builder.shows(asset):
@@ -186,8 +186,8 @@ def _deposit_addresses(row: Row, key: str, where: str) -> tuple[DepositAddress, 
     found = []
     networks = row.get(key)
     for network, item in as_object({} if networks is None else networks, f"{where}.{key}").items():
-        place = f"{where}.{key}.{words(network)}"
-        shown = taken(network, where, key)
+        place = f"{where}.{key}.{message_text(network)}"
+        shown = checked_text(network, where, key)
         entry = as_object(item, place)
         address = optional_text(entry, "address", place)
         found.append(DepositAddress(shown, address, optional_text(entry, "memo", place)))
@@ -229,8 +229,8 @@ def _log_in(account: Account[Settings], run: Run) -> Secret:
             returns_credential=True,
         )
     )
-    data = as_object(field(payload, "data", "the login's answer"), "data")
-    return token(data, "accessToken", "data")
+    data = as_object(required_field(payload, "data", "the login's answer"), "data")
+    return login_token(data, "accessToken", "data")
 
 
 def _explain(status: int, payload: Json) -> BalcliError | None:
