@@ -20,7 +20,7 @@ from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Expanding, Provider, Run
-from balcli.providers.reading import text
+from balcli.providers.parsing import valid_text
 from balcli.secret import hide
 from balcli.settings import RequestSettings
 
@@ -245,8 +245,8 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     noted = echoes.noting()
     holdings = provider.fetch(account, run)
     for balance in holdings.balances:
-        text(balance.asset, "an asset's name")
-        text(balance.asset_id or "", "an asset's id")
+        valid_text(balance.asset, "an asset's name")
+        valid_text(balance.asset_id or "", "an asset's id")
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
     if not noted:
         return outcome

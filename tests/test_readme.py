@@ -155,7 +155,7 @@ def test_the_error_tree_is_drawn_as_it_is() -> None:
 def test_the_warning_codes_are_those_of_the_code() -> None:
     """The README's list of warning codes is what the source can make."""
     source = "".join(path.read_text() for path in (ROOT / "balcli").rglob("*.py"))
-    made = set(re.findall(r'Notice\(\s*"([a-z_.]+)"', source)) | set(
+    made = set(re.findall(r'(?:Notice|notify)\(\s*"([a-z_.]+)"', source)) | set(
         re.findall(r'^NOT_LISTED = "([a-z_.]+)"', source, re.MULTILINE)
     )
     (listed,) = re.findall(r"^Warnings have codes, too: (.*)\.$", README, re.MULTILINE)

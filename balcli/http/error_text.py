@@ -19,15 +19,17 @@ _WELL: Final = frozenset({"success", "ok"})
 _PHRASES: Final = frozenset(status.phrase.casefold() for status in HTTPStatus)
 
 
-def words(value: Json) -> str:
+def message_text(value: Json) -> str:
     """A provider's own message made safe to show in ours: one line, at most 120 characters; "" if it is none."""
     if isinstance(value, list):
-        return printable("; ".join(words(item) for item in value[:_MOST] if isinstance(item, str)), _LONGEST)
+        return printable(
+            "; ".join(message_text(item) for item in value[:_MOST] if isinstance(item, str)), _LONGEST
+        )
     return printable(hide(value).strip(), _LONGEST) if isinstance(value, str) else ""
 
 
 def error_text(payload: Json) -> str:
-    """What the payload of an error says, as `words` gives it; "" if it says nothing."""
+    """What the payload of an error says, as `message_text` gives it; "" if it says nothing."""
     if not isinstance(payload, dict):
         return ""
     found = dict.fromkeys(text for key in _FIELDS for text in _texts(payload.get(key), _DEEPEST))
@@ -46,9 +48,9 @@ def _texts(value: Json, depth: int) -> Iterator[str]:
         yield from known
         if not known:
             for key, item in [pair for pair in value.items() if pair[0] not in _CODES][:_MOST]:
-                yield from (f"{words(key)}: {text}" for text in _texts(item, depth - 1))
+                yield from (f"{message_text(key)}: {text}" for text in _texts(item, depth - 1))
     elif isinstance(value, list) and depth:
         for item in value[:_MOST]:
             yield from _texts(item, depth - 1)
-    elif type(value) is str and words(value):  # a number, which is a text of another class, says nothing
-        yield words(value)
+    elif type(value) is str and message_text(value):  # a number is a text of another class
+        yield message_text(value)

@@ -6,11 +6,13 @@ from contextvars import copy_context
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from balcli.cache import Cache
+from balcli.errors import CredentialsRefused
 from balcli.http.door import Asks, Endpoint
 from balcli.models import Account, Holdings
 from balcli.secret import Secret
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 Value: TypeAlias = str | int | Secret | tuple[str, ...] | Mapping[str, Any]
 """A setting after its variables are filled in, by the kind of its key: text, integer, secret, list, table."""
@@ -137,6 +139,19 @@ class Shared(Generic[T]):
         if self._problem is not None:
             raise self._problem
         return made[-1]
+
+    def use(self, function: Callable[[T], R], *, final_status: int | None = None) -> R:
+        """What `function` returns for the value; called once more, with a renewed value, if the first was refused.
+
+        A refusal of the HTTP status `final_status` is raised at once.
+        """
+        value = self.get()
+        try:
+            return function(value)
+        except CredentialsRefused as refused:
+            if final_status is not None and refused.http_status == final_status:
+                raise
+            return function(self.renewed(value))
 
     def renewed(self, stale: T) -> T:
         """The value after `stale`: made anew by the first who asks, shared by the others."""

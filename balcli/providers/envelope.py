@@ -10,7 +10,7 @@ from typing import Final
 
 from balcli.errors import BadShape, BalcliError, CredentialsRefused, ProviderError
 from balcli.http.door import refusal
-from balcli.http.error_text import error_text, words
+from balcli.http.error_text import error_text, message_text
 from balcli.http.exactjson import Json, Number
 from balcli.money import Amount, parse
 
@@ -43,10 +43,10 @@ def own_error(
     if status in _REFUSED:
         return CredentialsRefused(refusal(title, status, said), http_status=status) if answer else None
     codes = [*_error_codes(answer), *_own_codes(answer)]
-    code = next((words(value) for value in codes if words(value)), "")
+    code = next((message_text(value) for value in codes if message_text(value)), "")
     if status < 400:
         if not is_marked:
-            code = words(answer.get("code"))
+            code = message_text(answer.get("code"))
             if not code:
                 return BadShape(
                     f"{title} answered without its code; check base_url, else ask the provider",

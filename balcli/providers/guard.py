@@ -1,7 +1,7 @@
-"""A plug-in's provider behind a guard: whatever it does wrong fails its account, and nothing else.
+"""Checks of a plug-in's provider: whatever it does wrong fails its account, and nothing else.
 
-The rest of balcli relies on what a provider returns. A plug-in is another's code: what it returns is checked
-here, and what it raises, exits included, becomes a PluginFault.
+The rest of balcli relies on what a provider returns. What a plug-in returns is checked here, and what it raises,
+exits included, becomes a PluginFault.
 """
 
 import io
@@ -19,8 +19,8 @@ from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
 T = TypeVar("T")
 
 
-class _Silence:
-    """A context for several threads in which what is printed is dropped: stdout is for data."""
+class _DroppedStdout:
+    """A context for several threads at once that drops what they print: stdout is for data."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,23 +40,22 @@ class _Silence:
                 sys.stdout = self._stdout
 
 
-_SILENCE: Final = _Silence()
+_DROPPED_STDOUT: Final = _DroppedStdout()
 
 _LISTS: Final = {"KEYS": Key, "FLAGS": Flag, "ENDPOINTS": Endpoint}
 
 
-def permission_problem(provider: Any) -> str:
-    """What keeps a module with all names of a provider from being one; "" if nothing."""
+def type_problem(provider: Any) -> str:
+    """Why a module that has all names of a provider is not one, by their types; "" if it is one."""
     if not isinstance(provider.TITLE, str) or not _is_text(provider.BASE_URL):
         return "its TITLE or BASE_URL is not a text"
     for name, kind in _LISTS.items():
-        items = getattr(provider, name)
-        if not isinstance(items, tuple) or not all(isinstance(item, kind) for item in items):
+        if not _is_tuple(getattr(provider, name), kind):
             return f"its {name} is not a tuple of {kind.__name__}"
-    calls = ("open_account", "fetch", *(["expand"] if hasattr(provider, "expand") else ()))
-    return next(
-        (f"its {name} is not a function" for name in calls if not callable(getattr(provider, name))), ""
-    )
+    for name in ("open_account", "fetch", "expand"):
+        if hasattr(provider, name) and not callable(getattr(provider, name)):
+            return f"its {name} is not a function"
+    return ""
 
 
 class Guarded:
@@ -77,113 +76,117 @@ class Guarded:
             self.BASE_URL_NOTE: str = provider.BASE_URL_NOTE
 
     def open_account(self, name: str, base_url: str, values: Values) -> Account[Any]:
-        """The account that these settings describe; one that fails when it is fetched, where the plug-in is at fault."""
+        """The account that these settings describe; one whose fetch fails, where the plug-in is at fault."""
+
+        def check(account: Any) -> str:
+            return self._account_problem(account, lambda found: found == name)
+
         try:
-            made: Account[Any] = self._call(
-                "open_account",
-                lambda: self._provider.open_account(name, base_url, values),
-                lambda made: self._account_flaw(made, name),
+            account: Account[Any] = self._call(
+                "open_account", lambda: self._provider.open_account(name, base_url, values), check
             )
         except PluginFault as fault:
             return Account(name, self.NAME, base_url, {}, (name,), fault)
-        return made
+        return account
 
     def fetch(self, account: Account[Any], run: Run) -> Holdings:
         """What the account holds. Raises the errors that a provider may raise, and PluginFault."""
-        if isinstance(account.settings, PluginFault):
-            raise account.settings
-        made: Holdings = self._call(
-            "fetch",
-            lambda: self._provider.fetch(account, run),
-            lambda made: _holdings_flaw(made, account),
-        )
-        return made
+
+        def check(holdings: Any) -> str:
+            return _holdings_problem(holdings, account)
+
+        self._raise_fault(account)
+        holdings: Holdings = self._call("fetch", lambda: self._provider.fetch(account, run), check)
+        return holdings
 
     def _expand(self, account: Account[Any], run: Run) -> Sequence[Account[Any]]:
         """The accounts to fetch in its place. Raises as `fetch` does."""
+
+        def is_part(name: str) -> bool:
+            return name == account.name or name.startswith(f"{account.name}/")
+
+        def check(accounts: list[Any]) -> str:
+            problems = (self._account_problem(each, is_part) for each in accounts)
+            return next(filter(None, problems), "")
+
+        self._raise_fault(account)
+        return self._call("expand", lambda: [*self._provider.expand(account, run)], check)
+
+    def _raise_fault(self, account: Account[Any]) -> None:
         if isinstance(account.settings, PluginFault):
             raise account.settings
-        return self._call(
-            "expand",
-            lambda: [*self._provider.expand(account, run)],
-            lambda made: next(
-                filter(None, (self._account_flaw(each, account.name, part=True) for each in made)), ""
-            ),
-        )
 
-    def _call(self, function: str, call: Callable[[], T], flaw: Callable[[T], str]) -> T:
+    def _call(self, function: str, call: Callable[[], T], check: Callable[[T], str]) -> T:
         """What the call returns. Raises SettingProblem, the errors of an account, and PluginFault for anything else."""
         try:
-            with _SILENCE:
-                made = call()
-                found = flaw(made)
-        except BaseException as problem:
-            # A signal reaches the main thread alone: there these two are the user's, and not the plug-in's.
+            with _DROPPED_STDOUT:
+                result = call()
+                problem = check(result)
+        except BaseException as error:
+            # A signal reaches the main thread alone: there these two come from the user, not from the plug-in.
             in_main = threading.current_thread() is threading.main_thread()
-            is_signal = in_main and isinstance(problem, KeyboardInterrupt | Terminated)
-            if is_signal or _is_due(problem, in_settings=function == "open_account"):
+            is_signal = in_main and isinstance(error, KeyboardInterrupt | Terminated)
+            if is_signal or _is_allowed(error, in_settings=function == "open_account"):
                 raise
-            raised = f"raised {type(problem).__name__}"
+            did = f"raised {type(error).__name__}"
         else:
-            raised = f"returned {found}"
-            if not found:
-                return made
-        raise PluginFault(f"the plug-in {self.NAME} failed: its {function} {raised}; update or remove it")
+            if not problem:
+                return result
+            did = f"returned {problem}"
+        raise PluginFault(f"the plug-in {self.NAME} failed: its {function} {did}; update or remove it")
 
-    def _account_flaw(self, made: Any, name: str, *, part: bool = False) -> str:
-        """Why this is not an account of that name, or a part of it; "" if it is one."""
-        if not isinstance(made, Account):
-            return f"{type(made).__name__} where an Account is due"
-        is_named = isinstance(made.name, str) and (
-            made.name == name or (part and made.name.startswith(f"{name}/"))
-        )
-        if not is_named or made.provider != self.NAME:
+    def _account_problem(self, account: Any, is_name: Callable[[str], bool]) -> str:
+        """Why this is not an account with such a name; "" if it is one."""
+        if not isinstance(account, Account):
+            return f"{type(account).__name__} where an Account is due"
+        is_named = isinstance(account.name, str) and is_name(account.name)
+        if not is_named or account.provider != self.NAME:
             return "an Account of another name or provider"
-        texts = isinstance(made.base_url, str) and _is_mapping(made.target, str)
-        if not texts or not _is_tuple(made.identity, str) or not _is_tuple(made.assets, str):
+        if not (
+            isinstance(account.base_url, str)
+            and _is_mapping(account.target, str)
+            and _is_tuple(account.identity, str)
+            and _is_tuple(account.assets, str)
+        ):
             return "an Account whose base_url, target, identity or assets are not texts"
-        parts = _is_text(made.part_of) and _is_text(made.aggregate_of)
-        return "" if parts else "an Account whose part_of or aggregate_of is not a text"
+        if not _is_text(account.part_of) or not _is_text(account.aggregate_of):
+            return "an Account whose part_of or aggregate_of is not a text"
+        return ""
 
 
-def _is_due(problem: BaseException, *, in_settings: bool) -> bool:
-    """Whether a plug-in may raise this: an error that balcli documents for an account, with words for it."""
-    if isinstance(problem, SettingProblem):
-        return in_settings and isinstance(problem.key, str) and isinstance(problem.message, str)
+def _is_allowed(error: BaseException, *, in_settings: bool) -> bool:
+    """Whether a plug-in may raise this: an error that balcli documents for an account, with a message."""
+    if isinstance(error, SettingProblem):
+        return in_settings and isinstance(error.key, str) and isinstance(error.message, str)
     return (
-        isinstance(problem, BalcliError)
-        and type(problem).__module__ == BalcliError.__module__
-        and "code" in vars(type(problem))
-        and not isinstance(problem, Bug)
-        and isinstance(problem.message, str)
-        and isinstance(problem.http_status, int | None)
+        isinstance(error, BalcliError)
+        and type(error).__module__ == BalcliError.__module__
+        and "code" in vars(type(error))
+        and not isinstance(error, Bug)
+        and isinstance(error.message, str)
+        and isinstance(error.http_status, int | None)
     )
 
 
-def _holdings_flaw(made: Any, account: Account[Any]) -> str:
+def _holdings_problem(holdings: Any, account: Account[Any]) -> str:
     """Why this is not what an account holds; "" if it is."""
-    if not isinstance(made, Holdings):
-        return f"{type(made).__name__} where Holdings are due"
-    if not _is_tuple(made.balances, Balance) or not _is_tuple(made.notices, Notice):
+    if not isinstance(holdings, Holdings):
+        return f"{type(holdings).__name__} where Holdings are due"
+    if not _is_tuple(holdings.balances, Balance) or not _is_tuple(holdings.notices, Notice):
         return "Holdings whose balances or notices are not a tuple of them"
-    if not _is_text(made.owner):
+    if not _is_text(holdings.owner):
         return "Holdings whose owner is not a text"
-    flaws = (_balance_flaw(balance, account) for balance in made.balances)
-    flaw = next((flaw for flaw in flaws if flaw), "")
-    if flaw:
-        return f"a Balance {flaw}"
-    odd = any(
-        not (
-            isinstance(note.code, str)
-            and isinstance(note.message, str)
-            and note.account in (None, account.name)
-        )
-        for note in made.notices
-    )
-    return "a Notice without texts, or of another account" if odd else ""
+    for balance in holdings.balances:
+        if problem := _balance_problem(balance, account):
+            return f"a Balance {problem}"
+    for note in holdings.notices:
+        is_of_account = note.account in (None, account.name)
+        if not is_of_account or not isinstance(note.code, str) or not isinstance(note.message, str):
+            return "a Notice without texts, or of another account"
+    return ""
 
 
-def _balance_flaw(balance: Balance, account: Account[Any]) -> str:
+def _balance_problem(balance: Balance, account: Account[Any]) -> str:
     """Why this is not a row of the account; "" if it is one."""
     if (balance.account, balance.provider) != (account.name, account.provider):
         return "of another account or provider"

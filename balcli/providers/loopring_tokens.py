@@ -6,41 +6,59 @@ Token ids belong to a deployment: a table is never shared between hosts (documen
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from balcli.cache import Cache
 from balcli.errors import BadShape
 from balcli.http import echoes
 from balcli.http.exactjson import Json, Number
 from balcli.money import MAX_DECIMALS
-from balcli.providers.reading import as_list, as_object, field, undocumented, unechoed
+from balcli.providers.parsing import Row, bad_shape, reject_echo, required_field, rows
 from balcli.text import folded
 from balcli.urls import is_on_loopback
 
 T = TypeVar("T")
 
-FIRST_NFT_SLOT: Final = 32768
-"""Ids from here on are an account's own NFT slots, unless the relayer's table lists them: then they are tokens (code)."""
 NFT: Final = "nft:"
-"""What the label of an NFT slot begins with, before its number."""
-
-_TABLE_SECONDS: Final = 86_400.0
+"""The beginning of an NFT slot's label, before its number."""
 ID: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 """The number of a token, an account or an NFT slot."""
 
+# Ids from here on are an account's own NFT slots, unless the relayer's table lists them: then they are tokens (code).
+_FIRST_NFT_SLOT: Final = 32768
+_TABLE_SECONDS: Final = 86_400.0
+
 
 class Token(NamedTuple):
-    """A token of a deployment: its label, its symbol where that is one, and the decimals of its whole unit; None is unknown."""
+    """What a token id stands for: a token of the deployment, an NFT slot, or a token that the table does not list.
 
+    A symbol or decimals that are unknown are None.
+    """
+
+    number: int
     label: str
-    symbol: str | None
-    decimals: int | None
+    symbol: str | None = None
+    decimals: int | None = None
+    kind: Literal["token", "nft", "unlisted"] = "token"
 
-    def names(self, token_id: int) -> tuple[str, ...]:
+    @property
+    def names(self) -> tuple[str, ...]:
         """What it can be asked for by."""
-        return (
-            (f"#{token_id}", self.label) if self.symbol is None else (f"#{token_id}", self.label, self.symbol)
-        )
+        number = f"#{self.number}"
+        return (number, self.label) if self.symbol is None else (number, self.label, self.symbol)
+
+
+def nft_slot(number: int) -> Token:
+    """An NFT slot: it is counted in pieces."""
+    return Token(number, f"{NFT}{number}", decimals=0, kind="nft")
+
+
+def token_of(number: int, tokens: Mapping[int, Token]) -> Token:
+    """What an id in a row of balances stands for, by the deployment's tokens."""
+    if number in tokens:
+        return tokens[number]
+    is_nft = number >= _FIRST_NFT_SLOT
+    return nft_slot(number) if is_nft else Token(number, f"#{number}", kind="unlisted")
 
 
 class TokenTable(NamedTuple):
@@ -54,8 +72,8 @@ class TokenTable(NamedTuple):
 
         What looks like an NFT slot may be a token that was listed since.
         """
-        rows = payload if isinstance(payload, list) else []
-        texts = [str(row.get("tokenId")) for row in rows if isinstance(row, dict)]
+        listed = payload if isinstance(payload, list) else []
+        texts = [str(row.get("tokenId")) for row in listed if isinstance(row, dict)]
         ids = [int(text) for text in texts if ID.fullmatch(text)]
         return all(number in self.tokens for number in ids)
 
@@ -77,12 +95,12 @@ def new_table(base_url: str, cache: Cache | None, payload: Json) -> TokenTable:
     tokens = parse_tokens(payload)
     usable = _cache_for(base_url, cache)
     if usable is not None:
-        rows = (
-            {"tokenId": token_id, "symbol": symbol, "decimals": decimals}
-            for token_id, entries in _entries(payload).items()
+        table = [
+            {"tokenId": number, "symbol": symbol, "decimals": decimals}
+            for number, entries in _entries(payload).items()
             for symbol, decimals in entries
-        )
-        usable.write(_key(base_url), [*rows])
+        ]
+        usable.write(_key(base_url), table)
     return TokenTable(tokens, from_cache=False)
 
 
@@ -109,15 +127,15 @@ def parse_tokens(payload: Json) -> Mapping[int, Token]:
     table = _entries(payload)
     used = Counter(symbol for entries in table.values() for symbol in {symbol for symbol, _ in entries})
     tokens = {}
-    for token_id, entries in table.items():
-        # Two entries of one id that differ leave open what differs.
+    for number, entries in table.items():
+        # Where two entries of one id differ, what differs is unknown.
         symbol = _agreed(symbol for symbol, _ in entries)
         decimals = _agreed(decimals for _, decimals in entries)
-        label = f"#{token_id}"
+        label = f"#{number}"
         if symbol is not None and decimals is not None:
             imitates = "#" in symbol or folded(symbol).startswith(NFT)
-            label = f"{symbol}#{token_id}" if used[symbol] > 1 or imitates else symbol
-        tokens[token_id] = Token(label, symbol, None if symbol is None else decimals)
+            label = f"{symbol}#{number}" if used[symbol] > 1 or imitates else symbol
+        tokens[number] = Token(number, label, symbol, None if symbol is None else decimals)
     return tokens
 
 
@@ -130,24 +148,20 @@ def _agreed(values: Iterable[T]) -> T | None:
 def _entries(payload: Json) -> Mapping[int, Mapping[tuple[str | None, int | None], None]]:
     """The symbols and decimals that the entries of each id have, None for what is not usable; each pair once."""
     table: dict[int, dict[tuple[str | None, int | None], None]] = {}
-    for number, item in enumerate(as_list(payload, "the token table")):
-        where = f"tokens[{number}]"
-        row = as_object(item, where)
-        symbol, decimals = row.get("symbol"), row.get("decimals")
-        symbol = (
-            unechoed(symbol, where, "symbol")
-            if isinstance(symbol, str) and not isinstance(symbol, Number) and symbol != ""
-            else None
-        )
-        unit = isinstance(decimals, Number) and ID.fullmatch(decimals) and int(decimals) <= MAX_DECIMALS
-        entry = (symbol, int(str(decimals)) if unit else None)
-        table.setdefault(row_id(row, where), {})[entry] = None
+    for where, row in rows(payload, "the token table", "tokens"):
+        symbol: str | None = None
+        if isinstance(sent := row.get("symbol"), str) and sent and not isinstance(sent, Number):
+            symbol = reject_echo(sent, where, "symbol")
+        decimals = row.get("decimals")
+        is_unit = isinstance(decimals, Number) and ID.fullmatch(decimals) and int(decimals) <= MAX_DECIMALS
+        entry = (symbol, int(str(decimals)) if is_unit else None)
+        table.setdefault(token_id(row, where), {})[entry] = None
     return table
 
 
-def row_id(row: dict[str, Json], where: str) -> int:
+def token_id(row: Row, where: str) -> int:
     """The `tokenId`: a number in every published answer; a text of digits is accepted, too."""
-    value = field(row, "tokenId", where)
+    value = required_field(row, "tokenId", where)
     if not isinstance(value, str) or ID.fullmatch(value) is None:
-        raise undocumented(f"{where}.tokenId is no token's number")
+        raise bad_shape(f"{where}.tokenId is no token's number")
     return int(value)

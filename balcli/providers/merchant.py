@@ -6,35 +6,34 @@ line says otherwise. Amounts are decimal strings in whole units of the asset.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
-from balcli.errors import BalcliError, CredentialsRefused
+from balcli.errors import BalcliError
 from balcli.http.door import Endpoint, Request
 from balcli.http.exactjson import Json
-from balcli.models import Account, Balance, Failure, Holdings, Notice
+from balcli.models import Account, Balance, Failure, Holdings
 from balcli.money import Amount
-from balcli.providers import OWN, reading
+from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
 from balcli.providers.envelope import own_error
-from balcli.providers.reading import (
+from balcli.providers.merchant_lists import all_rows, merchant_ids, parse_fiat
+from balcli.providers.parsing import (
+    HoldingsBuilder,
+    Row,
     amount,
-    as_list,
     as_object,
-    field,
+    login_token,
     optional_flag,
     optional_text,
-    token,
-    undocumented,
-    whole,
+    required_field,
+    required_text,
+    rows,
+    whole_number,
 )
-from balcli.providers.remarks import Remarks, raw_texts
-from balcli.providers.selection import names, selects, unlisted
+from balcli.providers.selection import names
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
 from balcli.urls import same_place
-
-if TYPE_CHECKING:
-    from balcli.providers.merchant_lists import Row
 
 T = TypeVar("T")
 
@@ -77,9 +76,6 @@ COVERAGE: Final = Coverage(
 
 _AMOUNTS: Final = ("total", "free", "locked")
 _FIELDS: Final = frozenset({"asset", "assetId", "assetName", *_AMOUNTS})
-# What was traded and may be traded, of which nothing is held (documented).
-_TURNOVER: Final = frozenset({"buyAmountLimit", "buyAmountUsed", "sellAmountLimit", "sellAmountUsed"})
-_FIAT_FIELDS: Final = frozenset({"merchantId", "fiat", "balance", *_TURNOVER})
 
 # The vendor's table of error codes, with what to do about each.
 _ADVICE: Final = {
@@ -152,34 +148,31 @@ def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
     """With `--all-merchants`, an account of each merchant of the key, whatever its state, named `shop/ID`."""
     if "all-merchants" not in run.flags:
         return (account,)
-    rows = _listed(account, run, _MERCHANTS, (("status", "-1"),))
-    ids = dict.fromkeys(_merchant_id(row, f"merchants[{number}]") for number, row in enumerate(rows))
-    return [_single(account, single) for single in ids if single != "0"]
+    return [
+        _account(
+            f"{account.name}/{number}",
+            account.base_url,
+            account.settings._replace(merchant_id=int(number)),
+        )
+        for number in merchant_ids(_fetch_list(account, run, _MERCHANTS, (("status", "-1"),)))
+    ]
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
     """The merchant's crypto balances, and with `--fiat` its fiat ones, which can be missing by themselves."""
-    payload = _with_token(account, run, lambda token: run.door.ask(_assets_request(account, token)))
-    limited = run.limited(account.name)
-    if "fiat" not in run.flags:
-        return parse(payload, account, run.assets, limited)
-    remarks = Remarks(account.name)
-    balances, listed = _crypto(payload, account, run.assets, limited, remarks)
-    # One list serves every merchant of the key.
-    key = (NAME, "fiat", account.base_url, account.settings.credential)
-    try:
-        rows = run.share(key, lambda: _listed(account, run, _FIAT)).get()
-        fiat = parse_fiat(rows, account, run.assets, remarks)
-    except BalcliError as problem:
-        # Whether an asset is listed that was asked for is not known then.
-        return Holdings(
-            tuple(balances), tuple(remarks.notices), failed=(("fiat", Failure.from_error(problem)),)
-        )
-    balances += fiat
-    listed += [name for row in rows if isinstance(name := row.get("fiat"), str)]
-    return Holdings(
-        tuple(balances), (*remarks.notices, *unlisted(account.name, run.assets, balances, listed))
-    )
+    builder = HoldingsBuilder(account, run.assets, run.limited(account.name))
+    query = (("merchantId", account.target["merchant_id"]),)
+    payload = _with_token(account, run, lambda token: run.door.ask(_request(account, _ASSETS, query, token)))
+    _parse_crypto(payload, builder)
+    if "fiat" in run.flags:
+        # One list serves every merchant of the key.
+        key = (NAME, "fiat", account.base_url, account.settings.credential)
+        try:
+            listed = run.share(key, lambda: _fetch_list(account, run, _FIAT)).get()
+            builder.balances += parse_fiat(listed, builder)
+        except BalcliError as problem:
+            return builder.holdings(failure=("fiat", Failure.from_error(problem)))
+    return builder.holdings()
 
 
 def parse(
@@ -188,52 +181,37 @@ def parse(
     assets: tuple[str, ...] = (),
     limited: tuple[str, ...] = (),
 ) -> Holdings:
-    """The balances in the answer of `/v2/assets/account/assets`, in whole units.
+    """The balances in the response of `/v2/assets/account/assets`, in whole units.
 
-    `free` is the available amount. Whether total = free + locked holds is promised nowhere: the
-    three are shown as sent, with a notice where they do not add up. Amounts are strict but in rows of
-    assets that neither `assets` nor the limits (`limited`) ask for.
+    `free` is the available amount. Nothing documents that total = free + locked: the three are shown as sent, with a
+    notice where they do not add up. Amounts are strict except in rows of assets that neither `assets` nor the
+    thresholds (`limited`) name.
     """
-    remarks = Remarks(account.name)
-    balances, listed = _crypto(payload, account, assets, limited, remarks)
-    return Holdings(tuple(balances), (*remarks.notices, *unlisted(account.name, assets, balances, listed)))
+    builder = HoldingsBuilder(account, assets, limited)
+    _parse_crypto(payload, builder)
+    return builder.holdings()
 
 
-def _crypto(
-    payload: Json,
-    account: Account[Settings],
-    assets: tuple[str, ...],
-    limited: tuple[str, ...],
-    remarks: Remarks,
-) -> tuple[list[Balance], list[str]]:
-    """The balances of an answer, and the name of every asset in it."""
-    data = as_object(field(as_object(payload, "the answer"), "data", "the answer"), "data")
-    can_deposit = remarks.decoration(data, "canDeposit", "data", optional_flag)
-    balances: list[Balance] = []
-    listed: list[str] = []
-    for number, item in enumerate(as_list(field(data, "balances", "data"), "data.balances")):
-        where = f"balances[{number}]"
-        row = as_object(item, where)
-        asset = reading.name(row, "asset", where)
-        listed.append(asset)
+def _parse_crypto(payload: Json, builder: HoldingsBuilder) -> None:
+    account = builder.account
+    data = as_object(required_field(payload, "data", "the answer"), "data")
+    can_deposit = builder.optional(data, "canDeposit", "data", optional_flag)
+    for where, row in rows(required_field(data, "balances", "data"), "data.balances", "balances"):
+        asset = required_text(row, "asset", where)
+        builder.listed.append(asset)
         asset_id = optional_text(row, "assetId", where)
         of_row = names(asset, asset_id)
-        shown = selects(assets, *of_row)
-        read = remarks.amounts(asset, row, where, _amounts, asked=shown and selects(limited, *of_row))
-        if not shown:
+        amounts = builder.amounts(row, where, asset, _amounts, required=builder.requires(*of_row))
+        if not builder.shows(*of_row):
             continue
-        total, free, locked = read or (None, None, None)
+        total, free, locked = amounts or (None, None, None)
         if total is not None and free is not None and locked is not None and total != free + locked:
-            remarks.notices.append(
-                Notice(
-                    "amount.mismatch",
-                    account.name,
-                    f"{printable(asset, LONGEST_NAME)}: the provider's total {total} is not its free {free} + locked {locked}; "
-                    "shown as sent",
-                )
+            builder.notify(
+                "amount.mismatch",
+                f"{printable(asset, LONGEST_NAME)}: the provider's total {total} is not its free {free} + locked {locked}; "
+                "shown as sent",
             )
-        unread = remarks.unread(row, _FIELDS, asset)
-        balances.append(
+        builder.balances.append(
             Balance(
                 account=account.name,
                 provider=NAME,
@@ -242,20 +220,19 @@ def _crypto(
                 total=total,
                 available=free,
                 locked=locked,
+                raw=builder.raw(row, asset, _AMOUNTS, _FIELDS),
                 details={
-                    "asset_name": remarks.decoration(row, "assetName", where, optional_text),
+                    "asset_name": builder.optional(row, "assetName", where, optional_text),
                     "can_deposit": can_deposit,
                     "merchant_id": account.target["merchant_id"],
                 },
-                raw={**raw_texts(row, _AMOUNTS), **unread},
             )
         )
-    return balances, listed
 
 
-def _amounts(row: dict[str, Json], where: str) -> list[Amount]:
-    """Total, free and locked of a row. Raises BadAmount."""
-    return [amount(row, key, where)[0] for key in _AMOUNTS]
+def _amounts(row: Row, where: str) -> tuple[Amount, Amount, Amount]:
+    total, free, locked = (amount(row, key, where) for key in _AMOUNTS)
+    return total, free, locked
 
 
 def signature(secret: str, timestamp: str) -> str:
@@ -266,109 +243,51 @@ def signature(secret: str, timestamp: str) -> str:
     return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
 
 
-def parse_fiat(
-    rows: Sequence["Row"], account: Account[Settings], assets: tuple[str, ...], remarks: Remarks
-) -> list[Balance]:
-    """The fiat balances of a merchant (all, for the aggregate) in the rows of `/v2/merchant/accounts`.
-
-    The one amount there is the balance. What of it is available is said nowhere: that is unknown.
-    """
-    balances = []
-    for number, row in enumerate(rows):
-        where = f"accounts[{number}]"
-        owner = _merchant_id(row, where)
-        fiat = reading.name(row, "fiat", where)
-        shown = selects(assets, fiat)
-        read = remarks.amounts(fiat, row, where, _fiat_amount, asked=shown)
-        if read is None or not shown or account.target["merchant_id"] not in {"0", owner}:
-            continue
-        balance, raw_balance = read
-        unread = remarks.unread(row, _FIAT_FIELDS, fiat)
-        balances.append(
-            Balance(
-                account=account.name,
-                provider=NAME,
-                asset=fiat,
-                asset_id=None,
-                total=balance,
-                available=None,
-                locked=None,
-                details={"kind": "fiat", "merchant_id": owner},
-                raw={"balance": raw_balance, **unread},
-            )
-        )
-    return balances
-
-
-def _fiat_amount(row: dict[str, Json], where: str) -> tuple[Amount, str]:
-    """The balance of a fiat row, and the text as it was sent. Raises BadAmount."""
-    return amount(row, "balance", where)
-
-
-def _single(account: Account[Settings], number: str) -> Account[Settings]:
-    """The account of one merchant of the same credentials."""
-    settings = account.settings._replace(merchant_id=int(number))
-    return _account(f"{account.name}/{number}", account.base_url, settings)
-
-
-def _merchant_id(row: "Row", where: str) -> str:
-    """The `merchantId` of a row: a number (documented); a text of digits is accepted, too."""
-    number = whole(row.get("merchantId"))
-    if number is None:
-        raise undocumented(f"{where}.merchantId is no number")
-    return str(number)
-
-
-def _listed(
+def _fetch_list(
     account: Account[Settings], run: Run, endpoint: Endpoint, query: tuple[tuple[str, str], ...] = ()
-) -> list["Row"]:
-    """All rows of one of the lists that the account's token gives."""
-    from balcli.providers.merchant_lists import all_rows  # here, because most runs ask for no list
+) -> list[Row]:
+    """All rows of one of the lists of the account's key."""
 
-    def ask(token: Secret) -> list["Row"]:
-        def page(size: int, number: int) -> Json:
+    def fetch_rows(token: Secret) -> list[Row]:
+        def fetch_page(size: int, number: int) -> Json:
             paging = zip(_PAGING, (str(size), str(number)), strict=True)
-            headers = {"X-BH-TOKEN": token}
-            return run.door.ask(Request(endpoint, account.base_url, _explain, (*query, *paging), headers))
+            return run.door.ask(_request(account, endpoint, (*query, *paging), token))
 
-        return all_rows(page)
+        return all_rows(fetch_page)
 
-    return _with_token(account, run, ask)
+    return _with_token(account, run, fetch_rows)
 
 
-def _assets_request(account: Account[Settings], token: Secret) -> Request:
-    query = (("merchantId", account.target["merchant_id"]),)
-    return Request(_ASSETS, account.base_url, _explain, query=query, headers={"X-BH-TOKEN": token})
+def _request(
+    account: Account[Settings], endpoint: Endpoint, query: tuple[tuple[str, str], ...], token: Secret
+) -> Request:
+    return Request(endpoint, account.base_url, _explain, query, headers={"X-BH-TOKEN": token})
 
 
 class _Token(NamedTuple):
-    """A generated token, and until when it can be used, in epoch milliseconds; None where that is open."""
+    """A generated token, and when it expires, in epoch milliseconds; None where that is unknown."""
 
     secret: Secret
-    until: int | None
+    expires: int | None
 
-    def is_past(self) -> bool:
-        return self.until is not None and _now_ms() >= self.until
+    def is_expired(self) -> bool:
+        return self.expires is not None and _now_ms() >= self.expires
 
 
-def _with_token(account: Account[Settings], run: Run, ask: Callable[[Secret], T]) -> T:
-    """What `ask` gets with the account's token; a generated one is made again once if it is past or refused."""
+def _with_token(account: Account[Settings], run: Run, function: Callable[[Secret], T]) -> T:
+    """What `function` returns for the account's token; a generated one is renewed once if it expired or was refused."""
     settings = account.settings
     if settings.token is not None:
-        return ask(settings.token)
+        return function(settings.token)
     key = (NAME, "token", account.base_url, settings.credential)
     shared = run.share(key, lambda: _new_token(account, run))
-    token = shared.get()
-    if token.is_past():
-        token = shared.renewed(token)
-    try:
-        return ask(token.secret)
-    except CredentialsRefused:
-        return ask(shared.renewed(token).secret)
+    if (token := shared.get()).is_expired():
+        shared.renewed(token)
+    return shared.use(lambda token: function(token.secret))
 
 
 def _new_token(account: Account[Settings], run: Run) -> _Token:
-    """A fresh token for the account's key; it serves every merchant of that key."""
+    """A new token for the account's key; it serves every merchant of that key."""
     settings = account.settings
     if settings.api_key is None or settings.api_secret is None:
         raise RuntimeError("a token is made only where there is a key and a secret")
@@ -384,10 +303,12 @@ def _new_token(account: Account[Settings], run: Run) -> _Token:
             returns_credential=True,
         )
     )
-    data = as_object(field(as_object(payload, "the answer"), "data", "the answer"), "data")
-    until = whole(data.get("expireTime"))
-    # A token that is past when it is new tells of a clock that is wrong: then only its refusal counts.
-    return _Token(token(data, "token", "data"), until if until is not None and until > _now_ms() else None)
+    data = as_object(required_field(payload, "data", "the answer"), "data")
+    expires = whole_number(data.get("expireTime"))
+    # A new token that has expired already means that a clock is wrong: then only its refusal counts.
+    return _Token(
+        login_token(data, "token", "data"), expires if expires is not None and expires > _now_ms() else None
+    )
 
 
 def _now_ms() -> int:

@@ -9,26 +9,27 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from balcli.errors import BalcliError, CredentialsRefused
+from balcli.errors import BalcliError
 from balcli.http.door import Endpoint, Request
 from balcli.http.exactjson import Json
 from balcli.models import Account, Balance, DepositAddress, Detail, Holdings
 from balcli.money import Amount
-from balcli.providers import OWN, reading
+from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
 from balcli.providers.envelope import own_error
-from balcli.providers.reading import (
-    as_list,
+from balcli.providers.parsing import (
+    HoldingsBuilder,
+    Row,
     as_object,
-    field,
+    checked_text,
+    login_token,
+    message_text,
     optional_amount,
     optional_text,
-    taken,
-    token,
-    words,
+    required_field,
+    required_text,
+    rows,
 )
-from balcli.providers.remarks import Remarks, raw_texts
-from balcli.providers.selection import selects, unlisted
 from balcli.secret import Secret, reveal
 from balcli.text import folded
 
@@ -116,23 +117,16 @@ def _same_wallet(wallet_id: str) -> str:
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
     """The wallet's balances; with a `login`, its token is fetched once a run and renewed once if refused."""
-    return parse(_payload(account, run), account, run.assets, run.limited(account.name))
-
-
-def _payload(account: Account[Settings], run: Run) -> Json:
     settings = account.settings
     if settings.api_key is not None:
-        return _ask(account, run, "Api-key", settings.api_key)
-    if settings.access_token is not None:
-        return _ask_with_jwt(account, run, settings.access_token)
-    shared = run.share((NAME, account.base_url, _login_key(settings)), lambda: _log_in(account, run))
-    jwt = shared.get()
-    try:
-        return _ask_with_jwt(account, run, jwt)
-    except CredentialsRefused as refused:
-        if refused.http_status == 403:
-            raise
-        return _ask_with_jwt(account, run, shared.renewed(jwt))
+        payload = _fetch_balances(account, run, {"Api-key": settings.api_key})
+    elif settings.access_token is not None:
+        payload = _fetch_balances(account, run, _bearer(settings.access_token))
+    else:
+        jwt = run.share((NAME, account.base_url, _login_key(settings)), lambda: _log_in(account, run))
+        # A 403 is about the user's rights, which another token would not change.
+        payload = jwt.use(lambda token: _fetch_balances(account, run, _bearer(token)), final_status=403)
+    return parse(payload, account, run.assets, run.limited(account.name))
 
 
 def parse(
@@ -147,91 +141,69 @@ def parse(
     total is balance + hold + lock. `balance_is = "total"` reads it the other way. Amounts are strict but in
     rows of assets that neither `assets`, the profile nor the limits (`limited`) ask for.
     """
-    settings = account.settings
-    balances: list[Balance] = []
-    listed: list[str] = []
-    remarks = Remarks(account.name)
-    rows = as_list(field(as_object(payload, "the answer"), "data", "the answer"), "data")
-    for number, item in enumerate(rows):
-        where = f"data[{number}]"
-        row = as_object(item, where)
-        asset = reading.name(row, "asset", where)
-        listed.append(asset)
-        shown = selects(assets, asset) and selects(account.assets, asset)
-        read = remarks.amounts(asset, row, where, _amounts, asked=shown and selects(limited, asset))
-        if not shown:
+    builder = HoldingsBuilder(account, assets, limited)
+    balance_is_total = account.settings.balance_is == "total"
+    for where, row in rows(required_field(payload, "data", "the answer"), "data", "data"):
+        asset = required_text(row, "asset", where)
+        builder.listed.append(asset)
+        amounts = builder.amounts(row, where, asset, _amounts, required=builder.requires(asset))
+        if not builder.shows(asset):
             continue
-        balance, hold, lock, referral = read or (None, None, None, None)
+        balance, hold, lock, referral = amounts or (None,) * len(_AMOUNTS)
         locked = None if hold is None or lock is None else hold + lock
-        other = None if balance is None or locked is None else _other_part(settings, balance, locked)
-        total, available = (balance, other) if settings.balance_is == "total" else (other, balance)
+        other = None  # the total of an available balance, or the available part of a total one
+        if balance is not None and locked is not None:
+            other = balance - locked if balance_is_total else balance + locked
         details: dict[str, Detail] = {
             "hold": hold,
             "aml_lock": lock,
             "referral": referral,
-            "deposit_addresses": remarks.decoration(row, "depositAddress", where, _deposit_addresses),
+            "deposit_addresses": builder.optional(row, "depositAddress", where, _deposit_addresses),
         }
-        unread = remarks.unread(row, _FIELDS, asset)
-        balances.append(
+        builder.balances.append(
             Balance(
                 account=account.name,
                 provider=NAME,
                 asset=asset,
                 asset_id=None,
-                total=total,
-                available=available,
+                total=balance if balance_is_total else other,
+                available=other if balance_is_total else balance,
                 locked=locked,
                 details=details,
-                raw={**raw_texts(row, _AMOUNTS), **unread},
+                raw=builder.raw(row, asset, _AMOUNTS, _FIELDS),
             )
         )
-    notices = unlisted(account.name, assets or account.assets, balances, listed)
-    return Holdings(tuple(balances), (*remarks.notices, *notices))
+    return builder.holdings()
 
 
-def _amounts(row: dict[str, Json], where: str) -> list[Amount | None]:
+def _amounts(row: Row, where: str) -> list[Amount | None]:
     """The amounts of a row in the order of their fields; None is unknown. Raises BadAmount."""
-    return [optional_amount(row, key, where)[0] for key in _AMOUNTS]
+    return [optional_amount(row, key, where) for key in _AMOUNTS]
 
 
-def _other_part(settings: Settings, balance: Amount, locked: Amount) -> Amount:
-    """The available part of a total, or the total of an available part."""
-    return balance - locked if settings.balance_is == "total" else balance + locked
-
-
-def _deposit_addresses(row: dict[str, Json], key: str, where: str) -> tuple[DepositAddress, ...]:
+def _deposit_addresses(row: Row, key: str, where: str) -> tuple[DepositAddress, ...]:
     """The addresses that were generated before, by network; none where the field is null or absent."""
-    given = row.get(key)
-    if given is None:
-        return ()
-    networks = as_object(given, f"{where}.{key}")
     found = []
-    for network, item in networks.items():
-        place = f"{where}.{key}.{words(network)}"
-        name = taken(network, where, key)
+    networks = row.get(key)
+    for network, item in as_object({} if networks is None else networks, f"{where}.{key}").items():
+        place = f"{where}.{key}.{message_text(network)}"
+        shown = checked_text(network, where, key)
         entry = as_object(item, place)
-        found.append(
-            DepositAddress(
-                name,
-                optional_text(entry, "address", place),
-                optional_text(entry, "memo", place),
-            )
-        )
+        address = optional_text(entry, "address", place)
+        found.append(DepositAddress(shown, address, optional_text(entry, "memo", place)))
     return tuple(found)
 
 
-def _ask_with_jwt(account: Account[Settings], run: Run, jwt: Secret) -> Json:
-    return _ask(account, run, "Authorization", Secret(f"Bearer {reveal(jwt)}"))
+def _bearer(jwt: Secret) -> dict[str, Secret]:
+    return {"Authorization": Secret(f"Bearer {reveal(jwt)}")}
 
 
-def _ask(account: Account[Settings], run: Run, header: str, credential: Secret) -> Json:
+def _fetch_balances(account: Account[Settings], run: Run, headers: dict[str, Secret]) -> Json:
     body: dict[str, object] = {"walletId": account.settings.wallet_id}
-    # The profile's alone, as written. Whether the provider minds the case of others is not known: they are filtered here.
+    # Those of the profile alone: whether the provider compares case is unknown, so `--asset` is applied to the response.
     if account.assets:
         body["assets"] = list(account.assets)
-    return run.door.ask(
-        Request(_BALANCE, account.base_url, headers={header: credential}, body=body, explain=_explain)
-    )
+    return run.door.ask(Request(_BALANCE, account.base_url, _explain, headers=headers, body=body))
 
 
 def _login_key(settings: Settings) -> str:
@@ -250,15 +222,15 @@ def _log_in(account: Account[Settings], run: Run) -> Secret:
         Request(
             _LOGIN,
             account.base_url,
+            _explain,
             headers={"merchant_id": header},
             body=login,
-            explain=_explain,
             repeatable=False,
             returns_credential=True,
         )
     )
-    data = as_object(field(as_object(payload, "the login's answer"), "data", "the login's answer"), "data")
-    return token(data, "accessToken", "data")
+    data = as_object(required_field(payload, "data", "the login's answer"), "data")
+    return login_token(data, "accessToken", "data")
 
 
 def _explain(status: int, payload: Json) -> BalcliError | None:

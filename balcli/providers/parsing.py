@@ -1,0 +1,293 @@
+"""Parsing a provider's response: each function returns a value of the documented kind, or raises.
+
+`where` is the place in the response, for messages. Nothing is guessed or filled in. `HoldingsBuilder` gathers
+what one account's rows amount to.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
+
+from balcli.errors import BadAmount, BadShape, EchoesCredential
+from balcli.http.echoes import Echoed
+from balcli.http.error_text import message_text as message_text  # noqa: PLC0414 - plug-ins parse with it
+from balcli.http.exactjson import Json, Number
+from balcli.models import Account, Balance, Failure, Holdings, Notice
+from balcli.money import Amount, is_nonzero, parse
+from balcli.providers.selection import selects, unlisted
+from balcli.secret import Secret, hide, validate_credential
+from balcli.text import LONGEST_NAME, is_text, printable
+
+T = TypeVar("T")
+Row: TypeAlias = dict[str, Json]
+
+_SAMPLE: Final = 40
+# Parts of names of fields that may hold funds.
+_FUNDS: Final = ("balance", "amount", "fund", "frozen", "reserve", "pending", "settle")
+_LONGEST_FIELD: Final = 80
+# How many fields of one account are named in notices: a hostile response could have others in each row.
+_MOST_FIELDS: Final = 100
+
+
+def _kind(value: Json) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Number):
+        return "a number"
+    if isinstance(value, str):
+        return "a text" if value else "an empty text"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def bad_shape(problem: str) -> BadShape:
+    """The error of an answer that is not of the documented shape; the problem names the place in it."""
+    return BadShape(
+        f"the provider's answer is not as documented: {problem}; check base_url, else ask the provider"
+    )
+
+
+def _untrusted(problem: str) -> BadAmount:
+    return BadAmount(f"the provider's answer cannot be trusted: the amount {problem}; ask the provider")
+
+
+def as_object(value: Json, where: str) -> Row:
+    """The object that stands there. Raises BadShape for anything else."""
+    if not isinstance(value, dict):
+        raise bad_shape(f"{where} is {_kind(value)}, not an object")
+    return value
+
+
+def as_list(value: Json, where: str) -> list[Json]:
+    """The list that stands there. Raises BadShape for anything else."""
+    if not isinstance(value, list):
+        raise bad_shape(f"{where} is {_kind(value)}, not a list")
+    return value
+
+
+def required_field(value: Json, key: str, where: str) -> Json:
+    """The value of a key that an object must have. Raises BadShape."""
+    row = as_object(value, where)
+    if key not in row:
+        raise bad_shape(f"{where} has no {key}")
+    return row[key]
+
+
+def rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
+    """Each object of a list with its place (`label[0]`, `label[1]`, …). Raises BadShape for anything else."""
+    for number, item in enumerate(as_list(value, where)):
+        place = f"{label}[{number}]"
+        yield place, as_object(item, place)
+
+
+def required_text(row: Row, key: str, where: str) -> str:
+    """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
+    return checked_text(_string(row, key, where), where, key)
+
+
+def _string(row: Row, key: str, where: str) -> str:
+    value = required_field(row, key, where)
+    if not isinstance(value, str) or isinstance(value, Number) or not value:
+        raise bad_shape(f"{where}.{key} is {_kind(value)}, not a name")
+    return value
+
+
+def valid_text(value: str, where: str) -> str:
+    """The string. Raises BadShape for an unpaired surrogate: two names must not become one by what replaces it."""
+    if not is_text(value):
+        raise bad_shape(f"{where} is not text (it has an unpaired surrogate)")
+    return value
+
+
+def optional_text(row: Row, key: str, where: str) -> str | None:
+    """The text or number of a key as text; None where it is null or not there. Raises BadShape otherwise."""
+    value = row.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise bad_shape(f"{where}.{key} is {_kind(value)}, not a text")
+    return checked_text(value, where, key)
+
+
+def optional_flag(row: Row, key: str, where: str) -> bool | None:
+    """The true or false of a key; None where it is null or not there. Raises BadShape otherwise."""
+    value = row.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise bad_shape(f"{where}.{key} is {_kind(value)}, not true or false")
+    return value
+
+
+def whole_number(value: Json) -> int | None:
+    """The whole number that a number or a text of up to 18 digits stands for; None for anything else."""
+    if not isinstance(value, str) or not value.isascii() or not value.isdigit() or len(value) > 18:
+        return None
+    return None if value[0] == "0" and value != "0" else int(value)
+
+
+def amount(row: Row, key: str, where: str, read: Callable[[str], Amount] = parse) -> Amount:
+    """The amount of a key that must have one; `read` turns its text into whole units. Raises BadAmount."""
+    if key not in row:
+        raise _untrusted(f"{where}.{key} is missing")
+    return _amount(row[key], key, where, read)
+
+
+def optional_amount(row: Row, key: str, where: str, read: Callable[[str], Amount] = parse) -> Amount | None:
+    """The amount of a key; None, for unknown, where it is null or missing. Raises BadAmount."""
+    value = row.get(key)
+    return None if value is None else _amount(value, key, where, read)
+
+
+def checked_text(value: str, where: str, key: str) -> str:
+    """A text of an answer as it was sent, to be shown, stored or cached. Raises EchoesCredential and BadShape."""
+    return valid_text(reject_echo(value, where, key), f"{where}.{key}")
+
+
+def reject_echo(value: str, where: str, key: str) -> str:
+    """A string of an answer as it was sent. Raises EchoesCredential."""
+    if isinstance(value, Echoed):
+        raise EchoesCredential(
+            f"the provider's answer repeats a credential in {where}.{key}, and nothing of it is shown; "
+            "tell the provider, and replace the credential"
+        )
+    return str(value)
+
+
+def _amount(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> Amount:
+    if not isinstance(value, str):
+        raise _untrusted(f"{where}.{key} is {_kind(value)}")
+    sent = checked_text(value, where, key) if isinstance(value, Echoed) else str(value)
+    try:
+        return read(sent)
+    except ValueError as problem:
+        raise _untrusted(f'{where}.{key} is "{printable(hide(sent), _SAMPLE)}", {problem}') from None
+
+
+def login_token(row: Row, key: str, where: str) -> Secret:
+    """The token that a login gave. Raises BadShape for one that no header could carry."""
+    value = row.get(key)
+    if isinstance(value, Echoed) and not value.echo.carried.found_in(value):
+        # What a login gives is no echo, also where it gives the same token again.
+        value.echo.texts.discard(value)
+        row = {**row, key: str(value)}
+    given = checked_text(_string(row, key, where), where, key)
+    problem = validate_credential(given)
+    if problem is not None:
+        raise BadShape(
+            f"the provider's answer cannot be used: the token in {where}.{key} {problem}; ask the provider"
+        )
+    return Secret(given)
+
+
+class HoldingsBuilder:
+    """The balances and notices of one account, gathered as its rows are parsed.
+
+    `assets` are those of `--asset`, and `limited` those that thresholds are on; empty means all. A bad amount is an
+    error where the row is required, and a notice elsewhere. A field is named in one notice, however many rows have it.
+    """
+
+    def __init__(
+        self, account: Account[Any], assets: tuple[str, ...] = (), limited: tuple[str, ...] = ()
+    ) -> None:
+        self.account = account
+        self.assets = assets
+        self.balances: list[Balance] = []
+        self.notices: list[Notice] = []
+        self.listed: list[str] = []
+        """The name of every asset in the response, shown or not."""
+        self._limited = limited
+        self._noted: set[tuple[str, str]] = set()
+
+    def shows(self, *names: str) -> bool:
+        """Whether `--asset` and the profile select a row of the asset with these names."""
+        return selects(self.assets, *names) and selects(self.account.assets, *names)
+
+    def requires(self, *names: str) -> bool:
+        """Whether the amounts of a row are needed: it is shown, and thresholds are on it or on no asset at all."""
+        return self.shows(*names) and selects(self._limited, *names)
+
+    def amounts(
+        self, row: Row, where: str, asset: str, read: Callable[[Row, str], T], *, required: bool
+    ) -> T | None:
+        """What `read` returns for a row; None, and a notice, where that raises and the row is not required.
+
+        Raises BadAmount and BadShape for a required row.
+        """
+        try:
+            return read(row, where)
+        except (BadAmount, BadShape) as problem:
+            if required:
+                raise
+            name = printable(asset, LONGEST_NAME)
+            self.notify(
+                "row.unreadable", f"{name} was not asked for, and its amounts are unknown: {problem.message}"
+            )
+            return None
+
+    def optional(self, row: Row, key: str, where: str, read: Callable[[Row, str, str], T]) -> T | None:
+        """What `read` returns for a field that decides no amount; None, and a notice, where that raises BadShape."""
+        try:
+            return read(row, key, where)
+        except BadShape as problem:
+            if self._is_new("field.unreadable", key):
+                self.notify("field.unreadable", f"{key} is unknown: {problem.message}")
+            return None
+
+    def raw(
+        self, row: Row, asset: str, amounts: Sequence[str], fields: frozenset[str]
+    ) -> dict[str, str | None]:
+        """The `amounts` of a row as they were sent, and those other than 0 in fields that balcli does not read.
+
+        `fields` are those that it does read. Each other one that sounds like funds is named in a notice.
+        """
+        raw = raw_texts(row, amounts)
+        if row.keys() <= fields:  # as nearly all are
+            return raw
+        for path, text in dict(_unread_amounts(row, fields)).items():
+            raw[path] = text
+            if len(self._noted) < _MOST_FIELDS and self._is_new("field.unread", path):
+                field, name = printable(path, _LONGEST_FIELD), printable(asset, LONGEST_NAME)
+                self.notify(
+                    "field.unread",
+                    f"{field} of {name} is {text}: balcli does not read this field, and no total includes it; "
+                    "ask the provider what it means",
+                )
+        return raw
+
+    def notify(self, code: str, message: str) -> None:
+        """Add a notice on the account."""
+        self.notices.append(Notice(code, self.account.name, message))
+
+    def holdings(self, failure: tuple[str, Failure] | None = None) -> Holdings:
+        """What the account holds, with a notice for each asset that was asked for and is not listed.
+
+        With the failure of one kind of rows, such as `fiat`: then nobody knows which assets are listed.
+        """
+        balances, notices = tuple(self.balances), tuple(self.notices)
+        if failure is not None:
+            return Holdings(balances, notices, failed=(failure,))
+        missing = unlisted(self.account.name, self.assets or self.account.assets, balances, self.listed)
+        return Holdings(balances, (*notices, *missing))
+
+    def _is_new(self, code: str, field: str) -> bool:
+        new = (code, field) not in self._noted
+        self._noted.add((code, field))
+        return new
+
+
+def raw_texts(row: Mapping[str, Json], fields: Sequence[str]) -> dict[str, str | None]:
+    """The fields of a row as they were sent; None for what is no text and no number."""
+    return {field: str(value) if isinstance(value := row.get(field), str) else None for field in fields}
+
+
+def _unread_amounts(
+    row: Mapping[str, Json], fields: frozenset[str], before: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Each amount other than 0 in other fields that sound like funds, and in objects in the row, by its path."""
+    for key, value in row.items():
+        path = f"{before}{key}"
+        if path in fields:
+            continue
+        if isinstance(value, dict):
+            yield from _unread_amounts(value, fields, f"{path}.")
+        elif isinstance(value, str) and any(part in path.casefold() for part in _FUNDS) and is_nonzero(value):
+            yield path if is_text(path) else printable(path), str(value)
