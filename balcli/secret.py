@@ -1,4 +1,4 @@
-"""Secrets: values that no `repr`, format, log or pickle shows, and the search for them in text."""
+"""Secrets, which no `repr`, format, log or pickle shows, and the search for them in text."""
 
 import re
 import threading
@@ -12,16 +12,16 @@ _SHOWN: Final = "***"
 # From this length on a credential is filtered from messages; from the second on it can be told from data.
 _SHORTEST_FILTERED: Final = 6
 SHORTEST_TOLD: Final = 12
-"""How many characters a credential needs, not all of them digits, to be told from data."""
-# Up to so many beginnings of forms, looking for each is faster than looking up every piece of the text.
+"""The fewest characters, not all of them digits, by which a credential can be told from data."""
+# With at most this many beginnings, a search for each is faster than a look-up of every piece of the text.
 _FEW: Final = 64
 
 
 @final
 class Secret:
-    """A value that is not shown. Only `reveal` gives its text; everything else shows `***`.
+    """A value that is shown as `***`; only `reveal` returns its text.
 
-    A credential is also filtered from messages. Of a login, not every value is one.
+    A credential is also redacted from messages. Not every value of a login is one.
     """
 
     __slots__ = ("_text",)
@@ -51,12 +51,12 @@ class Secret:
 
 
 def reveal(secret: Secret) -> str:
-    """The secret's text, for the one header, body or signature that it is for."""
-    return secret._text  # noqa: SLF001 - the one way to it
+    """The secret's text, for a header, body or signature."""
+    return secret._text  # noqa: SLF001 - the only access
 
 
 def validate_credential(text: str) -> str | None:
-    """Why a text cannot be sent as a credential, in words without the text; None if it can."""
+    """Why a text cannot be sent as a credential, without the text itself; None if it can."""
     if text.isascii() and text.isprintable() and text.strip() == text != "":
         return None  # as nearly all are
     flaws = (
@@ -77,22 +77,22 @@ def validate_credential(text: str) -> str | None:
 
 
 def forms(text: str) -> Collection[str]:
-    """The text as it stands, and as JSON, URLs, base64 and hexadecimal digits write it."""
+    """The text, and its JSON, URL, base64 and hexadecimal encodings."""
     raw = text.encode("utf-8", "surrogatepass")
-    # JSON and URLs leave unreserved characters (RFC 3986, 2.3) as they are.
+    # JSON and URLs do not encode unreserved characters (RFC 3986, 2.3).
     if text.isascii() and (text.isalnum() or re.fullmatch("[A-Za-z0-9_.~-]+", text)):
         return (text, *_packed(raw))
     return _escaped(text, raw).union(_packed(raw), () if text.isascii() else _other_bytes(text))
 
 
 def _packed(raw: bytes) -> tuple[str, ...]:
-    """Bytes as base64, which without its padding is a part of the padded form, and as hexadecimal digits."""
+    """Bytes in base64 without padding, which is part of the padded form, and in hexadecimal digits."""
     encoded, digits = b2a_base64(raw, newline=False).decode().rstrip("="), raw.hex()
     return encoded, encoded.replace("+", "-").replace("/", "_"), digits, digits.upper()
 
 
 def _other_bytes(text: str) -> set[str]:
-    """A text that is not ASCII in the forms of its Latin-1 bytes, which headers carry, and misread as such."""
+    """The encodings of a text outside ASCII by its Latin-1 bytes, as headers send it, and misread as Latin-1."""
     misread = {text.encode("utf-8", "surrogatepass").decode("latin-1")}
     try:
         raw = text.encode("latin-1")
@@ -102,11 +102,11 @@ def _other_bytes(text: str) -> set[str]:
 
 
 def _escaped(text: str, raw: bytes) -> set[str]:
-    """The text as it stands, and as JSON and URLs write it where they escape something."""
+    """The text, and its JSON and URL encodings where those escape something."""
     import json
 
     plain = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
-    # By default PHP escapes slashes, too, and Go what HTML marks up with.
+    # By default PHP also escapes slashes, and Go the markup characters of HTML.
     php = {form.replace("/", "\\/") for form in plain}
     go = {re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", form) for form in plain}
     written = php.union(go, plain)
@@ -117,7 +117,7 @@ def _escaped(text: str, raw: bytes) -> set[str]:
 
 
 def _quoted(raw: bytes) -> set[str]:
-    """Bytes as URLs write them: Python's and JavaScript's functions leave other characters as they are."""
+    """The percent-encodings of bytes: Python's and JavaScript's functions differ in the safe characters."""
     from urllib.parse import quote, quote_plus
 
     safe = ("/", "", "!'()*", "!'()*;,/?:@&=+$#")
@@ -132,14 +132,14 @@ def can_be_told(secret: Secret) -> bool:
 
 
 def hide(text: str) -> str:
-    """A message with every credential of 6 characters or more replaced by `***`, in whatever form it is written."""
+    """A message with every credential of 6 characters or more, in any encoding, replaced by `***`."""
     for form in _known.found_in(text):
         text = text.replace(form, _SHOWN)
     return text
 
 
 class Needles:
-    """Credentials to search texts for, in every form; fast however many there are.
+    """Searches texts for credentials in every encoding; fast for any number of them.
 
     None is shorter than `shortest`.
     """
@@ -152,18 +152,18 @@ class Needles:
         self._lock = threading.Lock()
 
     def add(self, text: str) -> None:
-        """Search for this credential, too."""
+        """Search for this credential too."""
         if text not in self.texts:
-            # In this order: another thread that finds it in the texts, or counts them, must search for it already.
+            # In this order: a thread that finds it in `texts`, or counts them, must search for it already.
             self._new.append(text)
             self.texts.add(text)
 
     def are_in(self, text: str) -> bool:
-        """Whether the text contains a credential in one of its forms."""
+        """Whether the text contains a credential in any encoding."""
         return bool(self._found_in(text))
 
     def found_in(self, text: str) -> list[str]:
-        """The forms that the text contains, the longest first: one that contains another leaves nothing of it."""
+        """The encoded credentials in the text, the longest first: one can contain another."""
         return sorted(self._found_in(text), key=len, reverse=True)
 
     @property
@@ -172,11 +172,11 @@ class Needles:
         return len(self._starts()) <= _FEW
 
     def forms(self) -> list[str]:
-        """All that is searched for."""
+        """All encoded credentials that are searched for."""
         return list(chain.from_iterable([*self._starts().values()]))
 
     def _found_in(self, text: str) -> set[str]:
-        """The forms that the text contains. Looked at are those alone whose beginning it contains."""
+        """The encoded credentials in the text. Only those whose beginning it contains are compared."""
         size, starts = self._shortest, self._starts()
         if len(starts) <= _FEW:
             # A copy, because another thread may add some.
@@ -187,15 +187,15 @@ class Needles:
         return {form for start in begun for form in starts[start] if form in text}
 
     def _starts(self) -> dict[str, list[str]]:
-        """The forms by how they begin."""
+        """The encoded credentials by their beginnings."""
         if self._new:
             with self._lock:
-                while self._new:  # each until its forms are there: another thread must not miss it
+                while self._new:  # removed last: another thread must not miss it
                     for form in forms(self._new[0]):
                         self._by_start.setdefault(form[: self._shortest], []).append(form)
                     self._new.popleft()
         return self._by_start
 
 
-# Every credential of this process. It grows: to gather all forms anew for each message takes seconds with many logins.
+# Every credential of this process. Encoding all of them again for each message takes seconds with many logins.
 _known = Needles(_SHORTEST_FILTERED)

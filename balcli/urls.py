@@ -1,4 +1,4 @@
-"""Which addresses credentials may be sent to: HTTPS anywhere, plain HTTP on the loopback range alone."""
+"""Base URLs: which ones credentials may be sent to (HTTPS, or HTTP on loopback), and how they are compared and shown."""
 
 import ipaddress
 import re
@@ -13,30 +13,30 @@ _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 @final
 class BaseUrl(str):
-    """A base URL with parts that variables filled in, which may be credentials: messages show `shown` instead."""
+    """A base URL in which variables were expanded, perhaps to credentials: messages show `shown` instead."""
 
     __slots__ = ("shown",)
     shown: str
 
     def __new__(cls, url: str, shown: str) -> Self:
-        """The URL, and how it is shown: as it is written in the profile."""
+        """The URL, and the text of the profile that is shown for it."""
         made = super().__new__(cls, url)
         made.shown = shown
         return made
 
 
 def shown_url(base_url: str) -> str:
-    """A base URL as messages, logs and files show it."""
+    """The text of a base URL for messages, logs and files."""
     return base_url.shown if isinstance(base_url, BaseUrl) else base_url
 
 
 def shown_host(base_url: str) -> str:
-    """The host and port of a base URL as messages show them."""
+    """The host and port of a base URL for messages."""
     return shown_url(base_url).rpartition("://")[2].partition("/")[0]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is `localhost` or an address of the loopback range, by its text alone."""
+    """Whether a host is `localhost` or an address of the loopback range, without a lookup."""
     if host.lower() == "localhost":
         return True
     try:
@@ -47,15 +47,15 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=64)  # a run has few hosts, and asks about them for each of its requests
 def is_on_loopback(url: str) -> bool:
-    """Whether a URL's host is on the loopback range, by its text alone."""
+    """Whether a URL's host is on the loopback range, without a lookup."""
     return is_loopback(urlsplit(url).hostname or "")
 
 
 @lru_cache(maxsize=64)  # accounts share hosts
 def checked_base_url(text: str) -> str:
-    """The URL in one spelling (small scheme and host, no implied port, no final slash), if credentials may be sent there.
+    """The URL with scheme and host in lower case, without default port and final slash, if credentials may be sent there.
 
-    Raises ValueError with the reason and the cure, and without the URL, which may hold a password.
+    Raises ValueError with the reason and what to do, without the URL, which may contain a password.
     """
     parts = _split(text)
     if parts.username is not None or parts.password is not None:
@@ -70,10 +70,7 @@ def checked_base_url(text: str) -> str:
 
 @lru_cache(maxsize=64)  # accounts share hosts
 def same_place(base_url: str) -> str:
-    """The one normal form of a checked base URL (RFC 3986, 6.2): spellings of one place share it.
-
-    It is for comparing alone, and is never sent.
-    """
+    """The normal form of a valid base URL (RFC 3986, 6.2), for comparisons only: it is never sent."""
     parts = urlsplit(base_url)
     host = _normal_host(parts.hostname or "")
     host = f"[{host}]" if ":" in host else host
@@ -83,7 +80,7 @@ def same_place(base_url: str) -> str:
 
 
 def _normal_host(host: str) -> str:
-    """The host in lower case without a trailing dot; addresses in their shortest form, this machine's own all alike."""
+    """The host in lower case without a trailing dot; addresses in their shortest form, `127.0.0.1` for localhost."""
     name = host.lower().removesuffix(".")
     try:
         address = ipaddress.ip_address(name if (number := _old_ipv4(name)) is None else number)
@@ -95,7 +92,7 @@ def _normal_host(host: str) -> str:
 
 
 def _old_ipv4(name: str) -> int | None:
-    """The IPv4 address that resolvers take 127.1, 0x7f000001 or 0177.0.0.1 for; None where it is a name."""
+    """The IPv4 address as a number, for spellings that resolvers accept (127.1, 0x7f000001, 0177.0.0.1); None for a name."""
     parts = name.split(".")
     if len(parts) > 4 or not all(re.fullmatch("0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*", part) for part in parts):
         return None
@@ -115,14 +112,14 @@ def _normal_path(path: str) -> str:
     kept: list[str] = []
     for segment in re.sub("%([0-9A-Fa-f]{2})", spelled, path).split("/"):
         if segment == "..":
-            del kept[max(len(kept) - 1, 1) :]  # the first is what is before the first slash
+            del kept[max(len(kept) - 1, 1) :]  # the first segment is before the first slash
         elif segment != ".":
             kept.append(segment)
     return "/".join(kept).rstrip("/")
 
 
 def checked_proxy(text: str) -> str:
-    """The proxy's URL, if it is one. Raises ValueError without the URL, which may hold a password."""
+    """The URL, if it is that of a proxy. Raises ValueError without the URL, which may contain a password."""
     try:
         parts = _split(text)
     except ValueError:
@@ -155,7 +152,7 @@ def _split(text: str) -> SplitResult:
 
 
 def _is_host(host: str, *, bracketed: bool) -> bool:
-    """Whether a text is a DNS name or an IP address, the latter in brackets exactly where it has colons."""
+    """Whether a text is a DNS name or an IP address; an IPv6 address must be, and others must not be, in brackets."""
     if not bracketed:
         return _NAME.fullmatch(host) is not None
     try:

@@ -37,7 +37,7 @@ def test_nothing_is_left_of_a_deadline_that_has_passed(seconds: float) -> None:
 def entered(pace: Pace, seconds: float) -> tuple[bool, float]:
     """Whether a place was had before a deadline of so many seconds, and how long that took."""
     begun = time.monotonic()
-    return pace.enter(Deadline(seconds)), time.monotonic() - begun
+    return pace.acquire(Deadline(seconds)), time.monotonic() - begun
 
 
 def test_places_are_had_at_once_until_there_are_no_more() -> None:
@@ -54,8 +54,8 @@ def test_places_are_had_at_once_until_there_are_no_more() -> None:
 def test_a_place_is_free_a_second_after_the_answer() -> None:
     """A place that is given back stays taken for a second, and is had right after it, not at the deadline."""
     pace = Pace(1)
-    pace.enter(Deadline(MUCH))
-    pace.leave()
+    pace.acquire(Deadline(MUCH))
+    pace.release()
     left = time.monotonic()
     early = entered(pace, 0.3)
     there, _ = entered(pace, MUCH)
@@ -69,31 +69,31 @@ def test_each_place_has_a_second_of_its_own() -> None:
     """Of two places given back one after the other, the first is had a second after it was, and not with the second."""
     pace = Pace(2)
     for _ in range(2):
-        pace.enter(Deadline(MUCH))
-    pace.leave()
+        pace.acquire(Deadline(MUCH))
+    pace.release()
     first = time.monotonic()
     time.sleep(0.6)
-    pace.leave()
-    assert pace.enter(Deadline(MUCH))
+    pace.release()
+    assert pace.acquire(Deadline(MUCH))
     assert 1.0 <= time.monotonic() - first < 1.5
-    assert pace.enter(Deadline(MUCH))
+    assert pace.acquire(Deadline(MUCH))
     assert 1.6 <= time.monotonic() - first < 2.5
 
 
 def test_who_waits_for_a_request_under_way_is_woken_by_its_end() -> None:
     """One that waits while all places are under way goes a second after the first of them has ended."""
     pace = Pace(1)
-    pace.enter(Deadline(MUCH))
+    pace.acquire(Deadline(MUCH))
     moments: list[float] = []
 
     def wait() -> None:
-        if pace.enter(Deadline(MUCH)):
+        if pace.acquire(Deadline(MUCH)):
             moments.append(time.monotonic())
 
     waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     time.sleep(0.1)
-    pace.leave()
+    pace.release()
     left = time.monotonic()
     waiting.join(timeout=5)
     (moment,) = moments
@@ -105,10 +105,10 @@ def test_no_second_holds_more_requests_than_the_host_allows() -> None:
     pace, entries, lock = Pace(4), list[float](), threading.Lock()
 
     def ask() -> None:
-        assert pace.enter(Deadline(MUCH))
+        assert pace.acquire(Deadline(MUCH))
         with lock:
             entries.append(time.monotonic())
-        pace.leave()
+        pace.release()
 
     threads = [threading.Thread(target=ask, daemon=True) for _ in range(10)]
     for thread in threads:
@@ -123,14 +123,14 @@ def test_no_second_holds_more_requests_than_the_host_allows() -> None:
 
 def test_a_place_that_was_had_in_time_is_not_lost() -> None:
     """Where there is a place, a request has it also when the deadline has just passed; the request itself ends."""
-    assert (True, False) == (Pace(1).enter(Deadline(0)), Pace(0).enter(Deadline(0)))
+    assert (True, False) == (Pace(1).acquire(Deadline(0)), Pace(0).acquire(Deadline(0)))
 
 
 def test_waiting_costs_no_work() -> None:
     """A wait for a place sleeps; it does not look at the clock again and again."""
     pace = Pace(1)
-    pace.enter(Deadline(MUCH))
-    pace.leave()
+    pace.acquire(Deadline(MUCH))
+    pace.release()
     before = time.thread_time()
     assert entered(pace, MUCH)[0]
     assert not entered(pace, 0.5)[0]

@@ -1,1 +1,1 @@
-"""The one way to the network: `door` asks and judges, `transport` carries, `exactjson` reads."""
+"""HTTP: `client` decides what is sent and what counts as a response, `transport` sends, `strictjson` decodes."""

@@ -1,4 +1,4 @@
-"""The one door to the network: what may be asked, how long, how often, and what counts as an answer."""
+"""The HTTP client: which endpoints are allowed, how long and how often to try, and what counts as a response."""
 
 import json
 import threading
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
     from balcli.http.transport import Answer
 
 _RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_WORDS_OMITTED: Final = "its words are left out, because the response repeats a credential"
-_LATER: Final = "try later, and check base_url if it stays so"
+_OMITTED: Final = "its words are left out, because the response repeats a credential"
+_TRY_LATER: Final = "try later, and check base_url if it stays so"
 
 
 class Endpoint(NamedTuple):
-    """A path that the program may call, with its method.
+    """A method and path that the program may call.
 
-    `told` are the names in its query and body whose values are no secrets and tell one request from
-    another: an account's number, a page. What is not named here is kept nowhere.
+    `told` are the names in its query and body whose values may be recorded: they are not secret, and distinguish
+    requests, such as an account's number or a page. The values of all others are recorded nowhere.
     """
 
     method: str
@@ -57,7 +57,7 @@ class Endpoint(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One question to a provider. `explain` reads a provider's own error out of a status and payload."""
+    """One request to a provider. `explain` returns the provider's own error in a payload of that status, if any."""
 
     endpoint: Endpoint
     base_url: str
@@ -66,15 +66,15 @@ class Request(NamedTuple):
     headers: Mapping[str, str | Secret] = MappingProxyType({})
     body: Mapping[str, object] | None = None
     repeatable: bool = True
-    """False where a request that may have arrived must not be sent again (a login)."""
+    """False if a request that may have arrived must not be sent again (a login)."""
     per_second: int | None = None
-    """How many such requests a second the host allows, where it says so."""
+    """How many such requests a second the host allows; None if it does not say."""
     returns_credential: bool = False
-    """True where the answer holds a credential (a login): it is kept nowhere."""
+    """True if the response contains a credential (a login): it is never recorded."""
 
     @property
     def url(self) -> str:
-        """The whole address, its query included; that can be a secret, and is never shown."""
+        """The whole URL with its query, which can contain a secret: it is never shown."""
         query = f"?{urlencode(self.query, safe=',')}" if self.query else ""
         return f"{self.base_url}{self.endpoint.path}{query}"
 
@@ -85,14 +85,14 @@ class Request(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """One try of a request and what came of it: an answer, or the problem in its place."""
+    """One attempt of a request, with its response or the error."""
 
     request: Request
     headers: tuple[str, ...]
     """The names of all headers that were sent."""
     attempt: int
     sent: int
-    """The bytes of the request's body."""
+    """The number of bytes of the request's body."""
     began: int
     """When, in nanoseconds since 1970."""
     seconds: float
@@ -101,29 +101,29 @@ class Exchange(NamedTuple):
 
     @property
     def received(self) -> int:
-        """The bytes of the answer's body, unpacked."""
+        """The number of bytes of the decoded body of the response."""
         return len(self.answer.body) if self.answer else 0
 
     @property
     def outcome(self) -> str:
-        """The HTTP status, or the code of what went wrong instead of an answer."""
+        """The HTTP status, or the code of the error if there is no response."""
         return str(self.answer.status) if self.answer else (self.problem or Bug).code
 
     @property
     def date(self) -> str | None:
-        """The answer's `Date` header."""
+        """The `Date` header of the response."""
         return self.answer.headers.get("date") if self.answer else None
 
 
 class Asks(Protocol):
-    """What providers ask through: the door, or what stands before it or in its place."""
+    """What providers send requests through: a Client, a recorder around one, or a recording."""
 
     def ask(self, request: Request) -> Json:
-        """The JSON payload of a good answer; raises as `Door.ask` does."""
+        """The JSON payload of a good response. Raises as `Door.ask` does."""
 
 
 class _TryAgain(Exception):
-    """An attempt failed in a way that another may mend; `after` is the server's own wish in seconds."""
+    """Another attempt may succeed; `after` is the wait in seconds that the server asked for."""
 
     def __init__(self, error: BalcliError, after: float | None = None) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class _TryAgain(Exception):
 
 
 class Door:
-    """Asks providers, within the run's deadline, only at the endpoints that it was opened for."""
+    """Sends requests to providers within the run's deadline, and to the allowed endpoints only."""
 
     def __init__(
         self,
@@ -143,24 +143,24 @@ class Door:
         tls: bool,
         observe: Callable[[Exchange], None] | None = None,
     ) -> None:
-        # Imported here: urllib3 and ssl cost several times what the rest of the program's start does.
+        # Imported here: urllib3 and ssl take several times as long as the rest of the start.
         from balcli.http.transport import Transport
 
         self._limits = limits
         self._deadline = deadline
         self._allowed = frozenset(allowed)
         self._observe = observe
-        self._paces: dict[str, Pace] = {}
+        self._rate_limiters: dict[str, Pace] = {}
         self._lock = threading.Lock()
         self._transport = Transport(
             proxy=limits.proxy, ca_bundle=limits.ca_bundle, connections=limits.jobs, tls=tls
         )
 
     def ask(self, request: Request) -> Json:
-        """The JSON payload of a good answer, tried again where that can help.
+        """The JSON payload of a good response, after retries where they can help.
 
-        Raises CredentialsRefused, a NetworkError, an AnswerError or RateLimited; what the request's
-        `explain` makes of a payload comes first.
+        Raises CredentialsRefused, a NetworkError, an AnswerError or RateLimited; an error that the request's
+        `explain` returns comes first.
         """
         if request.endpoint not in self._allowed:
             raise RuntimeError(
@@ -185,8 +185,8 @@ class Door:
         for value in request.headers.values():
             if isinstance(value, Secret):
                 echoes.remember_given(request.base_url, value)
-        pace = self._pace(request)
-        if pace is not None and not pace.enter(self._deadline):
+        limiter = self._rate_limiter(request)
+        if limiter is not None and not limiter.acquire(self._deadline):
             raise DeadlinePassed(
                 f"{request.host} allows {request.per_second} requests a second, too few for this run's deadline "
                 f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
@@ -209,13 +209,13 @@ class Door:
             problem = raised
             if isinstance(raised, TimedOut) and seconds < self._limits.timeout:
                 problem = DeadlinePassed(f"no answer before the deadline of {self._deadline.seconds:g} s")
-            error = type(problem)(f"{request.host}: {problem.message}; {_cure(problem, seconds)}")
+            error = type(problem)(f"{request.host}: {problem.message}; {_advice(problem, seconds)}")
             if problem.retryable and not isinstance(problem, DeadlinePassed):
                 raise _TryAgain(error) from None
             raise error from None
         finally:
-            if pace is not None:
-                pace.leave()
+            if limiter is not None:
+                limiter.release()
             if self._observe is not None:
                 self._observe(
                     Exchange(
@@ -229,54 +229,55 @@ class Door:
                         problem=problem,
                     )
                 )
-        return self._judged(request, answer)
+        return self._payload(request, answer)
 
-    def _judged(self, request: Request, answer: "Answer") -> Json:
-        """What an answer amounts to; nothing of one that repeats a credential is in the message."""
+    def _payload(self, request: Request, answer: "Answer") -> Json:
+        """The payload of a response. Raises its error, without the provider's message if that repeats a credential."""
         status = answer.status
         try:
             if status in _RETRIED_STATUSES:
                 refused = _turned_away(request, status, answer.body)
-                raise self._asked_to_wait(refused, status, answer.headers.get("retry-after")) from None
+                raise self._retry_error(refused, status, answer.headers.get("retry-after")) from None
             payload = payload_of(request, status, answer.body)
         except _TryAgain as again:
-            raise _TryAgain(_own_words(request, answer, again.error), again.after) from None
+            raise _TryAgain(_without_echo(request, answer, again.error), again.after) from None
         except BalcliError as problem:
-            own = _own_words(request, answer, problem)
-            # What a provider calls its own trouble may pass, whatever the status that it sends it with.
-            passes = isinstance(own, ServerUnavailable) and status < 500 and status not in _RETRIED_STATUSES
-            raise (_TryAgain(own) if passes else own) from None
-        carried = _secrets_in(request) if request.returns_credential else None
-        return echoes.screened(request.base_url, answer.headers, answer.body, payload, carried)
+            own = _without_echo(request, answer, problem)
+            # An error that a provider calls its own may pass, whatever the HTTP status.
+            is_temporary = (
+                isinstance(own, ServerUnavailable) and status < 500 and status not in _RETRIED_STATUSES
+            )
+            raise (_TryAgain(own) if is_temporary else own) from None
+        login_secrets = _secrets_of(request) if request.returns_credential else None
+        return echoes.screened(request.base_url, answer.headers, answer.body, payload, login_secrets)
 
-    def _pace(self, request: Request) -> Pace | None:
-        """The pace at which the request's host is asked; None where it sets none."""
+    def _rate_limiter(self, request: Request) -> Pace | None:
+        """The rate limiter of the request's host; None if the host sets no limit."""
         if request.per_second is None:
             return None
         with self._lock:
-            return self._paces.setdefault(echoes.host_key(request.base_url), Pace(request.per_second))
+            return self._rate_limiters.setdefault(echoes.host_key(request.base_url), Pace(request.per_second))
 
-    def _asked_to_wait(
+    def _retry_error(
         self, error: BalcliError, status: int, retry_after: str | None
     ) -> BalcliError | _TryAgain:
-        """What an answer of 408, 425, 429 or 5xx amounts to: another try, or the end."""
+        """The error of a response of 408, 425, 429 or 5xx, retryable unless `Retry-After` cannot be read."""
         if retry_after is None:
-            # Rates are counted by the second: before one is over, another try is in vain.
+            # Rates are counted by the second: a retry before that is refused, too.
             return _TryAgain(error, 1.0 + pause_before(0)) if status == 429 else _TryAgain(error)
         after = asked_wait(retry_after)
-        # A wish that cannot be read is taken for one that does not fit: better to stop than to press.
         return error if after is None else _TryAgain(error, after)
 
 
-def _revealed(value: object) -> str:
-    """A secret inside a body as its text: the one place where it becomes part of a request's body."""
+def _reveal(value: object) -> str:
+    """The text of a secret in a request's body."""
     if isinstance(value, Secret):
         return reveal(value)
     raise TypeError(f"a {type(value).__name__} has no place in a request's body")
 
 
-# One for the process: `json.dumps` would make one for each request.
-_encoder: Final = json.JSONEncoder(default=_revealed)
+# One for all requests: `json.dumps` would make one for each.
+_encoder: Final = json.JSONEncoder(default=_reveal)
 
 
 def _wire_headers(request: Request) -> dict[str, str]:
@@ -293,7 +294,7 @@ def _wire_headers(request: Request) -> dict[str, str]:
 
 
 def _turned_away(request: Request, status: int, body: bytes) -> BalcliError:
-    """The error of an answer that says that there is none now."""
+    """The error of a response of 408, 425, 429 or 5xx."""
     what = _http(status, body)
     if status == 429:
         return RateLimited(
@@ -307,7 +308,7 @@ def _turned_away(request: Request, status: int, body: bytes) -> BalcliError:
 
 
 def _http(status: int, body: bytes) -> str:
-    """The status as messages name it, with the provider's own words if the body has any."""
+    """The status for messages, with the provider's own message if the body has one."""
     said = ""
     with suppress(BalcliError):
         said = error_text(decode(body))
@@ -315,14 +316,9 @@ def _http(status: int, body: bytes) -> str:
 
 
 def payload_of(request: Request, status: int, body: bytes) -> Json:
-    """The payload, if the status and the body make a good answer; raises as `Door.ask` does after its last try."""
+    """The payload of a good response; raises as `Door.ask` does after its last attempt."""
     if status in _RETRIED_STATUSES:
         raise _turned_away(request, status, body)
-    return _judged(request, status, body)
-
-
-def _judged(request: Request, status: int, body: bytes) -> Json:
-    """The payload of an answer that does not ask for another try; raises where it is none."""
     if 300 <= status < 400:
         raise RedirectRefused(
             f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
@@ -332,7 +328,9 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
         try:
             payload = decode(body)
         except BalcliError as problem:
-            raise type(problem)(f"{request.host}: {problem.message}; {_LATER}", http_status=status) from None
+            raise type(problem)(
+                f"{request.host}: {problem.message}; {_TRY_LATER}", http_status=status
+            ) from None
         explained = request.explain(status, payload)
         if explained is not None:
             raise explained
@@ -341,7 +339,7 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
         raise _turned_away(request, status, body)
     payload = None
     if 400 <= status < 500:
-        # Without an explanation the status alone decides.
+        # Without a payload, the status alone decides.
         with suppress(BalcliError):
             payload = decode(body)
     explained = request.explain(status, payload) if payload is not None else None
@@ -355,8 +353,8 @@ def _judged(request: Request, status: int, body: bytes) -> Json:
     )
 
 
-def _cure(problem: BalcliError, seconds: float) -> str:
-    """What to do about an answer that was not had or cannot be used."""
+def _advice(problem: BalcliError, seconds: float) -> str:
+    """What to do about a request without a usable response."""
     if isinstance(problem, DeadlinePassed):
         return "raise --deadline or try later"
     if isinstance(problem, TimedOut):
@@ -367,17 +365,17 @@ def _cure(problem: BalcliError, seconds: float) -> str:
         return "check the profile's proxy and HTTPS_PROXY"
     if isinstance(problem, NameNotResolved):
         return "check base_url and the resolver"
-    return _LATER
+    return _TRY_LATER
 
 
 def refusal(host: str, status: int, words: str = "") -> str:
-    """The message for credentials that a host refused, with the provider's own words if it gave any."""
+    """The message for credentials that a host refused, with the provider's own message if there is one."""
     said = f": {words}" if words else ""
     return f"{host} refused the credentials (HTTP {status}{said}); check the account's key or token in the profile"
 
 
-def _own_words(request: Request, answer: "Answer", problem: BalcliError) -> BalcliError:
-    """The same error without the provider's words, where the answer repeats a credential."""
+def _without_echo(request: Request, answer: "Answer", problem: BalcliError) -> BalcliError:
+    """The same error, without the provider's message if the response repeats a credential."""
     document = None
     if b"\\" in answer.body:  # only escapes can hide a credential from a search of the bytes
         with suppress(BalcliError):
@@ -387,24 +385,24 @@ def _own_words(request: Request, answer: "Answer", problem: BalcliError) -> Balc
     ):
         return problem
     if answer.status in _RETRIED_STATUSES or answer.status >= 500 or isinstance(problem, RedirectRefused):
-        wordless = problem if answer.status < 400 else _turned_away(request, answer.status, b"")
-        what, _, cure = wordless.message.rpartition("; ")
-        message = f"{what}: {_WORDS_OMITTED}; {cure}"
+        silent = problem if answer.status < 400 else _turned_away(request, answer.status, b"")
+        what, _, cure = silent.message.rpartition("; ")
+        message = f"{what}: {_OMITTED}; {cure}"
     elif isinstance(problem, CredentialsRefused):
-        message = refusal(request.host, answer.status, _WORDS_OMITTED)
+        message = refusal(request.host, answer.status, _OMITTED)
     else:
         message = (
-            f"{request.host} returned an error (HTTP {answer.status}): {_WORDS_OMITTED}; "
+            f"{request.host} returned an error (HTTP {answer.status}): {_OMITTED}; "
             "check the account's settings and base_url"
         )
     return type(problem)(message, http_status=problem.http_status)
 
 
-def _secrets_in(request: Request) -> list[Secret]:
+def _secrets_of(request: Request) -> list[Secret]:
     """The secrets in a request's headers and body, at any depth."""
     found: list[Secret] = []
     values: list[object] = [*request.headers.values(), request.body]
-    for value in values:  # it grows while it is gone through
+    for value in values:  # the loop appends to it
         if isinstance(value, Secret):
             found.append(value)
         elif isinstance(value, list):

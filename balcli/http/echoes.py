@@ -1,6 +1,6 @@
-"""Answers that repeat a credential: what must not be in them, by host, and the search before anything is shown.
+"""Responses that repeat a credential: the credentials of each host, and the search for them before anything is shown.
 
-Data is never rewritten: an answer is shown as it was sent, or not at all.
+Data is never rewritten: a response is shown as it was sent, or not at all.
 """
 
 import re
@@ -25,24 +25,24 @@ _LONGEST_CLEAN: Final = 100
 
 @final
 class Echoed(str):
-    """A text of an answer that repeats a credential; what reads it must not show, store or cache it."""
+    """A text of a response that repeats a credential. It must not be shown, stored or cached."""
 
     __slots__ = ("echo",)
     echo: "Echo"
 
 
 class Echo:
-    """A good answer that repeats a credential, in these texts, and perhaps elsewhere in its headers or bytes."""
+    """A good response that repeats a credential: in `texts`, and `elsewhere` in its headers or bytes."""
 
-    def __init__(self, carried: Iterable[str]) -> None:
+    def __init__(self, login_secrets: Iterable[str]) -> None:
         self.texts: set[str] = set()
         self.elsewhere = False
-        self.carried = Needles(SHORTEST_TOLD, carried)
-        """What the request carried, if it was a login: no token that it gives can be one of these."""
+        self.login_secrets = Needles(SHORTEST_TOLD, login_secrets)
+        """The secrets in the request, if it was a login: none of them can be the token that it returns."""
 
 
 class _Credentials(Needles):
-    """Credentials that answers are searched for. A text that was found clean is not searched again."""
+    """Credentials that responses are searched for. A text without any is not searched again."""
 
     def __init__(self) -> None:
         super().__init__(SHORTEST_TOLD)
@@ -61,8 +61,8 @@ class _Credentials(Needles):
         return False
 
     def are_in_answer(self, values: list[str], text: str, document: Json) -> bool:
-        """Whether a header's value, the text of a body or a text of the document that it is contains a credential."""
-        # With escapes, JSON can spell a text in many ways; without, all texts of a document are between two quotes.
+        """Whether a value of a header, a body or a text of its document contains a credential."""
+        # Without escapes, each text of a JSON document is between two quotes as it is; with them, it must be decoded.
         escaped = "\\" in text
         if len(text) <= _LARGE:
             pieces = text.split('"')
@@ -72,12 +72,12 @@ class _Credentials(Needles):
             return self.are_in_any(pieces)
         if self.are_in_any(values):
             return True
-        # In a large body most texts are long, and each is another: they are searched as they come.
+        # In a large body most texts are long and differ: remembering them would not help.
         whole = (text,) if self.are_few else (found[0] for found in re.finditer(_LONG_PIECE, text))
         return any(map(self.are_in, whole)) or (escaped and any(map(self.are_in, _texts(document))))
 
     def pieces(self) -> set[str]:
-        """Beginnings, middles and ends of all forms, in small letters."""
+        """Beginnings, middles and ends of all encodings, in lower case."""
         found = set()
         for form in self.forms():
             length = max(_SHORTEST_PIECE, len(form) // 3)
@@ -89,13 +89,13 @@ class _Credentials(Needles):
 
 
 class _Host:
-    """The credentials of this process for one host: those of its accounts, and those that logins gave."""
+    """The credentials of this process for one host: those of its accounts, and tokens that logins returned."""
 
     def __init__(self) -> None:
         self.own = _Credentials()
-        self.given = _Credentials()
+        self.issued = _Credentials()
         self.digits: set[str] = set()
-        """Those of 12 digits or more, which are looked for in the names of accounts alone."""
+        """Those of 12 digits or more, which only names of accounts are searched for."""
 
 
 _hosts: dict[str, _Host] = {}
@@ -105,7 +105,7 @@ _noted: ContextVar[list[Echo] | None] = ContextVar("_noted", default=None)
 
 @lru_cache(maxsize=64)  # a run has few hosts
 def host_key(base_url: str) -> str:
-    """What is alike for two addresses of one host and port, however they are spelled."""
+    """The normal form of the host and port of a base URL."""
     return urlsplit(same_place(base_url)).netloc
 
 
@@ -119,7 +119,7 @@ def _host(base_url: str) -> _Host:
 
 
 def remember(base_url: str, credentials: Iterable[Secret]) -> None:
-    """Look for the credentials of an account in the answers of its host, those that can be told from data."""
+    """Search the responses of a host for an account's credentials, if those can be told from data."""
     host = _host(base_url)
     for secret in credentials:
         text = reveal(secret)
@@ -128,14 +128,14 @@ def remember(base_url: str, credentials: Iterable[Secret]) -> None:
 
 
 def remember_given(base_url: str, secret: Secret) -> None:
-    """Look for a credential that a request carries, such as the token that a login gave."""
+    """Search the responses of a host for a credential in a request, such as a token that a login returned."""
     host, text = _host(base_url), reveal(secret).removeprefix("Bearer ")
-    if text not in host.own.texts and text not in host.given.texts and can_be_told(Secret(text)):
-        host.given.add(text)
+    if text not in host.own.texts and text not in host.issued.texts and can_be_told(Secret(text)):
+        host.issued.add(text)
 
 
 def holds_credential(text: str) -> bool:
-    """Whether a text contains a credential of 12 characters of an account of this process, at whatever host."""
+    """Whether a text contains a credential of 12 characters or more of any account of this process."""
     return len(text) >= SHORTEST_TOLD and any(
         host.own.are_in(text) or any(digits in text for digits in host.digits) for host in [*_hosts.values()]
     )
@@ -144,13 +144,13 @@ def holds_credential(text: str) -> bool:
 def repeats(
     base_url: str, headers: Mapping[str, str], body: bytes, document: Json = None, *, login: bool = False
 ) -> bool:
-    """Whether an answer of that host repeats a credential, in a header or in its body, whose document is given if it is one.
+    """Whether a response of that host repeats a credential in a header, its body or the document in its body.
 
-    What a login gives is no echo in that login's own answer.
+    In the response of a `login`, tokens do not count.
     """
     host = _host(base_url)
     text, values = body.decode("utf-8", "replace"), [value for _, value in headers.items()]
-    searched = (host.own,) if login else (host.own, host.given)
+    searched = (host.own,) if login else (host.own, host.issued)
     return any(each.are_in_answer(values, text, document) for each in searched if each.texts)
 
 
@@ -159,18 +159,18 @@ def screened(
     headers: Mapping[str, str],
     body: bytes,
     document: Json,
-    carried: Iterable[Secret] | None = None,
+    login_secrets: Iterable[Secret] | None = None,
 ) -> Json:
-    """The document of a good answer, every text in it that repeats a credential an `Echoed` one.
+    """The document of a good response, with an `Echoed` in the place of each text that repeats a credential.
 
-    Of a login, `carried` are the secrets in its request.
+    `login_secrets` are the secrets in the request, if it was a login.
     """
-    login = carried is not None
+    login = login_secrets is not None
     if not repeats(base_url, headers, body, document, login=login):
         return document
     host = _host(base_url)
-    echo = Echo([reveal(secret) for secret in carried or () if reveal(secret) in host.own.texts])
-    marked = _marked(document, (host.own,) if login else (host.own, host.given), echo)
+    echo = Echo([reveal(secret) for secret in login_secrets or () if reveal(secret) in host.own.texts])
+    marked = _marked(document, (host.own,) if login else (host.own, host.issued), echo)
     echo.elsewhere = not echo.texts or repeats(base_url, headers, b"", login=login)
     noted = _noted.get()
     if noted is not None:
@@ -179,24 +179,24 @@ def screened(
 
 
 def repeats_given(base_url: str, texts: Iterable[str]) -> bool:
-    """Whether one of these texts contains what a login at that host gave, perhaps after the texts were read."""
-    return _host(base_url).given.are_in_any(texts)
+    """Whether a text contains a token that a login at that host returned, perhaps after the text was parsed."""
+    return _host(base_url).issued.are_in_any(texts)
 
 
 def were_given() -> bool:
-    """Whether a request of this process carried anything that a login gave."""
-    return any(host.given.texts for host in [*_hosts.values()])
+    """Whether any login of this process returned a token that was used."""
+    return any(host.issued.texts for host in [*_hosts.values()])
 
 
 def may_repeat(base_url: str, body: bytes) -> bool:
-    """Whether a body may repeat a credential: JSON does or does not; anything else can hold it in part, or hidden in markup."""
+    """Whether a body may repeat a credential. A body that is not JSON may contain it in part, or in markup."""
     try:
         return repeats(base_url, {}, body, decode(body))
     except BalcliError:
-        import html  # here, because few runs meet a page
+        import html  # here, because few runs receive a page
 
         host = _host(base_url)
-        found = host.own.pieces() | host.given.pieces()
+        found = host.own.pieces() | host.issued.pieces()
         raw = body.replace(b"\0", b"")  # as UTF-16 and UTF-32 write ASCII
         pages = [
             html.unescape(unquote(raw.decode(name, "replace"))).casefold() for name in ("utf-8", "latin-1")
@@ -205,14 +205,14 @@ def may_repeat(base_url: str, body: bytes) -> bool:
 
 
 def is_clean(base_url: str, document: Json) -> bool:
-    """Whether no text of a document, such as a cached one, contains a credential for that host."""
+    """Whether a document, such as a cached one, contains no credential for that host."""
     host = _host(base_url)
     texts = [*_texts(document)]
-    return not (host.own.are_in_any(texts) or host.given.are_in_any(texts))
+    return not (host.own.are_in_any(texts) or host.issued.are_in_any(texts))
 
 
 def noting() -> list[Echo]:
-    """A list that gets each good answer of this thread that repeats a credential, until the next call."""
+    """A list to which each good response that repeats a credential is added, in this thread until the next call."""
     noted: list[Echo] = []
     _noted.set(noted)
     return noted

@@ -1,4 +1,4 @@
-"""The words with which a provider says what went wrong, wherever in the payload it puts them."""
+"""The message of a provider's error, wherever in the payload it is."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -11,16 +11,16 @@ from balcli.text import printable
 _LONGEST: Final = 120
 _MOST: Final = 5
 _DEEPEST: Final = 4
-# In the order in which they are looked for: the fields of an error first, the text beside them after.
+# In order of preference: the fields of an error first, the text beside them after.
 _FIELDS: Final = ("errors", "error", "message", "msg", "resultInfo", "detail", "error_description", "reason")
 _CODES: Final = frozenset({"code", "statusCode", "status", "timestamp", "path"})
 _WELL: Final = frozenset({"success", "ok"})
-# The status once more, which says nothing where there are other words.
+# They repeat the status, and are left out where there is another text.
 _PHRASES: Final = frozenset(status.phrase.casefold() for status in HTTPStatus)
 
 
 def message_text(value: Json) -> str:
-    """A provider's own message made safe to show in ours: one line, at most 120 characters; "" if it is none."""
+    """A provider's own message, safe to show: one line of at most 120 characters; "" for any other value."""
     if isinstance(value, list):
         return printable(
             "; ".join(message_text(item) for item in value[:_MOST] if isinstance(item, str)), _LONGEST
@@ -29,20 +29,20 @@ def message_text(value: Json) -> str:
 
 
 def error_text(payload: Json) -> str:
-    """What the payload of an error says, as `message_text` gives it; "" if it says nothing."""
+    """The messages in the payload of an error, as one line; "" if there are none."""
     if not isinstance(payload, dict):
         return ""
     found = dict.fromkeys(text for key in _FIELDS for text in _texts(payload.get(key), _DEEPEST))
     data = payload.get("data")
     if isinstance(data, dict):
         found |= dict.fromkeys(text for key in _FIELDS[:2] for text in _texts(data.get(key), _DEEPEST))
-    told = [text for text in found if text.casefold() not in _WELL]
-    telling = [text for text in told if text.casefold() not in _PHRASES]
-    return printable("; ".join(telling or told), _LONGEST)
+    messages = [text for text in found if text.casefold() not in _WELL]
+    telling = [text for text in messages if text.casefold() not in _PHRASES]
+    return printable("; ".join(telling or messages), _LONGEST)
 
 
 def _texts(value: Json, depth: int) -> Iterator[str]:
-    """The texts in a value: those of its known fields, else of each field with the field's name before it."""
+    """The texts in a value: those of its known fields, or else of each field, after the field's name."""
     if isinstance(value, dict) and depth:
         known = [text for key in _FIELDS if key in value for text in _texts(value[key], depth - 1)]
         yield from known

@@ -1,4 +1,4 @@
-"""JSON as it was sent: numbers keep their text, and what is ambiguous is refused."""
+"""A strict JSON decoder: numbers keep their text, and ambiguous documents are refused."""
 
 import json
 from typing import Any, Final, NoReturn, TypeAlias, final
@@ -7,13 +7,13 @@ from balcli.errors import AnswerTooLarge, BadJson
 
 MAX_VALUES: Final = 400_000
 MAX_DEPTH: Final = 100
-"""How many lists and objects may stand in one another. The interpreter's own bound differs from version to
-version and with the caller's depth: what it lets through could still be too deep for who reads it."""
+"""How deep lists and objects may be nested. Python's own limit depends on its version and on the caller's depth, and
+a document just below it could still be too deep for the code that reads it."""
 
 
 @final
 class Number(str):
-    """A JSON number by the very characters that were sent; no float or int ever stands between."""
+    """A JSON number by the characters that were sent: it never becomes a float."""
 
     __slots__ = ()
 
@@ -32,21 +32,21 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return entries
 
 
-# One decoder for the process: building it anew for every answer would cost more than small answers.
+# One decoder for all responses: making one takes longer than decoding a small response.
 _decoder = json.JSONDecoder(
     parse_float=Number, parse_int=Number, parse_constant=_no_constant, object_pairs_hook=_unique
 )
 
 
 def decode(body: bytes) -> Json:
-    """The one JSON document that a body is. Raises BadJson or AnswerTooLarge, the message a phrase."""
+    """The JSON document of a body. Raises BadJson or AnswerTooLarge; the message is a phrase."""
     return decode_text(text_of(body))
 
 
 def text_of(body: bytes) -> str:
     """The text of a body, which is in UTF-8. Raises BadJson, and AnswerTooLarge for too many values.
 
-    A value takes up to 200 bytes of memory and two of the body: the size alone bounds too little.
+    A value can take 200 bytes of memory and only two of the body, so a limit on the size is not enough.
     """
     if not body or body.isspace():
         raise BadJson("the body is empty")
@@ -59,7 +59,7 @@ def text_of(body: bytes) -> str:
 
 
 def decode_text(text: str) -> Json:
-    """The one JSON document that a text is, without a byte-order mark. Raises BadJson, its message a phrase."""
+    """The JSON document of a text without a byte-order mark. Raises BadJson; the message is a phrase."""
     try:
         document: Json = _decoder.decode(text)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""One stage of a connection at a time: name, TCP, TLS, and the clock of who answers. No request is sent here."""
+"""The stages of a connection, one at a time: DNS, TCP, TLS, and the server's clock. No request is sent."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ from balcli.urls import checked_proxy, is_loopback, shown_host
 _PORTS: Final = {"http": 80, "https": 443}
 _DAY: Final = 86_400
 
-# What OpenSSL's verification found (X509_V_ERR_…), in words, with what to do about it.
+# OpenSSL's verification errors (X509_V_ERR_…), with what to do about each.
 _UNKNOWN_ISSUER: Final = (
     "is from nobody that is trusted here; check base_url, or name the issuer's file in ca_bundle"
 )
@@ -38,18 +38,18 @@ class Server(NamedTuple):
     port: int
     tls: bool
     name: str = ""
-    """What messages call it, where its host is not to be shown."""
+    """Its name in messages, if its host must not be shown."""
 
     @classmethod
     def of(cls, url: str) -> "Server":
-        """The server that a URL names; nothing else of the URL is kept."""
+        """The server of a URL, without the rest of the URL."""
         parts = urlsplit(url)
         name = shown_host(url) if shown_host(url).lower() != parts.netloc.lower() else ""
         return cls(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https", name)
 
     @property
     def shown(self) -> str:
-        """Host and port, as messages name them."""
+        """Host and port for messages."""
         if self.name:
             return printable(self.name, 80)
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -57,22 +57,22 @@ class Server(NamedTuple):
 
 
 class Certificate(NamedTuple):
-    """The protocol of a verified TLS connection, and the whole days that its certificate is still valid."""
+    """The protocol of a verified TLS connection, and the whole days until its certificate expires."""
 
     protocol: str
     days: int
 
 
 class Way(NamedTuple):
-    """How a provider is reached: at once, or through a proxy, whose own credentials are not kept."""
+    """How a provider is reached: directly, or through a proxy, whose own credentials are left out."""
 
     server: Server
     proxy: Server | None
 
 
 def way_to(base_url: str, proxy: str | None) -> Way:
-    """How requests to an API travel, with the profile's proxy or the environment's. Raises ProxyFailed."""
-    # What judges is what carries the requests, so that the two cannot differ.
+    """The route to an API, with the profile's proxy or the environment's. Raises ProxyFailed."""
+    # The transport's own choice, so that the two cannot differ.
     from balcli.http.transport import proxy_for
 
     server = Server.of(base_url)
@@ -86,7 +86,7 @@ def way_to(base_url: str, proxy: str | None) -> Way:
 
 
 def addresses(server: Server) -> tuple[str, ...]:
-    """The addresses of a server, each once. Raises NameNotResolved; a resolver can take as long as it likes."""
+    """The addresses of a server without repetitions. Raises NameNotResolved. Nothing limits how long this takes."""
     try:
         found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -97,14 +97,14 @@ def addresses(server: Server) -> tuple[str, ...]:
 
 
 def connected(server: Server, limits: RequestSettings, deadline: Deadline) -> float:
-    """How many seconds a TCP connection took. Raises TimedOut or ConnectionFailed."""
+    """The seconds that a TCP connection took. Raises TimedOut or ConnectionFailed."""
     begun = time.monotonic()
     _connection(server, _seconds(limits, deadline)).close()
     return time.monotonic() - begun
 
 
 def certificate(server: Server, limits: RequestSettings, deadline: Deadline) -> Certificate:
-    """What a TLS handshake shows, with the very checks that a request makes.
+    """The certificate of a TLS handshake, verified as a request does it.
 
     Raises TlsFailed, TimedOut or ConnectionFailed.
     """
@@ -136,14 +136,14 @@ def certificate(server: Server, limits: RequestSettings, deadline: Deadline) -> 
 
 
 def seconds_ahead(date: str, now: float) -> int | None:
-    """How many seconds the clock of this machine is ahead of a `Date` header's; None if that is no date."""
+    """The seconds that this machine's clock is ahead of a `Date` header; None if that is not a date."""
     moment = seconds_of(date)
-    # The header is cut to the whole second: on average it lags by half of one.
+    # The header is rounded down to a second, half of one on average.
     return None if moment is None else round(now - moment - 0.5)
 
 
 def _seconds(limits: RequestSettings, deadline: Deadline) -> float:
-    """How long the next stage may take. Raises DeadlinePassed if no time is left."""
+    """The seconds that the next stage may take. Raises DeadlinePassed if no time is left."""
     left = deadline.left()
     if left <= 0:
         raise DeadlinePassed(f"no time is left of the run's {deadline.seconds:g} s; raise --deadline")

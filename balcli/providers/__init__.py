@@ -1,6 +1,6 @@
-"""The registry: one line a provider, in the order of the subcommands; installed packages may add theirs.
+"""The registry of providers, in the order of the subcommands; installed packages can add theirs.
 
-A provider's module is imported when it is first asked for: a run pays for those that it uses.
+A provider's module is imported when it is first looked up: a run imports those that it uses.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +20,16 @@ OWN: Final = {
     "wallet": "KunaCore wallet API",
     "merchant": "VelaFi merchant API",
 }
-"""The modules of this folder that are providers, each with whose API it is."""
+"""The providers of this package, each with the name of its API."""
 
 
 class _Registry(Mapping[str, "Provider"]):
-    """The providers by name; looking one up imports its module."""
+    """The providers by name; a look-up imports the module."""
 
     def __init__(self, added: dict[str, "Provider"]) -> None:
         self._loaded = added
         self.titles: Final = {**OWN, **{name: provider.TITLE for name, provider in added.items()}}
-        """Whose API each is, without importing it."""
+        """The name of each provider's API, without importing it."""
 
     def __getitem__(self, name: str) -> "Provider":
         if name not in self._loaded and name in OWN:
@@ -51,7 +51,7 @@ PROVIDERS: Final = _Registry(_added)
 
 
 def coverage_of(name: str) -> "Coverage":
-    """What a provider's balances cover; empty where it does not say."""
+    """What a provider's balances cover; empty if it does not say."""
     from balcli.providers.base import Coverage, Covering
 
     provider = PROVIDERS.get(name)

@@ -1,4 +1,4 @@
-"""What a provider is: read this first. A provider is a module with the names of `Provider` below."""
+"""The interface of a provider; read this first. A provider is a module with the names of `Provider` below."""
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -15,13 +15,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Value: TypeAlias = str | int | Secret | tuple[str, ...] | Mapping[str, Any]
-"""A setting after its variables are filled in, by the kind of its key: text, integer, secret, list, table."""
+"""A setting after variables are expanded, by the kind of its key: text, integer, secret, list, table."""
 
 
 class Key(NamedTuple):
     """A key of the provider's table in a profile, also read from `BALCLI_<PROVIDER>_<KEY>`.
 
-    A key with an `option` can be replaced on the command line for one run.
+    A key with an `option` can be overridden on the command line.
     """
 
     name: str
@@ -31,23 +31,23 @@ class Key(NamedTuple):
     option: str | None = None
     repeatable: bool = False
     signs_time: bool = False
-    """Whether a signature with it holds the time, so that the clock must be right."""
+    """Whether it signs the time, so that the clock must be right."""
 
     @property
     def in_file(self) -> str:
-        """The key that names a file with the secret."""
+        """The key for the path of a file with the secret."""
         return f"{self.name}_file"
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The keys under which a profile can give it: a secret also by a file or a command."""
+        """The keys that can set it in a profile: a secret also by a file or a command."""
         return (self.name, self.in_file, f"{self.name}_command") if self.kind == "secret" else (self.name,)
 
 
 class Flag(NamedTuple):
-    """A switch of the provider's command, such as `--nfts`, under its name without the dashes.
+    """A flag of the provider's command, such as `--nfts`; `name` has no dashes.
 
-    It does not go with the options of the keys that it `excludes`.
+    It cannot be combined with the options of the keys that it `excludes`.
     """
 
     name: str
@@ -56,9 +56,9 @@ class Flag(NamedTuple):
 
 
 class SettingProblem(Exception):
-    """A provider cannot make an account of its settings; the reader of the profile adds file and table.
+    """Settings of which a provider cannot make an account. The profile's parser adds file and table.
 
-    Where nothing but a key is missing, `missing` has those of which one is to be added.
+    If a key is missing, `missing` are the keys of which one must be added.
     """
 
     def __init__(self, key: str, message: str, missing: tuple[str, ...] = ()) -> None:
@@ -69,7 +69,7 @@ class SettingProblem(Exception):
 
 
 class Values:
-    """One account's settings, each of the type that its key declares."""
+    """The settings of one account, each of the kind of its key."""
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._values = values
@@ -78,34 +78,34 @@ class Values:
         return key in self._values
 
     def text(self, key: str) -> str:
-        """The text of a key that is there; "" where it is not."""
+        """The text of a key; "" if it is missing."""
         value = self._values.get(key, "")
         return value if isinstance(value, str) else ""
 
     def integer(self, key: str, default: int = 0) -> int:
-        """The whole number of a key."""
+        """The integer of a key; the default if it is missing."""
         value = self._values.get(key, default)
         return value if isinstance(value, int) else default
 
     def secret(self, key: str) -> Secret:
-        """The secret of a key that is there."""
+        """The secret of a key. Raises SettingProblem if it is missing."""
         value = self._values.get(key)
         if not isinstance(value, Secret):
             raise SettingProblem(key, f"is missing; add {key}", (key,))
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """The list of a key, empty where it is not there."""
+        """The list of a key; empty if it is missing."""
         value = self._values.get(key, ())
         return value if isinstance(value, tuple) else ()
 
     def table(self, key: str) -> Mapping[str, Any]:
-        """The table of a key, empty where it is not there."""
+        """The table of a key; empty if it is missing."""
         value = self._values.get(key, {})
         return value if isinstance(value, Mapping) else {}
 
     def one_of(self, *keys: str) -> str:
-        """The one of these keys that is given. Raises SettingProblem if none is, or two are."""
+        """The one of these keys that is set. Raises SettingProblem if none is, or two are."""
         given = [key for key in keys if key in self._values]
         if not given:
             raise SettingProblem(keys[0], f"is missing; add {' or '.join(keys)}", keys)
@@ -115,9 +115,9 @@ class Values:
 
 
 class Shared(Generic[T]):
-    """A value that several accounts of a run need and that is made once, such as a login's token.
+    """Makes a value once for all accounts of a run that need it, such as the token of a login.
 
-    If making it fails, it fails alike for everyone: a login that may have been sent is not repeated.
+    If that fails, the error is raised to all of them: a login that may have been sent is not repeated.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -128,13 +128,13 @@ class Shared(Generic[T]):
         self._problem: BaseException | None = None
 
     def begin(self) -> None:
-        """Start making the value beside what the caller does next, if nobody has."""
+        """Start making the value in a thread, unless that has begun."""
         if self._begun.acquire(blocking=False):
-            # In this context, so that what is noted of the answer is noted for this account.
+            # In this context, so that echoes in the response are recorded for this account.
             threading.Thread(target=copy_context().run, args=(self._fill,), daemon=True).start()
 
     def get(self) -> T:
-        """The value, made now if nobody has; raises what making it raised."""
+        """The value, made now unless it exists. Raises what making it raised."""
         made = self._fill()
         if self._problem is not None:
             raise self._problem
@@ -154,25 +154,25 @@ class Shared(Generic[T]):
             return function(self.renewed(value))
 
     def renewed(self, stale: T) -> T:
-        """The value after `stale`: made anew by the first who asks, shared by the others."""
+        """The value after `stale`: the first call makes it, and others share it."""
         with self._lock:
             if self._made and self._made[-1] is stale:
                 self._made.clear()
         return self.get()
 
     def _fill(self) -> list[T]:
-        """What is made by then: a copy, because another thread may ask for a new one at any moment."""
+        """The value in a list, empty if making it failed: a copy, because another thread may renew it at any moment."""
         with self._lock:
             if not self._made and self._problem is None:
                 try:
                     self._made.append(self._make())
-                except BaseException as problem:  # noqa: BLE001 - kept, and raised to each who asks for the value
+                except BaseException as problem:  # noqa: BLE001 - raised by each `get`
                     self._problem = problem
             return [*self._made]
 
 
 class Run:
-    """What a fetch works with: the door, what the user asked for, and what the accounts of a run share."""
+    """The context of a fetch: the HTTP client, what the user asked for, and what the accounts of a run share."""
 
     def __init__(
         self,
@@ -184,27 +184,27 @@ class Run:
     ) -> None:
         self.door = door
         self.cache = cache
-        """What outlives a run and is no secret, such as a token table; None where nothing shall."""
+        """For data that is not secret, such as a token table; None if nothing is cached."""
         self.assets = assets
-        """The assets that `--asset` names, as typed; empty means all."""
+        """The assets of `--asset`, as typed; empty means all."""
         self._limited = limited
         self.flags = flags
-        """The provider's switches that were given, by their names."""
+        """The names of the provider's flags that are set."""
         self._shared: dict[Hashable, Shared[Any]] = {}
         self._lock = threading.Lock()
 
     def limited(self, account: str) -> tuple[str, ...]:
-        """The assets of an account that limits are on; empty where all of its rows are looked at."""
+        """The assets of an account that thresholds are on; empty means that all of its rows count."""
         return tuple(asset for name, asset in self._limited if name in {None, account})
 
     def share(self, key: Hashable, make: Callable[[], T]) -> Shared[T]:
-        """The run's one value under this key; `make` serves the first who asks."""
+        """The value that all accounts of the run share under this key; `make` makes it once."""
         with self._lock:
             return self._shared.setdefault(key, Shared(make))
 
 
 class Provider(Protocol):
-    """The seam between balcli and one provider's API. A module is a provider by having these names."""
+    """The interface of a module for one provider's API."""
 
     @property
     def NAME(self) -> str:  # noqa: N802 - a constant of the module
@@ -212,41 +212,41 @@ class Provider(Protocol):
 
     @property
     def TITLE(self) -> str:  # noqa: N802 - a constant of the module
-        """Whose API it is, for help and messages."""
+        """The name of the API, for help and messages."""
 
     @property
     def BASE_URL(self) -> str | None:  # noqa: N802 - a constant of the module
-        """Where the API is by default; None where the profile must say it."""
+        """The default address of the API; None if the profile must set it."""
 
     @property
     def KEYS(self) -> tuple[Key, ...]:  # noqa: N802 - a constant of the module
-        """The keys of an account's table, beside `name` and `base_url`."""
+        """The keys of an account's table, besides `name` and `base_url`."""
 
     @property
     def FLAGS(self) -> tuple[Flag, ...]:  # noqa: N802 - a constant of the module
-        """The switches of the subcommand."""
+        """The flags of the subcommand."""
 
     @property
     def ENDPOINTS(self) -> tuple[Endpoint, ...]:  # noqa: N802 - a constant of the module
-        """All that the provider ever calls; the door refuses anything else."""
+        """All endpoints that the provider calls; the client refuses any other."""
 
     def open_account(self, name: str, base_url: str, values: Values, /) -> Account[Any]:
-        """The account that these settings describe. Raises SettingProblem."""
+        """The account of these settings. Raises SettingProblem."""
 
     def fetch(self, account: Account[Any], run: Run, /) -> Holdings:
-        """What the account holds now, in whole units. Raises the classes of `balcli.errors`."""
+        """What the account holds, in whole units. Raises the classes of `balcli.errors`."""
 
 
 @runtime_checkable
 class Expanding(Protocol):
-    """A provider at which one account of a profile can stand for several of a run."""
+    """A provider that can expand one account of a profile to several accounts of a run."""
 
     def expand(self, account: Account[Any], run: Run, /) -> Sequence[Account[Any]]:
-        """The accounts to fetch in its place, itself alone where there are no others; asks what it must."""
+        """The accounts to fetch in its place; itself alone if there are no others. May send requests."""
 
 
 class Coverage(NamedTuple):
-    """What a provider's endpoints cover, and what they leave out, by the page of the vendor that says so."""
+    """What a provider's endpoints cover and leave out, and the vendor's page that says so."""
 
     covers: tuple[str, ...]
     leaves_out: tuple[str, ...]
@@ -255,17 +255,17 @@ class Coverage(NamedTuple):
 
 @runtime_checkable
 class Covering(Protocol):
-    """A provider that says what its balances cover."""
+    """A provider that documents what its balances cover."""
 
     @property
     def COVERAGE(self) -> Coverage:  # noqa: N802 - a constant of the module
-        """What is in the balances, and what the account may hold beside them."""
+        """What the balances cover and leave out."""
 
 
 @runtime_checkable
 class Remarked(Protocol):
-    """A provider whose default address needs a word beside it."""
+    """A provider with a note on its default address."""
 
     @property
     def BASE_URL_NOTE(self) -> str:  # noqa: N802 - a constant of the module
-        """What there is to know of the default `base_url`, and what to do about it."""
+        """The note on the default `base_url`, with what to do about it."""

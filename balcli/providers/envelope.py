@@ -1,4 +1,4 @@
-"""What a good answer of KunaCore and VelaFi is, and the error in one that is not.
+"""Errors in responses of KunaCore and VelaFi, and which responses are good.
 
 Neither vendor documents how an error looks at HTTP 200. A public client of KunaCore's sister exchange tests
 `errors`, `code` and `error` whatever the status (code), and VelaFi sends its negative codes with 200 (inferred).
@@ -20,7 +20,7 @@ _REFUSED_WORDS: Final = frozenset({"unauthorized", "forbidden"})
 _BAD_WORDS: Final = frozenset({"error", "fail", "failed", "failure", *_REFUSED_WORDS})
 _CODES: Final = ("code", "statusCode", "status")
 _ERRORS: Final = ("errors", "error")
-_CURE: Final = "check the account's settings, or ask the provider"
+_ADVICE: Final = "check the account's settings, or ask the provider"
 
 
 def own_error(
@@ -31,17 +31,17 @@ def own_error(
     code_is_200: bool = False,
     advice: Mapping[str, str] = MappingProxyType({}),
 ) -> BalcliError | None:
-    """The provider's own error in an answer; None where the answer is good, or the status alone says what it is.
+    """The provider's own error in a response; None if the response is good, or the status alone decides.
 
-    With `code_is_200`, a success must have the `code` 200. `advice` is what to do about single codes.
+    With `code_is_200`, a good response must have the `code` 200. `advice` says what to do about single codes.
     """
     answer = payload if isinstance(payload, dict) else {}
     is_marked = is_error(answer)
     if status < 400 and not is_marked and (not code_is_200 or _is_in(answer.get("code"), {200})):
         return None
-    said = error_text(payload)
+    message = error_text(payload)
     if status in _REFUSED:
-        return CredentialsRefused(refusal(title, status, said), http_status=status) if answer else None
+        return CredentialsRefused(refusal(title, status, message), http_status=status) if answer else None
     codes = [*_error_codes(answer), *_own_codes(answer)]
     code = next((message_text(value) for value in codes if message_text(value)), "")
     if status < 400:
@@ -53,16 +53,18 @@ def own_error(
                     http_status=status,
                 )
         if any(_is_in(value, _REFUSED) or _is_word(value, _REFUSED_WORDS) for value in codes):
-            return CredentialsRefused(refusal(title, status, said), http_status=status)
-    elif not code and not said:
+            return CredentialsRefused(refusal(title, status, message), http_status=status)
+    elif not code and not message:
         return None
     what = f"error {code or status}" if code or status >= 400 else "an error"
-    cure = f": {advice[code]}" if code in advice else f"; {_CURE}"
-    return ProviderError(f"{title} answered with {what} ({said or 'no message'}){cure}", http_status=status)
+    advised = f": {advice[code]}" if code in advice else f"; {_ADVICE}"
+    return ProviderError(
+        f"{title} answered with {what} ({message or 'no message'}){advised}", http_status=status
+    )
 
 
 def is_error(answer: dict[str, Json]) -> bool:
-    """Whether an answer is marked as an error, beside its data, in its place, or in the object that holds it."""
+    """Whether a response is marked as an error: beside its data, in its place, or in its object."""
     return bool(_own_codes(answer)) or any(
         part.get("success") is False or _is_filled(part.get("errors")) or _is_filled(part.get("error"))
         for part in _parts(answer)
@@ -70,32 +72,32 @@ def is_error(answer: dict[str, Json]) -> bool:
 
 
 def _parts(answer: dict[str, Json]) -> list[dict[str, Json]]:
-    """The answer and, where its data is an object, that."""
+    """The response, and its data if that is an object."""
     return [part for part in (answer, answer.get("data")) if isinstance(part, dict)]
 
 
 def _own_codes(answer: dict[str, Json]) -> list[Json]:
-    """The codes beside the data that say that something is wrong."""
+    """The codes beside the data that mean an error."""
     found = [answer[key] for key in ("code", "statusCode") if key in answer and _is_bad(answer[key])]
     return [*found, answer["status"]] if _is_bad_status(answer.get("status")) else found
 
 
 def _error_codes(answer: dict[str, Json]) -> Iterator[Json]:
-    """The codes in the error objects of an answer."""
+    """The codes in the error objects of a response."""
     for value in (part.get(key) for part in _parts(answer) for key in _ERRORS):
         for item in value if isinstance(value, list) else [value]:
             yield from (item.get(key) for key in _CODES if isinstance(item, dict))
 
 
 def _is_bad(value: Json) -> bool:
-    """Whether a `code` or `statusCode` says that something is wrong. Texts that are no known word say nothing."""
+    """Whether a `code` or `statusCode` means an error. Unknown texts do not."""
     if _is_numeric(value):
         return not _is_in(value, _GOOD)
     return isinstance(value, bool | list | dict) or _is_word(value, _BAD_WORDS)
 
 
 def _is_bad_status(value: Json) -> bool:
-    """Whether a `status` says so: a number from 400 on, or a known word."""
+    """Whether a `status` means an error: a number from 400 on, or a known word."""
     if not isinstance(value, Number):
         return _is_word(value, _BAD_WORDS)
     number = _amount(value)
@@ -103,7 +105,7 @@ def _is_bad_status(value: Json) -> bool:
 
 
 def _is_filled(value: Json) -> bool:
-    """Whether an `error` or `errors` holds anything: null, false, 0, "", [] and {} are nothing."""
+    """Whether an `error` or `errors` is not empty; null, false, 0, "", [] and {} are."""
     return bool(value) and not (isinstance(value, Number) and _is_in(value, {0}))
 
 
@@ -112,7 +114,7 @@ def _is_word(value: Json, among: frozenset[str]) -> bool:
 
 
 def _is_numeric(value: Json) -> bool:
-    """Whether a value is a number, or a text of digits, which counts alike."""
+    """Whether a value is a number or a text of digits."""
     return isinstance(value, Number) or (isinstance(value, str) and value.isascii() and value.isdigit())
 
 
@@ -124,7 +126,7 @@ def _is_in(value: Json, numbers: frozenset[int] | set[int]) -> bool:
 
 
 def _amount(text: str) -> Amount | None:
-    """The number that a number or a text of digits stands for; None for one that is out of all bounds."""
+    """The value of a number or a text of digits; None if it is too large."""
     try:
         return parse(text if isinstance(text, Number) else text.lstrip("0") or "0")
     except ValueError:

@@ -30,7 +30,7 @@ from balcli.providers.loopring_tokens import (
     NFT,
     Token,
     TokenTable,
-    kept_table,
+    cached_table,
     new_table,
     token_id,
     token_of,
@@ -130,7 +130,7 @@ def _fetch_balances(account: Account[Settings], run: Run) -> Holdings:
     """
     base_url = account.base_url
     shared = run.share(
-        (NAME, base_url, "tokens"), lambda: kept_table(base_url, run.cache) or _new_table(base_url, run)
+        (NAME, base_url, "tokens"), lambda: cached_table(base_url, run.cache) or _new_table(base_url, run)
     )
     assets = (*account.assets, *run.assets)
     if not assets:

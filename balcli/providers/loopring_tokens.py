@@ -1,4 +1,4 @@
-"""A Loopring deployment's token table: which tokens there are, and the unit of each.
+"""The token table of a Loopring deployment: its tokens, and the unit of each.
 
 Token ids belong to a deployment: a table is never shared between hosts (documented).
 """
@@ -62,15 +62,15 @@ def token_of(number: int, tokens: Mapping[int, Token]) -> Token:
 
 
 class TokenTable(NamedTuple):
-    """A deployment's tokens by id, and whether they are yesterday's."""
+    """A deployment's tokens by id, and whether they come from the cache."""
 
     tokens: Mapping[int, Token]
     from_cache: bool
 
     def knows(self, payload: Json) -> bool:
-        """Whether every id of an answer is in the table; a row without an id is for the parser to judge.
+        """Whether every id of a response is in the table; rows without an id are left to the parser.
 
-        What looks like an NFT slot may be a token that was listed since.
+        An id in the range of NFT slots may be a token that was listed since.
         """
         listed = payload if isinstance(payload, list) else []
         texts = [str(row.get("tokenId")) for row in listed if isinstance(row, dict)]
@@ -78,8 +78,8 @@ class TokenTable(NamedTuple):
         return all(number in self.tokens for number in ids)
 
 
-def kept_table(base_url: str, cache: Cache | None) -> TokenTable | None:
-    """The table that was kept in the last day, read as strictly as an answer; None if there is none that is sound."""
+def cached_table(base_url: str, cache: Cache | None) -> TokenTable | None:
+    """The table that was cached in the last day, parsed as strictly as a response; None if there is no valid one."""
     usable = _cache_for(base_url, cache)
     document = usable.read(_key(base_url), _TABLE_SECONDS) if usable is not None else None
     if document is None or not echoes.is_clean(base_url, document):
@@ -91,7 +91,7 @@ def kept_table(base_url: str, cache: Cache | None) -> TokenTable | None:
 
 
 def new_table(base_url: str, cache: Cache | None, payload: Json) -> TokenTable:
-    """The table of an answer, which is kept for the next runs. Raises BadShape."""
+    """The table of a response, which is cached for the next runs. Raises BadShape."""
     tokens = parse_tokens(payload)
     usable = _cache_for(base_url, cache)
     if usable is not None:
@@ -109,20 +109,19 @@ def _key(base_url: str) -> str:
 
 
 def _cache_for(base_url: str, cache: Cache | None) -> Cache | None:
-    """The cache, unless the host is none to remember.
+    """The cache, unless the host is on loopback and the user did not choose the cache's folder.
 
-    Ports of the loopback range change hands: what answers there today need not be yesterday's
-    deployment. It is remembered only where the user chose a folder for it.
+    The next server on a port of loopback need not be the same deployment.
     """
     return None if cache is None or (is_on_loopback(base_url) and not cache.chosen) else cache
 
 
 def parse_tokens(payload: Json) -> Mapping[int, Token]:
-    """The tokens of a deployment by id.
+    """The tokens of a deployment by id. Raises BadShape.
 
-    `decimals` is the unit (documented); `precision` is for display and is not read. A token without a
-    usable symbol and unit is labelled `#id`. Symbols are not unique: one that stands twice is labelled
-    with its id, and so is one that could be a label or an NFT slot. Raises BadShape.
+    `decimals` is the unit (documented); `precision` is for display and is not read. A token without a usable symbol
+    and unit is labelled `#id`. Symbols are not unique: one that occurs twice is labelled with its id, and so is one
+    that could be taken for a label or an NFT slot.
     """
     table = _entries(payload)
     used = Counter(symbol for entries in table.values() for symbol in {symbol for symbol, _ in entries})
@@ -140,13 +139,13 @@ def parse_tokens(payload: Json) -> Mapping[int, Token]:
 
 
 def _agreed(values: Iterable[T]) -> T | None:
-    """The one value that all of these are; None where they differ."""
+    """The value, if all are equal; None if they differ."""
     found = {*values}
     return found.pop() if len(found) == 1 else None
 
 
 def _entries(payload: Json) -> Mapping[int, Mapping[tuple[str | None, int | None], None]]:
-    """The symbols and decimals that the entries of each id have, None for what is not usable; each pair once."""
+    """The symbols and decimals in the entries of each id, each pair once; None for one that is not usable."""
     table: dict[int, dict[tuple[str | None, int | None], None]] = {}
     for where, row in rows(payload, "the token table", "tokens"):
         symbol: str | None = None

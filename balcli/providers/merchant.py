@@ -90,7 +90,7 @@ _ADVICE: Final = {
 
 
 class Settings(NamedTuple):
-    """A ready token, or the key and secret that one is made with; and the merchant."""
+    """A token, or the key and secret that generate one; and the merchant."""
 
     token: Secret | None
     api_key: Secret | None
@@ -99,7 +99,7 @@ class Settings(NamedTuple):
 
     @property
     def credential(self) -> Secret:
-        """What the provider knows the account's owner by: the token, or the key."""
+        """What identifies the account's owner to the provider: the token, or the key."""
         credential = self.token or self.api_key
         if credential is None:
             raise RuntimeError("settings without a credential are refused when they are read")

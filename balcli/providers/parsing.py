@@ -41,7 +41,7 @@ def _kind(value: Json) -> str:
 
 
 def bad_shape(problem: str) -> BadShape:
-    """The error of an answer that is not of the documented shape; the problem names the place in it."""
+    """The error of a response without the documented shape; `problem` names the place in it."""
     return BadShape(
         f"the provider's answer is not as documented: {problem}; check base_url, else ask the provider"
     )
@@ -52,14 +52,14 @@ def _untrusted(problem: str) -> BadAmount:
 
 
 def as_object(value: Json, where: str) -> Row:
-    """The object that stands there. Raises BadShape for anything else."""
+    """The value, if it is an object. Raises BadShape."""
     if not isinstance(value, dict):
         raise bad_shape(f"{where} is {_kind(value)}, not an object")
     return value
 
 
 def as_list(value: Json, where: str) -> list[Json]:
-    """The list that stands there. Raises BadShape for anything else."""
+    """The value, if it is a list. Raises BadShape."""
     if not isinstance(value, list):
         raise bad_shape(f"{where} is {_kind(value)}, not a list")
     return value
@@ -74,14 +74,14 @@ def required_field(value: Json, key: str, where: str) -> Json:
 
 
 def rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
-    """Each object of a list with its place (`label[0]`, `label[1]`, …). Raises BadShape for anything else."""
+    """Each object of a list, after its place (`label[0]`, `label[1]`, …). Raises BadShape."""
     for number, item in enumerate(as_list(value, where)):
         place = f"{label}[{number}]"
         yield place, as_object(item, place)
 
 
 def required_text(row: Row, key: str, where: str) -> str:
-    """The text of a key that must hold some. Raises BadShape for none, and for anything but text."""
+    """The text of a key that must have one, which is not empty. Raises BadShape and EchoesCredential."""
     return checked_text(_string(row, key, where), where, key)
 
 
@@ -93,14 +93,14 @@ def _string(row: Row, key: str, where: str) -> str:
 
 
 def valid_text(value: str, where: str) -> str:
-    """The string. Raises BadShape for an unpaired surrogate: two names must not become one by what replaces it."""
+    """The string. Raises BadShape for an unpaired surrogate: its replacement could make two names one."""
     if not is_text(value):
         raise bad_shape(f"{where} is not text (it has an unpaired surrogate)")
     return value
 
 
 def optional_text(row: Row, key: str, where: str) -> str | None:
-    """The text or number of a key as text; None where it is null or not there. Raises BadShape otherwise."""
+    """The text or number of a key, as text; None where it is null or missing. Raises BadShape and EchoesCredential."""
     value = row.get(key)
     if value is None:
         return None
@@ -110,7 +110,7 @@ def optional_text(row: Row, key: str, where: str) -> str | None:
 
 
 def optional_flag(row: Row, key: str, where: str) -> bool | None:
-    """The true or false of a key; None where it is null or not there. Raises BadShape otherwise."""
+    """The true or false of a key; None where it is null or missing. Raises BadShape."""
     value = row.get(key)
     if value is not None and not isinstance(value, bool):
         raise bad_shape(f"{where}.{key} is {_kind(value)}, not true or false")
@@ -118,7 +118,7 @@ def optional_flag(row: Row, key: str, where: str) -> bool | None:
 
 
 def whole_number(value: Json) -> int | None:
-    """The whole number that a number or a text of up to 18 digits stands for; None for anything else."""
+    """The integer of a number or text of up to 18 digits; None for any other value."""
     if not isinstance(value, str) or not value.isascii() or not value.isdigit() or len(value) > 18:
         return None
     return None if value[0] == "0" and value != "0" else int(value)
@@ -138,12 +138,12 @@ def optional_amount(row: Row, key: str, where: str, read: Callable[[str], Amount
 
 
 def checked_text(value: str, where: str, key: str) -> str:
-    """A text of an answer as it was sent, to be shown, stored or cached. Raises EchoesCredential and BadShape."""
+    """A text of a response that may be shown, stored and cached. Raises EchoesCredential and BadShape."""
     return valid_text(reject_echo(value, where, key), f"{where}.{key}")
 
 
 def reject_echo(value: str, where: str, key: str) -> str:
-    """A string of an answer as it was sent. Raises EchoesCredential."""
+    """The string. Raises EchoesCredential if it repeats a credential."""
     if isinstance(value, Echoed):
         raise EchoesCredential(
             f"the provider's answer repeats a credential in {where}.{key}, and nothing of it is shown; "
@@ -163,10 +163,10 @@ def _amount(value: Json, key: str, where: str, read: Callable[[str], Amount]) ->
 
 
 def login_token(row: Row, key: str, where: str) -> Secret:
-    """The token that a login gave. Raises BadShape for one that no header could carry."""
+    """The token that a login returned. Raises BadShape for one that a header cannot contain."""
     value = row.get(key)
-    if isinstance(value, Echoed) and not value.echo.carried.found_in(value):
-        # What a login gives is no echo, also where it gives the same token again.
+    if isinstance(value, Echoed) and not value.echo.login_secrets.found_in(value):
+        # The token is not an echo, also where a login returns the same one again.
         value.echo.texts.discard(value)
         row = {**row, key: str(value)}
     given = checked_text(_string(row, key, where), where, key)
@@ -275,7 +275,7 @@ class HoldingsBuilder:
 
 
 def raw_texts(row: Mapping[str, Json], fields: Sequence[str]) -> dict[str, str | None]:
-    """The fields of a row as they were sent; None for what is no text and no number."""
+    """The texts and numbers of these fields as they were sent; None for any other value."""
     return {field: str(value) if isinstance(value := row.get(field), str) else None for field in fields}
 
 

@@ -1,4 +1,4 @@
-"""Which assets the user asked for: a name stands for a symbol, a label or `#id`, in any ASCII case or exactly."""
+"""The assets that the user asked for, by symbol, label or `#id`, in any ASCII case or exactly."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import final
@@ -12,13 +12,13 @@ NOT_LISTED = "asset.not_listed"
 
 @final
 class Exactly(str):
-    """A name that stands for that spelling alone; any other stands for every spelling in ASCII case."""
+    """A name that matches its own spelling only; any other matches every ASCII case."""
 
     __slots__ = ()
 
 
 def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ...]:
-    """What an `--asset` names, comma lists taken apart, each once; with `--exact`, each in that spelling alone.
+    """The assets of `--asset` without repetitions, comma lists split; with `--exact`, each in its own spelling only.
 
     Raises UsageError for an empty name, and for `--exact` without any.
     """
@@ -31,7 +31,7 @@ def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ..
 
 
 def selects(assets: Sequence[str], *names: str) -> bool:
-    """Whether one of an asset's names is among those asked for; no request at all selects everything."""
+    """Whether one of an asset's names is among those asked for; an empty `assets` selects everything."""
     if not assets:
         return True
     loose = {folded(name) for name in names}
@@ -39,12 +39,12 @@ def selects(assets: Sequence[str], *names: str) -> bool:
 
 
 def _is_one_of(asset: str, names: Collection[str], loose: Collection[str]) -> bool:
-    """Whether an asset that was asked for is one of these names, `loose` being those folded."""
+    """Whether an asset that was asked for is one of these names; `loose` are the names in lower case."""
     return asset in names if isinstance(asset, Exactly) else folded(asset) in loose
 
 
 def names(asset: str, asset_id: str | None) -> tuple[str, ...]:
-    """What an asset can be asked for by: its symbol or label, its id where it has one, and the symbol in a label."""
+    """The names by which an asset can be asked for: its symbol or label, its id, and the symbol in a label."""
     if asset_id is None:
         return (asset,)
     number = f"#{asset_id}"
@@ -53,16 +53,16 @@ def names(asset: str, asset_id: str | None) -> tuple[str, ...]:
 
 
 def names_of(balance: Balance) -> tuple[str, ...]:
-    """What a row's asset can be asked for by."""
+    """The names by which a row's asset can be asked for."""
     return names(balance.asset, balance.asset_id)
 
 
 def unlisted(
     account: str, assets: Iterable[str], balances: Iterable[Balance], others: Iterable[str] = ()
 ) -> list[Notice]:
-    """A notice for each asset that was asked for and that the account's answer does not list.
+    """A notice for each asset that was asked for and that the account does not list.
 
-    `others` are the names that the answer has beside those of the balances: one that is close is told.
+    `others` are names in the response besides those of the balances. A similar one is suggested.
     """
     assets = tuple(assets)
     if not assets:
@@ -75,15 +75,15 @@ def unlisted(
 
 
 def absent(account: str, asset: str, asked: Sequence[str], there: Iterable[str]) -> Notice:
-    """The notice for one asset of those asked for that an account does not list, with the one there that is close."""
+    """The notice for an asset that was asked for and is not listed, with a similar name that is."""
     close = suggestion(asset, asked, there)
     return Notice(NOT_LISTED, account, f"{asset} is not listed{close}; check --asset if it should be")
 
 
 def suggestion(asset: str, asked: Sequence[str], there: Iterable[str]) -> str:
-    """The words `, NAME is` for the asset there that is close to one that is not, "" where none is.
+    """`, NAME is` with the listed name that is most similar to an asset that is not; "" if none is similar.
 
-    One that is asked for beside it is not meant by it. No question whether that is meant: USDC beside USDT is as often another asset as it is a slip.
+    Names that were asked for are not suggested. It is no question: USDC beside USDT is as often another asset as a typo.
     """
     close = closest_match(asset, (name for name in there if not selects(asked, name)))
     return "" if close is None else f", {printable(close)} is"

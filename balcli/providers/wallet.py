@@ -71,7 +71,7 @@ _FIELDS: Final = frozenset({"asset", *_AMOUNTS, "depositAddress"})
 
 
 class Settings(NamedTuple):
-    """How to authenticate (one of three), which wallet to ask for, and how to read it."""
+    """How to authenticate (one of three ways), the wallet, and the meaning of its balance."""
 
     access_token: Secret | None
     api_key: Secret | None
@@ -109,7 +109,7 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
 
 
 def _same_wallet(wallet_id: str) -> str:
-    """The one spelling of a wallet's UUID, for comparing alone."""
+    """The normal form of a wallet's UUID, for comparisons only."""
     wallet = folded(wallet_id)
     bare = re.sub("^urn:uuid:|[-{}]", "", wallet)
     return bare if re.fullmatch("[0-9a-f]{32}", bare) else wallet
@@ -207,7 +207,7 @@ def _fetch_balances(account: Account[Settings], run: Run, headers: dict[str, Sec
 
 
 def _login_key(settings: Settings) -> str:
-    """What tells one login from another, without holding it."""
+    """A digest by which logins are distinguished."""
     import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
 
     text = json.dumps(settings.login, default=reveal, sort_keys=True)
@@ -215,7 +215,7 @@ def _login_key(settings: Settings) -> str:
 
 
 def _log_in(account: Account[Settings], run: Run) -> Secret:
-    """The JWT of a new login. Never sent twice: a login that may have arrived may have counted."""
+    """The JWT of a new login. A login is never sent twice: the first may have arrived and may count."""
     login = dict(account.settings.login or {})
     header = str(login.pop("merchant_id"))
     payload = run.door.ask(
