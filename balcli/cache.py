@@ -14,7 +14,7 @@ from typing import Final
 
 from balcli.errors import AnswerError
 from balcli.files import base_folder, open_for_reading, permission_problem
-from balcli.http.exactjson import Json, decode
+from balcli.http.strictjson import Json, decode
 
 _MOST_BYTES: Final = 8 * 1024 * 1024
 

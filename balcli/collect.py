@@ -15,13 +15,13 @@ from typing import Any, Final, TypeAlias, TypeVar
 from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, ProviderError
 from balcli.http import echoes
-from balcli.http.door import Asks, Door, Exchange
+from balcli.http.client import Client, Exchange, SupportsRequest
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Expanding, Provider, Run
+from balcli.providers.base import Provider, Run, SupportsExpand
 from balcli.providers.parsing import valid_text
-from balcli.secret import hide
+from balcli.secret import redact
 from balcli.settings import RequestSettings
 
 T = TypeVar("T")
@@ -46,21 +46,21 @@ def collect(
     flags: frozenset[str] = frozenset(),
     limited: Sequence[tuple[str | None, str]] = (),
     cache: Cache | None = None,
-    door: Asks | None = None,
+    client: SupportsRequest | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Outcome, ...]:
     """The outcome of each account, in the accounts' order; an account's BalcliError becomes its Failure.
 
-    Returns by the deadline, whatever the network does. Requests go through the `door`, or one of its own.
+    Returns by the deadline, whatever the network does. Requests go through the `client`, or one of its own.
     `limited` are the accounts (None for all) and assets that thresholds are on, where only those count.
     Raises any exception that is not a BalcliError: it is a bug.
     """
-    run = Run(door or open_door(accounts, settings, deadline), assets, flags, cache, limited)
+    run = Run(client or open_client(accounts, settings, deadline), assets, flags, cache, limited)
     positions: Mapping[_Position, Account[Any]] = {
         (number,): account for number, account in enumerate(accounts)
     }
     outcomes: dict[_Position, Outcome] = {}
-    noted: Mapping[_Position, Sequence[echoes.Echo]] = {}
+    noted: Mapping[_Position, Sequence[echoes.CredentialEcho]] = {}
     if flags:  # no account expands to others without one
         positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
     found = each(
@@ -80,23 +80,23 @@ def collect(
             )
             outcomes[*position, number] = Outcome(account, None, None, failure)
     ordered = [outcomes[position] for position in sorted(outcomes)]
-    return tuple(map(_without_given, ordered) if echoes.were_given() else ordered)
+    return tuple(map(_without_given, ordered) if echoes.tokens_were_issued() else ordered)
 
 
-def open_door(
+def open_client(
     accounts: Sequence[Account[Any]],
     settings: RequestSettings,
     deadline: Deadline,
     observe: Callable[[Exchange], None] | None = None,
-) -> Door:
-    """The door for these accounts, which allows only their providers' endpoints.
+) -> Client:
+    """The client for these accounts, which allows only their providers' endpoints.
 
     `observe` is called with every attempt of a request, in its thread.
     """
     providers = {account.provider for account in accounts}
     endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
     tls = any(account.base_url.startswith("https:") for account in accounts)
-    return Door(settings, deadline, endpoints, tls=tls, observe=observe)
+    return Client(settings, deadline, endpoints, tls=tls, observe=observe)
 
 
 def each(
@@ -181,7 +181,9 @@ def _expanded(
     settings: RequestSettings,
     deadline: Deadline,
     on_progress: OnProgress | None,
-) -> tuple[dict[_Position, Account[Any]], dict[_Position, Outcome], dict[_Position, list[echoes.Echo]]]:
+) -> tuple[
+    dict[_Position, Account[Any]], dict[_Position, Outcome], dict[_Position, list[echoes.CredentialEcho]]
+]:
     """The accounts that those given expand to, each once, and the outcomes of those that expand to none.
 
     The third part has, for the first account of each, the responses to this that repeat a credential.
@@ -189,7 +191,7 @@ def _expanded(
     found = each(positions, lambda account: _accounts_for(account, run), settings.jobs, deadline, on_progress)
     accounts: dict[_Position, Account[Any]] = {}
     outcomes: dict[_Position, Outcome] = {}
-    noted: dict[_Position, list[echoes.Echo]] = {}
+    noted: dict[_Position, list[echoes.CredentialEcho]] = {}
     seen: set[tuple[str, ...]] = set()
     names: set[str] = set()
     for position, account in positions.items():
@@ -218,16 +220,18 @@ def _expanded(
     return accounts, outcomes, noted
 
 
-def _accounts_for(account: Account[Any], run: Run) -> tuple[list[Account[Any]], list[echoes.Echo]] | Outcome:
+def _accounts_for(
+    account: Account[Any], run: Run
+) -> tuple[list[Account[Any]], list[echoes.CredentialEcho]] | Outcome:
     """The accounts that one expands to, with the echoes in the responses that name them.
 
     Its outcome where there are none, or they cannot be listed.
     """
     provider = PROVIDERS[account.provider]
-    if not isinstance(provider, Expanding):
+    if not isinstance(provider, SupportsExpand):
         return [account], []
     try:
-        noted = echoes.noting()
+        noted = echoes.record_echoes()
         accounts = list(provider.expand(account, run))
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.from_error(problem))
@@ -242,7 +246,7 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     Raises what the provider's `fetch` raises.
     """
     provider: Provider = PROVIDERS[account.provider]
-    noted = echoes.noting()
+    noted = echoes.record_echoes()
     holdings = provider.fetch(account, run)
     for balance in holdings.balances:
         valid_text(balance.asset, "an asset's name")
@@ -250,12 +254,13 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
     if not noted:
         return outcome
-    if not echoes.is_clean(account.base_url, [*_texts(holdings)]):  # a plug-in may take texts as it likes
+    # A plug-in may show texts that it did not check.
+    if not echoes.is_free_of_credentials(account.base_url, [*_texts(holdings)]):
         raise EchoesCredential(_REPEATED)
     return _with_notice(outcome, noted)
 
 
-def _with_notice(outcome: Outcome, noted: Iterable[echoes.Echo]) -> Outcome:
+def _with_notice(outcome: Outcome, noted: Iterable[echoes.CredentialEcho]) -> Outcome:
     """The outcome of an account, with a notice if its responses repeat a credential where nothing is read."""
     if outcome.holdings is None or not any(echo.texts or echo.elsewhere for echo in noted):
         return outcome
@@ -274,9 +279,9 @@ def _without_given(outcome: Outcome) -> Outcome:
     The provider's words in a message are filtered again, for the same reason.
     """
     if outcome.failure is not None:
-        return outcome._replace(failure=outcome.failure._replace(message=hide(outcome.failure.message)))
+        return outcome._replace(failure=outcome.failure._replace(message=redact(outcome.failure.message)))
     holdings = outcome.holdings
-    if holdings is None or not echoes.repeats_given(outcome.account.base_url, _texts(holdings)):
+    if holdings is None or not echoes.contains_issued_token(outcome.account.base_url, _texts(holdings)):
         return outcome
     return Outcome(outcome.account, None, None, Failure.from_error(EchoesCredential(_REPEATED)))
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from balcli.collect import OnProgress, each, fetch, open_door
+from balcli.collect import OnProgress, each, fetch, open_client
 from balcli.config.accounts import (
     open_accounts,
     reject_credential_as_name,
@@ -36,7 +36,7 @@ from balcli.errors import (
 )
 from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
-from balcli.http.door import Exchange
+from balcli.http.client import Exchange
 from balcli.http.echoes import host_key
 from balcli.http.timing import Deadline
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
@@ -44,7 +44,7 @@ from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Key, Run
 from balcli.settings import RequestSettings
 from balcli.text import printable
-from balcli.urls import is_loopback, shown_url
+from balcli.urls import display_url, is_loopback
 
 _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
 """What is looked at over the network, for each account."""
@@ -117,34 +117,35 @@ def examine(
         entries = select(profile, None, list(names))
     except ConfigError as problem:
         return unreadable(profile.name, [Step.failed(None, "accounts", problem)], problem)
-    charts = [_Chart(entry) for entry in entries]
+    diagnoses = [_AccountDiagnosis(entry) for entry in entries]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
-    faults = [*_open_all(charts, profile, deadline)]
+    faults = [*_open_all(diagnoses, profile, deadline)]
     failures = [Failure.from_error(fault) for fault in faults]
-    for chart in charts:
-        chart.refuse_bad_name()
-    listed = ", ".join(printable(chart.entry.name, 40) for chart in charts)
+    for diagnosis in diagnoses:
+        diagnosis.refuse_bad_name()
+    listed = ", ".join(printable(diagnosis.entry.name, 40) for diagnosis in diagnoses)
     refused = [Step.failed(None, "accounts", fault) for fault in faults if isinstance(fault, AccountError)]
     steps = refused[-1:] or [Step(None, "accounts", "ok", f"{where}: {listed}")]
-    opened = {chart: chart.account for chart in charts if chart.account is not None}
+    opened = {diagnosis: diagnosis.account for diagnosis in diagnoses if diagnosis.account is not None}
     steps += _coverage(dict.fromkeys(account.provider for account in opened.values()))
     reason = "--offline"
     try:
-        ward = _Ward(list(opened.values()), limits, deadline)
-        steps += ward.steps()
+        prober = _Prober(list(opened.values()), limits, deadline)
+        steps += prober.steps()
     except BalcliError as problem:
         steps.append(Step.failed(None, "ca_bundle", problem))
         failures.append(Failure.from_error(problem))
         offline, reason = True, "ca_bundle failed"
-    for chart, account in opened.items():
-        chart.find_way(account, limits, environ)
+    for diagnosis, account in opened.items():
+        diagnosis.find_route(account, limits, environ)
     if not offline:
-        ward.visit(
-            {chart: account for chart, account in opened.items() if chart.way is not None}, on_progress
+        prober.visit(
+            {diagnosis: account for diagnosis, account in opened.items() if diagnosis.route is not None},
+            on_progress,
         )
-    for chart in charts:
-        steps += chart.whole(reason)
-    outcomes = tuple(chart.outcome for chart in charts if chart.outcome is not None)
+    for diagnosis in diagnoses:
+        steps += diagnosis.whole(reason)
+    outcomes = tuple(diagnosis.outcome for diagnosis in diagnoses if diagnosis.outcome is not None)
     report = Report(datetime.now(UTC), profile.name, outcomes=outcomes, failures=tuple(failures))
     return Diagnosis(tuple(steps), report)
 
@@ -154,13 +155,13 @@ def unreadable(name: str | None, steps: Sequence[Step], problem: BalcliError) ->
     return Diagnosis(tuple(steps), Report(datetime.now(UTC), name, failures=(Failure.from_error(problem),)))
 
 
-class _Chart:
-    """What is known of one account: written by its thread, and closed at the deadline though that may be at work."""
+class _AccountDiagnosis:
+    """The steps of one account, written by its thread. It is closed at the deadline, also while that thread runs."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.account: Account[Any] | None = None
-        self.way: probe.Way | None = None
+        self.route: probe.Route | None = None
         self.outcome: Outcome | None = None
         self.stage = _STAGES[0]
         self._steps: list[Step] = []
@@ -172,7 +173,7 @@ class _Chart:
         self._add(Step(self.entry.name, step, status, message, cure))
 
     def fail(self, step: str, problem: BalcliError, *, last: bool = False) -> None:
-        """Add the step that an error ended; it is what came of the account, if that is opened. No step follows the last."""
+        """Add the step that an error ended; it is the outcome of an opened account. No step follows the `last`."""
         outcome = None
         if self.account is not None:
             outcome = Outcome(self.account, None, None, Failure.from_error(problem))
@@ -183,7 +184,7 @@ class _Chart:
         self._add(Step.from_message(self.entry.name, step, "warning", notice.message))
 
     def answer(self, outcome: Outcome) -> None:
-        """Add the steps of the call that went well; that is what came of the account."""
+        """Add the steps of a successful call, and its outcome."""
         holdings = outcome.holdings or Holdings(())
         count = len(holdings.balances)
         said = f"accepted; {count} balance{'' if count == 1 else 's'} listed"
@@ -193,7 +194,7 @@ class _Chart:
                 self.warn("credentials", notice)
 
     def refuse_bad_name(self) -> None:
-        """Give an account another name if its own contains a credential, and do not ask for it."""
+        """Replace an account's name that contains a credential, and do not fetch the account."""
         try:
             reject_credential_as_name(self.entry)
         except ConfigError as problem:
@@ -208,17 +209,17 @@ class _Chart:
                 self.outcome = outcome or self.outcome
                 self._closed = last
 
-    def find_way(self, account: Account[Any], limits: RequestSettings, environ: Mapping[str, str]) -> None:
+    def find_route(self, account: Account[Any], limits: RequestSettings, environ: Mapping[str, str]) -> None:
         """Add the step on proxies, from the profile and the environment alone."""
         try:
-            self.way = probe.way_to(account.base_url, limits.proxy)
+            self.route = probe.route_to(account.base_url, limits.proxy)
         except NetworkError as problem:
             self.fail("proxy", problem)
             return
-        server = self.way.server
-        if self.way.proxy is not None:
+        server = self.route.server
+        if self.route.proxy is not None:
             source = "of the profile" if limits.proxy else "of the environment"
-            self.note("proxy", "ok", f"{server.shown} is asked through {self.way.proxy.shown} {source}")
+            self.note("proxy", "ok", f"{server.shown} is asked through {self.route.proxy.shown} {source}")
             return
         named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]
         why = "loopback needs none" if is_loopback(server.host) else "NO_PROXY or the scheme leaves it out"
@@ -226,47 +227,51 @@ class _Chart:
         self.note("proxy", "ok", f"none: {server.shown} is asked directly{beside}")
 
     def whole(self, reason: str) -> list[Step]:
-        """The steps so far, and a skipped one for each stage that there was no coming to. No step follows."""
+        """The steps so far, and a skipped one for each stage that was not reached. No step follows."""
         with self._lock:
             self._closed = True
         ended = next((step.step for step in self._steps if step.status == "failed"), None)
         there = {step.step for step in self._steps}
         why = f"{ended} failed" if ended else reason
         skipped = [Step(self.entry.name, stage, "skipped", why) for stage in _STAGES if stage not in there]
-        # In the order of the stages, after what was looked at before any of them.
+        # Steps before the stages, then those of the stages in their order.
         return sorted(
             [*self._steps, *skipped],
             key=lambda step: _STAGES.index(step.step) if step.step in _STAGES else -1,
         )
 
 
-def _open_all(charts: Sequence[_Chart], profile: Profile, deadline: Deadline) -> Iterator[ConfigError]:
+def _open_all(
+    diagnoses: Sequence[_AccountDiagnosis], profile: Profile, deadline: Deadline
+) -> Iterator[ConfigError]:
     """Open each account by itself; an error for each that cannot be, or for all if they do not go together."""
     sources = SecretSources(deadline)
     well = True
-    for chart in charts:
+    for diagnosis in diagnoses:
         try:
-            (found,) = open_accounts(profile._replace(entries=(chart.entry,)), sources)
+            (found,) = open_accounts(profile._replace(entries=(diagnosis.entry,)), sources)
         except ConfigError as problem:
             well = False
-            chart.fail("secrets" if isinstance(problem, SecretError | VariableError) else "settings", problem)
+            diagnosis.fail(
+                "secrets" if isinstance(problem, SecretError | VariableError) else "settings", problem
+            )
             yield problem
             continue
         account = found.account
         if account is None:
             raise RuntimeError("an account without a fault is opened")
         target = ", ".join(f"{key} {printable(value, 80)}" for key, value in account.target.items())
-        chart.note(
+        diagnosis.note(
             "settings",
             "ok",
-            f"{account.provider}, {target}, at {printable(shown_url(account.base_url), 100)}",
+            f"{account.provider}, {target}, at {printable(display_url(account.base_url), 100)}",
         )
-        chart.note("secrets", "ok", "; ".join(_secret_sources(chart.entry, profile.variables)))
+        diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry, profile.variables)))
         for notice in short_credentials(found):
-            chart.warn("secrets", notice)
-        chart.account = account
+            diagnosis.warn("secrets", notice)
+        diagnosis.account = account
     if well:
-        together = profile._replace(entries=tuple(chart.entry for chart in charts))
+        together = profile._replace(entries=tuple(diagnosis.entry for diagnosis in diagnoses))
         try:
             open_accounts(together, sources)
         except ConfigError as problem:
@@ -282,18 +287,18 @@ def _coverage(names: Iterable[str]) -> Iterator[Step]:
         yield Step(None, "coverage", "ok", f"{name}: {said}")
 
 
-class _Ward:
-    """Looks at all accounts at the same time, through one door. Opening it raises ValueProblem for a bad ca_bundle."""
+class _Prober:
+    """Probes all accounts at the same time, with one client. Making it raises ValueProblem for a bad ca_bundle."""
 
     def __init__(self, opened: Sequence[Account[Any]], limits: RequestSettings, deadline: Deadline) -> None:
         self._limits = limits
         self._deadline = deadline
         self._tls = any(account.base_url.startswith("https:") for account in opened)
         self._ahead: dict[str, int | None] = {}
-        """By host, how far this machine's clock is ahead of its last answer's; None if that said nothing of use."""
+        """By host, the seconds that this machine's clock is ahead of its last response; None if that has no date."""
         self._slowest: dict[str, Exchange] = {}
         """By host, the exchange that took longest."""
-        self._run = Run(open_door(opened, limits, deadline, self._heard))
+        self._run = Run(open_client(opened, limits, deadline, self._heard))
 
     def _heard(self, exchange: Exchange) -> None:
         host = host_key(exchange.request.base_url)
@@ -307,103 +312,105 @@ class _Ward:
             bundle = self._limits.ca_bundle
             yield Step(None, "ca_bundle", "ok", shown(bundle) if bundle else "the built-in certificates")
 
-    def visit(self, opened: Mapping[_Chart, Account[Any]], on_progress: OnProgress | None) -> None:
+    def visit(self, opened: Mapping[_AccountDiagnosis, Account[Any]], on_progress: OnProgress | None) -> None:
         """Go through every account's stages, until the deadline."""
-        charts = list(opened)
-        tasks: dict[tuple[int, ...], Account[Any]] = {(n,): opened[chart] for n, chart in enumerate(charts)}
-        by_name = {chart.entry.name: chart for chart in charts}
+        diagnoses = list(opened)
+        tasks: dict[tuple[int, ...], Account[Any]] = {
+            (n,): opened[diagnosis] for n, diagnosis in enumerate(diagnoses)
+        }
+        by_name = {diagnosis.entry.name: diagnosis for diagnosis in diagnoses}
 
         def stages(account: Account[Any]) -> bool:
-            chart = by_name[account.name]
+            diagnosis = by_name[account.name]
             try:
-                self._reach(chart)
-                self._call(chart, account)
+                self._reach(diagnosis)
+                self._call(diagnosis, account)
             except BalcliError as problem:
-                chart.fail(chart.stage, problem)
-            self._compare_clocks(chart, account)
+                diagnosis.fail(diagnosis.stage, problem)
+            self._compare_clocks(diagnosis, account)
             return True
 
         done = each(tasks, stages, self._limits.jobs, self._deadline, on_progress)
         seconds = f"{self._limits.deadline:g} s"
         for place, account in tasks.items():
             if place not in done:
-                chart = by_name[account.name]
-                chart.fail(
-                    chart.stage,
+                diagnosis = by_name[account.name]
+                diagnosis.fail(
+                    diagnosis.stage,
                     DeadlinePassed(
                         f"not done before the deadline of {seconds}; raise --deadline or try later"
                     ),
                     last=True,
                 )
 
-    def _reach(self, chart: _Chart) -> None:
-        """Look at the name, the port and the certificate. Raises the NetworkErrors."""
-        way = chart.way
-        if way is None:
-            raise RuntimeError("an account is visited once the way to it is known")
-        first, kind = (way.server, "") if way.proxy is None else (way.proxy, "the proxy ")
+    def _reach(self, diagnosis: _AccountDiagnosis) -> None:
+        """Check the name, the port and the certificate. Raises NetworkError."""
+        route = diagnosis.route
+        if route is None:
+            raise RuntimeError("an account is probed once its route is known")
+        first, kind = (route.server, "") if route.proxy is None else (route.proxy, "the proxy ")
         try:
             found = ", ".join(probe.addresses(first)[:4])
-            chart.note("name", "ok", f"{kind}{first.shown} is at {found}")
-            chart.stage = "tcp"
+            diagnosis.note("name", "ok", f"{kind}{first.shown} is at {found}")
+            diagnosis.stage = "tcp"
             took = probe.connected(first, self._limits, self._deadline)
-            chart.note("tcp", "ok", f"{kind}{first.shown} connects in {took * 1000:.0f} ms")
+            diagnosis.note("tcp", "ok", f"{kind}{first.shown} connects in {took * 1000:.0f} ms")
         except NetworkError:
-            if way.proxy is None:
+            if route.proxy is None:
                 raise
             raise ProxyFailed(
                 f"the proxy {first.shown} cannot be reached; check the profile's proxy and HTTPS_PROXY"
             ) from None
-        chart.stage = "tls"
-        if not way.server.tls:
-            chart.note("tls", "ok", "plain HTTP, which does not leave this machine")
-        elif way.proxy is not None:
-            chart.note("tls", "skipped", "it is made through the proxy, with the call below")
+        diagnosis.stage = "tls"
+        if not route.server.tls:
+            diagnosis.note("tls", "ok", "plain HTTP, which does not leave this machine")
+        elif route.proxy is not None:
+            diagnosis.note("tls", "skipped", "it is made through the proxy, with the call below")
         else:
-            seen = probe.certificate(way.server, self._limits, self._deadline)
+            seen = probe.certificate(route.server, self._limits, self._deadline)
             text = f"{seen.protocol}, the certificate ends in {seen.days} days"
             if seen.days < _FEWEST_DAYS:
-                chart.note("tls", "warning", text, "tell the provider to renew it")
+                diagnosis.note("tls", "warning", text, "tell the provider to renew it")
             else:
-                chart.note("tls", "ok", text)
-        chart.stage = "credentials"
+                diagnosis.note("tls", "ok", text)
+        diagnosis.stage = "credentials"
 
-    def _call(self, chart: _Chart, account: Account[Any]) -> None:
+    def _call(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
         """Make the real balance call. Raises what it raises."""
         begun = time.monotonic()
         outcome = fetch(account, self._run)
         took = time.monotonic() - begun
-        chart.answer(outcome)
+        diagnosis.answer(outcome)
         text = f"the balances came in {took * 1000:.0f} ms"
         slowest = self._slowest.get(host_key(account.base_url))
         if slowest is not None and slowest.seconds > self._limits.timeout / 2:
             text += f", one answer in {slowest.seconds * 1000:.0f} ms"
             cure = f"raise --timeout above {self._limits.timeout:g} s in good time"
-            chart.note("latency", "warning", text, cure)
+            diagnosis.note("latency", "warning", text, cure)
         elif took > self._limits.deadline / 2:
             cure = f"raise --deadline above {self._limits.deadline:g} s in good time"
-            chart.note("latency", "warning", text, cure)
+            diagnosis.note("latency", "warning", text, cure)
         else:
-            chart.note("latency", "ok", text)
+            diagnosis.note("latency", "ok", text)
 
-    def _compare_clocks(self, chart: _Chart, account: Account[Any]) -> None:
+    def _compare_clocks(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
         """Add the step on the clock, by the last answer of the account's host, if there was one."""
         host = host_key(account.base_url)
-        failed = chart.outcome is None or chart.outcome.failure is not None
+        failed = diagnosis.outcome is None or diagnosis.outcome.failure is not None
         ahead = self._ahead.get(host)
         if ahead is None:
             if not failed:
-                chart.note("clock", "skipped", "the server's answers have no date")
+                diagnosis.note("clock", "skipped", "the server's answers have no date")
             return
         seconds = abs(ahead)
         text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} the server's"
         if seconds <= _CLOCK_WARNING:
-            chart.note("clock", "ok", text if seconds > 1 else "agrees with the server's")
-        elif seconds > _CLOCK_FAILURE and failed and _signs_time(chart.entry):
+            diagnosis.note("clock", "ok", text if seconds > 1 else "agrees with the server's")
+        elif seconds > _CLOCK_FAILURE and failed and _signs_time(diagnosis.entry):
             text += ", too far for a signature with the time in it"
-            chart.note("clock", "failed", text, _CLOCK_CURE)
+            diagnosis.note("clock", "failed", text, _CLOCK_CURE)
         else:
-            chart.note("clock", "warning", text, _CLOCK_CURE)
+            diagnosis.note("clock", "warning", text, _CLOCK_CURE)
 
 
 def _signs_time(entry: Entry) -> bool:

@@ -7,7 +7,7 @@ from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
 from balcli.money import Amount, is_nonzero
-from balcli.urls import same_place
+from balcli.urls import normalize_url
 
 Settings = TypeVar("Settings")
 
@@ -39,7 +39,7 @@ class Account(NamedTuple, Generic[Settings]):
     @property
     def key(self) -> tuple[str, ...]:
         """What two accounts share that are the same account, however the place of each is spelled."""
-        place = same_place(self.base_url)
+        place = normalize_url(self.base_url)
         return self.provider, *(place if part == self.base_url else part for part in self.identity)
 
 

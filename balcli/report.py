@@ -10,7 +10,7 @@ from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Failure, Notice, Outc
 from balcli.money import Amount, exact_sum
 from balcli.settings import Order
 from balcli.text import LONGEST_NAME, folded, join_names, printable
-from balcli.urls import same_place
+from balcli.urls import normalize_url
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ def _doubles(outcomes: Sequence[Outcome]) -> tuple[set[int], list[Notice]]:
         if outcome.holdings is None or outcome.holdings.owner is None:
             continue
         account = outcome.account
-        who = (account.provider, same_place(account.base_url), outcome.holdings.owner)
+        who = (account.provider, normalize_url(account.base_url), outcome.holdings.owner)
         first, before = seen.setdefault(who, (outcome, set()))
         counted = [balance for balance in outcome.holdings.balances if balance.counted]
         again = [balance for balance in counted if _asset_of(balance) in before]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balcli import report as reports
 from balcli.cache import default_cache
-from balcli.collect import OnProgress, collect, open_door
+from balcli.collect import OnProgress, collect, open_client
 from balcli.config.accounts import open_accounts
 from balcli.config.profile import Profile, check_ca_bundle
 from balcli.config.sources import SecretSources
 from balcli.errors import BalcliError, StateError
-from balcli.http.door import Asks, Exchange
+from balcli.http.client import Exchange, SupportsRequest
 from balcli.http.timing import Deadline
 from balcli.models import Notice, Report
 from balcli.providers import PLUGIN_NOTICES
@@ -124,9 +124,9 @@ def _fetched(
     )
     accounts = [each.account for each in found if each.account is not None]
     if recorder is None:
-        door: Asks = open_door(accounts, settings, deadline, observe)
+        client: SupportsRequest = open_client(accounts, settings, deadline, observe)
     else:
-        door = recorder.door(found, notices, settings, deadline, observe)
+        client = recorder.client(found, notices, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
     cached = request.cache and not request.sandbox and recorder is None
     with progress or nullcontext() as on_progress:
@@ -138,7 +138,7 @@ def _fetched(
             flags=request.flags,
             limited=request.thresholds,
             cache=default_cache(os.environ) if cached else None,
-            door=door,
+            client=client,
             on_progress=on_progress,
         )
     return reports.build(profile.name, outcomes, notices)
@@ -148,14 +148,14 @@ def _record(report: Report, request: RunRequest) -> None:
     """Add the run to the history. Raises StateError."""
     from balcli.history.database import history_file
     from balcli.history.recording import Selection, record, with_url_digests
-    from balcli.providers.selection import Exactly
+    from balcli.providers.selection import ExactName
 
     asked_all = not (request.provider or request.accounts or request.targets)
     selection = Selection(
         request.assets,
         tuple(sorted(request.flags)),
         () if asked_all else tuple(outcome.account.name for outcome in report.outcomes),
-        tuple(asset for asset in request.assets if isinstance(asset, Exactly)),
+        tuple(asset for asset in request.assets if isinstance(asset, ExactName)),
     )
     record(
         history_file(request.history, os.environ),

@@ -11,7 +11,7 @@ from typing import Final, NoReturn, final
 _SHOWN: Final = "***"
 # From this length on a credential is filtered from messages; from the second on it can be told from data.
 _SHORTEST_FILTERED: Final = 6
-SHORTEST_TOLD: Final = 12
+MIN_RECOGNIZABLE: Final = 12
 """The fewest characters, not all of them digits, by which a credential can be told from data."""
 # With at most this many beginnings, a search for each is faster than a look-up of every piece of the text.
 _FEW: Final = 64
@@ -76,7 +76,7 @@ def validate_credential(text: str) -> str | None:
     return next((words for there, words in flaws if there), None)
 
 
-def forms(text: str) -> Collection[str]:
+def encodings(text: str) -> Collection[str]:
     """The text, and its JSON, URL, base64 and hexadecimal encodings."""
     raw = text.encode("utf-8", "surrogatepass")
     # JSON and URLs do not encode unreserved characters (RFC 3986, 2.3).
@@ -125,20 +125,20 @@ def _quoted(raw: bytes) -> set[str]:
     return found | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in found}
 
 
-def can_be_told(secret: Secret) -> bool:
+def is_recognizable(secret: Secret) -> bool:
     """Whether a credential can be told from data: it has 12 characters or more, not all of them digits."""
     text = reveal(secret)
-    return len(text) >= SHORTEST_TOLD and not text.isdigit()
+    return len(text) >= MIN_RECOGNIZABLE and not text.isdigit()
 
 
-def hide(text: str) -> str:
+def redact(text: str) -> str:
     """A message with every credential of 6 characters or more, in any encoding, replaced by `***`."""
-    for form in _known.found_in(text):
+    for form in _known.find_in(text):
         text = text.replace(form, _SHOWN)
     return text
 
 
-class Needles:
+class CredentialMatcher:
     """Searches texts for credentials in every encoding; fast for any number of them.
 
     None is shorter than `shortest`.
@@ -158,24 +158,24 @@ class Needles:
             self._new.append(text)
             self.texts.add(text)
 
-    def are_in(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Whether the text contains a credential in any encoding."""
-        return bool(self._found_in(text))
+        return bool(self._find_in(text))
 
-    def found_in(self, text: str) -> list[str]:
+    def find_in(self, text: str) -> list[str]:
         """The encoded credentials in the text, the longest first: one can contain another."""
-        return sorted(self._found_in(text), key=len, reverse=True)
+        return sorted(self._find_in(text), key=len, reverse=True)
 
     @property
     def are_few(self) -> bool:
         """Whether a search is fast in a text of any length."""
         return len(self._starts()) <= _FEW
 
-    def forms(self) -> list[str]:
+    def encodings(self) -> list[str]:
         """All encoded credentials that are searched for."""
         return list(chain.from_iterable([*self._starts().values()]))
 
-    def _found_in(self, text: str) -> set[str]:
+    def _find_in(self, text: str) -> set[str]:
         """The encoded credentials in the text. Only those whose beginning it contains are compared."""
         size, starts = self._shortest, self._starts()
         if len(starts) <= _FEW:
@@ -191,11 +191,11 @@ class Needles:
         if self._new:
             with self._lock:
                 while self._new:  # removed last: another thread must not miss it
-                    for form in forms(self._new[0]):
+                    for form in encodings(self._new[0]):
                         self._by_start.setdefault(form[: self._shortest], []).append(form)
                     self._new.popleft()
         return self._by_start
 
 
 # Every credential of this process. Encoding all of them again for each message takes seconds with many logins.
-_known = Needles(_SHORTEST_FILTERED)
+_known = CredentialMatcher(_SHORTEST_FILTERED)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
 from balcli.money import ZERO, Amount, exact_sum, parse
-from balcli.providers.selection import NOT_LISTED, Exactly, names_of, selects, suggestion
+from balcli.providers.selection import NOT_LISTED, ExactName, names_of, selects, suggestion
 from balcli.text import folded, printable
 
 KEYS: Final = {
@@ -81,9 +81,9 @@ class Threshold(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its assets, `Exactly` for a list or with `exact`."""
+        """The names of its assets, `ExactName` for a list or with `exact`."""
         if self.assets or self.exact:
-            return tuple(map(Exactly, self.assets or (self.asset,)))
+            return tuple(map(ExactName, self.assets or (self.asset,)))
         return (self.asset,)
 
 
@@ -348,7 +348,7 @@ def _possible_assets(rows: Iterable[Balance], asset: str) -> list[str]:
     is listed means no other asset.
     """
     found = {row.asset: None for row in rows if selects((asset,), *names_of(row))}
-    if isinstance(asset, Exactly) and asset in found:
+    if isinstance(asset, ExactName) and asset in found:
         return [str(asset)]
     namesakes = {row.asset: None for row in rows if _is_namesake(row, asset)}
     found = {name: None for name in found if name not in namesakes}

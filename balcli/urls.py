@@ -25,14 +25,14 @@ class BaseUrl(str):
         return made
 
 
-def shown_url(base_url: str) -> str:
+def display_url(base_url: str) -> str:
     """The text of a base URL for messages, logs and files."""
     return base_url.shown if isinstance(base_url, BaseUrl) else base_url
 
 
-def shown_host(base_url: str) -> str:
+def display_host(base_url: str) -> str:
     """The host and port of a base URL for messages."""
-    return shown_url(base_url).rpartition("://")[2].partition("/")[0]
+    return display_url(base_url).rpartition("://")[2].partition("/")[0]
 
 
 def is_loopback(host: str) -> bool:
@@ -46,13 +46,13 @@ def is_loopback(host: str) -> bool:
 
 
 @lru_cache(maxsize=64)  # a run has few hosts, and asks about them for each of its requests
-def is_on_loopback(url: str) -> bool:
+def is_loopback_url(url: str) -> bool:
     """Whether a URL's host is on the loopback range, without a lookup."""
     return is_loopback(urlsplit(url).hostname or "")
 
 
 @lru_cache(maxsize=64)  # accounts share hosts
-def checked_base_url(text: str) -> str:
+def validate_base_url(text: str) -> str:
     """The URL with scheme and host in lower case, without default port and final slash, if credentials may be sent there.
 
     Raises ValueError with the reason and what to do, without the URL, which may contain a password.
@@ -69,7 +69,7 @@ def checked_base_url(text: str) -> str:
 
 
 @lru_cache(maxsize=64)  # accounts share hosts
-def same_place(base_url: str) -> str:
+def normalize_url(base_url: str) -> str:
     """The normal form of a valid base URL (RFC 3986, 6.2), for comparisons only: it is never sent."""
     parts = urlsplit(base_url)
     host = _normal_host(parts.hostname or "")
@@ -118,7 +118,7 @@ def _normal_path(path: str) -> str:
     return "/".join(kept).rstrip("/")
 
 
-def checked_proxy(text: str) -> str:
+def validate_proxy(text: str) -> str:
     """The URL, if it is that of a proxy. Raises ValueError without the URL, which may contain a password."""
     try:
         parts = _split(text)

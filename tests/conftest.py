@@ -164,7 +164,7 @@ class Program:
 def secrets_forgotten() -> Iterator[None]:
     """A block after which the secrets are forgotten that it made known."""
     known = secret._known
-    secret._known = secret.Needles(secret._SHORTEST_FILTERED, known.texts)
+    secret._known = secret.CredentialMatcher(secret._SHORTEST_FILTERED, known.texts)
     yield
     secret._known = known
 

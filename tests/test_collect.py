@@ -9,7 +9,7 @@ from balcli.collect import each
 from balcli.errors import TimedOut
 from balcli.http.timing import Deadline
 from balcli.models import Account
-from balcli.providers.base import Shared
+from balcli.providers.base import RunOnce
 from tests.conftest import Program
 
 
@@ -37,7 +37,7 @@ def test_a_value_is_there_also_while_another_has_it_renewed(monkeypatch: pytest.
         made.append(f"token {len(made) + 1}")
         return made[-1]
 
-    shared = Shared(make)
+    shared = RunOnce(make)
     fill, other = shared._fill, Thread(target=lambda: shared.renewed(made[0]))
 
     def fill_and_lose_the_turn() -> list[str]:
@@ -62,7 +62,7 @@ def test_what_fails_fails_alike_for_everyone() -> None:
         tries.append(1)
         raise TimedOut("no answer in time")
 
-    shared = Shared(make)
+    shared = RunOnce(make)
     for _ in range(2):
         with pytest.raises(TimedOut):
             shared.get()

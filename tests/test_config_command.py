@@ -455,7 +455,7 @@ def test_show_tells_no_secret_in_any_form(program: Program, output: str) -> None
     result = shown(program, "-o", output)
     assert 0 == result.code
     for text in (SECRET, OTHER, "proxy-CANARY-user"):
-        for form in secret.forms(text):
+        for form in secret.encodings(text):
             assert form not in result.out + result.err
     assert "CANARY" not in result.out + result.err
     assert not (program.folder / "ran").exists()

@@ -375,14 +375,14 @@ def test_what_comes_after_the_deadline_changes_nothing(
 
     monkeypatch.setattr(doctor, "each", nothing_in_time)
     account = merchant.open_account("shop", f"{sandbox.url}/merchant", Values({"token": Secret(TOKEN)}))
-    chart = doctor._Chart(Entry("merchant", "shop", {"token": TOKEN}, "FILE", Path()))
-    chart.account = account
-    chart.find_way(account, RequestSettings(), {})
-    doctor._Ward([account], RequestSettings(), Deadline(10)).visit({chart: account}, None)
+    diagnosis = doctor._AccountDiagnosis(Entry("merchant", "shop", {"token": TOKEN}, "FILE", Path()))
+    diagnosis.account = account
+    diagnosis.find_route(account, RequestSettings(), {})
+    doctor._Prober([account], RequestSettings(), Deadline(10)).visit({diagnosis: account}, None)
     assert [True] == [do() for do in late]
-    assert chart.outcome is not None
-    assert "failed" == chart.outcome.status
-    steps = chart.whole("")
+    assert diagnosis.outcome is not None
+    assert "failed" == diagnosis.outcome.status
+    steps = diagnosis.whole("")
     assert ["ok", "failed", *["skipped"] * 5] == [step.status for step in steps]
 
 

@@ -1,4 +1,4 @@
-"""The door, asked in this process and answered over real sockets: what leaves, how often, and what comes back."""
+"""The client, asked in this process and answered over real sockets: what leaves, how often, and what comes back."""
 
 import itertools
 import json
@@ -33,9 +33,9 @@ from balcli.errors import (
     UnexpectedStatus,
 )
 from balcli.http import echoes
-from balcli.http.door import Door, Endpoint, Exchange, Request, refusal
-from balcli.http.echoes import Echoed
-from balcli.http.exactjson import Json, Number
+from balcli.http.client import Client, Endpoint, Exchange, Request, refusal_message
+from balcli.http.echoes import EchoedText
+from balcli.http.strictjson import Json, Number
 from balcli.http.timing import Deadline
 from balcli.sandbox.faults import keeps_silent
 from balcli.secret import Secret
@@ -73,9 +73,9 @@ def opened(
     seconds: float = 20,
     observe: Callable[[Exchange], None] | None = None,
     **more: Any,
-) -> Door:
-    """A door for plain HTTP, open for both endpoints."""
-    return Door(
+) -> Client:
+    """A client for plain HTTP, open for both endpoints."""
+    return Client(
         limits or RequestSettings(),
         Deadline(seconds),
         [GET, POST],
@@ -83,10 +83,10 @@ def opened(
     )
 
 
-def refused(door: Door, request: Request) -> BalcliError:
-    """What the door raises for a request."""
+def refused(client: Client, request: Request) -> BalcliError:
+    """What the client raises for a request."""
     with pytest.raises(BalcliError) as caught:
-        door.ask(request)
+        client.request(request)
     # Another error behind it could hold headers, and a traceback shows it.
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -111,7 +111,7 @@ def test_only_the_endpoints_that_it_was_opened_for_are_asked() -> None:
     with Wire(FINE) as wire:
         for endpoint in (Endpoint("GET", "/v2/transfer"), Endpoint("PUT", GET.path)):
             with pytest.raises(RuntimeError, match="is not on the list of endpoints"):
-                opened().ask(question(wire.url, endpoint))
+                opened().request(question(wire.url, endpoint))
         assert [] == wire.requests
 
 
@@ -123,7 +123,7 @@ def test_a_get_is_exactly_this() -> None:
             query=(("tokens", "0,1"), ("a b", "ä&=")),
             headers={"X-Key": Secret("k-123456"), "X-Plain": "plain"},
         )
-        opened().ask(request)
+        opened().request(request)
         (raw,) = wire.requests
     assert b"GET /base/v2/balance?tokens=0,1&a+b=%C3%A4%26%3D HTTP/1.1" == raw.split(b"\r\n")[0]
     assert {
@@ -143,7 +143,7 @@ def test_a_post_carries_its_body_as_json() -> None:
         "auth": {"password": Secret("p-123456"), "codes": [1, Secret("c-123456")]},
     }
     with Wire(sends(answer(b"[]", "201 Created"))) as wire:
-        assert [] == opened().ask(question(wire.url, POST, body=body))
+        assert [] == opened().request(question(wire.url, POST, body=body))
         (raw,) = wire.requests
     head, _, sent = raw.partition(b"\r\n\r\n")
     assert b"POST /v2/balance HTTP/1.1" == head.split(b"\r\n")[0]
@@ -157,7 +157,7 @@ def test_a_post_carries_its_body_as_json() -> None:
 def test_an_empty_body_is_one() -> None:
     """A body without entries is sent as one, and not left out."""
     with Wire(FINE) as wire:
-        opened().ask(question(wire.url, POST, body={}))
+        opened().request(question(wire.url, POST, body={}))
         (raw,) = wire.requests
     assert raw.endswith(b"\r\n\r\n{}")
     assert ["application/json"] == headers_of(raw)["content-type"]
@@ -167,15 +167,15 @@ def test_201_is_an_answer_to_a_post_alone() -> None:
     """What another method makes was not asked for."""
     put = Endpoint("PUT", GET.path)
     with Wire(status(201, body=b"{}")) as wire:
-        door = Door(RequestSettings(), Deadline(20), [put], tls=False)
-        assert UnexpectedStatus is type(refused(door, question(wire.url, put)))
+        client = Client(RequestSettings(), Deadline(20), [put], tls=False)
+        assert UnexpectedStatus is type(refused(client, question(wire.url, put)))
 
 
 def test_a_body_of_anything_else_is_a_bug() -> None:
     """What JSON does not know and is no secret has no place in a body, and nothing leaves."""
     with Wire(FINE) as wire:
         with pytest.raises(TypeError, match=r"^a bytes has no place in a request's body$"):
-            opened().ask(question(wire.url, POST, body={"a": b"raw"}))
+            opened().request(question(wire.url, POST, body={"a": b"raw"}))
         assert [] == wire.requests
 
 
@@ -191,7 +191,7 @@ def test_loopback_is_asked_without_the_proxy_of_the_environment(monkeypatch: pyt
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with Wire(FINE) as wire:
-        assert {"well": "1"} == opened(RequestSettings(retries=0)).ask(question(wire.url))
+        assert {"well": "1"} == opened(RequestSettings(retries=0)).request(question(wire.url))
 
 
 # What comes back.
@@ -201,7 +201,7 @@ def test_a_good_answer_is_its_document() -> None:
     """200 to either method, and 201 to a POST, is an answer: its JSON, with numbers by their text."""
     for endpoint, script in ((GET, FINE), (POST, FINE), (POST, status(201, body=b'{"well": 1}'))):
         with Wire(script) as wire:
-            payload = opened().ask(question(wire.url, endpoint))
+            payload = opened().request(question(wire.url, endpoint))
         assert {"well": Number("1")} == payload
         assert isinstance(payload, dict)
         assert isinstance(payload["well"], Number)
@@ -233,13 +233,13 @@ def test_every_status_has_one_meaning(hundred: int, endpoint: Endpoint) -> None:
     every = [n for n in range(hundred, hundred + 100) if n not in {100, 204, 304}]
     numbers = sorted({*sampled(every, 4), *(SINGULAR & {*every})})
     with Wire(*map(status_kept, numbers)) as wire:
-        door = opened(RequestSettings(retries=0))
+        client = opened(RequestSettings(retries=0))
         for number in numbers:
             kind = meant(number, endpoint)
             if kind is None:
-                assert {} == door.ask(question(wire.url, endpoint))
+                assert {} == client.request(question(wire.url, endpoint))
             else:
-                error = refused(door, question(wire.url, endpoint))
+                error = refused(client, question(wire.url, endpoint))
                 assert (kind, number) == (type(error), error.http_status)
                 assert f"127.0.0.1:{wire.port}" in error.message
         assert len(numbers) == len(wire.requests)
@@ -374,7 +374,7 @@ def test_two_tries_follow_the_first_by_default() -> None:
 def test_a_status_that_another_try_can_mend_is_tried_again(number: int) -> None:
     """After such a status the next answer counts."""
     with Wire(status(number, AT_ONCE), FINE) as wire:
-        assert {"well": "1"} == opened().ask(question(wire.url))
+        assert {"well": "1"} == opened().request(question(wire.url))
         assert 2 == len(wire.requests)
 
 
@@ -385,7 +385,7 @@ def test_a_connection_that_broke_is_tried_again(script: Script) -> None:
     """After a connection that broke, the next answer counts, and comes soon."""
     begun = time.monotonic()
     with Wire(script, FINE) as wire:
-        assert {"well": "1"} == opened().ask(question(wire.url))
+        assert {"well": "1"} == opened().request(question(wire.url))
         assert 2 == len(wire.requests)
     assert time.monotonic() - begun < 1
 
@@ -435,7 +435,7 @@ def apart(seconds: float, script: Script, **more: Any) -> tuple[int, float]:
         return (script if len(moments) == 1 else FINE)(connection, request)
 
     with Wire(played) as wire, suppress(RateLimited):
-        opened(seconds=seconds).ask(question(wire.url, **more))
+        opened(seconds=seconds).request(question(wire.url, **more))
     return len(moments), moments[1] - moments[0] if len(moments) > 1 else 0.0
 
 
@@ -528,20 +528,20 @@ def test_nothing_leaves_when_no_time_is_left() -> None:
 def test_a_host_is_asked_no_faster_than_it_allows() -> None:
     """With one request a second, the second leaves a second after the first was answered."""
     with Wire(FINE) as wire:
-        door, begun = opened(), time.monotonic()
+        client, begun = opened(), time.monotonic()
         for _ in range(2):
-            door.ask(question(wire.url, per_second=1))
+            client.request(question(wire.url, per_second=1))
         assert 1 <= time.monotonic() - begun < 3
 
 
 def test_requests_without_a_pace_do_not_wait() -> None:
     """Where the host sets none, and at another host, there is nothing to wait for."""
     with Wire(FINE) as one, Wire(FINE) as other:
-        door, begun = opened(), time.monotonic()
+        client, begun = opened(), time.monotonic()
         for wire in (one, other):
-            door.ask(question(wire.url, per_second=1))
+            client.request(question(wire.url, per_second=1))
         for _ in range(5):
-            door.ask(question(one.url))
+            client.request(question(one.url))
     assert time.monotonic() - begun < 0.9
 
 
@@ -549,17 +549,17 @@ def test_requests_without_a_pace_do_not_wait() -> None:
 def test_a_failed_request_gives_its_place_back(script: Script) -> None:
     """A place at a host is free again a second after a request failed, too."""
     with Wire(script, FINE) as wire:
-        door = opened(RequestSettings(retries=0), seconds=5)
-        refused(door, question(wire.url, per_second=1))
-        assert {"well": "1"} == door.ask(question(wire.url, per_second=1))
+        client = opened(RequestSettings(retries=0), seconds=5)
+        refused(client, question(wire.url, per_second=1))
+        assert {"well": "1"} == client.request(question(wire.url, per_second=1))
 
 
 def test_a_pace_that_the_deadline_does_not_allow_is_told() -> None:
     """Where no place comes free in time, the request is not sent, and what to change is said."""
     with Wire(FINE) as wire:
-        door = opened(seconds=0.8)
-        door.ask(question(wire.url, per_second=1))
-        error = refused(door, question(wire.url, per_second=1))
+        client = opened(seconds=0.8)
+        client.request(question(wire.url, per_second=1))
+        error = refused(client, question(wire.url, per_second=1))
         assert 1 == len(wire.requests)
         assert error.message.startswith(f"127.0.0.1:{wire.port} allows 1 requests a second")
     assert DeadlinePassed is type(error)
@@ -580,7 +580,7 @@ def test_each_try_is_told_without_a_value() -> None:
             headers={"X-Key": Secret("k-123456")},
             body={"a": Secret("s-123456")},
         )
-        opened(observe=seen.append).ask(request)
+        opened(observe=seen.append).request(request)
     names = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type", "X-Key")
     assert [
         (request, names, 1, 17, 0, "network.connection", None),
@@ -603,7 +603,7 @@ def test_the_time_of_a_try_is_how_long_it_took() -> None:
         FINE(connection, request)
 
     with Wire(late) as wire:
-        opened(observe=seen.append).ask(question(wire.url))
+        opened(observe=seen.append).request(question(wire.url))
     (exchange,) = seen
     assert 0.2 <= exchange.seconds < 0.9
     assert 0 == exchange.sent
@@ -636,11 +636,14 @@ def _texts(document: Json) -> list[str]:
 def test_a_credential_that_comes_back_is_marked() -> None:
     """Wherever a request carried a credential and however a good answer spells it, each text with it is marked."""
     for place, echo in itertools.product(CARRIED, ECHOES):
-        noted = echoes.noting()
+        noted = echoes.record_echoes()
         with Wire(status(200, body=ECHOES[echo].encode())) as wire:
-            payload = opened().ask(question(wire.url, POST, **CARRIED[place]))
+            payload = opened().request(question(wire.url, POST, **CARRIED[place]))
         found = [text for text in _texts(payload) if TOKEN in text]
-        assert (True, True) == (bool(found), all(isinstance(text, Echoed) for text in found)), (place, echo)
+        assert (True, True) == (bool(found), all(isinstance(text, EchoedText) for text in found)), (
+            place,
+            echo,
+        )
         assert [set(found)] == [echo.texts for echo in noted]
 
 
@@ -662,7 +665,7 @@ def test_amounts_stay_as_they_were_sent() -> None:
     """A number is never altered by what is hidden, nor is a text that holds no credential."""
     body = b'{"a\\u0062": "\\u0063d", "amount": 1234567890123.10, "list": [null, true, "\\u00e9"]}'
     with Wire(sends(answer(body))) as wire:
-        payload = opened().ask(
+        payload = opened().request(
             question(wire.url, headers={"X-Key": Secret("1234567890123"), "X": Secret(TOKEN)})
         )
     assert {"ab": "cd", "amount": Number("1234567890123.10"), "list": [None, True, "é"]} == payload
@@ -673,7 +676,7 @@ def test_amounts_stay_as_they_were_sent() -> None:
 def test_a_credential_of_digits_alters_no_text() -> None:
     """Digits alone cannot be told from an amount: they are not looked for."""
     with Wire(sends(answer(b'{"total": "91234567.5"}'))) as wire:
-        payload = opened().ask(question(wire.url, headers={"X-Key": Secret("1234567")}))
+        payload = opened().request(question(wire.url, headers={"X-Key": Secret("1234567")}))
     assert {"total": "91234567.5"} == payload
 
 
@@ -685,10 +688,10 @@ def test_the_scheme_of_a_bearer_is_no_secret() -> None:
     }
     text = "Bearer expected, not words-that-are-said"
     with Wire(sends(answer(json.dumps({"msg": text}).encode()))) as wire:
-        payload = opened().ask(question(wire.url, headers=headers))
+        payload = opened().request(question(wire.url, headers=headers))
     assert {"msg": text} == payload
     assert isinstance(payload, dict)
-    assert not isinstance(payload["msg"], Echoed)
+    assert not isinstance(payload["msg"], EchoedText)
 
 
 def test_a_refusal_has_the_words_of_the_provider_if_any() -> None:
@@ -697,4 +700,4 @@ def test_a_refusal_has_the_words_of_the_provider_if_any() -> None:
     assert [
         f"m.example refused the credentials (HTTP 401); {cure}",
         f"m.example refused the credentials (HTTP 403: expired); {cure}",
-    ] == [refusal("m.example", 401), refusal("m.example", 403, "expired")]
+    ] == [refusal_message("m.example", 401), refusal_message("m.example", 403, "expired")]

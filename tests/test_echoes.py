@@ -39,7 +39,7 @@ def test_a_short_run_of_the_proof_finds_nothing() -> None:
 
 def test_the_proof_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the search, the proof finds accounts that should have failed, and credentials that were left."""
-    monkeypatch.setattr(echoes, "repeats", lambda *_, **__: False)
+    monkeypatch.setattr(echoes, "contains_credential", lambda *_, **__: False)
     tally = work(random.Random("20261128"), 96)
     assert tally.different["a credential was left"]
 
@@ -212,8 +212,8 @@ def test_a_large_answer_is_searched_within_its_time() -> None:
     """With 1,000 credentials at a host, each of their forms is found at the end of a large answer."""
     at = "https://large.example"
     keys = [f"{number:04}-{random.Random(number).getrandbits(96):x}" for number in range(1000)]
-    echoes.remember(at, map(Secret, keys))
+    echoes.register_credentials(at, map(Secret, keys))
     head = json.dumps([{"asset": f"A{number}", "address": f"{number:034}"} for number in range(5000)])[:-1]
     for form in (keys[999], keys[500].encode().hex(), base64.b64encode(keys[7].encode()).decode()):
-        assert echoes.repeats(at, {}, f'{head},{{"asset":"x{form}y"}}]'.encode())
-    assert not echoes.repeats(at, {"Date": "Sat, 21 Nov 2026 00:57:00 GMT"}, f"{head}]".encode())
+        assert echoes.contains_credential(at, {}, f'{head},{{"asset":"x{form}y"}}]'.encode())
+    assert not echoes.contains_credential(at, {"Date": "Sat, 21 Nov 2026 00:57:00 GMT"}, f"{head}]".encode())

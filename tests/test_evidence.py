@@ -20,7 +20,7 @@ from balcli.evidence import folder
 from balcli.evidence.names import Names
 from balcli.evidence.replay import tell
 from balcli.http import echoes
-from balcli.http.exactjson import decode
+from balcli.http.strictjson import decode
 from balcli.render.json import document
 from balcli.sandbox import Reply, Sandbox
 from balcli.secret import Secret, validate_credential
@@ -370,14 +370,14 @@ def test_a_login_keeps_its_shape(text: str) -> None:
 def test_what_is_kept_of_a_body() -> None:
     """A body that repeats a credential in any spelling is not kept, a page with a piece of it neither; any other is."""
     at = "https://kept.example"
-    echoes.remember(at, [Secret("77001234567"), Secret("other-secret-9"), Secret("merchant")])
+    echoes.register_credentials(at, [Secret("77001234567"), Secret("other-secret-9"), Secret("merchant")])
     kept = ['{"a":"77001234567"}', '{"a": "merchantmen"}', "<p>nothing of it", '{"a": "other-sec"}']
     left = ['{"a": "other-secret-9"}', r'{"a":"\u006fther-secret-9"}', "<p>other-secret-9", "<p>OTHER-sec"]
     left += ["<p>&#111;ther-secret-9", "<p>other%2Dsecret%2D9"]
     left += ['{"a": "' + base64.b64encode(b"other-secret-9").decode() + '"}']
-    assert [False] * len(kept) == [echoes.may_repeat(at, body.encode()) for body in kept]
-    assert [True] * len(left) == [echoes.may_repeat(at, body.encode()) for body in left]
-    assert echoes.may_repeat(at, "<p>other-secret-9".encode("utf-16"))
+    assert [False] * len(kept) == [echoes.may_contain_credential(at, body.encode()) for body in kept]
+    assert [True] * len(left) == [echoes.may_contain_credential(at, body.encode()) for body in left]
+    assert echoes.may_contain_credential(at, "<p>other-secret-9".encode("utf-16"))
 
 
 def test_a_request_shows_what_is_no_secret(record: Path) -> None:

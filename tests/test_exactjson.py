@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.errors import AnswerTooLarge, BadJson
-from balcli.http.exactjson import Json, Number, decode
+from balcli.http.strictjson import Json, Number, decode
 from tests.generated import examples
 from tests.lists import each_case
 

@@ -170,11 +170,11 @@ def test_nothing_splits_the_process() -> None:
 
 
 def test_secrets_are_revealed_where_they_leave() -> None:
-    """`reveal` is called only by the door, by what signs, hashes or wraps a credential, and by the proxy's setting."""
+    """`reveal` is called only by the client, by what signs, hashes or wraps a credential, and by the proxy's setting."""
     callers = {_named(path) for path in MODULES if re.search(r"\breveal\(|=reveal\b", path.read_text())}
     assert {
         "secret.py",
-        "http/door.py",
+        "http/client.py",
         "providers/merchant.py",
         "providers/wallet.py",
         "config/profile.py",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from balcli.errors import BadShape
-from balcli.http.exactjson import Json, Number
+from balcli.http.strictjson import Json, Number
 from balcli.providers import merchant_lists
 from balcli.providers.merchant import signature
 from balcli.sandbox import Reply, Sandbox, json_reply

@@ -12,10 +12,10 @@ from balcli.providers import merchant
 from tests.messages import CLASS, FILLED, LEAVES, PHRASES, Message, main, messages
 
 COMPLETED: Final = {
-    ("http/transport.py", ""): "the door puts the host before it and a cure behind it",
-    ("http/exactjson.py", ""): "the door does the same",
-    ("http/door.py", "no time is left of the run's {…} s"): "and it does so with its own",
-    ("http/door.py", "no answer before the deadline of {…} s"): "the same",
+    ("http/transport.py", ""): "the client puts the host before it and a cure behind it",
+    ("http/strictjson.py", ""): "the client does the same",
+    ("http/client.py", "no time is left of the run's {…} s"): "and it does so with its own",
+    ("http/client.py", "no answer before the deadline of {…} s"): "the same",
     ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",
     ("diff.py", ""): "a bug, which is said as one",
     ("thresholds.py", "the run failed ({…})"): "what stopped the run is told beside it",

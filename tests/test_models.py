@@ -29,7 +29,7 @@ SHOP: Final[Account[object]] = Account("shop", "merchant", "https://m.example", 
 
 def values() -> Iterator[type[Any]]:
     """The values that carry requests, answers and what is made of them."""
-    for name in ("models", "http.door", "http.transport"):
+    for name in ("models", "http.client", "http.transport"):
         module = importlib.import_module(f"balcli.{name}")
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, tuple) and value.__module__ == module.__name__:

@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import balcli
-from balcli.secret import Needles, Secret, can_be_told, forms, hide, reveal, validate_credential
+from balcli.secret import (
+    CredentialMatcher,
+    Secret,
+    encodings,
+    is_recognizable,
+    redact,
+    reveal,
+    validate_credential,
+)
 from tests.generated import examples
 from tests.lists import each_case
 
@@ -141,7 +149,7 @@ def test_equal_secrets_are_one_key() -> None:
 def test_a_secret_is_hidden_in_every_encoding(encode: Callable[[str], str]) -> None:
     """A secret is replaced in a text as it stands and as JSON, URLs and base64 write it."""
     secret = Secret(TEXT)
-    assert "before *** after" == hide(f"before {encode(reveal(secret)).rstrip('=')} after")
+    assert "before *** after" == redact(f"before {encode(reveal(secret)).rstrip('=')} after")
 
 
 @examples(200)
@@ -150,7 +158,7 @@ def test_whatever_a_credential_holds_it_is_hidden(text: str, encoding: str) -> N
     """Any text that a header can carry is found again in each encoding, at any place."""
     secret = f"tk-77f0{text}"
     encoded = ENCODINGS[encoding](secret)
-    found = Needles(6, [secret]).found_in(f"({encoded})({encoded})")
+    found = CredentialMatcher(6, [secret]).find_in(f"({encoded})({encoded})")
     assert {encoded, encoded.rstrip("=")} & set(found)
 
 
@@ -165,20 +173,20 @@ def test_whatever_a_credential_holds_it_is_hidden(text: str, encoding: str) -> N
 )
 def test_a_secret_is_found_as_other_writers_of_json_escape_it(secret: str, written: str) -> None:
     """Slashes, what HTML marks up with, and the digits of an escape are written in more than Python's way."""
-    assert [written] == Needles(6, [secret]).found_in(f'{{"key":"{written}"}}')
+    assert [written] == CredentialMatcher(6, [secret]).find_in(f'{{"key":"{written}"}}')
 
 
 def test_every_known_secret_is_hidden() -> None:
     """All secrets that were made are hidden, though nobody names them."""
     first, second = Secret("tk-4424-first"), Secret("tk-4424-second")
-    assert "*** and ***" == hide(f"{reveal(first)} and {reveal(second)}")
+    assert "*** and ***" == redact(f"{reveal(first)} and {reveal(second)}")
 
 
 def test_a_secret_inside_another_leaves_nothing_of_it() -> None:
     """Where one secret contains another, the longer one is hidden whole."""
     inner = Secret("tk-4426-inner")
     outer = Secret(f"Bearer {reveal(inner)}-and-more")
-    assert "[***] [***]" == hide(f"[{reveal(outer)}] [{reveal(inner)}]")
+    assert "[***] [***]" == redact(f"[{reveal(outer)}] [{reveal(inner)}]")
 
 
 @given(
@@ -191,19 +199,19 @@ def test_a_secret_inside_another_leaves_nothing_of_it() -> None:
 def test_many_secrets_are_found_as_few_are(texts: list[str], data: st.DataObject) -> None:
     """Among so many that a text is searched once for all, each is found in every form, wherever it stands."""
     chosen = data.draw(
-        st.lists(st.sampled_from(sorted({f for text in texts for f in forms(text)})), max_size=6)
+        st.lists(st.sampled_from(sorted({f for text in texts for f in encodings(text)})), max_size=6)
     )
     between = data.draw(st.sampled_from(["", " ", '", "', "x", "=9"]))
     line = between.join(["begin", *chosen, "end"])
-    there = {form for text in texts for form in forms(text) if form in line}
-    assert there == set(Needles(12, texts).found_in(line)) >= set(chosen)
+    there = {form for text in texts for form in encodings(text) if form in line}
+    assert there == set(CredentialMatcher(12, texts).find_in(line)) >= set(chosen)
 
 
 def test_a_short_value_garbles_no_text() -> None:
     """A value of under six characters is not filtered, and words that hold it stay whole; from six on it is."""
     Secret("total")
     Secret("202425")
-    assert "the total of ***" == hide("the total of 202425")
+    assert "the total of ***" == redact("the total of 202425")
 
 
 def test_what_can_be_told_from_data() -> None:
@@ -216,12 +224,12 @@ def test_what_can_be_told_from_data() -> None:
         "1" * 11 + "a": True,
         "": False,
     }
-    assert told == {text: can_be_told(Secret(text)) for text in told}
+    assert told == {text: is_recognizable(Secret(text)) for text in told}
 
 
 def test_a_text_without_secrets_stays() -> None:
     """What holds no secret is not altered."""
-    assert "nothing to hide: 4427.50 USDT" == hide("nothing to hide: 4427.50 USDT")
+    assert "nothing to hide: 4427.50 USDT" == redact("nothing to hide: 4427.50 USDT")
 
 
 @each_case(("text", "reason"), FLAWED, ids=ascii)

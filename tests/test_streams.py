@@ -18,7 +18,7 @@ import pytest
 
 from balcli.cli import output
 from balcli.errors import BadShape, OutputError, TimedOut
-from balcli.http.door import Endpoint, Exchange, Request
+from balcli.http.client import Endpoint, Exchange, Request
 from balcli.http.transport import Answer
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.secret import Secret

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from balcli.http.probe import seconds_ahead
-from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
+from balcli.http.timing import Deadline, RateLimiter, backoff, parse_retry_after
 from tests.lists import each_case
 
 MUCH: Final = 20.0
@@ -34,7 +34,7 @@ def test_nothing_is_left_of_a_deadline_that_has_passed(seconds: float) -> None:
     assert 0.0 == Deadline(seconds).left()
 
 
-def entered(pace: Pace, seconds: float) -> tuple[bool, float]:
+def entered(pace: RateLimiter, seconds: float) -> tuple[bool, float]:
     """Whether a place was had before a deadline of so many seconds, and how long that took."""
     begun = time.monotonic()
     return pace.acquire(Deadline(seconds)), time.monotonic() - begun
@@ -42,7 +42,7 @@ def entered(pace: Pace, seconds: float) -> tuple[bool, float]:
 
 def test_places_are_had_at_once_until_there_are_no_more() -> None:
     """As many requests as the host allows leave at once; the next one waits, and gives up with the deadline."""
-    pace = Pace(3)
+    pace = RateLimiter(3)
     taken = [entered(pace, MUCH) for _ in range(3)]
     late = entered(pace, 0.2)
     assert [True, True, True] == [there for there, _ in taken]
@@ -53,7 +53,7 @@ def test_places_are_had_at_once_until_there_are_no_more() -> None:
 
 def test_a_place_is_free_a_second_after_the_answer() -> None:
     """A place that is given back stays taken for a second, and is had right after it, not at the deadline."""
-    pace = Pace(1)
+    pace = RateLimiter(1)
     pace.acquire(Deadline(MUCH))
     pace.release()
     left = time.monotonic()
@@ -67,7 +67,7 @@ def test_a_place_is_free_a_second_after_the_answer() -> None:
 
 def test_each_place_has_a_second_of_its_own() -> None:
     """Of two places given back one after the other, the first is had a second after it was, and not with the second."""
-    pace = Pace(2)
+    pace = RateLimiter(2)
     for _ in range(2):
         pace.acquire(Deadline(MUCH))
     pace.release()
@@ -82,7 +82,7 @@ def test_each_place_has_a_second_of_its_own() -> None:
 
 def test_who_waits_for_a_request_under_way_is_woken_by_its_end() -> None:
     """One that waits while all places are under way goes a second after the first of them has ended."""
-    pace = Pace(1)
+    pace = RateLimiter(1)
     pace.acquire(Deadline(MUCH))
     moments: list[float] = []
 
@@ -102,7 +102,7 @@ def test_who_waits_for_a_request_under_way_is_woken_by_its_end() -> None:
 
 def test_no_second_holds_more_requests_than_the_host_allows() -> None:
     """However many ask at once, no second has more of them under way or just ended than there are places."""
-    pace, entries, lock = Pace(4), list[float](), threading.Lock()
+    pace, entries, lock = RateLimiter(4), list[float](), threading.Lock()
 
     def ask() -> None:
         assert pace.acquire(Deadline(MUCH))
@@ -123,12 +123,12 @@ def test_no_second_holds_more_requests_than_the_host_allows() -> None:
 
 def test_a_place_that_was_had_in_time_is_not_lost() -> None:
     """Where there is a place, a request has it also when the deadline has just passed; the request itself ends."""
-    assert (True, False) == (Pace(1).acquire(Deadline(0)), Pace(0).acquire(Deadline(0)))
+    assert (True, False) == (RateLimiter(1).acquire(Deadline(0)), RateLimiter(0).acquire(Deadline(0)))
 
 
 def test_waiting_costs_no_work() -> None:
     """A wait for a place sleeps; it does not look at the clock again and again."""
-    pace = Pace(1)
+    pace = RateLimiter(1)
     pace.acquire(Deadline(MUCH))
     pace.release()
     before = time.thread_time()
@@ -145,7 +145,7 @@ def test_pauses_double_up_to_eight_seconds_and_are_drawn_from_all_of_that(
     attempt: int, longest: float
 ) -> None:
     """A pause is anything from nothing to a bound that doubles with each try, so that clients spread out."""
-    drawn = [pause_before(attempt) for _ in range(2000)]
+    drawn = [backoff(attempt) for _ in range(2000)]
     assert 0 <= min(drawn) < 0.05 * longest
     assert 0.95 * longest < max(drawn) <= longest
 
@@ -156,7 +156,7 @@ def test_pauses_double_up_to_eight_seconds_and_are_drawn_from_all_of_that(
 )
 def test_whole_seconds_are_waited_for(text: str, seconds: float) -> None:
     """A number of at most six digits is the wait in seconds."""
-    assert seconds == asked_wait(text)
+    assert seconds == parse_retry_after(text)
 
 
 @each_case(
@@ -179,7 +179,7 @@ def test_whole_seconds_are_waited_for(text: str, seconds: float) -> None:
 )
 def test_what_is_neither_seconds_nor_a_date_is_no_wait(text: str) -> None:
     """Anything else has no meaning, and none is guessed."""
-    assert None is asked_wait(text)
+    assert None is parse_retry_after(text)
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_date_is_waited_for_from_now(zone: str, ahead: int, form: str) -> None
         "asctime": moment.strftime("%a %b %e %H:%M:%S %Y"),
         "offset": east.strftime("%a, %d %b %Y %H:%M:%S +0200"),
     }[form]
-    wait = asked_wait(text)
+    wait = parse_retry_after(text)
     assert wait is not None
     assert max(0, ahead - 30) <= wait <= max(0, ahead), zone
     assert -ahead == seconds_ahead(text, moment.timestamp() - ahead + 0.5), zone
@@ -215,5 +215,5 @@ def test_a_date_is_waited_for_from_now(zone: str, ahead: int, form: str) -> None
 @pytest.mark.parametrize("text", ["Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59"])
 def test_the_end_of_the_calendar_is_far(zone: str, text: str) -> None:
     """The last date there is gives a wait that no run has, wherever the program runs."""
-    wait = asked_wait(text)
+    wait = parse_retry_after(text)
     assert wait is None or wait > 10**9, zone

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from balcli.urls import checked_base_url, checked_proxy, is_loopback, same_place
+from balcli.urls import is_loopback, normalize_url, validate_base_url, validate_proxy
 from tests.lists import each_case
 
 GOOD = [
@@ -91,14 +91,14 @@ BAD = [
 @each_case(("text", "checked"), GOOD)
 def test_https_anywhere_and_http_on_loopback_are_accepted(text: str, checked: str) -> None:
     """A full HTTPS URL, or a plain HTTP one on the loopback range, is kept without its final slash."""
-    assert checked == checked_base_url(text)
+    assert checked == validate_base_url(text)
 
 
 @each_case("text", BAD, ids=ascii)
 def test_any_other_url_gets_no_credentials(text: str) -> None:
     """Plain HTTP elsewhere, user info, queries, fragments, odd hosts and odd characters are refused."""
     with pytest.raises(ValueError, match="; "):
-        checked_base_url(text)
+        validate_base_url(text)
 
 
 @each_case(
@@ -112,14 +112,14 @@ def test_any_other_url_gets_no_credentials(text: str) -> None:
 )
 def test_one_server_has_one_url(text: str, checked: str) -> None:
     """Scheme and host, where case means nothing, are in small letters; the path keeps its case."""
-    assert checked == checked_base_url(text)
+    assert checked == validate_base_url(text)
 
 
 @each_case("text", ["https://*.example", "https://.example", "https://[v1.x]", "https://%"])
 def test_a_host_that_no_request_can_name_is_refused(text: str) -> None:
     """A host of no valid form is told when the profile is read, not when a request cannot be made."""
     with pytest.raises(ValueError, match="; "):
-        checked_base_url(text)
+        validate_base_url(text)
 
 
 @each_case(
@@ -136,7 +136,7 @@ def test_a_host_that_no_request_can_name_is_refused(text: str) -> None:
 def test_a_refused_url_is_never_shown(text: str) -> None:
     """The reason for refusing a URL, or a proxy's, holds nothing of what may be a password in it."""
     with pytest.raises(ValueError, match="; ") as refused:
-        checked_base_url(text)
+        validate_base_url(text)
     assert (False, True) == (
         "9931" in str(refused.value),
         refused.value.__suppress_context__ or refused.value.__context__ is None,
@@ -189,7 +189,7 @@ def test_no_other_host_is_loopback(host: str) -> None:
 )
 def test_a_proxy_is_kept_as_it_is(text: str) -> None:
     """An HTTP or HTTPS proxy, with or without credentials of its own, is taken unaltered."""
-    assert text == checked_proxy(text)
+    assert text == validate_proxy(text)
 
 
 @each_case(
@@ -214,20 +214,20 @@ def test_a_proxy_is_kept_as_it_is(text: str) -> None:
 def test_what_is_no_proxy_is_refused(text: str) -> None:
     """A proxy without scheme or host, of another kind, with an odd port or a control character is refused."""
     with pytest.raises(ValueError, match=r"^is no proxy that balcli can use"):
-        checked_proxy(text)
+        validate_proxy(text)
 
 
 @pytest.mark.parametrize("text", ["http://my proxy:3128", " http://proxy.example:3128"])
 def test_a_proxy_with_a_blank_is_refused(text: str) -> None:
     """A blank in a proxy's URL, which no request could go through, is told when the profile is read."""
     with pytest.raises(ValueError, match=r"^is no proxy that balcli can use"):
-        checked_proxy(text)
+        validate_proxy(text)
 
 
 def test_a_refused_proxy_is_never_shown() -> None:
     """The reason for refusing a proxy holds nothing of what may be a password in it."""
     with pytest.raises(ValueError, match=r"^is no proxy") as refused:
-        checked_proxy("socks5://user:tk-9932@proxy.example")
+        validate_proxy("socks5://user:tk-9932@proxy.example")
     assert False is ("9932" in str(refused.value))
 
 
@@ -270,7 +270,7 @@ def _paths(rng: random.Random, path: str) -> str:
 def test_spellings_of_one_place_are_one_place() -> None:
     """Case, implied ports, dots, escapes and forms of addresses make no other place; and what is sent keeps its spelling."""
     rng = random.Random(20261128)
-    assert len(PLACES) == len({same_place(place) for place in PLACES})
+    assert len(PLACES) == len({normalize_url(place) for place in PLACES})
     wrong = []
     for place in PLACES:
         scheme, _, rest = place.partition("://")
@@ -280,8 +280,8 @@ def test_spellings_of_one_place_are_one_place() -> None:
             for _ in range(20):
                 implied = rng.choice(("", ":443" if scheme == "https" else ":80"))
                 spelled = f"{rng.choice((scheme, scheme.upper()))}://{name}{port or implied}{_paths(rng, slash + path)}"
-                if same_place(spelled.rstrip("/")) != same_place(place):
-                    wrong.append((place, spelled, same_place(spelled)))
+                if normalize_url(spelled.rstrip("/")) != normalize_url(place):
+                    wrong.append((place, spelled, normalize_url(spelled)))
     assert [] == wrong
 
 
@@ -300,4 +300,4 @@ def test_what_only_looks_like_a_spelling_is_another_place() -> None:
         ("http://127.0.0.1:443", "https://127.0.0.1"),
         ("https://a/%25", "https://a/%2525"),
     ]
-    assert [] == [pair for pair in pairs if same_place(pair[0]) == same_place(pair[1])]
+    assert [] == [pair for pair in pairs if normalize_url(pair[0]) == normalize_url(pair[1])]

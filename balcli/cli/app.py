@@ -19,7 +19,7 @@ from balcli.cli.command import CommandLine, Group
 from balcli.cli.output import ReaderGone, has_written, print_message, write_stdout
 from balcli.errors import BalcliError, Bug, OutputError, Terminated, UsageError
 from balcli.providers import PROVIDERS
-from balcli.secret import hide
+from balcli.secret import redact
 
 _CHECK: Final = "check"
 _HELP: Final = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
@@ -261,7 +261,7 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
     if os.environ.get("BALCLI_DEBUG") == "1" and sys.stderr is not None:
         import traceback
 
-        sys.stderr.write(hide("".join(traceback.format_exception(bug))))
+        sys.stderr.write(redact("".join(traceback.format_exception(bug))))
     return _exit_code(error, arguments)
 
 

@@ -72,7 +72,7 @@ def init(
     """
     from balcli.config.template import profile_text, variables_of
     from balcli.files import shown, write_new
-    from balcli.providers.base import Remarked
+    from balcli.providers.base import HasBaseUrlNote
 
     file = _path(config)
     taken = ConfigFileError(
@@ -100,7 +100,7 @@ def init(
     write_stdout(f"{file}\n")
     if not quiet:
         for each in chosen:
-            if isinstance(each, Remarked):
+            if isinstance(each, HasBaseUrlNote):
                 print_message(f"note: {each.BASE_URL_NOTE}", each.NAME)
             print_message(
                 f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)"

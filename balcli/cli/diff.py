@@ -391,11 +391,11 @@ def _refuse_unlike(before: "RecordedRun", after: "RecordedRun", narrowing: "Diff
 
 def _covers(assets: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     """Whether a run that was asked for some assets was asked for all that are wanted, in each spelling that these take."""
-    from balcli.providers.selection import Exactly, selects
+    from balcli.providers.selection import ExactName, selects
 
     return bool(wanted) and all(
         any(
-            selects((asset,), name) and (isinstance(name, Exactly) or not isinstance(asset, Exactly))
+            selects((asset,), name) and (isinstance(name, ExactName) or not isinstance(asset, ExactName))
             for asset in assets
         )
         for name in wanted

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
 
 from balcli.errors import BalcliError, OutputError
-from balcli.secret import hide
+from balcli.secret import redact
 from balcli.text import printable
-from balcli.urls import shown_url
+from balcli.urls import display_url
 
 if TYPE_CHECKING:
-    from balcli.http.door import Exchange
+    from balcli.http.client import Exchange
     from balcli.models import Notice, Report
 
 _LONGEST_MESSAGE: Final = 300
@@ -115,7 +115,7 @@ def print_message(text: str, account: str | None = None) -> None:
     if stream is None:
         return
     about = f"{printable(account, 60)}: " if account is not None else ""
-    line = printable(f"balcli: {about}{hide(text)}", _LONGEST_MESSAGE)
+    line = printable(f"balcli: {about}{redact(text)}", _LONGEST_MESSAGE)
     try:
         stream.write(
             line.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8")
@@ -164,7 +164,7 @@ def print_exchange(exchange: "Exchange") -> None:
     request = exchange.request
     names = "&".join(f"{name}=…" for name, _ in request.query)
     query = f"?{names}" if names else ""
-    place = shown_url(request.base_url).rpartition("://")[2]
+    place = display_url(request.base_url).rpartition("://")[2]
     print_message(
         f"{request.endpoint.method} {place}{request.endpoint.path}{query} ({', '.join(exchange.headers)}): {exchange.outcome}, "
         f"{exchange.sent} B sent, {exchange.received} B received, {exchange.seconds * 1000:.0f} ms, "

@@ -16,9 +16,9 @@ from balcli.http import echoes
 from balcli.models import Account, Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
-from balcli.secret import SHORTEST_TOLD, Secret, can_be_told
+from balcli.secret import MIN_RECOGNIZABLE, Secret, is_recognizable
 from balcli.text import did_you_mean, join_names, printable
-from balcli.urls import BaseUrl, checked_base_url
+from balcli.urls import BaseUrl, validate_base_url
 
 _STAND_IN_URL: Final = "https://localhost"
 
@@ -169,7 +169,7 @@ def _open(
             base_url = _base_url(entry, values, variables)
         if problems.count != before:
             faulty.add("base_url")
-    echoes.remember(base_url, (secret for _, secret in credentials_of(values)))
+    echoes.register_credentials(base_url, (secret for _, secret in credentials_of(values)))
     account: Account[Any] | None = None
     while account is None:
         given = values | {key: stand_in(keys[key]) for key in faulty}
@@ -205,7 +205,7 @@ def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -
             + entry.how_to_add(["base_url"])
         )
     try:
-        url = checked_base_url(base_url)
+        url = validate_base_url(base_url)
     except ValueError as problem:
         raise ValueProblem(f"{entry.at('base_url')}: {problem}") from None
     raw = entry.settings.get("base_url", "")
@@ -213,7 +213,7 @@ def _base_url(entry: Entry, values: Mapping[str, Value], variables: Variables) -
     if not names:
         return url
     shown = BaseUrl(url, as_written(raw).rstrip("/"))
-    echoes.remember(shown, _credentials_in_url(url, names, variables))
+    echoes.register_credentials(shown, _credentials_in_url(url, names, variables))
     return shown
 
 
@@ -228,7 +228,7 @@ def _credentials_in_url(url: str, names: Iterable[str], variables: Variables) ->
     # A host name is not a credential, but one of its labels can be.
     host = urlsplit(url).netloc
     parts = {text for text in parts if "." not in text or text.lower() not in host}
-    return [Secret(text) for text in parts if can_be_told(Secret(text, is_credential=False))]
+    return [Secret(text) for text in parts if is_recognizable(Secret(text, is_credential=False))]
 
 
 def credentials_of(values: Mapping[str, Value]) -> Iterator[tuple[str, Secret]]:
@@ -257,21 +257,21 @@ def _in_login(value: Any, place: str, *, is_credential: bool) -> Iterator[tuple[
 def short_credentials(opened: OpenedAccount) -> Iterator[Notice]:
     """A notice for each credential of an account that cannot be told from data."""
     for key, secret in credentials_of(opened.values):
-        if not can_be_told(secret):
+        if not is_recognizable(secret):
             yield Notice(
                 "secret.short",
                 opened.entry.name,
-                f"{opened.entry.at(key)}: shorter than {SHORTEST_TOLD} characters or only digits, so balcli does not recognize "
+                f"{opened.entry.at(key)}: shorter than {MIN_RECOGNIZABLE} characters or only digits, so balcli does not recognize "
                 "it in a response; use a longer one if the provider offers it",
             )
 
 
 def reject_credential_as_name(entry: Entry) -> None:
     """Raise ValueProblem if the account's name, which every format shows, contains a credential."""
-    if echoes.holds_credential(entry.name):
+    if echoes.contains_any_credential(entry.name):
         raise ValueProblem(f"{entry.at('name')}: contains a credential; use another name")
 
 
 def shown_name(entry: Entry) -> str:
     """The account's name, or its place in the profile if the name contains a credential."""
-    return f"({entry.table.rpartition('.')[2]})" if echoes.holds_credential(entry.name) else entry.name
+    return f"({entry.table.rpartition('.')[2]})" if echoes.contains_any_credential(entry.name) else entry.name

@@ -14,7 +14,7 @@ from balcli.config.checks import RAISE_FIRST, Problems, checked_table, reject_un
 from balcli.config.sources import SecretSources, Variables, checked_secret, prefix_of
 from balcli.errors import KeyProblem, ValueProblem
 from balcli.files import working_folder
-from balcli.http.exactjson import is_deeper
+from balcli.http.strictjson import is_deeper
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Value
 from balcli.secret import Secret, validate_credential

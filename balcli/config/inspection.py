@@ -10,7 +10,7 @@ from balcli.config.entry import Entry, KeyPath, allowed_keys
 from balcli.config.profile import RUN_KEYS, Profile, ProfileFile, check_ca_bundle, read_file, without_file
 from balcli.config.sources import Variables, as_written, exists, has_own_text, names_in, parse_toml
 from balcli.errors import ConfigError, ConfigSyntaxError, VariableError
-from balcli.http.echoes import holds_credential
+from balcli.http.echoes import contains_any_credential
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
@@ -241,7 +241,7 @@ def _plain(value: Any) -> Plain:
 
 
 def _without_credential(text: str) -> str:
-    return _REDACTED if holds_credential(text) else text
+    return _REDACTED if contains_any_credential(text) else text
 
 
 def _without_user(proxy: str) -> str:

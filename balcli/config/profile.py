@@ -26,7 +26,7 @@ from balcli.providers.base import Key
 from balcli.secret import Secret, reveal
 from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
 from balcli.text import did_you_mean, join_names, printable
-from balcli.urls import checked_proxy
+from balcli.urls import validate_proxy
 
 if TYPE_CHECKING:
     from balcli.config.thresholds import ThresholdEntry
@@ -261,7 +261,7 @@ def _run_setting(key: str, value: Any, place: str, folder: Path, variables: Vari
         return folder / text
     try:
         # It may have a password: made a secret, it is filtered from every message.
-        return reveal(Secret(checked_proxy(text)))
+        return reveal(Secret(validate_proxy(text)))
     except ValueError as problem:
         raise ValueProblem(f"{place}: {problem}") from None
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from balcli.config.checks import RAISE_FIRST, Problems
 from balcli.errors import ConfigFileError, ConfigSyntaxError, SecretError, VariableError
 from balcli.files import is_readable_by_others, open_for_reading, permission_problem, shown
-from balcli.http.exactjson import is_deeper
+from balcli.http.strictjson import is_deeper
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
 from balcli.text import printable

@@ -6,7 +6,7 @@ from typing import Final
 
 from balcli.config.entry import COMMON_KEYS, stand_in
 from balcli.config.profile import RUN_KEYS
-from balcli.providers.base import Key, Provider, Remarked, SettingProblem, Value, Values
+from balcli.providers.base import HasBaseUrlNote, Key, Provider, SettingProblem, Value, Values
 from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, ZERO_IF_ABSENT
@@ -58,7 +58,7 @@ def _table(provider: Provider) -> str:
 
 def _about(provider: Provider, key: Key) -> str:
     """The comment on a key."""
-    if key.name == "base_url" and isinstance(provider, Remarked):
+    if key.name == "base_url" and isinstance(provider, HasBaseUrlNote):
         return f"{key.help}. {provider.BASE_URL_NOTE}"
     return key.help
 

@@ -10,7 +10,7 @@ from balcli.providers import PROVIDERS
 from balcli.providers.base import SettingProblem, Value, Values
 from balcli.secret import Secret
 from balcli.text import printable
-from balcli.urls import shown_url
+from balcli.urls import display_url
 
 _BESIDE: Final = ("name", "base_url")
 _KINDS: Final[dict[str, type]] = {
@@ -27,7 +27,7 @@ def account_entry(account: Account[Any], values: Mapping[str, Value], names: Nam
     return {
         "account": account.name,
         "provider": account.provider,
-        "base_url": shown_url(account.base_url),
+        "base_url": display_url(account.base_url),
         "settings": {key: _plain(value, names) for key, value in values.items() if key not in _BESIDE},
     }
 

@@ -9,7 +9,7 @@ import os
 import re
 from typing import Final
 
-from balcli.http.exactjson import Json, Number, decode
+from balcli.http.strictjson import Json, Number, decode
 from balcli.secret import Secret, reveal, validate_credential
 
 NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from balcli import __version__
-from balcli.collect import deadline_passed, open_door
+from balcli.collect import deadline_passed, open_client
 from balcli.config.accounts import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests
 from balcli.evidence.accounts import account_entry
 from balcli.evidence.names import Names
 from balcli.http import echoes
-from balcli.http.door import Asks, Exchange, Request
-from balcli.http.exactjson import Json
+from balcli.http.client import Exchange, Request, SupportsRequest
+from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
 from balcli.render import machine
@@ -52,7 +52,7 @@ class _Asked:
 
 
 class Recorder:
-    """Stands before the door of one run, and writes into a folder what went through it.
+    """Stands before the client of one run, and writes into a folder what went through it.
 
     Raises OutputError if the folder is none that can be taken.
     """
@@ -68,15 +68,15 @@ class Recorder:
         self._lock = threading.Lock()
         self._here = threading.local()
 
-    def door(
+    def client(
         self,
         accounts: Sequence[OpenedAccount],
         notices: Sequence[Notice],
         settings: RequestSettings,
         deadline: Deadline,
         observe: Callable[[Exchange], None] | None,
-    ) -> Asks:
-        """The door for these accounts, and the recorder before it; another may observe, too.
+    ) -> SupportsRequest:
+        """The client for these accounts, and the recorder before it; another may observe, too.
 
         `notices` are those that the run begins with.
         """
@@ -89,7 +89,7 @@ class Recorder:
         pairs = [(each.account, each.values) for each in accounts if each.account is not None]
         self._settings, self._notices = settings, notices
         self._accounts = [account_entry(account, values, self._names) for account, values in pairs]
-        return _Before(open_door([account for account, _ in pairs], settings, deadline, heard), self._begin)
+        return _Before(open_client([account for account, _ in pairs], settings, deadline, heard), self._begin)
 
     def _begin(self, request: Request) -> _Asked:
         self._here.asked = asked = _Asked(request)
@@ -171,14 +171,14 @@ class Recorder:
     def _kept(self, answer: "Answer", asked: _Asked) -> bytes | None:
         """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
         body, base_url = answer.body, asked.request.base_url
-        if echoes.repeats(base_url, answer.headers, b"", login=asked.request.returns_credential):
+        if echoes.contains_credential(base_url, answer.headers, b"", login=asked.request.returns_credential):
             return None
         if asked.request.returns_credential and body:
             # A login that went wrong, or was not seen to its end, can have given a token all the same, in whatever shape.
             if not asked.finished or asked.problem is not None:
                 return None
             body = self._names.shape(body)
-        return None if echoes.may_repeat(base_url, body) else body
+        return None if echoes.may_contain_credential(base_url, body) else body
 
     def _outcome(self, outcome: Outcome) -> dict[str, Any]:
         """What came of an account. `late` is one whose answers do not tell: the deadline came before they did."""
@@ -205,17 +205,17 @@ class Recorder:
 
 
 class _Before:
-    """The door with a recorder before it."""
+    """The client with a recorder before it."""
 
-    def __init__(self, door: Asks, begin: Callable[[Request], _Asked]) -> None:
-        self._door = door
+    def __init__(self, client: SupportsRequest, begin: Callable[[Request], _Asked]) -> None:
+        self._client = client
         self._begin = begin
 
-    def ask(self, request: Request) -> Json:
-        """What the door answers; raises what it raises."""
+    def request(self, request: Request) -> Json:
+        """What the client answers; raises what it raises."""
         asked = self._begin(request)
         try:
-            payload = self._door.ask(request)
+            payload = self._client.request(request)
         except BalcliError as problem:
             asked.problem = problem
             asked.finished = True
@@ -233,7 +233,11 @@ def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that are worth keeping, those that repeat a credential left out."""
     there = ((name, headers.get(name, ""), form) for name, form in _HEADERS.items())
     kept = {name: value for name, value, form in there if form.fullmatch(value)}
-    return {name: value for name, value in kept.items() if not echoes.repeats(base_url, {name: value}, b"")}
+    return {
+        name: value
+        for name, value in kept.items()
+        if not echoes.contains_credential(base_url, {name: value}, b"")
+    }
 
 
 def _written_settings(settings: RequestSettings) -> dict[str, Any]:

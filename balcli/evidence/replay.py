@@ -17,11 +17,11 @@ from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT, document_digest
 from balcli.files import shown
-from balcli.http.door import Request, payload_of
-from balcli.http.exactjson import Json
+from balcli.http.client import Request, parse_response
+from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
-from balcli.providers.selection import Exactly
+from balcli.providers.selection import ExactName
 from balcli.settings import Order, RequestSettings
 from balcli.text import printable
 
@@ -128,7 +128,7 @@ def _read(place: Path, files: folder.Files) -> _Record:
         options=Options(
             output=str(options["output"]),
             # A record of before it could be asked for has none.
-            assets=tuple(map(Exactly if options.get("exact") is True else str, options["assets"])),
+            assets=tuple(map(ExactName if options.get("exact") is True else str, options["assets"])),
             flags=frozenset(map(str, options["flags"])),
             nonzero=options["nonzero"] is True,
             sort=_order(options["sort"]),
@@ -194,7 +194,7 @@ def _told_again(record: _Record) -> Report:
         Deadline(_PATIENCE),
         assets=record.options.assets,
         flags=record.options.flags,
-        door=_Recorded(record.asked, record.given),
+        client=_Recorded(record.asked, record.given),
     )
     # The run may have been sorted by account: its endings stand in the order of its output.
     endings = {ending.account: ending for ending in record.endings}
@@ -230,7 +230,7 @@ def _lacks_answer(outcome: Outcome) -> bool:
 
 
 class _Recorded:
-    """Answers requests from a record, as the door would; the tries of one request count as their last.
+    """Answers requests from a record, as the client would; the tries of one request count as their last.
 
     Requests that are alike are answered in the order in which they were asked. A token counts as the
     login that gave it: which of two accounts made it anew first is chance.
@@ -248,7 +248,7 @@ class _Recorded:
             if answer.finished:
                 self._answers[key].append(answer)
 
-    def ask(self, request: Request) -> Json:
+    def request(self, request: Request) -> Json:
         """The payload of the recorded answer; raises what was raised then, and EvidenceDiffers for what was not asked."""
         key = self._key(requests.written(request, self._names))
         with self._lock:
@@ -262,7 +262,7 @@ class _Recorded:
             answer = answers[0] if last else answers.popleft()
         by_answer = not isinstance(answer.problem, DeadlinePassed)
         if by_answer and answer.status is not None and answer.body is not None:
-            return payload_of(request, answer.status, answer.body)
+            return parse_response(request, answer.status, answer.body)
         if answer.problem is None:
             raise EvidenceDiffers(_LEFT_OUT)
         raise answer.problem

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from balcli.evidence.names import GivenNames, Names
-from balcli.http.door import Request
+from balcli.http.client import Request
 from balcli.secret import Secret
-from balcli.urls import shown_url
+from balcli.urls import display_url
 
 
 def written(request: Request, names: Names | GivenNames) -> dict[str, Any]:
     """The request as a plain object. A value is null where nobody said that it is no secret."""
-    told = request.endpoint.told
+    told = request.endpoint.loggable_params
     return {
         "method": request.endpoint.method,
-        "url": f"{shown_url(request.base_url)}{request.endpoint.path}",
+        "url": f"{display_url(request.base_url)}{request.endpoint.path}",
         "query": [[name, _told(value, names, known=name in told)] for name, value in request.query],
         "headers": {name: _told(value, names, known=name in told) for name, value in request.headers.items()},
         "body": None

@@ -11,8 +11,8 @@ from balcli.errors import StateError
 from balcli.history.database import connect, to_milliseconds, write_transaction
 from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, Outcome, Report
 from balcli.money import Amount
-from balcli.providers.selection import Exactly
-from balcli.urls import same_place
+from balcli.providers.selection import ExactName
+from balcli.urls import normalize_url
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
@@ -37,7 +37,7 @@ class Selection(NamedTuple):
     @property
     def asked(self) -> tuple[str, ...]:
         """The assets, the exact ones marked as such."""
-        return tuple(Exactly(asset) if asset in self.exact else asset for asset in self.assets)
+        return tuple(ExactName(asset) if asset in self.exact else asset for asset in self.assets)
 
 
 EVERYTHING: Final = Selection()
@@ -62,7 +62,7 @@ def with_url_digests(report: Report, *, sandbox: bool) -> Report:
 def _digest(account: Account[object]) -> str:
     from hashlib import sha256  # here: most runs keep nothing
 
-    return sha256(same_place(account.base_url).encode()).hexdigest()[:32]
+    return sha256(normalize_url(account.base_url).encode()).hexdigest()[:32]
 
 
 def record(path: Path, report: Report, selection: Selection = EVERYTHING) -> int:

@@ -12,55 +12,55 @@ from typing import Final, final
 from urllib.parse import unquote, urlsplit
 
 from balcli.errors import BalcliError
-from balcli.http.exactjson import Json, decode
-from balcli.secret import SHORTEST_TOLD, Needles, Secret, can_be_told, reveal
-from balcli.urls import same_place
+from balcli.http.strictjson import Json, decode
+from balcli.secret import MIN_RECOGNIZABLE, CredentialMatcher, Secret, is_recognizable, reveal
+from balcli.urls import normalize_url
 
 _SHORTEST_PIECE: Final = 6
 _LARGE: Final = 65_536
-_LONG_PIECE: Final = f'[^"]{{{SHORTEST_TOLD},}}'
+_LONG_PIECE: Final = f'[^"]{{{MIN_RECOGNIZABLE},}}'
 _MOST_CLEAN: Final = 10_000
 _LONGEST_CLEAN: Final = 100
 
 
 @final
-class Echoed(str):
+class EchoedText(str):
     """A text of a response that repeats a credential. It must not be shown, stored or cached."""
 
     __slots__ = ("echo",)
-    echo: "Echo"
+    echo: "CredentialEcho"
 
 
-class Echo:
+class CredentialEcho:
     """A good response that repeats a credential: in `texts`, and `elsewhere` in its headers or bytes."""
 
     def __init__(self, login_secrets: Iterable[str]) -> None:
         self.texts: set[str] = set()
         self.elsewhere = False
-        self.login_secrets = Needles(SHORTEST_TOLD, login_secrets)
+        self.login_secrets = CredentialMatcher(MIN_RECOGNIZABLE, login_secrets)
         """The secrets in the request, if it was a login: none of them can be the token that it returns."""
 
 
-class _Credentials(Needles):
+class _Credentials(CredentialMatcher):
     """Credentials that responses are searched for. A text without any is not searched again."""
 
     def __init__(self) -> None:
-        super().__init__(SHORTEST_TOLD)
+        super().__init__(MIN_RECOGNIZABLE)
         self._clean: tuple[int, set[str]] = (0, set())
 
-    def are_in_any(self, texts: Iterable[str]) -> bool:
+    def matches_any(self, texts: Iterable[str]) -> bool:
         """Whether one of the texts contains a credential."""
         number, clean = self._clean
         if number != len(self.texts) or len(clean) > _MOST_CLEAN:
             self._clean = number, clean = (len(self.texts), set())
         for text in {*texts} - clean:
-            if len(text) >= SHORTEST_TOLD and self.are_in(text):
+            if len(text) >= MIN_RECOGNIZABLE and self.matches(text):
                 return True
             if len(text) <= _LONGEST_CLEAN:
                 clean.add(text)
         return False
 
-    def are_in_answer(self, values: list[str], text: str, document: Json) -> bool:
+    def matches_response(self, values: list[str], text: str, document: Json) -> bool:
         """Whether a value of a header, a body or a text of its document contains a credential."""
         # Without escapes, each text of a JSON document is between two quotes as it is; with them, it must be decoded.
         escaped = "\\" in text
@@ -69,17 +69,17 @@ class _Credentials(Needles):
             pieces += values
             if escaped:
                 pieces += _texts(document)
-            return self.are_in_any(pieces)
-        if self.are_in_any(values):
+            return self.matches_any(pieces)
+        if self.matches_any(values):
             return True
         # In a large body most texts are long and differ: remembering them would not help.
         whole = (text,) if self.are_few else (found[0] for found in re.finditer(_LONG_PIECE, text))
-        return any(map(self.are_in, whole)) or (escaped and any(map(self.are_in, _texts(document))))
+        return any(map(self.matches, whole)) or (escaped and any(map(self.matches, _texts(document))))
 
     def pieces(self) -> set[str]:
         """Beginnings, middles and ends of all encodings, in lower case."""
         found = set()
-        for form in self.forms():
+        for form in self.encodings():
             length = max(_SHORTEST_PIECE, len(form) // 3)
             middle = (len(form) - length) // 2
             found |= {
@@ -100,13 +100,13 @@ class _Host:
 
 _hosts: dict[str, _Host] = {}
 _lock = threading.Lock()
-_noted: ContextVar[list[Echo] | None] = ContextVar("_noted", default=None)
+_noted: ContextVar[list[CredentialEcho] | None] = ContextVar("_noted", default=None)
 
 
 @lru_cache(maxsize=64)  # a run has few hosts
 def host_key(base_url: str) -> str:
     """The normal form of the host and port of a base URL."""
-    return urlsplit(same_place(base_url)).netloc
+    return urlsplit(normalize_url(base_url)).netloc
 
 
 def _host(base_url: str) -> _Host:
@@ -118,30 +118,30 @@ def _host(base_url: str) -> _Host:
     return host
 
 
-def remember(base_url: str, credentials: Iterable[Secret]) -> None:
+def register_credentials(base_url: str, credentials: Iterable[Secret]) -> None:
     """Search the responses of a host for an account's credentials, if those can be told from data."""
     host = _host(base_url)
     for secret in credentials:
         text = reveal(secret)
-        if len(text) >= SHORTEST_TOLD:
+        if len(text) >= MIN_RECOGNIZABLE:
             (host.digits if text.isdigit() else host.own).add(text)
 
 
-def remember_given(base_url: str, secret: Secret) -> None:
+def register_token(base_url: str, secret: Secret) -> None:
     """Search the responses of a host for a credential in a request, such as a token that a login returned."""
     host, text = _host(base_url), reveal(secret).removeprefix("Bearer ")
-    if text not in host.own.texts and text not in host.issued.texts and can_be_told(Secret(text)):
+    if text not in host.own.texts and text not in host.issued.texts and is_recognizable(Secret(text)):
         host.issued.add(text)
 
 
-def holds_credential(text: str) -> bool:
+def contains_any_credential(text: str) -> bool:
     """Whether a text contains a credential of 12 characters or more of any account of this process."""
-    return len(text) >= SHORTEST_TOLD and any(
-        host.own.are_in(text) or any(digits in text for digits in host.digits) for host in [*_hosts.values()]
+    return len(text) >= MIN_RECOGNIZABLE and any(
+        host.own.matches(text) or any(digits in text for digits in host.digits) for host in [*_hosts.values()]
     )
 
 
-def repeats(
+def contains_credential(
     base_url: str, headers: Mapping[str, str], body: bytes, document: Json = None, *, login: bool = False
 ) -> bool:
     """Whether a response of that host repeats a credential in a header, its body or the document in its body.
@@ -151,47 +151,49 @@ def repeats(
     host = _host(base_url)
     text, values = body.decode("utf-8", "replace"), [value for _, value in headers.items()]
     searched = (host.own,) if login else (host.own, host.issued)
-    return any(each.are_in_answer(values, text, document) for each in searched if each.texts)
+    return any(each.matches_response(values, text, document) for each in searched if each.texts)
 
 
-def screened(
+def mark_echoes(
     base_url: str,
     headers: Mapping[str, str],
     body: bytes,
     document: Json,
     login_secrets: Iterable[Secret] | None = None,
 ) -> Json:
-    """The document of a good response, with an `Echoed` in the place of each text that repeats a credential.
+    """The document of a good response, with an `EchoedText` in the place of each text that repeats a credential.
 
     `login_secrets` are the secrets in the request, if it was a login.
     """
     login = login_secrets is not None
-    if not repeats(base_url, headers, body, document, login=login):
+    if not contains_credential(base_url, headers, body, document, login=login):
         return document
     host = _host(base_url)
-    echo = Echo([reveal(secret) for secret in login_secrets or () if reveal(secret) in host.own.texts])
+    echo = CredentialEcho(
+        [reveal(secret) for secret in login_secrets or () if reveal(secret) in host.own.texts]
+    )
     marked = _marked(document, (host.own,) if login else (host.own, host.issued), echo)
-    echo.elsewhere = not echo.texts or repeats(base_url, headers, b"", login=login)
+    echo.elsewhere = not echo.texts or contains_credential(base_url, headers, b"", login=login)
     noted = _noted.get()
     if noted is not None:
         noted.append(echo)
     return marked
 
 
-def repeats_given(base_url: str, texts: Iterable[str]) -> bool:
+def contains_issued_token(base_url: str, texts: Iterable[str]) -> bool:
     """Whether a text contains a token that a login at that host returned, perhaps after the text was parsed."""
-    return _host(base_url).issued.are_in_any(texts)
+    return _host(base_url).issued.matches_any(texts)
 
 
-def were_given() -> bool:
+def tokens_were_issued() -> bool:
     """Whether any login of this process returned a token that was used."""
     return any(host.issued.texts for host in [*_hosts.values()])
 
 
-def may_repeat(base_url: str, body: bytes) -> bool:
+def may_contain_credential(base_url: str, body: bytes) -> bool:
     """Whether a body may repeat a credential. A body that is not JSON may contain it in part, or in markup."""
     try:
-        return repeats(base_url, {}, body, decode(body))
+        return contains_credential(base_url, {}, body, decode(body))
     except BalcliError:
         import html  # here, because few runs receive a page
 
@@ -204,21 +206,21 @@ def may_repeat(base_url: str, body: bytes) -> bool:
         return any(piece in page for piece in found for page in pages)
 
 
-def is_clean(base_url: str, document: Json) -> bool:
+def is_free_of_credentials(base_url: str, document: Json) -> bool:
     """Whether a document, such as a cached one, contains no credential for that host."""
     host = _host(base_url)
     texts = [*_texts(document)]
-    return not (host.own.are_in_any(texts) or host.issued.are_in_any(texts))
+    return not (host.own.matches_any(texts) or host.issued.matches_any(texts))
 
 
-def noting() -> list[Echo]:
+def record_echoes() -> list[CredentialEcho]:
     """A list to which each good response that repeats a credential is added, in this thread until the next call."""
-    noted: list[Echo] = []
+    noted: list[CredentialEcho] = []
     _noted.set(noted)
     return noted
 
 
-def _marked(document: Json, searched: Iterable[_Credentials], echo: Echo) -> Json:
+def _marked(document: Json, searched: Iterable[_Credentials], echo: CredentialEcho) -> Json:
     if isinstance(document, dict):
         return {
             _marked_text(key, searched, echo): _marked(item, searched, echo) for key, item in document.items()
@@ -228,10 +230,10 @@ def _marked(document: Json, searched: Iterable[_Credentials], echo: Echo) -> Jso
     return _marked_text(document, searched, echo) if isinstance(document, str) else document
 
 
-def _marked_text(text: str, searched: Iterable[_Credentials], echo: Echo) -> str:
-    if not any(each.are_in_any((text,)) for each in searched):
+def _marked_text(text: str, searched: Iterable[_Credentials], echo: CredentialEcho) -> str:
+    if not any(each.matches_any((text,)) for each in searched):
         return text
-    echoed = Echoed(text)
+    echoed = EchoedText(text)
     echoed.echo = echo
     echo.texts.add(text)
     return echoed

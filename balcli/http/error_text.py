@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final
 
-from balcli.http.exactjson import Json
-from balcli.secret import hide
+from balcli.http.strictjson import Json
+from balcli.secret import redact
 from balcli.text import printable
 
 _LONGEST: Final = 120
@@ -25,7 +25,7 @@ def message_text(value: Json) -> str:
         return printable(
             "; ".join(message_text(item) for item in value[:_MOST] if isinstance(item, str)), _LONGEST
         )
-    return printable(hide(value).strip(), _LONGEST) if isinstance(value, str) else ""
+    return printable(redact(value).strip(), _LONGEST) if isinstance(value, str) else ""
 
 
 def error_text(payload: Json) -> str:

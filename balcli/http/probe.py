@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ProxyFailed, TimedOut, TlsFailed
-from balcli.http.timing import Deadline, seconds_of
+from balcli.http.timing import Deadline, parse_http_date
 from balcli.settings import RequestSettings
 from balcli.text import printable
-from balcli.urls import checked_proxy, is_loopback, shown_host
+from balcli.urls import display_host, is_loopback, validate_proxy
 
 _PORTS: Final = {"http": 80, "https": 443}
 _DAY: Final = 86_400
@@ -44,7 +44,7 @@ class Server(NamedTuple):
     def of(cls, url: str) -> "Server":
         """The server of a URL, without the rest of the URL."""
         parts = urlsplit(url)
-        name = shown_host(url) if shown_host(url).lower() != parts.netloc.lower() else ""
+        name = display_host(url) if display_host(url).lower() != parts.netloc.lower() else ""
         return cls(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https", name)
 
     @property
@@ -63,14 +63,14 @@ class Certificate(NamedTuple):
     days: int
 
 
-class Way(NamedTuple):
+class Route(NamedTuple):
     """How a provider is reached: directly, or through a proxy, whose own credentials are left out."""
 
     server: Server
     proxy: Server | None
 
 
-def way_to(base_url: str, proxy: str | None) -> Way:
+def route_to(base_url: str, proxy: str | None) -> Route:
     """The route to an API, with the profile's proxy or the environment's. Raises ProxyFailed."""
     # The transport's own choice, so that the two cannot differ.
     from balcli.http.transport import proxy_for
@@ -78,9 +78,9 @@ def way_to(base_url: str, proxy: str | None) -> Way:
     server = Server.of(base_url)
     chosen = proxy_for(base_url, proxy, loopback=is_loopback(server.host))
     if chosen is None:
-        return Way(server, None)
+        return Route(server, None)
     try:
-        return Way(server, Server.of(checked_proxy(chosen if "://" in chosen else f"http://{chosen}")))
+        return Route(server, Server.of(validate_proxy(chosen if "://" in chosen else f"http://{chosen}")))
     except ValueError as problem:
         raise ProxyFailed(f"the proxy for {server.shown} {problem}") from None
 
@@ -137,7 +137,7 @@ def certificate(server: Server, limits: RequestSettings, deadline: Deadline) -> 
 
 def seconds_ahead(date: str, now: float) -> int | None:
     """The seconds that this machine's clock is ahead of a `Date` header; None if that is not a date."""
-    moment = seconds_of(date)
+    moment = parse_http_date(date)
     # The header is rounded down to a second, half of one on average.
     return None if moment is None else round(now - moment - 0.5)
 

@@ -24,7 +24,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
 
-class Pace:
+class RateLimiter:
     """Allows at most `per_second` requests in any second at one host, as the host counts them.
 
     A slot is taken before a request is sent and freed a second after its response came. So the limit holds whenever
@@ -61,21 +61,21 @@ class Pace:
             self._changed.notify_all()
 
 
-def pause_before(attempt: int) -> float:
+def backoff(attempt: int) -> float:
     """The seconds to wait before the next attempt, with full jitter: clients that fail together do not retry together."""
     return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))  # noqa: S311 - no secret hangs on it
 
 
-def asked_wait(retry_after: str) -> float | None:
+def parse_retry_after(retry_after: str) -> float | None:
     """The seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3): whole seconds or a date; None if neither."""
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text) if len(text) <= 6 else None
-    moment = seconds_of(text)
+    moment = parse_http_date(text)
     return None if moment is None else max(0.0, moment - time.time())
 
 
-def seconds_of(date: str) -> float | None:
+def parse_http_date(date: str) -> float | None:
     """The seconds since 1970 of an HTTP date (RFC 9110, 5.6.7); None if it is not a date."""
     from email.utils import parsedate_to_datetime  # rarely needed, and slow to import
 

@@ -40,7 +40,7 @@ _CHUNK: Final = 65_536
 _GRACE: Final = 0.05
 _EXPLAINED_IN: Final = 0.5
 """Seconds for the body of an answer that says "later": it may hold the provider's own words, and decides nothing."""
-# Whether another try helps is the door's to say. One for all requests, because making it takes its time.
+# Whether another try helps is the client's to say. One for all requests, because making it takes its time.
 _NO_RETRIES: Final = urllib3.Retry(total=False, redirect=False)
 _RAISED: Final = (
     raw.HTTPError,
@@ -108,7 +108,7 @@ _Sender: TypeAlias = "queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]"
 """What to put attempts into for one thread, and at last None."""
 
 
-class _Way(NamedTuple):
+class _Route(NamedTuple):
     """The connections to a host, and whether each request is for a proxy to pass on, which needs the whole URL."""
 
     connections: urllib3.HTTPConnectionPool
@@ -126,7 +126,7 @@ class Transport:
         self._context = tls_context(ca_bundle) if tls else None
         self._proxy = proxy
         self._connections = connections
-        self._ways: dict[str, _Way] = {}
+        self._routes: dict[str, _Route] = {}
         self._lock = threading.Lock()
         self._idle: list[_Sender] = []
 
@@ -179,13 +179,13 @@ class Transport:
             threading.Thread(target=_send_all, args=(sender,), daemon=True).start()
             return sender
 
-    def _way_to(self, host: str, *, loopback: bool) -> _Way:
+    def _route_to(self, host: str, *, loopback: bool) -> _Route:
         """The connections by which a scheme and host are asked: at once, or through the proxy for it."""
         with self._lock:
-            if host not in self._ways:
+            if host not in self._routes:
                 through = proxy_for(host, self._proxy, loopback=loopback)
-                self._ways[host] = _way(host, through, self._context, self._connections)
-            return self._ways[host]
+                self._routes[host] = _route(host, through, self._context, self._connections)
+            return self._routes[host]
 
     def _send(
         self,
@@ -206,11 +206,11 @@ class Transport:
         scheme, _, rest = url.partition("://")
         host, _, path = rest.partition("/")
         try:
-            way = self._way_to(f"{scheme}://{host}", loopback=loopback)
+            route = self._route_to(f"{scheme}://{host}", loopback=loopback)
             # Straight to the host's connections: a manager would look for them anew for each request.
-            stream = way.connections.urlopen(
+            stream = route.connections.urlopen(
                 method,
-                url if way.asks_proxy else f"/{path}",
+                url if route.asks_proxy else f"/{path}",
                 body=body,
                 headers=headers,
                 timeout=seconds,
@@ -248,11 +248,11 @@ def _send_all(sender: _Sender) -> None:
             outcome.put(problem)
 
 
-def _way(host: str, through: str | None, context: ssl.SSLContext | None, most: int) -> _Way:
+def _route(host: str, through: str | None, context: ssl.SSLContext | None, most: int) -> _Route:
     """The connections to a host, kept for the next request, at once or through a proxy. Raises what urllib3 raises."""
     if through is None:
         direct = urllib3.PoolManager(maxsize=most, ssl_context=context)
-        return _Way(direct.connection_from_url(host), asks_proxy=False)
+        return _Route(direct.connection_from_url(host), asks_proxy=False)
     # Never shown: it can hold a password.
     proxy = urllib3.util.parse_url(through if "://" in through else f"http://{through}")
     if not proxy.host:
@@ -266,7 +266,7 @@ def _way(host: str, through: str | None, context: ssl.SSLContext | None, most: i
     tunnels = urllib3.ProxyManager(
         proxy.url, proxy_headers=headers, proxy_ssl_context=context, maxsize=most, ssl_context=context
     )
-    return _Way(tunnels.connection_from_url(host), asks_proxy=not host.startswith("https:"))
+    return _Route(tunnels.connection_from_url(host), asks_proxy=not host.startswith("https:"))
 
 
 def _body(stream: urllib3.BaseHTTPResponse, until: float) -> bytes:

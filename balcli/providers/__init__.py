@@ -52,10 +52,10 @@ PROVIDERS: Final = _Registry(_added)
 
 def coverage_of(name: str) -> "Coverage":
     """What a provider's balances cover; empty if it does not say."""
-    from balcli.providers.base import Coverage, Covering
+    from balcli.providers.base import Coverage, HasCoverage
 
     provider = PROVIDERS.get(name)
-    return provider.COVERAGE if isinstance(provider, Covering) else Coverage((), (), None)
+    return provider.COVERAGE if isinstance(provider, HasCoverage) else Coverage((), (), None)
 
 
 __all__ = ["OWN", "PLUGIN_NOTICES", "PROVIDERS", "coverage_of"]

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeV
 
 from balcli.cache import Cache
 from balcli.errors import CredentialsRefused
-from balcli.http.door import Asks, Endpoint
+from balcli.http.client import Endpoint, SupportsRequest
 from balcli.models import Account, Holdings
 from balcli.secret import Secret
 
@@ -114,7 +114,7 @@ class Values:
         return given[0]
 
 
-class Shared(Generic[T]):
+class RunOnce(Generic[T]):
     """Makes a value once for all accounts of a run that need it, such as the token of a login.
 
     If that fails, the error is raised to all of them: a login that may have been sent is not repeated.
@@ -176,13 +176,13 @@ class Run:
 
     def __init__(
         self,
-        door: Asks,
+        client: SupportsRequest,
         assets: tuple[str, ...] = (),
         flags: frozenset[str] = frozenset(),
         cache: Cache | None = None,
         limited: Sequence[tuple[str | None, str]] = (),
     ) -> None:
-        self.door = door
+        self.client = client
         self.cache = cache
         """For data that is not secret, such as a token table; None if nothing is cached."""
         self.assets = assets
@@ -190,17 +190,17 @@ class Run:
         self._limited = limited
         self.flags = flags
         """The names of the provider's flags that are set."""
-        self._shared: dict[Hashable, Shared[Any]] = {}
+        self._shared: dict[Hashable, RunOnce[Any]] = {}
         self._lock = threading.Lock()
 
     def limited(self, account: str) -> tuple[str, ...]:
         """The assets of an account that thresholds are on; empty means that all of its rows count."""
         return tuple(asset for name, asset in self._limited if name in {None, account})
 
-    def share(self, key: Hashable, make: Callable[[], T]) -> Shared[T]:
+    def share(self, key: Hashable, make: Callable[[], T]) -> RunOnce[T]:
         """The value that all accounts of the run share under this key; `make` makes it once."""
         with self._lock:
-            return self._shared.setdefault(key, Shared(make))
+            return self._shared.setdefault(key, RunOnce(make))
 
 
 class Provider(Protocol):
@@ -238,7 +238,7 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class Expanding(Protocol):
+class SupportsExpand(Protocol):
     """A provider that can expand one account of a profile to several accounts of a run."""
 
     def expand(self, account: Account[Any], run: Run, /) -> Sequence[Account[Any]]:
@@ -254,7 +254,7 @@ class Coverage(NamedTuple):
 
 
 @runtime_checkable
-class Covering(Protocol):
+class HasCoverage(Protocol):
     """A provider that documents what its balances cover."""
 
     @property
@@ -263,7 +263,7 @@ class Covering(Protocol):
 
 
 @runtime_checkable
-class Remarked(Protocol):
+class HasBaseUrlNote(Protocol):
     """A provider with a note on its default address."""
 
     @property

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Final
 
 from balcli.errors import BadShape, BalcliError, CredentialsRefused, ProviderError
-from balcli.http.door import refusal
+from balcli.http.client import refusal_message
 from balcli.http.error_text import error_text, message_text
-from balcli.http.exactjson import Json, Number
+from balcli.http.strictjson import Json, Number
 from balcli.money import Amount, parse
 
 _GOOD: Final = frozenset({0, 200, 201})
@@ -41,7 +41,11 @@ def own_error(
         return None
     message = error_text(payload)
     if status in _REFUSED:
-        return CredentialsRefused(refusal(title, status, message), http_status=status) if answer else None
+        return (
+            CredentialsRefused(refusal_message(title, status, message), http_status=status)
+            if answer
+            else None
+        )
     codes = [*_error_codes(answer), *_own_codes(answer)]
     code = next((message_text(value) for value in codes if message_text(value)), "")
     if status < 400:
@@ -53,7 +57,7 @@ def own_error(
                     http_status=status,
                 )
         if any(_is_in(value, _REFUSED) or _is_word(value, _REFUSED_WORDS) for value in codes):
-            return CredentialsRefused(refusal(title, status, message), http_status=status)
+            return CredentialsRefused(refusal_message(title, status, message), http_status=status)
     elif not code and not message:
         return None
     what = f"error {code or status}" if code or status >= 400 else "an error"

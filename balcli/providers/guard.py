@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from balcli.errors import BalcliError, Bug, PluginFault, Terminated
-from balcli.http.door import Endpoint
+from balcli.http.client import Endpoint
 from balcli.models import AMOUNT_FIELDS, Account, Balance, DepositAddress, Holdings, Notice
 from balcli.money import Amount
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
@@ -69,7 +69,7 @@ class Guarded:
         self.FLAGS: tuple[Flag, ...] = provider.FLAGS
         self.ENDPOINTS: tuple[Endpoint, ...] = provider.ENDPOINTS
         self._provider = provider
-        # Only where the plug-in has them: the names make it `Expanding` and `Remarked`.
+        # Only where the plug-in has them: the names make it `SupportsExpand` and `HasBaseUrlNote`.
         if hasattr(provider, "expand"):
             self.expand = self._expand
         if isinstance(getattr(provider, "BASE_URL_NOTE", None), str):

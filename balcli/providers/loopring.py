@@ -17,12 +17,12 @@ from balcli.errors import (
     ProviderError,
     ServerUnavailable,
 )
-from balcli.http.door import Endpoint, Request
+from balcli.http.client import Endpoint, Request
 from balcli.http.error_text import error_text
-from balcli.http.exactjson import Json
+from balcli.http.strictjson import Json
 from balcli.models import Account, Holdings
 from balcli.providers import OWN
-from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Shared, Values
+from balcli.providers.base import Coverage, Flag, Key, Run, RunOnce, SettingProblem, Values
 from balcli.providers.envelope import is_error
 from balcli.providers.loopring_rows import add_nfts, checked_owner, to_balance
 from balcli.providers.loopring_tokens import (
@@ -136,7 +136,7 @@ def _fetch_balances(account: Account[Settings], run: Run) -> Holdings:
     if not assets:
         shared.begin()
     query = (*_owner(account), *_token_filter(shared, assets))
-    payload = run.door.ask(_request(account, _BALANCES, query))
+    payload = run.client.request(_request(account, _BALANCES, query))
     table = shared.get()
     if table.from_cache and not (table.knows(payload) and not _unlisted(assets, table.tokens)):
         table = run.share((NAME, base_url, "fresh tokens"), lambda: _new_table(base_url, run)).get()
@@ -148,7 +148,7 @@ def _with_nfts(holdings: Holdings, account: Account[Settings], run: Run) -> Hold
 
     def fetch_page(offset: int, limit: int) -> Json:
         query = (*_owner(account), ("offset", str(offset)), ("limit", str(limit)))
-        return run.door.ask(_request(account, _NFTS, query))
+        return run.client.request(_request(account, _NFTS, query))
 
     owner = add_nfts(fetch_page, nfts, account.target.get("account_id", holdings.owner))
     # A slot that both responses list alike is one row.
@@ -218,7 +218,7 @@ def _unlisted(assets: tuple[str, ...], tokens: Mapping[int, Token]) -> list[str]
 
 
 def _new_table(base_url: str, run: Run) -> TokenTable:
-    payload = run.door.ask(Request(_TOKENS, base_url, _explain, per_second=_PER_SECOND))
+    payload = run.client.request(Request(_TOKENS, base_url, _explain, per_second=_PER_SECOND))
     return new_table(base_url, run.cache, payload)
 
 
@@ -227,7 +227,7 @@ def _owner(account: Account[Settings]) -> tuple[tuple[str, str], ...]:
     return tuple((names[kind], value) for kind, value in account.target.items())
 
 
-def _token_filter(table: Shared[TokenTable], assets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _token_filter(table: RunOnce[TokenTable], assets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """The ids of the assets, where each of them is known; an empty filter would mean all tokens."""
     if not assets or table.get().from_cache:
         return ()

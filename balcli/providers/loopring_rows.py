@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from balcli.errors import BadShape
-from balcli.http.exactjson import Json
+from balcli.http.strictjson import Json
 from balcli.models import Balance, Detail
 from balcli.money import Amount, parse_units
 from balcli.providers.loopring_tokens import ID, Token, nft_slot, token_id

@@ -11,11 +11,11 @@ from typing import Final, Literal, NamedTuple, TypeVar
 from balcli.cache import Cache
 from balcli.errors import BadShape
 from balcli.http import echoes
-from balcli.http.exactjson import Json, Number
+from balcli.http.strictjson import Json, Number
 from balcli.money import MAX_DECIMALS
 from balcli.providers.parsing import Row, bad_shape, reject_echo, required_field, rows
 from balcli.text import folded
-from balcli.urls import is_on_loopback
+from balcli.urls import is_loopback_url
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ def cached_table(base_url: str, cache: Cache | None) -> TokenTable | None:
     """The table that was cached in the last day, parsed as strictly as a response; None if there is no valid one."""
     usable = _cache_for(base_url, cache)
     document = usable.read(_key(base_url), _TABLE_SECONDS) if usable is not None else None
-    if document is None or not echoes.is_clean(base_url, document):
+    if document is None or not echoes.is_free_of_credentials(base_url, document):
         return None  # another run, which did not know the credential, may have cached it
     try:
         return TokenTable(parse_tokens(document), from_cache=True)
@@ -113,7 +113,7 @@ def _cache_for(base_url: str, cache: Cache | None) -> Cache | None:
 
     The next server on a port of loopback need not be the same deployment.
     """
-    return None if cache is None or (is_on_loopback(base_url) and not cache.chosen) else cache
+    return None if cache is None or (is_loopback_url(base_url) and not cache.chosen) else cache
 
 
 def parse_tokens(payload: Json) -> Mapping[int, Token]:

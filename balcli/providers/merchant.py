@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 from balcli.errors import BalcliError
-from balcli.http.door import Endpoint, Request
-from balcli.http.exactjson import Json
+from balcli.http.client import Endpoint, Request
+from balcli.http.strictjson import Json
 from balcli.models import Account, Balance, Failure, Holdings
 from balcli.money import Amount
 from balcli.providers import OWN
@@ -33,7 +33,7 @@ from balcli.providers.parsing import (
 from balcli.providers.selection import names
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
-from balcli.urls import same_place
+from balcli.urls import normalize_url
 
 T = TypeVar("T")
 
@@ -129,7 +129,7 @@ def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
 
     number = settings.merchant_id
     same_credentials = hashlib.sha256(
-        f"{same_place(base_url)} {reveal(settings.credential)}".encode()
+        f"{normalize_url(base_url)} {reveal(settings.credential)}".encode()
     ).hexdigest()
     return Account(
         name=name,
@@ -162,7 +162,9 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
     """The merchant's crypto balances, and with `--fiat` its fiat ones, which can be missing by themselves."""
     builder = HoldingsBuilder(account, run.assets, run.limited(account.name))
     query = (("merchantId", account.target["merchant_id"]),)
-    payload = _with_token(account, run, lambda token: run.door.ask(_request(account, _ASSETS, query, token)))
+    payload = _with_token(
+        account, run, lambda token: run.client.request(_request(account, _ASSETS, query, token))
+    )
     _parse_crypto(payload, builder)
     if "fiat" in run.flags:
         # One list serves every merchant of the key.
@@ -251,7 +253,7 @@ def _fetch_list(
     def fetch_rows(token: Secret) -> list[Row]:
         def fetch_page(size: int, number: int) -> Json:
             paging = zip(_PAGING, (str(size), str(number)), strict=True)
-            return run.door.ask(_request(account, endpoint, (*query, *paging), token))
+            return run.client.request(_request(account, endpoint, (*query, *paging), token))
 
         return all_rows(fetch_page)
 
@@ -293,7 +295,7 @@ def _new_token(account: Account[Settings], run: Run) -> _Token:
         raise RuntimeError("a token is made only where there is a key and a secret")
     timestamp = str(_now_ms())
     signed = signature(reveal(settings.api_secret), timestamp)
-    payload = run.door.ask(
+    payload = run.client.request(
         Request(
             _TOKEN,
             account.base_url,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from balcli.errors import BadShape
-from balcli.http.exactjson import Json
+from balcli.http.strictjson import Json
 from balcli.models import Balance
 from balcli.money import Amount
 from balcli.providers.parsing import (

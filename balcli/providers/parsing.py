@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.errors import BadAmount, BadShape, EchoesCredential
-from balcli.http.echoes import Echoed
+from balcli.http.echoes import EchoedText
 from balcli.http.error_text import message_text as message_text  # noqa: PLC0414 - plug-ins parse with it
-from balcli.http.exactjson import Json, Number
+from balcli.http.strictjson import Json, Number
 from balcli.models import Account, Balance, Failure, Holdings, Notice
 from balcli.money import Amount, is_nonzero, parse
 from balcli.providers.selection import selects, unlisted
-from balcli.secret import Secret, hide, validate_credential
+from balcli.secret import Secret, redact, validate_credential
 from balcli.text import LONGEST_NAME, is_text, printable
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ def checked_text(value: str, where: str, key: str) -> str:
 
 def reject_echo(value: str, where: str, key: str) -> str:
     """The string. Raises EchoesCredential if it repeats a credential."""
-    if isinstance(value, Echoed):
+    if isinstance(value, EchoedText):
         raise EchoesCredential(
             f"the provider's answer repeats a credential in {where}.{key}, and nothing of it is shown; "
             "tell the provider, and replace the credential"
@@ -155,17 +155,17 @@ def reject_echo(value: str, where: str, key: str) -> str:
 def _amount(value: Json, key: str, where: str, read: Callable[[str], Amount]) -> Amount:
     if not isinstance(value, str):
         raise _untrusted(f"{where}.{key} is {_kind(value)}")
-    sent = checked_text(value, where, key) if isinstance(value, Echoed) else str(value)
+    sent = checked_text(value, where, key) if isinstance(value, EchoedText) else str(value)
     try:
         return read(sent)
     except ValueError as problem:
-        raise _untrusted(f'{where}.{key} is "{printable(hide(sent), _SAMPLE)}", {problem}') from None
+        raise _untrusted(f'{where}.{key} is "{printable(redact(sent), _SAMPLE)}", {problem}') from None
 
 
 def login_token(row: Row, key: str, where: str) -> Secret:
     """The token that a login returned. Raises BadShape for one that a header cannot contain."""
     value = row.get(key)
-    if isinstance(value, Echoed) and not value.echo.login_secrets.found_in(value):
+    if isinstance(value, EchoedText) and not value.echo.login_secrets.find_in(value):
         # The token is not an echo, also where a login returns the same one again.
         value.echo.texts.discard(value)
         row = {**row, key: str(value)}

@@ -11,7 +11,7 @@ NOT_LISTED = "asset.not_listed"
 
 
 @final
-class Exactly(str):
+class ExactName(str):
     """A name that matches its own spelling only; any other matches every ASCII case."""
 
     __slots__ = ()
@@ -27,7 +27,7 @@ def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ..
         raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
     if exact and not found:
         raise UsageError("--exact is for --asset; add --asset, or leave --exact out")
-    return tuple(dict.fromkeys(map(Exactly, found) if exact else found))
+    return tuple(dict.fromkeys(map(ExactName, found) if exact else found))
 
 
 def selects(assets: Sequence[str], *names: str) -> bool:
@@ -40,7 +40,7 @@ def selects(assets: Sequence[str], *names: str) -> bool:
 
 def _is_one_of(asset: str, names: Collection[str], loose: Collection[str]) -> bool:
     """Whether an asset that was asked for is one of these names; `loose` are the names in lower case."""
-    return asset in names if isinstance(asset, Exactly) else folded(asset) in loose
+    return asset in names if isinstance(asset, ExactName) else folded(asset) in loose
 
 
 def names(asset: str, asset_id: str | None) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from balcli.errors import BalcliError
-from balcli.http.door import Endpoint, Request
-from balcli.http.exactjson import Json
+from balcli.http.client import Endpoint, Request
+from balcli.http.strictjson import Json
 from balcli.models import Account, Balance, DepositAddress, Detail, Holdings
 from balcli.money import Amount
 from balcli.providers import OWN
@@ -203,7 +203,7 @@ def _fetch_balances(account: Account[Settings], run: Run, headers: dict[str, Sec
     # Those of the profile alone: whether the provider compares case is unknown, so `--asset` is applied to the response.
     if account.assets:
         body["assets"] = list(account.assets)
-    return run.door.ask(Request(_BALANCE, account.base_url, _explain, headers=headers, body=body))
+    return run.client.request(Request(_BALANCE, account.base_url, _explain, headers=headers, body=body))
 
 
 def _login_key(settings: Settings) -> str:
@@ -218,7 +218,7 @@ def _log_in(account: Account[Settings], run: Run) -> Secret:
     """The JWT of a new login. A login is never sent twice: the first may have arrived and may count."""
     login = dict(account.settings.login or {})
     header = str(login.pop("merchant_id"))
-    payload = run.door.ask(
+    payload = run.client.request(
         Request(
             _LOGIN,
             account.base_url,

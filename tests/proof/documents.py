@@ -13,8 +13,8 @@ from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
 from balcli.errors import BadShape, BalcliError
-from balcli.http import exactjson
-from balcli.http.exactjson import Json, Number
+from balcli.http import strictjson
+from balcli.http.strictjson import Json, Number
 from balcli.models import Account, Outcome, Report
 from balcli.providers import loopring, merchant, wallet
 from balcli.providers.base import Values
@@ -228,6 +228,6 @@ def work(decode: Decode, rng: random.Random, count: int) -> Tally:
     return tally
 
 
-def main(argv: Sequence[str], decode: Decode = exactjson.decode) -> int:
+def main(argv: Sequence[str], decode: Decode = strictjson.decode) -> int:
     """Holds documents against the oracle, a hundred thousand by default; 1 if any differs."""
     return conduct(argv, Proof("documents", __doc__ or "", 100_000, 5_000, partial(work, decode)))

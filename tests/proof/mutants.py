@@ -37,13 +37,13 @@ class Module(NamedTuple):
 
 MODULES: Final = {
     "money": Module("balcli/money.py", (("tests/test_money.py",),)),
-    "exactjson": Module("balcli/http/exactjson.py", (("tests/test_exactjson.py",),)),
+    "strictjson": Module("balcli/http/strictjson.py", (("tests/test_exactjson.py",),)),
     "models": Module("balcli/models.py", (("tests/test_models.py", "tests/test_report.py"),)),
     "report": Module("balcli/report.py", (("tests/test_report.py",),)),
     "errors": Module("balcli/errors.py", (("tests/test_errors.py",),)),
     "timing": Module("balcli/http/timing.py", (("tests/test_timing.py",),)),
-    "door": Module(
-        "balcli/http/door.py",
+    "client": Module(
+        "balcli/http/client.py",
         (
             (
                 "tests/test_door.py",

@@ -100,9 +100,9 @@ def test_a_hunt_finds_a_program_that_leaks(program: Program, tmp_path: Path) -> 
     """With the search for echoed credentials taken out, the hunt ends with 1, says where, and shows no secret."""
     (tmp_path / "sitecustomize.py").write_text(
         "import balcli.secret\n"
-        "balcli.secret.hide = lambda text: text\n"
+        "balcli.secret.redact = lambda text: text\n"
         "import balcli.http.echoes\n"
-        "balcli.http.echoes.repeats = lambda *_, **__: False\n"
+        "balcli.http.echoes.contains_credential = lambda *_, **__: False\n"
     )
     result = run_hunt(program, "--runs", "40", "-o", "json", env={"PYTHONPATH": str(tmp_path)})
     found = result.json["findings"]

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from balcli.errors import BadJson
-from balcli.http.exactjson import Json, Number, decode, decode_text
+from balcli.http.strictjson import Json, Number, decode, decode_text
 from balcli.models import Report
 from balcli.money import Amount, exact_sum, parse
 from balcli.render import table

@@ -30,11 +30,11 @@ from balcli.errors import (
 )
 from balcli.http import echoes
 from balcli.http.error_text import error_text
-from balcli.http.exactjson import Json, decode
-from balcli.http.timing import Deadline, Pace, asked_wait, pause_before
+from balcli.http.strictjson import Json, decode
+from balcli.http.timing import Deadline, RateLimiter, backoff, parse_retry_after
 from balcli.secret import Secret, reveal
 from balcli.settings import RequestSettings
-from balcli.urls import is_on_loopback, shown_host
+from balcli.urls import display_host, is_loopback_url
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -47,13 +47,13 @@ _TRY_LATER: Final = "try later, and check base_url if it stays so"
 class Endpoint(NamedTuple):
     """A method and path that the program may call.
 
-    `told` are the names in its query and body whose values may be recorded: they are not secret, and distinguish
+    `loggable_params` are the names in its query and body whose values may be recorded: they are not secret, and distinguish
     requests, such as an account's number or a page. The values of all others are recorded nowhere.
     """
 
     method: str
     path: str
-    told: tuple[str, ...] = ()
+    loggable_params: tuple[str, ...] = ()
 
 
 class Request(NamedTuple):
@@ -81,7 +81,7 @@ class Request(NamedTuple):
     @property
     def host(self) -> str:
         """The host and port, as messages name the server."""
-        return shown_host(self.base_url)
+        return display_host(self.base_url)
 
 
 class Exchange(NamedTuple):
@@ -115,14 +115,14 @@ class Exchange(NamedTuple):
         return self.answer.headers.get("date") if self.answer else None
 
 
-class Asks(Protocol):
+class SupportsRequest(Protocol):
     """What providers send requests through: a Client, a recorder around one, or a recording."""
 
-    def ask(self, request: Request) -> Json:
-        """The JSON payload of a good response. Raises as `Door.ask` does."""
+    def request(self, request: Request) -> Json:
+        """The JSON payload of a good response. Raises as `Client.request` does."""
 
 
-class _TryAgain(Exception):
+class _RetryableError(Exception):
     """Another attempt may succeed; `after` is the wait in seconds that the server asked for."""
 
     def __init__(self, error: BalcliError, after: float | None = None) -> None:
@@ -131,7 +131,7 @@ class _TryAgain(Exception):
         self.after = after
 
 
-class Door:
+class Client:
     """Sends requests to providers within the run's deadline, and to the allowed endpoints only."""
 
     def __init__(
@@ -150,13 +150,13 @@ class Door:
         self._deadline = deadline
         self._allowed = frozenset(allowed)
         self._observe = observe
-        self._rate_limiters: dict[str, Pace] = {}
+        self._rate_limiters: dict[str, RateLimiter] = {}
         self._lock = threading.Lock()
         self._transport = Transport(
             proxy=limits.proxy, ca_bundle=limits.ca_bundle, connections=limits.jobs, tls=tls
         )
 
-    def ask(self, request: Request) -> Json:
+    def request(self, request: Request) -> Json:
         """The JSON payload of a good response, after retries where they can help.
 
         Raises CredentialsRefused, a NetworkError, an AnswerError or RateLimited; an error that the request's
@@ -170,10 +170,10 @@ class Door:
         while True:
             try:
                 return self._attempt(request, attempt)
-            except _TryAgain as again:
+            except _RetryableError as again:
                 if attempt >= self._limits.retries or not request.repeatable:
                     raise again.error from None
-                pause = pause_before(attempt) if again.after is None else again.after
+                pause = backoff(attempt) if again.after is None else again.after
                 if pause >= self._deadline.left():
                     raise again.error from None
                 time.sleep(pause)
@@ -184,7 +184,7 @@ class Door:
         headers = _wire_headers(request)
         for value in request.headers.values():
             if isinstance(value, Secret):
-                echoes.remember_given(request.base_url, value)
+                echoes.register_token(request.base_url, value)
         limiter = self._rate_limiter(request)
         if limiter is not None and not limiter.acquire(self._deadline):
             raise DeadlinePassed(
@@ -203,7 +203,7 @@ class Door:
                 headers,
                 body,
                 seconds=seconds,
-                loopback=is_on_loopback(request.base_url),
+                loopback=is_loopback_url(request.base_url),
             )
         except (NetworkError, AnswerError) as raised:
             problem = raised
@@ -211,7 +211,7 @@ class Door:
                 problem = DeadlinePassed(f"no answer before the deadline of {self._deadline.seconds:g} s")
             error = type(problem)(f"{request.host}: {problem.message}; {_advice(problem, seconds)}")
             if problem.retryable and not isinstance(problem, DeadlinePassed):
-                raise _TryAgain(error) from None
+                raise _RetryableError(error) from None
             raise error from None
         finally:
             if limiter is not None:
@@ -236,37 +236,39 @@ class Door:
         status = answer.status
         try:
             if status in _RETRIED_STATUSES:
-                refused = _turned_away(request, status, answer.body)
+                refused = _unavailable_error(request, status, answer.body)
                 raise self._retry_error(refused, status, answer.headers.get("retry-after")) from None
-            payload = payload_of(request, status, answer.body)
-        except _TryAgain as again:
-            raise _TryAgain(_without_echo(request, answer, again.error), again.after) from None
+            payload = parse_response(request, status, answer.body)
+        except _RetryableError as again:
+            raise _RetryableError(_without_echo(request, answer, again.error), again.after) from None
         except BalcliError as problem:
             own = _without_echo(request, answer, problem)
             # An error that a provider calls its own may pass, whatever the HTTP status.
             is_temporary = (
                 isinstance(own, ServerUnavailable) and status < 500 and status not in _RETRIED_STATUSES
             )
-            raise (_TryAgain(own) if is_temporary else own) from None
+            raise (_RetryableError(own) if is_temporary else own) from None
         login_secrets = _secrets_of(request) if request.returns_credential else None
-        return echoes.screened(request.base_url, answer.headers, answer.body, payload, login_secrets)
+        return echoes.mark_echoes(request.base_url, answer.headers, answer.body, payload, login_secrets)
 
-    def _rate_limiter(self, request: Request) -> Pace | None:
+    def _rate_limiter(self, request: Request) -> RateLimiter | None:
         """The rate limiter of the request's host; None if the host sets no limit."""
         if request.per_second is None:
             return None
         with self._lock:
-            return self._rate_limiters.setdefault(echoes.host_key(request.base_url), Pace(request.per_second))
+            return self._rate_limiters.setdefault(
+                echoes.host_key(request.base_url), RateLimiter(request.per_second)
+            )
 
     def _retry_error(
         self, error: BalcliError, status: int, retry_after: str | None
-    ) -> BalcliError | _TryAgain:
+    ) -> BalcliError | _RetryableError:
         """The error of a response of 408, 425, 429 or 5xx, retryable unless `Retry-After` cannot be read."""
         if retry_after is None:
             # Rates are counted by the second: a retry before that is refused, too.
-            return _TryAgain(error, 1.0 + pause_before(0)) if status == 429 else _TryAgain(error)
-        after = asked_wait(retry_after)
-        return error if after is None else _TryAgain(error, after)
+            return _RetryableError(error, 1.0 + backoff(0)) if status == 429 else _RetryableError(error)
+        after = parse_retry_after(retry_after)
+        return error if after is None else _RetryableError(error, after)
 
 
 def _reveal(value: object) -> str:
@@ -293,7 +295,7 @@ def _wire_headers(request: Request) -> dict[str, str]:
     return headers
 
 
-def _turned_away(request: Request, status: int, body: bytes) -> BalcliError:
+def _unavailable_error(request: Request, status: int, body: bytes) -> BalcliError:
     """The error of a response of 408, 425, 429 or 5xx."""
     what = _http(status, body)
     if status == 429:
@@ -315,10 +317,10 @@ def _http(status: int, body: bytes) -> str:
     return f"HTTP {status}: {said}" if said else f"HTTP {status}"
 
 
-def payload_of(request: Request, status: int, body: bytes) -> Json:
-    """The payload of a good response; raises as `Door.ask` does after its last attempt."""
+def parse_response(request: Request, status: int, body: bytes) -> Json:
+    """The payload of a good response; raises as `Client.request` does after its last attempt."""
     if status in _RETRIED_STATUSES:
-        raise _turned_away(request, status, body)
+        raise _unavailable_error(request, status, body)
     if 300 <= status < 400:
         raise RedirectRefused(
             f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
@@ -336,7 +338,7 @@ def payload_of(request: Request, status: int, body: bytes) -> Json:
             raise explained
         return payload
     if 500 <= status < 600:
-        raise _turned_away(request, status, body)
+        raise _unavailable_error(request, status, body)
     payload = None
     if 400 <= status < 500:
         # Without a payload, the status alone decides.
@@ -346,7 +348,9 @@ def payload_of(request: Request, status: int, body: bytes) -> Json:
     if explained is not None:
         raise explained
     if status in {401, 403}:
-        raise CredentialsRefused(refusal(request.host, status, error_text(payload)), http_status=status)
+        raise CredentialsRefused(
+            refusal_message(request.host, status, error_text(payload)), http_status=status
+        )
     raise UnexpectedStatus(
         f"{request.host} answered {_http(status, body)}, which is no answer to {request.endpoint.path}; check base_url",
         http_status=status,
@@ -368,7 +372,7 @@ def _advice(problem: BalcliError, seconds: float) -> str:
     return _TRY_LATER
 
 
-def refusal(host: str, status: int, words: str = "") -> str:
+def refusal_message(host: str, status: int, words: str = "") -> str:
     """The message for credentials that a host refused, with the provider's own message if there is one."""
     said = f": {words}" if words else ""
     return f"{host} refused the credentials (HTTP {status}{said}); check the account's key or token in the profile"
@@ -380,16 +384,16 @@ def _without_echo(request: Request, answer: "Answer", problem: BalcliError) -> B
     if b"\\" in answer.body:  # only escapes can hide a credential from a search of the bytes
         with suppress(BalcliError):
             document = decode(answer.body)
-    if isinstance(problem, BadJson | AnswerTooLarge) or not echoes.repeats(
+    if isinstance(problem, BadJson | AnswerTooLarge) or not echoes.contains_credential(
         request.base_url, answer.headers, answer.body, document
     ):
         return problem
     if answer.status in _RETRIED_STATUSES or answer.status >= 500 or isinstance(problem, RedirectRefused):
-        silent = problem if answer.status < 400 else _turned_away(request, answer.status, b"")
+        silent = problem if answer.status < 400 else _unavailable_error(request, answer.status, b"")
         what, _, cure = silent.message.rpartition("; ")
         message = f"{what}: {_OMITTED}; {cure}"
     elif isinstance(problem, CredentialsRefused):
-        message = refusal(request.host, answer.status, _OMITTED)
+        message = refusal_message(request.host, answer.status, _OMITTED)
     else:
         message = (
             f"{request.host} returned an error (HTTP {answer.status}): {_OMITTED}; "
