@@ -179,7 +179,7 @@ def parse(
             valid_text(token.symbol, f"the symbol of token #{token.number}")
         names = token.names
         shown = builder.shows(*names)
-        required = token.kind == "unlisted" or builder.requires(*names)
+        required = token.kind == "unlisted" or (shown and builder.requires(*names))
         balance = to_balance(row, where, token, builder, shown=shown, required=required)
         if shown:
             builder.balances.append(balance)

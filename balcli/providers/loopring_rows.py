@@ -7,6 +7,7 @@ from balcli.errors import BadShape
 from balcli.http.strictjson import Json
 from balcli.models import Balance, Detail
 from balcli.money import Amount, parse_units
+from balcli.providers import OWN
 from balcli.providers.loopring_tokens import ID, Token, nft_slot, token_id
 from balcli.providers.parsing import (
     HoldingsBuilder,
@@ -104,7 +105,7 @@ def add_nfts(
             return owner
         if is_over or len(found) > _MOST_NFTS:
             raise BadShape(
-                f"Loopring relayer announced {announced} NFTs and listed {len(found)}: the list is not complete; try again"
+                f"{OWN[builder.account.provider]} announced {announced} NFTs and listed {len(found)}: the list is not complete; try again"
             )
 
 

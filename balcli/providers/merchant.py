@@ -90,35 +90,24 @@ _ADVICE: Final = {
 
 
 class Settings(NamedTuple):
-    """A token, or the key and secret that generate one; and the merchant."""
+    """A token, or the API key that generates one with a secret; and the merchant."""
 
-    token: Secret | None
-    api_key: Secret | None
+    credential: Secret
+    """The token; the API key if there is an `api_secret`."""
     api_secret: Secret | None
     merchant_id: int
-
-    @property
-    def credential(self) -> Secret:
-        """What identifies the account's owner to the provider: the token, or the key."""
-        credential = self.token or self.api_key
-        if credential is None:
-            raise RuntimeError("settings without a credential are refused when they are read")
-        return credential
 
 
 def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     """The account of one merchant, or of the aggregate (merchant_id 0)."""
-    given = values.one_of("token", "api_key") if "api_secret" not in values else "api_key"
-    if given == "token":
-        settings = Settings(values.secret("token"), None, None, values.integer("merchant_id"))
-    else:
-        if "token" in values:
-            raise SettingProblem(
-                "api_secret", "stands beside token; keep the token, or api_key and api_secret"
-            )
-        settings = Settings(
-            None, values.secret("api_key"), values.secret("api_secret"), values.integer("merchant_id")
-        )
+    if "api_secret" in values and "token" in values:
+        raise SettingProblem("api_secret", "stands beside token; keep the token, or api_key and api_secret")
+    key = "api_key" if "api_secret" in values else values.one_of("token", "api_key")
+    settings = Settings(
+        credential=values.secret(key),
+        api_secret=values.secret("api_secret") if key == "api_key" else None,
+        merchant_id=values.integer("merchant_id"),
+    )
     if settings.merchant_id < 0:
         raise SettingProblem("merchant_id", "is negative; give the merchant's number, or 0 for all of them")
     return _account(name, base_url, settings)
@@ -128,9 +117,8 @@ def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
     import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
 
     number = settings.merchant_id
-    same_credentials = hashlib.sha256(
-        f"{normalize_url(base_url)} {reveal(settings.credential)}".encode()
-    ).hexdigest()
+    owner = f"{normalize_url(base_url)} {reveal(settings.credential)}"
+    same_credentials = hashlib.sha256(owner.encode()).hexdigest()
     return Account(
         name=name,
         provider=NAME,
@@ -148,12 +136,9 @@ def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
     """With `--all-merchants`, an account of each merchant of the key, whatever its state, named `shop/ID`."""
     if "all-merchants" not in run.flags:
         return (account,)
+    settings = account.settings
     return [
-        _account(
-            f"{account.name}/{number}",
-            account.base_url,
-            account.settings._replace(merchant_id=int(number)),
-        )
+        _account(f"{account.name}/{number}", account.base_url, settings._replace(merchant_id=int(number)))
         for number in merchant_ids(_fetch_list(account, run, _MERCHANTS, (("status", "-1"),)))
     ]
 
@@ -203,8 +188,10 @@ def _parse_crypto(payload: Json, builder: HoldingsBuilder) -> None:
         builder.listed.append(asset)
         asset_id = optional_text(row, "assetId", where)
         of_row = names(asset, asset_id)
-        amounts = builder.amounts(row, where, asset, _amounts, required=builder.requires(*of_row))
-        if not builder.shows(*of_row):
+        shown = builder.shows(*of_row)
+        required = shown and builder.requires(*of_row)
+        amounts = builder.amounts(row, where, asset, _amounts, required=required)
+        if not shown:
             continue
         total, free, locked = amounts or (None, None, None)
         if total is not None and free is not None and locked is not None and total != free + locked:
@@ -233,8 +220,7 @@ def _parse_crypto(payload: Json, builder: HoldingsBuilder) -> None:
 
 
 def _amounts(row: Row, where: str) -> tuple[Amount, Amount, Amount]:
-    total, free, locked = (amount(row, key, where) for key in _AMOUNTS)
-    return total, free, locked
+    return amount(row, "total", where), amount(row, "free", where), amount(row, "locked", where)
 
 
 def signature(secret: str, timestamp: str) -> str:
@@ -278,39 +264,35 @@ class _Token(NamedTuple):
 
 def _with_token(account: Account[Settings], run: Run, function: Callable[[Secret], T]) -> T:
     """What `function` returns for the account's token; a generated one is renewed once if it expired or was refused."""
-    settings = account.settings
-    if settings.token is not None:
-        return function(settings.token)
-    key = (NAME, "token", account.base_url, settings.credential)
-    shared = run.share(key, lambda: _new_token(account, run))
+    credential, api_secret, _ = account.settings
+    if api_secret is None:
+        return function(credential)
+    key = (NAME, "token", account.base_url, credential)
+    shared = run.share(key, lambda: _new_token(account, run, api_secret))
     if (token := shared.get()).is_expired():
         shared.renewed(token)
     return shared.use(lambda token: function(token.secret))
 
 
-def _new_token(account: Account[Settings], run: Run) -> _Token:
+def _new_token(account: Account[Settings], run: Run, api_secret: Secret) -> _Token:
     """A new token for the account's key; it serves every merchant of that key."""
-    settings = account.settings
-    if settings.api_key is None or settings.api_secret is None:
-        raise RuntimeError("a token is made only where there is a key and a secret")
     timestamp = str(_now_ms())
-    signed = signature(reveal(settings.api_secret), timestamp)
+    signed = signature(reveal(api_secret), timestamp)
     payload = run.client.request(
         Request(
             _TOKEN,
             account.base_url,
             _explain,
             query=(("timestamp", timestamp), ("signature", signed)),
-            headers={"X-BH-APIKEY": settings.api_key},
+            headers={"X-BH-APIKEY": account.settings.credential},
             returns_credential=True,
         )
     )
     data = as_object(required_field(payload, "data", "the answer"), "data")
     expires = whole_number(data.get("expireTime"))
     # A new token that has expired already means that a clock is wrong: then only its refusal counts.
-    return _Token(
-        login_token(data, "token", "data"), expires if expires is not None and expires > _now_ms() else None
-    )
+    is_future = expires is not None and expires > _now_ms()
+    return _Token(login_token(data, "token", "data"), expires if is_future else None)
 
 
 def _now_ms() -> int:

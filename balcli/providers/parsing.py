@@ -202,8 +202,8 @@ class HoldingsBuilder:
         return selects(self.assets, *names) and selects(self.account.assets, *names)
 
     def requires(self, *names: str) -> bool:
-        """Whether the amounts of a row are needed: it is shown, and thresholds are on it or on no asset at all."""
-        return self.shows(*names) and selects(self._limited, *names)
+        """Whether the amounts of a row that is shown are needed: thresholds are on its asset, or on none."""
+        return not self._limited or selects(self._limited, *names)
 
     def amounts(
         self, row: Row, where: str, asset: str, read: Callable[[Row, str], T], *, required: bool

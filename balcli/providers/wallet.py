@@ -146,8 +146,9 @@ def parse(
     for where, row in rows(required_field(payload, "data", "the answer"), "data", "data"):
         asset = required_text(row, "asset", where)
         builder.listed.append(asset)
-        amounts = builder.amounts(row, where, asset, _amounts, required=builder.requires(asset))
-        if not builder.shows(asset):
+        shown = builder.shows(asset)
+        amounts = builder.amounts(row, where, asset, _amounts, required=shown and builder.requires(asset))
+        if not shown:
             continue
         balance, hold, lock, referral = amounts or (None,) * len(_AMOUNTS)
         locked = None if hold is None or lock is None else hold + lock
