@@ -34,8 +34,9 @@ _ARGUMENTS: Final = {
     "note": 2,
     "Step": 3,
     "Notice": 2,
+    "notify": 1,
     # Functions that make an error of what they are given.
-    "undocumented": 0,
+    "bad_shape": 0,
     "_untrusted": 0,
 }
 """What a message is given to, and which of its arguments that is."""

@@ -40,25 +40,20 @@ def own_error(
     if status < 400 and not is_marked and (not code_is_200 or _is_in(answer.get("code"), {200})):
         return None
     message = error_text(payload)
+    refused = CredentialsRefused(refusal_message(title, status, message), http_status=status)
     if status in _REFUSED:
-        return (
-            CredentialsRefused(refusal_message(title, status, message), http_status=status)
-            if answer
-            else None
-        )
+        return refused if answer else None
     codes = [*_error_codes(answer), *_own_codes(answer)]
-    code = next((message_text(value) for value in codes if message_text(value)), "")
-    if status < 400:
-        if not is_marked:
-            code = message_text(answer.get("code"))
-            if not code:
-                return BadShape(
-                    f"{title} answered without its code; check base_url, else ask the provider",
-                    http_status=status,
-                )
-        if any(_is_in(value, _REFUSED) or _is_word(value, _REFUSED_WORDS) for value in codes):
-            return CredentialsRefused(refusal_message(title, status, message), http_status=status)
-    elif not code and not message:
+    if status < 400 and any(_is_in(code, _REFUSED) or _is_word(code, _REFUSED_WORDS) for code in codes):
+        return refused
+    if status < 400 and not is_marked:
+        codes = [answer.get("code")]
+    code = next(filter(None, map(message_text, codes)), "")
+    if not code and not is_marked and status < 400:
+        return BadShape(
+            f"{title} answered without its code; check base_url, else ask the provider", http_status=status
+        )
+    if not code and not message and status >= 400:
         return None
     what = f"error {code or status}" if code or status >= 400 else "an error"
     advised = f": {advice[code]}" if code in advice else f"; {_ADVICE}"
