@@ -105,7 +105,7 @@ def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[St
 def examine(
     profile: Profile,
     names: Sequence[str],
-    limits: RequestSettings,
+    settings: RequestSettings,
     deadline: Deadline,
     environ: Mapping[str, str],
     *,
@@ -130,14 +130,14 @@ def examine(
     steps += _coverage(dict.fromkeys(account.provider for account in opened.values()))
     reason = "--offline"
     try:
-        prober = _Prober(list(opened.values()), limits, deadline)
+        prober = _Prober(list(opened.values()), settings, deadline)
         steps += prober.steps()
     except BalcliError as problem:
         steps.append(Step.failed(None, "ca_bundle", problem))
         failures.append(Failure.from_error(problem))
         offline, reason = True, "ca_bundle failed"
     for diagnosis, account in opened.items():
-        diagnosis.find_route(account, limits, environ)
+        diagnosis.find_route(account, settings, environ)
     if not offline:
         prober.visit(
             {diagnosis: account for diagnosis, account in opened.items() if diagnosis.route is not None},
@@ -209,16 +209,18 @@ class _AccountDiagnosis:
                 self.outcome = outcome or self.outcome
                 self._closed = last
 
-    def find_route(self, account: Account[Any], limits: RequestSettings, environ: Mapping[str, str]) -> None:
+    def find_route(
+        self, account: Account[Any], settings: RequestSettings, environ: Mapping[str, str]
+    ) -> None:
         """Add the step on proxies, from the profile and the environment alone."""
         try:
-            self.route = probe.route_to(account.base_url, limits.proxy)
+            self.route = probe.route_to(account.base_url, settings.proxy)
         except NetworkError as problem:
             self.fail("proxy", problem)
             return
         server = self.route.server
         if self.route.proxy is not None:
-            source = "of the profile" if limits.proxy else "of the environment"
+            source = "of the profile" if settings.proxy else "of the environment"
             self.note("proxy", "ok", f"{server.shown} is asked through {self.route.proxy.shown} {source}")
             return
         named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]
@@ -290,15 +292,15 @@ def _coverage(names: Iterable[str]) -> Iterator[Step]:
 class _Prober:
     """Probes all accounts at the same time, with one client. Making it raises ValueProblem for a bad ca_bundle."""
 
-    def __init__(self, opened: Sequence[Account[Any]], limits: RequestSettings, deadline: Deadline) -> None:
-        self._limits = limits
+    def __init__(self, opened: Sequence[Account[Any]], settings: RequestSettings, deadline: Deadline) -> None:
+        self._settings = settings
         self._deadline = deadline
         self._tls = any(account.base_url.startswith("https:") for account in opened)
         self._ahead: dict[str, int | None] = {}
         """By host, the seconds that this machine's clock is ahead of its last response; None if that has no date."""
         self._slowest: dict[str, Exchange] = {}
         """By host, the exchange that took longest."""
-        self._run = Run(open_client(opened, limits, deadline, self._heard))
+        self._run = Run(open_client(opened, settings, deadline, self._heard))
 
     def _heard(self, exchange: Exchange) -> None:
         host = host_key(exchange.request.base_url)
@@ -309,7 +311,7 @@ class _Prober:
     def steps(self) -> Iterator[Step]:
         """The step on the certificates that are trusted, where any connection needs them."""
         if self._tls:
-            bundle = self._limits.ca_bundle
+            bundle = self._settings.ca_bundle
             yield Step(None, "ca_bundle", "ok", shown(bundle) if bundle else "the built-in certificates")
 
     def visit(self, opened: Mapping[_AccountDiagnosis, Account[Any]], on_progress: OnProgress | None) -> None:
@@ -330,8 +332,8 @@ class _Prober:
             self._compare_clocks(diagnosis, account)
             return True
 
-        done = each(tasks, stages, self._limits.jobs, self._deadline, on_progress)
-        seconds = f"{self._limits.deadline:g} s"
+        done = each(tasks, stages, self._settings.jobs, self._deadline, on_progress)
+        seconds = f"{self._settings.deadline:g} s"
         for place, account in tasks.items():
             if place not in done:
                 diagnosis = by_name[account.name]
@@ -353,7 +355,7 @@ class _Prober:
             found = ", ".join(probe.addresses(first)[:4])
             diagnosis.note("name", "ok", f"{kind}{first.shown} is at {found}")
             diagnosis.stage = "tcp"
-            took = probe.connected(first, self._limits, self._deadline)
+            took = probe.connected(first, self._settings, self._deadline)
             diagnosis.note("tcp", "ok", f"{kind}{first.shown} connects in {took * 1000:.0f} ms")
         except NetworkError:
             if route.proxy is None:
@@ -367,7 +369,7 @@ class _Prober:
         elif route.proxy is not None:
             diagnosis.note("tls", "skipped", "it is made through the proxy, with the call below")
         else:
-            seen = probe.certificate(route.server, self._limits, self._deadline)
+            seen = probe.certificate(route.server, self._settings, self._deadline)
             text = f"{seen.protocol}, the certificate ends in {seen.days} days"
             if seen.days < _FEWEST_DAYS:
                 diagnosis.note("tls", "warning", text, "tell the provider to renew it")
@@ -383,12 +385,12 @@ class _Prober:
         diagnosis.answer(outcome)
         text = f"the balances came in {took * 1000:.0f} ms"
         slowest = self._slowest.get(host_key(account.base_url))
-        if slowest is not None and slowest.seconds > self._limits.timeout / 2:
+        if slowest is not None and slowest.seconds > self._settings.timeout / 2:
             text += f", one answer in {slowest.seconds * 1000:.0f} ms"
-            cure = f"raise --timeout above {self._limits.timeout:g} s in good time"
+            cure = f"raise --timeout above {self._settings.timeout:g} s in good time"
             diagnosis.note("latency", "warning", text, cure)
-        elif took > self._limits.deadline / 2:
-            cure = f"raise --deadline above {self._limits.deadline:g} s in good time"
+        elif took > self._settings.deadline / 2:
+            cure = f"raise --deadline above {self._settings.deadline:g} s in good time"
             diagnosis.note("latency", "warning", text, cure)
         else:
             diagnosis.note("latency", "ok", text)

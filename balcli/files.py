@@ -31,7 +31,7 @@ def shown(path: Path) -> str:
 
 
 def base_folder(environ: Mapping[str, str], variable: str, in_home: str) -> Path | None:
-    """The folder that a variable names, else one in the user's home folder; None where that is no fixed place."""
+    """The folder that a variable names, else one in the user's home folder; None if that is not an absolute path."""
     named = environ.get(variable, "")
     if not named and environ.get("HOME") == "":
         return None  # an empty HOME would stand for the root

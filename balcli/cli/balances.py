@@ -147,7 +147,7 @@ def _show_balances(
     no_color: options.NoColor = False,
 ) -> None:
     """Run once, or with --watch again and again, and write the report."""
-    # Imported here: what a run needs is no matter for --help and completion.
+    # Imported here, so that --help and completion do not load it.
     from balcli import report as reports
     from balcli.cli.progress import progress
     from balcli.providers.selection import wanted

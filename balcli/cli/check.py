@@ -84,7 +84,7 @@ def check(
 
     One status line; exit codes 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     """
-    # Imported here: what a check needs is no matter for --help and completion.
+    # Imported here, so that --help and completion do not load it.
     from balcli.cli.progress import progress
     from balcli.render.verdict import plain
     from balcli.report import failed

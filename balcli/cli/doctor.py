@@ -52,7 +52,7 @@ def diagnose(
 
     It looks at the file, secrets, DNS, TLS, credentials and the clock.
     """
-    # Imported here: what a run needs is no matter for --help and completion.
+    # Imported here, so that --help and completion do not load it.
     from balcli.doctor import read_files, surroundings, unreadable
 
     as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json

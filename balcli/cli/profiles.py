@@ -42,7 +42,7 @@ def open_profile(
 
 
 def default_file() -> Path:
-    """Where the profile file is by default. Raises ConfigFileError where the home directory is no fixed place."""
+    """The default path of the profile file. Raises ConfigFileError if the home directory is not an absolute path."""
     folder = Path(typer.get_app_dir("balcli"))
     # An empty HOME would stand for the root.
     homeless = os.environ.get("HOME") == "" and not os.environ.get("XDG_CONFIG_HOME")

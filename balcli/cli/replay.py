@@ -35,7 +35,7 @@ def replay(
 
     No network, no profile, no secret. The exit code is the run's own; 6 if the evidence was altered or is not whole.
     """
-    # Imported here: what a replay needs is no matter for --help and completion.
+    # Imported here, so that --help and completion do not load it.
     from balcli.evidence.replay import tell
     from balcli.report import failed
     from balcli.run import RunResult

@@ -88,7 +88,7 @@ _MIGRATIONS: Final = (
 
 
 def history_file(named: Path | None, environ: Mapping[str, str]) -> Path:
-    """The history that is named, or the user's own. Raises StateError where the home directory is no fixed place."""
+    """The history that is named, or the user's own. Raises StateError if the home directory is not an absolute path."""
     return named or state.folder(environ) / "history.db"
 
 

@@ -136,7 +136,7 @@ class Client:
 
     def __init__(
         self,
-        limits: RequestSettings,
+        settings: RequestSettings,
         deadline: Deadline,
         allowed: Iterable[Endpoint],
         *,
@@ -146,14 +146,14 @@ class Client:
         # Imported here: urllib3 and ssl take several times as long as the rest of the start.
         from balcli.http.transport import Transport
 
-        self._limits = limits
+        self._settings = settings
         self._deadline = deadline
         self._allowed = frozenset(allowed)
         self._observe = observe
         self._rate_limiters: dict[str, RateLimiter] = {}
         self._lock = threading.Lock()
         self._transport = Transport(
-            proxy=limits.proxy, ca_bundle=limits.ca_bundle, connections=limits.jobs, tls=tls
+            proxy=settings.proxy, ca_bundle=settings.ca_bundle, connections=settings.jobs, tls=tls
         )
 
     def request(self, request: Request) -> Json:
@@ -171,7 +171,7 @@ class Client:
             try:
                 return self._attempt(request, attempt)
             except _RetryableError as again:
-                if attempt >= self._limits.retries or not request.repeatable:
+                if attempt >= self._settings.retries or not request.repeatable:
                     raise again.error from None
                 pause = backoff(attempt) if again.after is None else again.after
                 if pause >= self._deadline.left():
@@ -192,7 +192,7 @@ class Client:
                 f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
             )
         left = self._deadline.left()
-        seconds, begun, began = min(self._limits.timeout, left), time.monotonic(), time.time_ns()
+        seconds, begun, began = min(self._settings.timeout, left), time.monotonic(), time.time_ns()
         answer, problem = None, None
         try:
             if left <= 0:
@@ -207,7 +207,7 @@ class Client:
             )
         except (NetworkError, AnswerError) as raised:
             problem = raised
-            if isinstance(raised, TimedOut) and seconds < self._limits.timeout:
+            if isinstance(raised, TimedOut) and seconds < self._settings.timeout:
                 problem = DeadlinePassed(f"no answer before the deadline of {self._deadline.seconds:g} s")
             error = type(problem)(f"{request.host}: {problem.message}; {_advice(problem, seconds)}")
             if problem.retryable and not isinstance(problem, DeadlinePassed):

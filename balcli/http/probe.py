@@ -96,22 +96,22 @@ def addresses(server: Server) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def connected(server: Server, limits: RequestSettings, deadline: Deadline) -> float:
+def connected(server: Server, settings: RequestSettings, deadline: Deadline) -> float:
     """The seconds that a TCP connection took. Raises TimedOut or ConnectionFailed."""
     begun = time.monotonic()
-    _connection(server, _seconds(limits, deadline)).close()
+    _connection(server, _seconds(settings, deadline)).close()
     return time.monotonic() - begun
 
 
-def certificate(server: Server, limits: RequestSettings, deadline: Deadline) -> Certificate:
+def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -> Certificate:
     """The certificate of a TLS handshake, verified as a request does it.
 
     Raises TlsFailed, TimedOut or ConnectionFailed.
     """
     from balcli.http.transport import tls_context
 
-    context = tls_context(limits.ca_bundle)
-    seconds = _seconds(limits, deadline)
+    context = tls_context(settings.ca_bundle)
+    seconds = _seconds(settings, deadline)
     until = time.monotonic() + seconds
     with _connection(server, seconds) as connection:
         connection.settimeout(max(until - time.monotonic(), 0.01))
@@ -142,12 +142,12 @@ def seconds_ahead(date: str, now: float) -> int | None:
     return None if moment is None else round(now - moment - 0.5)
 
 
-def _seconds(limits: RequestSettings, deadline: Deadline) -> float:
+def _seconds(settings: RequestSettings, deadline: Deadline) -> float:
     """The seconds that the next stage may take. Raises DeadlinePassed if no time is left."""
     left = deadline.left()
     if left <= 0:
         raise DeadlinePassed(f"no time is left of the run's {deadline.seconds:g} s; raise --deadline")
-    return min(limits.timeout, left)
+    return min(settings.timeout, left)
 
 
 def _connection(server: Server, seconds: float) -> socket.socket:

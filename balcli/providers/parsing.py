@@ -203,7 +203,7 @@ class HoldingsBuilder:
 
     def requires(self, *names: str) -> bool:
         """Whether the amounts of a row that is shown are needed: thresholds are on its asset, or on none."""
-        return not self._limited or selects(self._limited, *names)
+        return selects(self._limited, *names)
 
     def amounts(
         self, row: Row, where: str, asset: str, read: Callable[[Row, str], T], *, required: bool

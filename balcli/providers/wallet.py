@@ -138,8 +138,8 @@ def parse(
     """The balances in the answer of `/v2/balance`, in whole units; null or absent fields are unknown.
 
     By default `balance` is the available part, as the vendor's prose has it (inferred), and the
-    total is balance + hold + lock. `balance_is = "total"` reads it the other way. Amounts are strict but in
-    rows of assets that neither `assets`, the profile nor the limits (`limited`) ask for.
+    total is balance + hold + lock. `balance_is = "total"` reads it the other way. Amounts are strict
+    except in rows of assets that neither `assets`, the profile nor the thresholds (`limited`) name.
     """
     builder = HoldingsBuilder(account, assets, limited)
     balance_is_total = account.settings.balance_is == "total"
