@@ -220,8 +220,8 @@ class _AccountDiagnosis:
             return
         server = self.route.server
         if self.route.proxy is not None:
-            source = "of the profile" if settings.proxy else "of the environment"
-            self.note("proxy", "ok", f"{server.shown} is asked through {self.route.proxy.shown} {source}")
+            through = f"{self.route.proxy.shown}, from {self.route.setting}"
+            self.note("proxy", "ok", f"{server.shown} is asked through {through}")
             return
         named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]
         why = "loopback needs none" if is_loopback(server.host) else "NO_PROXY or the scheme leaves it out"
@@ -352,17 +352,24 @@ class _Prober:
             raise RuntimeError("an account is probed once its route is known")
         first, kind = (route.server, "") if route.proxy is None else (route.proxy, "the proxy ")
         try:
-            found = ", ".join(probe.addresses(first)[:4])
+            reached = probe.reach(first, self._settings, self._deadline)
+            found = ", ".join([*reached.answered, *reached.failed])
             diagnosis.note("name", "ok", f"{kind}{first.shown} is at {found}")
             diagnosis.stage = "tcp"
-            took = probe.connected(first, self._settings, self._deadline)
-            diagnosis.note("tcp", "ok", f"{kind}{first.shown} connects in {took * 1000:.0f} ms")
+            reached.require_answer(first)
         except NetworkError:
             if route.proxy is None:
                 raise
-            raise ProxyFailed(
-                f"the proxy {first.shown} cannot be reached; check the profile's proxy and HTTPS_PROXY"
-            ) from None
+            raise ProxyFailed(f"the proxy {first.shown} cannot be reached; check {route.setting}") from None
+        answered = ", ".join(
+            f"{address} connects in {took:.0f} ms" for address, took in reached.answered.items()
+        )
+        if reached.failed:
+            failed = ", ".join(f"{address} {why}" for address, why in reached.failed.items())
+            cure = "balcli uses the others; tell who runs the network or the host"
+            diagnosis.note("tcp", "warning", f"{kind}{first.shown}: {answered}, {failed}", cure)
+        else:
+            diagnosis.note("tcp", "ok", f"{kind}{first.shown}: {answered}")
         diagnosis.stage = "tls"
         if not route.server.tls:
             diagnosis.note("tls", "ok", "plain HTTP, which does not leave this machine")

@@ -164,6 +164,12 @@ class ProxyFailed(NetworkError):
     code = "network.proxy"
 
 
+class ProxyRefused(ProxyFailed):
+    """The proxy refused the request, or is of a kind that cannot be used; trying again does not mend that."""
+
+    retryable = False
+
+
 class TimedOut(NetworkError):
     """One request took longer than its time-out."""
 

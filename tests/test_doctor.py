@@ -308,7 +308,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
         (
             "https://api.example",
             {"HTTPS_PROXY": "http://user:proxy-password@proxy.example:3128"},
-            "api.example:443 is asked through proxy.example:3128 of the environment",
+            "api.example:443 is asked through proxy.example:3128, from HTTPS_PROXY",
         ),
         ("https://api.example", {"ALL_PROXY": "http://proxy.example:1"}, "through proxy.example:1"),
         (
@@ -601,7 +601,7 @@ def test_a_certificate_with_its_end(program: Program, tmp_path: Path, days: int,
 @pytest.mark.parametrize(
     ("host", "known", "said"),
     [
-        ("127.0.0.1", False, "is from nobody that is trusted here"),
+        ("127.0.0.1", False, "is from an authority that is not in the built-in certificates"),
         ("other.example", True, "is for another"),
     ],
 )
@@ -648,7 +648,7 @@ def test_no_time_is_left_for_a_stage() -> None:
     from balcli.errors import DeadlinePassed
 
     with pytest.raises(DeadlinePassed, match="no time is left"):
-        probe.connected(probe.Server("127.0.0.1", 9, tls=False), RequestSettings(), Deadline(0))
+        probe.reach(probe.Server("127.0.0.1", 9, tls=False), RequestSettings(), Deadline(0))
 
 
 def test_servers_are_shown_as_urls_have_them() -> None:

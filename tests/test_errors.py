@@ -50,7 +50,7 @@ CONTRACT: Final = {
 LEAVES: Final = {
     name: kind
     for name, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, BalcliError) and not kind.__subclasses__()
+    if issubclass(kind, BalcliError) and "code" in vars(kind)
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from balcli.sandbox.faults import keeps_silent
 from tests.conftest import Program
-from tests.faults.wire import chunked, drips, hangs_up, pours, resets, sends
+from tests.faults.wire import chunked, drips, hangs_up, resets, sends
 from tests.lists import each_case
 from tests.wire import (
     GOOD,
@@ -416,8 +416,6 @@ SLOW: Final = {
     "gzip, dripping": drips(
         answer(GZIPPED[:10], "200 OK", "Content-Encoding: gzip", length=False), b"\x00\x00\x00\xff\xff"
     ),
-    "100 Continue, dripping": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "100 Continue, pouring": pours(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     "headers of 100 Continue, dripping": drips(b"HTTP/1.1 100 Continue\r\n", b"X-Slow: a\r\n", 0.1),
 }
 

@@ -90,6 +90,7 @@ class Wire:
         *scripts: Script,
         tls: "SSLContext | None" = None,
         read: Callable[[socket.socket], bytes] = whole_request,
+        address: tuple[str, int] = (_LOOPBACK, 0),
     ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
@@ -99,7 +100,7 @@ class Wire:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server((_LOOPBACK, 0), backlog=64)
+        self._listener = socket.create_server(address, backlog=64)
         self.port: int = self._listener.getsockname()[1]
 
     @property

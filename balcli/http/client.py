@@ -209,7 +209,8 @@ class Client:
             problem = raised
             if isinstance(raised, TimedOut) and seconds < self._settings.timeout:
                 problem = DeadlinePassed(f"no answer before the deadline of {self._deadline.seconds:g} s")
-            error = type(problem)(f"{request.host}: {problem.message}; {_advice(problem, seconds)}")
+            advice = "" if isinstance(problem, ProxyFailed | TlsFailed) else f"; {_advice(problem, seconds)}"
+            error = type(problem)(f"{request.host}: {problem.message}{advice}")
             if problem.retryable and not isinstance(problem, DeadlinePassed):
                 raise _RetryableError(error) from None
             raise error from None
@@ -363,10 +364,6 @@ def _advice(problem: BalcliError, seconds: float) -> str:
         return "raise --deadline or try later"
     if isinstance(problem, TimedOut):
         return f"it had {seconds:.3g} s: try later, or raise --timeout"
-    if isinstance(problem, TlsFailed):
-        return "check base_url, the clock and ca_bundle"
-    if isinstance(problem, ProxyFailed):
-        return "check the profile's proxy and HTTPS_PROXY"
     if isinstance(problem, NameNotResolved):
         return "check base_url and the resolver"
     return _TRY_LATER
