@@ -220,7 +220,7 @@ class _AccountDiagnosis:
             return
         server = self.route.server
         if self.route.proxy is not None:
-            through = f"{self.route.proxy.shown}, from {self.route.setting}"
+            through = f"{self.route.proxy.shown} ({self.route.setting})"
             self.note("proxy", "ok", f"{server.shown} is asked through {through}")
             return
         named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]

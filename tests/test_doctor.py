@@ -308,7 +308,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
         (
             "https://api.example",
             {"HTTPS_PROXY": "http://user:proxy-password@proxy.example:3128"},
-            "api.example:443 is asked through proxy.example:3128, from HTTPS_PROXY",
+            "api.example:443 is asked through proxy.example:3128 (HTTPS_PROXY)",
         ),
         ("https://api.example", {"ALL_PROXY": "http://proxy.example:1"}, "through proxy.example:1"),
         (

@@ -336,7 +336,7 @@ def test_each_kind_of_trouble_has_its_cure() -> None:
         proxy = f"http://127.0.0.1:{closed.getsockname()[1]}"
         cases: list[tuple[RequestSettings, bool, str, type[BalcliError], str]] = [
             (RequestSettings(retries=0), False, "http://nobody.invalid", NameNotResolved, "check base_url and the resolver"),
-            (RequestSettings(retries=0, proxy=proxy), False, "http://192.0.2.1", ProxyFailed, "the proxy cannot be reached; check proxy of the profile"),
+            (RequestSettings(retries=0, proxy=proxy), False, "http://192.0.2.1", ProxyFailed, "the proxy cannot be reached; check the profile's proxy"),
             (RequestSettings(retries=0), True, plain.url.replace("http", "https"), ConnectionFailed, "check base_url if it stays so"),
         ]  # fmt: skip
         for limits, tls, url, kind, cure in cases:

@@ -660,7 +660,7 @@ def test_the_profiles_proxy_is_for_both_schemes(url: str, monkeypatch: pytest.Mo
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://environment.example:1")
     mine, loopback = "http://profile.example:2", "http://127.0.0.1:80/"
-    of_profile = Proxy(mine, "proxy of the profile")
+    of_profile = Proxy(mine, "the profile's proxy")
     of_environment = Proxy("http://environment.example:1", f"{url.partition(':')[0]}_proxy")
     assert [of_profile, of_environment, None, None, None] == [
         proxy_for(url, mine, loopback=False),

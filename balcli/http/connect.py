@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
 
 NEXT_ADDRESS: Final = 0.25
 """Seconds until the next address of a host is tried, beside those under way (RFC 8305, section 5)."""
@@ -196,6 +196,12 @@ class _Connection(HTTPConnection):
             raise ConnectTimeoutError(self, "no connection in time") from problem
         except OSError as problem:
             raise NewConnectionError(self, "no connection") from problem
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()
+        except (OSError, http.client.HTTPException) as problem:
+            raise ProxyError("no tunnel", problem) from problem
 
 
 class _TlsConnection(_Connection, HTTPSConnection):

@@ -117,8 +117,10 @@ def _proxy_error(members: Sequence[BaseException], setup: Setup) -> ProxyFailed:
 _PROXY_MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((raw.NameResolutionError,), "the proxy's name cannot be resolved"),
     ((raw.ConnectTimeoutError,), "the proxy cannot be reached"),
+    ((TimeoutError,), "the proxy did not connect in time"),
     ((ssl.SSLError,), "the TLS handshake with the proxy failed"),
-    ((http.client.BadStatusLine, http.client.LineTooLong), "the proxy does not speak HTTP"),
+    ((http.client.RemoteDisconnected,), "the proxy closed the connection"),
+    ((http.client.HTTPException,), "the proxy does not speak HTTP"),
 )
 # The text that http.client and urllib3 raise an OSError with.
 _TUNNEL_REFUSED: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")

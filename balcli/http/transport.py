@@ -99,7 +99,7 @@ class Proxy(NamedTuple):
 
     url: str
     setting: str
-    """`proxy of the profile`, or the name of an environment variable."""
+    """`the profile's proxy`, or the name of an environment variable."""
 
 
 def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> Proxy | None:
@@ -110,7 +110,7 @@ def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> Proxy | None:
     if loopback:
         return None
     if proxy is not None:
-        return _checked_proxy(proxy, "proxy of the profile")
+        return _checked_proxy(proxy, "the profile's proxy")
     if not any(value and name.lower().endswith("_proxy") for name, value in os.environ.items()):
         return None  # few environments name one, and asking requests takes its time
     chosen = select_proxy(url, get_environ_proxies(url))
