@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.cache import Cache
-from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, ProviderError
+from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, MachineExhausted, ProviderError
 from balcli.http import echoes
 from balcli.http.client import Client, Exchange, SupportsRequest
 from balcli.http.timing import Deadline
@@ -35,6 +36,8 @@ _PROGRESS_SECONDS: Final = 0.25
 _REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
 # An attempt that ends with the deadline has the better message: what it waited for.
 _GRACE: Final = 0.1
+_OTHER_FILES: Final = 12
+"""Descriptors that the rest of a run may need at once: modules, the cache, the history, output files."""
 
 
 def collect(
@@ -120,11 +123,11 @@ def each(
             except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
                 done.put((position, None, bug))
 
-    for position in tasks:
-        waiting.put(position)
-    for _ in range(min(jobs, len(tasks))):
-        waiting.put(None)
-        threading.Thread(target=work, daemon=True).start()
+    workers = min(affordable(jobs), len(tasks))
+    for position_or_end in (*tasks, *[None] * workers):
+        waiting.put(position_or_end)
+    if tasks and not _started(work, workers):
+        work()
     results: dict[_Position, T] = {}
     progress = None if on_progress is None else _Progress(on_progress, tasks, results)
     while len(results) < len(tasks):
@@ -138,6 +141,29 @@ def each(
         if result is not None:
             results[position] = result
     return results
+
+
+def _started(work: Callable[[], None], count: int) -> int:
+    """Start as many threads as there can be, at most `count`; how many there are."""
+    for number in range(count):
+        try:
+            threading.Thread(target=work, daemon=True).start()
+        except RuntimeError:  # the machine gives no more of them
+            return number
+    return count
+
+
+def affordable(jobs: int) -> int:
+    """How many accounts may be asked at once, with the file descriptors that this process may open."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        free = limit - sum(1 for _ in Path("/dev/fd").iterdir())
+    except (ImportError, OSError):
+        return jobs  # a system without these limits
+    # Two for each: its connection, and the resolver's or an idle one at another host.
+    return jobs if limit == resource.RLIM_INFINITY else max(1, min(jobs, (free - _OTHER_FILES) // 2))
 
 
 class _Progress:
@@ -303,6 +329,11 @@ def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:
         return fetch(account, run)
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.from_error(problem))
+    except (MemoryError, OSError, RuntimeError) as problem:
+        exhausted = MachineExhausted.from_exception(problem)
+        if exhausted is None:
+            raise
+        return Outcome(account, None, None, Failure.from_error(exhausted))
 
 
 def _ambiguous(account: Account[Any]) -> Outcome:

@@ -39,6 +39,7 @@
     ├── RateLimited             rate_limited          7
     ├── OutputError             output.write          9
     ├── StateError              state.unusable        9
+    ├── MachineExhausted        machine.exhausted     9
     ├── LockHeld                lock.held             10
     └── Bug                     bug                   1
 
@@ -46,8 +47,9 @@ The codes and exit codes are part of the contract with scripts; the messages are
 A message says what failed, where, and the next step. It never holds a secret.
 """
 
+import errno
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class BalcliError(Exception):
@@ -306,6 +308,30 @@ class StateError(BalcliError):
 
     code = "state.unusable"
     exit_code = 9
+
+
+class MachineExhausted(BalcliError):
+    """The machine gives this process too few threads, file descriptors or too little memory."""
+
+    code = "machine.exhausted"
+    exit_code = 9
+    retryable = True
+
+    @staticmethod
+    def from_exception(problem: BaseException) -> "MachineExhausted | None":
+        """The error for what Python raises where threads, descriptors or memory run out; None for all else."""
+        if isinstance(problem, MemoryError):
+            return MachineExhausted(f"too little memory; {_MORE_MEMORY}")
+        if isinstance(problem, RuntimeError) and "start new thread" in str(problem):
+            return MachineExhausted("too few threads; raise the limit (ulimit -u, and -v), or lower --jobs")
+        if isinstance(problem, OSError) and problem.errno in {errno.EMFILE, errno.ENFILE}:
+            return MachineExhausted("too few file descriptors; raise the limit (ulimit -n), or lower --jobs")
+        if isinstance(problem, OSError) and problem.errno in {errno.ENOMEM, errno.ENOBUFS}:
+            return MachineExhausted(f"too little memory; {_MORE_MEMORY}")
+        return None
+
+
+_MORE_MEMORY: Final = "raise the limit (ulimit -v), or name fewer accounts"
 
 
 class LockHeld(BalcliError):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,7 +129,7 @@ def _fetched(
         client = recorder.client(found, notices, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
     cached = request.cache and not request.sandbox and recorder is None
-    with progress or nullcontext() as on_progress:
+    with closing(client), progress or nullcontext() as on_progress:
         outcomes = collect(
             accounts,
             settings,

@@ -42,6 +42,7 @@ CONTRACT: Final = {
     "RateLimited": ("rate_limited", 7, True),
     "OutputError": ("output.write", 9, False),
     "StateError": ("state.unusable", 9, False),
+    "MachineExhausted": ("machine.exhausted", 9, True),
     "LockHeld": ("lock.held", 10, True),
     "Bug": ("bug", 1, False),
 }

@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from balcli import __version__
 from balcli.cli.command import CommandLine, Group
 from balcli.cli.output import ReaderGone, has_written, print_message, write_stdout
-from balcli.errors import BalcliError, Bug, OutputError, Terminated, UsageError
+from balcli.errors import BalcliError, Bug, MachineExhausted, OutputError, Terminated, UsageError
 from balcli.providers import PROVIDERS
 from balcli.secret import redact
 
@@ -120,6 +120,9 @@ def run(arguments: list[str]) -> int:
         return _exit_code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
         code = _code_of_signal(bug)
+        if code is None and (exhausted := MachineExhausted.from_exception(bug)):
+            _print(exhausted.message, arguments)
+            return _exit_code(exhausted, arguments)
         return _end_with_bug(bug, arguments) if code is None else code
 
 
@@ -153,6 +156,10 @@ def _invoke(arguments: list[str]) -> int:
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except typer.Abort:
         return 130
+    except (MemoryError, OSError, RuntimeError) as problem:
+        if exhausted := MachineExhausted.from_exception(problem):
+            raise exhausted from None
+        raise
     return result if isinstance(result, int) else 0
 
 

@@ -248,6 +248,9 @@ class _Recorded:
             if answer.finished:
                 self._answers[key].append(answer)
 
+    def close(self) -> None:
+        """Do nothing: a record has no connections."""
+
     def request(self, request: Request) -> Json:
         """The payload of the recorded answer; raises what was raised then, and EvidenceDiffers for what was not asked."""
         key = self._key(requests.written(request, self._names))

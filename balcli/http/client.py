@@ -121,6 +121,9 @@ class SupportsRequest(Protocol):
     def request(self, request: Request) -> Json:
         """The JSON payload of a good response. Raises as `Client.request` does."""
 
+    def close(self) -> None:
+        """Close the connections that no request is using."""
+
 
 class _RetryableError(Exception):
     """Another attempt may succeed; `after` is the wait in seconds that the server asked for."""
@@ -178,6 +181,10 @@ class Client:
                     raise again.error from None
                 time.sleep(pause)
                 attempt += 1
+
+    def close(self) -> None:
+        """Close the connections that no request is using: the rest of a run may need their descriptors."""
+        self._transport.close()
 
     def _attempt(self, request: Request, number: int) -> Json:
         body = None if request.body is None else _encoder.encode(request.body).encode()

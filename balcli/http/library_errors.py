@@ -16,6 +16,7 @@ from balcli.errors import (
     BrokenAnswer,
     ConnectionFailed,
     CutAnswer,
+    MachineExhausted,
     NameNotResolved,
     ProxyFailed,
     ProxyRefused,
@@ -63,6 +64,9 @@ class Setup(NamedTuple):
 def explained(problem: BaseException, setup: Setup) -> BalcliError:
     """The error of the tree for what a library raised."""
     members = list(family(problem))
+    for member in members:
+        if exhausted := MachineExhausted.from_exception(member):
+            return exhausted
     if any(isinstance(member, raw.ProxyError) for member in members):
         return _proxy_error(members, setup)
     if any(isinstance(member, http.client.BadStatusLine) and _is_cut(member) for member in members):
