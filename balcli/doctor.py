@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from balcli.collect import OnProgress, each, fetch, open_client
 from balcli.config.accounts import (
+    expiring_credentials,
     open_accounts,
     reject_credential_as_name,
     select,
@@ -38,7 +39,7 @@ from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
 from balcli.http.client import Exchange
 from balcli.http.echoes import host_key
-from balcli.http.timing import Deadline
+from balcli.http.timing import CLOCK_TOLERANCE, Deadline, seconds_ahead
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Key, Run
@@ -50,7 +51,6 @@ _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
 """What is looked at over the network, for each account."""
 
 _FEWEST_DAYS: Final = 21
-_CLOCK_WARNING: Final = 30
 _CLOCK_FAILURE: Final = 300
 _IGNORED_CAS: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXY_NAMES: Final = frozenset({"https_proxy", "http_proxy", "all_proxy"})
@@ -269,7 +269,7 @@ def _open_all(
             f"{account.provider}, {target}, at {printable(display_url(account.base_url), 100)}",
         )
         diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry, profile.variables)))
-        for notice in short_credentials(found):
+        for notice in (*short_credentials(found), *expiring_credentials(found)):
             diagnosis.warn("secrets", notice)
         diagnosis.account = account
     if well:
@@ -306,7 +306,7 @@ class _Prober:
         host = host_key(exchange.request.base_url)
         self._slowest[host] = max(exchange, self._slowest.get(host, exchange), key=lambda one: one.seconds)
         if exchange.date is not None:
-            self._ahead[host] = probe.seconds_ahead(exchange.date, time.time())
+            self._ahead[host] = seconds_ahead(exchange.date, time.time())
 
     def steps(self) -> Iterator[Step]:
         """The step on the certificates that are trusted, where any connection needs them."""
@@ -413,7 +413,7 @@ class _Prober:
             return
         seconds = abs(ahead)
         text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} the server's"
-        if seconds <= _CLOCK_WARNING:
+        if seconds <= CLOCK_TOLERANCE:
             diagnosis.note("clock", "ok", text if seconds > 1 else "agrees with the server's")
         elif seconds > _CLOCK_FAILURE and failed and _signs_time(diagnosis.entry):
             text += ", too far for a signature with the time in it"

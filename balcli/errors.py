@@ -12,6 +12,7 @@
     │   ├── VariableError       config.variable
     │   └── SecretError         config.secret
     ├── CredentialsRefused      credentials.refused   4
+    ├── AccessBlocked           access.blocked        4
     ├── NetworkError                                  5
     │   ├── NameNotResolved     network.dns
     │   ├── ConnectionFailed    network.connection
@@ -134,6 +135,13 @@ class CredentialsRefused(BalcliError):
     exit_code = 4
 
 
+class AccessBlocked(BalcliError):
+    """A firewall, a list of addresses or a law keeps the request from the provider; the credentials are not the reason."""
+
+    code = "access.blocked"
+    exit_code = 4
+
+
 class NetworkError(BalcliError):
     """No answer was had, or the server said that it is not available."""
 
@@ -151,6 +159,10 @@ class ConnectionFailed(NetworkError):
     """The connection was refused, reset or closed before an answer."""
 
     code = "network.connection"
+
+
+class NotConnected(ConnectionFailed):
+    """The connection was refused or has no route: nothing was sent."""
 
 
 class TlsFailed(NetworkError):

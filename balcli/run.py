@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from balcli import report as reports
 from balcli.cache import default_cache
 from balcli.collect import OnProgress, collect, open_client
-from balcli.config.accounts import open_accounts
+from balcli.config.accounts import expiring_credentials, open_accounts
 from balcli.config.profile import Profile, check_ca_bundle
 from balcli.config.sources import SecretSources
 from balcli.errors import BalcliError, StateError
@@ -118,10 +118,11 @@ def _fetched(
     settings = profile.request_settings._replace(**request.settings)
     deadline = Deadline(settings.deadline)
     check_ca_bundle(profile)
-    notices = (*PLUGIN_NOTICES, *profile.notices)
     found = open_accounts(
         profile, SecretSources(deadline), request.provider, request.accounts, request.targets
     )
+    expiring = (notice for each in found for notice in expiring_credentials(each))
+    notices = (*PLUGIN_NOTICES, *profile.notices, *expiring)
     accounts = [each.account for each in found if each.account is not None]
     if recorder is None:
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)

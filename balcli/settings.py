@@ -19,7 +19,7 @@ class RequestSettings(NamedTuple):
 
     timeout: float = 10.0
     deadline: float = 30.0
-    retries: int = 2
+    retries: int = 3
     jobs: int = 8
     proxy: str | None = None
     ca_bundle: Path | None = None

@@ -107,8 +107,8 @@ def test_lines_fit_a_terminal(program: Program, columns: str) -> None:
     [
         ("refused", 4, "credentials.refused"),
         ("forbidden", 4, "credentials.refused"),
+        ("firewall", 4, "access.blocked"),
         ("limited", 7, "rate_limited"),
-        ("unavailable", 5, "network.unavailable"),
         ("redirect", 6, "answer.redirect"),
         ("page", 6, "answer.json"),
         ("empty", 6, "answer.json"),
@@ -122,6 +122,16 @@ def test_the_code_is_that_of_the_run(program: Program, fault: str, code: int, er
     assert (code, code) == (result.code, program.run("all", "--sandbox", "--fault", fault).code)
     assert {error} - {None} == {problem["code"] for problem in result.json["errors"]}
     assert (code == 0) is result.json["ok"]
+
+
+def test_the_doctor_tries_as_often_as_the_run(program: Program) -> None:
+    """A server that stays unavailable is 5, after the profile's retries."""
+    with Sandbox(faults=["merchant:unavailable"]) as server:
+        profile = f"[profiles.main]\nretries = 1\n{server.profile('main')}"
+        result = program.with_profile(profile, "doctor", "shop", "-o", "json")
+        asked = [question.path for question in server.log]
+    assert (5, ["network.unavailable"]) == (result.code, [each["code"] for each in result.json["errors"]])
+    assert 2 == asked.count("/merchant/v2/assets/account/assets")
 
 
 def test_a_partial_run_is_8(program: Program) -> None:

@@ -18,6 +18,7 @@ CONTRACT: Final = {
     "VariableError": ("config.variable", 3, False),
     "SecretError": ("config.secret", 3, False),
     "CredentialsRefused": ("credentials.refused", 4, False),
+    "AccessBlocked": ("access.blocked", 4, False),
     "NameNotResolved": ("network.dns", 5, True),
     "ConnectionFailed": ("network.connection", 5, True),
     "TlsFailed": ("network.tls", 5, False),

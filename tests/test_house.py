@@ -176,7 +176,7 @@ def test_nothing_splits_the_process() -> None:
 
 
 def test_secrets_are_revealed_where_they_leave() -> None:
-    """`reveal` is called only by the client, by what signs, hashes or wraps a credential, and by the proxy's setting."""
+    """`reveal` is called only by the client, by what signs, hashes, wraps or decodes a credential, and by the proxy's setting."""
     callers = {_named(path) for path in MODULES if re.search(r"\breveal\(|=reveal\b", path.read_text())}
     assert {
         "secret.py",
@@ -186,6 +186,7 @@ def test_secrets_are_revealed_where_they_leave() -> None:
         "config/profile.py",
         "evidence/names.py",
         "http/echoes.py",
+        "http/jwt.py",
     } == callers
 
 

@@ -90,8 +90,8 @@ def test_an_exception_that_wraps_another_becomes_one_of_the_error_tree(kind: typ
 
 MEANT: Final = {
     "urllib3.exceptions.NameResolutionError": errors.NameNotResolved,
-    "urllib3.exceptions.NewConnectionError": errors.ConnectionFailed,
-    "builtins.ConnectionRefusedError": errors.ConnectionFailed,
+    "urllib3.exceptions.NewConnectionError": errors.NotConnected,
+    "builtins.ConnectionRefusedError": errors.NotConnected,
     "builtins.ConnectionResetError": errors.ConnectionFailed,
     "builtins.BrokenPipeError": errors.ConnectionFailed,
     "http.client.RemoteDisconnected": errors.ConnectionFailed,

@@ -15,6 +15,16 @@ COMPLETED: Final = {
     ("http/library_errors.py", ""): "the client puts the host before it and a cure behind it, as it does for",
     ("http/transport.py", ""): "the client puts the host before it and a cure behind it",
     ("http/strictjson.py", ""): "the client does the same",
+    (
+        "http/response.py",
+        "{…} refused the credentials ({…})",
+    ): "`with_cure` names the settings to check behind it",
+    ("providers/envelope.py", "{…} refused the credentials ({…})"): "the same",
+    ("providers/loopring.py", "{…} refused the key with error {…} ({…})"): "the same",
+    (
+        "providers/loopring.py",
+        "{…} answered 101002 ({…}): there is no account with that account_id or address, or the key was refused",
+    ): "the same",
     ("http/client.py", "no time is left of the run's {…} s"): "and it does so with its own",
     ("http/client.py", "no answer before the deadline of {…} s"): "the same",
     ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",

@@ -17,7 +17,8 @@ from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT, document_digest
 from balcli.files import shown
-from balcli.http.client import Request, parse_response
+from balcli.http.client import Request
+from balcli.http.response import parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
@@ -76,6 +77,7 @@ class _Answer(NamedTuple):
 
     finished: bool
     status: int | None
+    headers: Mapping[str, str]
     body: bytes | None
     """Empty where none was read; None where it was not kept."""
     problem: BalcliError | None
@@ -168,12 +170,13 @@ def _answer(entry: Any, bodies: Mapping[str, bytes]) -> _Answer:
     problem = None if entry["error"] is None else _error(entry["error"])
     finished = entry["finished"] is True
     if not entry["tries"]:
-        return _Answer(finished, None, None, problem)
+        return _Answer(finished, None, {}, None, problem)
     last = entry["tries"][-1]
     body: bytes | None = b""
     if last["body"] is not None:
         body = None if last["body"]["file"] is None else bodies[last["body"]["file"]]
-    return _Answer(finished, None if last["status"] is None else int(last["status"]), body, problem)
+    status = None if last["status"] is None else int(last["status"])
+    return _Answer(finished, status, dict(last["headers"]), body, problem)
 
 
 def _ending(entry: Any) -> _Ending:
@@ -265,7 +268,12 @@ class _Recorded:
             answer = answers[0] if last else answers.popleft()
         by_answer = not isinstance(answer.problem, DeadlinePassed)
         if by_answer and answer.status is not None and answer.body is not None:
-            return parse_response(request, answer.status, answer.body)
+            try:
+                return parse_response(request, answer.status, answer.headers, answer.body)
+            except BalcliError as problem:
+                if type(problem) is not type(answer.problem):
+                    raise
+                # Its message names settings, waits and clocks, which are not in the response.
         if answer.problem is None:
             raise EvidenceDiffers(_LEFT_OUT)
         raise answer.problem

@@ -18,6 +18,7 @@ from balcli.errors import (
     CutAnswer,
     MachineExhausted,
     NameNotResolved,
+    NotConnected,
     ProxyFailed,
     ProxyRefused,
     TimedOut,
@@ -34,7 +35,7 @@ _CLOSED: Final = "the connection was closed or reset"
 _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError], str], ...]] = (
     ((raw.NameResolutionError,), NameNotResolved, "the host's name cannot be resolved"),
     # A kind of ConnectTimeoutError to urllib3, though it timed out in nothing.
-    ((raw.NewConnectionError, ConnectionRefusedError), ConnectionFailed, "the connection was refused or has no route"),
+    ((raw.NewConnectionError, ConnectionRefusedError), NotConnected, "the connection was refused or has no route"),
     ((raw.ConnectTimeoutError,), TimedOut, "no connection in time"),
     ((raw.ReadTimeoutError, TimeoutError), TimedOut, TIMED_OUT),
     ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, _CLOSED),

@@ -1,4 +1,4 @@
-"""The stages of a connection, one at a time: DNS, TCP, TLS, and the server's clock. No request is sent."""
+"""The stages of a connection, one at a time: DNS, TCP and TLS. No request is sent."""
 
 import socket
 import ssl
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, TimedOut, TlsFailed
-from balcli.http.timing import Deadline, parse_http_date
+from balcli.http.timing import Deadline
 from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import display_host, is_loopback
@@ -137,13 +137,6 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             raise ConnectionFailed(
                 f"{server.shown}: the connection was closed in the TLS handshake; check base_url"
             ) from None
-
-
-def seconds_ahead(date: str, now: float) -> int | None:
-    """The seconds that this machine's clock is ahead of a `Date` header; None if that is not a date."""
-    moment = parse_http_date(date)
-    # The header is rounded down to a second, half of one on average.
-    return None if moment is None else round(now - moment - 0.5)
 
 
 def _seconds(settings: RequestSettings, deadline: Deadline) -> float:

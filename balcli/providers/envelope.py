@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Final
 
 from balcli.errors import BadShape, BalcliError, CredentialsRefused, ProviderError
-from balcli.http.client import refusal_message
 from balcli.http.error_text import error_text, message_text
+from balcli.http.response import refusal_message
 from balcli.http.strictjson import Json, Number
 from balcli.money import Amount, parse
 

@@ -97,6 +97,11 @@ class Settings(NamedTuple):
     api_secret: Secret | None
     merchant_id: int
 
+    @property
+    def signed_with(self) -> tuple[Secret, ...]:
+        """The key and secret behind a generated token; none for a fixed one."""
+        return () if self.api_secret is None else (self.credential, self.api_secret)
+
 
 def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     """The account of one merchant, or of the aggregate (merchant_id 0)."""
@@ -249,7 +254,8 @@ def _fetch_list(
 def _request(
     account: Account[Settings], endpoint: Endpoint, query: tuple[tuple[str, str], ...], token: Secret
 ) -> Request:
-    return Request(endpoint, account.base_url, _explain, query, headers={"X-BH-TOKEN": token})
+    headers, signed_with = {"X-BH-TOKEN": token}, account.settings.signed_with
+    return Request(endpoint, account.base_url, _explain, query, headers, credentials=signed_with)
 
 
 class _Token(NamedTuple):
@@ -286,6 +292,7 @@ def _new_token(account: Account[Settings], run: Run, api_secret: Secret) -> _Tok
             query=(("timestamp", timestamp), ("signature", signed)),
             headers={"X-BH-APIKEY": account.settings.credential},
             returns_credential=True,
+            credentials=account.settings.signed_with,
         )
     )
     data = as_object(required_field(payload, "data", "the answer"), "data")

@@ -30,7 +30,7 @@ from balcli.providers.parsing import (
     required_text,
     rows,
 )
-from balcli.secret import Secret, reveal
+from balcli.secret import Secret, reveal, secrets_in
 from balcli.text import folded
 
 NAME: Final = "wallet"
@@ -196,7 +196,7 @@ def _deposit_addresses(row: Row, key: str, where: str) -> tuple[DepositAddress, 
 
 
 def _bearer(jwt: Secret) -> dict[str, Secret]:
-    return {"Authorization": Secret(f"Bearer {reveal(jwt)}")}
+    return {"Authorization": Secret(f"Bearer {reveal(jwt)}", origin=jwt.origin)}
 
 
 def _fetch_balances(account: Account[Settings], run: Run, headers: dict[str, Secret]) -> Json:
@@ -204,7 +204,10 @@ def _fetch_balances(account: Account[Settings], run: Run, headers: dict[str, Sec
     # Those of the profile alone: whether the provider compares case is unknown, so `--asset` is applied to the response.
     if account.assets:
         body["assets"] = list(account.assets)
-    return run.client.request(Request(_BALANCE, account.base_url, _explain, headers=headers, body=body))
+    login = tuple(secrets_in(account.settings.login))
+    return run.client.request(
+        Request(_BALANCE, account.base_url, _explain, headers=headers, body=body, credentials=login)
+    )
 
 
 def _login_key(settings: Settings) -> str:
