@@ -55,6 +55,7 @@ MODULES: Final = {
                 "tests/test_echoes.py::test_a_login_may_give_the_same_token_again",
                 "tests/test_good_answers.py::test_the_providers_own_words_reach_the_message_at_any_status",
                 "tests/test_good_answers.py::test_the_relayers_own_trouble_is_tried_again",
+                "tests/test_house.py::test_a_run_without_requests_loads_no_transport",
             ),
         ),
     ),
