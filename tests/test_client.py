@@ -33,7 +33,7 @@ from balcli.errors import (
     UnexpectedStatus,
 )
 from balcli.http import echoes
-from balcli.http.client import Client, Endpoint, Exchange, Request, refusal_message
+from balcli.http.client import Client, Endpoint, Exchange, Request, parse_response, refusal_message
 from balcli.http.echoes import EchoedText
 from balcli.http.strictjson import Json, Number
 from balcli.http.timing import Deadline
@@ -242,6 +242,9 @@ def test_every_status_has_one_meaning(hundred: int, endpoint: Endpoint) -> None:
                 error = refused(client, question(wire.url, endpoint))
                 assert (kind, number) == (type(error), error.http_status)
                 assert f"127.0.0.1:{wire.port}" in error.message
+                with pytest.raises(kind) as parsed:  # as a replay does
+                    parse_response(question(wire.url, endpoint), number, b"{}")
+                assert error.message == parsed.value.message
         assert len(numbers) == len(wire.requests)
 
 
@@ -250,6 +253,15 @@ def test_a_status_that_has_no_body_is_no_answer(number: int, kind: type[BalcliEr
     """No content and not modified are no answers, either."""
     with Wire(sends(answer(b"", f"{number} Now", length=False))) as wire:
         assert kind is type(refused(opened(), question(wire.url)))
+
+
+@each_case("number", [404, 429, 500, 501])
+@each_case("body", [b"", b"<p>", b"[]", b"{}", b'{"data": 1}'])
+def test_an_error_without_words_is_its_status(number: int, body: bytes) -> None:
+    """Where a body says nothing of an error, or cannot be read, the message has the status and nothing in its place."""
+    with Wire(status(number, body=body)) as wire:
+        message = refused(opened(RequestSettings(retries=0)), question(wire.url)).message
+    assert (True, False) == (f"HTTP {number}" in message, f"HTTP {number}:" in message)
 
 
 def test_what_a_provider_explains_comes_first() -> None:
@@ -290,8 +302,11 @@ def test_an_explanation_is_not_sought_where_there_is_none() -> None:
     )
     for number, body in bodies:
         with Wire(status(number, body=body)) as wire:
-            error = refused(opened(), question(wire.url, explain=explain))
+            request = question(wire.url, explain=explain)
+            error = refused(opened(), request)
         assert number == error.http_status
+        with pytest.raises(type(error)):  # as a replay does, whatever body it was given
+            parse_response(request, number, body)
     assert [] == asked
 
 
