@@ -256,12 +256,13 @@ def test_a_status_that_has_no_body_is_no_answer(number: int, kind: type[BalcliEr
 
 
 @each_case("number", [404, 429, 500, 501])
-@each_case("body", [b"", b"<p>", b"[]", b"{}", b'{"data": 1}'])
-def test_an_error_without_words_is_its_status(number: int, body: bytes) -> None:
-    """Where a body says nothing of an error, or cannot be read, the message has the status and nothing in its place."""
+@each_case("body", [b"", b"<p>", b"[]", b"{}", b'{"data": 1}', b'{"message": "vault shut"}'])
+def test_an_error_has_its_status_and_the_providers_words_if_any(number: int, body: bytes) -> None:
+    """Where a body says nothing of an error, or cannot be read, nothing stands in the place of the words."""
     with Wire(status(number, body=body)) as wire:
         message = refused(opened(RequestSettings(retries=0)), question(wire.url)).message
-    assert (True, False) == (f"HTTP {number}" in message, f"HTTP {number}:" in message)
+    words = ": vault shut" if b"vault" in body else ""
+    assert (True, bool(words)) == (f"HTTP {number}{words}" in message, f"HTTP {number}:" in message)
 
 
 def test_what_a_provider_explains_comes_first() -> None:
