@@ -203,6 +203,13 @@ def test_a_start_loads_nothing_heavy(program: Program, subtests: pytest.Subtests
             assert set() == heavy & program.loaded(*line.split(), **env)
 
 
+def test_a_run_without_requests_loads_no_transport(program: Program) -> None:
+    """A command that only reads the configuration loads the client, and none of what sends its requests."""
+    loaded = program.loaded("config", "check")
+    assert "balcli.http.client" in loaded
+    assert set() == {"urllib3", "ssl", "http.client", "balcli.http.transport"} & loaded
+
+
 def test_a_machine_format_loads_no_rich(program: Program) -> None:
     """A run for a program loads no rich; neither does a table without colour."""
     for output in ("json", "table"):
