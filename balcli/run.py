@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from balcli import report as reports
 from balcli.cache import default_cache
 from balcli.collect import OnProgress, collect, open_client
-from balcli.config.accounts import open_accounts
-from balcli.config.profile import Profile, check_ca_bundle
+from balcli.config.profile import Profile, open_accounts
 from balcli.config.sources import SecretSources
 from balcli.errors import BalcliError, StateError
 from balcli.http.client import Exchange, SupportsRequest
@@ -117,7 +116,6 @@ def _fetched(
     """The report of all accounts that are asked, with every row."""
     settings = profile.request_settings._replace(**request.settings)
     deadline = Deadline(settings.deadline)
-    check_ca_bundle(profile)
     notices = (*PLUGIN_NOTICES, *profile.notices)
     found = open_accounts(
         profile, SecretSources(deadline), request.provider, request.accounts, request.targets

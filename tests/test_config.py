@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from balcli.config.accounts import open_accounts
-from balcli.config.profile import holds_secret, load
+from balcli.config.profile import holds_secret, load, open_accounts
 from balcli.config.sources import SecretSources, parse_toml
 from balcli.http.timing import Deadline
 from balcli.sandbox import Sandbox, json_reply
@@ -686,7 +685,7 @@ def test_two_spellings_of_one_account_are_one_account(program: Program) -> None:
                 )
     document = program.with_profile("\n".join(tables), "config", "check", "-o", "json").json
     told = [problem["message"] for problem in document["problems"]]
-    assert (3 * len(SPELLINGS), []) == (len(told), [m for m in told if "are the same account" not in m])
+    assert (3 * len(SPELLINGS), []) == (len(told), [m for m in told if "is the same account" not in m])
 
 
 def test_one_account_at_two_spellings_of_its_host_never_asks(program: Program, sandbox: Sandbox) -> None:
@@ -698,7 +697,7 @@ def test_one_account_at_two_spellings_of_its_host_never_asks(program: Program, s
     )
     result = program.with_profile(text, "all", "-o", "json")
     assert (3, ["config.account"], []) == (result.code, codes(result), sandbox.log)
-    assert "merchant[0] and profiles.main.merchant[1] are the same account" in result.err
+    assert 'merchant "m1" is the same account at the provider as merchant "m0"' in result.err
 
 
 def test_an_aggregate_is_left_out_beside_its_merchants_at_another_spelling(

@@ -18,6 +18,7 @@ import pytest
 
 from balcli import doctor
 from balcli.config.entry import Entry
+from balcli.config.sources import Variables
 from balcli.files import shown
 from balcli.http import probe
 from balcli.http.timing import Deadline
@@ -146,7 +147,7 @@ def test_there_is_no_file(program: Program, output: str) -> None:
     """Without a profile the code is 3, the step says what to write, and a document is made all the same."""
     result = program.run("doctor", "-o", output)
     assert 3 == result.code
-    assert "there is no such file" in result.out.replace("\n", " ")
+    assert "does not exist" in result.out.replace("\n", " ")
     assert 1 == len(result.err.splitlines())
     if output == "json":
         assert ["config.file"] == [error["code"] for error in result.json["errors"]]
@@ -159,7 +160,12 @@ def test_there_is_no_file(program: Program, output: str) -> None:
         ("[profiles.main.merchant]\ntoken = 'some-secret'\n", 0o644, "profile", "config.file"),
         ("[profiles.main.merchant]\ntoken = 'some-secret'\n", 0o622, "profile", "config.file"),
         ("[profiles.a]\n[profiles.b]\n", 0o600, "accounts", "config.profile"),
-        ("[profiles.main.merchant]\nnope = 1\n", 0o600, "accounts", "config.key"),
+        (
+            "[profiles.main]\nnope = 1\n[profiles.main.merchant]\ntoken = 'some-secret'\n",
+            0o600,
+            "accounts",
+            "config.key",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used(program: Program, text: str, mode: int, step: str, error: str) -> None:
@@ -215,15 +221,15 @@ def test_every_source_of_a_secret_is_named(program: Program, sandbox: Sandbox) -
     (program.folder / ".env").chmod(0o600)
     base = f'base_url = "{sandbox.url}/merchant"\nmerchant_id = '
     tables = [
-        ("open", f'token = "{TOKEN}"', "token: as it stands"),
-        ("env", 'token = "${FROM_ENV}"', "token: ${FROM_ENV} from the environment"),
-        ("dotenv", 'token = "${FROM_FILE}"', f"token: ${{FROM_FILE}} from {shown(program.folder / '.env')}"),
-        ("mixed", 'token = "a-${FROM_ENV}"', "token: ${FROM_ENV} from the environment, as it stands"),
+        ("open", f'token = "{TOKEN}"', "token: written in the profile"),
+        ("env", 'token = "${FROM_ENV}"', "token: environment FROM_ENV"),
+        ("dotenv", 'token = "${FROM_FILE}"', "token: .env:1 FROM_FILE"),
+        ("mixed", 'token = "a-${FROM_ENV}"', "token: environment FROM_ENV, written in the profile"),
         ("command", f'token_command = ["printf", "{TOKEN}"]', "token: the command printf"),
         (
             "pair",
             f'api_key_file = "key"\napi_secret = "{API_SECRET}"',
-            f"api_key: the file {shown(program.folder / 'key')}; api_secret: as it stands",
+            f"api_key: the file {shown(program.folder / 'key')}; api_secret: written in the profile",
         ),
     ]
     text = "".join(
@@ -245,8 +251,8 @@ def test_accounts_of_variables_alone(program: Program, sandbox: Sandbox) -> None
     env = {"BALCLI_MERCHANT_TOKEN": TOKEN, "BALCLI_MERCHANT_BASE_URL": f"{sandbox.url}/merchant"}
     result = program.run("doctor", "-o", "json", env=env)
     assert (0, None) == (result.code, result.json["profile"])
-    assert "is not there" in _steps(result)["profile"]["message"]
-    assert "token: BALCLI_MERCHANT_TOKEN (environment)" == _steps(result, "merchant")["secrets"]["message"]
+    assert "does not exist" in _steps(result)["profile"]["message"]
+    assert "token: environment BALCLI_MERCHANT_TOKEN" == _steps(result, "merchant")["secrets"]["message"]
 
 
 def test_offline_asks_nobody(program: Program, sandbox: Sandbox) -> None:
@@ -268,8 +274,8 @@ def test_modes_are_told(program: Program) -> None:
     result = program.with_profile(_shop("https://x.example"), "doctor", "--offline", "-o", "json")
     assert f"{shown(program.file)}, mode 0600" == _steps(result)["profile"]["message"]
     told = [step for step in result.json["steps"] if step["step"] == "env_file"]
-    assert [("ok", "mode 0600"), ("warning", "HTTPS_PROXY is ignored there")] == [
-        (step["status"], re.findall("mode 0600|HTTPS_PROXY is ignored there", step["message"])[0])
+    assert [("ok", "mode 0600"), ("warning", "HTTPS_PROXY is ignored in a .env")] == [
+        (step["status"], re.findall("mode 0600|HTTPS_PROXY is ignored in a .env", step["message"])[0])
         for step in told
     ]
     (program.folder / ".env").chmod(0o644)
@@ -375,7 +381,7 @@ def test_what_comes_after_the_deadline_changes_nothing(
 
     monkeypatch.setattr(doctor, "each", nothing_in_time)
     account = merchant.open_account("shop", f"{sandbox.url}/merchant", Values({"token": Secret(TOKEN)}))
-    diagnosis = doctor._AccountDiagnosis(Entry("merchant", "shop", {"token": TOKEN}, "FILE", Path()))
+    diagnosis = doctor._AccountDiagnosis(Entry("merchant", "shop", {"token": TOKEN}, Variables({}), Path()))
     diagnosis.account = account
     diagnosis.find_route(account, RequestSettings(), {})
     doctor._Prober([account], RequestSettings(), Deadline(10)).visit({diagnosis: account}, None)

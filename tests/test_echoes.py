@@ -163,7 +163,7 @@ def test_short_credentials_are_warned_of(program: Program, command: str) -> None
             result = program.with_profile(profile, "doctor", "-o", "json")
             told = [one["message"] for one in result.json["steps"] if one["status"] == "warning"]
     keys = [
-        text.partition(": shorter")[0].rpartition("login.")[2] for text in told if ": shorter than 12" in text
+        text.partition(" in ")[0].rpartition("login.")[2] for text in told if "is shorter than 12" in text
     ]
     assert ["pin", "device.api_key", "otp"] == keys
     assert KEY not in result.out + result.err

@@ -76,7 +76,7 @@ def init(
 
     file = _path(config)
     taken = ConfigFileError(
-        f"{shown(file)}: is there already; edit it, move it away, or name another file with --config"
+        f"{shown(file)} already exists; edit it, move it away first, or name another file with --config"
     )
     if os.path.lexists(file):
         raise taken
@@ -129,8 +129,7 @@ def show(
 
     Secrets are shown as ***, and no secret's command is run.
     """
-    from balcli.config.accounts import shown_name
-    from balcli.config.inspection import Settings, shadowed
+    from balcli.config.inspection import Settings, shadowed, shown_name
 
     inspection = _inspect(config, profile, env_file, every=False)
     name, where = profile, str(_path(config))
@@ -188,7 +187,7 @@ def check(
 
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
-    from balcli.config.accounts import short_credentials
+    from balcli.config.inspection import short_credentials
 
     inspection = _inspect(config, profile, env_file, every=True)
     found = [*PLUGIN_NOTICES]
