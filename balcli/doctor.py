@@ -12,20 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from balcli.collect import OnProgress, each, fetch, open_client
-from balcli.config.entry import Entry, open_entry
-from balcli.config.inspection import short_credentials, shown_name
+from balcli.config.entry import Entry, OpenedAccount, open_entry
+from balcli.config.inspection import short_credentials, shown_name, source_of
 from balcli.config.problems import Problem, Problems
-from balcli.config.profile import Profile, check_together, load, select
+from balcli.config.profile import Profile, check_certificates, check_together, load, select
 from balcli.config.sources import (
+    CA_VARIABLES,
     SecretSources,
-    Variables,
     exists,
-    has_own_text,
-    names_in,
     parse_toml,
     read_text,
     read_variables,
-    texts_in,
 )
 from balcli.errors import (
     AccountError,
@@ -45,7 +42,7 @@ from balcli.http.echoes import host_key
 from balcli.http.timing import Deadline
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
-from balcli.providers.base import Key, Run
+from balcli.providers.base import Run
 from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import display_url, is_loopback
@@ -56,7 +53,6 @@ _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
 _FEWEST_DAYS: Final = 21
 _CLOCK_WARNING: Final = 30
 _CLOCK_FAILURE: Final = 300
-_IGNORED_CAS: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXY_NAMES: Final = frozenset({"https_proxy", "http_proxy", "all_proxy"})
 _CLOCK_CURE: Final = "set this machine's clock, best by a time service"
 
@@ -138,7 +134,7 @@ def examine(
     entries = select(profile, None, [*names], problems)
     diagnoses = [_AccountDiagnosis(entry) for entry in entries]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
-    general = _open_all(diagnoses, SecretSources(deadline), problems, profile.variables)
+    general = _open_all(diagnoses, SecretSources(deadline), problems)
     failures = [Failure.from_error(error) for error in problems.errors()]
     new = Problems(one for one in general if one not in profile.problems)
     listed = ", ".join(printable(diagnosis.entry.name, 40) for diagnosis in diagnoses)
@@ -152,12 +148,15 @@ def examine(
     reason = "--offline"
     if general:
         offline, reason = True, "the profile failed"
-    try:
-        prober = _Prober(list(opened.values()), settings, deadline)
-        steps += prober.steps()
-    except BalcliError as problem:
-        steps.append(Step.failed(None, "ca_bundle", problem))
-        failures.append(Failure.from_error(problem))
+    bundles = Problems()
+    check_certificates(profile, [OpenedAccount(each.entry, {}, each.account) for each in diagnoses], bundles)
+    if not bundles.found:
+        with bundles.step():
+            prober = _Prober(list(opened.values()), settings, deadline)
+            steps += prober.steps()
+    if bundles.found:
+        steps += _failed("ca_bundle", bundles)
+        failures += [Failure.from_error(error) for error in bundles.errors()]
         offline, reason = True, "ca_bundle failed"
     for diagnosis, account in opened.items():
         diagnosis.find_route(account, settings, environ)
@@ -266,7 +265,7 @@ class _AccountDiagnosis:
 
 
 def _open_all(
-    diagnoses: Sequence[_AccountDiagnosis], sources: SecretSources, problems: Problems, variables: Variables
+    diagnoses: Sequence[_AccountDiagnosis], sources: SecretSources, problems: Problems
 ) -> list[Problem]:
     """Open each account that is well, and add the problems of the others; those that are not one account's are returned."""
     before = problems.found
@@ -294,7 +293,7 @@ def _open_all(
             "ok",
             f"{account.provider}, {target}, at {printable(display_url(account.base_url), 100)}",
         )
-        diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry, variables)))
+        diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry)))
         for notice in short_credentials(opened):
             diagnosis.warn("secrets", notice)
         diagnosis.account = account
@@ -316,7 +315,8 @@ class _Prober:
     def __init__(self, opened: Sequence[Account[Any]], settings: RequestSettings, deadline: Deadline) -> None:
         self._settings = settings
         self._deadline = deadline
-        self._tls = any(account.base_url.startswith("https:") for account in opened)
+        secured = [account for account in opened if account.base_url.startswith("https:")]
+        self._sources = [account.ca or settings.ca_bundle for account in secured]
         self._ahead: dict[str, int | None] = {}
         """By host, the seconds that this machine's clock is ahead of its last response; None if that has no date."""
         self._slowest: dict[str, Exchange] = {}
@@ -331,9 +331,8 @@ class _Prober:
 
     def steps(self) -> Iterator[Step]:
         """The step on the certificates that are trusted, where any connection needs them."""
-        if self._tls:
-            bundle = self._settings.ca_bundle
-            yield Step(None, "ca_bundle", "ok", shown(bundle) if bundle else "the built-in certificates")
+        for source in dict.fromkeys(self._sources):
+            yield Step(None, "ca_bundle", "ok", source.described)
 
     def visit(self, opened: Mapping[_AccountDiagnosis, Account[Any]], on_progress: OnProgress | None) -> None:
         """Go through every account's stages, until the deadline."""
@@ -346,7 +345,7 @@ class _Prober:
         def stages(account: Account[Any]) -> bool:
             diagnosis = by_name[account.name]
             try:
-                self._reach(diagnosis)
+                self._reach(diagnosis, account)
                 self._call(diagnosis, account)
             except BalcliError as problem:
                 diagnosis.fail(diagnosis.stage, problem)
@@ -366,7 +365,7 @@ class _Prober:
                     last=True,
                 )
 
-    def _reach(self, diagnosis: _AccountDiagnosis) -> None:
+    def _reach(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
         """Check the name, the port and the certificate. Raises NetworkError."""
         route = diagnosis.route
         if route is None:
@@ -390,7 +389,8 @@ class _Prober:
         elif route.proxy is not None:
             diagnosis.note("tls", "skipped", "it is made through the proxy, with the call below")
         else:
-            seen = probe.certificate(route.server, self._settings, self._deadline)
+            settings = self._settings._replace(ca_bundle=account.ca or self._settings.ca_bundle)
+            seen = probe.certificate(route.server, settings, self._deadline)
             text = f"{seen.protocol}, the certificate ends in {seen.days} days"
             if seen.days < _FEWEST_DAYS:
                 diagnosis.note("tls", "warning", text, "tell the provider to renew it")
@@ -447,38 +447,23 @@ def _mode(mode: int) -> str:
     return f"{stat.S_IMODE(mode):04o}"
 
 
-def _secret_sources(entry: Entry, variables: Variables) -> Iterator[str]:
+def _secret_sources(entry: Entry) -> Iterator[str]:
     """The source of each secret of an account that could be opened."""
     for key, (spelling, *_) in entry.given_keys().items():
         if key.kind in {"secret", "table"}:
-            yield f"{key.name}: {_secret_source(entry, key, spelling, variables)}"
-
-
-def _secret_source(entry: Entry, key: Key, spelling: str, variables: Variables) -> str:
-    raw = entry.settings[spelling]
-    if spelling == key.in_file:
-        return f"the file {shown(entry.folder / entry.expand(raw))}"
-    if spelling != key.name:
-        return f"the command {printable(raw[0], 60)}"
-    if entry.source is None:
-        return variables.origin(entry.variable(spelling))
-    # A login's merchant_id is not a secret.
-    shown_parts = {k: v for k, v in raw.items() if k != "merchant_id"} if isinstance(raw, dict) else raw
-    texts = [*texts_in(shown_parts)]
-    found = [variables.origin(name) for text in texts for name in names_in(text)]
-    return ", ".join(
-        dict.fromkeys([*found, *(["written in the profile"] if any(map(has_own_text, texts)) else [])])
-    )
+            yield f"{key.name}: {source_of(entry, spelling)}"
 
 
 def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[str]:
     """A sentence for each file and variable of the environment that balcli ignores, with its cure."""
     for file in _netrc_files(environ):
         yield f"{shown(file)} is there and never read; give credentials in the profile"
-    bundles = [name for name in _IGNORED_CAS if environ.get(name)]
-    if bundles:
-        verb = "are" if len(bundles) > 1 else "is"
-        yield f"{', '.join(bundles)} {verb} ignored; name the file as ca_bundle in the profile"
+    if profile is not None:
+        used = profile.request_settings.ca_bundle
+        beside = [name for name in CA_VARIABLES if environ.get(name) and environ[name] != str(used.path)]
+        if beside and used.kind != "system":
+            verb = "are" if len(beside) > 1 else "is"
+            yield f"{', '.join(beside)} {verb} not used, but {used.described}; unset what is not meant"
     if environ.get("SSLKEYLOGFILE"):
         yield "SSLKEYLOGFILE is ignored, and no TLS keys are written; leave it for other programs, or unset it"
     if profile is None:

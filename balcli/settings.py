@@ -6,12 +6,29 @@ A module of its own: the command line needs it to parse options, and `balcli.mod
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from balcli.files import shown
+
 MOST_SECONDS: Final = 86_400.0
 MOST_RETRIES: Final = 100
 MOST_JOBS: Final = 500
 
 Order: TypeAlias = Literal["asset", "account", "total"]
 """What `--sort` sorts rows by. Without it: accounts as in the profile, then assets."""
+
+
+class CaSource(NamedTuple):
+    """The certificates of authorities that servers are verified with."""
+
+    kind: Literal["file", "folder", "system", "built-in"] = "built-in"
+    path: Path | None = None
+    named_by: str = ""
+    """What names it: a variable, or the `ca_bundle` of an account or the profile; empty for the built-in ones."""
+
+    @property
+    def described(self) -> str:
+        """The source for people."""
+        place = f"the {self.kind} certificates" if self.path is None else shown(self.path)
+        return f"{place} ({self.named_by})" if self.named_by else place
 
 
 class RequestSettings(NamedTuple):
@@ -22,4 +39,4 @@ class RequestSettings(NamedTuple):
     retries: int = 2
     jobs: int = 8
     proxy: str | None = None
-    ca_bundle: Path | None = None
+    ca_bundle: CaSource = CaSource()

@@ -243,14 +243,12 @@ def test_inline_table_may_span_lines(tmp_path: Path) -> None:
 @each_case(
     ("text", "expected"),
     [
-        pytest.param("", RequestSettings(10.0, 30.0, 2, 8, None, None), id="defaults"),
-        pytest.param(
-            "timeout = 0.5\ndeadline = 7", RequestSettings(0.5, 7.0, 2, 8, None, None), id="seconds"
-        ),
-        pytest.param("retries = 0\njobs = 1", RequestSettings(10.0, 30.0, 0, 1, None, None), id="numbers"),
+        pytest.param("", RequestSettings(10.0, 30.0, 2, 8, None), id="defaults"),
+        pytest.param("timeout = 0.5\ndeadline = 7", RequestSettings(0.5, 7.0, 2, 8, None), id="seconds"),
+        pytest.param("retries = 0\njobs = 1", RequestSettings(10.0, 30.0, 0, 1, None), id="numbers"),
         pytest.param(
             'proxy = "${PROXY}"',
-            RequestSettings(10.0, 30.0, 2, 8, "http://proxy.example:3128", None),
+            RequestSettings(10.0, 30.0, 2, 8, "http://proxy.example:3128"),
             id="proxy",
         ),
     ],
@@ -298,7 +296,7 @@ def test_ca_bundle_is_relative_to_the_file(tmp_path: Path, value: str) -> None:
         tmp_path / "config.toml", f'[profiles.main]\nca_bundle = "{value}"\n{loopring("http://127.0.0.1:9")}'
     )
     profile = load(file, must_exist=True, name=None, env_file=None, environ={"CA": "company-ca.pem"})
-    assert tmp_path / "company-ca.pem" == profile.request_settings.ca_bundle
+    assert tmp_path / "company-ca.pem" == profile.request_settings.ca_bundle.path
 
 
 # Accounts

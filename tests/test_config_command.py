@@ -443,7 +443,7 @@ def test_show_names_the_source_of_each_value(program: Program) -> None:
         ("run", "retries"): (2, "default"),
         ("run", "jobs"): (3, "config.toml:3"),
         ("run", "proxy"): ("http://***@proxy.example:3128", "config.toml:4, environment PROXY_USER"),
-        ("run", "ca_bundle"): (None, "default"),
+        ("run", "ca_bundle"): ("built-in", "default"),
     } == listed(result)
 
 

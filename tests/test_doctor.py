@@ -221,15 +221,15 @@ def test_every_source_of_a_secret_is_named(program: Program, sandbox: Sandbox) -
     (program.folder / ".env").chmod(0o600)
     base = f'base_url = "{sandbox.url}/merchant"\nmerchant_id = '
     tables = [
-        ("open", f'token = "{TOKEN}"', "token: written in the profile"),
+        ("open", f'token = "{TOKEN}"', "token: config.toml:5"),
         ("env", 'token = "${FROM_ENV}"', "token: environment FROM_ENV"),
         ("dotenv", 'token = "${FROM_FILE}"', "token: .env:1 FROM_FILE"),
-        ("mixed", 'token = "a-${FROM_ENV}"', "token: environment FROM_ENV, written in the profile"),
-        ("command", f'token_command = ["printf", "{TOKEN}"]', "token: the command printf"),
+        ("mixed", 'token = "a-${FROM_ENV}"', "token: config.toml:20, environment FROM_ENV"),
+        ("command", f'token_command = ["printf", "{TOKEN}"]', "token: command printf"),
         (
             "pair",
             f'api_key_file = "key"\napi_secret = "{API_SECRET}"',
-            f"api_key: the file {shown(program.folder / 'key')}; api_secret: written in the profile",
+            f"api_key: file {program.folder / 'key'!s}; api_secret: config.toml:31",
         ),
     ]
     text = "".join(
@@ -287,6 +287,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
     """What the user may count on and has no effect is a warning each, which changes no code; -q keeps stderr empty."""
     (program.folder / ".netrc").write_text("default login a password netrc-secret\n")
     env = {
+        "SSL_CERT_FILE": str(program.folder),
         "REQUESTS_CA_BUNDLE": "/some/ca.pem",
         "SSLKEYLOGFILE": str(program.folder / "keys.log"),
         "BALCLI_MERCHANT_TOKEN": "shadowed-secret",
@@ -296,7 +297,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
     warned = " ".join(s["message"] for s in result.json["steps"] if s["status"] == "warning")
     for name in (
         ".netrc",
-        "REQUESTS_CA_BUNDLE is ignored",
+        "REQUESTS_CA_BUNDLE is not used",
         "SSLKEYLOGFILE",
         "BALCLI_MERCHANT_TOKEN: shadowed",
     ):

@@ -13,6 +13,7 @@ from balcli.config.sources import (
     SecretSources,
     Variables,
     as_written,
+    ca_source,
     checked_secret,
     names_in,
     prefix_of,
@@ -31,6 +32,7 @@ from balcli.urls import BaseUrl, validate_base_url
 COMMON_KEYS: Final = (
     Key("name", "text", "the account's name in the output"),
     Key("base_url", "text", "where the API is"),
+    Key("ca_bundle", "text", 'a PEM file, relative to this one, or "system"; before the profile\'s'),
 )
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _BEYOND: Final = 10**18
@@ -263,6 +265,10 @@ def _open(
             if key in faulty or key not in keys:
                 break
             faulty = {*faulty, key}
+    bundle = values.get("ca_bundle")
+    if account is not None:
+        ca = ca_source(bundle, None, entry.folder, {}) if isinstance(bundle, str) else None
+        account = account._replace(ca=ca)
     # A stand-in for a secret still leaves it known which account is meant; any other hides it.
     if any(keys[key].kind != "secret" for key in faulty):
         account = None

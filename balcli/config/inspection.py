@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.config.entry import Entry, OpenedAccount, allowed_keys, credentials_of
-from balcli.config.problems import KeyPath, Problems
+from balcli.config.problems import KeyPath, Problems, Source
 from balcli.config.profile import (
     RUN_KEYS,
     Profile,
     ProfileFile,
-    check_ca_bundle,
+    check_certificates,
     open_entries,
     read_file,
     select,
     without_file,
 )
 from balcli.config.sources import (
+    CA_VARIABLES,
     SecretSources,
     Variables,
     as_written,
@@ -29,8 +30,8 @@ from balcli.errors import BalcliError, ConfigError, PluginFault, ValueProblem, V
 from balcli.http.echoes import contains_any_credential
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Key
 from balcli.secret import MIN_RECOGNIZABLE, is_recognizable
+from balcli.settings import CaSource
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, Range
 
@@ -109,7 +110,7 @@ def _inspect_profile(profile: Profile) -> tuple[tuple[OpenedAccount, ...], list[
     """All accounts of a profile as far as they go, and its problems, which are those of its file, too."""
     problems = Problems(profile.problems)
     opened = open_entries(select(profile, None, [], problems), SecretSources(None), {}, problems)
-    check_ca_bundle(profile, problems)
+    check_certificates(profile, opened, problems)
     for each in opened:
         fault = None if each.account is None else each.account.settings
         if isinstance(fault, PluginFault):
@@ -129,10 +130,12 @@ class Settings:
     """The settings of a file's profiles with the source of each, by file and line where it is written in one."""
 
     def __init__(self, file: ProfileFile | None, variables: Variables) -> None:
-        self._lines: Mapping[KeyPath, int] = file.source.lines if file is not None else {}
-        self._name = printable(file.path.name, 60) if file is not None else ""
+        self._source = None if file is None else file.source
         self._variables = variables
         self._document: Mapping[str, Any] = file.document if file is not None else {}
+
+    def _text_source(self, raw: Any, path: KeyPath) -> str:
+        return _source_of_text(raw, self._source, path, self._variables)
 
     def of_account(self, opened: OpenedAccount) -> list[Setting]:
         """The settings of an account, in the order of its provider's keys, and its defaults."""
@@ -152,7 +155,7 @@ class Settings:
                     value = _REDACTED
                 elif key.name == "base_url" and isinstance(raw, str) and entry.source is not None:
                     value = as_written(raw)  # what variables fill in may be a credential
-                source = self._source(entry, key, spelling)
+                source = source_of(entry, spelling)
                 found.append(Setting(key.name, _plain(value) if usable else None, source))
             if key not in given and key.name == "name":
                 found.append(Setting(key.name, shown_name(entry), _DEFAULT))
@@ -168,7 +171,7 @@ class Settings:
         for key in RUN_KEYS:
             value, source = getattr(profile.request_settings, key), _DEFAULT
             if key in table:
-                source = self._source_of_text(table[key], ("profiles", profile.name or "", key))
+                source = self._text_source(table[key], ("profiles", profile.name or "", key))
             elif key == "proxy":
                 name = next((name for name in _PROXY_VARIABLES if environ.get(name)), None)
                 if name is not None:
@@ -177,8 +180,10 @@ class Settings:
                 value = None
             elif key == "proxy" and value is not None:
                 value = _without_user(value)
-            elif isinstance(value, Path):
-                value = _without_credential(printable(str(value)))
+            elif isinstance(value, CaSource):
+                if value.named_by in CA_VARIABLES:
+                    source = f"environment {value.named_by}"
+                value = _without_credential(printable(str(value.path or value.kind)))
             elif isinstance(value, float) and value.is_integer():
                 value = int(value)
             found.append(Setting(key, value, source))
@@ -194,7 +199,7 @@ class Settings:
                 value = entry.values.get(key)
                 if key in entry.settings:
                     shown = _plain(value.text if isinstance(value, Range) else value)
-                    source = self._source_of_text(entry.settings[key], (*path, key))
+                    source = self._text_source(entry.settings[key], (*path, key))
                     settings.append(Setting(key, shown, source))
                 elif key in {"field", "account"}:
                     settings.append(Setting(key, DEFAULT_FIELD if key == "field" else None, _DEFAULT))
@@ -210,35 +215,38 @@ class Settings:
                 yield from self._login(entry, here, value, usable=usable)
             else:
                 name = ".".join(printable(part, 40) for part in here)
-                source = self._source_of_text(value, (*entry.path, *here))
+                source = _source_of_text(value, entry.source, (*entry.path, *here), entry.variables)
                 yield Setting(name, _REDACTED if usable else None, source)
 
-    def _source(self, entry: Entry, key: Key, spelling: str) -> str:
-        raw = entry.settings[spelling]
-        if spelling == key.in_file and isinstance(raw, str):
-            return _without_credential(f"file {printable(str(entry.folder / self._filled(entry, raw)))}")
-        if spelling == f"{key.name}_command" and isinstance(raw, list) and raw and isinstance(raw[0], str):
-            return _without_credential(f"command {printable(self._filled(entry, raw[0]), 60)}")
-        if entry.source is None:
-            return self._variables.origin(entry.variable(spelling))
-        return self._source_of_text(raw, (*entry.path, spelling))
 
-    def _filled(self, entry: Entry, text: str) -> str:
-        try:
-            return entry.expand(text)
-        except VariableError:
-            return text
+def source_of(entry: Entry, spelling: str) -> str:
+    """Where the value of a key of an account comes from: a file, a command, variables, or a line of the profile."""
+    raw, key = entry.settings[spelling], allowed_keys(entry.provider)[spelling]
+    if spelling == key.in_file and isinstance(raw, str):
+        return _without_credential(f"file {printable(str(entry.folder / _filled(entry, raw)))}")
+    if spelling == f"{key.name}_command" and isinstance(raw, list) and raw and isinstance(raw[0], str):
+        return _without_credential(f"command {printable(_filled(entry, raw[0]), 60)}")
+    if entry.source is None:
+        return entry.variables.origin(entry.variable(spelling))
+    return _source_of_text(raw, entry.source, (*entry.path, spelling), entry.variables)
 
-    def _source_of_text(self, raw: Any, path: KeyPath) -> str:
-        """The variables in a value of the file, after the file itself if the value has text of its own."""
-        texts = list(texts_in(raw))
-        names = dict.fromkeys(name for text in texts for name in names_in(text))
-        found = [self._variables.origin(name) for name in names]
-        defined = all(self._variables.is_defined(name) for name in names)
-        if not names or not defined or any(has_own_text(text) for text in texts):
-            line = self._lines.get(path)
-            found.insert(0, self._name if line is None else f"{self._name}:{line}")
-        return ", ".join(found)
+
+def _filled(entry: Entry, text: str) -> str:
+    try:
+        return entry.expand(text)
+    except VariableError:
+        return text
+
+
+def _source_of_text(raw: Any, source: Source | None, path: KeyPath, variables: Variables) -> str:
+    """The variables in a value of the file, after its line if the value has text of its own."""
+    texts = list(texts_in(raw))
+    names = dict.fromkeys(name for text in texts for name in names_in(text))
+    found = [variables.origin(name) for name in names]
+    defined = all(variables.is_defined(name) for name in names)
+    if source is not None and (not names or not defined or any(has_own_text(text) for text in texts)):
+        found.insert(0, Path(source.at(path)).name)
+    return ", ".join(found)
 
 
 def short_credentials(opened: OpenedAccount) -> Iterator[Notice]:

@@ -16,8 +16,10 @@ from balcli.config.entry import (
 )
 from balcli.config.problems import Problem, Problems, Source, Table
 from balcli.config.sources import (
+    CA_VARIABLES,
     SecretSources,
     Variables,
+    ca_source,
     exists,
     has_own_text,
     parse_toml,
@@ -33,7 +35,7 @@ from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
 from balcli.secret import Secret, reveal
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
+from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, CaSource, RequestSettings
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import validate_proxy
 
@@ -46,7 +48,7 @@ RUN_KEYS: Final = {
     "retries": "tries after the first, where another can help",
     "jobs": "accounts asked at once",
     "proxy": "http://host:port; else HTTPS_PROXY and NO_PROXY count",
-    "ca_bundle": "a PEM file, relative to this one; else the built-in certificates",
+    "ca_bundle": 'a PEM file, relative to this one, or "system"; else SSL_CERT_FILE and its like, or built-in',
 }
 """The keys of a profile beside its accounts and limits, with their help."""
 _LIMITS: Final = "limits"
@@ -136,7 +138,8 @@ def without_file(
         )
     if name is not None or not entries:
         raise problems.error()
-    return Profile(None, entries, RequestSettings(), variables, problems=tuple(problems.found))
+    settings = RequestSettings(ca_bundle=ca_source(None, None, Path(), environ))
+    return Profile(None, entries, settings, variables, problems=tuple(problems.found))
 
 
 def read_file(file: Path, *, env_file: Path | None, environ: Mapping[str, str]) -> ProfileFile:
@@ -242,14 +245,16 @@ def parse(file: ProfileFile, name: str | None, problems: Problems) -> Profile:
     given = [key for key in RUN_KEYS if key in table]
     for key in given:
         with problems.step(place, key):
-            settings[key] = _run_setting(key, table[key], folder, variables)
+            settings[key] = _run_setting(key, table[key], variables)
+    unusable = frozenset(given) - settings.keys()
+    settings["ca_bundle"] = ca_source(None, settings.get("ca_bundle"), folder, variables.environ)
     return Profile(
         chosen,
         tuple(entries),
         RequestSettings(**settings),
         variables,
         place,
-        frozenset(given) - settings.keys(),
+        unusable,
         thresholds,
         tuple(problems.found),
     )
@@ -289,7 +294,7 @@ def _reject_one_name(entries: Iterable[Entry], problems: Problems) -> None:
             problems.add(AccountError(f"is also the name of {first.label}{place}; rename one"), entry, "name")
 
 
-def _run_setting(key: str, value: Any, folder: Path, variables: Variables) -> Any:
+def _run_setting(key: str, value: Any, variables: Variables) -> Any:
     """The value of one of `RUN_KEYS`. Raises ValueProblem and VariableError."""
     if key in {"timeout", "deadline"}:
         return _seconds(value)
@@ -301,7 +306,7 @@ def _run_setting(key: str, value: Any, folder: Path, variables: Variables) -> An
         raise ValueProblem("must be text; write it in quotes")
     text = variables.expand(value)
     if key == "ca_bundle":
-        return folder / text
+        return text
     try:
         # It may have a password: made a secret, it is filtered from every message.
         return reveal(Secret(validate_proxy(text)))
@@ -350,7 +355,7 @@ def open_accounts(
             + join_names(entry.name for entry in entries)
         )
     opened = open_entries(entries, sources, targets or {}, problems)
-    check_ca_bundle(profile, problems)
+    check_certificates(profile, opened, problems)
     if problems.found:
         raise problems.error()
     return opened
@@ -404,13 +409,24 @@ _MOST_PEM: Final = 10_000_000
 _CERTIFICATE: Final = rb"(?s)-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END "
 
 
-def check_ca_bundle(profile: Profile, problems: Problems) -> None:
-    """Add a ValueProblem for a ca_bundle that does not look like certificates. TLS judges them later."""
-    bundle = profile.request_settings.ca_bundle
-    flaw = pem_flaw(bundle) if bundle is not None else None
-    if bundle is not None and flaw is not None:
-        text = f": {shown(bundle)} {flaw}; name a file of PEM certificates, or remove ca_bundle"
-        problems.add(ValueProblem(text), profile.place, "ca_bundle")
+def check_certificates(profile: Profile, opened: Iterable[OpenedAccount], problems: Problems) -> None:
+    """Add a ValueProblem for each file that is to hold certificates and does not look like it. TLS judges them later."""
+    places: dict[CaSource, Entry | Table | None] = {profile.request_settings.ca_bundle: profile.place}
+    for entry, _, account in opened:
+        if account is not None and account.ca is not None:
+            places.setdefault(account.ca, entry)
+    for source, place in places.items():
+        flaw = pem_flaw(source.path) if source.kind == "file" and source.path is not None else None
+        if flaw is None or source.path is None:
+            continue
+        variable = source.named_by if source.named_by in CA_VARIABLES else None
+        text = f": {shown(source.path)} {flaw}"
+        if variable is not None:
+            cure = f"name a file of PEM certificates, or unset {variable}"
+            problems.add(ValueProblem(f"{variable}{text}; {cure}"))
+        else:
+            cure = "name a file of PEM certificates, or remove ca_bundle"
+            problems.add(ValueProblem(f"{text}; {cure}"), place, "ca_bundle")
 
 
 def pem_flaw(path: Path) -> str | None:
@@ -421,6 +437,8 @@ def pem_flaw(path: Path) -> str | None:
         with path.open("rb") as file:
             content = file.read(_MOST_PEM + 1)
     except (OSError, ValueError) as problem:
+        if isinstance(problem, FileNotFoundError):
+            return "does not exist"
         return f"cannot be read: {getattr(problem, 'strerror', None) or 'not a usable path'}"
     if len(content) > _MOST_PEM:
         return f"is larger than {_MOST_PEM // 1_000_000} MB"

@@ -16,6 +16,7 @@ from balcli.files import is_readable_by_others, open_for_reading, permission_pro
 from balcli.http.strictjson import is_deeper
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
+from balcli.settings import CaSource
 from balcli.text import printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,30 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 1_000_000
 _MOST_LEVELS: Final = 50  # a login nested twenty deep begins at level five
+
+
+CA_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables of the real environment that name certificates, the first that is set."""
+
+
+def ca_source(account: str | None, profile: str | None, folder: Path, environ: Mapping[str, str]) -> CaSource:
+    """The certificates that an account trusts: its own `ca_bundle`, the profile's, a variable's, the built-in ones.
+
+    Relative paths of the two are relative to the folder. A directory that a variable names is one of OpenSSL's.
+    """
+    for whose, text in (("account", account), ("profile", profile)):
+        if text is not None:
+            named_by = f"ca_bundle of the {whose}"
+            return (
+                CaSource("system", None, named_by)
+                if text == "system"
+                else CaSource("file", folder / text, named_by)
+            )
+    for name in CA_VARIABLES:
+        if environ.get(name):
+            path = Path(environ[name])
+            return CaSource("folder" if path.is_dir() else "file", path, name)
+    return CaSource()
 
 
 def exists(path: Path) -> bool:

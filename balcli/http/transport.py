@@ -14,7 +14,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -33,6 +32,7 @@ from balcli.errors import (
     TlsFailed,
     ValueProblem,
 )
+from balcli.settings import CaSource
 
 MAX_BODY: Final = 8 * 1024 * 1024
 _CHUNK: Final = 65_536
@@ -61,19 +61,23 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+def tls_context(source: CaSource) -> ssl.SSLContext:
     """A context that verifies certificates and host names, and writes no SSLKEYLOGFILE.
 
-    Raises ValueProblem if the bundle cannot be read as one.
+    Raises ValueProblem if the source cannot be read as certificates.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=ca_bundle or _built_in())
+        if source.kind == "system":
+            context.load_default_certs()
+        elif source.kind == "folder":
+            context.load_verify_locations(capath=source.path)
+        else:
+            context.load_verify_locations(cafile=source.path or _built_in())
     except OSError:  # ssl.SSLError is one, too
         raise ValueProblem(
-            f"ca_bundle: {ca_bundle or 'the built-in bundle'} cannot be read as PEM certificates; "
-            "name a file that holds some, or leave ca_bundle out for the built-in ones"
+            f"{source.described} cannot be read as PEM certificates; name a file of them, or remove what names it"
         ) from None
     return context
 
@@ -121,7 +125,7 @@ class Transport:
     `proxy` is the profile's; without one the environment's `HTTPS_PROXY` and `NO_PROXY` count.
     """
 
-    def __init__(self, *, proxy: str | None, ca_bundle: Path | None, connections: int, tls: bool) -> None:
+    def __init__(self, *, proxy: str | None, ca_bundle: CaSource, connections: int, tls: bool) -> None:
         # One context for all connections: left alone, each parses the whole CA bundle again.
         self._context = tls_context(ca_bundle) if tls else None
         self._proxy = proxy
