@@ -16,6 +16,28 @@ Order: TypeAlias = Literal["asset", "account", "total"]
 """What `--sort` sorts rows by. Without it: accounts as in the profile, then assets."""
 
 
+_MILLISECONDS_IN: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+
+
+def parse_seconds(text: str, plain: str = "s") -> float:
+    """The seconds of a time such as `500ms`, `5s`, `2m` or `1h`; a plain number counts as `plain`.
+
+    Raises ValueError with what to write instead.
+    """
+    number = text.rstrip("hms")
+    unit = text[len(number) :]
+    # A plain number in any form that a float has; one with a unit in the simplest alone.
+    usable = number.isascii() and "_" not in number and number.strip() == number
+    if unit:
+        usable = usable and number.replace(".", "", 1).isdigit()
+    try:
+        return float(number if usable else "") * _MILLISECONDS_IN[unit or plain] / 1000
+    except (ValueError, KeyError):
+        raise ValueError(
+            "is not a time; write a number, or one with ms, s, m or h, such as 500ms or 2m"
+        ) from None
+
+
 class CaSource(NamedTuple):
     """The certificates of authorities that servers are verified with."""
 

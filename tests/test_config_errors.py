@@ -214,7 +214,7 @@ FAULTS = {
     "text for seconds": (
         beside(f'timeout = "{VALUE}"'),
         "config.value",
-        ['timeout in profile "main"', "remove the quotes"],
+        ['timeout in profile "main" is not a time', "500ms"],
     ),
     "proxy of no kind": (
         beside(f'proxy = "socks5://user:{VALUE}@127.0.0.1:9"'),

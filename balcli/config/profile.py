@@ -35,7 +35,7 @@ from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
 from balcli.secret import Secret, reveal
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, CaSource, RequestSettings
+from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, CaSource, RequestSettings, parse_seconds
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import validate_proxy
 
@@ -297,7 +297,7 @@ def _reject_one_name(entries: Iterable[Entry], problems: Problems) -> None:
 def _run_setting(key: str, value: Any, variables: Variables) -> Any:
     """The value of one of `RUN_KEYS`. Raises ValueProblem and VariableError."""
     if key in {"timeout", "deadline"}:
-        return _seconds(value)
+        return _seconds(value, variables)
     if key == "retries":
         return _whole(value, 0, MOST_RETRIES)
     if key == "jobs":
@@ -314,12 +314,14 @@ def _run_setting(key: str, value: Any, variables: Variables) -> Any:
         raise ValueProblem(str(problem)) from None
 
 
-def _seconds(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_SECONDS:
-        raise ValueProblem(
-            f"must be a number of seconds above 0 and up to {MOST_SECONDS:g}; change it{_unquoted(value)}"
-        )
-    return float(value)
+def _seconds(value: Any, variables: Variables) -> float:
+    try:
+        found = parse_seconds(variables.expand(value)) if isinstance(value, str) else value
+    except ValueError as problem:
+        raise ValueProblem(str(problem)) from None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= MOST_SECONDS:
+        raise ValueProblem(f'must be above 0 and up to {MOST_SECONDS:g} seconds; write it as 5 or "500ms"')
+    return float(found)
 
 
 def _whole(value: Any, least: int, most: int) -> int:
