@@ -116,7 +116,7 @@ def _fetched(
     """The report of all accounts that are asked, with every row."""
     settings = profile.request_settings._replace(**request.settings)
     deadline = Deadline(settings.deadline)
-    notices = (*PLUGIN_NOTICES, *profile.notices)
+    notices = (*PLUGIN_NOTICES, *profile.variables.notices)
     found = open_accounts(
         profile, SecretSources(deadline), request.provider, request.accounts, request.targets
     )

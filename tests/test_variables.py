@@ -314,7 +314,7 @@ def test_name_that_could_turn_the_program_is_ignored_with_a_warning(tmp_path: Pa
     """A proxy, a CA or a loader's variable in a `.env` is not defined there, and a warning names it and the file."""
     private(tmp_path / ".env", f"KEY=kept\n{name}=s3cr3t-CANARY-value\nexport OTHER=kept\n")
     profile = read(tmp_path, profile_text())
-    (notice,) = profile.notices
+    (notice,) = profile.variables.notices
     expected = ("kept", None)
     assert expected == (key_of(profile), notice.account)
     assert f"/.env:2: {name} " in notice.message
@@ -328,14 +328,14 @@ def test_name_that_only_looks_alike_is_a_variable(tmp_path: Path, name: str) -> 
     private(tmp_path / ".env", f"{name}=value\n")
     profile = read(tmp_path, profile_text(key=f"${{{name}}}"))
     expected = ("value", ())
-    assert expected == (key_of(profile), profile.notices)
+    assert expected == (key_of(profile), profile.variables.notices)
 
 
 def test_name_that_stands_twice_counts_as_it_stands_last(tmp_path: Path) -> None:
     """Of two values of a name the later counts, as in a shell, and a warning names both lines."""
     private(tmp_path / ".env", "KEY=old\n\nKEY=new\n")
     profile = read(tmp_path, profile_text())
-    (notice,) = profile.notices
+    (notice,) = profile.variables.notices
     assert ("new", "env_file.doubled") == (key_of(profile), notice.code)
     assert notice.message.endswith(".env:3: KEY replaces line 1; remove one of the two")
 

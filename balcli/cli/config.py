@@ -147,7 +147,7 @@ def show(
         ]
         run = settings.of_run(found, os.environ)
         thresholds = settings.of_thresholds(found)
-        notices += [*found.notices, *shadowed(found)]
+        notices += [*found.variables.notices, *shadowed(found)]
     if not inspection.profiles and inspection.file is not None:
         notices += inspection.file.variables.notices
     if TableOrJson.chosen(output) is TableOrJson.json:
@@ -192,7 +192,7 @@ def check(
     inspection = _inspect(config, profile, env_file, every=True)
     found = [*PLUGIN_NOTICES]
     for inspected in inspection.profiles:
-        found += inspected.profile.notices
+        found += inspected.profile.variables.notices
         found += [notice for opened in inspected.accounts for notice in short_credentials(opened)]
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -149,7 +149,8 @@ def entries_of_table(
             heading = ".".join(map(str, path))
             problems.add(ValueProblem(f"must be a table; write it as [{printable(heading, 60)}]"), entry)
             continue
-        entry = entry._replace(settings=table, name=f"({entry.label})")
+        entry = entry._replace(settings=table)
+        before = len(problems.found)
         with problems.step(entry, "name"):
             name = table.get("name", provider)
             if "name" not in table and several and len(value) > 1:
@@ -157,6 +158,8 @@ def entries_of_table(
             if not isinstance(name, str):
                 raise ValueProblem(_NOT_TEXT)
             entry = entry._replace(name=_checked_name(variables.expand(name)))
+        if len(problems.found) > before:
+            entry = entry._replace(name=f"({entry.label})")
         for key in table:
             if key not in allowed:
                 problems.add(unknown_key(key, allowed), entry, key)
@@ -179,11 +182,11 @@ def _checked_name(name: str) -> str:
 
 
 def entries_of_variables(
-    variables: Variables, providers: Iterable[str], folder: Path, problems: Problems
+    variables: Variables, tables: Collection[str], folder: Path, problems: Problems
 ) -> Iterator[Entry]:
-    """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables describe, at most one a provider."""
-    for provider in providers:
-        settings = variables.settings(provider)
+    """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables make, at most one a provider, and none beside its table."""
+    for provider in PROVIDERS:
+        settings = {} if provider in tables else variables.settings(provider)
         if not settings:
             continue
         entry = Entry(provider, settings.get("name", provider), settings, variables, folder)
@@ -269,10 +272,12 @@ def _open(
     if account is not None:
         ca = ca_source(bundle, None, entry.folder, {}) if isinstance(bundle, str) else None
         account = account._replace(ca=ca)
-    # A stand-in for a secret still leaves it known which account is meant; any other hides it.
-    if any(keys[key].kind != "secret" for key in faulty):
-        account = None
-    return OpenedAccount(entry, {key: value for key, value in values.items() if key not in faulty}, account)
+    if faulty:
+        # A stand-in for a secret still leaves it known which account is meant; any other hides it.
+        if any(keys[key].kind != "secret" for key in faulty):
+            account = None
+        values = {key: value for key, value in values.items() if key not in faulty}
+    return OpenedAccount(entry, values, account)
 
 
 def _with_targets(
@@ -309,8 +314,7 @@ def _base_url(entry: Entry, base_url: Value | None) -> str:
     except ValueError as problem:
         raise ValueProblem(str(problem)) from None
     raw = entry.settings.get("base_url", "")
-    names = () if entry.source is None or url == default else names_in(raw)
-    if not names:
+    if entry.source is None or url == default or "${" not in raw or not (names := names_in(raw)):
         return url
     shown = BaseUrl(url, as_written(raw).rstrip("/"))
     echoes.register_credentials(shown, _credentials_in_url(url, names, entry.variables))
@@ -331,20 +335,19 @@ def _credentials_in_url(url: str, names: Iterable[str], variables: Variables) ->
     return [Secret(text) for text in parts if is_recognizable(Secret(text, is_credential=False))]
 
 
-class _Reader:
+class _Reader(NamedTuple):
     """Reads the values of one account. Raises ValueProblem, VariableError and SecretError.
 
     Problems of an item in a list or table are added to the problems, so that all of them are found.
     """
 
-    def __init__(self, entry: Entry, sources: SecretSources, problems: Problems) -> None:
-        self._entry = entry
-        self._sources = sources
-        self._problems = problems
+    entry: Entry
+    sources: SecretSources
+    problems: Problems
 
     def read(self, key: Key, spelling: str) -> Value:
         """The value of a key, given in this spelling."""
-        raw = self._entry.settings[spelling]
+        raw = self.entry.settings[spelling]
         if spelling != key.name:
             if spelling == key.in_file:
                 return self._from_file(raw)
@@ -354,7 +357,7 @@ class _Reader:
         if key.kind == "table":
             return self._login(raw, spelling)
         if isinstance(raw, str):
-            return _from_text(key, self._entry.expand(raw))
+            return _from_text(key, self.entry.expand(raw))
         if key.kind != "integer":
             raise ValueProblem(_NOT_TEXT)
         if isinstance(raw, int) and not isinstance(raw, bool):
@@ -365,25 +368,25 @@ class _Reader:
         """The texts with their variables filled in, without those that have a problem."""
         expanded = []
         for text in texts:
-            with self._problems.step(self._entry, spelling):
-                expanded.append(self._entry.expand(text))
+            with self.problems.step(self.entry, spelling):
+                expanded.append(self.entry.expand(text))
         return expanded
 
     def _from_file(self, raw: Any) -> Value:
         if not isinstance(raw, str) or not raw:
             raise ValueProblem("must be the path of a file; write it in quotes")
-        return self._sources.from_file(self._entry.folder / self._entry.expand(raw))
+        return self.sources.from_file(self.entry.folder / self.entry.expand(raw))
 
     def _from_command(self, raw: Any, spelling: str) -> Value:
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):
             raise ValueProblem('must be a list of texts; write it as ["pass", "show", "some/name"]')
         command = self._expand_all(raw, spelling)
         # Not with a problem: it may be that anybody could write the file that names the command.
-        run = not self._problems.found
-        return self._sources.from_command(command, run=run) if len(command) == len(raw) else ""
+        run = not self.problems.found
+        return self.sources.from_command(command, run=run) if len(command) == len(raw) else ""
 
     def _list(self, raw: Any, spelling: str) -> tuple[str, ...]:
-        items = [part.strip() for part in raw.split(",")] if self._entry.source is None else raw
+        items = [part.strip() for part in raw.split(",")] if self.entry.source is None else raw
         if (
             not isinstance(items, list)
             or not items
@@ -404,7 +407,7 @@ class _Reader:
         body: dict[str, Any] = {}
         for key, value in table.items():
             if key == "merchant_id":
-                with self._problems.step(self._entry, *keys, key):
+                with self.problems.step(self.entry, *keys, key):
                     body[key] = self._header(value)
             else:
                 body[key] = self._login_value(value, (*keys, key), is_credential=names_credential(key))
@@ -421,12 +424,12 @@ class _Reader:
             }
         if isinstance(value, list):
             return [self._login_value(item, keys, is_credential=is_credential) for item in value]
-        with self._problems.step(self._entry, *keys):
+        with self.problems.step(self.entry, *keys):
             if isinstance(value, int):
                 return _bounded(value)
             if not isinstance(value, str):
                 raise ValueProblem("must be text, a whole number, true or false; change it")
-            return checked_secret(self._entry.expand(value), is_credential=is_credential)
+            return checked_secret(self.entry.expand(value), is_credential=is_credential)
         return None
 
     def _header(self, value: Any) -> str:
@@ -434,7 +437,7 @@ class _Reader:
             value = str(_bounded(value))
         if not isinstance(value, str):
             raise ValueProblem(_NOT_TEXT)
-        header = self._entry.expand(value)
+        header = self.entry.expand(value)
         problem = validate_credential(header)
         if problem is not None:
             raise ValueProblem(f"{problem}; give the merchant's id")
@@ -467,29 +470,24 @@ def _from_text(key: Key, text: str) -> Value:
 def names_credential(key: str) -> bool:
     """Whether the value of a login's key is a credential, by the key's words: split at `_`, `-` and case changes."""
     found = _WORD.findall(key)
-    words = {word.lower() for word in found}
-    words |= {word.rstrip("0123456789") for word in words}
+    words = {form for word in found for form in (word.lower(), word.lower().rstrip("0123456789"))}
     if words & _CREDENTIALS:
         return True
     return "code" in words and (len(found) == 1 or bool(words & _BESIDE_CODE))
 
 
-def credentials_of(values: Mapping[str, Value]) -> Iterator[tuple[KeyPath, Secret]]:
-    """The credentials of an account, each with its keys: `("token",)`, or `("login", "device", "pin")`."""
-    for name, value in values.items():
-        if isinstance(value, Secret):
-            yield (name,), value
-        elif isinstance(value, dict):
-            yield from _in_login(value, (name,), is_credential=False)
-
-
-def _in_login(value: Any, keys: KeyPath, *, is_credential: bool) -> Iterator[tuple[KeyPath, Secret]]:
+def credentials_of(
+    value: Any, keys: KeyPath = (), *, is_credential: bool = False
+) -> Iterator[tuple[KeyPath, Secret]]:
+    """The credentials of an account's values, each with its keys: `("token",)`, or `("login", "device", "pin")`."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _in_login(item, (*keys, key), is_credential=is_credential or names_credential(key))
+            named = names_credential(key) if keys else isinstance(item, Secret)
+            if keys or isinstance(item, Secret | Mapping):
+                yield from credentials_of(item, (*keys, key), is_credential=is_credential or named)
     elif isinstance(value, list):
         for item in value:
-            yield from _in_login(item, keys, is_credential=is_credential)
+            yield from credentials_of(item, keys, is_credential=is_credential)
     elif is_credential and isinstance(value, Secret):
         yield keys, value
     elif is_credential and isinstance(value, int) and not isinstance(value, bool):

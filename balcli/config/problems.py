@@ -4,8 +4,8 @@ No message has a value in it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Iterable
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -76,23 +76,18 @@ class _Step(NamedTuple):
         return True
 
 
-class Source:
+class Source(NamedTuple):
     """A TOML text with its name in messages."""
 
-    def __init__(self, name: str, text: str) -> None:
-        self.name = name
-        self.text = text
-
-    @cached_property
-    def lines(self) -> Mapping[KeyPath, int]:
-        """The line of each key."""
-        return line_numbers(self.text)
+    name: str
+    text: str
 
     def at(self, path: KeyPath) -> str:
         """The name with the line of the key at this path, or of the table that lacks it: `config.toml:14`."""
-        while path and path not in self.lines:
+        lines = line_numbers(self.text)
+        while path and path not in lines:
             path = path[:-1]
-        return f"{self.name}:{self.lines[path]}" if path else self.name
+        return f"{self.name}:{lines[path]}" if path else self.name
 
 
 class Table(NamedTuple):
@@ -137,6 +132,7 @@ _PATTERN: Final = r"""(?x)
 """
 
 
+@lru_cache(maxsize=4)  # asked for each message
 def line_numbers(text: str) -> dict[KeyPath, int]:
     """The line, from 1, of each key and list item in a valid TOML text of bounded depth."""
     return _Scanner(text).found

@@ -31,9 +31,7 @@ from balcli.config.sources import (
 from balcli.errors import AccountError, ConfigFileError, ProfileError, UsageError, ValueProblem
 from balcli.files import shown, working_folder
 from balcli.http import echoes
-from balcli.models import Notice
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Key
 from balcli.secret import Secret, reveal
 from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, CaSource, RequestSettings, parse_seconds
 from balcli.text import did_you_mean, join_names, printable
@@ -69,11 +67,6 @@ class Profile(NamedTuple):
     problems: tuple[Problem, ...] = ()
     """What is wrong so far; opening accounts raises it with their own."""
 
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """The warnings about its variables."""
-        return self.variables.notices
-
     def located(self, text: str) -> str:
         """The message about the profile that ends with this text."""
         return f"the environment {text}" if self.place is None else self.place.located((), text)
@@ -91,9 +84,54 @@ class ProfileFile(NamedTuple):
     def profile(self, name: str | None) -> Profile:
         """The profile of that name; without a name the default or only one. Raises ConfigErrors if there is none."""
         problems = Problems(self.problems)
+        place = None
         with problems.step():
-            return parse(self, name, problems)
-        raise problems.error()
+            place, table = _choose(self, name, problems)
+        if place is None:
+            raise problems.error()
+        variables, folder = self.variables, self.path.parent
+        known = (*PROVIDERS, *RUN_KEYS, _LIMITS)
+        before = len(problems.found)
+        entries: list[Entry] = []
+        for key, value in table.items():
+            if key in PROVIDERS:
+                path = (*place.path, key)
+                entries += entries_of_table(key, value, self.source, path, folder, variables, problems)
+            elif key not in known:
+                problems.add(unknown_key(key, known), place, key)
+        entries += entries_of_variables(variables, table, working_folder(), problems)
+        named: dict[str, Entry] = {}
+        for entry in entries:
+            first = named.setdefault(entry.name, entry)
+            if first is not entry:
+                where = f" in {first.source.name}" if first.source and not entry.source else ""
+                problems.add(
+                    AccountError(f"is also the name of {first.label}{where}; rename one"), entry, "name"
+                )
+        thresholds: tuple[ThresholdEntry, ...] = ()
+        if _LIMITS in table:
+            from balcli.config.thresholds import read_thresholds  # most profiles have none
+
+            # The name of an account with a problem may be unknown.
+            names = [entry.name for entry in entries] if len(problems.found) == before else None
+            thresholds = read_thresholds(table[_LIMITS], place, names, variables, problems)
+        settings: dict[str, Any] = {}
+        for key in RUN_KEYS:
+            if key in table:
+                with problems.step(place, key):
+                    settings[key] = _run_setting(key, table[key], variables)
+        unusable = frozenset(RUN_KEYS.keys() & table.keys() - settings.keys())
+        settings["ca_bundle"] = ca_source(None, settings.get("ca_bundle"), folder, variables.environ)
+        return Profile(
+            str(place.path[-1]),
+            tuple(entries),
+            RequestSettings(**settings),
+            variables,
+            place,
+            unusable,
+            thresholds,
+            tuple(problems.found),
+        )
 
     @property
     def names(self) -> list[str]:
@@ -121,7 +159,7 @@ def without_file(
     """The accounts of the environment, where the file does not exist. Raises ConfigErrors if it has none."""
     problems = Problems()
     variables = read_variables(environ, env_file, problems)
-    entries = tuple(entries_of_variables(variables, PROVIDERS, working_folder(), problems))
+    entries = tuple(entries_of_variables(variables, (), working_folder(), problems))
     if name is not None:
         problems.add(
             ProfileError(
@@ -173,17 +211,11 @@ def holds_secret(document: Mapping[str, Any]) -> bool:
             return True
         for name in PROVIDERS.keys() & table.keys():
             for entry in table[name] if isinstance(table[name], list) else [table[name]]:
-                if isinstance(entry, dict) and any(
-                    _is_written_out(key, entry.get(key.name)) for key in PROVIDERS[name].KEYS
-                ):
-                    return True
+                for key in PROVIDERS[name].KEYS if isinstance(entry, dict) else ():
+                    raw = entry.get(key.name) if key.kind in {"secret", "table"} else None
+                    if any(map(has_own_text, texts_in(raw))):
+                        return True
     return False
-
-
-def _is_written_out(key: Key, value: Any) -> bool:
-    if key.kind == "secret":
-        return isinstance(value, str) and has_own_text(value)
-    return key.kind == "table" and isinstance(value, dict) and any(map(has_own_text, texts_in(value)))
 
 
 def _check_document(document: Mapping[str, Any], source: Source, problems: Problems) -> None:
@@ -206,92 +238,32 @@ def _hint(wanted: str, profiles: Mapping[str, Any]) -> str:
     return did_you_mean(wanted, profiles) if profiles else "add [profiles.main]"
 
 
-def parse(file: ProfileFile, name: str | None, problems: Problems) -> Profile:
-    """The profile of that name in a file. Raises ConfigError if there is none."""
-    source, variables, folder = file.source, file.variables, file.path.parent
+def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Table, Mapping[str, Any]]:
+    """The profile to use, with its place: the given one, the default or the only one. Raises ConfigError."""
+    where, default = file.source.name, file.document.get("default_profile")
     profiles = file.document.get("profiles", {})
     if not isinstance(profiles, dict):
-        raise ValueProblem(
-            Table(source, (), "").located(("profiles",), "must be a table; write it as [profiles.main]")
-        )
-    chosen = _choose(file, profiles, name)
-    if chosen is None:
-        raise problems.error()
-    place = Table(source, ("profiles", chosen), f'profile "{printable(chosen, 40)}"')
-    table = profiles[chosen]
-    if not isinstance(table, dict):
-        heading = printable(f"profiles.{chosen}", 60)
-        raise ValueProblem(place.located((), f"must be a table; write it as [{heading}]"))
-    known = (*PROVIDERS, *RUN_KEYS, _LIMITS)
-    before = len(problems.found)
-    entries: list[Entry] = []
-    for key, value in table.items():
-        if key in PROVIDERS:
-            path = (*place.path, key)
-            entries += entries_of_table(key, value, source, path, folder, variables, problems)
-        elif key not in known:
-            problems.add(unknown_key(key, known), place, key)
-    others = [key for key in PROVIDERS if key not in table]
-    entries += entries_of_variables(variables, others, working_folder(), problems)
-    _reject_one_name(entries, problems)
-    thresholds: tuple[ThresholdEntry, ...] = ()
-    if _LIMITS in table:
-        from balcli.config.thresholds import read_thresholds  # most profiles have none
-
-        # The name of an account with a problem may be unknown.
-        names = [entry.name for entry in entries] if len(problems.found) == before else None
-        thresholds = read_thresholds(table[_LIMITS], place, names, variables, problems)
-    settings: dict[str, Any] = {}
-    given = [key for key in RUN_KEYS if key in table]
-    for key in given:
-        with problems.step(place, key):
-            settings[key] = _run_setting(key, table[key], variables)
-    unusable = frozenset(given) - settings.keys()
-    settings["ca_bundle"] = ca_source(None, settings.get("ca_bundle"), folder, variables.environ)
-    return Profile(
-        chosen,
-        tuple(entries),
-        RequestSettings(**settings),
-        variables,
-        place,
-        unusable,
-        thresholds,
-        tuple(problems.found),
-    )
-
-
-def _choose(file: ProfileFile, profiles: Mapping[str, Any], name: str | None) -> str | None:
-    """The name of the profile to use: the given one, the default or the only one.
-
-    None where a bad default, which is a problem of the file, leaves it open. Raises ProfileError.
-    """
-    where = file.source.name
-    if name is not None:
-        if name not in profiles:
-            raise ProfileError(f"{where} has no profile {printable(name, 40)}; {_hint(name, profiles)}")
-        return name
-    default = file.document.get("default_profile")
-    if isinstance(default, str) and default in profiles:
-        return default
-    if not profiles:
+        whole = Table(file.source, (), "")
+        raise ValueProblem(whole.located(("profiles",), "must be a table; write it as [profiles.main]"))
+    if name is not None and name not in profiles:
+        raise ProfileError(f"{where} has no profile {printable(name, 40)}; {_hint(name, profiles)}")
+    if name is None and isinstance(default, str) and default in profiles:
+        name = default
+    if name is None and not profiles:
         raise ProfileError(f"{where} has no profile; add [profiles.main]")
-    if len(profiles) > 1 and default is not None:
-        return None
-    if len(profiles) > 1:
+    if name is None and len(profiles) > 1:
+        if default is not None:
+            raise problems.error()  # a bad default leaves it open
         raise ProfileError(
             f"{where} has several profiles ({join_names(profiles)}); name one with --profile or default_profile"
         )
-    return next(iter(profiles))
-
-
-def _reject_one_name(entries: Iterable[Entry], problems: Problems) -> None:
-    """Add an AccountError for each entry that has the name of an earlier one."""
-    named: dict[str, Entry] = {}
-    for entry in entries:
-        first = named.setdefault(entry.name, entry)
-        if first is not entry:
-            place = f" in {first.source.name}" if first.source and not entry.source else ""
-            problems.add(AccountError(f"is also the name of {first.label}{place}; rename one"), entry, "name")
+    chosen = next(iter(profiles)) if name is None else name
+    place = Table(file.source, ("profiles", chosen), f'profile "{printable(chosen, 40)}"')
+    if not isinstance(profiles[chosen], dict):
+        raise ValueProblem(
+            place.located((), f"must be a table; write it as [profiles.{printable(chosen, 40)}]")
+        )
+    return place, profiles[chosen]
 
 
 def _run_setting(key: str, value: Any, variables: Variables) -> Any:
@@ -379,7 +351,7 @@ def select(profile: Profile, provider: str | None, names: list[str], problems: P
                 hint = f"it is a {other} account; use balcli {other}"
             where = "the environment" if profile.place is None else profile.place.title
             problems.add(AccountError(f"{where} has no {kind} {printable(name, 40)}; {hint}"))
-    return [entry for entry in of_provider if not names or entry.name in names]
+    return [entry for entry in of_provider if entry.name in names] if names else of_provider
 
 
 def open_entries(
@@ -389,7 +361,9 @@ def open_entries(
     problems: Problems,
 ) -> list[OpenedAccount]:
     """The accounts of these entries, as far as they can be opened."""
-    opened = [each for entry in entries for each in open_entry(entry, sources, targets, problems)]
+    opened: list[OpenedAccount] = []
+    for entry in entries:
+        opened += open_entry(entry, sources, targets, problems)
     check_together(opened, problems)
     return opened
 

@@ -104,7 +104,8 @@ def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MA
             if problems is None:
                 raise untrusted
             problems.add(untrusted)
-        content = _read(descriptor, most_bytes + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(most_bytes + 1)
     except OSError as problem:
         raise ConfigFileError(f"{name} cannot be read: {problem.strerror}; check the disk") from None
     finally:
@@ -116,11 +117,6 @@ def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MA
         return FileText(path, content.decode("utf-8-sig"), state)
     except UnicodeDecodeError:
         raise ConfigFileError(f"{name} is not UTF-8; save it in that encoding") from None
-
-
-def _read(descriptor: int, most: int) -> bytes:
-    with os.fdopen(descriptor, "rb", closefd=False) as file:
-        return file.read(most)
 
 
 # What a message of tomli begins with, the flaw and the cure. The whole message may contain a piece of a secret.
