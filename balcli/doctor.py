@@ -136,7 +136,8 @@ def examine(
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
     general = _open_all(diagnoses, SecretSources(deadline), problems)
     failures = [Failure.from_error(error) for error in problems.errors()]
-    new = Problems(one for one in general if one not in profile.problems)
+    # The steps before these have the others.
+    new = Problems(one for one in general if isinstance(one[1], Entry) or one not in profile.problems)
     listed = ", ".join(printable(diagnosis.entry.name, 40) for diagnosis in diagnoses)
     steps = _failed("accounts", new)
     if not general:
@@ -269,7 +270,11 @@ def _open_all(
 ) -> list[Problem]:
     """Open each account that is well, and add the problems of the others; those that are not one account's are returned."""
     before = problems.found
-    general = [one for one in before if not any(diagnosis.has(one) for diagnosis in diagnoses)]
+    general = [
+        one
+        for one in before
+        if isinstance(one[0], AccountError) or not any(diagnosis.has(one) for diagnosis in diagnoses)
+    ]
     found = {}
     for diagnosis in diagnoses:
         own = Problems((*general, *filter(diagnosis.has, before)))

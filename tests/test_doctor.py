@@ -176,6 +176,26 @@ def test_a_file_that_cannot_be_used(program: Program, text: str, mode: int, step
     assert ("failed", True) == (_steps(result)[step]["status"], bool(_steps(result)[step]["cure"]))
 
 
+@each_case(
+    ("second", "names", "told"),
+    [
+        ('name = "one"\nmerchant_id = 2\n', [], 'name in merchant "one" is also the name of merchant 1'),
+        ('name = "two"\nmerchant_id = 1\n', [], 'merchant "two" is the same account'),
+        ('name = "two"\nmerchant_id = 2\nnope = 1\n', ["one"], 'unknown key "nope" in merchant "two"'),
+    ],
+)
+def test_what_is_wrong_between_accounts_is_a_step_of_all(
+    program: Program, sandbox: Sandbox, second: str, names: list[str], told: str
+) -> None:
+    """One name or account twice, and a fault of an account that is not looked at, fail the accounts: nobody is asked."""
+    table = f'[[profiles.main.merchant]]\nbase_url = "{sandbox.url}/merchant"\ntoken = "{TOKEN}"\n'
+    text = f'{table}name = "one"\nmerchant_id = 1\n{table}{second}'
+    result = program.with_profile(text, "doctor", *names, "-o", "json")
+    (step,) = [step for step in result.json["steps"] if step["step"] == "accounts"]
+    assert (3, "failed", True) == (result.code, step["status"], told in step["message"])
+    assert [] == sandbox.log
+
+
 @pytest.mark.parametrize(
     ("secret", "step"),
     [
