@@ -17,7 +17,7 @@ from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, MachineExhausted, ProviderError
 from balcli.http import echoes
 from balcli.http.client import Client, Exchange, SupportsRequest, trusted
-from balcli.http.timing import Deadline
+from balcli.http.timing import Deadline, writable_rows
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
@@ -358,5 +358,27 @@ def deadline_passed(account: Account[Any], settings: RequestSettings) -> Outcome
     """The outcome of an account that had not answered by the deadline."""
     problem = DeadlinePassed(
         f"no answer before the deadline of {settings.deadline:g} s; raise --deadline or try later"
+    )
+    return Outcome(account, None, None, Failure.from_error(problem))
+
+
+def writable(
+    outcomes: Iterable[Outcome], settings: RequestSettings, deadline: Deadline
+) -> tuple[Outcome, ...]:
+    """The outcomes, in their order; one whose rows could not be written before the deadline fails with it."""
+    left, found = writable_rows(deadline), []
+    for outcome in outcomes:
+        rows = len(outcome.holdings.balances) if outcome.holdings else 0
+        fits = rows <= left
+        found.append(outcome if fits else written_too_late(outcome.account, settings))
+        left -= rows if fits else 0
+    return tuple(found)
+
+
+def written_too_late(account: Account[Any], settings: RequestSettings) -> Outcome:
+    """The outcome of an account whose rows could not be written before the deadline."""
+    problem = DeadlinePassed(
+        f"answered with more rows than can be written before the deadline of {settings.deadline:g} s; "
+        "raise --deadline or name fewer accounts"
     )
     return Outcome(account, None, None, Failure.from_error(problem))

@@ -1,6 +1,7 @@
 """`balcli diff`: what is different between two recorded runs, or between one and now."""
 
 import os
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from balcli.config.profile import Profile
     from balcli.diff import DiffFilter
     from balcli.history.reading import RecordedRun, RunSummary
+    from balcli.http.timing import Deadline
     from balcli.models import Report
     from balcli.render.diff import Comparison, Side
     from balcli.run import RunRequest
@@ -104,7 +106,8 @@ def diff(
 
     The last two complete ones by default. Nothing is printed where nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
     """
-    from balcli.history.database import history_file
+    from balcli.history.database import history_file, within
+    from balcli.http.timing import Deadline
     from balcli.models import Failure
     from balcli.providers.selection import wanted
     from balcli.render import diff as render
@@ -120,13 +123,21 @@ def diff(
         check_destination(output_file)
         _validate_options(after, fault, live=live, sandbox=sandbox)
         recorded = _History(history_file(history, os.environ), profile, allow_partial)
-        first, second = _chosen(recorded, before, after, live=live)
-        narrowing = _narrowing(first, second, account, wanted(asset, exact=exact), threshold)
-        if second is not None:
-            report = second.report
-        else:
-            with open_profile(config, profile, env_file, sandbox=sandbox, faults=fault) as opened:
-                report = _asked_now(opened, request, first, narrowing, quiet=quiet)
+        with ExitStack() as stack:
+            opened, clock = None, None
+            if live:
+                opened = stack.enter_context(
+                    open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
+                )
+                # It bounds the wait for a busy history, too.
+                clock = Deadline(opened.request_settings._replace(**request.settings).deadline)
+                stack.enter_context(within(clock.for_requests()))
+            first, second = _chosen(recorded, before, after, live=live)
+            narrowing = _narrowing(first, second, account, wanted(asset, exact=exact), threshold)
+            if second is not None:
+                report = second.report
+            elif opened is not None:
+                report = _asked_now(opened, request, first, narrowing, clock, quiet=quiet)
         if not (second or report.complete or allow_partial):
             _refuse_incomplete(report)
         comparison = _compared(first, second, report, narrowing, allow_partial=allow_partial, quiet=quiet)
@@ -231,7 +242,13 @@ def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -
 
 
 def _asked_now(
-    profile: "Profile", request: "RunRequest", first: "RecordedRun", narrowing: "DiffFilter", *, quiet: bool
+    profile: "Profile",
+    request: "RunRequest",
+    first: "RecordedRun",
+    narrowing: "DiffFilter",
+    deadline: "Deadline | None",
+    *,
+    quiet: bool,
 ) -> "Report":
     """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
     from balcli.cli.progress import progress
@@ -245,7 +262,7 @@ def _asked_now(
     names = [outcome.account.name for outcome in first.report.outcomes]
     wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
     request = request._replace(accounts=wanted, assets=first.selection.asked)
-    report = run(profile, request, progress=progress(quiet=quiet)).report
+    report = run(profile, request, progress=progress(quiet=quiet), deadline=deadline).report
     return with_url_digests(report, sandbox=request.sandbox)
 
 

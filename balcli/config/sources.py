@@ -363,8 +363,12 @@ class SecretSources:
                 raise SecretError(f": {printable(command[0], 60)} is not found; check the command and PATH")
             return Secret(os.urandom(16).hex())
         if command not in self._outputs:
-            seconds = min(_COMMAND_SECONDS, self._deadline.left())
-            self._outputs[command] = _without_line_break(_run(command, seconds, printable(command[0], 60)))
+            seconds, name = min(_COMMAND_SECONDS, self._deadline.left()), printable(command[0], 60)
+            if not seconds:
+                raise SecretError(
+                    f": no time is left of the run's {self._deadline.seconds:g} s for {name}; raise --deadline"
+                )
+            self._outputs[command] = _without_line_break(_run(command, seconds, name))
         return checked_secret(self._outputs[command])
 
 

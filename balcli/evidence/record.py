@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from balcli import __version__
-from balcli.collect import deadline_passed, open_client
+from balcli.collect import deadline_passed, open_client, written_too_late
 from balcli.config.entry import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests
@@ -181,11 +181,11 @@ class Recorder:
         return None if echoes.may_contain_credential(base_url, body) else body
 
     def _outcome(self, outcome: Outcome) -> dict[str, Any]:
-        """What came of an account. `late` is one whose answers do not tell: the deadline came before they did."""
+        """What came of an account. `late` is one whose answers do not tell: the deadline came before them, or before its rows were written."""
         failure = outcome.failure
-        late = (
-            self._settings is not None and failure == deadline_passed(outcome.account, self._settings).failure
-        )
+        late = self._settings is not None and failure in {
+            make(outcome.account, self._settings).failure for make in (deadline_passed, written_too_late)
+        }
         return {
             "account": outcome.account.name,
             "fetched_at": None if outcome.fetched_at is None else format_time(outcome.fetched_at),

@@ -14,6 +14,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,11 +26,17 @@ from balcli.files import make_folders, shown
 if TYPE_CHECKING:
     from sqlite3 import Connection as Connection  # noqa: PLC0414 - the other modules have it from here
 
+    from balcli.http.timing import Deadline
+
 _APPLICATION: Final = 0x62616C63
 """SQLite's application id of a history: "balc"."""
 _WAIT_SECONDS: Final = 5.0
+_STEPS: Final = 20_000
+"""SQLite's steps between two looks at the deadline, a few milliseconds."""
 _POLL_SECONDS: Final = 0.02
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_deadline: Final[ContextVar["Deadline | None"]] = ContextVar("_deadline", default=None)
 
 _MIGRATIONS: Final = (
     """
@@ -103,6 +110,16 @@ def from_milliseconds(stored: int) -> datetime:
 
 
 @contextmanager
+def within(deadline: "Deadline") -> Iterator[None]:
+    """Give the uses of the history in this context until a deadline. Without one they wait five seconds for a lock."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+@contextmanager
 def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
     """A connection to the history. With `create`, a missing file is made with mode 0600.
 
@@ -133,6 +150,9 @@ def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
     except sqlite3.Error as problem:
         raise _unusable(path, problem) from None
     try:
+        deadline = _deadline.get()
+        if deadline is not None:
+            connection.set_progress_handler(lambda: deadline.left() <= 0, _STEPS)
         # Even these read the file.
         execute_with_retry(connection, "PRAGMA synchronous = FULL")
         execute_with_retry(connection, "PRAGMA fullfsync = 1")
@@ -174,10 +194,12 @@ def write_transaction(connection: "Connection") -> Iterator[None]:
 
 
 def execute_with_retry(connection: "Connection", statement: str) -> None:
-    """Execute a statement, retrying for five seconds while the database is locked."""
+    """Execute a statement, retrying for five seconds, or until the run's deadline, while the database is locked."""
     import sqlite3
 
-    end = time.monotonic() + _WAIT_SECONDS
+    deadline = _deadline.get()
+    wait = _WAIT_SECONDS if deadline is None else min(_WAIT_SECONDS, deadline.left())
+    end = time.monotonic() + wait
     while True:
         try:
             connection.execute(statement).fetchall()
@@ -227,6 +249,7 @@ def _unusable(path: Path, problem: Exception) -> StateError:
 
     said = {
         sqlite3.SQLITE_BUSY: "is locked by another program; let that end",
+        sqlite3.SQLITE_INTERRUPT: "took longer than the deadline; raise --deadline",
         sqlite3.SQLITE_NOTADB: "is no history, or damaged; move it away, or name another with --history",
         sqlite3.SQLITE_CORRUPT: "is damaged; move it away, or put a copy of it back",
         sqlite3.SQLITE_FULL: "cannot grow: the disk is full; make room",

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections import deque
+from copy import copy
 from datetime import UTC
 from typing import Final
 
@@ -12,6 +13,10 @@ CLOCK_TOLERANCE: Final = 30
 """The seconds that this machine's clock may differ from a server's before it is said."""
 SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 4.0
+_WRITING_PART: Final = 0.1
+_LONGEST_WRITING: Final = 2.0
+_ROW_SECONDS: Final = 1e-4  # four times what the slowest format takes on a machine of 2026
+_LEAST_ROWS: Final = 1000  # a tenth of a second
 _MOST_DIGITS: Final = 6  # of a Retry-After; eleven days
 _COUNTED_SECONDS: Final = 1.02  # a second, and the difference of two clocks over it
 
@@ -21,11 +26,31 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds: Final = seconds
-        self._end: Final = time.monotonic() + seconds
+        self._end = time.monotonic() + seconds
 
     def left(self) -> float:
         """The seconds that remain, never below 0."""
         return max(0.0, self._end - time.monotonic())
+
+    def earlier(self, seconds: float) -> "Deadline":
+        """The same deadline for a part of the run that must leave so many seconds to the rest."""
+        part = copy(self)
+        part._end -= seconds  # noqa: SLF001 - of the same class
+        return part
+
+    def for_requests(self) -> "Deadline":
+        """The deadline of secret commands and requests: a tenth, at most 2 s, is left to record and write."""
+        return self.earlier(min(self.seconds * _WRITING_PART, _LONGEST_WRITING))
+
+
+def writing_seconds(rows: int) -> float:
+    """The seconds that it takes at most to add up and write so many rows, in any format."""
+    return rows * _ROW_SECONDS
+
+
+def writable_rows(deadline: Deadline) -> int:
+    """How many rows can be added up and written before the deadline."""
+    return max(_LEAST_ROWS, int(deadline.left() / _ROW_SECONDS))
 
 
 class RateLimiter:
