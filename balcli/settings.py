@@ -38,6 +38,10 @@ def parse_seconds(text: str, plain: str = "s") -> float:
         ) from None
 
 
+CA_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables of the real environment that name certificates, the first that is set."""
+
+
 class CaSource(NamedTuple):
     """The certificates of authorities that servers are verified with."""
 

@@ -16,7 +16,6 @@ from balcli.config.entry import (
 )
 from balcli.config.problems import Problem, Problems, Source, Table
 from balcli.config.sources import (
-    CA_VARIABLES,
     SecretSources,
     Variables,
     ca_source,
@@ -33,7 +32,15 @@ from balcli.files import shown, working_folder
 from balcli.http import echoes
 from balcli.providers import PROVIDERS
 from balcli.secret import Secret, reveal
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, CaSource, RequestSettings, parse_seconds
+from balcli.settings import (
+    CA_VARIABLES,
+    MOST_JOBS,
+    MOST_RETRIES,
+    MOST_SECONDS,
+    CaSource,
+    RequestSettings,
+    parse_seconds,
+)
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import validate_proxy
 

@@ -125,7 +125,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             with context.wrap_socket(connection, server_hostname=server.host) as secured:
                 return Certificate(secured.version() or "TLS", _days_left(secured.getpeercert()))
         except ssl.SSLCertVerificationError as problem:
-            flaw = certificate_flaw(problem, settings.ca_bundle.described)
+            flaw = certificate_flaw(problem, settings.ca_bundle)
             raise TlsFailed(f"{server.shown}: the certificate {flaw}") from None
         except TimeoutError:
             raise TimedOut(
