@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, ProviderError
 from balcli.http import echoes
-from balcli.http.client import Client, Exchange, SupportsRequest
+from balcli.http.client import Client, Endpoint, Exchange, SupportsRequest
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
@@ -63,13 +64,9 @@ def collect(
     noted: Mapping[_Position, Sequence[echoes.CredentialEcho]] = {}
     if flags:  # no account expands to others without one
         positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
-    found = each(
-        positions, lambda account: _fetch_or_fail(account, run), settings.jobs, deadline, on_progress
-    )
-    outcomes |= {
-        position: found.get(position) or deadline_passed(account, settings)
-        for position, account in positions.items()
-    }
+    found = each(positions, partial(_fetch_or_fail, run=run), settings.jobs, deadline, on_progress)
+    for position, account in positions.items():
+        outcomes[position] = found.get(position) or deadline_passed(account, settings)
     for position, echo in noted.items():
         outcomes[position] = _with_notice(outcomes[position], echo)
     for position, outcome in tuple(outcomes.items()):
@@ -93,8 +90,9 @@ def open_client(
 
     `observe` is called with every attempt of a request, in its thread.
     """
-    providers = {account.provider for account in accounts}
-    endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
+    endpoints: list[Endpoint] = []
+    for provider in {account.provider for account in accounts}:
+        endpoints += PROVIDERS[provider].ENDPOINTS
     tls = any(account.base_url.startswith("https:") for account in accounts)
     return Client(settings, deadline, endpoints, tls=tls, observe=observe)
 
@@ -188,7 +186,7 @@ def _expanded(
 
     The third part has, for the first account of each, the responses to this that repeat a credential.
     """
-    found = each(positions, lambda account: _accounts_for(account, run), settings.jobs, deadline, on_progress)
+    found = each(positions, partial(_accounts_for, run=run), settings.jobs, deadline, on_progress)
     accounts: dict[_Position, Account[Any]] = {}
     outcomes: dict[_Position, Outcome] = {}
     noted: dict[_Position, list[echoes.CredentialEcho]] = {}
@@ -288,14 +286,17 @@ def _without_given(outcome: Outcome) -> Outcome:
 
 def _texts(holdings: Holdings) -> Iterator[str]:
     """Every text of the provider's response."""
-    yield from (notice.message for notice in holdings.notices)
+    for notice in holdings.notices:
+        yield notice.message
     for balance in holdings.balances:
-        yield from (balance.asset, balance.asset_id or "", *(text or "" for text in balance.raw.values()))
+        yield balance.asset
+        yield from filter(None, (balance.asset_id, *balance.raw.values()))
         for value in balance.details.values():
             if isinstance(value, str):
                 yield value
             elif isinstance(value, tuple):
-                yield from (text or "" for address in value for text in address)
+                for address in value:
+                    yield from filter(None, address)
 
 
 def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:

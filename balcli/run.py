@@ -66,12 +66,13 @@ class RunResult(NamedTuple):
     @property
     def document(self) -> Report:
         """The report as its document has it: with a notice if the run is not recorded."""
-        notices = [
-            Notice("history.not_recorded", None, f"the run is not recorded: {problem.message}")
-            for problem in self.problems
-            if isinstance(problem, StateError)
-        ]
-        return self.report._replace(notices=(*self.report.notices, *notices))
+        report = self.report
+        for problem in self.problems:
+            if isinstance(problem, StateError):
+                message = f"the run is not recorded: {problem.message}"
+                notice = Notice("history.not_recorded", None, message)
+                report = report._replace(notices=(*report.notices, notice))
+        return report
 
 
 def run(
