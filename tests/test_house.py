@@ -9,8 +9,7 @@ import pytest
 
 from balcli.cli.app import COMMANDS
 from balcli.config.profile import RUN_KEYS
-from balcli.providers import OWN, PROVIDERS
-from balcli.providers.plugins import TAKEN
+from balcli.providers import OWN, PROVIDERS, TAKEN
 from balcli.sandbox import Sandbox
 from balcli.sandbox.exchange import Turn
 from balcli.sandbox.faults import EXPIRED, HERE

@@ -41,7 +41,7 @@ FILLED_LAST: Final = {
     ("thresholds.py", "begins above its end{…}"): "what to write, which begins with a semicolon",
     ("thresholds.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
     (
-        "providers/envelope.py",
+        "providers/parsing.py",
         "{…} answered with {…} ({…}){…}",
     ): "the advice on the vendor's code, or the general one",
     ("state.py", "{…} {…}"): "what is wrong with owner or mode, and its chmod",

@@ -29,8 +29,7 @@ from balcli.errors import (
     UnexpectedStatus,
 )
 from balcli.http import echoes
-from balcli.http.error_text import error_text
-from balcli.http.strictjson import Json, decode
+from balcli.http.strictjson import Json, decode, error_text
 from balcli.http.timing import Deadline, RateLimiter, backoff, parse_retry_after
 from balcli.secret import Secret, reveal
 from balcli.settings import RequestSettings

@@ -18,12 +18,10 @@ from balcli.errors import (
     ServerUnavailable,
 )
 from balcli.http.client import Endpoint, Request
-from balcli.http.error_text import error_text
-from balcli.http.strictjson import Json
+from balcli.http.strictjson import Json, error_text, message_text
 from balcli.models import Account, Holdings
 from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, RunOnce, SettingProblem, Values
-from balcli.providers.envelope import is_error
 from balcli.providers.loopring_rows import add_nfts, checked_owner, to_balance
 from balcli.providers.loopring_tokens import (
     ID,
@@ -35,7 +33,7 @@ from balcli.providers.loopring_tokens import (
     token_id,
     token_of,
 )
-from balcli.providers.parsing import HoldingsBuilder, message_text, rows, valid_text
+from balcli.providers.parsing import HoldingsBuilder, is_error, rows, valid_text
 from balcli.providers.selection import absent, names_of, selects
 from balcli.secret import Secret
 from balcli.text import LONGEST_NAME, printable

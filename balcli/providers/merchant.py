@@ -6,6 +6,7 @@ line says otherwise. Amounts are decimal strings in whole units of the asset.
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from balcli.errors import BalcliError
@@ -15,7 +16,6 @@ from balcli.models import Account, Balance, Failure, Holdings
 from balcli.money import Amount
 from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
-from balcli.providers.envelope import own_error
 from balcli.providers.merchant_lists import all_rows, merchant_ids, parse_fiat
 from balcli.providers.parsing import (
     HoldingsBuilder,
@@ -25,6 +25,7 @@ from balcli.providers.parsing import (
     login_token,
     optional_flag,
     optional_text,
+    own_error,
     required_field,
     required_text,
     rows,
@@ -87,6 +88,10 @@ _ADVICE: Final = {
     "-5043": "the identity check (KYC or KYB) is not finished; finish it with the provider",
     "-5046": "a general error at the provider; try again later",
 }
+
+
+# Success is HTTP 200 and an object whose `code` is 200, without another mark of an error.
+_explain: Final = partial(own_error, TITLE, code_is_200=True, advice=_ADVICE)
 
 
 class Settings(NamedTuple):
@@ -297,8 +302,3 @@ def _new_token(account: Account[Settings], run: Run, api_secret: Secret) -> _Tok
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _explain(status: int, payload: Json) -> BalcliError | None:
-    """The provider's own error: success is HTTP 200 and an object whose `code` is 200, without another mark."""
-    return own_error(TITLE, status, payload, code_is_200=True, advice=_ADVICE)

@@ -22,7 +22,7 @@ def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ..
 
     Raises UsageError for an empty name, and for `--exact` without any.
     """
-    found = [part.strip() for text in given or () for part in text.split(",")]
+    found = [*map(str.strip, ",".join(given).split(","))] if given else []
     if not all(found):
         raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
     if exact and not found:
