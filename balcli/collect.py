@@ -13,17 +13,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
-from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, ProviderError
 from balcli.http import echoes
-from balcli.http.client import Client, Endpoint, Exchange, SupportsRequest
+from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
 from balcli.providers.parsing import valid_text
 from balcli.secret import redact
-from balcli.settings import RequestSettings
 
 T = TypeVar("T")
 
@@ -46,7 +44,7 @@ def collect(
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
     limited: Sequence[tuple[str | None, str]] = (),
-    cache: Cache | None = None,
+    use_cache: bool = False,
     client: SupportsRequest | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Outcome, ...]:
@@ -56,7 +54,8 @@ def collect(
     `limited` are the accounts (None for all) and assets that thresholds are on, where only those count.
     Raises any exception that is not a BalcliError: it is a bug.
     """
-    run = Run(client or open_client(accounts, settings, deadline), assets, flags, cache, limited)
+    client = client or open_client(accounts, settings, deadline)
+    run = Run(client, assets, flags, limited, use_cache=use_cache)
     positions: Mapping[_Position, Account[Any]] = {
         (number,): account for number, account in enumerate(accounts)
     }

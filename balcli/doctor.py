@@ -36,13 +36,12 @@ from balcli.errors import (
 )
 from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
-from balcli.http.client import Exchange
+from balcli.http.client import Exchange, RequestSettings
 from balcli.http.echoes import host_key
 from balcli.http.timing import Deadline
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Key, Run
-from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import display_url, is_loopback
 

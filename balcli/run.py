@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balcli import report as reports
-from balcli.cache import default_cache
 from balcli.collect import OnProgress, collect, open_client
 from balcli.config.accounts import open_accounts
 from balcli.config.profile import Profile, check_ca_bundle
@@ -129,7 +128,7 @@ def _fetched(
     else:
         client = recorder.client(found, notices, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
-    cached = request.cache and not request.sandbox and recorder is None
+    use_cache = request.cache and not request.sandbox and recorder is None
     with progress or nullcontext() as on_progress:
         outcomes = collect(
             accounts,
@@ -138,7 +137,7 @@ def _fetched(
             assets=request.assets,
             flags=request.flags,
             limited=request.thresholds,
-            cache=default_cache(os.environ) if cached else None,
+            use_cache=use_cache,
             client=client,
             on_progress=on_progress,
         )

@@ -1,10 +1,6 @@
-"""How a run sends its requests, and the order of its rows.
+"""The bounds of a run's settings and the order of its rows, which the command line needs to parse options."""
 
-A module of its own: the command line needs it to parse options, and `balcli.models` would cost every start 5 ms.
-"""
-
-from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 MOST_SECONDS: Final = 86_400.0
 MOST_RETRIES: Final = 100
@@ -12,14 +8,3 @@ MOST_JOBS: Final = 500
 
 Order: TypeAlias = Literal["asset", "account", "total"]
 """What `--sort` sorts rows by. Without it: accounts as in the profile, then assets."""
-
-
-class RequestSettings(NamedTuple):
-    """Timeout of one request and deadline of the run in seconds, retries, concurrent accounts, proxy, certificates."""
-
-    timeout: float = 10.0
-    deadline: float = 30.0
-    retries: int = 2
-    jobs: int = 8
-    proxy: str | None = None
-    ca_bundle: Path | None = None

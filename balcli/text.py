@@ -6,7 +6,6 @@ Used for everything that comes from a server, a file name or a user and is shown
 import re
 import unicodedata
 from collections.abc import Iterable
-from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 LONGEST_NAME: Final = 48
@@ -18,7 +17,7 @@ _SHORT_LIST: Final = 80
 # A hostile answer can list names without end; each costs time to compare.
 _MOST_COMPARED: Final = 2000
 
-_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+_LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 # Printable to Python, yet drawn as nothing or as a blank: fillers, joiners, variation selectors.
 _INVISIBLE: Final = (

@@ -11,12 +11,12 @@ import pytest
 from balcli.config.accounts import open_accounts
 from balcli.config.profile import holds_secret, load
 from balcli.config.sources import SecretSources, parse_toml
+from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
 from balcli.sandbox import Sandbox, json_reply
 from balcli.sandbox.loopring import ADDRESS
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
-from balcli.settings import RequestSettings
 from balcli.thresholds import Threshold, parse_range
 from tests.conftest import ROOT, Program
 from tests.lists import each_case

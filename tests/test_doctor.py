@@ -20,13 +20,13 @@ from balcli import doctor
 from balcli.config.entry import Entry
 from balcli.files import shown
 from balcli.http import probe
+from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
 from balcli.providers import merchant
 from balcli.providers.base import Values
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from balcli.secret import Secret
-from balcli.settings import RequestSettings
 from tests.conftest import ROOT, Program, Result, free_port
 from tests.lists import each_case
 
@@ -669,7 +669,6 @@ WITHOUT_OWNERS = """
 import os, sys
 del os.getuid
 from balcli.cli.app import run
-from balcli.settings import RequestSettings
 sys.exit(run(sys.argv[1:]))
 """
 

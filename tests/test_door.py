@@ -33,13 +33,12 @@ from balcli.errors import (
     UnexpectedStatus,
 )
 from balcli.http import echoes
-from balcli.http.client import Client, Endpoint, Exchange, Request, refusal_message
+from balcli.http.client import Client, Endpoint, Exchange, Request, RequestSettings, refusal_message
 from balcli.http.echoes import EchoedText
 from balcli.http.strictjson import Json, Number
 from balcli.http.timing import Deadline
 from balcli.sandbox.faults import keeps_silent
 from balcli.secret import Secret
-from balcli.settings import RequestSettings
 from tests.faults.wire import hangs_up, sends
 from tests.generated import sampled
 from tests.lists import each_case

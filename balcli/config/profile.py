@@ -20,11 +20,12 @@ from balcli.config.sources import (
 )
 from balcli.errors import ConfigFileError, ProfileError, ValueProblem
 from balcli.files import shown
+from balcli.http.client import RequestSettings
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
 from balcli.secret import Secret, reveal
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
+from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import validate_proxy
 

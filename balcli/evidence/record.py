@@ -17,13 +17,11 @@ from balcli.evidence import folder, requests
 from balcli.evidence.accounts import account_entry
 from balcli.evidence.names import Names
 from balcli.http import echoes
-from balcli.http.client import Exchange, Request, SupportsRequest
+from balcli.http.client import Exchange, Request, RequestSettings, SupportsRequest
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
-from balcli.render import machine
-from balcli.render.json import format_time
-from balcli.settings import RequestSettings
+from balcli.render.json import format_time, pieces
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -226,7 +224,7 @@ class _Before:
 
 def document_digest(report: Report) -> str:
     """The SHA-256 of a report's JSON document, as it is printed."""
-    return folder.digest("".join(machine("json", report)).encode())
+    return folder.digest("".join(pieces(report)).encode())
 
 
 def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:

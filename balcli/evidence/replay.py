@@ -17,12 +17,12 @@ from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT, document_digest
 from balcli.files import shown
-from balcli.http.client import Request, parse_response
+from balcli.http.client import Request, RequestSettings, parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.providers.selection import ExactName
-from balcli.settings import Order, RequestSettings
+from balcli.settings import Order
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -32,7 +33,6 @@ from balcli.http import echoes
 from balcli.http.strictjson import Json, decode, error_text
 from balcli.http.timing import Deadline, RateLimiter, backoff, parse_retry_after
 from balcli.secret import Secret, reveal
-from balcli.settings import RequestSettings
 from balcli.urls import display_host, is_loopback_url
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ if TYPE_CHECKING:
 _RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _OMITTED: Final = "its words are left out, because the response repeats a credential"
 _TRY_LATER: Final = "try later, and check base_url if it stays so"
+
+
+class RequestSettings(NamedTuple):
+    """Timeout of one request and deadline of the run in seconds, retries, concurrent accounts, proxy, certificates."""
+
+    timeout: float = 10.0
+    deadline: float = 30.0
+    retries: int = 2
+    jobs: int = 8
+    proxy: str | None = None
+    ca_bundle: Path | None = None
 
 
 class Endpoint(NamedTuple):
