@@ -210,8 +210,9 @@ def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[
             sums.append(known[-1] if whole and len(there) == len(rows) else None)
             if len(there) < len(rows):
                 lacking |= {row.account for row in rows if getattr(row, part) is None}
-        names = (outcome.account.name for outcome in outcomes) if lacking else ()
-        missing = tuple(name for name in names if name in lacking)
+        missing: tuple[str, ...] = ()
+        if lacking:
+            missing = tuple(o.account.name for o in outcomes if o.account.name in lacking)
         totals.append(Total(asset, Amounts(*sums), Amounts(*known), missing))
     return totals
 

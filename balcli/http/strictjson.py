@@ -56,29 +56,17 @@ _decoder = json.JSONDecoder(
 
 
 def decode(body: bytes) -> Json:
-    """The JSON document of a body. Raises BadJson or AnswerTooLarge; the message is a phrase."""
-    return decode_text(text_of(body))
-
-
-def text_of(body: bytes) -> str:
-    """The text of a body, which is in UTF-8. Raises BadJson, and AnswerTooLarge for too many values.
-
-    A value can take 200 bytes of memory and only two of the body, so a limit on the size is not enough.
-    """
+    """The JSON document of a body. Raises BadJson, and AnswerTooLarge for too many values; the message is a phrase."""
     if not body or body.isspace():
         raise BadJson("the body is empty")
+    # A value can take 200 bytes of memory and only two of the body, so a limit on the size is not enough.
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise AnswerTooLarge(f"the answer has more than {MAX_VALUES:,} values")
     try:
-        return body.decode("utf-8")
+        text = body.decode("utf-8")
+        document: Json = _decoder.decode(text)
     except UnicodeDecodeError:
         raise BadJson("the body is not UTF-8") from None
-
-
-def decode_text(text: str) -> Json:
-    """The JSON document of a text without a byte-order mark. Raises BadJson; the message is a phrase."""
-    try:
-        document: Json = _decoder.decode(text)
     except RecursionError:
         raise BadJson("the JSON is nested too deeply") from None
     except json.JSONDecodeError as problem:
@@ -95,14 +83,14 @@ def decode_text(text: str) -> Json:
 def is_deeper(document: Any, most: int) -> bool:
     """Whether lists and objects, or tables, are nested more than `most` levels deep."""
     level = [document]
-    for _ in range(most):
-        level = [
-            item
-            for value in level
-            if isinstance(value, dict | list)
-            for item in (value.values() if isinstance(value, dict) else value)
-        ]
-    return any(isinstance(value, dict | list) for value in level)
+    for _ in range(most + 1):
+        nested = [value for value in level if isinstance(value, dict | list)]
+        if not nested:
+            return False
+        level = []
+        for value in nested:
+            level += value.values() if isinstance(value, dict) else value
+    return True
 
 
 def message_text(value: Json) -> str:

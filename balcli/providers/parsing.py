@@ -289,7 +289,11 @@ class HoldingsBuilder:
 
 def raw_texts(row: Mapping[str, Json], fields: Sequence[str]) -> dict[str, str | None]:
     """The texts and numbers of these fields as they were sent; None for any other value."""
-    return {field: str(value) if isinstance(value := row.get(field), str) else None for field in fields}
+    raw: dict[str, str | None] = {}
+    for field in fields:
+        value = row.get(field)
+        raw[field] = str(value) if isinstance(value, str) else None
+    return raw
 
 
 def _unread_amounts(

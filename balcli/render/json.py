@@ -36,17 +36,16 @@ def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
     before = "{\n"
     for key, value in document.items():
         yield f"{before}  {encode(key)}: "
-        yield from _items(value) if isinstance(value, list | map) else (encode(value),)
         before = ",\n"
+        if not isinstance(value, list | map):
+            yield encode(value)
+            continue
+        between = "[\n    "
+        for many in _joined(value, ",\n    "):
+            yield f"{between}{many}"
+            between = ",\n    "
+        yield "[]" if between[0] == "[" else "\n  ]"
     yield "\n}\n"
-
-
-def _items(items: Iterable[object]) -> Iterator[str]:
-    before = "[\n    "
-    for many in _joined(items, ",\n    "):
-        yield f"{before}{many}"
-        before = ",\n    "
-    yield "[]" if before[0] == "[" else "\n  ]"
 
 
 def _joined(items: Iterable[object], between: str) -> Iterator[str]:
