@@ -175,6 +175,7 @@ def test_secrets_are_revealed_where_they_leave() -> None:
         "secret.py",
         "http/client.py",
         "providers/merchant.py",
+        "providers/merchant_requests.py",
         "providers/wallet.py",
         "config/profile.py",
         "evidence/names.py",

@@ -7,8 +7,8 @@ import pytest
 
 from balcli.errors import BadShape
 from balcli.http.strictjson import Json, Number
-from balcli.providers import merchant_lists
-from balcli.providers.merchant import signature
+from balcli.providers import merchant_requests
+from balcli.providers.merchant_requests import signature
 from balcli.sandbox import Reply, Sandbox, json_reply
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN, Merchant
 from tests.conftest import Program, Result
@@ -233,7 +233,7 @@ def test_a_list_of_three_pages() -> None:
         asked.append(page)
         return {"data": {"data": everything[(page - 1) * size : page * size], "total": Number("2001")}}
 
-    assert (everything, [1, 2, 3]) == (merchant_lists.all_rows(page_of), asked)
+    assert (everything, [1, 2, 3]) == (merchant_requests.all_rows(page_of), asked)
 
 
 @each_case(
@@ -273,13 +273,13 @@ def test_a_list_without_a_count_ends_with_an_empty_or_repeated_page(program: Pro
 
 def test_a_list_without_an_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rows come page after page and no count says how many there are, what was listed by then is not all."""
-    monkeypatch.setattr(merchant_lists, "_MOST_PAGES", 3)
+    monkeypatch.setattr(merchant_requests, "_MOST_PAGES", 3)
     ends = iter(range(1, 9))
-    assert [{"merchantId": "1"}] == merchant_lists.all_rows(
+    assert [{"merchantId": "1"}] == merchant_requests.all_rows(
         lambda _size, _page: {"data": [{"merchantId": "1"}]}
     )
     with pytest.raises(BadShape, match="announced more and listed 3: the list is not complete"):
-        merchant_lists.all_rows(lambda _size, _page: {"data": [{"merchantId": str(next(ends))}]})
+        merchant_requests.all_rows(lambda _size, _page: {"data": [{"merchantId": str(next(ends))}]})
 
 
 def test_fiat_balances(program: Program, sandbox: Sandbox) -> None:

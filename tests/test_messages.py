@@ -8,7 +8,7 @@ import pytest
 
 from balcli.errors import BalcliError, leaves
 from balcli.http import probe
-from balcli.providers import merchant
+from balcli.providers import merchant_requests
 from tests.messages import CLASS, FILLED, LEAVES, PHRASES, Message, main, messages
 
 COMPLETED: Final = {
@@ -97,7 +97,7 @@ def test_the_exceptions_are_needed() -> None:
 
 def test_words_that_are_filled_in_say_what_to_do() -> None:
     """The words for a vendor's code and for a certificate have the next step that their message lacks."""
-    advice = [*merchant._ADVICE.values(), *probe._FLAWS.values()]
+    advice = [*merchant_requests._ADVICE.values(), *probe._FLAWS.values()]
     assert [] == [words for words in advice if "; " not in words and not words.startswith("check")]
 
 

@@ -32,13 +32,14 @@ from balcli.providers.loopring_tokens import (
     TokenTable,
     cached_table,
     new_table,
+    not_in_table,
     token_id,
     token_of,
+    unknown_unit,
 )
 from balcli.providers.parsing import HoldingsBuilder, is_error, rows, valid_text
 from balcli.providers.selection import absent, names_of, selects
 from balcli.secret import Secret
-from balcli.text import LONGEST_NAME, printable
 
 NAME: Final = "loopring"
 TITLE: Final = OWN[NAME]
@@ -138,7 +139,7 @@ def _fetch_balances(account: Account[Settings], run: Run) -> Holdings:
     query = (*_owner(account), *_token_filter(shared, assets))
     payload = run.client.request(_request(account, _BALANCES, query))
     table = shared.get()
-    if table.from_cache and not (table.knows(payload) and not _unlisted(assets, table.tokens)):
+    if table.from_cache and not (table.knows(payload) and not not_in_table(assets, table.tokens)):
         table = run.share((NAME, base_url, "fresh tokens"), lambda: _new_table(base_url, run)).get()
     return parse(payload, table.tokens, account, run.assets, run.limited(account.name))
 
@@ -184,37 +185,17 @@ def parse(
         if shown:
             builder.balances.append(balance)
             if token.decimals is None:
-                builder.notify("asset.unknown", _without_unit(token))
+                builder.notify("asset.unknown", unknown_unit(token))
     wanted = assets or account.assets
     if wanted:
         listed = [name for balance in builder.balances for name in names_of(balance)]
         symbols = [token.symbol for token in tokens.values() if token.symbol is not None]
         builder.notices += [
             absent(account.name, asset, wanted, symbols)
-            for asset in _unlisted(wanted, tokens)
+            for asset in not_in_table(wanted, tokens)
             if not selects((asset,), *listed)
         ]
     return Holdings(tuple(builder.balances), tuple(builder.notices), owner)
-
-
-def _without_unit(token: Token) -> str:
-    """The notice that a token's amounts are unknown, and why."""
-    if token.kind == "unlisted":
-        why = f"token #{token.number} is not in the relayer's token table"
-    elif token.symbol is None:
-        why = f"token #{token.number} is listed in the relayer's token table without a usable symbol"
-    else:
-        symbol = printable(token.symbol, LONGEST_NAME)
-        why = f"token #{token.number} ({symbol}) is listed in the relayer's token table without a usable unit"
-    return f"{why}: its amounts are unknown, its raw units kept"
-
-
-def _unlisted(assets: tuple[str, ...], tokens: Mapping[int, Token]) -> list[str]:
-    """Those of the assets that are none of the table's tokens."""
-    if not assets:
-        return []
-    names = [name for token in tokens.values() for name in token.names]
-    return [asset for asset in assets if not selects((asset,), *names)]
 
 
 def _new_table(base_url: str, run: Run) -> TokenTable:

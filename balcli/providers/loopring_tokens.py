@@ -14,7 +14,8 @@ from balcli.http import echoes
 from balcli.http.strictjson import Json, Number
 from balcli.money import MAX_DECIMALS
 from balcli.providers.parsing import Row, bad_shape, reject_echo, required_field, rows
-from balcli.text import folded
+from balcli.providers.selection import selects
+from balcli.text import LONGEST_NAME, folded, printable
 from balcli.urls import is_loopback_url
 
 T = TypeVar("T")
@@ -164,3 +165,23 @@ def token_id(row: Row, where: str) -> int:
     if not isinstance(value, str) or ID.fullmatch(value) is None:
         raise bad_shape(f"{where}.tokenId is no token's number")
     return int(value)
+
+
+def unknown_unit(token: Token) -> str:
+    """The notice that a token's amounts are unknown, and why."""
+    if token.kind == "unlisted":
+        why = f"token #{token.number} is not in the relayer's token table"
+    elif token.symbol is None:
+        why = f"token #{token.number} is listed in the relayer's token table without a usable symbol"
+    else:
+        symbol = printable(token.symbol, LONGEST_NAME)
+        why = f"token #{token.number} ({symbol}) is listed in the relayer's token table without a usable unit"
+    return f"{why}: its amounts are unknown, its raw units kept"
+
+
+def not_in_table(assets: tuple[str, ...], tokens: Mapping[int, Token]) -> list[str]:
+    """Those of the assets that are none of the table's tokens."""
+    if not assets:
+        return []
+    names = [name for token in tokens.values() for name in token.names]
+    return [asset for asset in assets if not selects((asset,), *names)]

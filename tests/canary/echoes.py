@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
-from balcli.providers.merchant import signature
+from balcli.providers.merchant_requests import signature
 from balcli.sandbox import loopring, merchant, wallet
 from balcli.sandbox.exchange import Part, Question, Reply, json_reply
 from tests.canary.marked import Marked, forms
