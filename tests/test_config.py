@@ -13,7 +13,7 @@ from balcli.config.profile import holds_secret, load
 from balcli.config.sources import SecretSources, parse_toml
 from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
-from balcli.sandbox import Sandbox, json_reply
+from balcli.sandbox import Sandbox, json_response
 from balcli.sandbox.loopring import ADDRESS
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
@@ -26,7 +26,9 @@ LOOPRING_KEY = "sandbox-loopring-key"
 BALANCES = "/loopring/api/v3/user/balances"
 MERCHANT_BALANCES = "/merchant/v2/assets/account/assets"
 
-NO_MERCHANT_ROWS = json_reply({"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": []}})
+NO_MERCHANT_ROWS = json_response(
+    {"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": []}}
+)
 
 
 def loopring(url: str, profile: str = "main", extra: str = "") -> str:

@@ -22,7 +22,7 @@ from balcli.evidence.replay import tell
 from balcli.http import echoes
 from balcli.http.strictjson import decode
 from balcli.render.json import document
-from balcli.sandbox import Reply, Sandbox
+from balcli.sandbox import Sandbox, SandboxResponse
 from balcli.secret import Secret, validate_credential
 from tests import golden
 from tests.canary.echoes import ECHOES, EchoingPart
@@ -137,7 +137,7 @@ def test_a_record_is_told(record: Path) -> None:
 def test_an_answer_is_kept_as_it_came(program: Program) -> None:
     """A body without a secret is kept byte for byte, blanks and all, with its digest."""
     body = b'{ "code" : 200,\n "data": {"balances": [ ], "canDeposit":true } }\n'
-    script = {"/merchant/v2/assets/account/assets": [Reply(200, body)]}
+    script = {"/merchant/v2/assets/account/assets": [SandboxResponse(200, body)]}
     with Sandbox(scripted=script) as server:
         run = program.with_profile(
             server.profile("main"), "merchant", "--evidence", str(program.folder / "e"), "-o", "json"
@@ -282,7 +282,7 @@ def test_no_secret_is_in_a_record(program: Program, tmp_path: Path, echo: str) -
         secrets = planting.plant(provider, f"/r-{provider}", kinds[-1], "text")
         parts.append(EchoingPart(f"r-{provider}", provider, secrets, echo, "", everywhere=True))
     place = tmp_path / "evidence"
-    with Sandbox(parts=parts) as server:
+    with Sandbox(stand_ins=parts) as server:
         planting.write(dict.fromkeys(KINDS, server.url))
         run = program.run(
             "all", "-o", "json", "-c", str(planting.profile), "--evidence", str(place), env=planting.variables

@@ -23,8 +23,8 @@ NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 # The oracle's amounts: whole numbers of the smallest unit that the strategies below make.
 PLACES = 30
 
-Part: TypeAlias = "int | None"
-Row: TypeAlias = "tuple[str, Part, Part, Part]"
+StandIn: TypeAlias = "int | None"
+Row: TypeAlias = "tuple[str, StandIn, StandIn, StandIn]"
 """An asset and its total, available and locked amounts in units of ten to the power of -PLACES."""
 
 
@@ -112,7 +112,7 @@ def codes(report: Report) -> list[tuple[str, str | None]]:
     return [(notice.code, notice.account) for notice in report.notices]
 
 
-def written(units: Part) -> str | None:
+def written(units: StandIn) -> str | None:
     """The oracle's own way to write an amount: the digits with a point among them."""
     if units is None:
         return None
@@ -136,7 +136,7 @@ def of_row(name: str, row: Row) -> Balance:
     return Balance(name, "merchant", asset, None, total, available, locked)
 
 
-def added(rows: Sequence[Part]) -> Part:
+def added(rows: Sequence[StandIn]) -> StandIn:
     """The sum of what is known, unknown of nothing."""
     known = [part for part in rows if part is not None]
     return sum(known) if known else None

@@ -240,7 +240,7 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
     line = parse_again(arguments)
     corrected = _corrected(getattr(problem, "option_name", ""), context, line)
     if corrected is None:
-        # A question, which is what Typer adds for a close name, ends its part by itself.
+        # A request, which is what Typer adds for a close name, ends its part by itself.
         message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
     else:
         message = f"{said} in front of the command; write it behind the command: {corrected}"
