@@ -18,7 +18,7 @@ import pytest
 from balcli.errors import EvidenceAltered, EvidenceDiffers, EvidenceError, EvidenceIncomplete, UsageError
 from balcli.evidence import folder
 from balcli.evidence.names import Names
-from balcli.evidence.replay import tell
+from balcli.evidence.replay import replay
 from balcli.http import echoes
 from balcli.http.strictjson import decode
 from balcli.render.json import document
@@ -99,7 +99,7 @@ def test_a_replay_takes_another_format(program: Program) -> None:
     again = replayed(program, str(place), "-o", "json", "-O", str(file))
     assert (0, "") == (again.code, again.out)
     made = json.loads(file.read_text())
-    assert (document(tell(place).report), True) == (made, made["complete"])
+    assert (document(replay(place).report), True) == (made, made["complete"])
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_a_record_is_its_owners_alone(record: Path) -> None:
 
 def test_a_record_is_told(record: Path) -> None:
     """A record that is whole says so, with the SHA-256 of its manifest, which sha256sum confirms."""
-    told = tell(record)
+    told = replay(record)
     assert (2, None) == (told.answers, told.other_version)
     done = subprocess.run(
         ["sha256sum", "-c", "manifest.sha256"], cwd=record, capture_output=True, check=False
@@ -168,12 +168,12 @@ def test_every_altered_byte_is_noticed(copied: Path) -> None:
             file.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
             bytes_there += 1
             try:
-                tell(copied)
+                replay(copied)
             except EvidenceAltered:
                 noticed += 1
         file.write_bytes(data)
     assert bytes_there == noticed > 600
-    assert 2 == tell(copied).answers
+    assert 2 == replay(copied).answers
 
 
 def test_what_is_missing_or_added_is_noticed(copied: Path) -> None:
@@ -183,7 +183,7 @@ def test_what_is_missing_or_added_is_noticed(copied: Path) -> None:
         file.unlink()
         expected = EvidenceAltered if file.suffix == ".body" else EvidenceIncomplete
         with pytest.raises(expected):
-            tell(copied)
+            replay(copied)
         file.write_bytes(data)
     makers: list[Callable[[Path], object]] = [
         Path.touch,
@@ -195,10 +195,10 @@ def test_what_is_missing_or_added_is_noticed(copied: Path) -> None:
         for make in makers:
             make(copied / name)
             with pytest.raises(EvidenceAltered, match=name):
-                tell(copied)
+                replay(copied)
             (copied / name).rmdir() if (copied / name).is_dir() else (copied / name).unlink()
     with pytest.raises(UsageError):
-        tell(copied / "nowhere")
+        replay(copied / "nowhere")
 
 
 def sealed(place: Path, manifest: object) -> None:
@@ -229,13 +229,13 @@ def spoilt(value: Any) -> Iterator[Any]:
 def test_a_manifest_of_another_shape_is_refused(copied: Path) -> None:
     """A manifest that somebody made, its hash fitting: refused, or the same balances; never a bug."""
     manifest = json.loads((copied / "manifest.json").read_text())
-    expected = document(tell(copied).report)["balances"]
+    expected = document(replay(copied).report)["balances"]
     refused = tried = 0
     for other in sampled(spoilt(manifest), 7):
         sealed(copied, other)
         tried += 1
         try:
-            told = tell(copied)
+            told = replay(copied)
         except EvidenceError:
             refused += 1
         else:
@@ -255,7 +255,7 @@ def test_an_amount_that_is_another_is_noticed(copied: Path) -> None:
     body["sha256"] = folder.digest(data)
     sealed(copied, manifest)
     with pytest.raises(EvidenceDiffers):
-        tell(copied)
+        replay(copied)
 
 
 def test_the_command_tells_what_is_wrong(program: Program, copied: Path) -> None:

@@ -40,7 +40,7 @@ _HEADERS: Final = {
 
 
 @dataclass(slots=True)
-class _Asked:
+class _RecordedRequest:
     """One request with all its tries, and what came of it in the end."""
 
     request: Request
@@ -62,7 +62,7 @@ class Recorder:
         self._settings: RequestSettings | None = None
         self._notices: Sequence[Notice] = ()
         self._accounts: list[dict[str, Any]] = []
-        self._asked: list[_Asked] = []
+        self._requests: list[_RecordedRequest] = []
         self._lock = threading.Lock()
         self._here = threading.local()
 
@@ -79,20 +79,22 @@ class Recorder:
         `notices` are those that the run begins with.
         """
 
-        def heard(exchange: Exchange) -> None:
-            self._here.asked.tries.append(exchange)
+        def observe_exchange(exchange: Exchange) -> None:
+            self._here.request.tries.append(exchange)
             if observe is not None:
                 observe(exchange)
 
         pairs = [(each.account, each.values) for each in accounts if each.account is not None]
         self._settings, self._notices = settings, notices
         self._accounts = [account_entry(account, values, self._names) for account, values in pairs]
-        return _Before(open_client([account for account, _ in pairs], settings, deadline, heard), self._begin)
+        return _RecordingClient(
+            open_client([account for account, _ in pairs], settings, deadline, observe_exchange), self._begin
+        )
 
-    def _begin(self, request: Request) -> _Asked:
-        self._here.asked = asked = _Asked(request)
+    def _begin(self, request: Request) -> _RecordedRequest:
+        self._here.request = asked = _RecordedRequest(request)
         with self._lock:
-            self._asked.append(asked)
+            self._requests.append(asked)
         return asked
 
     def keep(
@@ -107,7 +109,7 @@ class Recorder:
         report after it was shaped.
         """
         with self._lock:
-            asked = [_Asked(a.request, [*a.tries], a.finished, a.problem) for a in self._asked]
+            asked = [_RecordedRequest(a.request, [*a.tries], a.finished, a.problem) for a in self._requests]
         bodies: dict[str, bytes] = {}
         manifest = {
             "evidence": LAYOUT,
@@ -127,7 +129,7 @@ class Recorder:
         text = json.dumps(manifest, indent=1) + "\n"
         return folder.write(self._place, bodies, text.encode())
 
-    def _written(self, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
+    def _written(self, asked: _RecordedRequest, bodies: dict[str, bytes]) -> dict[str, Any]:
         """One request as a plain object; the bodies of its answers are added to the files."""
         return {
             "request": requests.written(asked.request, self._names),
@@ -136,7 +138,7 @@ class Recorder:
             "tries": [self._try(one, asked, bodies) for one in asked.tries],
         }
 
-    def _try(self, exchange: Exchange, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
+    def _try(self, exchange: Exchange, asked: _RecordedRequest, bodies: dict[str, bytes]) -> dict[str, Any]:
         answer = exchange.answer
         return {
             "at": _at(exchange.began),
@@ -151,7 +153,9 @@ class Recorder:
             "body": None if answer is None else self._body(answer, asked, bodies),
         }
 
-    def _body(self, answer: "Answer", asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any] | None:
+    def _body(
+        self, answer: "Answer", asked: _RecordedRequest, bodies: dict[str, bytes]
+    ) -> dict[str, Any] | None:
         """What is told of a body, which is added to the files if it is kept; null where there is none."""
         kept = self._kept(answer, asked)
         if not answer.body and kept is not None:
@@ -166,7 +170,7 @@ class Recorder:
             "received_bytes": len(answer.body),
         }
 
-    def _kept(self, answer: "Answer", asked: _Asked) -> bytes | None:
+    def _kept(self, answer: "Answer", asked: _RecordedRequest) -> bytes | None:
         """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
         body, base_url = answer.body, asked.request.base_url
         if echoes.contains_credential(base_url, answer.headers, b"", login=asked.request.returns_credential):
@@ -202,10 +206,10 @@ class Recorder:
         }
 
 
-class _Before:
+class _RecordingClient:
     """The client with a recorder before it."""
 
-    def __init__(self, client: SupportsRequest, begin: Callable[[Request], _Asked]) -> None:
+    def __init__(self, client: SupportsRequest, begin: Callable[[Request], _RecordedRequest]) -> None:
         self._client = client
         self._begin = begin
 
