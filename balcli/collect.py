@@ -8,7 +8,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
@@ -109,26 +108,25 @@ def each(
     """
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
-
-    def work() -> None:
-        while (position := waiting.get()) is not None:
-            try:
-                done.put((position, do(tasks[position]), None))
-            except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
-                done.put((position, None, bug))
-
     for position in tasks:
         waiting.put(position)
     for _ in range(min(jobs, len(tasks))):
         waiting.put(None)
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=_work, args=(tasks, do, waiting, done), daemon=True).start()
     results: dict[_Position, T] = {}
-    progress = None if on_progress is None else _Progress(on_progress, tasks, results)
+    progress_due = 0.0
     while len(results) < len(tasks):
+        if on_progress is not None and time.monotonic() >= progress_due:
+            on_progress([tasks[position].name for position in tasks if position not in results], len(tasks))
+            progress_due = time.monotonic() + _PROGRESS_SECONDS
+        left = deadline.left()
+        is_last_wait = on_progress is None or left < _PROGRESS_SECONDS
         try:
-            position, result, bug = _next(done, deadline, progress)
+            position, result, bug = done.get(timeout=left + _GRACE if is_last_wait else _PROGRESS_SECONDS)
         except queue.Empty:
-            break
+            if is_last_wait:
+                break
+            continue
         if bug is not None:
             # SystemExit in a thread must not end the program as a success.
             raise bug if isinstance(bug, Exception) else RuntimeError(f"{type(bug).__name__} in a thread")
@@ -137,39 +135,18 @@ def each(
     return results
 
 
-class _Progress:
-    """Calls `on_progress`, at most a few times a second."""
-
-    def __init__(
-        self,
-        on_progress: OnProgress,
-        tasks: Mapping[_Position, Account[Any]],
-        results: Mapping[_Position, object],
-    ) -> None:
-        self._on_progress = on_progress
-        self._tasks = tasks
-        self._results = results
-        self._due = 0.0
-
-    def update(self) -> None:
-        now = time.monotonic()
-        if now >= self._due:
-            self._due = now + _PROGRESS_SECONDS
-            waiting = [
-                account.name for position, account in self._tasks.items() if position not in self._results
-            ]
-            self._on_progress(waiting, len(self._tasks))
-
-
-def _next(done: queue.SimpleQueue[T], deadline: Deadline, progress: _Progress | None) -> T:
-    """The next result. Raises queue.Empty where the deadline comes before it."""
-    while progress is not None:
-        progress.update()
-        if deadline.left() < _PROGRESS_SECONDS:
-            break
-        with suppress(queue.Empty):
-            return done.get(timeout=_PROGRESS_SECONDS)
-    return done.get(timeout=deadline.left() + _GRACE)
+def _work(
+    tasks: Mapping[_Position, Account[Any]],
+    do: Callable[[Account[Any]], T],
+    waiting: "queue.SimpleQueue[_Position | None]",
+    done: "queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]]",
+) -> None:
+    """Do what waits, until there is None."""
+    while (position := waiting.get()) is not None:
+        try:
+            done.put((position, do(tasks[position]), None))
+        except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
+            done.put((position, None, bug))
 
 
 def _expanded(

@@ -24,8 +24,6 @@ _DEEPEST: Final = 4
 _FIELDS: Final = ("errors", "error", "message", "msg", "resultInfo", "detail", "error_description", "reason")
 _CODES: Final = frozenset({"code", "statusCode", "status", "timestamp", "path"})
 _WELL: Final = frozenset({"success", "ok"})
-# They repeat the status, and are left out where there is another text.
-_PHRASES: Final = frozenset(status.phrase.casefold() for status in HTTPStatus)
 
 
 @final
@@ -111,7 +109,9 @@ def error_text(payload: Json) -> str:
     if isinstance(data, dict):
         found |= dict.fromkeys(text for key in _FIELDS[:2] for text in _texts(data.get(key), _DEEPEST))
     messages = [text for text in found if text.casefold() not in _WELL]
-    telling = [text for text in messages if text.casefold() not in _PHRASES]
+    # Phrases such as "Not Found" repeat the status, and are left out where there is another text.
+    phrases = {status.phrase.casefold() for status in HTTPStatus}
+    telling = [text for text in messages if text.casefold() not in phrases]
     return printable("; ".join(telling or messages), _LONGEST)
 
 
