@@ -19,7 +19,6 @@ from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
-from balcli.providers.parsing import valid_text
 from balcli.secret import redact
 
 T = TypeVar("T")
@@ -222,9 +221,6 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     provider: Provider = PROVIDERS[account.provider]
     noted = echoes.record_echoes()
     holdings = provider.fetch(account, run)
-    for balance in holdings.balances:
-        valid_text(balance.asset, "an asset's name")
-        valid_text(balance.asset_id or "", "an asset's id")
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
     if not noted:
         return outcome
