@@ -140,7 +140,7 @@ def _work(
     waiting: "queue.SimpleQueue[_Position | None]",
     done: "queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]]",
 ) -> None:
-    """Do what waits, until there is None."""
+    """Take accounts from a queue until it gives None, and put the result of each, or what it raised, in the other."""
     while (position := waiting.get()) is not None:
         try:
             done.put((position, do(tasks[position]), None))

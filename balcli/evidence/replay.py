@@ -1,4 +1,4 @@
-"""A record told again: the providers ask as they did, and what was recorded answers. No network, no secret."""
+"""Replays a record: the providers send the same requests, and get the recorded responses. No network, no secret."""
 
 import json
 import threading
@@ -152,15 +152,17 @@ def _read(place: Path, files: folder.Files) -> _Record:
 def _compare(place: Path, manifest: Any, others: Mapping[str, bytes]) -> None:
     """Raise EvidenceAltered unless each body is there, as it was, and no other."""
     bodies = [one["body"] for asked in manifest["asked"] for one in asked["tries"]]
-    told = {body["file"]: body["sha256"] for body in bodies if body is not None and body["file"] is not None}
-    for name, sha256 in told.items():
+    expected = {
+        body["file"]: body["sha256"] for body in bodies if body is not None and body["file"] is not None
+    }
+    for name, sha256 in expected.items():
         if name not in others:
             raise EvidenceAltered(
                 f"{shown(place)}: {printable(name, 60)} is missing; ask for the record anew"
             )
         if folder.digest(others[name]) != sha256:
             raise EvidenceAltered(f"{shown(place)}: {name} was altered; ask for the record anew")
-    strangers = sorted(others.keys() - told.keys())
+    strangers = sorted(others.keys() - expected.keys())
     if strangers:
         raise EvidenceAltered(
             f"{shown(place)}: {strangers[0]} is no part of the record; remove it, or ask for the record anew"
@@ -236,18 +238,18 @@ def _lacks_answer(outcome: Outcome) -> bool:
 class _ReplayClient:
     """Answers requests from a record, as the client would; the tries of one request count as their last.
 
-    Requests that are alike are answered in the order in which they were asked. A token counts as the
+    Requests that are alike are answered in the order in which they were sent. A token counts as the
     login that gave it: which of two accounts made it anew first is chance.
     """
 
     def __init__(
-        self, asked: Iterable[tuple[Mapping[str, Any], _RecordedResponse]], given: Iterable[str]
+        self, recorded: Iterable[tuple[Mapping[str, Any], _RecordedResponse]], given: Iterable[str]
     ) -> None:
         self._names = GivenNames()
         self._lock = threading.Lock()
         self._answers: defaultdict[str, deque[_RecordedResponse]] = defaultdict(deque)
         self._issuers = dict.fromkeys(given, "")
-        for request, answer in asked:
+        for request, answer in recorded:
             key = self._key(request)
             for name in NAME.findall((answer.body or b"").decode("latin-1")):
                 self._issuers.setdefault(name, key)
@@ -255,7 +257,7 @@ class _ReplayClient:
                 self._answers[key].append(answer)
 
     def request(self, request: Request) -> Json:
-        """The payload of the recorded answer; raises what was raised then, and EvidenceDiffers for what was not asked."""
+        """The payload of the recorded answer; raises what was raised then, and EvidenceDiffers for a request that was not recorded."""
         key = self._key(requests.written(request, self._names))
         with self._lock:
             answers = self._answers[key]

@@ -12,17 +12,17 @@ from balcli.urls import display_url
 
 def written(request: Request, names: Names | GivenNames) -> dict[str, Any]:
     """The request as a plain object. A value is null where nobody said that it is no secret."""
-    told = request.endpoint.loggable_params
+    loggable = request.endpoint.loggable_params
     return {
         "method": request.endpoint.method,
         "url": f"{display_url(request.base_url)}{request.endpoint.path}",
-        "query": [[name, _loggable(value, names, known=name in told)] for name, value in request.query],
+        "query": [[name, _loggable(value, names, known=name in loggable)] for name, value in request.query],
         "headers": {
-            name: _loggable(value, names, known=name in told) for name, value in request.headers.items()
+            name: _loggable(value, names, known=name in loggable) for name, value in request.headers.items()
         },
         "body": None
         if request.body is None
-        else {key: _loggable(value, names, known=key in told) for key, value in request.body.items()},
+        else {key: _loggable(value, names, known=key in loggable) for key, value in request.body.items()},
     }
 
 
