@@ -5,12 +5,10 @@ public clients do (code); each line says which. Amounts travel as integers in th
 unit, up to 29 digits. The public relayer was closed on 2026-06-28; other deployments speak the same.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from balcli.cache import Cache, default_cache
 from balcli.errors import (
     AnswerError,
     BalcliError,
@@ -131,7 +129,7 @@ def _fetch_balances(account: Account[Settings], run: Run) -> Holdings:
     """
     base_url = account.base_url
     shared = run.share(
-        (NAME, base_url, "tokens"), lambda: cached_table(base_url, _cache(run)) or _new_table(base_url, run)
+        (NAME, base_url, "tokens"), lambda: cached_table(base_url, run.use_cache) or _new_table(base_url, run)
     )
     assets = (*account.assets, *run.assets)
     if not assets:
@@ -200,11 +198,7 @@ def parse(
 
 def _new_table(base_url: str, run: Run) -> TokenTable:
     payload = run.client.request(Request(_TOKENS, base_url, _explain, per_second=_PER_SECOND))
-    return new_table(base_url, _cache(run), payload)
-
-
-def _cache(run: Run) -> Cache | None:
-    return default_cache(os.environ) if run.use_cache else None
+    return new_table(base_url, run.use_cache, payload)
 
 
 def _owner(account: Account[Settings]) -> tuple[tuple[str, str], ...]:
