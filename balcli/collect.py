@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
-from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, ProviderError
+from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, MachineExhausted, ProviderError
 from balcli.http import echoes
 from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest
 from balcli.http.timing import Deadline
@@ -32,6 +33,8 @@ _PROGRESS_SECONDS: Final = 0.25
 _REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
 # An attempt that ends with the deadline has the better message: what it waited for.
 _GRACE: Final = 0.1
+_OTHER_FILES: Final = 12
+"""Descriptors that the rest of a run may need at once: modules, the cache, the history, output files."""
 
 
 def collect(
@@ -107,11 +110,12 @@ def each(
     """
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
-    for position in tasks:
-        waiting.put(position)
-    for _ in range(min(jobs, len(tasks))):
-        waiting.put(None)
-        threading.Thread(target=_work, args=(tasks, do, waiting, done), daemon=True).start()
+    workers = min(affordable(jobs), len(tasks))
+    for position_or_end in (*tasks, *[None] * workers):
+        waiting.put(position_or_end)
+    work = partial(_work, tasks, do, waiting, done)
+    if tasks and not _started(work, workers):
+        work()
     results: dict[_Position, T] = {}
     progress_due = 0.0
     while len(results) < len(tasks):
@@ -146,6 +150,29 @@ def _work(
             done.put((position, do(tasks[position]), None))
         except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
             done.put((position, None, bug))
+
+
+def _started(work: Callable[[], None], count: int) -> int:
+    """Start as many threads as there can be, at most `count`; how many there are."""
+    for number in range(count):
+        try:
+            threading.Thread(target=work, daemon=True).start()
+        except RuntimeError:  # the machine gives no more of them
+            return number
+    return count
+
+
+def affordable(jobs: int) -> int:
+    """How many accounts may be asked at once, with the file descriptors that this process may open."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        free = limit - sum(1 for _ in Path("/dev/fd").iterdir())
+    except (ImportError, OSError):
+        return jobs  # a system without these limits
+    # Two for each: its connection, and the resolver's or an idle one at another host.
+    return jobs if limit == resource.RLIM_INFINITY else max(1, min(jobs, (free - _OTHER_FILES) // 2))
 
 
 def _expanded(
@@ -276,6 +303,11 @@ def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:
         return fetch(account, run)
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.from_error(problem))
+    except (MemoryError, OSError, RuntimeError) as problem:
+        exhausted = MachineExhausted.from_exception(problem)
+        if exhausted is None:
+            raise
+        return Outcome(account, None, None, Failure.from_error(exhausted))
 
 
 def _ambiguous(account: Account[Any]) -> Outcome:

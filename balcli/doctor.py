@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from balcli.collect import OnProgress, each, fetch, open_client
 from balcli.config.accounts import (
+    expiring_credentials,
     open_accounts,
     reject_credential_as_name,
     select,
@@ -38,7 +39,7 @@ from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
 from balcli.http.client import Exchange, RequestSettings
 from balcli.http.echoes import host_key
-from balcli.http.timing import Deadline
+from balcli.http.timing import CLOCK_TOLERANCE, Deadline, seconds_ahead
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Key, Run
@@ -49,7 +50,6 @@ _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
 """What is looked at over the network, for each account."""
 
 _FEWEST_DAYS: Final = 21
-_CLOCK_WARNING: Final = 30
 _CLOCK_FAILURE: Final = 300
 _IGNORED_CAS: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXY_NAMES: Final = frozenset({"https_proxy", "http_proxy", "all_proxy"})
@@ -219,8 +219,8 @@ class _AccountDiagnosis:
             return
         server = self.route.server
         if self.route.proxy is not None:
-            source = "of the profile" if settings.proxy else "of the environment"
-            self.note("proxy", "ok", f"{server.shown} is asked through {self.route.proxy.shown} {source}")
+            through = f"{self.route.proxy.shown} ({self.route.setting})"
+            self.note("proxy", "ok", f"{server.shown} is asked through {through}")
             return
         named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]
         why = "loopback needs none" if is_loopback(server.host) else "NO_PROXY or the scheme leaves it out"
@@ -268,7 +268,7 @@ def _open_all(
             f"{account.provider}, {target}, at {printable(display_url(account.base_url), 100)}",
         )
         diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry, profile.variables)))
-        for notice in short_credentials(found):
+        for notice in (*short_credentials(found), *expiring_credentials(found)):
             diagnosis.warn("secrets", notice)
         diagnosis.account = account
     if well:
@@ -305,7 +305,7 @@ class _Prober:
         host = host_key(exchange.request.base_url)
         self._slowest[host] = max(exchange, self._slowest.get(host, exchange), key=lambda one: one.seconds)
         if exchange.date is not None:
-            self._ahead[host] = probe.seconds_ahead(exchange.date, time.time())
+            self._ahead[host] = seconds_ahead(exchange.date, time.time())
 
     def steps(self) -> Iterator[Step]:
         """The step on the certificates that are trusted, where any connection needs them."""
@@ -351,17 +351,24 @@ class _Prober:
             raise RuntimeError("an account is probed once its route is known")
         first, kind = (route.server, "") if route.proxy is None else (route.proxy, "the proxy ")
         try:
-            found = ", ".join(probe.addresses(first)[:4])
+            reached = probe.reach(first, self._settings, self._deadline)
+            found = ", ".join([*reached.answered, *reached.failed])
             diagnosis.note("name", "ok", f"{kind}{first.shown} is at {found}")
             diagnosis.stage = "tcp"
-            took = probe.connected(first, self._settings, self._deadline)
-            diagnosis.note("tcp", "ok", f"{kind}{first.shown} connects in {took * 1000:.0f} ms")
+            reached.require_answer(first)
         except NetworkError:
             if route.proxy is None:
                 raise
-            raise ProxyFailed(
-                f"the proxy {first.shown} cannot be reached; check the profile's proxy and HTTPS_PROXY"
-            ) from None
+            raise ProxyFailed(f"the proxy {first.shown} cannot be reached; check {route.setting}") from None
+        answered = ", ".join(
+            f"{address} connects in {took:.0f} ms" for address, took in reached.answered.items()
+        )
+        if reached.failed:
+            failed = ", ".join(f"{address} {why}" for address, why in reached.failed.items())
+            cure = "balcli uses the others; tell who runs the network or the host"
+            diagnosis.note("tcp", "warning", f"{kind}{first.shown}: {answered}, {failed}", cure)
+        else:
+            diagnosis.note("tcp", "ok", f"{kind}{first.shown}: {answered}")
         diagnosis.stage = "tls"
         if not route.server.tls:
             diagnosis.note("tls", "ok", "plain HTTP, which does not leave this machine")
@@ -405,7 +412,7 @@ class _Prober:
             return
         seconds = abs(ahead)
         text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} the server's"
-        if seconds <= _CLOCK_WARNING:
+        if seconds <= CLOCK_TOLERANCE:
             diagnosis.note("clock", "ok", text if seconds > 1 else "agrees with the server's")
         elif seconds > _CLOCK_FAILURE and failed and _signs_time(diagnosis.entry):
             text += ", too far for a signature with the time in it"

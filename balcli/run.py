@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balcli import report as reports
 from balcli.collect import OnProgress, collect, open_client
-from balcli.config.accounts import open_accounts
+from balcli.config.accounts import expiring_credentials, open_accounts
 from balcli.config.profile import Profile, check_ca_bundle
 from balcli.config.sources import SecretSources
 from balcli.errors import BalcliError, StateError
@@ -118,10 +118,11 @@ def _fetched(
     settings = profile.request_settings._replace(**request.settings)
     deadline = Deadline(settings.deadline)
     check_ca_bundle(profile)
-    notices = (*PLUGIN_NOTICES, *profile.notices)
     found = open_accounts(
         profile, SecretSources(deadline), request.provider, request.accounts, request.targets
     )
+    expiring = (notice for each in found for notice in expiring_credentials(each))
+    notices = (*PLUGIN_NOTICES, *profile.notices, *expiring)
     accounts = [each.account for each in found if each.account is not None]
     if recorder is None:
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)
@@ -129,7 +130,7 @@ def _fetched(
         client = recorder.client(found, notices, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
     use_cache = request.cache and not request.sandbox and recorder is None
-    with progress or nullcontext() as on_progress:
+    with closing(client), progress or nullcontext() as on_progress:
         outcomes = collect(
             accounts,
             settings,

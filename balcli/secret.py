@@ -4,7 +4,7 @@ import re
 import threading
 from binascii import b2a_base64
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NoReturn, final
 
@@ -24,10 +24,14 @@ class Secret:
     A credential is also redacted from messages. Not every value of a login is one.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "origin")
 
-    def __init__(self, text: str, *, is_credential: bool = True) -> None:
+    def __init__(
+        self, text: str, *, is_credential: bool = True, origin: Callable[[], str] | None = None
+    ) -> None:
         self._text = text
+        self.origin = origin
+        """Returns the setting that it is the value of, and where that is: `token, from .env:3 TOKEN`."""
         if is_credential and len(text) >= _SHORTEST_FILTERED:
             _known.add(text)
 
@@ -74,6 +78,44 @@ def validate_credential(text: str) -> str | None:
         (not text.isprintable(), "holds an invisible character"),
     )
     return next((words for there, words in flaws if there), None)
+
+
+def secrets_in(value: object) -> Iterator[Secret]:
+    """The secrets in a value, at any depth."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from secrets_in([*value.values()])
+    elif isinstance(value, list):
+        yield from chain.from_iterable(map(secrets_in, value))
+
+
+def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
+    """Why a value cannot be a credential that a provider gave out, without the value itself; None if it can.
+
+    `is_key` is True for keys and tokens. A password is a user's own choice: of it, only shapes of templates count.
+    """
+    text = reveal(secret)
+    words = text.lower()
+    if text[:1] not in "$%<{" and len(set(words)) > 1 and not any(word in words for word in _TEMPLATE_WORDS):
+        return None  # as nearly all are, without a regular expression
+    if is_key and re.match(r"bearer\s", text, re.IGNORECASE):
+        return 'starts with "Bearer", which balcli adds itself'
+    name = "[A-Za-z_][A-Za-z0-9_]*" if is_key else "[A-Z_][A-Z0-9_]+"
+    if re.fullmatch(rf"\$\{{?{name}\}}?|%{name}%|\$\{{.*\}}", text):
+        return "name of a variable instead of its value (a profile takes ${NAME})"
+    shapes = r"<[a-z][a-z0-9 _.'/-]*>|\{\{.*\}\}"
+    if re.fullmatch(f"{shapes}|{_WORDS}" if is_key else shapes, text, re.IGNORECASE):
+        return "placeholder that was never filled in"
+    return None
+
+
+_TEMPLATE_WORDS: Final = ("bearer", "your", "change", "replace")
+# Keys and tokens are random: none is a phrase in which a template speaks to its reader.
+_WORDS: Final = (
+    r"(?:(?:insert|enter|put|paste|add)[-_ ])?your[-_ ]?(?:[a-z0-9]+[-_ ]){0,3}?(?:api[-_ ]?)?"
+    r"(?:key|token|secret|jwt|credentials?)(?:[-_ ]here)?|change[-_ ]?me|replace[-_ ]?me|([x*.])\1{2,}"
+)
 
 
 def encodings(text: str) -> Collection[str]:

@@ -246,14 +246,14 @@ def test_inline_table_may_span_lines(tmp_path: Path) -> None:
 @each_case(
     ("text", "expected"),
     [
-        pytest.param("", RequestSettings(10.0, 30.0, 2, 8, None, None), id="defaults"),
+        pytest.param("", RequestSettings(10.0, 30.0, 3, 8, None, None), id="defaults"),
         pytest.param(
-            "timeout = 0.5\ndeadline = 7", RequestSettings(0.5, 7.0, 2, 8, None, None), id="seconds"
+            "timeout = 0.5\ndeadline = 7", RequestSettings(0.5, 7.0, 3, 8, None, None), id="seconds"
         ),
         pytest.param("retries = 0\njobs = 1", RequestSettings(10.0, 30.0, 0, 1, None, None), id="numbers"),
         pytest.param(
             'proxy = "${PROXY}"',
-            RequestSettings(10.0, 30.0, 2, 8, "http://proxy.example:3128", None),
+            RequestSettings(10.0, 30.0, 3, 8, "http://proxy.example:3128", None),
             id="proxy",
         ),
     ],

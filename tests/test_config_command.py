@@ -440,7 +440,7 @@ def test_show_names_the_source_of_each_value(program: Program) -> None:
         ("merchant", "api_secret"): ("***", f"file {secret_file}"),
         ("run", "timeout"): (2.5, "config.toml:2"),
         ("run", "deadline"): (30, "default"),
-        ("run", "retries"): (2, "default"),
+        ("run", "retries"): (3, "default"),
         ("run", "jobs"): (3, "config.toml:3"),
         ("run", "proxy"): ("http://***@proxy.example:3128", "config.toml:4, environment PROXY_USER"),
         ("run", "ca_bundle"): (None, "default"),

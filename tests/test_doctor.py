@@ -107,8 +107,8 @@ def test_lines_fit_a_terminal(program: Program, columns: str) -> None:
     [
         ("refused", 4, "credentials.refused"),
         ("forbidden", 4, "credentials.refused"),
+        ("firewall", 4, "access.blocked"),
         ("limited", 7, "rate_limited"),
-        ("unavailable", 5, "network.unavailable"),
         ("redirect", 6, "answer.redirect"),
         ("page", 6, "answer.json"),
         ("empty", 6, "answer.json"),
@@ -122,6 +122,16 @@ def test_the_code_is_that_of_the_run(program: Program, fault: str, code: int, er
     assert (code, code) == (result.code, program.run("all", "--sandbox", "--fault", fault).code)
     assert {error} - {None} == {problem["code"] for problem in result.json["errors"]}
     assert (code == 0) is result.json["ok"]
+
+
+def test_the_doctor_tries_as_often_as_the_run(program: Program) -> None:
+    """A server that stays unavailable is 5, after the profile's retries."""
+    with Sandbox(faults=["merchant:unavailable"]) as server:
+        profile = f"[profiles.main]\nretries = 1\n{server.profile('main')}"
+        result = program.with_profile(profile, "doctor", "shop", "-o", "json")
+        asked = [question.path for question in server.log]
+    assert (5, ["network.unavailable"]) == (result.code, [each["code"] for each in result.json["errors"]])
+    assert 2 == asked.count("/merchant/v2/assets/account/assets")
 
 
 def test_a_partial_run_is_8(program: Program) -> None:
@@ -308,7 +318,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
         (
             "https://api.example",
             {"HTTPS_PROXY": "http://user:proxy-password@proxy.example:3128"},
-            "api.example:443 is asked through proxy.example:3128 of the environment",
+            "api.example:443 is asked through proxy.example:3128 (HTTPS_PROXY)",
         ),
         ("https://api.example", {"ALL_PROXY": "http://proxy.example:1"}, "through proxy.example:1"),
         (
@@ -601,7 +611,7 @@ def test_a_certificate_with_its_end(program: Program, tmp_path: Path, days: int,
 @pytest.mark.parametrize(
     ("host", "known", "said"),
     [
-        ("127.0.0.1", False, "is from nobody that is trusted here"),
+        ("127.0.0.1", False, "is from an authority that is not in the built-in certificates"),
         ("other.example", True, "is for another"),
     ],
 )
@@ -650,7 +660,7 @@ def test_no_time_is_left_for_a_stage() -> None:
     from balcli.errors import DeadlinePassed
 
     with pytest.raises(DeadlinePassed, match="no time is left"):
-        probe.connected(probe.Server("127.0.0.1", 9, tls=False), RequestSettings(), Deadline(0))
+        probe.reach(probe.Server("127.0.0.1", 9, tls=False), RequestSettings(), Deadline(0))
 
 
 def test_servers_are_shown_as_urls_have_them() -> None:

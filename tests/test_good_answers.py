@@ -8,6 +8,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any, Final, NamedTuple, TypeVar
 
 import pytest
@@ -16,7 +17,9 @@ from balcli.cli.options import Format
 from balcli.sandbox import Sandbox, SandboxRequest, SandboxResponse, json_response
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import Program
+from tests.faults.wire import sends
 from tests.generated import sampled
+from tests.wire import Wire, answer, merchant
 
 PROVIDERS: Final = ("loopring", "wallet", "merchant")
 _BALANCES: Final = {
@@ -262,7 +265,7 @@ _SHAPES: Final[tuple[dict[str, Any], ...]] = (
 
 def test_the_providers_own_words_reach_the_message_at_any_status(program: Program) -> None:
     """Whatever the status and the shape, the words are in the error's message, and the status keeps its code."""
-    due = {400: 6, 401: 4, 403: 4, 404: 6, 418: 6, 429: 7, 500: 5, 501: 5, 503: 5}
+    due = {400: 6, 401: 4, 403: 4, 404: 6, 418: 6, 500: 5, 501: 5, 503: 5}
     kinds = _paced(itertools.product(PROVIDERS, due, _SHAPES))
     part = Cases(Case(provider, (json_response(shape, status),)) for provider, status, shape in kinds)
     with Sandbox(stand_ins=[part]) as server:
@@ -272,7 +275,6 @@ def test_the_providers_own_words_reach_the_message_at_any_status(program: Progra
         "provider.error": 6,
         "answer.status": 6,
         "credentials.refused": 4,
-        "rate_limited": 7,
         "network.unavailable": 5,
     }
     errors = {int(account["account"][1:]): account["error"] for account in result.json["accounts"]}
@@ -284,6 +286,23 @@ def test_the_providers_own_words_reach_the_message_at_any_status(program: Progra
         or due[kind[1]] != exits[errors[number]["code"]]
     ]
     assert [] == wrong
+
+
+def test_the_providers_own_words_reach_the_message_of_a_rate_limit(program: Program) -> None:
+    """The words of a 429 are in its message, whatever their shape. Each has a host of its own: a limit holds for a host."""
+    with ExitStack() as stack:
+        bodies = [json.dumps(shape).encode() for shape in _SHAPES]
+        wires = [stack.enter_context(Wire(sends(answer(body, "429 Slow")))) for body in bodies]
+        tables = [
+            merchant(wire.url).replace(".merchant]", f".merchant]]\nname = 'a{n}'").replace("[p", "[[p")
+            for n, wire in enumerate(wires)
+        ]
+        result = program.with_profile("".join(tables), "all", "--retries", "0", *_ARGUMENTS)
+    errors = [account["error"] for account in result.json["accounts"]]
+    assert [] == [
+        error for error in errors if error["code"] != "rate_limited" or _SAID not in error["message"]
+    ]
+    assert (7, len(_SHAPES)) == (result.code, len(errors))
 
 
 def test_the_relayers_own_trouble_is_tried_again(program: Program) -> None:

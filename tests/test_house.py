@@ -85,13 +85,19 @@ def test_the_command_line_has_no_import_circle() -> None:
 
 
 def test_costly_and_dangerous_modules_have_one_room_each() -> None:
-    """Urllib3 and requests are imported by the transport alone, rich by the table, the sandbox by the CLI."""
+    """Requests is imported by the transport alone, rich by the table, the sandbox by the CLI."""
     owners = {
         "requests": {"http/transport.py"},
-        "urllib3": {"http/transport.py"},
+        "urllib3": {"http/connect.py", "http/library_errors.py", "http/transport.py"},
         "certifi": {"http/transport.py"},
-        "ssl": {"http/transport.py", "http/probe.py"},
-        "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults.py"},
+        "ssl": {"http/library_errors.py", "http/probe.py", "http/transport.py"},
+        "socket": {
+            "http/connect.py",
+            "http/probe.py",
+            "sandbox/exchange.py",
+            "sandbox/server.py",
+            "sandbox/faults.py",
+        },
         "rich": {"render/table.py"},
         "tomli": {"config/sources.py"},
         "dotenv": {"config/sources.py"},
@@ -169,7 +175,7 @@ def test_nothing_splits_the_process() -> None:
 
 
 def test_secrets_are_revealed_where_they_leave() -> None:
-    """`reveal` is called only by the client, by what signs, hashes or wraps a credential, and by the proxy's setting."""
+    """`reveal` is called only by the client, by what signs, hashes, wraps or decodes a credential, and by the proxy's setting."""
     callers = {_named(path) for path in MODULES if re.search(r"\breveal\(|=reveal\b", path.read_text())}
     assert {
         "secret.py",
@@ -180,6 +186,7 @@ def test_secrets_are_revealed_where_they_leave() -> None:
         "config/profile.py",
         "evidence/names.py",
         "http/echoes.py",
+        "http/jwt.py",
     } == callers
 
 
@@ -196,12 +203,19 @@ def test_a_start_loads_nothing_heavy(program: Program, subtests: pytest.Subtests
             assert set() == heavy & program.loaded(*line.split(), **env)
 
 
+def test_a_run_without_requests_loads_no_transport(program: Program) -> None:
+    """A command that only reads the configuration loads the client, and none of what sends its requests."""
+    loaded = program.loaded("config", "check")
+    assert "balcli.http.client" in loaded
+    assert set() == {"urllib3", "ssl", "http.client", "balcli.http.transport"} & loaded
+
+
 def test_a_machine_format_loads_no_rich(program: Program) -> None:
-    """A run for a program loads no rich and no more of HTTP than it asks with; neither does a table without colour."""
+    """A run for a program loads no rich; neither does a table without colour."""
     for output in ("json", "table"):
         loaded = program.loaded("all", "--sandbox", "-o", output)
         assert "urllib3" in loaded
-        assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.thresholds"} & loaded
+        assert set() == {"rich", "asyncio", "pydantic", "balcli.thresholds"} & loaded
 
 
 def test_each_fault_does_something_to_each_provider(program: Program, sandbox: Sandbox) -> None:

@@ -341,7 +341,7 @@ def test_one_account_with_two_filters_loses_no_row(program: Program, sandbox: Sa
         (
             json_response({"resultInfo": {"code": 101002, "message": "no user"}}, 400),
             4,
-            "account not found, or the key",
+            "there is no account with that account_id or address, or the key",
         ),
         (json_response({"resultInfo": {"code": 104003, "msg": "bad id"}}, 400), 6, "104003 (bad id)"),
         (json_response({"code": 100001, "msg": "argument"}), 6, "100001 (argument)"),

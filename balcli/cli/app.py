@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from balcli import __version__
 from balcli.cli.output import ReaderGone, has_written, print_message, write_stdout
-from balcli.errors import BalcliError, Bug, OutputError, Terminated, UsageError
+from balcli.errors import BalcliError, Bug, MachineExhausted, OutputError, Terminated, UsageError
 from balcli.providers import PROVIDERS
 from balcli.secret import redact
 
@@ -174,6 +174,9 @@ def run(arguments: list[str]) -> int:
         return _exit_code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
         code = _code_of_signal(bug)
+        if code is None and (exhausted := MachineExhausted.from_exception(bug)):
+            _print(exhausted.message, arguments)
+            return _exit_code(exhausted, arguments)
         return _end_with_bug(bug, arguments) if code is None else code
 
 
@@ -194,10 +197,13 @@ def _run(arguments: list[str]) -> int:
         code = 130
     except typer.TyperException as problem:
         return _end_with_usage(problem, arguments)
-    except BalcliError as problem:
-        if not (has_written() or isinstance(problem, OutputError)):
-            _write_failure(problem, parse_again(arguments))
-        raise
+    except (BalcliError, MemoryError, OSError, RuntimeError) as problem:
+        failure = problem if isinstance(problem, BalcliError) else MachineExhausted.from_exception(problem)
+        if failure is None:
+            raise
+        if not (has_written() or isinstance(failure, OutputError)):
+            _write_failure(failure, parse_again(arguments))
+        raise failure from None
     if gathered.getvalue():
         write_stdout(gathered.getvalue())
     return code if isinstance(code, int) else 0

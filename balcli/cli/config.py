@@ -188,13 +188,14 @@ def check(
 
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
-    from balcli.config.accounts import short_credentials
+    from balcli.config.accounts import expiring_credentials, short_credentials
 
     inspection = _inspect(config, profile, env_file, every=True)
     found = [*PLUGIN_NOTICES]
     for inspected in inspection.profiles:
         found += inspected.profile.notices
-        found += [notice for opened in inspected.accounts for notice in short_credentials(opened)]
+        for opened in inspected.accounts:
+            found += [*short_credentials(opened), *expiring_credentials(opened)]
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
         document = {"file": str(_path(config)), "ok": not inspection.problems}

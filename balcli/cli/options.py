@@ -143,7 +143,7 @@ DeadlineSeconds = Annotated[
 Retries = Annotated[
     int | None,
     network_option(
-        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 2]."
+        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 3]."
     ),
 ]
 Jobs = Annotated[

@@ -3,23 +3,29 @@
 Each message names file, key and cure, never a value.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+import functools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.config.checks import RAISE_FIRST, Problems, reject_duplicates
-from balcli.config.entry import INTEGER, Entry, allowed_keys, names_credential, read_values, stand_in
+from balcli.config.entry import INTEGER, Entry, KeyPath, allowed_keys, names_credential, read_values, stand_in
 from balcli.config.profile import Profile
 from balcli.config.sources import SecretSources, Variables, as_written, names_in, prefix_of
-from balcli.errors import AccountError, KeyProblem, PluginFault, UsageError, ValueProblem
+from balcli.errors import AccountError, KeyProblem, PluginFault, SecretError, UsageError, ValueProblem
 from balcli.http import echoes
 from balcli.models import Account, Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Provider, SettingProblem, Value, Values
-from balcli.secret import MIN_RECOGNIZABLE, Secret, is_recognizable
+from balcli.secret import MIN_RECOGNIZABLE, Secret, is_recognizable, placeholder_problem, secrets_in
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import BaseUrl, validate_base_url
 
+if TYPE_CHECKING:
+    from balcli.config.inspection import Settings
+
+_EXPIRING_SECONDS: Final = 72 * 3600
 _STAND_IN_URL: Final = "https://localhost"
 
 
@@ -50,14 +56,14 @@ def open_accounts(
             f"{options} is for one account, and {len(entries)} are selected; name the one that is meant: "
             + join_names(entry.name for entry in entries)
         )
-    return _open_entries(entries, profile.variables, sources, targets or {}, RAISE_FIRST)
+    return _open_entries(profile, entries, sources, targets or {}, RAISE_FIRST)
 
 
 def inspect_accounts(profile: Profile, problems: Problems) -> list[OpenedAccount]:
     """Every account of the profile as far as it goes. No command is run, and problems are added."""
     found: list[OpenedAccount] = []
     with problems:
-        found = _open_entries(select(profile, None, []), profile.variables, SecretSources(None), {}, problems)
+        found = _open_entries(profile, select(profile, None, []), SecretSources(None), {}, problems)
     for opened in found:
         fault = None if opened.account is None else opened.account.settings
         if isinstance(fault, PluginFault):
@@ -87,15 +93,28 @@ def select(profile: Profile, provider: str | None, names: list[str]) -> list[Ent
 
 
 def _open_entries(
+    profile: Profile,
     entries: Iterable[Entry],
-    variables: Variables,
     sources: SecretSources,
     targets: Mapping[str, tuple[str, ...]],
     problems: Problems,
 ) -> list[OpenedAccount]:
     found = []
+    variables = profile.variables
+
+    @functools.cache  # made when the first message names a setting: finding their lines is slow
+    def settings_of_file() -> "Settings":
+        from balcli.config.inspection import Settings
+
+        return Settings(profile.file, variables)
+
+    def origin(entry: Entry, path: KeyPath) -> str:
+        return settings_of_file().origin(entry, path)
+
     for entry in entries:
         values = read_values(entry, variables, sources, without_targets=bool(targets), problems=problems)
+        _set_origins(entry, values, origin)
+        _reject_placeholders(entry, values, problems)
         for name, settings in _with_targets(entry, values, targets):
             found.append(_open(entry, name, settings, set(targets), variables, problems))
     for opened in found:  # after all are opened: a name may contain a credential of another account
@@ -233,25 +252,65 @@ def _credentials_in_url(url: str, names: Iterable[str], variables: Variables) ->
 
 def credentials_of(values: Mapping[str, Value]) -> Iterator[tuple[str, Secret]]:
     """The credentials of an account, each with its key: `token`, or `login.device.pin`."""
-    for name, value in values.items():
-        if isinstance(value, Secret):
-            yield name, value
-        elif isinstance(value, dict):
-            yield from _in_login(value, name, is_credential=False)
+    for path, secret, is_credential in _secrets(values):
+        if is_credential:
+            yield _shown_path(path), secret
 
 
-def _in_login(value: Any, place: str, *, is_credential: bool) -> Iterator[tuple[str, Secret]]:
+def _secrets(
+    value: Any, path: KeyPath = (), *, is_credential: bool | None = None
+) -> Iterator[tuple[KeyPath, Secret, bool]]:
+    """The secrets in an account's values, each with its keys, and whether it is a credential; of a login not all are."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            named = is_credential or names_credential(key)
-            yield from _in_login(item, f"{place}.{printable(key, 40)}", is_credential=named)
+            named = None if not path else is_credential or names_credential(key)
+            yield from _secrets(item, (*path, key), is_credential=named)
     elif isinstance(value, list):
-        for item in value:
-            yield from _in_login(item, place, is_credential=is_credential)
-    elif is_credential and isinstance(value, Secret):
-        yield place, value
+        for number, item in enumerate(value):
+            yield from _secrets(item, (*path, number), is_credential=is_credential)
+    elif isinstance(value, Secret):
+        yield path, value, is_credential is not False
     elif is_credential and isinstance(value, int) and not isinstance(value, bool):
-        yield place, Secret(str(value))
+        yield path, Secret(str(value)), True
+
+
+def _set_origins(entry: Entry, values: Mapping[str, Value], origin: Callable[[Entry, KeyPath], str]) -> None:
+    """Let each credential know the setting that it is the value of; of a login whose texts are none, all are of `login`."""
+    for key, value in values.items():
+        texts = {id(secret) for secret in secrets_in(value)}
+        found = [each for each in _secrets({key: value}) if id(each[1]) in texts]
+        has_credential = any(is_credential for *_, is_credential in found)
+        for path, secret, is_credential in found:
+            if is_credential or not has_credential:
+                secret.origin = functools.partial(origin, entry, path if is_credential else (key,))
+
+
+def _reject_placeholders(entry: Entry, values: dict[str, Value], problems: Problems) -> None:
+    """Add a SecretError for each secret that has a template's text for its value, and remove the value."""
+    for path, secret, _ in [*_secrets(values)]:
+        flaw = placeholder_problem(secret, is_key=len(path) == 1)
+        if flaw is not None and not _is_literal(entry, path):
+            values.pop(str(path[0]), None)
+            _, _, source = (secret.origin() if secret.origin else "").partition(", from ")
+            problems.add(
+                SecretError(
+                    f"{entry.at(_shown_path(path))}: {flaw}; put the credential itself into {source or 'its place'}"
+                )
+            )
+
+
+def _is_literal(entry: Entry, path: KeyPath) -> bool:
+    """Whether the profile says, by `$${`, that a `${` is no variable."""
+    raw: Any = {} if entry.from_variables else entry.settings
+    for part in path:
+        raw = raw.get(part) if isinstance(raw, Mapping) else raw[part]
+        if raw is None:
+            return False
+    return isinstance(raw, str) and "$${" in raw
+
+
+def _shown_path(path: KeyPath) -> str:
+    return ".".join(printable(part, 40) for part in path if isinstance(part, str))
 
 
 def short_credentials(opened: OpenedAccount) -> Iterator[Notice]:
@@ -264,6 +323,23 @@ def short_credentials(opened: OpenedAccount) -> Iterator[Notice]:
                 f"{opened.entry.at(key)}: shorter than {MIN_RECOGNIZABLE} characters or only digits, so balcli does not recognize "
                 "it in a response; use a longer one if the provider offers it",
             )
+
+
+def expiring_credentials(opened: OpenedAccount) -> Iterator[Notice]:
+    """A notice for each fixed JWT of an account that has expired or will soon."""
+    from balcli.http import jwt
+
+    for secret in opened.values.values():
+        end = jwt.expiry(secret) if isinstance(secret, Secret) else None
+        if end is not None and isinstance(secret, Secret) and secret.origin:
+            left = end.timestamp() - time.time()
+            if left < _EXPIRING_SECONDS:
+                verb, cure = ("expires", "replace it before") if left > 0 else ("expired", "replace it")
+                yield Notice(
+                    "credentials.expiring",
+                    opened.entry.name,
+                    f"{secret.origin()}, {verb} at {end:%Y-%m-%d %H:%M} UTC; {cure}",
+                )
 
 
 def reject_credential_as_name(entry: Entry) -> None:

@@ -1,6 +1,9 @@
 """What `config show` and `config check` need: all profiles with all their problems, each setting with its source."""
 
+import re
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -167,6 +170,20 @@ class Settings:
                     settings.append(Setting(key, DEFAULT_FIELD if key == "field" else None, _DEFAULT))
             found.append(settings)
         return found
+
+    def origin(self, entry: Entry, path: KeyPath) -> str:
+        """A setting as it is spelled, and its source, for messages: `login.password, from .env:3 PASSWORD`."""
+        key, spelling = next(
+            (key, names[0]) for key, names in entry.given_keys().items() if key.name == path[0]
+        )
+        name = ".".join(printable(part, 40) for part in (spelling, *path[1:]) if isinstance(part, str))
+        source = self._source(entry, key, spelling)
+        if len(path) > 1:
+            raw = reduce(getitem, path[1:], entry.settings[spelling])
+            source = self._source_of_text(raw, (*entry.path, spelling, *path[1:]))
+        source = re.sub("^(file|command) ", r"the \1 ", source)
+        source = re.sub("(^|, )environment ", r"\1the environment variable ", source)
+        return f"{name}, from {printable(source, 100)}" if source else name
 
     def _login(
         self, entry: Entry, path: tuple[str, ...], table: Mapping[str, Any], *, usable: bool

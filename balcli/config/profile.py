@@ -56,6 +56,7 @@ class Profile(NamedTuple):
     unusable: frozenset[str] = frozenset()
     """Those of `RUN_KEYS` that have a problem, where problems are collected."""
     thresholds: tuple["ThresholdEntry", ...] = ()
+    file: "ProfileFile | None" = None
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -74,7 +75,8 @@ class ProfileFile(NamedTuple):
     def profile(self, name: str | None, problems: Problems = RAISE_FIRST) -> Profile:
         """The profile of that name; without a name the default or only one. The problems are ConfigErrors."""
         source, folder = shown(self.path), self.path.parent
-        return parse(self.document, source, folder, name=name, variables=self.variables, problems=problems)
+        profile = parse(self.document, source, folder, name=name, variables=self.variables, problems=problems)
+        return profile._replace(file=self)
 
     @property
     def names(self) -> list[str]:

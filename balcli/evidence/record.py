@@ -234,6 +234,10 @@ class _RecordingClient:
         recorded.finished = True
         return payload
 
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
 
 def document_digest(report: Report) -> str:
     """The SHA-256 of a report's JSON document, as it is printed."""

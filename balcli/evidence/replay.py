@@ -17,7 +17,8 @@ from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT, document_digest
 from balcli.files import shown
-from balcli.http.client import Request, RequestSettings, parse_response
+from balcli.http.client import Request, RequestSettings
+from balcli.http.response import parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
@@ -78,6 +79,7 @@ class _RecordedResponse(NamedTuple):
 
     finished: bool
     status: int | None
+    headers: Mapping[str, str]
     body: bytes | None
     """Empty where none was read; None where it was not kept."""
     problem: BalcliError | None
@@ -174,12 +176,13 @@ def _recorded_response(entry: Any, bodies: Mapping[str, bytes]) -> _RecordedResp
     problem = None if entry["error"] is None else _error(entry["error"])
     finished = entry["finished"] is True
     if not entry["tries"]:
-        return _RecordedResponse(finished, None, None, problem)
+        return _RecordedResponse(finished, None, {}, None, problem)
     last = entry["tries"][-1]
     body: bytes | None = b""
     if last["body"] is not None:
         body = None if last["body"]["file"] is None else bodies[last["body"]["file"]]
-    return _RecordedResponse(finished, None if last["status"] is None else int(last["status"]), body, problem)
+    status = None if last["status"] is None else int(last["status"])
+    return _RecordedResponse(finished, status, dict(last["headers"]), body, problem)
 
 
 def _recorded_outcome(entry: Any) -> _RecordedOutcome:
@@ -256,6 +259,9 @@ class _ReplayClient:
             if answer.finished:
                 self._answers[key].append(answer)
 
+    def close(self) -> None:
+        """Do nothing: a record has no connections."""
+
     def request(self, request: Request) -> Json:
         """The payload of the recorded answer; raises what was raised then, and EvidenceDiffers for a request that was not recorded."""
         key = self._key(requests.written(request, self._names))
@@ -270,7 +276,12 @@ class _ReplayClient:
             answer = answers[0] if last else answers.popleft()
         by_answer = not isinstance(answer.problem, DeadlinePassed)
         if by_answer and answer.status is not None and answer.body is not None:
-            return parse_response(request, answer.status, answer.body)
+            try:
+                return parse_response(request, answer.status, answer.headers, answer.body)
+            except BalcliError as problem:
+                if type(problem) is not type(answer.problem):
+                    raise
+                # Its message names settings, waits and clocks, which are not in the response.
         if answer.problem is None:
             raise EvidenceDiffers(_LEFT_OUT)
         raise answer.problem

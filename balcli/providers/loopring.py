@@ -235,15 +235,11 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     shown = message_text(code)
     if code == _NO_ACCOUNT_OR_NO_KEY:
         return CredentialsRefused(
-            f"{TITLE} answered 101002 ({said}): account not found, or the key was not accepted; "
-            "check account_id or address, then api_key",
+            f"{TITLE} answered 101002 ({said}): there is no account with that account_id or address, or the key was refused",
             http_status=status,
         )
     if code in _REFUSED or status in {401, 403}:
-        return CredentialsRefused(
-            f"{TITLE} refused the key with error {shown} ({said}); check api_key",
-            http_status=status,
-        )
+        return CredentialsRefused(f"{TITLE} refused the key with error {shown} ({said})", http_status=status)
     if code in _RELAYERS_TROUBLE:
         return ServerUnavailable(
             f"{TITLE} is in trouble: error {shown} ({said}); try later, and ask the provider if it stays so",

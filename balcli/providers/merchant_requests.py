@@ -66,6 +66,11 @@ class Session(NamedTuple):
     """The token; the API key if there is an `api_secret`."""
     api_secret: Secret | None
 
+    @property
+    def signed_with(self) -> tuple[Secret, ...]:
+        """The key and secret behind a generated token; none for a fixed one."""
+        return () if self.api_secret is None else (self.credential, self.api_secret)
+
     def get(self, endpoint: Endpoint, query: tuple[tuple[str, str], ...]) -> Json:
         """The response of an endpoint."""
         return self._with_token(partial(self._get, endpoint, query))
@@ -83,8 +88,9 @@ class Session(NamedTuple):
         return self._with_token(fetch_rows)
 
     def _get(self, endpoint: Endpoint, query: tuple[tuple[str, str], ...], token: Secret) -> Json:
+        headers, signed_with = {"X-BH-TOKEN": token}, self.signed_with
         return self.run.client.request(
-            Request(endpoint, self.base_url, _explain, query, headers={"X-BH-TOKEN": token})
+            Request(endpoint, self.base_url, _explain, query, headers, credentials=signed_with)
         )
 
     def _with_token(self, function: Callable[[Secret], T]) -> T:
@@ -110,6 +116,7 @@ class Session(NamedTuple):
                 query=(("timestamp", timestamp), ("signature", signed)),
                 headers={"X-BH-APIKEY": self.credential},
                 returns_credential=True,
+                credentials=self.signed_with,
             )
         )
         data = as_object(required_field(payload, "data", "the answer"), "data")

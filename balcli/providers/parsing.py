@@ -16,8 +16,8 @@ from balcli.errors import (
     EchoesCredential,
     ProviderError,
 )
-from balcli.http.client import refusal_message
 from balcli.http.echoes import EchoedText
+from balcli.http.response import refusal_message
 from balcli.http.strictjson import Json, Number, error_text, message_text
 from balcli.models import Account, Balance, Failure, Holdings, Notice
 from balcli.money import Amount, is_nonzero, parse

@@ -29,7 +29,7 @@ from balcli.providers.parsing import (
     required_text,
     rows,
 )
-from balcli.secret import Secret, reveal
+from balcli.secret import Secret, reveal, secrets_in
 from balcli.text import folded
 
 NAME: Final = "wallet"
@@ -203,7 +203,7 @@ def _deposit_addresses(row: Row, key: str, where: str) -> tuple[DepositAddress, 
 
 
 def _bearer(jwt: Secret) -> Mapping[str, Secret]:
-    return {"Authorization": Secret(f"Bearer {reveal(jwt)}")}
+    return {"Authorization": Secret(f"Bearer {reveal(jwt)}", origin=jwt.origin)}
 
 
 def _fetch_balances(account: Account[Settings], run: Run, headers: Mapping[str, Secret]) -> Json:
@@ -211,7 +211,10 @@ def _fetch_balances(account: Account[Settings], run: Run, headers: Mapping[str, 
     # Those of the profile alone: whether the provider compares case is unknown, so `--asset` is applied to the response.
     if account.assets:
         body["assets"] = list(account.assets)
-    return run.client.request(Request(_BALANCE, account.base_url, _explain, headers=headers, body=body))
+    login = tuple(secrets_in(account.settings.login))
+    return run.client.request(
+        Request(_BALANCE, account.base_url, _explain, headers=headers, body=body, credentials=login)
+    )
 
 
 def _log_in(account: Account[Settings], run: Run) -> Mapping[str, Secret]:

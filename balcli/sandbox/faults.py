@@ -216,6 +216,10 @@ FAULTS: Final[dict[str, Fault]] = {
     EXPIRED: Fault("every generated token and JWT expires once, in mid-run", 0),
     "refused": Fault("401: the key or token is not accepted", 4, always(SandboxResponse(401, b""))),
     "forbidden": Fault("403: the key may not do this", 4, always(SandboxResponse(403, b""))),
+    "firewall": Fault(
+        "403 with a web page: an address or a region is blocked", 4,
+        always(SandboxResponse(403, _PAGE, {"Content-Type": "text/html"})),
+    ),
     "login-refused": Fault("401 to a login", 4, always(SandboxResponse(401, b"")), "login", {"loopring": 0}),
     "unavailable": Fault("503 with an empty body, every time", 5, always(_UNAVAILABLE)),
     "flaky": Fault("503 on every other request, so that a retry helps", 0, at_odd_times(always(_UNAVAILABLE))),

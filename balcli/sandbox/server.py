@@ -1,10 +1,11 @@
-"""The stand-in's server: one port, a path prefix for each provider, a log of what was asked."""
+"""The stand-in's server: a port and a path prefix for each provider, a log of what was asked."""
 
 import socket
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from types import TracebackType
@@ -33,9 +34,10 @@ _LOOPBACK: Final = "127.0.0.1"
 class Sandbox:
     """A running stand-in, as a context: it serves from `with` to its end.
 
-    `latency` is in seconds. `faults` are `NAME` or `PROVIDER:NAME`. `scripted` replaces what a stand-in
-    answers to a path, such as `/wallet/v2/balance`: the responses in turn, the last one for ever.
-    `stand_ins` are added to the providers' own, or stand in their place.
+    Each provider has a port of its own, as its host has in earnest, unless a `port` is named; at `url`
+    all of them answer. `latency` is in seconds. `faults` are `NAME` or `PROVIDER:NAME`. `scripted` replaces
+    what a stand-in answers to a path, such as `/wallet/v2/balance`: the responses in turn, the last one for
+    ever. `stand_ins` are added to the providers' own, or stand in their place.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Sandbox:
         # Two ports that nobody serves: one refuses connections, one takes them and says nothing.
         self._closed, self._deaf = socket.socket(), socket.create_server((_LOOPBACK, 0))
         self._closed.bind((_LOOPBACK, 0))
+        self._own = {} if port else {name: socket.create_server((_LOOPBACK, 0)) for name in self._stand_ins}
 
     @property
     def url(self) -> str:
@@ -81,7 +84,11 @@ class Sandbox:
 
     def address(self, provider: str) -> str:
         """The address of a provider's host, without a final slash: where it is, or where a fault puts it."""
-        places = {"here": self._server.socket, "closed": self._closed, "deaf": self._deaf}
+        places = {
+            "here": self._own.get(provider, self._server.socket),
+            "closed": self._closed,
+            "deaf": self._deaf,
+        }
         hosts = {place: f"{_LOOPBACK}:{held.getsockname()[1]}" for place, held in places.items()}
         addresses = [FAULTS[fault].address for fault in self._faults[provider]]
         return next((text for text in addresses if text != HERE), HERE).format(**hosts)
@@ -89,7 +96,15 @@ class Sandbox:
     def start(self) -> Self:
         """Serve in a thread of its own."""
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        for listener in self._own.values():
+            threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
         return self
+
+    def _serve(self, listener: socket.socket) -> None:
+        """Serve at one provider's port until it is closed."""
+        with suppress(OSError):
+            while True:
+                self._server.process_request(*listener.accept())
 
     def __enter__(self) -> Self:
         return self.start()
@@ -99,8 +114,11 @@ class Sandbox:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._closed.close()
-        self._deaf.close()
+        for listener in self._own.values():
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # ends the wait for a connection
+        for each in (self._closed, self._deaf, *self._own.values()):
+            each.close()
 
     def answer(self, request: SandboxRequest) -> SandboxResponse:
         """The response to a request whose path still has the provider's prefix."""

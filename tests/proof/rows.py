@@ -140,7 +140,7 @@ _KINDS: Final = {
     "credentials": ("redirect", "echo"),
     "transport": ("no-name", "no-listener", "deaf", "silent", "head-", "body-", "continue", "hang-", "reset", "cut"),
     "tls": ("plain", "handshake"),
-    "login and limits": ("refused", "forbidden", "expired", "login-", "limited", "busy", "unavailable", "flaky", "error", "degraded", "denied", "page"),
+    "login and limits": ("refused", "forbidden", "firewall", "expired", "login-", "limited", "busy", "unavailable", "flaky", "error", "degraded", "denied", "page"),
     "framing": ("length", "chunks", "gzip-", "encoding", "endless", "headers", "status-"),
     "json": ("empty", "bom", "utf-16", "bytes", "twins", "two", "half", "number", "nan", "digits", "exponent", "deep"),
     "numbers": ("amount", "small", "long", "units", "minus", "repeated", "decorations", "unread"),
