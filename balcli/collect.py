@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, MachineExhausted, ProviderError
 from balcli.http import echoes
-from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest
+from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest, trusted
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
@@ -94,7 +94,8 @@ def open_client(
     for provider in {account.provider for account in accounts}:
         endpoints += PROVIDERS[provider].ENDPOINTS
     tls = any(account.base_url.startswith("https:") for account in accounts)
-    return Client(settings, deadline, endpoints, tls=tls, observe=observe)
+    certificates = dict.fromkeys(account.ca or settings.ca_bundle for account in accounts)
+    return Client(settings, deadline, endpoints, tls=tls, certificates=certificates, observe=observe)
 
 
 def each(
@@ -230,9 +231,10 @@ def _accounts_for(
     provider = PROVIDERS[account.provider]
     if not isinstance(provider, SupportsExpand):
         return [account], []
+    trusted.set(account.ca)
     try:
         noted = echoes.record_echoes()
-        accounts = list(provider.expand(account, run))
+        accounts = [each._replace(ca=account.ca) for each in provider.expand(account, run)]
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.from_error(problem))
     if not accounts:
@@ -246,6 +248,7 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     Raises what the provider's `fetch` raises.
     """
     provider: Provider = PROVIDERS[account.provider]
+    trusted.set(account.ca)
     noted = echoes.record_echoes()
     holdings = provider.fetch(account, run)
     outcome = Outcome(account, holdings, datetime.now(UTC), None)

@@ -65,6 +65,13 @@ class BalcliError(Exception):
         super().__init__(message)
         self.message = message
         self.http_status = http_status
+        self.others: tuple[BalcliError, ...] = ()
+        """What else is wrong, where everything is looked for before a run."""
+
+    @property
+    def every(self) -> "tuple[BalcliError, ...]":
+        """The error itself and the others."""
+        return (self, *self.others)
 
 
 class UsageError(BalcliError):

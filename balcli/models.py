@@ -7,6 +7,7 @@ from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
 from balcli.money import Amount, is_nonzero
+from balcli.settings import CaSource
 from balcli.urls import normalize_url
 
 Settings = TypeVar("Settings")
@@ -35,6 +36,8 @@ class Account(NamedTuple, Generic[Settings]):
     part_of: str | None = None
     aggregate_of: str | None = None
     assets: tuple[str, ...] = ()
+    ca: CaSource | None = None
+    """The certificates that its servers are verified with; None for those of the run."""
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -96,7 +96,8 @@ def _largest_first(rows: Sequence[T], amount: Callable[[T], Amount | None]) -> t
 
 def failed(profile: str | None, error: BalcliError) -> Report:
     """The report of a run that failed before any request."""
-    return Report(generated_at=datetime.now(UTC), profile=profile, failures=(Failure.from_error(error),))
+    failures = tuple(Failure.from_error(each) for each in error.every)
+    return Report(generated_at=datetime.now(UTC), profile=profile, failures=failures)
 
 
 def _by_asset(balance: Balance) -> tuple[str, str]:

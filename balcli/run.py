@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balcli import report as reports
 from balcli.collect import OnProgress, collect, open_client
-from balcli.config.accounts import expiring_credentials, open_accounts
-from balcli.config.profile import Profile, check_ca_bundle
+from balcli.config.credentials import expiring_credentials
+from balcli.config.profile import Profile, open_accounts
 from balcli.config.sources import SecretSources
 from balcli.errors import BalcliError, StateError
 from balcli.http.client import Exchange, SupportsRequest
@@ -117,12 +117,11 @@ def _fetched(
     """The report of all accounts that are asked, with every row."""
     settings = profile.request_settings._replace(**request.settings)
     deadline = Deadline(settings.deadline)
-    check_ca_bundle(profile)
     found = open_accounts(
         profile, SecretSources(deadline), request.provider, request.accounts, request.targets
     )
     expiring = (notice for each in found for notice in expiring_credentials(each))
-    notices = (*PLUGIN_NOTICES, *profile.notices, *expiring)
+    notices = (*PLUGIN_NOTICES, *profile.variables.notices, *expiring)
     accounts = [each.account for each in found if each.account is not None]
     if recorder is None:
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)

@@ -103,10 +103,10 @@ def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
         return 'starts with "Bearer", which balcli adds itself'
     name = "[A-Za-z_][A-Za-z0-9_]*" if is_key else "[A-Z_][A-Z0-9_]+"
     if re.fullmatch(rf"\$\{{?{name}\}}?|%{name}%|\$\{{.*\}}", text):
-        return "name of a variable instead of its value (a profile takes ${NAME})"
+        return "is the name of a variable instead of its value (a profile takes ${NAME})"
     shapes = r"<[a-z][a-z0-9 _.'/-]*>|\{\{.*\}\}"
     if re.fullmatch(f"{shapes}|{_WORDS}" if is_key else shapes, text, re.IGNORECASE):
-        return "placeholder that was never filled in"
+        return "is a placeholder that was never filled in"
     return None
 
 

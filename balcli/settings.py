@@ -1,6 +1,9 @@
-"""The bounds of a run's settings and the order of its rows, which the command line needs to parse options."""
+"""The bounds and units of a run's settings, its certificates, and the order of its rows; options are parsed with it."""
 
-from typing import Final, Literal, TypeAlias
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from balcli.files import shown
 
 MOST_SECONDS: Final = 86_400.0
 MOST_RETRIES: Final = 100
@@ -8,3 +11,40 @@ MOST_JOBS: Final = 500
 
 Order: TypeAlias = Literal["asset", "account", "total"]
 """What `--sort` sorts rows by. Without it: accounts as in the profile, then assets."""
+
+
+_MILLISECONDS_IN: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+
+
+def parse_seconds(text: str, plain: str = "s") -> float:
+    """The seconds of a time such as `500ms`, `5s`, `2m` or `1h`; a plain number counts as `plain`.
+
+    Raises ValueError with what to write instead.
+    """
+    number = text.rstrip("hms")
+    unit = text[len(number) :]
+    # A plain number in any form that a float has; one with a unit in the simplest alone.
+    usable = number.isascii() and "_" not in number and number.strip() == number
+    if unit:
+        usable = usable and number.replace(".", "", 1).isdigit()
+    try:
+        return float(number if usable else "") * _MILLISECONDS_IN[unit or plain] / 1000
+    except (ValueError, KeyError):
+        raise ValueError(
+            "is not a time; write a number, or one with ms, s, m or h, such as 500ms or 2m"
+        ) from None
+
+
+class CaSource(NamedTuple):
+    """The certificates of authorities that servers are verified with."""
+
+    kind: Literal["file", "folder", "system", "built-in"] = "built-in"
+    path: Path | None = None
+    named_by: str = ""
+    """What names it: a variable, or the `ca_bundle` of an account or the profile; empty for the built-in ones."""
+
+    @property
+    def described(self) -> str:
+        """The source for people."""
+        place = f"the {self.kind} certificates" if self.path is None else shown(self.path)
+        return f"{place} ({self.named_by})" if self.named_by else place

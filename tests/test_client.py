@@ -40,6 +40,7 @@ from balcli.http.strictjson import Json, Number
 from balcli.http.timing import Deadline
 from balcli.sandbox.faults import keeps_silent
 from balcli.secret import Secret, reveal
+from balcli.settings import CaSource
 from tests.faults.wire import hangs_up, sends
 from tests.generated import sampled
 from tests.lists import each_case
@@ -381,7 +382,7 @@ def test_there_are_as_many_tries_after_the_first_as_the_limits_say(retries: int)
 def test_three_tries_follow_the_first_by_default() -> None:
     """Limits that say nothing are those of the README: 10 s, 30 s, three retries, eight at once, no proxy."""
     assert (
-        RequestSettings(timeout=10, deadline=30, retries=3, jobs=8, proxy=None, ca_bundle=None)
+        RequestSettings(timeout=10, deadline=30, retries=3, jobs=8, proxy=None, ca_bundle=CaSource())
         == RequestSettings()
     )
 

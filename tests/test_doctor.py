@@ -18,6 +18,7 @@ import pytest
 
 from balcli import doctor
 from balcli.config.entry import Entry
+from balcli.config.sources import Variables
 from balcli.files import shown
 from balcli.http import probe
 from balcli.http.client import RequestSettings
@@ -156,7 +157,7 @@ def test_there_is_no_file(program: Program, output: str) -> None:
     """Without a profile the code is 3, the step says what to write, and a document is made all the same."""
     result = program.run("doctor", "-o", output)
     assert 3 == result.code
-    assert "there is no such file" in result.out.replace("\n", " ")
+    assert "does not exist" in result.out.replace("\n", " ")
     assert 1 == len(result.err.splitlines())
     if output == "json":
         assert ["config.file"] == [error["code"] for error in result.json["errors"]]
@@ -169,7 +170,12 @@ def test_there_is_no_file(program: Program, output: str) -> None:
         ("[profiles.main.merchant]\ntoken = 'some-secret'\n", 0o644, "profile", "config.file"),
         ("[profiles.main.merchant]\ntoken = 'some-secret'\n", 0o622, "profile", "config.file"),
         ("[profiles.a]\n[profiles.b]\n", 0o600, "accounts", "config.profile"),
-        ("[profiles.main.merchant]\nnope = 1\n", 0o600, "accounts", "config.key"),
+        (
+            "[profiles.main]\nnope = 1\n[profiles.main.merchant]\ntoken = 'some-secret'\n",
+            0o600,
+            "accounts",
+            "config.key",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used(program: Program, text: str, mode: int, step: str, error: str) -> None:
@@ -178,6 +184,26 @@ def test_a_file_that_cannot_be_used(program: Program, text: str, mode: int, step
     result = program.run("doctor", "-c", str(program.file), "-o", "json")
     assert (3, [error]) == (result.code, [problem["code"] for problem in result.json["errors"]])
     assert ("failed", True) == (_steps(result)[step]["status"], bool(_steps(result)[step]["cure"]))
+
+
+@each_case(
+    ("second", "names", "told"),
+    [
+        ('name = "one"\nmerchant_id = 2\n', [], 'name in merchant "one" is also the name of merchant 1'),
+        ('name = "two"\nmerchant_id = 1\n', [], 'merchant "two" is the same account'),
+        ('name = "two"\nmerchant_id = 2\nnope = 1\n', ["one"], 'unknown key "nope" in merchant "two"'),
+    ],
+)
+def test_what_is_wrong_between_accounts_is_a_step_of_all(
+    program: Program, sandbox: Sandbox, second: str, names: list[str], told: str
+) -> None:
+    """One name or account twice, and a fault of an account that is not looked at, fail the accounts: nobody is asked."""
+    table = f'[[profiles.main.merchant]]\nbase_url = "{sandbox.url}/merchant"\ntoken = "{TOKEN}"\n'
+    text = f'{table}name = "one"\nmerchant_id = 1\n{table}{second}'
+    result = program.with_profile(text, "doctor", *names, "-o", "json")
+    (step,) = [step for step in result.json["steps"] if step["step"] == "accounts"]
+    assert (3, "failed", True) == (result.code, step["status"], told in step["message"])
+    assert [] == sandbox.log
 
 
 @pytest.mark.parametrize(
@@ -225,15 +251,15 @@ def test_every_source_of_a_secret_is_named(program: Program, sandbox: Sandbox) -
     (program.folder / ".env").chmod(0o600)
     base = f'base_url = "{sandbox.url}/merchant"\nmerchant_id = '
     tables = [
-        ("open", f'token = "{TOKEN}"', "token: as it stands"),
-        ("env", 'token = "${FROM_ENV}"', "token: ${FROM_ENV} from the environment"),
-        ("dotenv", 'token = "${FROM_FILE}"', f"token: ${{FROM_FILE}} from {shown(program.folder / '.env')}"),
-        ("mixed", 'token = "a-${FROM_ENV}"', "token: ${FROM_ENV} from the environment, as it stands"),
-        ("command", f'token_command = ["printf", "{TOKEN}"]', "token: the command printf"),
+        ("open", f'token = "{TOKEN}"', "token: config.toml:5"),
+        ("env", 'token = "${FROM_ENV}"', "token: environment FROM_ENV"),
+        ("dotenv", 'token = "${FROM_FILE}"', "token: .env:1 FROM_FILE"),
+        ("mixed", 'token = "a-${FROM_ENV}"', "token: config.toml:20, environment FROM_ENV"),
+        ("command", f'token_command = ["printf", "{TOKEN}"]', "token: command printf"),
         (
             "pair",
             f'api_key_file = "key"\napi_secret = "{API_SECRET}"',
-            f"api_key: the file {shown(program.folder / 'key')}; api_secret: as it stands",
+            f"api_key: file {program.folder / 'key'!s}; api_secret: config.toml:31",
         ),
     ]
     text = "".join(
@@ -255,8 +281,8 @@ def test_accounts_of_variables_alone(program: Program, sandbox: Sandbox) -> None
     env = {"BALCLI_MERCHANT_TOKEN": TOKEN, "BALCLI_MERCHANT_BASE_URL": f"{sandbox.url}/merchant"}
     result = program.run("doctor", "-o", "json", env=env)
     assert (0, None) == (result.code, result.json["profile"])
-    assert "is not there" in _steps(result)["profile"]["message"]
-    assert "token: BALCLI_MERCHANT_TOKEN (environment)" == _steps(result, "merchant")["secrets"]["message"]
+    assert "does not exist" in _steps(result)["profile"]["message"]
+    assert "token: environment BALCLI_MERCHANT_TOKEN" == _steps(result, "merchant")["secrets"]["message"]
 
 
 def test_offline_asks_nobody(program: Program, sandbox: Sandbox) -> None:
@@ -278,8 +304,8 @@ def test_modes_are_told(program: Program) -> None:
     result = program.with_profile(_shop("https://x.example"), "doctor", "--offline", "-o", "json")
     assert f"{shown(program.file)}, mode 0600" == _steps(result)["profile"]["message"]
     told = [step for step in result.json["steps"] if step["step"] == "env_file"]
-    assert [("ok", "mode 0600"), ("warning", "HTTPS_PROXY is ignored there")] == [
-        (step["status"], re.findall("mode 0600|HTTPS_PROXY is ignored there", step["message"])[0])
+    assert [("ok", "mode 0600"), ("warning", "HTTPS_PROXY is ignored in a .env")] == [
+        (step["status"], re.findall("mode 0600|HTTPS_PROXY is ignored in a .env", step["message"])[0])
         for step in told
     ]
     (program.folder / ".env").chmod(0o644)
@@ -291,6 +317,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
     """What the user may count on and has no effect is a warning each, which changes no code; -q keeps stderr empty."""
     (program.folder / ".netrc").write_text("default login a password netrc-secret\n")
     env = {
+        "SSL_CERT_FILE": str(program.folder),
         "REQUESTS_CA_BUNDLE": "/some/ca.pem",
         "SSLKEYLOGFILE": str(program.folder / "keys.log"),
         "BALCLI_MERCHANT_TOKEN": "shadowed-secret",
@@ -300,7 +327,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
     warned = " ".join(s["message"] for s in result.json["steps"] if s["status"] == "warning")
     for name in (
         ".netrc",
-        "REQUESTS_CA_BUNDLE is ignored",
+        "REQUESTS_CA_BUNDLE is not used",
         "SSLKEYLOGFILE",
         "BALCLI_MERCHANT_TOKEN: shadowed",
     ):
@@ -385,7 +412,7 @@ def test_what_comes_after_the_deadline_changes_nothing(
 
     monkeypatch.setattr(doctor, "each", nothing_in_time)
     account = merchant.open_account("shop", f"{sandbox.url}/merchant", Values({"token": Secret(TOKEN)}))
-    diagnosis = doctor._AccountDiagnosis(Entry("merchant", "shop", {"token": TOKEN}, "FILE", Path()))
+    diagnosis = doctor._AccountDiagnosis(Entry("merchant", "shop", {"token": TOKEN}, Variables({}), Path()))
     diagnosis.account = account
     diagnosis.find_route(account, RequestSettings(), {})
     doctor._Prober([account], RequestSettings(), Deadline(10)).visit({diagnosis: account}, None)

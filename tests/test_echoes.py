@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from balcli.config.entry import names_credential
+from balcli.config.credentials import names_credential
 from balcli.http import echoes
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.secret import Secret
@@ -169,7 +169,7 @@ def test_short_credentials_are_warned_of(program: Program, command: str) -> None
             result = program.with_profile(profile, "doctor", "-o", "json")
             told = [one["message"] for one in result.json["steps"] if one["status"] == "warning"]
     keys = [
-        text.partition(": shorter")[0].rpartition("login.")[2] for text in told if ": shorter than 12" in text
+        text.partition(" in ")[0].rpartition("login.")[2] for text in told if "is shorter than 12" in text
     ]
     assert ["pin", "device.api_key", "otp"] == keys
     assert KEY not in result.out + result.err

@@ -40,12 +40,11 @@ COMPLETED: Final = {
 
 FILLED_LAST: Final = {
     ("cli/check.py", "--{…}: {…}"): "a ValueError or a missing key of a limit",
-    ("config/accounts.py", "{…}: {…}"): "a SettingProblem, or a URL's ValueError",
-    ("config/thresholds.py", "{…}.{…}: {…}"): "a missing key of a limit",
-    ("config/thresholds.py", "{…}: {…}"): "a limit's ValueError",
-    ("config/profile.py", "{…}: {…}"): "a proxy's ValueError",
-    ("config/sources.py", "{…}: {…}"): "a wrong owner or mode with its chmod; the message of a secret's file",
-    ("config/checks.py", "{…} and {…} {…}"): "the caller's words, with how to rename",
+    ("config/entry.py", "{…}: {…}"): "a SettingProblem",
+    ("config/entry.py", "{…} {…}"): "what is wrong with a value of a profile",
+    ("config/inspection.py", ": {…}"): "the fault of a plug-in",
+    ("config/sources.py", "{…} {…}"): "a wrong owner or mode with its chmod",
+    ("config/sources.py", ": {…}"): "the message of a secret's file",
     ("history/database.py", "the history {…} {…}"): "what SQLite says, with a next step for each",
     ("http/library_errors.py", "the certificate {…}"): "what is wrong with the certificate",
     ("http/probe.py", "{…}: the certificate {…}"): "what is wrong with the certificate",

@@ -495,7 +495,9 @@ def test_a_value_that_was_never_filled_in_is_refused_before_any_request(
         check = program.run("config", "check", "-o", "json", "--config", str(program.file))
     (error,) = result.json["errors"]
     assert (result.code, error["code"], wire.requests) == (3, "config.secret", [])
-    assert error["message"].startswith(f"{program.file}: profiles.main.wallet.{key}: ")
+    assert error["message"].startswith(
+        (f"{program.file}:4: {key} in wallet is ", f"{program.file}:4: {key} in wallet starts ")
+    )
     assert error["message"].endswith("; put the credential itself into config.toml:4")
     assert (check.code, check.json["problems"]) == (3, [error])
     assert text not in result.out + result.err + check.out + check.err
@@ -518,13 +520,13 @@ def test_every_value_that_was_never_filled_in_is_found_at_once(program: Program)
             "check",
             env={"KEY": "${OTHER}"},
         )
-    lines = [line.removeprefix(f"balcli: {program.file}: profiles.main.") for line in result.err.splitlines()]
+    lines = [line.removeprefix(f"balcli: {program.file}:") for line in result.err.splitlines()]
     assert result.code == 3
-    assert [(line.partition(": ")[0], line.rpartition(" into ")[2]) for line in lines] == [
-        ("merchant[0].token", f"the file {program.folder}/token"),
-        ("merchant[1].api_key", "the environment variable KEY"),
-        ("wallet[0].login.password", "config.toml:14"),
-        ("wallet[0].login.device.pin", "config.toml:14"),
+    assert [(line.partition(" is ")[0], line.rpartition(" into ")[2]) for line in lines] == [
+        ('4: token_file in merchant "a"', f"the file {program.folder}/token"),
+        ('8: api_key in merchant "b"', "the environment variable KEY"),
+        ('14: login.password in wallet "c"', "config.toml:14"),
+        ('14: login.device.pin in wallet "c"', "config.toml:14"),
     ]
     assert wire.requests == []
 

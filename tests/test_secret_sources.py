@@ -71,7 +71,7 @@ def test_a_file_by_a_variable(program: Program, sandbox: Sandbox, tmp_path: Path
         (b"  ", 0o600, "is blank"),
         (MARK.encode() + b" ", 0o600, "begins or ends with a blank"),
         (MARK.encode() + b"\xff", 0o600, "is not UTF-8"),
-        (MARK.encode() * 10_000, 0o600, "is over 65536 bytes"),
+        (MARK.encode() * 10_000, 0o600, "is larger than 65536 bytes"),
         (MARK.encode(), 0o620, "chmod go-w"),
         (MARK.encode(), 0o602, "chmod go-w"),
     ],
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_secrets(
     private(program.folder / "token", content, mode)
     result = _run(program, sandbox.url, 'token_file = "token"')
     assert (3, []) == (result.code, sandbox.log)
-    assert "profiles.main.merchant.token_file: " in result.err
+    assert 'token_file in merchant "shop"' in result.err
     assert told in result.err
     assert MARK not in result.out + result.err
 
@@ -122,7 +122,7 @@ def test_no_shell_reads_a_command(program: Program, sandbox: Sandbox) -> None:
         (["sh", "-c", f"echo {MARK}; echo {MARK}"], "holds a control character"),
         (["sh", "-c", f"yes {MARK} | head -c 1000000"], "printed over 65536 bytes"),
         (["sh", "-c", f"yes {MARK}"], "printed over 65536 bytes"),
-        (["sh", "-c", "printf '\\377'"], "is not UTF-8"),
+        (["sh", "-c", "printf '\\377'"], "are not UTF-8"),
         (["sh", "-c", f"echo {MARK}; sleep 60"], "took over 1 s"),
         (["sh", "-c", f"echo {MARK}; exec >&-; sleep 60"], "took over 1 s"),
     ],
@@ -302,7 +302,7 @@ def test_a_name_that_holds_a_credential_is_refused(program: Program, sandbox: Sa
     for output in ("table", "json"):
         result = program.with_profile(text, "merchant", "-o", output)
         assert (3, False) == (result.code, token in result.out + result.err)
-        assert "name: contains a credential" in result.err
+        assert "name in merchant contains a credential" in result.err
 
 
 def test_verbose_tells_names_and_no_values(program: Program, sandbox: Sandbox) -> None:

@@ -170,7 +170,8 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BalcliError as problem:
-        _print(problem.message, arguments)
+        for each in problem.every:
+            _print(each.message, arguments)
         return _exit_code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
         code = _code_of_signal(bug)

@@ -28,7 +28,7 @@ from balcli.cli.output import (
 from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, OutputError, UsageError
 from balcli.providers import PROVIDERS
-from balcli.settings import MOST_SECONDS, Order
+from balcli.settings import Order
 
 if TYPE_CHECKING:
     from balcli.evidence.record import Recorder
@@ -113,8 +113,7 @@ def _show_balances(
         output_option(
             "--watch",
             metavar="S",
-            min=1,
-            max=int(MOST_SECONDS),
+            parser=options.whole_seconds,
             help="Look again every S seconds, until Ctrl-C.",
         ),
     ] = None,

@@ -134,12 +134,14 @@ def check(
 
 
 def _thresholds_of(profile: "Profile") -> "tuple[Threshold, ...]":
-    """The limits of a profile. Raises KeyProblem where it has none."""
+    """The limits of a profile that are well. Raises KeyProblem where it has none, and nothing else is wrong."""
     thresholds = tuple(entry.threshold for entry in profile.thresholds if entry.threshold is not None)
-    if not thresholds:
+    if not thresholds and not profile.problems:
         raise KeyProblem(
-            f"{profile.place} has no limits; add [[profiles.{printable(profile.name or 'main', 40)}.limits]], "
-            "or give --asset with --warn or --crit"
+            profile.located(
+                f"has no limits; add [[profiles.{printable(profile.name or 'main', 40)}.limits]], "
+                "or give --asset with --warn or --crit"
+            )
         )
     return thresholds
 

@@ -76,7 +76,7 @@ def init(
 
     file = _path(config)
     taken = ConfigFileError(
-        f"{shown(file)}: is there already; edit it, move it away, or name another file with --config"
+        f"{shown(file)} already exists; edit it, move it away first, or name another file with --config"
     )
     if os.path.lexists(file):
         raise taken
@@ -129,8 +129,7 @@ def show(
 
     Secrets are shown as ***, and no secret's command is run.
     """
-    from balcli.config.accounts import shown_name
-    from balcli.config.inspection import Settings, shadowed
+    from balcli.config.inspection import Settings, shadowed, shown_name
 
     inspection = _inspect(config, profile, env_file, every=False)
     name, where = profile, str(_path(config))
@@ -148,7 +147,7 @@ def show(
         ]
         run = settings.of_run(found, os.environ)
         thresholds = settings.of_thresholds(found)
-        notices += [*found.notices, *shadowed(found)]
+        notices += [*found.variables.notices, *shadowed(found)]
     if not inspection.profiles and inspection.file is not None:
         notices += inspection.file.variables.notices
     if TableOrJson.chosen(output) is TableOrJson.json:
@@ -188,12 +187,12 @@ def check(
 
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
-    from balcli.config.accounts import expiring_credentials, short_credentials
+    from balcli.config.credentials import expiring_credentials, short_credentials
 
     inspection = _inspect(config, profile, env_file, every=True)
     found = [*PLUGIN_NOTICES]
     for inspected in inspection.profiles:
-        found += inspected.profile.notices
+        found += inspected.profile.variables.notices
         for opened in inspected.accounts:
             found += [*short_credentials(opened), *expiring_credentials(opened)]
     notices = [*dict.fromkeys(found)]

@@ -133,7 +133,7 @@ def diff(
         comparison = _compared(first, second, report, narrowing, allow_partial=allow_partial, quiet=quiet)
     except BalcliError as problem:
         if as_json:
-            write_stdout(render.failed(profile, Failure.from_error(problem)))
+            write_stdout(render.failed(profile, problem))
         print_error(problem)
         raise typer.Exit(TROUBLE) from None
     colour = wants_colour(os.environ, no_color=no_color, file=output_file)
@@ -154,10 +154,9 @@ def diff(
 def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a comparison that could not begin."""
     if line.output == options.TableOrJson.json:
-        from balcli.models import Failure
         from balcli.render.diff import failed
 
-        write_stdout(failed(None, Failure.from_error(error)))
+        write_stdout(failed(None, error))
 
 
 def _incomparable_error(comparison: "Comparison") -> UsageError | None:

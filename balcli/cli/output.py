@@ -129,8 +129,9 @@ def print_message(text: str, account: str | None = None) -> None:
 
 
 def print_error(problem: BalcliError) -> int:
-    """Print an error on stderr; its exit code."""
-    print_message(problem.message)
+    """Print an error, and all that was found with it, on stderr; its exit code."""
+    for each in problem.every:
+        print_message(each.message)
     return problem.exit_code
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from balcli import __version__
 from balcli.collect import deadline_passed, open_client
-from balcli.config.accounts import OpenedAccount
+from balcli.config.entry import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests
 from balcli.evidence.accounts import account_entry

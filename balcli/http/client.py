@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -46,10 +46,16 @@ from balcli.http.timing import (
     parse_retry_after,
 )
 from balcli.secret import Secret, reveal, secrets_in
+from balcli.settings import CaSource
 from balcli.urls import display_host, is_loopback_url
 
 if TYPE_CHECKING:
-    from balcli.http.transport import Answer
+    from pathlib import Path
+
+    from balcli.http.transport import Answer, Transport
+
+trusted: Final[ContextVar[CaSource | None]] = ContextVar("trusted", default=None)
+"""The certificates of the account that this thread asks for; None for those of the run."""
 
 
 class RequestSettings(NamedTuple):
@@ -60,7 +66,7 @@ class RequestSettings(NamedTuple):
     retries: int = 3
     jobs: int = 8
     proxy: str | None = None
-    ca_bundle: Path | None = None
+    ca_bundle: CaSource = CaSource()
 
 
 class Endpoint(NamedTuple):
@@ -170,11 +176,9 @@ class Client:
         allowed: Iterable[Endpoint],
         *,
         tls: bool,
+        certificates: Iterable[CaSource] = (),
         observe: Callable[[Exchange], None] | None = None,
     ) -> None:
-        # Imported here: urllib3 and ssl take several times as long as the rest of the start.
-        from balcli.http.transport import Transport
-
         self._settings = settings
         self._deadline = deadline
         self._allowed = frozenset(allowed)
@@ -182,9 +186,10 @@ class Client:
         self._rate_limiters: dict[str, RateLimiter] = {}
         self._pauses: dict[str, HostPause] = {}
         self._lock = threading.Lock()
-        self._transport = Transport(
-            proxy=settings.proxy, ca_bundle=settings.ca_bundle, connections=settings.jobs, tls=tls
-        )
+        self._tls = tls
+        self._transports: dict[tuple[str, Path | None], Transport] = {}
+        for source in certificates or (settings.ca_bundle,):
+            self._transport(source)
 
     def request(self, request: Request) -> Json:
         """The JSON payload of a good response, after retries where they can help.
@@ -211,7 +216,24 @@ class Client:
 
     def close(self) -> None:
         """Close the connections that no request is using: the rest of a run may need their descriptors."""
-        self._transport.close()
+        for transport in self._transports.values():
+            transport.close()
+
+    def _transport(self, source: CaSource) -> "Transport":
+        """The transport that trusts these certificates, made once. Raises ValueProblem if they cannot be read."""
+        # Imported here: urllib3 and ssl take several times as long as the rest of the start.
+        from balcli.http.transport import Transport
+
+        with self._lock:
+            found = self._transports.get((source.kind, source.path))
+            if found is None:
+                found = self._transports[source.kind, source.path] = Transport(
+                    proxy=self._settings.proxy,
+                    ca_bundle=source,
+                    connections=self._settings.jobs,
+                    tls=self._tls,
+                )
+            return found
 
     def _attempt(self, request: Request, number: int) -> Json:
         body = None if request.body is None else _encoder.encode(request.body).encode()
@@ -226,7 +248,7 @@ class Client:
         try:
             if left <= 0:
                 raise DeadlinePassed(f"no time is left of the run's {self._deadline.seconds:g} s")
-            answer = self._transport.send(
+            answer = self._transport(trusted.get() or self._settings.ca_bundle).send(
                 request.endpoint.method,
                 request.url,
                 headers,

@@ -114,7 +114,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
     Raises TlsFailed, TimedOut or ConnectionFailed.
     """
     from balcli.http.library_errors import certificate_flaw
-    from balcli.http.transport import tls_context, trusted
+    from balcli.http.transport import tls_context
 
     context = tls_context(settings.ca_bundle)
     seconds = _seconds(settings, deadline)
@@ -125,7 +125,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             with context.wrap_socket(connection, server_hostname=server.host) as secured:
                 return Certificate(secured.version() or "TLS", _days_left(secured.getpeercert()))
         except ssl.SSLCertVerificationError as problem:
-            flaw = certificate_flaw(problem, trusted(settings.ca_bundle))
+            flaw = certificate_flaw(problem, settings.ca_bundle.described)
             raise TlsFailed(f"{server.shown}: the certificate {flaw}") from None
         except TimeoutError:
             raise TimedOut(

@@ -13,7 +13,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -36,10 +35,9 @@ from balcli.errors import (
     TimedOut,
     ValueProblem,
 )
-from balcli.files import shown
 from balcli.http import connect
 from balcli.http.library_errors import CUT, TIMED_OUT, Setup, explained, family
-from balcli.settings import MOST_JOBS
+from balcli.settings import MOST_JOBS, CaSource
 from balcli.urls import validate_proxy
 
 MAX_BODY: Final = 8 * 1024 * 1024
@@ -68,26 +66,25 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+def tls_context(source: CaSource) -> ssl.SSLContext:
     """A context that verifies certificates and host names, and writes no SSLKEYLOGFILE.
 
-    Raises ValueProblem if the bundle cannot be read as one.
+    Raises ValueProblem if the source cannot be read as certificates.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=ca_bundle or _built_in())
+        if source.kind == "system":
+            context.load_default_certs()
+        elif source.kind == "folder":
+            context.load_verify_locations(capath=source.path)
+        else:
+            context.load_verify_locations(cafile=source.path or _built_in())
     except OSError:  # ssl.SSLError is one, too
         raise ValueProblem(
-            f"ca_bundle: {ca_bundle or 'the built-in bundle'} cannot be read as PEM certificates; "
-            "name a file that holds some, or leave ca_bundle out for the built-in ones"
+            f"{source.described} cannot be read as PEM certificates; name a file of them, or remove what names it"
         ) from None
     return context
-
-
-def trusted(ca_bundle: Path | None) -> str:
-    """The certificates that are trusted, for messages."""
-    return shown(ca_bundle) if ca_bundle else "the built-in certificates"
 
 
 def _built_in() -> str:
@@ -244,8 +241,8 @@ class Transport:
     `proxy` is the profile's; without one the environment's `HTTPS_PROXY` and `NO_PROXY` count.
     """
 
-    def __init__(self, *, proxy: str | None, ca_bundle: Path | None, connections: int, tls: bool) -> None:
-        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, trusted(ca_bundle), connections)
+    def __init__(self, *, proxy: str | None, ca_bundle: CaSource, connections: int, tls: bool) -> None:
+        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, ca_bundle.described, connections)
         self._tls = tls
         self._proxy = proxy
         self._routes: dict[str, _Route] = {}

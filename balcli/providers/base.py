@@ -6,7 +6,7 @@ from contextvars import copy_context
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from balcli.errors import CredentialsRefused
-from balcli.http.client import Endpoint, SupportsRequest
+from balcli.http.client import Endpoint, SupportsRequest, trusted
 from balcli.models import Account, Holdings
 from balcli.secret import Secret
 
@@ -198,9 +198,9 @@ class Run:
         return tuple(asset for name, asset in self._limited if name in {None, account})
 
     def share(self, key: Hashable, make: Callable[[], T]) -> RunOnce[T]:
-        """The value that all accounts of the run share under this key; `make` makes it once."""
+        """The value that all accounts of the run that trust the same certificates share under this key; `make` makes it once."""
         with self._lock:
-            return self._shared.setdefault(key, RunOnce(make))
+            return self._shared.setdefault((trusted.get(), key), RunOnce(make))
 
 
 class Provider(Protocol):

@@ -205,7 +205,7 @@ def _split_off(trials: Sequence[Trial], lifeline: int, workers: list[int]) -> No
     """Add processes that go through the trials together, each leading a group of its own."""
     # What every run imports is loaded once, before the split.
     import balcli.cli.app
-    import balcli.config.accounts
+    import balcli.config.profile
     import balcli.doctor
     import balcli.http.transport
     import balcli.render.steps
