@@ -216,8 +216,10 @@ def test_the_source_is_named(program: Program, two: Two) -> None:
         ),
         (
             {"profile": "other", "REQUESTS_CA_BUNDLE": "ours"},
-            "(ca_bundle of the profile); check base_url, or remove the ca_bundle of the profile, so that "
-            "REQUESTS_CA_BUNDLE counts",
+            (
+                "(ca_bundle of the profile); check base_url, or remove the ca_bundle of the profile, so that "
+                "REQUESTS_CA_BUNDLE counts"
+            ),
         ),
         (
             {"account": "other", "profile": "ours"},

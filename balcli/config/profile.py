@@ -30,6 +30,7 @@ from balcli.config.sources import (
 from balcli.errors import AccountError, ConfigFileError, ProfileError, UsageError, ValueProblem
 from balcli.files import shown, working_folder
 from balcli.http import echoes
+from balcli.http.client import RequestSettings
 from balcli.providers import PROVIDERS
 from balcli.secret import Secret, reveal
 from balcli.settings import (
@@ -38,7 +39,6 @@ from balcli.settings import (
     MOST_RETRIES,
     MOST_SECONDS,
     CaSource,
-    RequestSettings,
     parse_seconds,
 )
 from balcli.text import did_you_mean, join_names, printable

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, TimedOut, TlsFailed
+from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
-from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import display_host, is_loopback
 
