@@ -242,7 +242,7 @@ def test_a_plug_in_provider_gets_its_table(program: Program, tmp_path: Path) -> 
 def session(program: Program, *arguments: str, answers: list[bytes | None]) -> tuple[int, str, str]:
     """The exit code, stdout and the screen of a run whose stdin and stderr are a terminal.
 
-    Each answer follows a question; None is an interrupt.
+    Each answer follows a request; None is an interrupt.
     """
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -298,7 +298,7 @@ def session(program: Program, *arguments: str, answers: list[bytes | None]) -> t
 def test_init_asks_at_a_terminal_which_providers_are_used(
     program: Program, answers: list[bytes | None], expected: list[str]
 ) -> None:
-    """The question stands on stderr, with the providers that there are; it is the only one, and never for a secret."""
+    """The request stands on stderr, with the providers that there are; it is the only one, and never for a secret."""
     code, out, screen = session(program, "config", "init", "-c", str(program.file), answers=answers)
     assert (0, f"{program.file}\n", expected) == (code, out, tables(program.file))
     assert len(answers) == screen.count("Enter for all): ")
@@ -309,14 +309,14 @@ def test_init_asks_at_a_terminal_which_providers_are_used(
 
 @pytest.mark.parametrize("options", [["-q"], ["--provider", "wallet"]], ids=["quiet", "named"])
 def test_init_asks_nothing_where_all_is_said(program: Program, options: list[str]) -> None:
-    """With -q or --provider there is no question, also at a terminal."""
+    """With -q or --provider there is no request, also at a terminal."""
     code, _, screen = session(program, "config", "init", "-c", str(program.file), *options, answers=[])
     assert (0, False, True) == (code, "Which" in screen, program.file.exists())
 
 
 @pytest.mark.parametrize("answer", [b"\x04", None], ids=["end of input", "interrupt"])
 def test_init_that_is_broken_off_writes_nothing(program: Program, answer: bytes | None) -> None:
-    """The end of the input, or an interrupt, at the question leaves no file."""
+    """The end of the input, or an interrupt, at the request leaves no file."""
     code, out, _ = session(program, "config", "init", "-c", str(program.file), answers=[answer])
     assert (130, "", False) == (code, out, program.file.exists())
 
