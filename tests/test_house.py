@@ -86,14 +86,14 @@ def test_the_command_line_has_no_import_circle() -> None:
 
 
 def test_costly_and_dangerous_modules_have_one_room_each() -> None:
-    """Urllib3 and requests are imported by the transport alone, rich by the table, the sandbox by the CLI."""
+    """Urllib3 and requests are imported by the transport alone, rich by the terminal, the sandbox by the CLI."""
     owners = {
         "requests": {"http/transport.py"},
         "urllib3": {"http/transport.py"},
         "certifi": {"http/transport.py"},
         "ssl": {"http/transport.py", "http/probe.py"},
         "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults.py"},
-        "rich": {"render/table.py"},
+        "rich": {"render/terminal.py"},
         "tomli": {"config/sources.py"},
         "dotenv": {"config/sources.py"},
         "subprocess": {"config/sources.py"},

@@ -1,7 +1,6 @@
 """`balcli history`: lists recorded runs, shows how amounts went, and lets old runs go."""
 
 import os
-import sys
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from balcli.cli import completion, options, times
 from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
 from balcli.cli.output import (
+    can_encode,
     check_destination,
     print_error,
     print_message,
@@ -155,7 +155,7 @@ def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
         }[request.output](found)  # fmt: skip
     if not found:
         return _nothing_found(request)
-    bars = render.BARS if output_file is not None or _can_encode(render.BARS) else render.PLAIN_BARS
+    bars = render.BARS if output_file is not None or can_encode(render.BARS) else render.PLAIN_BARS
     return render.table(found, terminal_columns(output_file), bars)
 
 
@@ -220,15 +220,6 @@ def _mistyped(request: HistoryRequest) -> str | None:
     accounts = dict.fromkeys(name for run in found for name, _ in run.accounts)
     other = next((name for name in request.accounts if name not in accounts), None)
     return None if other is None else f"account {printable(other, 40)}; {did_you_mean(other, accounts)}"
-
-
-def _can_encode(text: str) -> bool:
-    """Whether stdout can carry a text as it is."""
-    try:
-        text.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _prune(request: HistoryRequest, before: datetime, wait: float) -> str:

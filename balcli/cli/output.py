@@ -14,6 +14,7 @@ from balcli.urls import display_url
 if TYPE_CHECKING:
     from balcli.http.client import Exchange
     from balcli.models import Notice, Report
+    from balcli.render.display import View
 
 _LONGEST_MESSAGE: Final = 300
 
@@ -191,6 +192,25 @@ def terminal_columns(file: Path | None = None) -> int | None:
         return os.get_terminal_size(1).columns or None
     except OSError:
         return None
+
+
+def terminal_view(file: Path | None = None) -> "View | None":
+    """The terminal that stdout is, as tables see it; None for a file, a pipe, or an unknown width."""
+    columns = terminal_columns(file)
+    if columns is None:
+        return None
+    from balcli.render.display import SIGNS, View  # here, because it imports the models
+
+    return View(columns, can_encode("".join(SIGNS)))
+
+
+def can_encode(text: str) -> bool:
+    """Whether stdout can carry a text as it is."""
+    try:
+        text.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_terminal() -> bool:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import inf
 from types import TracebackType
 from typing import Final, Self
 
@@ -18,9 +19,13 @@ _ERASED: Final = "\r\x1b[K"
 _MORE: Final = ", ..."
 
 
-def progress(*, quiet: bool) -> "AbstractContextManager[Progress | None]":
-    """A context with the progress line; with None if quiet, or where stderr is not a terminal."""
-    return nullcontext() if quiet or not shows_progress(os.environ) else Progress()
+def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Progress | None]":
+    """A context with the progress line, if stderr is a terminal and `quiet` is not set.
+
+    With `colour`, what draws colours is imported while the accounts are waited for.
+    """
+    shown = not quiet and shows_progress(os.environ)
+    return Progress(shown=shown, colour=colour) if shown or colour else nullcontext()
 
 
 class Progress:
@@ -29,7 +34,9 @@ class Progress:
     A line that cannot be written at once is dropped: no run waits for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shown: bool, colour: bool) -> None:
+        self._patience = _PATIENCE if shown else inf
+        self._colour = colour
         self._begun = 0.0
         self._begun_to_show = False
         self._shown = ""
@@ -46,7 +53,9 @@ class Progress:
 
     def __call__(self, out: Sequence[str], total: int) -> None:
         """Show the accounts that have not answered, in the terminal's present width."""
-        if time.monotonic() - self._begun < _PATIENCE:
+        if self._colour:
+            import balcli.render.terminal  # noqa: F401 - it imports rich, which takes as long as an answer
+        if time.monotonic() - self._begun < self._patience:
             return
         try:
             columns = os.get_terminal_size(2).columns

@@ -9,8 +9,7 @@ from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
 from balcli.models import Failure
 from balcli.money import ZERO, Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
-from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph
-from balcli.render.table import to_text
+from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph, to_text
 from balcli.text import LONGEST_NAME, printable, width
 
 _MARKS: Final[Mapping[str, str]] = {"appeared": "+", "vanished": "-", "changed": "~", "incomparable": "?"}

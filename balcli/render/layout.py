@@ -6,7 +6,10 @@ from typing import Literal, TypeAlias
 
 from balcli.text import width
 
-Style: TypeAlias = Literal["", "head", "name", "bad", "open", "faint"]
+Style: TypeAlias = Literal[
+    "", "head", "name", "thousands", "faint", "good", "plus", "open", "bad", "minus", "bar"
+]
+"""What a piece of text is; `render.terminal` has the look of each."""
 
 
 @dataclass(slots=True)
@@ -27,7 +30,18 @@ class Line:
     @property
     def text(self) -> str:
         """The line without its styles, and without blanks at its end."""
-        return "".join(text for text, _ in self.spans).rstrip()
+        return "".join([text for text, _ in self.spans]).rstrip()
+
+    def trimmed(self) -> list[tuple[str, Style]]:
+        """The pieces of the line without blanks at its end."""
+        spans = self.spans
+        if spans and spans[-1][0].endswith(" "):
+            spans = [*spans]
+            while spans and not (last := spans[-1][0].rstrip()):
+                spans.pop()
+            if spans:
+                spans[-1] = last, spans[-1][1]
+        return spans
 
 
 class Column:
@@ -37,26 +51,60 @@ class Column:
     """
 
     def __init__(self, texts: Iterable[str], heading: str = "") -> None:
-        self._whole = self._fraction = word = 0
+        self.whole = self._fraction = word = 0
         for text in texts:
             whole, point, fraction = text.partition(".")
-            if len(whole) > self._whole:
+            if len(whole) > self.whole:
                 if whole[-1].isdigit():
-                    self._whole = len(whole)
+                    self.whole = len(whole)
                 else:
                     word = max(word, len(whole))
             self._fraction = max(self._fraction, len(point + fraction))
-        self._whole = max(self._whole, len(heading) - self._fraction, word - self._fraction)
-        self.width = self._whole + self._fraction
-        self.heading = f"{heading:>{self._whole}}".ljust(self.width)
+        self.widen(max(len(heading), word) - self._fraction)
+        self.heading = f"{heading:>{self.whole}}".ljust(self.width)
         """The heading, ending where the whole parts end, if it is that short."""
+
+    def widen(self, whole: int) -> None:
+        """Make room for a whole part of that many characters."""
+        self.whole = max(self.whole, whole)
+        self.width = self.whole + self._fraction
 
     def cell(self, text: str) -> str:
         """The whole text, its decimal point aligned with the column's."""
         whole, point, fraction = text.partition(".")
-        if len(whole) > self._whole:  # a word
+        if len(whole) > self.whole:  # a word
             return whole.ljust(self.width)
-        return f"{whole:>{self._whole}}{point + fraction:<{self._fraction}}"
+        return f"{whole:>{self.whole}}{point + fraction:<{self._fraction}}"
+
+    def spans(self, text: str) -> list[tuple[str, Style]]:
+        """The same in pieces with their styles: fractions and zeros faint, thousands told apart, negatives marked."""
+        cell = self.cell(text)
+        if text == "0":
+            return [(cell, "faint")]
+        if text[0] == "-":
+            return [(cell, "minus")]
+        if not text[0].isdigit():
+            return [(cell, "open")]
+        spans: list[tuple[str, Style]] = []
+        end, digits = self.whole, len(text.partition(".")[0])
+        style: Style = ""
+        while digits > 3:
+            spans.append((cell[end - 3 : end], style))
+            end, digits, style = end - 3, digits - 3, "" if style else "thousands"
+        spans.append((cell[:end], style))
+        spans.reverse()
+        if self._fraction:
+            spans.append((cell[self.whole :], "faint"))
+        return spans
+
+
+def to_text(lines: Iterable[Line], *, colour: bool) -> str:
+    """The lines as text, with terminal colours where that is asked for."""
+    if not colour:
+        return "".join([f"{line.text}\n" for line in lines])
+    from balcli.render.terminal import coloured  # here, because it imports rich
+
+    return coloured(lines)
 
 
 def pad(text: str, columns: int) -> str:

@@ -8,8 +8,9 @@ from balcli.diff import Diff, compare
 from balcli.models import Balance, Outcome, Report
 from balcli.render import table
 from balcli.render.diff import lines
+from balcli.render.display import View
 from balcli.render.json import format_time
-from balcli.render.layout import Line, Style, paragraph
+from balcli.render.layout import Line, Style, paragraph, to_text
 from balcli.text import LONGEST_NAME, join_names, printable
 
 _MARK: Final = "stale | "
@@ -50,14 +51,10 @@ def answers(report: Report) -> dict[str, Answer]:
 
 def render(look: WatchUpdate, now: datetime, *, columns: int | None, colour: bool) -> str:
     """The screen as lines of text. What an account answered before it failed is never among what it holds now."""
-    shown = table.render(look.report, columns=columns, colour=colour)
+    shown = table.render(look.report, View(columns) if columns else None, colour=colour)
     head = f"Every {look.every} s; look {look.number} at {format_time(look.report.generated_at)}; Ctrl-C ends"
     told = [*_ages(look, now, columns), *_stale(look, now, columns), *_moves(look, columns)]
-    return (
-        table.to_text([Line().add(head, "faint"), Line()], colour=colour)
-        + shown
-        + table.to_text(told, colour=colour)
-    )
+    return to_text([Line().add(head, "faint"), Line()], colour=colour) + shown + to_text(told, colour=colour)
 
 
 def fitted(screen: str, rows: int | None) -> str:
@@ -103,7 +100,7 @@ def _stale(look: WatchUpdate, now: datetime, columns: int | None) -> Iterator[Li
         yield from paragraph(about, "", columns, "bad")
         old = Report(look.report.generated_at, look.report.profile, (kept.outcome,), kept.balances)
         room = None if columns is None else max(1, columns - len(_MARK))
-        for line in table.render(old, columns=room, colour=False).splitlines():
+        for line in table.render(old, View(room) if room else None, colour=False).splitlines():
             yield Line().add(f"{_MARK}{line}", "faint")
 
 

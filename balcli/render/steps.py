@@ -6,8 +6,7 @@ from typing import Final
 
 from balcli.models import Diagnosis, Failure, Step
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json
-from balcli.render.layout import Line, Style, pad, paragraph
-from balcli.render.table import to_text
+from balcli.render.layout import Line, Style, pad, paragraph, to_text
 from balcli.text import LONGEST_NAME, printable
 
 _STATUS_WIDTH: Final = len("warning")

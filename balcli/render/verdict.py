@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from balcli.render.json import amount_text, document, to_json
-from balcli.render.layout import Line, Style
-from balcli.render.table import to_text
+from balcli.render.layout import Line, Style, to_text
 from balcli.text import printable
 from balcli.thresholds import Finding, State, Threshold, Verdict
 

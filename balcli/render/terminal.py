@@ -1,0 +1,62 @@
+"""What a terminal draws: the one palette, and lines as coloured text or as a picture. Rich is imported here alone."""
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from rich.color import ColorSystem
+from rich.segment import Segment
+from rich.style import Style as Look
+
+from balcli.render.layout import Line, Style
+
+# Each colour has a contrast of at least 3.9 to black and to white. No two that mean the opposite differ in colour
+# alone: a mark, a sign or a word is beside each.
+PALETTE: Final[dict[Style, str]] = {
+    "head": "bold",
+    "name": "bold",
+    "thousands": "bold",
+    "faint": "dim",
+    "good": "color(28)",  # green
+    "plus": "color(28)",
+    "open": "color(130)",  # amber
+    "bad": "color(160)",  # red
+    "minus": "color(160)",
+    "bar": "color(30)",  # teal
+}
+_LOOKS: Final[dict[Style, Look]] = {style: Look.parse(look) for style, look in PALETTE.items()}
+
+
+class Drawing:
+    """Lines as something that a rich console can print; they are laid out for its width before."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, _console: Any, _options: Any) -> Iterator[Segment]:
+        """The pieces of the lines."""
+        for line in self._lines:
+            yield from (Segment(text, _LOOKS.get(style)) for text, style in line.trimmed())
+            yield Segment.line()
+
+
+def coloured(lines: Iterable[Line]) -> str:
+    """The lines as text with the terminal's codes.
+
+    The codes of each style are made once by rich: its console takes ten times as long for a line, and twice as long
+    to import.
+    """
+    system = ColorSystem.EIGHT_BIT if _has_256_colours() else ColorSystem.STANDARD
+    codes = {style: look.render("\0", color_system=system).split("\0") for style, look in _LOOKS.items()}
+    codes[""] = ["", ""]
+    pieces: list[str] = []
+    for line in lines:
+        for text, style in line.trimmed():
+            before, after = codes[style]
+            pieces += (before, text, after)
+        pieces.append("\n")
+    return "".join(pieces)
+
+
+def _has_256_colours() -> bool:
+    return "256" in os.environ.get("TERM", "") or bool(os.environ.get("COLORTERM"))

@@ -1,0 +1,127 @@
+"""What a person sees: scenes played on a terminal emulator, and the recorded screens of each at five widths.
+
+`python -m tests.screens` records them anew.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pyte
+import pytest
+
+from balcli.cli.profiles import open_profile
+from balcli.models import Balance, Report
+from balcli.money import parse
+from balcli.render import table
+from balcli.render.display import View
+from balcli.run import RunRequest, RunResult, run
+
+FOLDER: Final = Path(__file__).parent
+WIDTHS: Final = (40, 60, 80, 120, 200)
+NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
+_ROWS: Final = 200
+
+
+class Screen:
+    """A terminal of that width, and what it shows of a coloured text."""
+
+    def __init__(self, text: str, columns: int, rows: int = _ROWS) -> None:
+        self._screen = pyte.Screen(columns, rows)
+        pyte.Stream(self._screen).feed(re.sub("\r?\n", "\r\n", text))
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines without blanks at their ends, up to the last that shows anything."""
+        lines = [line.rstrip() for line in self._screen.display]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    def colours(self, word: str) -> set[str]:
+        """The colours of a word, wherever it is shown."""
+        return {
+            self._screen.buffer[number][column].fg
+            for number, line in enumerate(self._screen.display)
+            for match in re.finditer(re.escape(word), line)
+            for column in range(*match.span())
+        }
+
+
+@contextmanager
+def one_terminal() -> Iterator[None]:
+    """A terminal of 256 colours in the zone UTC, whatever this one is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TERM", "xterm-256color")
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def sandbox_run(request: RunRequest, *faults: str) -> RunResult:
+    """The result of a run in the sandbox, at noon and on a port that is always the same."""
+    with open_profile(None, None, None, sandbox=True, faults=list(faults)) as profile:
+        result = run(profile, request)
+    return result._replace(report=_at_noon(result.report), whole=_at_noon(result.whole))
+
+
+def _at_noon(report: Report) -> Report:
+    outcomes = [
+        outcome._replace(fetched_at=outcome.fetched_at and NOON)
+        if outcome.failure is None
+        else outcome._replace(
+            failure=outcome.failure._replace(message=re.sub(r":\d{4,5}\b", ":54321", outcome.failure.message))
+        )
+        for outcome in report.outcomes
+    ]
+    return report._replace(generated_at=NOON, outcomes=tuple(outcomes))
+
+
+def _balances(columns: int, request: RunRequest, *faults: str, verbose: bool = False) -> str:
+    report = sandbox_run(request, *faults).report
+    view = View(columns, verbose=verbose, about="0.2 s")
+    return table.render(report, view, colour=True, addresses="addresses" in request.flags)
+
+
+def _large(columns: int) -> str:
+    """Amounts that are long, negative and unknown, under names that are hostile, wide and long."""
+    report = sandbox_run(RunRequest(provider="merchant")).report
+    texts = [
+        "-1234567.25",
+        "123456789012345678901234567890.000000000000000000000000000001",
+        "0",
+        None,
+        "98765432100",
+    ]
+    names = ["NEGATIVE", "[red]x[/]\x1b[2J", "\u4eba\u6c11\u5e01", "A" * 60, "e\u0301"]
+    amounts = [None if text is None else parse(text) for text in texts]
+    rows = [
+        Balance("shop", "merchant", name, None, amount, amount, parse("0.5"))
+        for name, amount in zip(names, amounts, strict=True)
+    ]
+    return table.render(report._replace(balances=tuple(rows)), View(columns), colour=True)
+
+
+SCENES: Final[dict[str, Callable[[int], str]]] = {
+    "complete": lambda columns: _balances(columns, RunRequest()),
+    "partial": lambda columns: _balances(columns, RunRequest(nonzero=True), "wallet:refused"),
+    "failed": lambda columns: _balances(columns, RunRequest(provider="wallet"), "wallet:refused"),
+    "totals": lambda columns: _balances(columns, RunRequest(totals_only=True, assets=("USDT", "NONE"))),
+    "addresses": lambda columns: _balances(
+        columns, RunRequest(provider="wallet", flags=frozenset({"addresses"})), verbose=True
+    ),
+    "large": _large,
+}
+"""Each scene by its name: what it writes to a terminal of that width."""
+
+
+def recorded(scene: str) -> str:
+    """The screens of a scene, one below the other, each under its width."""
+    with one_terminal():
+        screens = [(columns, Screen(SCENES[scene](columns), columns).lines) for columns in WIDTHS]
+    return "\n".join("\n".join([f"=== {columns} columns", *lines, ""]) for columns, lines in screens)

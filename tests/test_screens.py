@@ -1,0 +1,38 @@
+"""What a person sees, played on a terminal emulator: the recorded screens, and what colours stand for."""
+
+import re
+from unicodedata import normalize
+
+from balcli.render.terminal import PALETTE
+from tests.lists import each_case
+from tests.screens import FOLDER, SCENES, WIDTHS, Screen, one_terminal, recorded
+
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@each_case("scene", SCENES)
+def test_a_scene_looks_as_it_is_recorded(scene: str) -> None:
+    """Each scene is to the character what `python -m tests.screens` recorded, at five widths."""
+    assert (FOLDER / f"{scene}.txt").read_text(encoding="utf-8").splitlines() == recorded(scene).splitlines()
+
+
+@each_case("scene", SCENES)
+@each_case("columns", WIDTHS)
+def test_what_is_copied_from_a_terminal_is_the_text(scene: str, columns: int) -> None:
+    """Lines that fit are shown as they are written: colours bring no character along, and none goes."""
+    text = SCENES[scene](columns)
+    plain = normalize("NFC", SGR.sub("", text)).split("\n")  # as the emulator composes marks
+    shown = Screen(text, columns).lines
+    assert [line for line in plain if line and len(line) <= columns and line not in shown] == []
+
+
+def test_colours_go_with_words_and_marks() -> None:
+    """Success is green, an incomplete total amber, a failure red, each beside a word or a mark that says it."""
+    green, amber, red = (f"color({number})" for number in (28, 130, 160))
+    assert [green, amber, red] == [PALETTE[style] for style in ("good", "open", "bad")]
+    with one_terminal():
+        complete, partial = (Screen(SCENES[name](80), 80) for name in ("complete", "partial"))
+    assert [{"008700"}, {"008700"}] == [complete.colours(word) for word in ("4 of 4 accounts", "\u25cf")]
+    assert [{"af5f00"}, {"d70000"}, {"d70000"}] == [
+        partial.colours(word) for word in ("2 of 4 accounts", "\u2717", "unavailable")
+    ]
