@@ -290,7 +290,7 @@ def test_a_hostile_name_is_escaped_and_stays_on_its_row(name: str, shown: str, c
         notice = Notice("asset.unknown", text, "it is said")
         report = build(
             "main", [answered(text, row, notices=[notice], target=text), refused(f"{text}z", text)]
-        )
+        )._replace(generated_at=NOON)
         return render(report, view(columns), colour=colour)
 
     # A plain name that is as long and breaks at the same places.

@@ -229,6 +229,14 @@ def is_one_terminal() -> bool:
         return False
 
 
+def is_foreground(descriptor: int) -> bool:
+    """Whether a descriptor is a terminal in whose foreground this run is, or one without job control."""
+    try:
+        return os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return os.isatty(descriptor)
+
+
 def shows_progress(environ: Mapping[str, str]) -> bool:
     """Whether stderr is a terminal on which a line can be erased."""
     try:

@@ -10,7 +10,7 @@ from math import inf
 from types import TracebackType
 from typing import Final, Self
 
-from balcli.cli.output import shows_progress
+from balcli.cli.output import is_foreground, shows_progress
 from balcli.text import LONGEST_NAME, printable, width
 
 _PATIENCE: Final = 0.5
@@ -71,20 +71,12 @@ class Progress:
         """Whether the text was written; a stopped terminal, or one that another job has, takes none."""
         stream = sys.stderr
         try:
-            if not (select.select([], [2], [], 0)[1] and _is_ours()):
+            if not (select.select([], [2], [], 0)[1] and is_foreground(2)):
                 return False
             stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
             stream.flush()
         except (OSError, ValueError):
             return False
-        return True
-
-
-def _is_ours() -> bool:
-    """Whether this run is in the terminal's foreground, or the terminal has no job control."""
-    try:
-        return os.tcgetpgrp(2) == os.getpgrp()
-    except OSError:
         return True
 
 

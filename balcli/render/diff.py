@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
 from balcli.models import Failure
-from balcli.money import ZERO, Amount
+from balcli.money import Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
 from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph, to_text
+from balcli.render.words import signed
 from balcli.text import LONGEST_NAME, printable, width
 
 _MARKS: Final[Mapping[str, str]] = {"appeared": "+", "vanished": "-", "changed": "~", "incomparable": "?"}
@@ -73,7 +74,7 @@ def _account_line(change: AccountChange) -> Line:
 def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
     """The rows of one account, one line for each amount, its difference first."""
     moves = [move for change in changes for move in change.amounts]
-    difference = Column([_signed(move) for move in moves])
+    difference = Column([signed(move) for move in moves])
     before, after = (
         Column([_text(move.before) for move in moves]),
         Column([_text(move.after) for move in moves]),
@@ -88,7 +89,7 @@ def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
             yield Line().add(start, style).add(f"{change.happened}, with no amount that is known")
         for number, move in enumerate(change.amounts):
             line = Line().add(start if not number else " " * width(start), style)
-            line.add(f"{_words(move.field):<{parts}}  ").add(difference.cell(_signed(move)), "open")
+            line.add(f"{_words(move.field):<{parts}}  ").add(difference.cell(signed(move)), "open")
             yield line.add(f"  {before.cell(_text(move.before))}  ->  {after.cell(_text(move.after))}")
 
 
@@ -122,7 +123,7 @@ def _heading(change: BalanceChange) -> Iterator[Line]:
 def _rows_of(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
     """The lines of a changed amount: name, text and style."""
     return (
-        (_words(move.field), _signed(move), "open"),
+        (_words(move.field), signed(move), "open"),
         ("  before", _text(move.before), ""),
         ("  after", _text(move.after), ""),
     )
@@ -130,12 +131,6 @@ def _rows_of(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
 
 def _words(part: str) -> str:
     return part.replace("_", " ")
-
-
-def _signed(move: AmountChange) -> str:
-    if move.difference is None:
-        return ""
-    return str(move.difference) if move.difference < ZERO else f"+{move.difference}"
 
 
 def _text(amount: Amount | None) -> str:

@@ -5,12 +5,13 @@ lines of their own below their row; where most are, all have. The layout is ours
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from balcli.diff import BalanceChange
 from balcli.models import AMOUNT_FIELDS, Balance, Notice, Outcome, Report, Total
 from balcli.providers.selection import NOT_LISTED
-from balcli.render.layout import Column, Line, Style, pad, paragraph
+from balcli.render.layout import Column, Line, Style, pad, paragraph, ranked
 from balcli.render.words import (
     addresses_of,
     amount_text,
@@ -22,6 +23,8 @@ from balcli.render.words import (
     no_rows,
     omissions,
     shows_totals,
+    signed,
+    style_of,
 )
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -47,6 +50,8 @@ class View(NamedTuple):
     addresses: bool = False
     about: str = ""
     """The end of the status line: how long the run took, or how old it is."""
+    moves: Mapping[tuple[str, str, str | None], BalanceChange] = {}
+    """What changed, by account, asset and its id: those amounts are marked with what they moved by."""
 
     def sign(self, sign: str) -> str:
         """The sign, or what stands for it in ASCII."""
@@ -59,14 +64,20 @@ class _Row(NamedTuple):
     notes: list[str]
     style: Style = "faint"
     """The style of the notes."""
+    moved: Mapping[str, Style] = {}
+    """The style of each amount that changed, by its field."""
 
 
 def lines(report: Report, view: View) -> Iterator[Line]:
-    """The report as lines for that terminal."""
-    table = _Table(report, view)
-    yield from status_line(report, view)
+    """The report as lines for that terminal. Its status, then totals and failures are the last that are left out."""
+    yield from ranked(0, status_line(report, view))
     yield Line()
-    yield from table.lines()
+    yield from table_lines(report, view)
+
+
+def table_lines(report: Report, view: View) -> Iterator[Line]:
+    """The same without the status line."""
+    yield from _Table(report, view).lines()
 
 
 def _columns_of(label: int, longest: int, texts: list[list[str]]) -> tuple[list[Column], int]:
@@ -132,7 +143,18 @@ class _Table:
         if self._view.addresses:
             notes += addresses_of(balance)
         texts = amount_text(balance.total), amount_text(balance.available), amount_text(balance.locked)
-        return _Row(label_of(balance.asset), texts, notes)
+        change = self._view.moves.get((balance.account, balance.asset, balance.asset_id))
+        if change is None:
+            return _Row(label_of(balance.asset), texts, notes)
+        moved: dict[str, Style] = {move.field: style_of(move) for move in change.amounts}
+        told = [
+            f"{move.field.replace('_', ' ')} {signed(move)}" for move in change.amounts if move.difference
+        ]
+        styles = {*moved.values()}
+        style = styles.pop() if len(styles) == 1 else "open"
+        return _Row(
+            label_of(balance.asset), texts, [", ".join(told) or change.happened, *notes], style, moved
+        )
 
     def _of_total(self, total: Total) -> _Row:
         """A total, or the sum of what is known, which is marked in words; whom all lack, the heading says."""
@@ -209,18 +231,17 @@ class _Table:
             for field, column in zip(AMOUNT_FIELDS, self._columns, strict=True):
                 head += f"{field.upper():>{at + len(_GAP) + column.whole - len(head)}}"
                 at += len(_GAP) + column.width
-            yield Line().add(head, "head")
-            yield rule
+            yield from ranked(0, [Line().add(head, "head"), rule])
         # Of accounts whose rows are left out, only those that failed have something to say.
         shown = [o for o in self._report.outcomes if self._report.left_out is None or o.failure is not None]
         for number, outcome in enumerate(shown):
             if number:
                 yield Line()
-            yield from self._account(outcome)
+            yield from ranked(2 if outcome.failure is not None else 9, self._account(outcome))
         if shows_totals(self._report):
             if shown:
-                yield rule
-            yield from self._total_lines()
+                yield from ranked(1, [Line([*rule.spans])])
+            yield from ranked(1, self._total_lines())
         yield from self._footer()
 
     def _account(self, outcome: Outcome) -> Iterator[Line]:
@@ -236,6 +257,8 @@ class _Table:
         facts = [", ".join(targets), *facts_of(self._balances[account.name])]
         about = f" {view.sign('·')} ".join(facts)
         line = Line(prose=True).add(f"{mark} ", "bad" if failed else "good").add(name, "name")
+        if any(row.moved for row in self._rows.get(account.name, ())):
+            line.rank = 3  # a row that is shown is shown under its account
         if len(f"{mark} {_INDENT}") + width(name + about) <= view.columns:
             yield line.add(_INDENT + about, "faint")
         else:
@@ -245,7 +268,7 @@ class _Table:
             yield from self._prose(f"unavailable: {printable(outcome.failure.message)}", "bad")
             return
         for row in self._rows.get(account.name, ()):
-            yield from self._row(row)
+            yield from ranked(3 if row.moved else 9, self._row(row))
         if account.name not in self._rows:
             yield from self._prose(no_rows(outcome), "faint")
 
@@ -265,9 +288,14 @@ class _Table:
         below, start = self._below(row), self._start
         beside, notes = self._placed(row.notes)
         if self._columns:
-            for column, text in zip(self._columns, row.texts, strict=True):
+            for field, column, text in zip(AMOUNT_FIELDS, self._columns, row.texts, strict=True):
                 line.add(_GAP)
-                line.spans += column.spans(text) if len(text) <= self._longest else [(" " * column.width, "")]
+                if len(text) > self._longest:
+                    line.add(" " * column.width)
+                elif field in row.moved:
+                    line.add(column.cell(text), row.moved[field])
+                else:
+                    line.spans += column.spans(text)
             if beside:
                 line.add(_GAP).add(beside[0], row.style)
             yield line

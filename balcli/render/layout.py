@@ -1,6 +1,6 @@
 """Lines for people: text in spans, amounts aligned on the decimal point and never cut."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -21,6 +21,8 @@ class Line:
 
     spans: list[tuple[str, Style]] = field(default_factory=list)
     prose: bool = False
+    rank: int = 9
+    """How soon the line is left out where not all fit: the highest first."""
 
     def add(self, text: str, style: Style = "") -> "Line":
         """The line itself, with a piece of text added."""
@@ -110,6 +112,24 @@ def to_text(lines: Iterable[Line], *, colour: bool) -> str:
 def pad(text: str, columns: int) -> str:
     """The text, padded with spaces to that many terminal columns."""
     return text + " " * (columns - width(text))
+
+
+def ranked(rank: int, lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines, those that have no rank with this one."""
+    for line in lines:
+        line.rank = min(rank, line.rank)
+        yield line
+
+
+def fitted(lines: Iterable[Line], rows: int | None, sign: str = "...") -> list[Line]:
+    """The lines that fit that many rows, the most important ones in their order; how many do not, the last line says."""
+    lines = [*lines]
+    if rows is None or len(lines) <= rows:
+        return lines
+    first = sorted(range(len(lines)), key=lambda number: lines[number].rank)
+    kept = sorted(first[: max(rows - 1, 0)])
+    note = Line().add(f"{sign} {len(lines) - len(kept)} more lines do not fit", "open")
+    return [*(lines[number] for number in kept), note]
 
 
 def paragraph(text: str, indent: str, columns: int | None, style: Style = "") -> list[Line]:

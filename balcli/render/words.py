@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from balcli.diff import AmountChange
 from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
-from balcli.money import Amount
+from balcli.money import ZERO, Amount
+from balcli.render.layout import Style
 from balcli.text import LONGEST_NAME, printable
 
 UNKNOWN: Final = "unknown"
@@ -46,6 +48,18 @@ def local_time(at: datetime) -> str:
     """A time as people read it: to the second, in the zone of `TZ`, with its offset."""
     text = at.astimezone().isoformat(" ", "seconds")
     return f"{text[:19]} {text[19:]}"
+
+
+def signed(move: AmountChange) -> str:
+    """The difference of an amount with its sign; "" where it is not known."""
+    if move.difference is None:
+        return ""
+    return str(move.difference) if move.difference < ZERO else f"+{move.difference}"
+
+
+def style_of(move: AmountChange) -> Style:
+    """The style of an amount that changed: whether it became more or less."""
+    return "open" if not move.difference else "minus" if move.difference < ZERO else "plus"
 
 
 def facts_of(balances: Iterable[Balance]) -> list[str]:

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +17,9 @@ import pytest
 from balcli.cli.profiles import open_profile
 from balcli.models import Balance, Report
 from balcli.money import parse
-from balcli.render import table
+from balcli.render import screen, table
 from balcli.render.display import View
+from balcli.render.layout import fitted, to_text
 from balcli.run import RunRequest, RunResult, run
 
 FOLDER: Final = Path(__file__).parent
@@ -107,6 +108,23 @@ def _large(columns: int) -> str:
     return table.render(report._replace(balances=tuple(rows)), View(columns), colour=True)
 
 
+def _watch(columns: int) -> str:
+    """A third look, in 30 rows: an amount rose, one fell, an account that answered before failed."""
+    report = sandbox_run(RunRequest(), "wallet:refused").whole
+    before = {**screen.answers(sandbox_run(RunRequest()).whole), **screen.answers(report)}
+    changed = {"ETH": "-0.5", "LRC": "250.25"}
+    rows = tuple(
+        row._replace(total=row.total and row.total + parse(changed[row.asset]))
+        if row.asset in changed
+        else row
+        for row in report.balances
+    )
+    report = report._replace(balances=rows)
+    look = screen.WatchUpdate(3, 5, report, report, before, before)
+    lines = screen.screen(look, NOON + timedelta(seconds=2), View(columns))
+    return to_text(fitted(lines, 30), colour=True)
+
+
 SCENES: Final[dict[str, Callable[[int], str]]] = {
     "complete": lambda columns: _balances(columns, RunRequest()),
     "partial": lambda columns: _balances(columns, RunRequest(nonzero=True), "wallet:refused"),
@@ -116,6 +134,7 @@ SCENES: Final[dict[str, Callable[[int], str]]] = {
         columns, RunRequest(provider="wallet", flags=frozenset({"addresses"})), verbose=True
     ),
     "large": _large,
+    "watch": _watch,
 }
 """Each scene by its name: what it writes to a terminal of that width."""
 
