@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, ProviderError
 from balcli.http import echoes
 from balcli.http.client import Client, Exchange, SupportsRequest
-from balcli.http.timing import Deadline
+from balcli.http.timing import Deadline, seconds_to_retry
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
@@ -29,8 +29,17 @@ T = TypeVar("T")
 _Position: TypeAlias = tuple[int, ...]
 """The position of an account in the run: its number, then its number among those that one expands to."""
 
-OnProgress: TypeAlias = Callable[[Sequence[str], int], None]
-"""Called with the names of the accounts that have not answered, and the number of all accounts."""
+
+class AccountProgress(NamedTuple):
+    """How far an account is; `retry_in` is the seconds until it is asked again, None where it does not pause."""
+
+    name: str
+    state: Literal["waiting", "answered", "failed"]
+    retry_in: float | None = None
+
+
+OnProgress: TypeAlias = Callable[[Sequence[AccountProgress]], None]
+"""Called with all accounts, in their order."""
 _PROGRESS_SECONDS: Final = 0.25
 _REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
 # An attempt that ends with the deadline has the better message: what it waited for.
@@ -113,8 +122,11 @@ def each(
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
 
+    threads: dict[_Position, int] = {}
+
     def work() -> None:
         while (position := waiting.get()) is not None:
+            threads[position] = threading.get_ident()
             try:
                 done.put((position, do(tasks[position]), None))
             except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
@@ -126,7 +138,7 @@ def each(
         waiting.put(None)
         threading.Thread(target=work, daemon=True).start()
     results: dict[_Position, T] = {}
-    progress = None if on_progress is None else _Progress(on_progress, tasks, results)
+    progress = None if on_progress is None else _Progress(on_progress, tasks, results, threads)
     while len(results) < len(tasks):
         try:
             position, result, bug = _next(done, deadline, progress)
@@ -148,20 +160,26 @@ class _Progress:
         on_progress: OnProgress,
         tasks: Mapping[_Position, Account[Any]],
         results: Mapping[_Position, object],
+        threads: Mapping[_Position, int],
     ) -> None:
         self._on_progress = on_progress
         self._tasks = tasks
         self._results = results
+        self._threads = threads
         self._due = 0.0
 
     def update(self) -> None:
         now = time.monotonic()
         if now >= self._due:
             self._due = now + _PROGRESS_SECONDS
-            waiting = [
-                account.name for position, account in self._tasks.items() if position not in self._results
-            ]
-            self._on_progress(waiting, len(self._tasks))
+            self._on_progress([self._of(position, account.name) for position, account in self._tasks.items()])
+
+    def _of(self, position: _Position, name: str) -> AccountProgress:
+        result = self._results.get(position)
+        if result is None:
+            return AccountProgress(name, "waiting", seconds_to_retry(self._threads.get(position)))
+        failed = result is False or (isinstance(result, Outcome) and result.failure is not None)
+        return AccountProgress(name, "failed" if failed else "answered")
 
 
 def _next(done: queue.SimpleQueue[T], deadline: Deadline, progress: _Progress | None) -> T:

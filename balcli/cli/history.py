@@ -92,6 +92,7 @@ def show_history(
 
     Runs are recorded by --record. Without --profile, those of all profiles are shown.
     """
+    from balcli.cli.progress import waiting_for
     from balcli.history.database import history_file
     from balcli.providers.selection import wanted
 
@@ -108,11 +109,13 @@ def show_history(
     if prune is None and wait is not None:
         raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
     check_destination(output_file)
+    with waiting_for("reading the history" if prune is None else "removing old runs"):
+        if prune is None:
+            text = _rendered(request, output_file)
+        else:
+            text = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
     if prune is None:
-        text = _rendered(request, output_file)
         _print_steps_back(request)
-    else:
-        text = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
     unwritten = write_output(text, output_file)
     raise typer.Exit(0 if unwritten is None else print_error(unwritten))
 

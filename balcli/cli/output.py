@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, TextIO, TypeAlias, cast
 
 from balcli.errors import BalcliError, OutputError
 from balcli.secret import redact
@@ -204,10 +204,10 @@ def terminal_view(file: Path | None = None) -> "View | None":
     return View(columns, can_encode("".join(SIGNS)))
 
 
-def can_encode(text: str) -> bool:
-    """Whether stdout can carry a text as it is."""
+def can_encode(text: str, stream: TextIO | None = None) -> bool:
+    """Whether a stream, or stdout, can carry a text as it is."""
     try:
-        text.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8")
+        text.encode(getattr(stream or sys.__stdout__, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
         return False
     return True

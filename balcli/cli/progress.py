@@ -1,16 +1,18 @@
-"""The progress line on a terminal's stderr: the accounts that have not answered."""
+"""The progress line on a terminal's stderr: how far each account is."""
 
 import os
 import select
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from math import inf
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from math import ceil, inf
+from threading import Timer
 from types import TracebackType
 from typing import Final, Self
 
-from balcli.cli.output import is_foreground, shows_progress
+from balcli.cli.output import can_encode, is_foreground, shows_progress
+from balcli.collect import AccountProgress
 from balcli.text import LONGEST_NAME, printable, width
 
 _PATIENCE: Final = 0.5
@@ -51,17 +53,19 @@ class Progress:
         if self._begun_to_show:
             self._write(_ERASED)
 
-    def __call__(self, out: Sequence[str], total: int) -> None:
-        """Show the accounts that have not answered, in the terminal's present width."""
+    def __call__(self, accounts: Sequence[AccountProgress]) -> None:
+        """Show how far each account is, in the terminal's present width."""
         if self._colour:
             import balcli.render.terminal  # noqa: F401 - it imports rich, which takes as long as an answer
         if time.monotonic() - self._begun < self._patience:
             return
-        try:
-            columns = os.get_terminal_size(2).columns
-        except OSError:
-            return
-        text = line(out, total, columns - 1)
+        with suppress(OSError):
+            self.show(
+                line(accounts, os.get_terminal_size(2).columns - 1, unicode=can_encode("●✗○", sys.stderr))
+            )
+
+    def show(self, text: str) -> None:
+        """Show a text in the place of the one before."""
         if text != self._shown:
             self._begun_to_show = True  # before it is: Ctrl-C can come in between
             if self._write(_ERASED + text):
@@ -80,15 +84,42 @@ class Progress:
         return True
 
 
-def line(out: Sequence[str], total: int, columns: int) -> str:
-    """The number of accounts that have not answered, and as many of their names as fit the columns."""
-    text = f"balcli: waiting for {len(out):,} of {total:,} account{'' if total == 1 else 's'}"
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """A context with a line that says for what it waits, if it takes long and stderr is a terminal."""
+    with progress(quiet=False) as shown:
+        if shown is None:
+            yield
+            return
+        timer = Timer(_PATIENCE, shown.show, [f"balcli: {what} ..."])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join(1)
+
+
+def line(accounts: Sequence[AccountProgress], columns: int, *, unicode: bool = True) -> str:
+    """How far each account is, where that fits the columns; else how many wait, and as many of their names as fit."""
+    marks = dict(zip(("answered", "failed", "waiting"), "●✗○" if unicode else "*x-", strict=True))
+    told = [f"{marks[each.state]} {printable(each.name, LONGEST_NAME)}{_retry(each)}" for each in accounts]
+    out = [each for each in accounts if each.state == "waiting"]
+    whole = f"balcli: {len(accounts) - len(out):,} of {len(accounts):,}  {'  '.join(told)}"
+    if width(whole) <= columns:
+        return whole
+    text = f"balcli: waiting for {len(out):,} of {len(accounts):,} account{'' if len(accounts) == 1 else 's'}"
     if width(text) > columns:
         return text[: max(columns, 0)]
     mark = ": "
-    for number, name in enumerate(out, 1):
-        longer = f"{text}{mark}{printable(name, LONGEST_NAME)}"
+    for number, each in enumerate(out, 1):
+        longer = f"{text}{mark}{printable(each.name, LONGEST_NAME)}{_retry(each)}"
         if width(longer) + (0 if number == len(out) else len(_MORE)) > columns:
             return text + _MORE if number > 1 else text
         text, mark = longer, ", "
     return text
+
+
+def _retry(account: AccountProgress) -> str:
+    return "" if account.retry_in is None else f" (retry in {ceil(account.retry_in)} s)"

@@ -66,6 +66,25 @@ def backoff(attempt: int) -> float:
     return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))  # noqa: S311 - no secret hangs on it
 
 
+_retries: Final[dict[int, float]] = {}
+"""When each thread that pauses tries again, by its number."""
+
+
+def pause(seconds: float) -> None:
+    """Sleep before a retry, of which `seconds_to_retry` then knows."""
+    _retries[threading.get_ident()] = time.monotonic() + seconds
+    try:
+        time.sleep(seconds)
+    finally:
+        del _retries[threading.get_ident()]
+
+
+def seconds_to_retry(thread: int | None) -> float | None:
+    """The seconds until a thread tries again; None if it does not pause."""
+    until = None if thread is None else _retries.get(thread)
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
 def parse_retry_after(retry_after: str) -> float | None:
     """The seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3): whole seconds or a date; None if neither."""
     text = retry_after.strip()
