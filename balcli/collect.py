@@ -35,7 +35,7 @@ class AccountProgress(NamedTuple):
 
     name: str
     state: Literal["waiting", "answered", "failed"]
-    retry_in: float | None = None
+    retry_in: int | None = None
 
 
 OnProgress: TypeAlias = Callable[[Sequence[AccountProgress]], None]

@@ -36,3 +36,14 @@ def test_colours_go_with_words_and_marks() -> None:
     assert [{"af5f00"}, {"d70000"}, {"d70000"}] == [
         partial.colours(word) for word in ("2 of 4 accounts", "\u2717", "unavailable")
     ]
+
+
+def test_the_doctor_is_brief_where_all_is_well() -> None:
+    """An account that is well is a line; what is not well is told with its cure; offline promises no more than that."""
+    text = {name: SGR.sub("", SCENES[name](80)) for name in ("doctor", "doctor-v", "doctor-offline")}
+    assert "\n✓ treasury  5 checks, 19 ms\n" in text["doctor"]
+    assert [True, True] == ["→ check the account's key" in text[name] for name in ("doctor", "doctor-v")]
+    assert [False, True] == ["as it must be" in text[name] for name in ("doctor", "doctor-v")]
+    assert text["doctor-offline"].endswith(
+        "\nno problem found offline; network and credentials were not tested\n"
+    )

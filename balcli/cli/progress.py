@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from math import ceil, inf
+from math import inf
 from threading import Timer
 from types import TracebackType
 from typing import Final, Self
@@ -122,4 +122,4 @@ def line(accounts: Sequence[AccountProgress], columns: int, *, unicode: bool = T
 
 
 def _retry(account: AccountProgress) -> str:
-    return "" if account.retry_in is None else f" (retry in {ceil(account.retry_in)} s)"
+    return "" if account.retry_in is None else f" (retry in {account.retry_in} s)"

@@ -31,7 +31,7 @@ from balcli.errors import (
 from balcli.http import echoes
 from balcli.http.error_text import error_text
 from balcli.http.strictjson import Json, decode
-from balcli.http.timing import Deadline, RateLimiter, backoff, parse_retry_after, pause
+from balcli.http.timing import Deadline, RateLimiter, backoff, parse_retry_after, sleep_before_retry
 from balcli.secret import Secret, reveal
 from balcli.settings import RequestSettings
 from balcli.urls import display_host, is_loopback_url
@@ -173,10 +173,10 @@ class Client:
             except _RetryableError as again:
                 if attempt >= self._settings.retries or not request.repeatable:
                     raise again.error from None
-                seconds = backoff(attempt) if again.after is None else again.after
-                if seconds >= self._deadline.left():
+                pause = backoff(attempt) if again.after is None else again.after
+                if pause >= self._deadline.left():
                     raise again.error from None
-                pause(seconds)
+                sleep_before_retry(pause)
                 attempt += 1
 
     def _attempt(self, request: Request, number: int) -> Json:

@@ -1,5 +1,6 @@
 """The run's deadline, rate limits and the pauses between retries. All times are monotonic."""
 
+import math
 import random
 import threading
 import time
@@ -70,8 +71,8 @@ _retries: Final[dict[int, float]] = {}
 """When each thread that pauses tries again, by its number."""
 
 
-def pause(seconds: float) -> None:
-    """Sleep before a retry, of which `seconds_to_retry` then knows."""
+def sleep_before_retry(seconds: float) -> None:
+    """Sleep; `seconds_to_retry` knows of it."""
     _retries[threading.get_ident()] = time.monotonic() + seconds
     try:
         time.sleep(seconds)
@@ -79,10 +80,10 @@ def pause(seconds: float) -> None:
         del _retries[threading.get_ident()]
 
 
-def seconds_to_retry(thread: int | None) -> float | None:
-    """The seconds until a thread tries again; None if it does not pause."""
+def seconds_to_retry(thread: int | None) -> int | None:
+    """The seconds, rounded up, until a thread tries again; None if it does not pause."""
     until = None if thread is None else _retries.get(thread)
-    return None if until is None else max(0.0, until - time.monotonic())
+    return None if until is None else max(0, math.ceil(until - time.monotonic()))
 
 
 def parse_retry_after(retry_after: str) -> float | None:

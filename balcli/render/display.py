@@ -35,7 +35,7 @@ _NARROW_LABEL: Final = 12
 _LONGEST_TARGET: Final = 12
 
 
-SIGNS: Final = {"●": "*", "✗": "x", "·": "|", "─": "-", "…": "..."}
+SIGNS: Final = {"●": "*", "✓": "+", "✗": "x", "·": "|", "─": "-", "…": "..."}
 """The signs that are not ASCII, each with what is shown where the terminal's encoding lacks them."""
 
 

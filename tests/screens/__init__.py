@@ -15,11 +15,12 @@ import pyte
 import pytest
 
 from balcli.cli.profiles import open_profile
-from balcli.models import Balance, Report
+from balcli.models import Balance, Diagnosis, Failure, Report, Step
 from balcli.money import parse
 from balcli.render import screen, table
 from balcli.render.display import View
 from balcli.render.layout import fitted, to_text
+from balcli.render.steps import render as render_steps
 from balcli.run import RunRequest, RunResult, run
 
 FOLDER: Final = Path(__file__).parent
@@ -125,6 +126,34 @@ def _watch(columns: int) -> str:
     return to_text(fitted(lines, 30), colour=True)
 
 
+def _doctor(columns: int, *, verbose: bool = False, offline: bool = False) -> str:
+    """A profile with a note on it, an account that is well and one whose key is refused."""
+    refused = (
+        "shop.example refused the credentials (HTTP 401); check the account's key or token in the profile"
+    )
+    steps = [
+        Step(None, "profile", "ok", "/home/me/.config/balcli/config.toml"),
+        Step.from_message(
+            None, "environment", "warning", "SSL_CERT_FILE is ignored; name the file as ca_bundle"
+        ),
+        *(Step("treasury", name, "ok", "as it must be") for name in ("settings", "secrets", "name", "tcp")),
+        Step("treasury", "latency", "ok", "the balances came in 19 ms"),
+        Step("shop", "settings", "ok", "merchant, merchant_id 0, at https://shop.example"),
+        Step.from_message("shop", "credentials", "failed", refused),
+        Step("shop", "latency", "skipped", "credentials failed"),
+    ]
+    steps = steps[:5] if offline else steps
+    failures = (
+        ()
+        if offline
+        else (Failure("credentials.refused", refused, retryable=False, http_status=401, exit_code=4),)
+    )
+    report = Report(NOON, "main", failures=failures)
+    return render_steps(
+        Diagnosis(tuple(steps), report), View(columns, verbose=verbose), colour=True, offline=offline
+    )
+
+
 SCENES: Final[dict[str, Callable[[int], str]]] = {
     "complete": lambda columns: _balances(columns, RunRequest()),
     "partial": lambda columns: _balances(columns, RunRequest(nonzero=True), "wallet:refused"),
@@ -135,6 +164,9 @@ SCENES: Final[dict[str, Callable[[int], str]]] = {
     ),
     "large": _large,
     "watch": _watch,
+    "doctor": _doctor,
+    "doctor-v": lambda columns: _doctor(columns, verbose=True),
+    "doctor-offline": lambda columns: _doctor(columns, offline=True),
 }
 """Each scene by its name: what it writes to a terminal of that width."""
 
