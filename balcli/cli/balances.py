@@ -156,6 +156,7 @@ def _show_balances(
     fault: options.Faults = None,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Run once, or with --watch again and again, and write the report."""
     # Imported here, so that --help and completion do not load it.

@@ -50,6 +50,7 @@ def diagnose(
     ] = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Say what keeps a run from working, and what to do.
 

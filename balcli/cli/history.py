@@ -17,6 +17,7 @@ from balcli.cli.output import (
     print_error,
     print_message,
     terminal_columns,
+    wants_colour,
     write_output,
     write_stdout,
 )
@@ -87,6 +88,8 @@ def show_history(
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
     output_file: options.OutputFile = None,
     wait: options.Wait = None,
+    _no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """List the recorded runs, or show how amounts went from run to run.
 
@@ -159,7 +162,7 @@ def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
     if not found:
         return _nothing_found(request)
     bars = render.BARS if output_file is not None or can_encode(render.BARS) else render.PLAIN_BARS
-    return render.table(found, terminal_columns(output_file), bars)
+    return render.table(found, terminal_columns(output_file), bars, colour=_colour(output_file))
 
 
 def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
@@ -170,12 +173,20 @@ def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
     if request.file.exists():
         found = runs(request.file, request.profile, since=request.since, limit=request.limit)
     if request.output is HistoryFormat.table:
-        return render.table(found, terminal_columns(output_file)) if found else _nothing_found(request)
+        if not found:
+            return _nothing_found(request)
+        return render.table(found, terminal_columns(output_file), colour=_colour(output_file))
     if not found:
         _print_mistyped(request, set())
     return {
         HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
     }[request.output](found)  # fmt: skip
+
+
+def _colour(output_file: Path | None) -> bool:
+    """Whether the list or the series is coloured: on a terminal alone."""
+    terminal = terminal_columns(output_file) is not None
+    return terminal and wants_colour(os.environ, no_color=False, file=output_file)
 
 
 def _print_steps_back(request: HistoryRequest) -> None:

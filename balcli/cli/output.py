@@ -22,6 +22,8 @@ _Data: TypeAlias = str | bytes | Iterable[str]
 """Text, in one piece or in several that each end with a newline, or the bytes of a picture."""
 
 _written = False
+_colour_chosen: bool | None = None
+"""What --color or --no-color says; None where that is left to the streams and the environment."""
 
 
 class ReaderGone(Exception):
@@ -111,20 +113,42 @@ def _give_up_stdout() -> None:
 
 
 def print_message(text: str, account: str | None = None) -> None:
-    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, of at most 300 characters."""
+    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, of at most 300 characters.
+
+    On a terminal, `balcli:` is red before a failure, and the cure behind the last semicolon is dim.
+    """
     stream = sys.stderr
     if stream is None:
         return
     about = f"{printable(account, 60)}: " if account is not None else ""
     line = printable(f"balcli: {about}{redact(text)}", _LONGEST_MESSAGE)
     try:
-        stream.write(
-            line.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8")
-            + "\n"
-        )
+        encoding = stream.encoding or "utf-8"
+        line = line.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+        if stream.isatty() and _wants_colour(os.environ, no_color=False, on_terminal=True):
+            line = _coloured_message(line, failed=not text.startswith("note: "))
+        stream.write(line)
         stream.flush()
     except (OSError, ValueError):
         return  # stderr is closed: there is still the exit code
+
+
+def _coloured_message(line: str, *, failed: bool) -> str:
+    from balcli.render.layout import Line, to_text  # here, because it is for a terminal alone
+
+    head, body = line[:8], line[8:-1]
+    said, semicolon, cure = body.rpartition(";")
+    if not semicolon or not failed:
+        said, cure = body, ""
+    return to_text(
+        [
+            Line()
+            .add(head, "bad" if failed else "faint")
+            .add(said)
+            .add(semicolon + cure if cure else "", "faint")
+        ],
+        colour=True,
+    )
 
 
 def print_error(problem: BalcliError) -> int:
@@ -246,10 +270,23 @@ def shows_progress(environ: Mapping[str, str]) -> bool:
     return on_terminal and environ.get("TERM", "dumb") not in {"", "dumb"}
 
 
+def choose_colour(*, always: bool) -> None:
+    """Colour everything from here on, or nothing, whatever the environment says."""
+    global _colour_chosen  # noqa: PLW0603 - there is one command line
+    _colour_chosen = always
+
+
 def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:
-    """Whether output is coloured: not with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
-    if no_color or environ.get("NO_COLOR"):
+    """Whether output is coloured: as the options say, not with NO_COLOR, else with FORCE_COLOR or on a terminal."""
+    return _wants_colour(environ, no_color=no_color, on_terminal=file is None and is_terminal())
+
+
+def _wants_colour(environ: Mapping[str, str], *, no_color: bool, on_terminal: bool) -> bool:
+    if no_color or _colour_chosen is not None:
+        return not no_color and bool(_colour_chosen)
+    if environ.get("NO_COLOR"):
         return False
-    if environ.get("FORCE_COLOR", "") not in {"", "0"}:
+    forced = environ.get("FORCE_COLOR", "").lower()
+    if forced not in {"", "0", "false"}:
         return True
-    return file is None and is_terminal() and environ.get("TERM") != "dumb"
+    return on_terminal and forced != "false" and environ.get("TERM") != "dumb"

@@ -37,7 +37,7 @@ class Line:
     def trimmed(self) -> list[tuple[str, Style]]:
         """The pieces of the line without blanks at its end."""
         spans = self.spans
-        if spans and spans[-1][0].endswith(" "):
+        if spans and spans[-1][0][-1:] in {"", " "}:
             spans = [*spans]
             while spans and not (last := spans[-1][0].rstrip()):
                 spans.pop()

@@ -11,6 +11,7 @@ from balcli.render.layout import Style
 from balcli.text import LONGEST_NAME, printable
 
 UNKNOWN: Final = "unknown"
+_WITHOUT_OFFSET: Final = len("2026-11-21 00:57:00")
 _BLANK: Final = "\\x20"
 
 
@@ -48,6 +49,12 @@ def local_time(at: datetime) -> str:
     """A time as people read it: to the second, in the zone of `TZ`, with its offset."""
     text = at.astimezone().isoformat(" ", "seconds")
     return f"{text[:19]} {text[19:]}"
+
+
+def short_times(times: Iterable[datetime]) -> tuple[str, int]:
+    """The offset that all local times share, and the length of one without it; "" and the whole length if they differ."""
+    offsets = {local_time(at)[_WITHOUT_OFFSET:] for at in times}
+    return (offsets.pop(), _WITHOUT_OFFSET) if len(offsets) == 1 else ("", len("2026-11-21 00:57:00 +00:00"))
 
 
 def signed(move: AmountChange) -> str:

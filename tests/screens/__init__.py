@@ -15,18 +15,24 @@ import pyte
 import pytest
 
 from balcli.cli.profiles import open_profile
+from balcli.diff import compare
+from balcli.history.reading import RunSummary
+from balcli.history.series import Interval, Series
 from balcli.models import Balance, Diagnosis, Failure, Report, Step
 from balcli.money import parse
-from balcli.render import screen, table
+from balcli.render import runs, screen, series, settings, table
+from balcli.render.diff import Comparison, Side
+from balcli.render.diff import render as render_diff
 from balcli.render.display import View
 from balcli.render.layout import fitted, to_text
+from balcli.render.settings import Row
 from balcli.render.steps import render as render_steps
 from balcli.run import RunRequest, RunResult, run
 
 FOLDER: Final = Path(__file__).parent
 WIDTHS: Final = (40, 60, 80, 120, 200)
 NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
-_ROWS: Final = 200
+_ROWS: Final = 400
 
 
 class Screen:
@@ -154,6 +160,42 @@ def _doctor(columns: int, *, verbose: bool = False, offline: bool = False) -> st
     )
 
 
+def _series() -> Series:
+    """A total that went up and down over twelve days, one of them without an answer."""
+    days = [NOON - timedelta(days=12 - day) for day in range(13)]
+    totals = [None if day == 7 else f"{1000 + (day * 37) % 250}.{day:02}1" for day in range(12)]
+    intervals = [
+        Interval(days[n], days[n + 1], 24, "failed" if total is None else "ok", total, total, total and "0")
+        for n, total in enumerate(totals)
+    ]
+    return Series("main", "shop", (), "merchant", "USDT", None, None, None, 0, tuple(intervals))
+
+
+def _diff(columns: int) -> str:
+    """Amounts that rose, fell, appeared and vanished, and an account that cannot be compared."""
+    before = sandbox_run(RunRequest()).report
+    rows = [
+        row._replace(total=row.total and row.total + parse("-120.5" if row.asset == "USDT" else "0.25"))
+        for row in before.balances
+        if row.asset != "XRP" and row.account != "payouts"
+    ]
+    after = before._replace(balances=(*rows, before.balances[0]._replace(asset="NEW", asset_id="999")))
+    sides = Side(7, NOON, complete=True), Side(None, NOON + timedelta(hours=1), complete=True)
+    return render_diff(Comparison("main", *sides, compare(before, after)), columns=columns, colour=True)
+
+
+_RUNS: Final = [
+    RunSummary(9, NOON, "main", complete=True, accounts=(("shop", "ok"), ("treasury", "ok"))),
+    RunSummary(10, NOON, "main", complete=False, accounts=(("shop", "failed"), ("treasury", "ok"))),
+]
+_SETTINGS: Final = [
+    (
+        "treasury (wallet)",
+        [Row("base_url", "https://core.example", "config.toml"), Row("access_token", "***", ".env:3")],
+    ),
+    ("run", [Row("timeout", "10", "default")]),
+]
+
 SCENES: Final[dict[str, Callable[[int], str]]] = {
     "complete": lambda columns: _balances(columns, RunRequest()),
     "partial": lambda columns: _balances(columns, RunRequest(nonzero=True), "wallet:refused"),
@@ -165,6 +207,12 @@ SCENES: Final[dict[str, Callable[[int], str]]] = {
     "large": _large,
     "watch": _watch,
     "doctor": _doctor,
+    "history": lambda columns: series.table([_series()], columns, colour=True),
+    "runs": lambda columns: runs.table(_RUNS, columns, colour=True),
+    "diff": _diff,
+    "config": lambda columns: settings.render(
+        "profile main: /home/me/config.toml", _SETTINGS, columns, colour=True
+    ),
     "doctor-v": lambda columns: _doctor(columns, verbose=True),
     "doctor-offline": lambda columns: _doctor(columns, offline=True),
 }
