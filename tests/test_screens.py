@@ -1,12 +1,17 @@
 """What a person sees, played on a terminal emulator: the recorded screens, and what colours stand for."""
 
+import html
 import re
+import runpy
+from typing import Any
 from unicodedata import normalize
 
 from balcli.render.terminal import PALETTE
+from tests.conftest import ROOT
 from tests.lists import each_case
 from tests.screens import FOLDER, SCENES, WIDTHS, Screen, one_terminal, recorded
 
+MAKER: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -46,4 +51,21 @@ def test_the_doctor_is_brief_where_all_is_well() -> None:
     assert [False, True] == ["as it must be" in text[name] for name in ("doctor", "doctor-v")]
     assert text["doctor-offline"].endswith(
         "\nno problem found offline; network and credentials were not tested\n"
+    )
+
+
+@each_case("scene", MAKER["PICTURES"])
+def test_a_picture_shows_its_scene(scene: str) -> None:
+    """The drawn text is the scene's, blank for blank, and nothing is fetched from another host."""
+    drawn = (MAKER["FOLDER"] / f"{scene}.svg").read_text(encoding="utf-8")
+    with one_terminal():
+        lines = SGR.sub("", SCENES[scene](MAKER["PICTURES"][scene][1])).splitlines()
+    found: dict[float, str] = {}
+    pattern = r'<text xml:space="preserve" class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>'
+    for x, y, text in re.findall(pattern, drawn):
+        found[float(y)] = found.get(float(y), "").ljust(round(float(x) / 12.2)) + html.unescape(text)
+    shown = [text.replace("\xa0", " ").rstrip() for _, text in sorted(found.items())]
+    assert ([line for line in lines if line], []) == (
+        [line for line in shown if line],
+        re.findall(r"(?:href|src|url\()[^>]{0,20}https?:", drawn),
     )

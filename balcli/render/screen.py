@@ -116,7 +116,7 @@ def _told(
     style: Style = "open" if changes else "faint"
     if left_out:
         said += f" at those that answered; not compared: {join_names(left_out)}"
-        style = "bad"
+        style = "open"
     yield from paragraph(said, "", view.columns, style)
     yield from diff_lines(listed, view.columns)
 
