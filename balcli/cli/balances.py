@@ -129,7 +129,7 @@ def _show_balances(
             metavar="S",
             min=1,
             max=int(MOST_SECONDS),
-            help="Look again every S seconds, until q or Ctrl-C.",
+            help="Look again every S seconds, until q ends it.",
         ),
     ] = None,
     verbose: Annotated[

@@ -109,14 +109,14 @@ class _Screen:
         self._number += 1
         self._newest = WatchUpdate(self._number, every, report, whole, dict(self._first), dict(self._before))
         if self._dumb:
-            write_stdout(self._text(self._newest))
+            write_stdout(self._drawn(self._newest))
 
     def ended_by(self, moment: float) -> bool:
         """Show the look, its age growing, until that moment of the monotonic clock; whether `q` was typed before."""
         with _keys() as typed:
             while True:
                 if self._newest is not None and not self._dumb:
-                    lines = self._text(self._newest, terminal_rows()).splitlines()
+                    lines = self._drawn(self._newest, terminal_rows()).splitlines()
                     write_stdout(_HOME + _LINE_END.join(lines) + _BELOW)
                 left = moment - time.monotonic()
                 if typed(min(1.0, max(left, 0.0))):
@@ -127,9 +127,9 @@ class _Screen:
     def close(self) -> None:
         """Go back to the normal screen, and leave the newest look there, whole."""
         if self._newest is not None and not self._dumb:
-            write_stdout(_CLOSE + self._text(self._newest))
+            write_stdout(_CLOSE + self._drawn(self._newest))
 
-    def _text(self, look: "WatchUpdate", rows: int | None = None) -> str:
+    def _drawn(self, look: "WatchUpdate", rows: int | None = None) -> str:
         """A look as text, in so many rows."""
         from balcli.render.display import View
         from balcli.render.layout import fitted, to_text

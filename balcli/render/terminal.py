@@ -1,11 +1,10 @@
-"""What a terminal draws: the one palette, and lines as coloured text or as a picture. Rich is imported here alone."""
+"""What a terminal draws: the one palette, and lines as coloured text. Rich is imported here alone."""
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from rich.color import ColorSystem
-from rich.segment import Segment
 from rich.style import Style as Look
 
 from balcli.render.layout import Line, Style
@@ -25,19 +24,6 @@ PALETTE: Final[dict[Style, str]] = {
     "bar": "color(30)",  # teal
 }
 _LOOKS: Final[dict[Style, Look]] = {style: Look.parse(look) for style, look in PALETTE.items()}
-
-
-class Drawing:
-    """Lines as something that a rich console can print; they are laid out for its width before."""
-
-    def __init__(self, lines: Iterable[Line]) -> None:
-        self._lines = lines
-
-    def __rich_console__(self, _console: Any, _options: Any) -> Iterator[Segment]:
-        """The pieces of the lines."""
-        for line in self._lines:
-            yield from (Segment(text, _LOOKS.get(style)) for text, style in line.trimmed())
-            yield Segment.line()
 
 
 def coloured(lines: Iterable[Line]) -> str:
