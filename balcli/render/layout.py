@@ -73,10 +73,11 @@ class Column:
 
     def cell(self, text: str) -> str:
         """The whole text, its decimal point aligned with the column's."""
-        whole, point, fraction = text.partition(".")
-        if len(whole) > self.whole:  # a word
-            return whole.ljust(self.width)
-        return f"{whole:>{self.whole}}{point + fraction:<{self._fraction}}"
+        point = text.find(".")
+        whole = len(text) if point < 0 else point
+        if whole > self.whole:  # a word
+            return text.ljust(self.width)
+        return (" " * (self.whole - whole) + text).ljust(self.width)
 
     def spans(self, text: str) -> list[tuple[str, Style]]:
         """The same in pieces with their styles: fractions and zeros faint, thousands told apart, negatives marked."""

@@ -31,6 +31,8 @@ def numbered(number: int, thing: str) -> str:
 def label_of(asset: str) -> str:
     """The name of an asset, its first and last blanks escaped: two rows that look alike are one to a reader."""
     core = asset.strip(" ")
+    if core == asset and core:  # as nearly all are
+        return printable(asset, LONGEST_NAME)
     before, _, after = asset.partition(core) if core else (asset, "", "")
     return printable(_BLANK * len(before) + core + _BLANK * len(after), LONGEST_NAME)
 
