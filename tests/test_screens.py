@@ -34,7 +34,7 @@ def test_what_is_copied_from_a_terminal_is_the_text(scene: str, columns: int) ->
 def test_colours_go_with_words_and_marks() -> None:
     """Success is green, an incomplete total amber, a failure red, each beside a word or a mark that says it."""
     green, amber, red = (f"color({number})" for number in (28, 130, 160))
-    assert [green, amber, red] == [PALETTE[style] for style in ("good", "open", "bad")]
+    assert [green, amber, red] == [PALETTE[style]["color"] for style in ("good", "open", "bad")]
     with one_terminal():
         complete, partial = (Screen(SCENES[name](80), 80) for name in ("complete", "partial"))
     assert [{"008700"}, {"008700"}] == [complete.colours(word) for word in ("4 of 4 accounts", "\u25cf")]

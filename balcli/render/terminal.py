@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from rich.color import ColorSystem
 from rich.style import Style as Look
@@ -11,19 +11,18 @@ from balcli.render.layout import Line, Style
 
 # Each colour has a contrast of at least 3.9 to black and to white. No two that mean the opposite differ in colour
 # alone: a mark, a sign or a word is beside each.
-PALETTE: Final[dict[Style, str]] = {
-    "head": "bold",
-    "name": "bold",
-    "thousands": "bold",
-    "faint": "dim",
-    "good": "color(28)",  # green
-    "plus": "color(28)",
-    "open": "color(130)",  # amber
-    "bad": "color(160)",  # red
-    "minus": "color(160)",
-    "bar": "color(30)",  # teal
+PALETTE: Final[dict[Style, dict[str, Any]]] = {
+    "head": {"bold": True},
+    "name": {"bold": True},
+    "thousands": {"bold": True},
+    "faint": {"dim": True},
+    "good": {"color": "color(28)"},  # green
+    "plus": {"color": "color(28)"},
+    "open": {"color": "color(130)"},  # amber
+    "bad": {"color": "color(160)"},  # red
+    "minus": {"color": "color(160)"},
+    "bar": {"color": "color(30)"},  # teal
 }
-_LOOKS: Final[dict[Style, Look]] = {style: Look.parse(look) for style, look in PALETTE.items()}
 
 
 def coloured(lines: Iterable[Line]) -> str:
@@ -33,7 +32,9 @@ def coloured(lines: Iterable[Line]) -> str:
     to import.
     """
     system = ColorSystem.EIGHT_BIT if _has_256_colours() else ColorSystem.STANDARD
-    codes = {style: look.render("\0", color_system=system).split("\0") for style, look in _LOOKS.items()}
+    codes = {
+        style: Look(**look).render("\0", color_system=system).split("\0") for style, look in PALETTE.items()
+    }
     codes[""] = ["", ""]
     pieces: list[str] = []
     for line in lines:
