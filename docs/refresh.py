@@ -23,7 +23,7 @@ def output(command: str, **env: str) -> str:
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=ROOT,
-        env={**os.environ, "PATH": path, **env},
+        env={"HOME": os.environ["HOME"], "PATH": path, **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from balcli import render
+from balcli.cli.balances import machine as pieces
 from balcli.models import AMOUNT_FIELDS, Balance, Report, Total
 from balcli.money import Amount
 from balcli.text import width
@@ -18,7 +18,7 @@ _ALONE: Final = re.compile(rf" *({AMOUNT})")
 
 def machine(name: str, report: Report) -> str:
     """The report in the format of that name."""
-    return "".join(render.machine(name, report))
+    return "".join(pieces(name, report))
 
 
 def terminal_columns(text: str) -> int:

@@ -228,7 +228,7 @@ def test_a_terminal_is_told_the_verdict_once(program: Program) -> None:
 def _waiting(program: Program, arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """A run that waits for a silent server."""
     asked: list[str] = []
-    with Sandbox(faults=["merchant:silent"], heard=asked.append) as server:
+    with Sandbox(faults=["merchant:silent"], log_line=asked.append) as server:
         file = program.write(_profile(server))
         process = _popen(program, "all", "-c", str(file), *arguments)
         limit = time.monotonic() + 20

@@ -94,7 +94,7 @@ def test_a_terminal_is_told_who_is_waited_for(program: Program, slow: Path) -> N
 @each_case(("seconds", "shown"), [(0.0, ""), (1.0, f"{ERASED}balcli: reading the history ...{ERASED}")])
 def test_long_work_is_told(program: Program, seconds: float, shown: str) -> None:
     """What takes over half a second in one piece says what it is, in a line that is erased."""
-    code = f"import time; from balcli.cli.progress import waiting_for as w\nwith w('reading the history'): time.sleep({seconds})"
+    code = f"import time; from balcli.cli.output import waiting_for as w\nwith w('reading the history'): time.sleep({seconds})"
     run = _Terminal(program, code=code)
     assert (0, shown) == (run.end(), run.shown)
 

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from balcli.cli import completion, options, times
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
 from balcli.cli.output import (
     can_encode,
@@ -17,6 +17,7 @@ from balcli.cli.output import (
     print_error,
     print_message,
     terminal_columns,
+    waiting_for,
     wants_colour,
     write_output,
     write_stdout,
@@ -95,7 +96,6 @@ def show_history(
 
     Runs are recorded by --record. Without --profile, those of all profiles are shown.
     """
-    from balcli.cli.progress import waiting_for
     from balcli.history.database import history_file
     from balcli.providers.selection import wanted
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TextIO, TypeAlias, cast
 
@@ -12,6 +13,7 @@ from balcli.text import printable
 from balcli.urls import display_url
 
 if TYPE_CHECKING:
+    from balcli.cli.progress import Progress
     from balcli.http.client import Exchange
     from balcli.models import Notice, Report
     from balcli.render.display import View
@@ -152,8 +154,9 @@ def _coloured_message(line: str, *, failed: bool) -> str:
 
 
 def print_error(problem: BalcliError) -> int:
-    """Print an error on stderr; its exit code."""
-    print_message(problem.message)
+    """Print an error, and all that was found with it, on stderr; its exit code."""
+    for each in problem.every:
+        print_message(each.message)
     return problem.exit_code
 
 
@@ -253,21 +256,30 @@ def is_one_terminal() -> bool:
         return False
 
 
-def is_foreground(descriptor: int) -> bool:
-    """Whether a descriptor is a terminal in whose foreground this run is, or one without job control."""
-    try:
-        return os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp()
-    except OSError:
-        return os.isatty(descriptor)
+def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Progress | None]":
+    """A context with the progress line; with None if quiet, or where stderr is not a terminal that can erase a line.
 
-
-def shows_progress(environ: Mapping[str, str]) -> bool:
-    """Whether stderr is a terminal on which a line can be erased."""
+    With `colour`, what draws colours is imported while the accounts are waited for.
+    """
     try:
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
     except ValueError:
-        return False
-    return on_terminal and environ.get("TERM", "dumb") not in {"", "dumb"}
+        on_terminal = False
+    shown = not quiet and on_terminal and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+    if not (shown or colour):
+        return nullcontext()
+    from balcli.cli.progress import Progress  # here, because most runs are short or have no terminal
+
+    return Progress(shown=shown, colour=colour, unicode=can_encode("●✗○", sys.stderr))
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """A context with a line that says for what it waits, if it takes long and stderr is a terminal."""
+    with progress(quiet=False) as shown:
+        if shown is not None:
+            shown.show_later(f"balcli: {what} ...")
+        yield
 
 
 def choose_colour(*, always: bool) -> None:

@@ -4,30 +4,22 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from math import inf
 from threading import Timer
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from balcli.cli.output import can_encode, is_foreground, shows_progress
-from balcli.collect import AccountProgress
 from balcli.text import LONGEST_NAME, printable, width
+
+if TYPE_CHECKING:
+    from balcli.collect import AccountProgress
 
 _PATIENCE: Final = 0.5
 """Seconds before the line is shown."""
 _ERASED: Final = "\r\x1b[K"
 _MORE: Final = ", ..."
-
-
-def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Progress | None]":
-    """A context with the progress line, if stderr is a terminal and `quiet` is not set.
-
-    With `colour`, what draws colours is imported while the accounts are waited for.
-    """
-    shown = not quiet and shows_progress(os.environ)
-    return Progress(shown=shown, colour=colour) if shown or colour else nullcontext()
 
 
 class Progress:
@@ -36,9 +28,11 @@ class Progress:
     A line that cannot be written at once is dropped: no run waits for it.
     """
 
-    def __init__(self, *, shown: bool, colour: bool) -> None:
+    def __init__(self, *, shown: bool, colour: bool, unicode: bool) -> None:
         self._patience = _PATIENCE if shown else inf
         self._colour = colour
+        self._unicode = unicode
+        self._timer: Timer | None = None
         self._begun = 0.0
         self._begun_to_show = False
         self._shown = ""
@@ -50,19 +44,26 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join(1)
         if self._begun_to_show:
             self._write(_ERASED)
 
-    def __call__(self, accounts: Sequence[AccountProgress]) -> None:
+    def __call__(self, accounts: "Sequence[AccountProgress]") -> None:
         """Show how far each account is, in the terminal's present width."""
         if self._colour:
             import balcli.render.terminal  # noqa: F401 - it imports rich, which takes as long as an answer
         if time.monotonic() - self._begun < self._patience:
             return
         with suppress(OSError):
-            self.show(
-                line(accounts, os.get_terminal_size(2).columns - 1, unicode=can_encode("●✗○", sys.stderr))
-            )
+            self.show(line(accounts, os.get_terminal_size(2).columns - 1, unicode=self._unicode))
+
+    def show_later(self, text: str) -> None:
+        """Show a text in a while, unless the context ends before."""
+        self._timer = Timer(self._patience, self.show, [text])
+        self._timer.daemon = True
+        self._timer.start()
 
     def show(self, text: str) -> None:
         """Show a text in the place of the one before."""
@@ -84,24 +85,15 @@ class Progress:
         return True
 
 
-@contextmanager
-def waiting_for(what: str) -> Iterator[None]:
-    """A context with a line that says for what it waits, if it takes long and stderr is a terminal."""
-    with progress(quiet=False) as shown:
-        if shown is None:
-            yield
-            return
-        timer = Timer(_PATIENCE, shown.show, [f"balcli: {what} ..."])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join(1)
+def is_foreground(descriptor: int) -> bool:
+    """Whether a descriptor is a terminal in whose foreground this run is, or one without job control."""
+    try:
+        return os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return os.isatty(descriptor)
 
 
-def line(accounts: Sequence[AccountProgress], columns: int, *, unicode: bool = True) -> str:
+def line(accounts: "Sequence[AccountProgress]", columns: int, *, unicode: bool = True) -> str:
     """How far each account is, where that fits the columns; else how many wait, and as many of their names as fit."""
     marks = dict(zip(("answered", "failed", "waiting"), "●✗○" if unicode else "*x-", strict=True))
     told = [f"{marks[each.state]} {printable(each.name, LONGEST_NAME)}{_retry(each)}" for each in accounts]
@@ -121,5 +113,5 @@ def line(accounts: Sequence[AccountProgress], columns: int, *, unicode: bool = T
     return text
 
 
-def _retry(account: AccountProgress) -> str:
+def _retry(account: "AccountProgress") -> str:
     return "" if account.retry_in is None else f" (retry in {account.retry_in} s)"

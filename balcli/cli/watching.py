@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from balcli.cli.options import Format
 from balcli.cli.output import (
-    is_foreground,
     is_terminal,
     print_problems,
     terminal_rows,
     terminal_view,
     write_stdout,
 )
+from balcli.cli.progress import is_foreground
 from balcli.errors import UsageError
 
 if TYPE_CHECKING:
