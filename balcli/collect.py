@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, MachineExhausted, ProviderError
 from balcli.http import echoes
 from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest, trusted
-from balcli.http.timing import Deadline, writable_rows
+from balcli.http.timing import Deadline, seconds_to_retry, writable_rows
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
@@ -27,8 +27,17 @@ T = TypeVar("T")
 _Position: TypeAlias = tuple[int, ...]
 """The position of an account in the run: its number, then its number among those that one expands to."""
 
-OnProgress: TypeAlias = Callable[[Sequence[str], int], None]
-"""Called with the names of the accounts that have not answered, and the number of all accounts."""
+
+class AccountProgress(NamedTuple):
+    """How far an account is; `retry_in` is the seconds until it is asked again, None where it does not pause."""
+
+    name: str
+    state: Literal["waiting", "answered", "failed"]
+    retry_in: int | None = None
+
+
+OnProgress: TypeAlias = Callable[[Sequence[AccountProgress]], None]
+"""Called with all accounts, in their order."""
 _PROGRESS_SECONDS: Final = 0.25
 _REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
 # An attempt that ends with the deadline has the better message: what it waited for.
@@ -111,17 +120,23 @@ def each(
     """
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
+    threads: dict[_Position, int] = {}
     workers = min(affordable(jobs), len(tasks))
     for position_or_end in (*tasks, *[None] * workers):
         waiting.put(position_or_end)
-    work = partial(_work, tasks, do, waiting, done)
+    work = partial(_work, tasks, do, waiting, done, threads)
     if tasks and not _started(work, workers):
         work()
     results: dict[_Position, T] = {}
     progress_due = 0.0
     while len(results) < len(tasks):
         if on_progress is not None and time.monotonic() >= progress_due:
-            on_progress([tasks[position].name for position in tasks if position not in results], len(tasks))
+            on_progress(
+                [
+                    _progress_of(account.name, results.get(position), threads.get(position))
+                    for position, account in tasks.items()
+                ]
+            )
             progress_due = time.monotonic() + _PROGRESS_SECONDS
         left = deadline.left()
         is_last_wait = on_progress is None or left < _PROGRESS_SECONDS
@@ -139,14 +154,27 @@ def each(
     return results
 
 
+def _progress_of(name: str, result: object, thread: int | None) -> AccountProgress:
+    """How far an account is that has this result, None while it is waited for in that thread."""
+    if result is None:
+        return AccountProgress(name, "waiting", seconds_to_retry(thread))
+    failed = result is False or (isinstance(result, Outcome) and result.failure is not None)
+    return AccountProgress(name, "failed" if failed else "answered")
+
+
 def _work(
     tasks: Mapping[_Position, Account[Any]],
     do: Callable[[Account[Any]], T],
     waiting: "queue.SimpleQueue[_Position | None]",
     done: "queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]]",
+    threads: dict[_Position, int],
 ) -> None:
-    """Take accounts from a queue until it gives None, and put the result of each, or what it raised, in the other."""
+    """Take accounts from a queue until it gives None, and put the result of each, or what it raised, in the other.
+
+    `threads` gets the thread of each.
+    """
     while (position := waiting.get()) is not None:
+        threads[position] = threading.get_ident()
         try:
             done.put((position, do(tasks[position]), None))
         except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it

@@ -347,14 +347,15 @@ class _Prober:
         by_name = {diagnosis.entry.name: diagnosis for diagnosis in diagnoses}
 
         def stages(account: Account[Any]) -> bool:
-            diagnosis = by_name[account.name]
+            diagnosis, well = by_name[account.name], True
             try:
                 self._reach(diagnosis, account)
                 self._call(diagnosis, account)
             except BalcliError as problem:
                 diagnosis.fail(diagnosis.stage, problem)
+                well = False
             self._compare_clocks(diagnosis, account)
-            return True
+            return well
 
         done = each(tasks, stages, self._settings.jobs, self._deadline, on_progress)
         seconds = f"{self._settings.deadline:g} s"

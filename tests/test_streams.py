@@ -403,6 +403,8 @@ def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"NO_COLOR": ""}, False, True, False),
         ({"FORCE_COLOR": "1"}, False, True, True),
         ({"FORCE_COLOR": "0"}, False, True, False),
+        ({"FORCE_COLOR": "false"}, False, False, False),
+        ({"FORCE_COLOR": "true"}, False, True, True),
         ({"FORCE_COLOR": ""}, False, True, False),
         ({"FORCE_COLOR": "1"}, True, False, False),
         ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, False, False),

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -20,7 +21,7 @@ from balcli.cli.output import (
     print_message,
     print_problems,
     progress,
-    terminal_columns,
+    terminal_view,
     wants_colour,
     write_output,
     write_stdout,
@@ -47,6 +48,16 @@ class Display(NamedTuple):
     no_color: bool
     addresses: bool = False
     """Whether the table shows deposit addresses."""
+    verbose: bool = False
+    """Whether the table of a terminal shows targets whole."""
+    about: str = ""
+    """The end of the status line of a terminal: how long the run took, or how old it is."""
+
+    @property
+    def colour(self) -> bool:
+        """Whether it is a table in colour."""
+        table = self.output is Format.table
+        return table and wants_colour(os.environ, no_color=self.no_color, file=self.file)
 
 
 _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
@@ -114,7 +125,7 @@ def _show_balances(
             "--watch",
             metavar="S",
             parser=options.whole_seconds,
-            help="Look again every S seconds, until Ctrl-C.",
+            help="Look again every S seconds, until q ends it.",
         ),
     ] = None,
     verbose: Annotated[
@@ -141,6 +152,7 @@ def _show_balances(
     fault: options.Faults = None,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Run once, or with --watch again and again, and write the report."""
     # Imported here, so that --help and completion do not load it.
@@ -163,7 +175,8 @@ def _show_balances(
         history=history,
         wait=wait,
     )
-    display = Display(output, output_file, quiet, no_color, addresses="addresses" in request.flags)
+    display = Display(output, output_file, quiet, no_color, "addresses" in request.flags, verbose)
+    begun = time.monotonic()
     observe = print_exchange if verbose else None
     opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
     if watch is not None:
@@ -187,7 +200,7 @@ def _show_balances(
         request = request._replace(assets=wanted(asset, exact=exact))
         with opening as opened:
             profile = opened.name
-            bar = progress(quiet=quiet or verbose)
+            bar = progress(quiet=quiet or verbose, colour=display.colour)
             result = run(opened, request, recorder=recorder, observe=observe, progress=bar)
     except BalcliError as problem:
         report = reports.failed(profile, problem)
@@ -200,7 +213,8 @@ def _show_balances(
         else:
             if not quiet:
                 print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
-    raise typer.Exit(write_report(result, display))
+    about = f"{time.monotonic() - begun:.1f} s"
+    raise typer.Exit(write_report(result, display._replace(about=about)))
 
 
 def _validate_options(request: "RunRequest", flags: Sequence["Flag"], faults: list[str] | None) -> None:
@@ -252,9 +266,10 @@ def _rendered(report: "Report", display: Display) -> Iterable[str]:
         return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    colour = wants_colour(os.environ, no_color=display.no_color, file=display.file)
-    columns = terminal_columns(display.file)
-    return (table.render(report, columns=columns, colour=colour, addresses=display.addresses),)
+    view = terminal_view(display.file)
+    if view is not None:
+        view = view._replace(verbose=display.verbose, about=display.about)
+    return (table.render(report, view, colour=display.colour, addresses=display.addresses),)
 
 
 def machine(name: str, report: "Report") -> Iterator[str]:

@@ -9,7 +9,15 @@ import typer
 from balcli.cli import completion, options
 from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import limit_option
-from balcli.cli.output import print_error, print_message, problems_of, progress, wants_colour, write_stdout
+from balcli.cli.output import (
+    is_terminal,
+    print_error,
+    print_message,
+    problems_of,
+    progress,
+    wants_colour,
+    write_stdout,
+)
 from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
@@ -79,6 +87,7 @@ def check(
     fault: options.Faults = None,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Hold balances against limits, as a monitoring plugin.
 
@@ -157,7 +166,8 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
     from balcli.render.verdict import render, render_json
 
-    write_stdout(render_json(verdict) if as_json else render(verdict, colour=colour))
+    text = render_json(verdict) if as_json else render(verdict, colour=colour, terminal=is_terminal())
+    write_stdout(text)
 
 
 def _given(options: Mapping[str, list[str] | None], *, exact: bool) -> "Threshold | None":

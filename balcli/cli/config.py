@@ -10,8 +10,18 @@ import typer
 
 from balcli.cli import completion
 from balcli.cli.app import Command, CommandLine, Group
-from balcli.cli.options import OUTPUT, WHOSE, ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
-from balcli.cli.output import print_message, print_notice, terminal_columns, write_stdout
+from balcli.cli.options import (
+    OUTPUT,
+    WHOSE,
+    Color,
+    ConfigFile,
+    EnvFile,
+    NoColor,
+    ProfileName,
+    TableOrJson,
+    TableOrJsonOption,
+)
+from balcli.cli.output import print_message, print_notice, terminal_columns, wants_colour, write_stdout
 from balcli.cli.profiles import default_file
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
@@ -124,6 +134,8 @@ def show(
     env_file: EnvFile = None,
     output: TableOrJsonOption = None,
     quiet: Quiet = False,
+    _no_color: NoColor = False,
+    _color: Color = None,
 ) -> None:
     """Print a profile's settings, each with its source.
 
@@ -171,7 +183,9 @@ def show(
         ]
         parts.append(("run", _rows(run)))
         parts += [(f"limit {number}", _rows(each)) for number, each in enumerate(thresholds, 1)]
-        write_stdout(render(f"{head}: {printable(where)}", parts, terminal_columns()))
+        columns = terminal_columns()
+        colour = columns is not None and wants_colour(os.environ, no_color=False)
+        write_stdout(render(f"{head}: {printable(where)}", parts, columns, colour=colour))
     raise typer.Exit(_report(inspection, () if quiet else notices))
 
 

@@ -102,6 +102,7 @@ def diff(
     fault: options.Faults = None,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Compare two recorded runs, or one with what there is now.
 

@@ -2,21 +2,20 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from balcli.cli import options
 from balcli.cli.app import Command, CommandLine
-from balcli.cli.options import shown_option
+from balcli.cli.options import output_option, shown_option
 from balcli.cli.output import (
     check_destination,
     is_one_terminal,
     print_error,
     print_message,
     progress,
-    terminal_columns,
+    terminal_view,
     wants_colour,
     write_output,
     write_stdout,
@@ -28,6 +27,7 @@ from balcli.models import Step
 if TYPE_CHECKING:
     from balcli.config.profile import Profile
     from balcli.models import Diagnosis
+    from balcli.render.display import View
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -46,8 +46,12 @@ def diagnose(
     deadline: options.DeadlineSeconds = None,
     sandbox: options.UseSandbox = False,
     fault: options.Faults = None,
+    verbose: Annotated[
+        bool, output_option("--verbose", "-v", help="Show every step on a terminal, too.")
+    ] = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Say what keeps a run from working, and what to do.
 
@@ -81,7 +85,15 @@ def diagnose(
         diagnosis = unreadable(profile, [], problem)
     except ConfigError as problem:
         diagnosis = unreadable(profile, [Step.failed(None, "profile", problem)], problem)
-    text = _rendered(diagnosis, output_file, as_json=as_json, no_color=no_color)
+    if as_json:
+        from balcli.render.steps import render_json
+
+        text = render_json(diagnosis)
+    else:
+        colour = wants_colour(os.environ, no_color=no_color, file=output_file)
+        text = _rendered(
+            diagnosis, terminal_view(output_file), colour=colour, verbose=verbose, offline=offline
+        )
     # A diagnosis of what fails is one all the same; without a step there is none.
     unwritten = write_output(text, output_file if diagnosis.steps else None)
     in_table = bool(diagnosis.steps) and not as_json and output_file is None
@@ -127,15 +139,15 @@ def _examined(
     return diagnosis._replace(steps=(*steps, *diagnosis.steps))
 
 
-def _rendered(diagnosis: "Diagnosis", output_file: Path | None, *, as_json: bool, no_color: bool) -> str:
-    from balcli.render import steps
-
-    if as_json:
-        return steps.render_json(diagnosis)
+def _rendered(
+    diagnosis: "Diagnosis", view: "View | None", *, colour: bool, verbose: bool, offline: bool
+) -> str:
     if not diagnosis.steps:
         return ""  # nothing was looked at; stderr says why
-    colour = wants_colour(os.environ, no_color=no_color, file=output_file)
-    return steps.render(diagnosis, columns=terminal_columns(output_file), colour=colour)
+    from balcli.render import steps
+
+    view = view and view._replace(verbose=verbose)
+    return steps.render(diagnosis, view, colour=colour, offline=offline)
 
 
 def _print_steps(diagnosis: "Diagnosis", *, quiet: bool) -> None:

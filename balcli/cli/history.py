@@ -1,7 +1,6 @@
 """`balcli history`: lists recorded runs, shows how amounts went, and lets old runs go."""
 
 import os
-import sys
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +12,13 @@ from balcli.cli import completion, options, times
 from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
 from balcli.cli.output import (
+    can_encode,
     check_destination,
     print_error,
     print_message,
     terminal_columns,
+    waiting_for,
+    wants_colour,
     write_output,
     write_stdout,
 )
@@ -87,6 +89,8 @@ def show_history(
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
     output_file: options.OutputFile = None,
     wait: options.Wait = None,
+    _no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """List the recorded runs, or show how amounts went from run to run.
 
@@ -108,11 +112,13 @@ def show_history(
     if prune is None and wait is not None:
         raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
     check_destination(output_file)
+    with waiting_for("reading the history" if prune is None else "removing old runs"):
+        if prune is None:
+            text = _rendered(request, output_file)
+        else:
+            text = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
     if prune is None:
-        text = _rendered(request, output_file)
         _print_steps_back(request)
-    else:
-        text = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
     unwritten = write_output(text, output_file)
     raise typer.Exit(0 if unwritten is None else print_error(unwritten))
 
@@ -155,8 +161,8 @@ def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
         }[request.output](found)  # fmt: skip
     if not found:
         return _nothing_found(request)
-    bars = render.BARS if output_file is not None or _can_encode(render.BARS) else render.PLAIN_BARS
-    return render.table(found, terminal_columns(output_file), bars)
+    bars = render.BARS if output_file is not None or can_encode(render.BARS) else render.PLAIN_BARS
+    return render.table(found, terminal_columns(output_file), bars, colour=_colour(output_file))
 
 
 def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
@@ -167,12 +173,20 @@ def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
     if request.file.exists():
         found = runs(request.file, request.profile, since=request.since, limit=request.limit)
     if request.output is HistoryFormat.table:
-        return render.table(found, terminal_columns(output_file)) if found else _nothing_found(request)
+        if not found:
+            return _nothing_found(request)
+        return render.table(found, terminal_columns(output_file), colour=_colour(output_file))
     if not found:
         _print_mistyped(request, set())
     return {
         HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
     }[request.output](found)  # fmt: skip
+
+
+def _colour(output_file: Path | None) -> bool:
+    """Whether the list or the series is coloured: on a terminal alone."""
+    terminal = terminal_columns(output_file) is not None
+    return terminal and wants_colour(os.environ, no_color=False, file=output_file)
 
 
 def _print_steps_back(request: HistoryRequest) -> None:
@@ -220,15 +234,6 @@ def _mistyped(request: HistoryRequest) -> str | None:
     accounts = dict.fromkeys(name for run in found for name, _ in run.accounts)
     other = next((name for name in request.accounts if name not in accounts), None)
     return None if other is None else f"account {printable(other, 40)}; {did_you_mean(other, accounts)}"
-
-
-def _can_encode(text: str) -> bool:
-    """Whether stdout can carry a text as it is."""
-    try:
-        text.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _prune(request: HistoryRequest, before: datetime, wait: float) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Self
 import typer
 
 from balcli.cli import completion
+from balcli.cli.output import choose_colour
 from balcli.errors import UsageError
 from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, parse_seconds
 from balcli.text import printable
@@ -203,7 +204,36 @@ OutputFile = Annotated[
 Quiet = Annotated[
     bool, output_option("--quiet", "-q", help="Say nothing but the data and why something failed.")
 ]
-NoColor = Annotated[bool, output_option("--no-color", help="No colour, whatever the terminal.")]
+
+
+class When(StrEnum):
+    """What `--color` takes."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+def _choose_colour(value: When | None) -> When | None:
+    if value in {When.always, When.never}:
+        choose_colour(always=value is When.always)
+    return value
+
+
+def _choose_none(value: bool) -> bool:
+    if value:
+        choose_colour(always=False)
+    return value
+
+
+Color = Annotated[
+    When | None,
+    output_option("--color", metavar="WHEN", callback=_choose_colour, help="Use colours."),
+]
+NoColor = Annotated[
+    bool,
+    output_option("--no-color", callback=_choose_none, hidden=True, help="Use no colours, as --color never."),
+]
 
 
 def given(**options: Any) -> dict[str, Any]:

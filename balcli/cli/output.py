@@ -3,9 +3,9 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, TextIO, TypeAlias, cast
 
 from balcli.errors import BalcliError, OutputError
 from balcli.secret import redact
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from balcli.cli.progress import Progress
     from balcli.http.client import Exchange
     from balcli.models import Notice, Report
+    from balcli.render.display import View
 
 _LONGEST_MESSAGE: Final = 300
 
@@ -23,6 +24,8 @@ _Data: TypeAlias = str | bytes | Iterable[str]
 """Text, in one piece or in several that each end with a newline, or the bytes of a picture."""
 
 _written = False
+_colour_chosen: bool | None = None
+"""What --color or --no-color says; None where that is left to the streams and the environment."""
 
 
 class ReaderGone(Exception):
@@ -112,20 +115,42 @@ def _give_up_stdout() -> None:
 
 
 def print_message(text: str, account: str | None = None) -> None:
-    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, of at most 300 characters."""
+    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, of at most 300 characters.
+
+    On a terminal, `balcli:` is red before a failure, and the cure behind the last semicolon is dim.
+    """
     stream = sys.stderr
     if stream is None:
         return
     about = f"{printable(account, 60)}: " if account is not None else ""
     line = printable(f"balcli: {about}{redact(text)}", _LONGEST_MESSAGE)
     try:
-        stream.write(
-            line.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8")
-            + "\n"
-        )
+        encoding = stream.encoding or "utf-8"
+        line = line.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+        if stream.isatty() and _wants_colour(os.environ, no_color=False, on_terminal=True):
+            line = _coloured_message(line, failed=not text.startswith("note: "))
+        stream.write(line)
         stream.flush()
     except (OSError, ValueError):
         return  # stderr is closed: there is still the exit code
+
+
+def _coloured_message(line: str, *, failed: bool) -> str:
+    from balcli.render.layout import Line, to_text  # here, because it is for a terminal alone
+
+    head, body = line[:8], line[8:-1]
+    said, semicolon, cure = body.rpartition(";")
+    if not semicolon or not failed:
+        said, cure = body, ""
+    return to_text(
+        [
+            Line()
+            .add(head, "bad" if failed else "faint")
+            .add(said)
+            .add(semicolon + cure if cure else "", "faint")
+        ],
+        colour=True,
+    )
 
 
 def print_error(problem: BalcliError) -> int:
@@ -196,6 +221,25 @@ def terminal_columns(file: Path | None = None) -> int | None:
         return None
 
 
+def terminal_view(file: Path | None = None) -> "View | None":
+    """The terminal that stdout is, as tables see it; None for a file, a pipe, or an unknown width."""
+    columns = terminal_columns(file)
+    if columns is None:
+        return None
+    from balcli.render.display import SIGNS, View  # here, because it imports the models
+
+    return View(columns, can_encode("".join(SIGNS)))
+
+
+def can_encode(text: str, stream: TextIO | None = None) -> bool:
+    """Whether a stream, or stdout, can carry a text as it is."""
+    try:
+        text.encode(getattr(stream or sys.__stdout__, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_terminal() -> bool:
     """Whether stdout is a terminal."""
     try:
@@ -212,23 +256,49 @@ def is_one_terminal() -> bool:
         return False
 
 
-def progress(*, quiet: bool) -> "AbstractContextManager[Progress | None]":
-    """A context with the progress line; with None if quiet, or where stderr is not a terminal that can erase a line."""
+def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Progress | None]":
+    """A context with the progress line; with None if quiet, or where stderr is not a terminal that can erase a line.
+
+    With `colour`, what draws colours is imported while the accounts are waited for.
+    """
     try:
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
     except ValueError:
         on_terminal = False
-    if quiet or not on_terminal or os.environ.get("TERM", "dumb") in {"", "dumb"}:
+    shown = not quiet and on_terminal and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+    if not (shown or colour):
         return nullcontext()
     from balcli.cli.progress import Progress  # here, because most runs are short or have no terminal
 
-    return Progress()
+    return Progress(shown=shown, colour=colour, unicode=can_encode("●✗○", sys.stderr))
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """A context with a line that says for what it waits, if it takes long and stderr is a terminal."""
+    with progress(quiet=False) as shown:
+        if shown is not None:
+            shown.show_later(f"balcli: {what} ...")
+        yield
+
+
+def choose_colour(*, always: bool) -> None:
+    """Colour everything from here on, or nothing, whatever the environment says."""
+    global _colour_chosen  # noqa: PLW0603 - there is one command line
+    _colour_chosen = always
 
 
 def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:
-    """Whether output is coloured: not with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
-    if no_color or environ.get("NO_COLOR"):
+    """Whether output is coloured: as the options say, not with NO_COLOR, else with FORCE_COLOR or on a terminal."""
+    return _wants_colour(environ, no_color=no_color, on_terminal=file is None and is_terminal())
+
+
+def _wants_colour(environ: Mapping[str, str], *, no_color: bool, on_terminal: bool) -> bool:
+    if no_color or _colour_chosen is not None:
+        return not no_color and bool(_colour_chosen)
+    if environ.get("NO_COLOR"):
         return False
-    if environ.get("FORCE_COLOR", "") not in {"", "0"}:
+    forced = environ.get("FORCE_COLOR", "").lower()
+    if forced not in {"", "0", "false"}:
         return True
-    return file is None and is_terminal() and environ.get("TERM") != "dumb"
+    return on_terminal and forced != "false" and environ.get("TERM") != "dumb"

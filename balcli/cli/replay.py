@@ -8,7 +8,7 @@ import typer
 from balcli.cli.app import Command
 from balcli.cli.balances import Display, write_report
 from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
-from balcli.cli.options import SHOWN, Format, NoColor, OutputFile, Quiet, format_option, shown_option
+from balcli.cli.options import SHOWN, Color, Format, NoColor, OutputFile, Quiet, format_option, shown_option
 from balcli.cli.output import check_destination, print_error, print_message, write_output
 from balcli.errors import BalcliError
 
@@ -30,6 +30,7 @@ def replay(
     ] = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
+    _color: Color = None,
 ) -> None:
     """Print what a run printed, from its evidence alone.
 

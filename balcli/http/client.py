@@ -44,6 +44,7 @@ from balcli.http.timing import (
     RateLimiter,
     backoff,
     parse_retry_after,
+    sleep_before_retry,
 )
 from balcli.secret import Secret, reveal, secrets_in
 from balcli.settings import CaSource
@@ -211,7 +212,7 @@ class Client:
                     raise again.error from None
                 if again.pause >= self._deadline.left():
                     raise again.error from None
-                time.sleep(again.pause)
+                sleep_before_retry(again.pause)
                 attempt += 1
 
     def close(self) -> None:

@@ -115,7 +115,7 @@ class HostPause:
         while (left := self.left()) > 0:
             if left >= deadline.left():
                 return False
-            time.sleep(left)
+            sleep_before_retry(left)
         return True
 
 
@@ -127,6 +127,25 @@ def backoff(attempt: int) -> float:
     """
     longest = min(_LONGEST_PAUSE, 2.0**attempt)
     return random.uniform(longest / 2, longest)  # noqa: S311 - no secret hangs on it
+
+
+_retries: Final[dict[int, float]] = {}
+"""When each thread that pauses tries again, by its number."""
+
+
+def sleep_before_retry(seconds: float) -> None:
+    """Sleep; `seconds_to_retry` knows of it."""
+    _retries[threading.get_ident()] = time.monotonic() + seconds
+    try:
+        time.sleep(seconds)
+    finally:
+        del _retries[threading.get_ident()]
+
+
+def seconds_to_retry(thread: int | None) -> int | None:
+    """The seconds, rounded up, until a thread tries again; None if it does not pause."""
+    until = None if thread is None else _retries.get(thread)
+    return None if until is None else max(0, math.ceil(until - time.monotonic()))
 
 
 def parse_retry_after(retry_after: str, date: str | None = None) -> float | None:
