@@ -24,6 +24,28 @@ def working_folder() -> Path:
         return Path()
 
 
+def is_relative_to_nothing(path: Path) -> bool:
+    """Whether a path is relative, and the working directory was deleted."""
+    return not path.is_absolute() and working_folder() == Path()
+
+
+def nowhere(path: Path) -> str:
+    """What is wrong with such a path, and the cure."""
+    return (
+        f"{shown(path)}: the working directory was deleted; change to another one, or give the absolute path"
+    )
+
+
+def expand_home(path: str, environ: Mapping[str, str]) -> str:
+    """A path with the home folder in the place of `~/` at its start. Raises ValueError where HOME is not absolute."""
+    if not path.startswith("~/"):
+        return path
+    home = environ.get("HOME", "")
+    if not Path(home).is_absolute():
+        raise ValueError("~/ needs HOME, which is not an absolute path; set HOME, or give the absolute path")
+    return str(Path(home, path[2:].lstrip("/")))
+
+
 def shown(path: Path) -> str:
     """A path as messages show it: of a long one the end, which tells more than the beginning."""
     text = printable(str(path))

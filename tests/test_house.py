@@ -25,7 +25,7 @@ PACKAGE = ROOT / "balcli"
 ORDER = (
     ("errors", "money"),
     ("text", "secret", "urls"),
-    ("files",),
+    ("files", "pipes"),
     ("atomic", "state"),
     ("settings",),
     ("models",),
@@ -145,7 +145,7 @@ def test_a_plug_in_takes_no_name_that_means_something() -> None:
 
 def test_no_binary_float_near_money() -> None:
     """`float` stands only in the rooms that deal with seconds, and Decimal, which can round, in none."""
-    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings", "run"}
+    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings", "run", "pipes"}
     texts = {_named(path): (_room(path), path.read_text()) for path in MODULES}
     assert [] == [
         name

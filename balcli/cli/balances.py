@@ -13,14 +13,13 @@ from balcli.cli import options
 from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
 from balcli.cli.output import (
-    check_destination,
+    Outputs,
     print_error,
     print_exchange,
     print_message,
     print_problems,
     terminal_columns,
     wants_colour,
-    write_output,
     write_stdout,
 )
 from balcli.cli.profiles import open_profile
@@ -39,12 +38,13 @@ class Display(NamedTuple):
     """How a report is written."""
 
     output: Format
-    file: Path | None
-    """None for stdout."""
+    outputs: Outputs
     quiet: bool
     no_color: bool
     addresses: bool = False
     """Whether the table shows deposit addresses."""
+    deadline: float | None = None
+    """The seconds that the run has; None for the default."""
 
 
 def app_for(name: str, about: str) -> typer.Typer:
@@ -56,7 +56,7 @@ def app_for(name: str, about: str) -> typer.Typer:
 
 def _command(provider: "Provider | None") -> Callable[..., None]:
     """`_show_balances` with the options that a provider declares in its signature, behind the accounts."""
-    _, _, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
+    _, _, context, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
     own = []
     if provider is not None:
         own = [_target_option(key) for key in provider.KEYS if key.option]
@@ -66,7 +66,7 @@ def _command(provider: "Provider | None") -> Callable[..., None]:
         chosen = {parameter.name: values.pop(parameter.name) for parameter in own}
         _show_balances(provider, chosen, **values)
 
-    command.__signature__ = inspect.Signature([accounts, *own, *fixed])  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature([context, accounts, *own, *fixed])  # type: ignore[attr-defined]
     return command
 
 
@@ -95,11 +95,13 @@ def _show_balances(
     provider: "Provider | None",
     chosen: Mapping[str, Any],
     *,
+    context: typer.Context,
     accounts: options.Accounts = None,
     output: Annotated[
         Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
     ] = Format.table,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
     nonzero: Annotated[
@@ -127,7 +129,10 @@ def _show_balances(
     evidence: Annotated[
         Path | None,
         recording_option(
-            "--evidence", metavar="DIR", help="Keep all answers, without secrets, for balcli replay."
+            "--evidence",
+            metavar="DIR",
+            callback=options.in_home,
+            help="Keep all answers, without secrets, for balcli replay.",
         ),
     ] = None,
     record: options.Record = False,
@@ -174,13 +179,15 @@ def _show_balances(
         history=history,
         wait=wait,
     )
-    display = Display(output, output_file, quiet, no_color, addresses="addresses" in request.flags)
+    display = Display(
+        output, Outputs(), quiet, no_color, addresses="addresses" in request.flags, deadline=deadline
+    )
     observe = print_exchange if verbose else None
     opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
     if watch is not None:
         from balcli.cli import watching  # here, because few runs are watched
 
-        watching.validate_options(output, record=record, output_file=output_file, evidence=evidence)
+        watching.validate_options(output, record=record, files=output_file, evidence=evidence)
         _validate_options(request, flags, fault)
         request = request._replace(assets=wanted(asset, exact=exact))
         with opening as opened:
@@ -190,7 +197,11 @@ def _show_balances(
     recorder: Recorder | None = None
     try:
         _validate_options(request, flags, fault)
-        check_destination(output_file)
+        explicit = options.is_explicit(context, "output")
+        outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
+        display = display._replace(outputs=outputs.without_files())
+        outputs.check()
+        display = display._replace(outputs=outputs)
         if evidence is not None:
             from balcli.evidence import record as evidence_record  # here, because few runs keep any
 
@@ -198,6 +209,7 @@ def _show_balances(
         request = request._replace(assets=wanted(asset, exact=exact))
         with opening as opened:
             profile = opened.name
+            display = display._replace(deadline=deadline or opened.request_settings.deadline)
             bar = progress(quiet=quiet or verbose)
             result = run(opened, request, recorder=recorder, observe=observe, progress=bar)
     except BalcliError as problem:
@@ -245,28 +257,33 @@ def write_report(result: "RunResult", display: Display) -> int:
 
     Where an account answered, the first problem with recording or writing decides, if there is one.
     """
-    report = result.report
+    report, document, outputs = result.report, result.document, display.outputs
     # Of a run that failed wholly, an older file is worth more.
-    unwritten = write_output(_rendered(result.document, display), display.file if report.answered else None)
-    in_table = display.output is Format.table and display.file is None
+    unwritten = outputs.write(
+        display.output,
+        lambda output, file: _rendered(document, display, output, file),
+        keep_old=not report.answered,
+        deadline=display.deadline,
+    )
+    in_table = outputs.show_on_stdout(Format.table, display.output)
     print_problems(report, quiet=display.quiet, in_table=in_table)
-    problems = [*result.problems, *([unwritten] if unwritten else [])]
+    problems = [*result.problems, *unwritten]
     codes = [print_error(problem) for problem in problems]
     return codes[0] if codes and report.answered else report.exit_code
 
 
-def _rendered(report: "Report", display: Display) -> Iterable[str]:
-    """The report in the format that is asked for, in one piece or more."""
-    if display.output is not Format.table:
+def _rendered(report: "Report", display: Display, output: str, file: Path | None) -> Iterable[str]:
+    """The report in a format for a file or stdout, in one piece or more."""
+    if output != Format.table:
         from balcli.render import machine
 
-        return machine(display.output, report)
+        return machine(output, report)
     if report.failures:
         return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    colour = wants_colour(os.environ, no_color=display.no_color, file=display.file)
-    columns = terminal_columns(display.file)
+    colour = wants_colour(os.environ, no_color=display.no_color, file=file)
+    columns = terminal_columns(file)
     return (table.render(report, columns=columns, colour=colour, addresses=display.addresses),)
 
 

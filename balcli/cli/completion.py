@@ -72,10 +72,11 @@ def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
     """The path, text and document of the profile file."""
     from balcli.cli.profiles import default_file
     from balcli.config.sources import parse_toml, read_text
+    from balcli.files import expand_home
 
     # A command without --config does not read its variable.
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
-    path = Path(named) if named else default_file()
+    path = Path(expand_home(str(named), os.environ)) if named else default_file()
     text = read_text(path).text
     return path, text, parse_toml(text, "")
 

@@ -10,10 +10,20 @@ import typer
 
 from balcli.cli import completion
 from balcli.cli.command import Command, CommandLine, Group
-from balcli.cli.options import OUTPUT, WHOSE, ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
+from balcli.cli.options import (
+    OUTPUT,
+    WHOSE,
+    ConfigFile,
+    EnvFile,
+    ProfileName,
+    TableOrJson,
+    TableOrJsonOption,
+    in_home,
+)
 from balcli.cli.output import print_message, print_notice, terminal_columns, write_stdout
 from balcli.cli.profiles import default_file
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
+from balcli.files import is_relative_to_nothing, nowhere
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import did_you_mean, printable
 
@@ -46,6 +56,7 @@ def init(
             "-c",
             metavar="FILE",
             envvar="BALCLI_CONFIG",
+            callback=in_home,
             help="Write this file.",
             rich_help_panel=WHOSE,
             show_default=False,
@@ -221,12 +232,9 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 def _path(config: Path | None) -> Path:
     """The absolute path of the profile file. Raises ConfigFileError if home or working directory are not usable."""
     file = config or default_file()
-    try:
-        return file.absolute()
-    except FileNotFoundError:
-        raise ConfigFileError(
-            f"{printable(str(file))}: the working directory does not exist any more; name the whole path"
-        ) from None
+    if is_relative_to_nothing(file):
+        raise ConfigFileError(nowhere(file))
+    return file.absolute()
 
 
 def _is_interactive() -> bool:

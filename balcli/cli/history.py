@@ -2,10 +2,11 @@
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import typer
 
@@ -13,16 +14,17 @@ from balcli.cli import completion, options, times
 from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
 from balcli.cli.output import (
-    check_destination,
     print_error,
     print_message,
     terminal_columns,
-    write_output,
     write_stdout,
 )
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
 from balcli.text import did_you_mean, printable
+
+Render: TypeAlias = Callable[[str, Path | None], str]
+"""What makes the text of a format for a file, or for stdout."""
 
 
 class HistoryFormat(OtherFormat):
@@ -85,7 +87,8 @@ def show_history(
     profile: options.ProfileName = None,
     history: options.HistoryFile = None,
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     wait: options.Wait = None,
 ) -> None:
     """List the recorded runs, or show how amounts went from run to run.
@@ -107,14 +110,16 @@ def show_history(
     )
     if prune is None and wait is not None:
         raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
-    check_destination(output_file)
+    formats = HistoryFormat if prune is None else options.TableOrJson
+    outputs = options.outputs(output_file, formats, explicit=output is not None, mode=mode)
+    outputs.check()
     if prune is None:
-        text = _rendered(request, output_file)
+        render = _found(request, [name for name, _ in outputs.all(request.output)])
         _print_steps_back(request)
     else:
-        text = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
-    unwritten = write_output(text, output_file)
-    raise typer.Exit(0 if unwritten is None else print_error(unwritten))
+        render = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
+    unwritten = outputs.write(request.output, render)
+    raise typer.Exit(max(map(print_error, unwritten), default=0))
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
@@ -129,10 +134,10 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
     write_stdout(to_json({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
-def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
-    """The runs, or the series where an asset or an account is named, in the format that is asked for."""
+def _found(request: HistoryRequest, formats: list[str]) -> Render:
+    """Read the runs, or the series where an asset or an account is named, to be shown in these formats."""
     if not (request.assets or request.accounts):
-        return _rendered_runs(request, output_file)
+        return _found_runs(request, formats)
     from balcli.history.series import Series, series
     from balcli.render import series as render
 
@@ -145,34 +150,38 @@ def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
             accounts=request.accounts,
             since=request.since,
         )
-    if found or request.output is not HistoryFormat.table:
+    if found or formats != [HistoryFormat.table]:
         _print_mistyped(request, {each.account for each in found})
     if request.limit is not None:
         found = tuple(each._replace(intervals=each.intervals[-request.limit :]) for each in found)
-    if request.output is not HistoryFormat.table:
-        return {
-            HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
-        }[request.output](found)  # fmt: skip
-    if not found:
-        return _nothing_found(request)
-    bars = render.BARS if output_file is not None or _can_encode(render.BARS) else render.PLAIN_BARS
-    return render.table(found, terminal_columns(output_file), bars)
+
+    def rendered(output: str, file: Path | None) -> str:
+        if output != HistoryFormat.table:
+            return {"json": render.as_json, "jsonl": render.as_jsonl, "csv": render.as_csv}[output](found)
+        if not found:
+            return _nothing_found(request)
+        bars = render.BARS if file is not None or _can_encode(render.BARS) else render.PLAIN_BARS
+        return render.table(found, terminal_columns(file), bars)
+
+    return rendered
 
 
-def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
+def _found_runs(request: HistoryRequest, formats: list[str]) -> Render:
     from balcli.history.reading import RunSummary, runs
     from balcli.render import runs as render
 
     found: tuple[RunSummary, ...] = ()
     if request.file.exists():
         found = runs(request.file, request.profile, since=request.since, limit=request.limit)
-    if request.output is HistoryFormat.table:
-        return render.table(found, terminal_columns(output_file)) if found else _nothing_found(request)
-    if not found:
+    if not found and formats != [HistoryFormat.table]:
         _print_mistyped(request, set())
-    return {
-        HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
-    }[request.output](found)  # fmt: skip
+
+    def rendered(output: str, file: Path | None) -> str:
+        if output != HistoryFormat.table:
+            return {"json": render.as_json, "jsonl": render.as_jsonl, "csv": render.as_csv}[output](found)
+        return render.table(found, terminal_columns(file)) if found else _nothing_found(request)
+
+    return rendered
 
 
 def _print_steps_back(request: HistoryRequest) -> None:
@@ -231,7 +240,7 @@ def _can_encode(text: str) -> bool:
     return True
 
 
-def _prune(request: HistoryRequest, before: datetime, wait: float) -> str:
+def _prune(request: HistoryRequest, before: datetime, wait: float) -> Render:
     """Remove what is older, each profile's under its lock, and say what that came to."""
     if request.output not in {HistoryFormat.table, HistoryFormat.json}:
         raise UsageError(
@@ -251,10 +260,19 @@ def _prune(request: HistoryRequest, before: datetime, wait: float) -> str:
                 held.enter_context(state.lock(name, os.environ, wait=wait))
             gone = prune(request.file, tuple(profiles), before)
         left = len(runs(request.file, request.profile))
-    if request.output is HistoryFormat.json:
-        from balcli.render.json import SCHEMA_VERSION, format_time, to_json
-
-        told = {"schema_version": SCHEMA_VERSION, "before": format_time(before), "pruned": gone, "left": left}
-        return to_json(told)
     size = f", and the history takes {request.file.stat().st_size:,} bytes" if gone else ""
-    return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"
+
+    def rendered(output: str, _file: Path | None) -> str:
+        if output == HistoryFormat.json:
+            from balcli.render.json import SCHEMA_VERSION, format_time, to_json
+
+            told = {
+                "schema_version": SCHEMA_VERSION,
+                "before": format_time(before),
+                "pruned": gone,
+                "left": left,
+            }
+            return to_json(told)
+        return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"
+
+    return rendered

@@ -245,7 +245,8 @@ class _Reader:
     def _from_file(self, raw: Any, place: str) -> Value:
         if not isinstance(raw, str) or not raw:
             raise ValueProblem(f"{place}: is no text; give the path of a file")
-        return self._sources.from_file(self._entry.folder / self._expand(raw, place), place)
+        path = self._variables.path(self._expand(raw, place), place)
+        return self._sources.from_file(self._entry.folder / path, place)
 
     def _from_command(self, key: Key, raw: Any, place: str) -> Value:
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):

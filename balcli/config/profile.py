@@ -258,7 +258,7 @@ def _run_setting(key: str, value: Any, place: str, folder: Path, variables: Vari
         raise ValueProblem(f"{place}: is no text; write it in quotes")
     text = variables.expand(value, place)
     if key == "ca_bundle":
-        return folder / text
+        return folder / variables.path(text, place)
     try:
         # It may have a password: made a secret, it is filtered from every message.
         return reveal(Secret(validate_proxy(text)))

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from balcli.config.checks import RAISE_FIRST, Problems
 from balcli.errors import ConfigFileError, ConfigSyntaxError, SecretError, VariableError
-from balcli.files import is_readable_by_others, open_for_reading, permission_problem, shown
+from balcli.files import (
+    expand_home,
+    is_readable_by_others,
+    is_relative_to_nothing,
+    nowhere,
+    open_for_reading,
+    permission_problem,
+    shown,
+)
 from balcli.http.strictjson import is_deeper
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
@@ -63,6 +71,8 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES, problems: Problems = RAIS
     Raises ConfigFileError. A wrong owner or mode is added to the problems.
     """
     name = shown(path)
+    if is_relative_to_nothing(path):
+        raise ConfigFileError(nowhere(path))
     try:
         descriptor = open_for_reading(path)
     except FileNotFoundError:
@@ -224,6 +234,13 @@ class Variables(NamedTuple):
                 f"set {names} in the environment{file}"
             )
         return expanded
+
+    def path(self, text: str, place: str) -> str:
+        """A path with the home folder in the place of `~/`. Raises VariableError, naming the place, without HOME."""
+        try:
+            return expand_home(text, self.environ)
+        except ValueError as problem:
+            raise VariableError(f"{place}: {problem}") from None
 
     def is_defined(self, name: str) -> bool:
         """Whether the environment or the `.env` file has the variable."""
