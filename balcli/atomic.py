@@ -7,16 +7,14 @@ killed leaves it there; the next run that writes the same file removes it.
 import errno
 import os
 import re
-import signal
 import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO, Final, NamedTuple
 
-from balcli import pipes
+from balcli import pipes, signals
 from balcli.errors import OutputError
 from balcli.files import CAN_CHECK, is_relative_to_nothing, nowhere, shown, try_lock
 
@@ -42,7 +40,6 @@ _CURES: Final = {
     errno.ETIMEDOUT: "start its reader first, or name a file",
 }
 _MOUNTS: Final = Path("/proc/self/mountinfo")
-_DEFERRED: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class _Target(NamedTuple):
@@ -131,7 +128,7 @@ def replace_all(files: Iterable[tuple[Path, bytes | bytearray]], mode: int | Non
                     raise OSError(errno.EINVAL, "It is not a regular file")
                 _remove_leftovers(found.path)
                 written.append((path, _write_aside(found, data, mode, stack), found.path))
-        with _signals_deferred():
+        with signals.deferred():
             for path, temporary, target in written:
                 with _telling(path):
                     temporary.replace(target)
@@ -162,28 +159,6 @@ def _telling(path: Path) -> Iterator[None]:
         yield
     except OSError as problem:
         raise write_error(path, problem) from None
-
-
-@contextmanager
-def _signals_deferred() -> Iterator[None]:
-    """Let signals that end the run wait: they are sent again at the end.
-
-    To block them would not do: the thread of a request can take one, and the handler still runs here.
-    """
-    came: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-
-    numbers = [getattr(signal, name) for name in _DEFERRED if hasattr(signal, name)]
-    before = {number: signal.signal(number, note) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
 
 
 def write_error(path: Path, problem: OSError) -> OutputError:

@@ -247,7 +247,7 @@ def _open_all(
     diagnoses: Sequence[_AccountDiagnosis], profile: Profile, deadline: Deadline
 ) -> Iterator[ConfigError]:
     """Open each account by itself; an error for each that cannot be, or for all if they do not go together."""
-    sources = SecretSources(deadline)
+    sources = SecretSources(deadline, profile.request_settings.command_timeout)
     well = True
     for diagnosis in diagnoses:
         try:

@@ -120,7 +120,11 @@ def _fetched(
     check_ca_bundle(profile)
     notices = (*PLUGIN_NOTICES, *profile.notices)
     found = open_accounts(
-        profile, SecretSources(deadline), request.provider, request.accounts, request.targets
+        profile,
+        SecretSources(deadline, settings.command_timeout),
+        request.provider,
+        request.accounts,
+        request.targets,
     )
     accounts = [each.account for each in found if each.account is not None]
     if recorder is None:

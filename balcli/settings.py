@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 MOST_SECONDS: Final = 86_400.0
+COMMAND_SECONDS: Final = 10.0
+MOST_COMMAND_SECONDS: Final = 120.0
 MOST_RETRIES: Final = 100
 MOST_JOBS: Final = 500
 
@@ -15,7 +17,7 @@ Order: TypeAlias = Literal["asset", "account", "total"]
 
 
 class RequestSettings(NamedTuple):
-    """Timeout of one request and deadline of the run in seconds, retries, concurrent accounts, proxy, certificates."""
+    """Timeouts in seconds, of one request, the run and a secret's command; retries, accounts at once, proxy, certificates."""
 
     timeout: float = 10.0
     deadline: float = 30.0
@@ -23,3 +25,4 @@ class RequestSettings(NamedTuple):
     jobs: int = 8
     proxy: str | None = None
     ca_bundle: Path | None = None
+    command_timeout: float = COMMAND_SECONDS

@@ -25,7 +25,7 @@ PACKAGE = ROOT / "balcli"
 ORDER = (
     ("errors", "money"),
     ("text", "secret", "urls"),
-    ("files", "pipes"),
+    ("files", "pipes", "signals"),
     ("atomic", "state"),
     ("settings",),
     ("models",),
@@ -102,7 +102,7 @@ def test_costly_and_dangerous_modules_have_one_room_each() -> None:
         "rich": {"render/table.py"},
         "tomli": {"config/sources.py"},
         "dotenv": {"config/sources.py"},
-        "subprocess": {"config/sources.py"},
+        "subprocess": {"config/commands.py"},
         "sqlite3": {"history/database.py"},
         "pickle": set[str](),
         "click": set[str](),

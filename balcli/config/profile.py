@@ -24,7 +24,7 @@ from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key
 from balcli.secret import Secret, reveal
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
+from balcli.settings import MOST_COMMAND_SECONDS, MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import validate_proxy
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 RUN_KEYS: Final = {
     "timeout": "seconds for one request",
     "deadline": "seconds for the whole run",
+    "command_timeout": "seconds for a secret's command, up to 120",
     "retries": "tries after the first, where another can help",
     "jobs": "accounts asked at once",
     "proxy": "http://host:port; else HTTPS_PROXY and NO_PROXY count",
@@ -202,6 +203,8 @@ def parse(
     for key in given:
         with problems:
             settings[key] = _run_setting(key, table[key], f"{place}.{key}", folder, variables)
+    with problems:
+        _refuse_longer_command(settings, place)
     unusable = frozenset(given) - settings.keys()
     run = RequestSettings(**settings)
     return Profile(chosen, tuple(entries), run, variables, place, unusable, thresholds)
@@ -249,7 +252,9 @@ def _choose(
 def _run_setting(key: str, value: Any, place: str, folder: Path, variables: Variables) -> Any:
     """The value of one of `RUN_KEYS`. Raises ValueProblem and VariableError."""
     if key in {"timeout", "deadline"}:
-        return _seconds(value, place)
+        return _seconds(value, place, MOST_SECONDS)
+    if key == "command_timeout":
+        return _seconds(value, place, MOST_COMMAND_SECONDS)
     if key == "retries":
         return _whole(value, place, 0, MOST_RETRIES)
     if key == "jobs":
@@ -266,12 +271,21 @@ def _run_setting(key: str, value: Any, place: str, folder: Path, variables: Vari
         raise ValueProblem(f"{place}: {problem}") from None
 
 
-def _seconds(value: Any, place: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_SECONDS:
+def _seconds(value: Any, place: str, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
         raise ValueProblem(
-            f"{place}: is no number of seconds above 0 and up to {MOST_SECONDS:g}; write one{_unquoted(value)}"
+            f"{place}: is no number of seconds above 0 and up to {most:g}; write one{_unquoted(value)}"
         )
     return float(value)
+
+
+def _refuse_longer_command(settings: dict[str, Any], place: str) -> None:
+    """Raise ValueProblem, and drop it, for a command_timeout above the deadline, where the profile names both."""
+    if settings.get("command_timeout", 0.0) > (deadline := settings.get("deadline", MOST_SECONDS)):
+        del settings["command_timeout"]
+        raise ValueProblem(
+            f"{place}.command_timeout: is above the deadline of {deadline:g} s, which ends the run; raise deadline, or lower it"
+        )
 
 
 def _whole(value: Any, place: str, least: int, most: int) -> int:

@@ -2,9 +2,7 @@
 
 import os
 import re
-import select
 import stat
-import time
 from binascii import a2b_base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,11 +23,10 @@ from balcli.files import (
 from balcli.http.strictjson import is_deeper
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
+from balcli.settings import COMMAND_SECONDS
 from balcli.text import printable
 
 if TYPE_CHECKING:
-    import subprocess
-
     from balcli.http.timing import Deadline
 
 MAX_BYTES: Final = 1_000_000
@@ -351,7 +348,6 @@ def read_variables(
 
 
 _MOST_BYTES: Final = 65_536
-_COMMAND_SECONDS: Final = 10.0
 
 
 def checked_secret(text: str, place: str, *, is_credential: bool = True) -> Secret:
@@ -363,13 +359,14 @@ def checked_secret(text: str, place: str, *, is_credential: bool = True) -> Secr
 
 
 class SecretSources:
-    """Reads secrets from files and commands, each command once a run, within the run's deadline.
+    """Reads secrets from files and commands, each command once a run, within its seconds and the run's deadline.
 
     Without a deadline no command is run: each must only exist, and a random secret replaces its output.
     """
 
-    def __init__(self, deadline: "Deadline | None") -> None:
+    def __init__(self, deadline: "Deadline | None", command_timeout: float = COMMAND_SECONDS) -> None:
         self._deadline = deadline
+        self._command_timeout = command_timeout
         self._outputs: dict[tuple[str, ...], str] = {}
 
     def from_file(self, path: Path, place: str) -> Secret:
@@ -383,8 +380,7 @@ class SecretSources:
     def from_command(self, arguments: Sequence[str], place: str) -> Secret:
         """What a command prints on stdout, without one final line break. Raises SecretError.
 
-        It runs without a shell, with nothing on stdin, for at most 10 seconds. Its stderr may repeat
-        the secret and is not shown.
+        It runs without a shell. Its stderr may repeat the secret and is not shown.
         """
         command = tuple(arguments)
         if command not in self._outputs:
@@ -392,74 +388,16 @@ class SecretSources:
         return checked_secret(self._outputs[command], place)
 
     def _output_of(self, command: tuple[str, ...], place: str) -> str:
-        name = printable(command[0], 60)
         if self._deadline is not None:
-            return _run(command, min(_COMMAND_SECONDS, self._deadline.left()), f"{place}: {name}")
+            from balcli.config import commands  # few profiles have a command
+
+            return commands.output_of(command, min(self._command_timeout, self._deadline.left()), place)
         from shutil import which
 
         if which(command[0]) is None:
+            name = printable(command[0], 60)
             raise SecretError(f"{place}: {name} is no program that can be found; check the command and PATH")
         return os.urandom(16).hex()
-
-
-def _run(command: tuple[str, ...], seconds: float, name: str) -> str:
-    """What the command prints on stdout. Raises SecretError."""
-    import subprocess  # few profiles have a command
-
-    try:
-        # A list and no shell: nothing of the profile is taken for shell syntax.
-        process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or "its arguments cannot be passed on"
-        raise SecretError(f"{name} cannot be started: {reason}; check the command") from None
-    try:
-        output = _read_output(process, time.monotonic() + seconds)
-    except TimeoutError:
-        raise SecretError(f"{name} took over {round(seconds, 1):g} s; run it by hand to see why") from None
-    finally:
-        # Also after Ctrl-C the command must not outlive the run.
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-    if len(output) > _MOST_BYTES:
-        raise SecretError(f"{name} printed over {_MOST_BYTES} bytes; let it print the secret alone")
-    status = process.returncode
-    if status != 0:
-        ending = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
-        raise SecretError(f"{name} {ending}; run it by hand to see why")
-    if not output:
-        raise SecretError(f"{name} printed nothing; run it by hand to see why")
-    try:
-        return output.decode()
-    except UnicodeDecodeError:
-        raise SecretError(
-            f"{name} printed something that is not UTF-8; let it print the secret alone"
-        ) from None
-
-
-def _read_output(process: "subprocess.Popen[bytes]", until: float) -> bytes:
-    """What the command prints until it ends, or a little more than is allowed. Raises TimeoutError."""
-    import subprocess
-
-    if process.stdout is None:
-        raise RuntimeError("the command was started without a pipe")
-    output = b""
-    while len(output) <= _MOST_BYTES:
-        left = until - time.monotonic()
-        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-            raise TimeoutError
-        piece = os.read(process.stdout.fileno(), _MOST_BYTES)
-        if not piece:
-            try:
-                process.wait(max(until - time.monotonic(), 0.01))
-            except subprocess.TimeoutExpired:
-                raise TimeoutError from None
-            break
-        output += piece
-    return output
 
 
 def _without_line_break(text: str) -> str:
