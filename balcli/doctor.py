@@ -269,7 +269,7 @@ def _open_all(
             f"{account.provider}, {target}, at {printable(display_url(account.base_url), 100)}",
         )
         diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry, profile.variables)))
-        for notice in short_credentials(found):
+        for notice in (*short_credentials(found), *diagnosis.entry.exposed_files(profile.variables)):
             diagnosis.warn("secrets", notice)
         diagnosis.account = account
     if well:

@@ -6,8 +6,9 @@ import re
 import select
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 _PROCESS_FOLDER: Final = r"/proc/[0-9]+(?:/task/[0-9]+)?/fd"
 _PAUSE: Final = 0.02
@@ -81,3 +82,85 @@ def _wait(descriptor: int, until: float) -> None:
 
 def _nobody_reads() -> TimeoutError:
     return TimeoutError(errno.ETIMEDOUT, "Nobody reads it")
+
+
+_WRITER_SECONDS: Final = 10.0
+"""How long a FIFO is waited for that nobody has opened for writing."""
+_READ_SECONDS: Final = 30.0
+"""How long one is read where no deadline is known yet: as long as a run takes by default."""
+
+
+class Piped(NamedTuple):
+    """What came out of a FIFO, and the state of the opened one."""
+
+    content: bytes
+    state: os.stat_result
+
+
+class Reader:
+    """Reads FIFOs (`/dev/fd/N` of a process substitution, too), each once a process: its writer writes once."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[int, int], Piped] = {}
+        self._end: float | None = None
+        self.refusal: str | None = None
+        """Why none may be read, in words; None if they may."""
+
+    def stop_after(self, seconds: float) -> None:
+        """End all reading that many seconds from now."""
+        self._end = time.monotonic() + seconds
+
+    def read(self, path: Path, most: int, check: Callable[[os.stat_result], None]) -> Piped:
+        """At most that many bytes of a FIFO. Raises OSError, and what the check of its state raises.
+
+        It is a TimeoutError where nobody opens it for writing for 10 seconds, or its writer does not come to an end.
+        """
+        if self.refusal is not None:
+            raise OSError(errno.EINVAL, self.refusal)
+        state = path.stat()
+        known = self._read.get((state.st_dev, state.st_ino))
+        if known is None:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                state = os.fstat(descriptor)
+                check(state)
+                known = Piped(self._content(descriptor, most), state)
+            finally:
+                os.close(descriptor)
+            self._read[state.st_dev, state.st_ino] = known
+        return known
+
+    def _content(self, descriptor: int, most: int) -> bytes:
+        content, has_writer, begun = b"", False, time.monotonic()
+        end = begun + _READ_SECONDS if self._end is None else self._end
+        while len(content) < most:
+            limit = end if has_writer else min(end, begun + _WRITER_SECONDS)
+            left = limit - time.monotonic()
+            if left <= 0:
+                waited = time.monotonic() - begun
+                what = "its writer did not end" if has_writer else "nobody wrote to it"
+                raise TimeoutError(errno.ETIMEDOUT, f"{what} for {waited:.0f} s")
+            # Ready also without data, when the last writer has closed it.
+            ready = select.select([descriptor], [], [], min(left, _PAUSE))[0]
+            try:
+                piece = os.read(descriptor, most - len(content))
+            except BlockingIOError:
+                has_writer = True
+                continue
+            if not piece and (ready or has_writer):
+                break
+            has_writer = has_writer or bool(piece)
+            content += piece
+        return content
+
+
+reader: Final = Reader()
+"""The reader of this process."""
+
+
+def is_fifo(path: Path) -> bool:
+    """Whether a path leads to a FIFO, which is not opened."""
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False

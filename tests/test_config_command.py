@@ -859,7 +859,7 @@ def test_check_judges_every_file(program: Program) -> None:
     table = program.run("config", "check", "-c", str(file))
     messages = [problem["message"] for problem in result.json["problems"]]
     parts = [
-        "config.toml: can be written by others; chmod go-w",
+        "config.toml: can be written by others; chmod 600",
         ".env: a .env is taken to hold secrets, and every user can read it; chmod 600",
         ".env: line 2 is not NAME=value",
         ".env: line 4 is not NAME=value",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from balcli import pipes
 from balcli.cli import options
 from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
@@ -183,13 +184,14 @@ def _show_balances(
         output, Outputs(), quiet, no_color, addresses="addresses" in request.flags, deadline=deadline
     )
     observe = print_exchange if verbose else None
-    opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
+    opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline)
     if watch is not None:
         from balcli.cli import watching  # here, because few runs are watched
 
         watching.validate_options(output, record=record, files=output_file, evidence=evidence)
         _validate_options(request, flags, fault)
         request = request._replace(assets=wanted(asset, exact=exact))
+        pipes.reader.refusal = "it is a FIFO, and --watch reads it again at each look"
         with opening as opened:
             colour = wants_colour(os.environ, no_color=no_color)
             run_once = partial(run, opened, request, observe=observe)

@@ -73,10 +73,12 @@ def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
     from balcli.cli.profiles import default_file
     from balcli.config.sources import parse_toml, read_text
     from balcli.files import expand_home
+    from balcli.pipes import reader
 
     # A command without --config does not read its variable.
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
     path = Path(expand_home(str(named), os.environ)) if named else default_file()
+    reader.refusal = "it is a FIFO, whose content is for the run"
     text = read_text(path).text
     return path, text, parse_toml(text, "")
 

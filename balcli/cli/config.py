@@ -205,7 +205,8 @@ def check(
     found = [*PLUGIN_NOTICES]
     for inspected in inspection.profiles:
         found += inspected.profile.notices
-        found += [notice for opened in inspected.accounts for notice in short_credentials(opened)]
+        for opened in inspected.accounts:
+            found += [*short_credentials(opened), *opened.entry.exposed_files(inspected.profile.variables)]
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
         document = {"file": str(_path(config)), "ok": not inspection.problems}

@@ -129,7 +129,9 @@ def diff(
         if second is not None:
             report = second.report
         else:
-            with open_profile(config, profile, env_file, sandbox=sandbox, faults=fault) as opened:
+            with open_profile(
+                config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline
+            ) as opened:
                 deadline = deadline or opened.request_settings.deadline
                 report = _asked_now(opened, request, first, narrowing, quiet=quiet)
         if not (second or report.complete or allow_partial):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from balcli import pipes
 from balcli.cli import options
 from balcli.cli.command import Command, CommandLine
 from balcli.cli.options import shown_option
@@ -69,6 +70,8 @@ def diagnose(
             with open_profile(None, None, None, sandbox=True, faults=fault) as opened:
                 diagnosis = _examined(opened, steps, accounts, settings, offline=offline, quiet=quiet)
         else:
+            if deadline is not None:
+                pipes.reader.stop_after(deadline)
             steps, found = read_files(
                 config or default_file(),
                 must_exist=config is not None,

@@ -5,16 +5,17 @@ Each message names file, key and cure, never a value.
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.config.checks import RAISE_FIRST, Problems, checked_table, reject_unknown_keys
 from balcli.config.sources import SecretSources, Variables, checked_secret, prefix_of
-from balcli.errors import KeyProblem, ValueProblem
-from balcli.files import working_folder
+from balcli.errors import ConfigError, KeyProblem, ValueProblem
+from balcli.files import chmod, is_readable_by_others, working_folder
 from balcli.http.strictjson import is_deeper
+from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, Value
 from balcli.secret import Secret, validate_credential
@@ -82,6 +83,21 @@ class Entry(NamedTuple):
     def expand(self, text: str, place: str, variables: Variables) -> str:
         """The text with its variables filled in. What comes from a variable is not expanded again."""
         return text if self.from_variables else variables.expand(text, place)
+
+    def exposed_files(self, variables: Variables) -> Iterator[Notice]:
+        """A notice for each secret's file that every user can read."""
+        for key, spellings in self.given_keys().items():
+            for spelling in spellings:
+                if spelling == key.in_file and isinstance(text := self.settings[spelling], str):
+                    place = self.at(spelling)
+                    try:
+                        path = self.folder / variables.path(self.expand(text, place, variables), place)
+                        state = path.stat()
+                    except (ConfigError, OSError, ValueError):
+                        continue  # reading it says why
+                    if is_readable_by_others(state):
+                        message = f"{place}: every user can read the file; {chmod(state, path)}"
+                        yield Notice("secret.readable", self.name, message)
 
     def given_keys(self, *, without_targets: bool = False) -> dict[Key, tuple[str, ...]]:
         """The keys that the account has, each with its spellings; of these all but one are too many."""

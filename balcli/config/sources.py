@@ -4,14 +4,16 @@ import os
 import re
 import stat
 from binascii import a2b_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from balcli import pipes
 from balcli.config.checks import RAISE_FIRST, Problems
 from balcli.errors import ConfigFileError, ConfigSyntaxError, SecretError, VariableError
 from balcli.files import (
+    chmod,
     expand_home,
     is_readable_by_others,
     is_relative_to_nothing,
@@ -57,12 +59,12 @@ class FileText(NamedTuple):
         """Raise ConfigFileError, with the chmod, if every user may read the file."""
         if is_readable_by_others(self.state):
             raise ConfigFileError(
-                f"{shown(self.path)}: {why}, and every user can read it; chmod 600 {printable(str(self.path), 120)}"
+                f"{shown(self.path)}: {why}, and every user can read it; {chmod(self.state, self.path)}"
             )
 
 
 def read_text(path: Path, most_bytes: int = MAX_BYTES, problems: Problems = RAISE_FIRST) -> FileText:
-    """The text of a regular UTF-8 file, without its byte-order mark. Only the user or root may own or write it.
+    """The text of a UTF-8 file or FIFO, without its byte-order mark. Only the user or root may own or write it.
 
     The checks are made on the opened file, so that it cannot be changed between check and use.
     Raises ConfigFileError. A wrong owner or mode is added to the problems.
@@ -70,6 +72,35 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES, problems: Problems = RAIS
     name = shown(path)
     if is_relative_to_nothing(path):
         raise ConfigFileError(nowhere(path))
+
+    def check(state: os.stat_result) -> None:
+        flaw = permission_problem(state, path)
+        if flaw is not None:
+            problems.add(ConfigFileError(f"{name}: {flaw}"))
+
+    if pipes.is_fifo(path):
+        try:
+            content, state = pipes.reader.read(path, most_bytes + 1, check)
+        except OSError as problem:
+            raise ConfigFileError(
+                f"{name}: cannot be read: {problem.strerror}; start what writes to it before balcli, or give the path of a file"
+            ) from None
+    else:
+        content, state = _read_file(path, most_bytes + 1, check)
+    if len(content) > most_bytes:
+        size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
+        raise ConfigFileError(f"{name}: is over {size}, which no such file can need; name the right one")
+    try:
+        return FileText(path, content.decode("utf-8-sig"), state)
+    except UnicodeDecodeError:
+        raise ConfigFileError(f"{name}: is not UTF-8; save it in that encoding") from None
+
+
+def _read_file(
+    path: Path, most: int, check: Callable[[os.stat_result], None]
+) -> tuple[bytes, os.stat_result]:
+    """At most that many bytes of a regular file, and its state. Raises ConfigFileError, and what the check raises."""
+    name = shown(path)
     try:
         descriptor = open_for_reading(path)
     except FileNotFoundError:
@@ -83,21 +114,12 @@ def read_text(path: Path, most_bytes: int = MAX_BYTES, problems: Problems = RAIS
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise ConfigFileError(f"{name}: is no regular file; give the path of one")
-        flaw = permission_problem(state, path)
-        if flaw is not None:
-            problems.add(ConfigFileError(f"{name}: {flaw}"))
-        content = _read(descriptor, most_bytes + 1)
+        check(state)
+        return _read(descriptor, most), state
     except OSError as problem:
         raise ConfigFileError(f"{name}: cannot be read: {problem.strerror}; check the disk") from None
     finally:
         os.close(descriptor)
-    if len(content) > most_bytes:
-        size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
-        raise ConfigFileError(f"{name}: is over {size}, which no such file can need; name the right one")
-    try:
-        return FileText(path, content.decode("utf-8-sig"), state)
-    except UnicodeDecodeError:
-        raise ConfigFileError(f"{name}: is not UTF-8; save it in that encoding") from None
 
 
 def _read(descriptor: int, most: int) -> bytes:
@@ -371,6 +393,8 @@ class SecretSources:
 
     def from_file(self, path: Path, place: str) -> Secret:
         """The content of a file without one final line break. Raises SecretError."""
+        if self._deadline is not None:
+            pipes.reader.stop_after(self._deadline.left())
         try:
             text = read_text(path, _MOST_BYTES).text
         except ConfigFileError as problem:
