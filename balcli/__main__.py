@@ -1,8 +1,9 @@
 """Runs `python -m balcli` and the console script."""
 
+# `signal` imports `enum` and others, and an interrupt meanwhile would print a traceback.
+import _signal as signal  # type: ignore[import-not-found]
 import gc
 import os
-import signal
 import sys
 
 

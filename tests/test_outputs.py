@@ -557,3 +557,28 @@ def test_a_home_that_is_missing_is_told(
     assert (code, 1) == (done.returncode, len(done.stderr.splitlines()))
     assert "~/ needs HOME, which is not an absolute path; set HOME" in done.stderr
     assert [] == [*program.folder.iterdir()]
+
+
+def test_the_home_folder_in_a_profile(program: Program) -> None:
+    """`~/` is the home folder in a secret's file, a CA bundle, BALCLI_CONFIG and a variable's file; `~user` is a name."""
+    (program.folder / "token").write_text("t" * 20)
+    (program.folder / "token").chmod(0o600)
+    text = '[profiles.main.merchant]\nbase_url = "http://127.0.0.1:9"\ntoken_file = "{}"\n'
+    told = {
+        "~/token": "the connection was refused",
+        "~//token": "the connection was refused",
+        "~/missing": f"{program.folder}/missing: there is no such file",
+        "~nobody/token": f"{program.folder}/~nobody/token: there is no such file",
+    }
+    for path, words in told.items():
+        program.write(text.format(path))
+        for env in ({"BALCLI_CONFIG": "~/config.toml"}, {"BALCLI_CONFIG": str(program.file)}):
+            assert words in program.run("merchant", "--retries", "0", env=env).err
+    program.write(f'[profiles.main]\nca_bundle = "~/missing"\n{text.format("~/token")}')
+    assert f"{program.folder}/missing cannot be opened" in program.run("merchant", "-c", "~/config.toml").err
+    variables = {"BALCLI_MERCHANT_TOKEN_FILE": "~/missing", "BALCLI_MERCHANT_BASE_URL": "http://127.0.0.1:9"}
+    assert f"{program.folder}/missing: there is no such file" in program.run("merchant", env=variables).err
+    for env in HOMELESS[1:]:
+        result = program.run("merchant", "-c", str(program.file), env=env)
+        assert (3, 1) == (result.code, len(result.err.splitlines()))
+        assert "profiles.main.ca_bundle: ~/ needs HOME, which is not an absolute path; set HOME" in result.err
