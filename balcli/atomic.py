@@ -183,6 +183,14 @@ def _refuse_mount_point(path: Path) -> None:
             raise OSError(errno.EBUSY, "It is a mount point")
 
 
+def _refuse_planted(path: Path, state: os.stat_result) -> None:
+    """Raise OutputError for another user's FIFO in a folder like /tmp, as Linux does (fs.protected_fifos)."""
+    folder = path.parent.stat()
+    is_shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+    if stat.S_ISFIFO(state.st_mode) and is_shared and state.st_uid not in {os.getuid(), folder.st_uid}:
+        raise OutputError(f"{shown(path)} is another user's FIFO; remove it, or name another file")
+
+
 def _resolve(path: Path) -> _Target:
     """Follow the path's links. Raises OSError or OutputError where no file can be written."""
     for _ in range(_MOST_LINKS):
@@ -198,6 +206,7 @@ def _resolve(path: Path) -> _Target:
         if stat.S_ISREG(state.st_mode):
             return _Target(path, state)
         if not stat.S_ISLNK(state.st_mode):
+            _refuse_planted(path, state)
             return _Target(path, None, is_replaced=False)
         if CAN_CHECK and state.st_uid not in {os.getuid(), 0}:
             raise OutputError(f"{shown(path)} is another user's link; remove it, or name another file")

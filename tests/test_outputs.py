@@ -102,6 +102,23 @@ def test_a_fifo_is_waited_for_as_long_as_the_profile_says(program: Program, tmp_
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a FIFO away")
+def test_another_users_fifo_in_a_shared_folder_is_refused(program: Program, tmp_path: Path) -> None:
+    """Where everybody can make files, one that another user has put there gets nothing; elsewhere it does."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    os.chown(fifo, 65534, -1)
+    for mode, code in ((0o1777, 9), (0o755, 0)):
+        tmp_path.chmod(mode)
+        with subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE) as reader:
+            result = program.run(*ASKED, "-O", str(fifo))
+            if code:
+                os.close(os.open(fifo, os.O_WRONLY))
+            out, _ = reader.communicate(timeout=30)
+        assert (code, code == 0) == (result.code, bool(out))
+        assert code == 0 or "fifo is another user's FIFO; remove it" in result.err
+
+
 DEVICES: Final = {
     "/dev/null": (0, False),
     "/dev/full": (9, True),
