@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balcli import report as reports
-from balcli.cache import default_cache
 from balcli.collect import OnProgress, collect, open_client
-from balcli.config.accounts import open_accounts
-from balcli.config.profile import Profile, check_ca_bundle
+from balcli.config.credentials import expiring_credentials
+from balcli.config.profile import Profile, open_accounts
 from balcli.config.sources import SecretSources
 from balcli.errors import BalcliError, StateError
 from balcli.http.client import Exchange, SupportsRequest
@@ -66,12 +65,13 @@ class RunResult(NamedTuple):
     @property
     def document(self) -> Report:
         """The report as its document has it: with a notice if the run is not recorded."""
-        notices = [
-            Notice("history.not_recorded", None, f"the run is not recorded: {problem.message}")
-            for problem in self.problems
-            if isinstance(problem, StateError)
-        ]
-        return self.report._replace(notices=(*self.report.notices, *notices))
+        report = self.report
+        for problem in self.problems:
+            if isinstance(problem, StateError):
+                message = f"the run is not recorded: {problem.message}"
+                notice = Notice("history.not_recorded", None, message)
+                report = report._replace(notices=(*report.notices, notice))
+        return report
 
 
 def run(
@@ -117,8 +117,6 @@ def _fetched(
     """The report of all accounts that are asked, with every row."""
     settings = profile.request_settings._replace(**request.settings)
     deadline = Deadline(settings.deadline)
-    check_ca_bundle(profile)
-    notices = (*PLUGIN_NOTICES, *profile.notices)
     found = open_accounts(
         profile,
         SecretSources(deadline, settings.command_timeout),
@@ -126,14 +124,16 @@ def _fetched(
         request.accounts,
         request.targets,
     )
+    expiring = (notice for each in found for notice in expiring_credentials(each))
+    notices = (*PLUGIN_NOTICES, *profile.variables.notices, *expiring)
     accounts = [each.account for each in found if each.account is not None]
     if recorder is None:
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)
     else:
         client = recorder.client(found, notices, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
-    cached = request.cache and not request.sandbox and recorder is None
-    with progress or nullcontext() as on_progress:
+    use_cache = request.cache and not request.sandbox and recorder is None
+    with closing(client), progress or nullcontext() as on_progress:
         outcomes = collect(
             accounts,
             settings,
@@ -141,7 +141,7 @@ def _fetched(
             assets=request.assets,
             flags=request.flags,
             limited=request.thresholds,
-            cache=default_cache(os.environ) if cached else None,
+            use_cache=use_cache,
             client=client,
             on_progress=on_progress,
         )

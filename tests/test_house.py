@@ -9,10 +9,9 @@ import pytest
 
 from balcli.cli.app import COMMANDS
 from balcli.config.profile import RUN_KEYS
-from balcli.providers import OWN, PROVIDERS
-from balcli.providers.plugins import TAKEN
+from balcli.providers import OWN, PROVIDERS, TAKEN
 from balcli.sandbox import Sandbox
-from balcli.sandbox.exchange import Turn
+from balcli.sandbox.exchange import FaultContext
 from balcli.sandbox.faults import EXPIRED, HERE
 from balcli.sandbox.loopring import Loopring
 from tests.conftest import ROOT, Program
@@ -176,16 +175,18 @@ def test_nothing_splits_the_process() -> None:
 
 
 def test_secrets_are_revealed_where_they_leave() -> None:
-    """`reveal` is called only by the client, by what signs, hashes or wraps a credential, and by the proxy's setting."""
+    """`reveal` is called only by the client, by what signs, hashes, wraps or decodes a credential, and by the proxy's setting."""
     callers = {_named(path) for path in MODULES if re.search(r"\breveal\(|=reveal\b", path.read_text())}
     assert {
         "secret.py",
         "http/client.py",
         "providers/merchant.py",
+        "providers/merchant_requests.py",
         "providers/wallet.py",
         "config/profile.py",
         "evidence/names.py",
         "http/echoes.py",
+        "http/jwt.py",
     } == callers
 
 
@@ -202,6 +203,13 @@ def test_a_start_loads_nothing_heavy(program: Program, subtests: pytest.Subtests
             assert set() == heavy & program.loaded(*line.split(), **env)
 
 
+def test_a_run_without_requests_loads_no_transport(program: Program) -> None:
+    """A command that only reads the configuration loads the client, and none of what sends its requests."""
+    loaded = program.loaded("config", "check")
+    assert "balcli.http.client" in loaded
+    assert set() == {"urllib3", "ssl", "http.client", "balcli.http.transport"} & loaded
+
+
 def test_a_machine_format_loads_no_rich(program: Program) -> None:
     """A run for a program loads no rich; neither does a table without colour."""
     for output in ("json", "table"):
@@ -215,18 +223,18 @@ def test_each_fault_does_something_to_each_provider(program: Program, sandbox: S
     program.with_profile(sandbox.profile("main"), "all", "--no-cache")
     playing = {fault for fault in ALL if ALL[fault].address == HERE} - {EXPIRED}
     idle = []
-    for name, part in sandbox._parts.items():
+    for name, part in sandbox._stand_ins.items():
         paths = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN}
         for where, path in paths.items():
-            for asked in [question for question in sandbox.log if question.path == f"/{name}{path}"][:1]:
-                question = asked._replace(path=path)
-                turn = Turn(question, part.answer(question), 1)
+            for asked in [request for request in sandbox.log if request.path == f"/{name}{path}"][:1]:
+                request = asked._replace(path=path)
+                context = FaultContext(request, part.answer(request), 1)
                 here = [fault for fault in playing if ALL[fault].where == where]
-                idle += [f"{name}:{fault}" for fault in here if ALL[fault].play(turn) == turn.good]
+                idle += [f"{name}:{fault}" for fault in here if ALL[fault].play(context) == context.good]
     anywhere = {fault for fault in playing if ALL[fault].where == "all"}
     program.with_profile(sandbox.profile("main"), "loopring", "--no-cache", "--nfts")
-    for asked in [question for question in sandbox.log if question.path.startswith("/loopring/")]:
-        question = asked._replace(path=asked.path.removeprefix("/loopring"))
-        turn = Turn(question, Loopring().answer(question), 1)
-        anywhere -= {fault for fault in anywhere if ALL[fault].play(turn) != turn.good}
+    for asked in [request for request in sandbox.log if request.path.startswith("/loopring/")]:
+        request = asked._replace(path=asked.path.removeprefix("/loopring"))
+        context = FaultContext(request, Loopring().answer(request), 1)
+        anywhere -= {fault for fault in anywhere if ALL[fault].play(context) != context.good}
     assert ([], set()) == (idle, anywhere)

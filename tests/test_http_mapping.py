@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from balcli import errors
+from balcli.settings import CaSource
 from tests.lists import each_case
 from tests.wire import TOKEN
 
@@ -90,8 +91,8 @@ def test_an_exception_that_wraps_another_becomes_one_of_the_error_tree(kind: typ
 
 MEANT: Final = {
     "urllib3.exceptions.NameResolutionError": errors.NameNotResolved,
-    "urllib3.exceptions.NewConnectionError": errors.ConnectionFailed,
-    "builtins.ConnectionRefusedError": errors.ConnectionFailed,
+    "urllib3.exceptions.NewConnectionError": errors.NotConnected,
+    "builtins.ConnectionRefusedError": errors.NotConnected,
     "builtins.ConnectionResetError": errors.ConnectionFailed,
     "builtins.BrokenPipeError": errors.ConnectionFailed,
     "http.client.RemoteDisconnected": errors.ConnectionFailed,
@@ -151,7 +152,7 @@ def test_no_library_exception_leaves_a_request(
     def fail(*_arguments: Any, **_options: Any) -> None:
         raise instance(kind, f"X-BH-TOKEN: {TOKEN}")
 
-    transport = Transport(proxy=None, ca_bundle=None, connections=1, tls=False)
+    transport = Transport(proxy=None, ca_bundle=CaSource(), connections=1, tls=False)
     monkeypatch.setattr("urllib3.HTTPConnectionPool.urlopen", fail)
     with pytest.raises(errors.BalcliError) as caught:
         transport.send("GET", "http://127.0.0.1:9/", {}, None, seconds=1, loopback=True)

@@ -584,18 +584,19 @@ def test_the_home_folder_in_a_profile(program: Program) -> None:
     told = {
         "~/token": "the connection was refused",
         "~//token": "the connection was refused",
-        "~/missing": f"{program.folder}/missing: there is no such file",
-        "~nobody/token": f"{program.folder}/~nobody/token: there is no such file",
+        "~/missing": f"{program.folder}/missing does not exist",
+        "~nobody/token": f"{program.folder}/~nobody/token does not exist",
     }
     for path, words in told.items():
         program.write(text.format(path))
         for env in ({"BALCLI_CONFIG": "~/config.toml"}, {"BALCLI_CONFIG": str(program.file)}):
             assert words in program.run("merchant", "--retries", "0", env=env).err
     program.write(f'[profiles.main]\nca_bundle = "~/missing"\n{text.format("~/token")}')
-    assert f"{program.folder}/missing cannot be opened" in program.run("merchant", "-c", "~/config.toml").err
+    assert f"{program.folder}/missing does not exist" in program.run("merchant", "-c", "~/config.toml").err
     variables = {"BALCLI_MERCHANT_TOKEN_FILE": "~/missing", "BALCLI_MERCHANT_BASE_URL": "http://127.0.0.1:9"}
-    assert f"{program.folder}/missing: there is no such file" in program.run("merchant", env=variables).err
+    assert f"{program.folder}/missing does not exist" in program.run("merchant", env=variables).err
     for env in HOMELESS[1:]:
         result = program.run("merchant", "-c", str(program.file), env=env)
-        assert (3, 1) == (result.code, len(result.err.splitlines()))
-        assert "profiles.main.ca_bundle: ~/ needs HOME, which is not an absolute path; set HOME" in result.err
+        assert (3, 2) == (result.code, len(result.err.splitlines()))
+        for place in ('ca_bundle in profile "main"', "token_file in merchant"):
+            assert f"{place}: ~/ needs HOME, which is not an absolute path; set HOME" in result.err

@@ -285,12 +285,15 @@ TIMEOUTS: Final = {
     "command_timeout = 60": "",
     "deadline = 5": "",
     "command_timeout = 5\ndeadline = 5": "",
-    "command_timeout = 0": "is no number of seconds above 0 and up to 120",
-    "command_timeout = 121": "is no number of seconds above 0 and up to 120",
-    "command_timeout = -1": "is no number of seconds",
-    "command_timeout = true": "is no number of seconds",
-    'command_timeout = "10"': "is no number of seconds",
-    "command_timeout = nan": "is no number of seconds",
+    'command_timeout = "2m"': "",
+    'command_timeout = "${SECONDS_OF_A_COMMAND}"': "needs ${SECONDS_OF_A_COMMAND}",
+    "command_timeout = 0": "must be above 0 and up to 120 seconds",
+    "command_timeout = 121": "must be above 0 and up to 120 seconds",
+    'command_timeout = "3m"': "must be above 0 and up to 120 seconds",
+    "command_timeout = -1": "must be above 0",
+    "command_timeout = true": "must be above 0",
+    'command_timeout = "ten"': "is not a time",
+    "command_timeout = nan": "must be above 0",
     "command_timeout = 6\ndeadline = 5": "is above the deadline of 5 s, which ends the run; raise deadline",
     "command_timeout = 10.5\ndeadline = 10": "is above the deadline of 10 s",
 }
@@ -303,7 +306,7 @@ def test_the_seconds_of_a_command(program: Program, sandbox: Sandbox, settings: 
     for command in (["merchant"], ["config", "check"]):
         result = program.run(*command, "-c", str(file))
         assert (3 if told else 0, told in result.err) == (result.code, True)
-    assert not told or "profiles.main.command_timeout: " in result.err
+    assert not told or 'config.toml:2: command_timeout in profile "main" ' in result.err
 
 
 @each_case(

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from balcli import files
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from tests.conftest import ROOT, Program, Result
 from tests.lists import each_case
@@ -74,7 +74,7 @@ def test_a_file_by_a_variable(program: Program, sandbox: Sandbox, tmp_path: Path
         (b"  ", 0o600, "is blank"),
         (MARK.encode() + b" ", 0o600, "begins or ends with a blank"),
         (MARK.encode() + b"\xff", 0o600, "is not UTF-8"),
-        (MARK.encode() * 10_000, 0o600, "is over 65536 bytes"),
+        (MARK.encode() * 10_000, 0o600, "is larger than 65536 bytes"),
         (MARK.encode(), 0o620, "chmod 600"),
         (MARK.encode(), 0o602, "chmod 600"),
     ],
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_secrets(
     private(program.folder / "token", content, mode)
     result = _run(program, sandbox.url, 'token_file = "token"')
     assert (3, []) == (result.code, sandbox.log)
-    assert "profiles.main.merchant.token_file: " in result.err
+    assert 'token_file in merchant "shop"' in result.err
     assert told in result.err
     assert MARK not in result.out + result.err
 
@@ -125,7 +125,7 @@ def test_no_shell_reads_a_command(program: Program, sandbox: Sandbox) -> None:
         (["sh", "-c", f"printf '{MARK}\\r'"], "holds a control character"),
         (["sh", "-c", f"yes {MARK} | head -c 1000000"], "printed over 65536 bytes"),
         (["sh", "-c", f"yes {MARK}"], "printed over 65536 bytes"),
-        (["sh", "-c", "printf '\\377'"], "is not UTF-8"),
+        (["sh", "-c", "printf '\\377'"], "are not UTF-8"),
         (["sh", "-c", f"echo {MARK}; sleep 60"], "took over 1 s"),
         (["sh", "-c", f"echo {MARK}; exec >&-; sleep 60"], "took over 1 s"),
     ],
@@ -297,7 +297,7 @@ def test_a_secret_file_that_everybody_can_read_is_told(
     """`doctor` and `config check` warn of it, with the key and the chmod; a run does not, and works."""
     private(program.folder / "token", TOKEN.encode(), mode)
     file = program.write(_profile(sandbox.url, 'token_file = "token"'))
-    cure = f"merchant.token_file: every user can read the file; chmod 600 {program.folder}/token"
+    cure = f'token_file in merchant "shop" names a file that is readable by everyone; chmod 600 {program.folder}/token'
     check = program.run("config", "check", "-o", "json", "-c", str(file))
     doctor = program.run("doctor", "--offline", "-c", str(file))
     assert (0, 0) == (check.code, doctor.code)
@@ -322,9 +322,9 @@ FORMS = {
 def test_an_echoed_secret_is_not_shown(program: Program, form: str, output: str) -> None:
     """A server that puts our token into a name or a message, in any usual form: the account fails without it."""
     row = {"asset": f"X{form}", "total": "1", "free": "1", "locked": "0"}
-    named = json_reply({"code": 200, "data": {"balances": [row]}})
-    told = json_reply({"code": -1, "msg": f"bad {form}"})
-    echoed = Reply(401, json.dumps({"code": 401, "msg": f"token {form}"}).encode())
+    named = json_response({"code": 200, "data": {"balances": [row]}})
+    told = json_response({"code": -1, "msg": f"bad {form}"})
+    echoed = SandboxResponse(401, json.dumps({"code": 401, "msg": f"token {form}"}).encode())
     for answer in (named, told, echoed):
         with Sandbox(scripted={ASSETS: [answer]}) as server:
             text = _profile(server.url, f'token = "{MARK}"')
@@ -347,7 +347,7 @@ def test_no_spelling_of_json_brings_a_secret_through(program: Program, spelled: 
     row = f'{{"asset": "{spelled}", "total": "1", "free": "1", "locked": "0"}}'
     named = f'{{"code": 200, "data": {{"balances": [{row}]}}}}'
     for body in (told, named):
-        with Sandbox(scripted={ASSETS: [Reply(200, body.encode())]}) as server:
+        with Sandbox(scripted={ASSETS: [SandboxResponse(200, body.encode())]}) as server:
             for output in ("table", "json"):
                 text = _profile(server.url, f'token = "{MARK}"')
                 result = program.with_profile(text, "merchant", "-o", output)
@@ -362,7 +362,7 @@ def test_a_name_that_holds_a_credential_is_refused(program: Program, sandbox: Sa
     for output in ("table", "json"):
         result = program.with_profile(text, "merchant", "-o", output)
         assert (3, False) == (result.code, token in result.out + result.err)
-        assert "name: contains a credential" in result.err
+        assert "name in merchant contains a credential" in result.err
 
 
 def test_verbose_tells_names_and_no_values(program: Program, sandbox: Sandbox) -> None:

@@ -30,8 +30,10 @@ from balcli.errors import (
     TlsFailed,
     ValueProblem,
 )
+from balcli.files import shown
 from balcli.http.transport import Answer, Proxy, Transport, proxy_for, tls_context
 from balcli.sandbox.faults import keeps_silent
+from balcli.settings import CaSource
 from tests.authority import LEAF, Authority, found, serving
 from tests.faults.wire import chunked, drips, hangs_up, pours, resets, sends
 from tests.lists import each_case
@@ -73,7 +75,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def plain(**more: Any) -> Transport:
     """A transport for plain HTTP."""
-    return Transport(**{"proxy": None, "ca_bundle": None, "connections": 4, "tls": False, **more})
+    return Transport(**{"proxy": None, "ca_bundle": CaSource(), "connections": 4, "tls": False, **more})
 
 
 def send(
@@ -558,9 +560,9 @@ def test_nobody_there_is_a_failed_connection() -> None:
 # TLS.
 
 
-def secured(bundle: Path | None) -> Transport:
+def secured(bundle: Path) -> Transport:
     """A transport that trusts the bundle."""
-    return plain(ca_bundle=bundle, tls=True)
+    return plain(ca_bundle=CaSource("file", bundle), tls=True)
 
 
 def test_https_needs_a_transport_with_tls() -> None:
@@ -599,7 +601,7 @@ def test_an_unknown_authority_is_not_believed(authority: Authority) -> None:
         with pytest.raises(
             TlsFailed, match=r"^the certificate is from an authority that is not in the built-in "
         ):
-            send(wire.url, secured(None))
+            send(wire.url, plain(tls=True))
         assert [] == wire.requests
 
 
@@ -632,8 +634,8 @@ def test_a_bundle_that_is_none_is_named(tmp_path: Path, content: bytes | None) -
     if content is not None:
         bundle.write_bytes(content)
     with pytest.raises(ValueProblem) as caught:
-        tls_context(bundle)
-    assert caught.value.message.startswith(f"ca_bundle: {bundle} cannot be read")
+        tls_context(CaSource("file", bundle, "SSL_CERT_FILE"))
+    assert caught.value.message.startswith(f"{shown(bundle)} (SSL_CERT_FILE) cannot be read")
     assert caught.value.__suppress_context__
 
 
@@ -641,7 +643,7 @@ def test_a_context_verifies_and_speaks_no_old_tls() -> None:
     """Certificates and names are verified, nothing before TLS 1.2 is spoken, and keys are logged nowhere."""
     import ssl
 
-    context = tls_context(None)
+    context = tls_context(CaSource())
     assert (ssl.CERT_REQUIRED, True, True, "None") == (
         context.verify_mode,
         context.check_hostname,
@@ -712,7 +714,7 @@ def test_a_tunnel_verifies_the_far_end(
         if source == "environment":
             monkeypatch.setenv("https_proxy", proxy.url)
         given = proxy.url if source == "profile" else None
-        good = plain(ca_bundle=authority.bundle, tls=True, proxy=given)
+        good = plain(ca_bundle=CaSource("file", authority.bundle), tls=True, proxy=given)
         assert BODY == send(f"https://{FAR}", good, loopback=False).body
         with pytest.raises(TlsFailed):
             send("https://192.0.2.2", good, loopback=False)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from balcli.cli import completion, options
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import limit_option
-from balcli.cli.output import print_error, print_message, problems_of, wants_colour, write_stdout
+from balcli.cli.output import print_error, print_message, problems_of, progress, wants_colour, write_stdout
 from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
@@ -85,7 +85,6 @@ def check(
     One status line; exit codes 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     """
     # Imported here, so that --help and completion do not load it.
-    from balcli.cli.progress import progress
     from balcli.render.verdict import plain
     from balcli.report import failed
     from balcli.run import RunRequest, run
@@ -137,12 +136,14 @@ def check(
 
 
 def _thresholds_of(profile: "Profile") -> "tuple[Threshold, ...]":
-    """The limits of a profile. Raises KeyProblem where it has none."""
+    """The limits of a profile that are well. Raises KeyProblem where it has none, and nothing else is wrong."""
     thresholds = tuple(entry.threshold for entry in profile.thresholds if entry.threshold is not None)
-    if not thresholds:
+    if not thresholds and not profile.problems:
         raise KeyProblem(
-            f"{profile.place} has no limits; add [[profiles.{printable(profile.name or 'main', 40)}.limits]], "
-            "or give --asset with --warn or --crit"
+            profile.located(
+                f"has no limits; add [[profiles.{printable(profile.name or 'main', 40)}.limits]], "
+                "or give --asset with --warn or --crit"
+            )
         )
     return thresholds
 

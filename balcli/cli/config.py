@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from balcli.cli import completion
-from balcli.cli.command import Command, CommandLine, Group
+from balcli.cli.app import Command, CommandLine, Group
 from balcli.cli.options import (
     OUTPUT,
     WHOSE,
@@ -87,7 +87,7 @@ def init(
 
     file = _path(config)
     taken = ConfigFileError(
-        f"{shown(file)}: is there already; edit it, move it away, or name another file with --config"
+        f"{shown(file)} already exists; edit it, move it away first, or name another file with --config"
     )
     if os.path.lexists(file):
         raise taken
@@ -140,8 +140,7 @@ def show(
 
     Secrets are shown as ***, and no secret's command is run.
     """
-    from balcli.config.accounts import shown_name
-    from balcli.config.inspection import Settings, shadowed
+    from balcli.config.inspection import Settings, shadowed, shown_name
 
     inspection = _inspect(config, profile, env_file, every=False)
     name, where = profile, str(_path(config))
@@ -159,7 +158,7 @@ def show(
         ]
         run = settings.of_run(found, os.environ)
         thresholds = settings.of_thresholds(found)
-        notices += [*found.notices, *shadowed(found)]
+        notices += [*found.variables.notices, *shadowed(found)]
     if not inspection.profiles and inspection.file is not None:
         notices += inspection.file.variables.notices
     if TableOrJson.chosen(output) is TableOrJson.json:
@@ -199,14 +198,15 @@ def check(
 
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
-    from balcli.config.accounts import short_credentials
+    from balcli.config.credentials import expiring_credentials, short_credentials
 
     inspection = _inspect(config, profile, env_file, every=True)
     found = [*PLUGIN_NOTICES]
     for inspected in inspection.profiles:
-        found += inspected.profile.notices
+        found += inspected.profile.variables.notices
         for opened in inspected.accounts:
-            found += [*short_credentials(opened), *opened.entry.exposed_files(inspected.profile.variables)]
+            found += [*short_credentials(opened), *expiring_credentials(opened)]
+            found += opened.entry.exposed_files()
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
         document = {"file": str(_path(config)), "ok": not inspection.problems}

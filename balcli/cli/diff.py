@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
 import typer
 
 from balcli.cli import completion, options, times
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import SHOWN, shown_option
 from balcli.cli.output import (
     Outputs,
     print_error,
     print_message,
+    progress,
     terminal_columns,
     wants_colour,
     write_stdout,
@@ -138,7 +139,7 @@ def diff(
             _refuse_incomplete(report)
         comparison = _compared(first, second, report, narrowing, allow_partial=allow_partial, quiet=quiet)
     except BalcliError as problem:
-        document = render.failed(profile, Failure.from_error(problem))
+        document = render.failed(profile, problem)
         outputs.write(
             chosen, lambda form, _: document if form == "json" else "", keep_old=True, deadline=deadline
         )
@@ -163,10 +164,9 @@ def diff(
 def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a comparison that could not begin."""
     if line.output == options.TableOrJson.json:
-        from balcli.models import Failure
         from balcli.render.diff import failed
 
-        write_stdout(failed(None, Failure.from_error(error)))
+        write_stdout(failed(None, error))
 
 
 def _incomparable_error(comparison: "Comparison") -> UsageError | None:
@@ -245,7 +245,6 @@ def _asked_now(
     profile: "Profile", request: "RunRequest", first: "RecordedRun", narrowing: "DiffFilter", *, quiet: bool
 ) -> "Report":
     """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
-    from balcli.cli.progress import progress
     from balcli.history.recording import with_url_digests
     from balcli.run import run
 

@@ -9,13 +9,14 @@ import typer
 
 from balcli import pipes
 from balcli.cli import options
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import shown_option
 from balcli.cli.output import (
     Outputs,
     is_one_terminal,
     print_error,
     print_message,
+    progress,
     terminal_columns,
     wants_colour,
     write_stdout,
@@ -121,7 +122,6 @@ def _examined(
 ) -> "Diagnosis":
     """The steps that led to a profile, with those over what is around the program and over its accounts."""
     from balcli import doctor
-    from balcli.cli.progress import progress
     from balcli.http.timing import Deadline
 
     steps = [*steps, *doctor.surroundings(os.environ, profile)]

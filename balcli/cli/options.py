@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ from balcli.cli import completion
 from balcli.cli.output import Outputs
 from balcli.errors import ConfigFileError, UsageError
 from balcli.files import expand_home
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS
+from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, parse_seconds
+from balcli.text import printable
 
 WHOSE: Final = "Which accounts"
 LIMIT: Final = "The limit"
@@ -27,17 +28,12 @@ HEADINGS: Final = (WHOSE, LIMIT, SHOWN, NETWORK, RECORDED, OUTPUT)
 """The headings of a command's options in its help, in this order."""
 
 
-def _options_of(heading: str) -> Callable[..., Any]:
-    """What makes the options under a heading, with the arguments of `typer.Option`."""
-    return partial(typer.Option, rich_help_panel=heading)
-
-
-account_option = _options_of(WHOSE)
-limit_option = _options_of(LIMIT)
-shown_option = _options_of(SHOWN)
-network_option = _options_of(NETWORK)
-recording_option = _options_of(RECORDED)
-output_option = _options_of(OUTPUT)
+account_option = partial(typer.Option, rich_help_panel=WHOSE)
+limit_option = partial(typer.Option, rich_help_panel=LIMIT)
+shown_option = partial(typer.Option, rich_help_panel=SHOWN)
+network_option = partial(typer.Option, rich_help_panel=NETWORK)
+recording_option = partial(typer.Option, rich_help_panel=RECORDED)
+output_option = partial(typer.Option, rich_help_panel=OUTPUT)
 
 
 class Format(StrEnum):
@@ -74,17 +70,44 @@ def format_option(default: str) -> Any:
     return output_option("--output", "-o", metavar="FORMAT", help=f"The format [default: {default}].")
 
 
-def _positive_seconds(value: float | None) -> float | None:
-    # Not a range of the option's type: to that, NaN is inside any range.
-    if value is not None and not 0 < value <= MOST_SECONDS:
-        raise typer.BadParameter(f"{value:g} is not above 0 and up to {MOST_SECONDS:g} seconds")
+def _parsed(text: str, plain: str = "s") -> float:
+    """The seconds of a time with or without a unit. Raises BadParameter."""
+    try:
+        return parse_seconds(text, plain)
+    except ValueError as problem:
+        raise typer.BadParameter(f"{printable(text, 40)} {problem}") from None
+
+
+def _positive_seconds(text: str) -> float:
+    value = _parsed(text)
+    if not 0 < value <= MOST_SECONDS:  # also of NaN
+        raise typer.BadParameter(f"{printable(text, 40)} is not above 0 and up to {MOST_SECONDS:g} seconds")
     return value
 
 
-def _seconds(value: float | None) -> float | None:
-    if value is not None and not 0 <= value <= MOST_SECONDS:
-        raise typer.BadParameter(f"{value:g} is not from 0 to {MOST_SECONDS:g} seconds")
+def _seconds(text: str) -> float:
+    value = _parsed(text)
+    if not 0 <= value <= MOST_SECONDS:
+        raise typer.BadParameter(f"{printable(text, 40)} is not from 0 to {MOST_SECONDS:g} seconds")
     return value
+
+
+def latency_seconds(text: str) -> float:
+    """The seconds, at most a minute, of a time that is in milliseconds without a unit. Raises BadParameter."""
+    value = _parsed(text, "ms")
+    if not 0 <= value <= 60:
+        raise typer.BadParameter(f"{printable(text, 40)} is not from 0 to 60 seconds")
+    return value
+
+
+def whole_seconds(text: str) -> int:
+    """The whole seconds of a time, at least one. Raises BadParameter."""
+    value = _parsed(text)
+    if not 1 <= value <= MOST_SECONDS or value != int(value):
+        raise typer.BadParameter(
+            f"{printable(text, 40)} is not a whole number of seconds from 1 to {MOST_SECONDS:g}"
+        )
+    return int(value)
 
 
 def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
@@ -102,7 +125,7 @@ def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path 
 
 def _mode(value: str | None) -> str | None:
     if value is not None and not re.fullmatch("0?[0-7]{3}", value):
-        raise typer.BadParameter(f"{value} is not an octal mode from 000 to 777, such as 0644")
+        raise typer.BadParameter(f"{printable(value, 40)} is not an octal mode from 000 to 777, such as 0644")
     return value
 
 
@@ -167,19 +190,19 @@ Exact = Annotated[bool, shown_option("--exact", help="Take each --asset in that 
 Timeout = Annotated[
     float | None,
     network_option(
-        "--timeout", metavar="S", callback=_positive_seconds, help="Seconds for one request [default: 10]."
+        "--timeout", metavar="S", parser=_positive_seconds, help="Seconds for one request [default: 10]."
     ),
 ]
 DeadlineSeconds = Annotated[
     float | None,
     network_option(
-        "--deadline", metavar="S", callback=_positive_seconds, help="Seconds for the whole run [default: 30]."
+        "--deadline", metavar="S", parser=_positive_seconds, help="Seconds for the whole run [default: 30]."
     ),
 ]
 Retries = Annotated[
     int | None,
     network_option(
-        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 2]."
+        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 3]."
     ),
 ]
 Jobs = Annotated[
@@ -195,7 +218,7 @@ HistoryFile = Annotated[
 Wait = Annotated[
     float | None,
     recording_option(
-        "--wait", metavar="S", callback=_seconds, help="Seconds to wait for another run [default: 0]."
+        "--wait", metavar="S", parser=_seconds, help="Seconds to wait for another run [default: 0]."
     ),
 ]
 TableOrJsonOption = Annotated[TableOrJson | None, format_option("table")]

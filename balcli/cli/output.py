@@ -4,17 +4,18 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias, cast
 
 from balcli.errors import BalcliError, OutputError, UsageError
 from balcli.files import shown
 from balcli.secret import redact
-from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import display_url
 
 if TYPE_CHECKING:
+    from balcli.cli.progress import Progress
     from balcli.http.client import Exchange
     from balcli.models import Notice, Report
 
@@ -156,6 +157,7 @@ class Outputs(NamedTuple):
     ) -> tuple[set[Path], list[OutputError]]:
         """Write the files; those that are written, and the errors of others."""
         from balcli import atomic, pipes
+        from balcli.http.client import RequestSettings
 
         replaced = [(form, file) for form, file in files if atomic.is_replaced(file)]
         written: set[Path] = set()
@@ -205,8 +207,9 @@ def print_message(text: str, account: str | None = None) -> None:
 
 
 def print_error(problem: BalcliError) -> int:
-    """Print an error on stderr; its exit code."""
-    print_message(problem.message)
+    """Print an error, and all that was found with it, on stderr; its exit code."""
+    for each in problem.every:
+        print_message(each.message)
     return problem.exit_code
 
 
@@ -287,13 +290,17 @@ def is_one_terminal() -> bool:
         return False
 
 
-def shows_progress(environ: Mapping[str, str]) -> bool:
-    """Whether stderr is a terminal on which a line can be erased."""
+def progress(*, quiet: bool) -> "AbstractContextManager[Progress | None]":
+    """A context with the progress line; with None if quiet, or where stderr is not a terminal that can erase a line."""
     try:
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
     except ValueError:
-        return False
-    return on_terminal and environ.get("TERM", "dumb") not in {"", "dumb"}
+        on_terminal = False
+    if quiet or not on_terminal or os.environ.get("TERM", "dumb") in {"", "dumb"}:
+        return nullcontext()
+    from balcli.cli.progress import Progress  # here, because most runs are short or have no terminal
+
+    return Progress()
 
 
 def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:

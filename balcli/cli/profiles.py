@@ -63,13 +63,14 @@ def default_file() -> Path:
 
 def sandbox_profile(server: "Sandbox") -> "Profile":
     """The profile with an account of each provider at a running sandbox."""
-    from balcli.config.profile import parse
+    from balcli.config.problems import Source
+    from balcli.config.profile import ProfileFile
     from balcli.config.sources import Variables, parse_toml
 
     # No variable of the environment may mix a real account in among the false ones.
-    source = "the sandbox's profile"
-    document = parse_toml(server.profile(SANDBOX), source)
-    return parse(document, source, Path(os.sep), name=SANDBOX, variables=Variables({}))
+    source = Source("the sandbox's profile", server.profile(SANDBOX))
+    document = parse_toml(source.text, source.name)
+    return ProfileFile(Path(os.sep, "config.toml"), source, document, Variables({})).profile(SANDBOX)
 
 
 def start_sandbox(
@@ -81,7 +82,7 @@ def start_sandbox(
 
     try:
         return Sandbox(
-            port=port, latency=latency, faults=list(faults or ()), heard=print_message if log else None
+            port=port, latency=latency, faults=list(faults or ()), log_line=print_message if log else None
         )
     except ValueError as unknown:
         named = str(unknown)

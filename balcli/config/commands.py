@@ -22,18 +22,18 @@ _POLL_SECONDS: Final = 0.02
 """How often a command is looked at that has not closed its stdout: what it started may hold that open."""
 
 
-def output_of(command: tuple[str, ...], seconds: float, place: str) -> str:
-    """What a command prints on stdout, run without a shell. Raises SecretError, naming the place and the program.
+def output_of(command: tuple[str, ...], seconds: float) -> str:
+    """What a command prints on stdout, run without a shell. Raises SecretError, naming the program.
 
     Its stderr may repeat the secret and is not shown. At the time-out, and where the run is interrupted, it is ended:
     alone on a terminal, elsewhere with all of its process group. After its own exit nothing is ended.
     """
     program = printable(command[0], 60)
-    name = f"{place}: {program}"
+    name = f": {program}"
     with _terminal() as terminal:
         status, output = _run(command, time.monotonic() + seconds, terminal, name)
     if len(output) > MAX_BYTES:
-        raise SecretError(f"{name} printed over {MAX_BYTES} bytes; let it print the secret alone")
+        raise SecretError(f"{name} printed over {MAX_BYTES} bytes; let it print only the secret")
     if status is None:
         raise SecretError(f"{name} took over {round(seconds, 1):g} s; run it by hand to see why")
     if status != 0:
@@ -44,9 +44,7 @@ def output_of(command: tuple[str, ...], seconds: float, place: str) -> str:
     try:
         text = output.decode()
     except UnicodeDecodeError:
-        raise SecretError(
-            f"{name} printed something that is not UTF-8; let it print the secret alone"
-        ) from None
+        raise SecretError(f"{name} printed bytes that are not UTF-8; let it print only the secret") from None
     if "\n" in text[:-1]:
         raise SecretError(
             f'{name} printed several lines; take the first one with ["sh", "-c", "{program} … | head -n 1"]'

@@ -4,6 +4,7 @@ What is overridden here is private in urllib3 and http.client: `tests/test_conne
 """
 
 import http.client
+import queue
 import selectors
 import socket
 import time
@@ -16,6 +17,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
 
+from balcli.errors import MachineExhausted
+
 NEXT_ADDRESS: Final = 0.25
 """Seconds until the next address of a host is tried, beside those under way (RFC 8305, section 5)."""
 _LATER_THAN_FIRST: Final = 2.0
@@ -25,6 +28,9 @@ MAX_HEAD: Final = 256 * 1024
 """Bytes of a response's status lines and headers. curl's bound is 300 KiB."""
 # http.client's own bound is 100, which is fewer than legal responses have.
 http.client._MAXHEADERS = 1000  # type: ignore[attr-defined] # noqa: SLF001
+
+# Where there is poll, waiting takes no descriptor of its own.
+_Selector: Final = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 _Address: TypeAlias = tuple[Any, ...]
 _Host: TypeAlias = tuple[str, int]
@@ -52,6 +58,9 @@ def addresses(host: str, port: int) -> list[tuple[int, _Address]]:
         entries = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except UnicodeError:
         raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
+    except socket.gaierror:
+        socket.socket().close()  # raises what is wrong where the resolver got no descriptor
+        raise
     found = list(dict.fromkeys((int(entry[0]), entry[4]) for entry in entries))
     first = [entry for entry in found if entry[0] == found[0][0]]
     others = [entry for entry in found if entry[0] != found[0][0]]
@@ -76,7 +85,7 @@ def connect(
     until = time.monotonic() + seconds
     waiting = addresses(host, port)
     problem = OSError("the host has no address")
-    with selectors.DefaultSelector() as pending:
+    with _Selector() as pending:
         try:
             while waiting or pending.get_map():
                 if waiting:
@@ -84,6 +93,8 @@ def connect(
                     try:
                         pending.register(_begun(family, address, options), selectors.EVENT_WRITE, address)
                     except OSError as refused:
+                        if MachineExhausted.from_exception(refused):
+                            raise
                         problem = refused
                         continue
                 left = until - time.monotonic()
@@ -114,7 +125,7 @@ def try_all(host: str, port: int, seconds: float) -> dict[str, float | OSError]:
     began = time.monotonic()
     until = began + seconds
     results: dict[str, float | OSError] = {}
-    with selectors.DefaultSelector() as pending:
+    with _Selector() as pending:
         for family, address in addresses(host, port):
             results[address[0]] = TimeoutError("no connection in time")
             try:
@@ -214,6 +225,18 @@ class _Pool(HTTPConnectionPool):
 
 class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
+
+
+def close_idle(pool: HTTPConnectionPool) -> int:
+    """Close the connections of a pool that no request is using; how many there were."""
+    closed = 0
+    with suppress(queue.Empty):
+        while pool.pool is not None:
+            connection = pool.pool.get(block=False)
+            if connection is not None and connection.sock is not None:
+                connection.close()
+                closed += 1
+    return closed
 
 
 def use_connections(manager: PoolManager) -> None:

@@ -4,6 +4,7 @@ Their own texts are never shown, because they can contain headers and URLs.
 """
 
 import http.client
+import os
 import re
 import ssl
 from collections.abc import Iterator, Sequence
@@ -16,13 +17,16 @@ from balcli.errors import (
     BrokenAnswer,
     ConnectionFailed,
     CutAnswer,
+    MachineExhausted,
     NameNotResolved,
+    NotConnected,
     ProxyFailed,
     ProxyRefused,
     TimedOut,
     TlsFailed,
 )
 from balcli.http import connect
+from balcli.settings import CA_VARIABLES, CaSource
 
 TIMED_OUT: Final = "no answer in time"
 CUT: Final = "the answer ends before its end"
@@ -33,7 +37,7 @@ _CLOSED: Final = "the connection was closed or reset"
 _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError], str], ...]] = (
     ((raw.NameResolutionError,), NameNotResolved, "the host's name cannot be resolved"),
     # A kind of ConnectTimeoutError to urllib3, though it timed out in nothing.
-    ((raw.NewConnectionError, ConnectionRefusedError), ConnectionFailed, "the connection was refused or has no route"),
+    ((raw.NewConnectionError, ConnectionRefusedError), NotConnected, "the connection was refused or has no route"),
     ((raw.ConnectTimeoutError,), TimedOut, "no connection in time"),
     ((raw.ReadTimeoutError, TimeoutError), TimedOut, TIMED_OUT),
     ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, _CLOSED),
@@ -52,7 +56,7 @@ _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError],
 class Setup(NamedTuple):
     """The settings that messages on proxies and certificates name."""
 
-    trusted: str = "the built-in certificates"
+    trusted: CaSource = CaSource()
     """The certificates of the authorities that are trusted."""
     proxy: str = "HTTPS_PROXY"
     """The setting that names the proxy."""
@@ -63,6 +67,9 @@ class Setup(NamedTuple):
 def explained(problem: BaseException, setup: Setup) -> BalcliError:
     """The error of the tree for what a library raised."""
     members = list(family(problem))
+    for member in members:
+        if exhausted := MachineExhausted.from_exception(member):
+            return exhausted
     if any(isinstance(member, raw.ProxyError) for member in members):
         return _proxy_error(members, setup)
     if any(isinstance(member, http.client.BadStatusLine) and _is_cut(member) for member in members):
@@ -76,11 +83,15 @@ def explained(problem: BaseException, setup: Setup) -> BalcliError:
     return ConnectionFailed("the connection failed")
 
 
-def certificate_flaw(problem: ssl.SSLCertVerificationError, trusted: str) -> str:
+def certificate_flaw(problem: ssl.SSLCertVerificationError, trusted: CaSource) -> str:
     """What is wrong with a server's certificate, by OpenSSL's X509_V_ERR_… code, and what to do about it."""
     code = getattr(problem, "verify_code", 0)
-    if code in {18, 19, 20, 21}:
-        return f"is from an authority that is not in {trusted}; check base_url, or name that authority's file in ca_bundle"
+    if code in {7, 18, 19, 20, 21}:  # 7: of the same name, with another key
+        cure = "name that authority's file in ca_bundle"
+        unused = next((name for name in CA_VARIABLES if os.environ.get(name)), None)
+        if unused is not None and trusted.named_by not in CA_VARIABLES:
+            cure = f"remove the {trusted.named_by}, so that {unused} counts"
+        return f"is from an authority that is not in {trusted.described}; check base_url, or {cure}"
     return _FLAWS.get(code, "cannot be verified; check base_url, the clock and ca_bundle")
 
 

@@ -1,4 +1,4 @@
-"""The stages of a connection, one at a time: DNS, TCP, TLS, and the server's clock. No request is sent."""
+"""The stages of a connection, one at a time: DNS, TCP and TLS. No request is sent."""
 
 import socket
 import ssl
@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, TimedOut, TlsFailed
-from balcli.http.timing import Deadline, parse_http_date
-from balcli.settings import RequestSettings
+from balcli.http.client import RequestSettings
+from balcli.http.timing import Deadline
 from balcli.text import printable
 from balcli.urls import display_host, is_loopback
 
@@ -114,7 +114,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
     Raises TlsFailed, TimedOut or ConnectionFailed.
     """
     from balcli.http.library_errors import certificate_flaw
-    from balcli.http.transport import tls_context, trusted
+    from balcli.http.transport import tls_context
 
     context = tls_context(settings.ca_bundle)
     seconds = _seconds(settings, deadline)
@@ -125,7 +125,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             with context.wrap_socket(connection, server_hostname=server.host) as secured:
                 return Certificate(secured.version() or "TLS", _days_left(secured.getpeercert()))
         except ssl.SSLCertVerificationError as problem:
-            flaw = certificate_flaw(problem, trusted(settings.ca_bundle))
+            flaw = certificate_flaw(problem, settings.ca_bundle)
             raise TlsFailed(f"{server.shown}: the certificate {flaw}") from None
         except TimeoutError:
             raise TimedOut(
@@ -137,13 +137,6 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             raise ConnectionFailed(
                 f"{server.shown}: the connection was closed in the TLS handshake; check base_url"
             ) from None
-
-
-def seconds_ahead(date: str, now: float) -> int | None:
-    """The seconds that this machine's clock is ahead of a `Date` header; None if that is not a date."""
-    moment = parse_http_date(date)
-    # The header is rounded down to a second, half of one on average.
-    return None if moment is None else round(now - moment - 0.5)
 
 
 def _seconds(settings: RequestSettings, deadline: Deadline) -> float:

@@ -13,7 +13,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -30,14 +29,15 @@ from balcli.errors import (
     BalcliError,
     BrokenAnswer,
     CutAnswer,
+    MachineExhausted,
     NetworkError,
     ProxyRefused,
     TimedOut,
     ValueProblem,
 )
-from balcli.files import shown
 from balcli.http import connect
 from balcli.http.library_errors import CUT, TIMED_OUT, Setup, explained, family
+from balcli.settings import MOST_JOBS, CaSource
 from balcli.urls import validate_proxy
 
 MAX_BODY: Final = 8 * 1024 * 1024
@@ -66,26 +66,25 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+def tls_context(source: CaSource) -> ssl.SSLContext:
     """A context that verifies certificates and host names, and writes no SSLKEYLOGFILE.
 
-    Raises ValueProblem if the bundle cannot be read as one.
+    Raises ValueProblem if the source cannot be read as certificates.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=ca_bundle or _built_in())
+        if source.kind == "system":
+            context.load_default_certs()
+        elif source.kind == "folder":
+            context.load_verify_locations(capath=source.path)
+        else:
+            context.load_verify_locations(cafile=source.path or _built_in())
     except OSError:  # ssl.SSLError is one, too
         raise ValueProblem(
-            f"ca_bundle: {ca_bundle or 'the built-in bundle'} cannot be read as PEM certificates; "
-            "name a file that holds some, or leave ca_bundle out for the built-in ones"
+            f"{source.described} cannot be read as PEM certificates; name a file of them, or remove what names it"
         ) from None
     return context
-
-
-def trusted(ca_bundle: Path | None) -> str:
-    """The certificates that are trusted, for messages."""
-    return shown(ca_bundle) if ca_bundle else "the built-in certificates"
 
 
 def _built_in() -> str:
@@ -181,7 +180,7 @@ class _Prepared(PreparedRequest):
 class _Adapter(HTTPAdapter):
     """The adapter of requests, with one TLS context and the connections of `balcli.http.connect`."""
 
-    def __init__(self, context: ssl.SSLContext | None, trusted: str, connections: int) -> None:
+    def __init__(self, context: ssl.SSLContext | None, trusted: CaSource, connections: int) -> None:
         self._context = context
         self._setup = Setup(trusted)
         super().__init__(pool_maxsize=connections)
@@ -242,13 +241,16 @@ class Transport:
     `proxy` is the profile's; without one the environment's `HTTPS_PROXY` and `NO_PROXY` count.
     """
 
-    def __init__(self, *, proxy: str | None, ca_bundle: Path | None, connections: int, tls: bool) -> None:
-        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, trusted(ca_bundle), connections)
+    def __init__(self, *, proxy: str | None, ca_bundle: CaSource, connections: int, tls: bool) -> None:
+        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, ca_bundle, connections)
         self._tls = tls
         self._proxy = proxy
         self._routes: dict[str, _Route] = {}
         self._lock = threading.Lock()
         self._idle: list[_Sender] = []
+        # Fewer at once where the machine gives too little for all.
+        self._active, self._most = 0, MOST_JOBS
+        self._changed = threading.Condition()
 
     def send(
         self,
@@ -270,11 +272,56 @@ class Transport:
         host, _, path = rest.partition("/")
         route = self._route_to(f"{scheme}://{host}", loopback=loopback)
         prepared = _Prepared(route, method, url, f"/{path}", headers, body)
+        until = time.monotonic() + seconds
+        while True:
+            self._enter(until)
+            try:
+                return self._attempt(prepared, max(until - time.monotonic(), 0.001))
+            except MachineExhausted:
+                if not self._can_go_on():
+                    raise
+            finally:
+                self._leave()
+
+    def _enter(self, until: float) -> None:
+        """Wait until another request may be sent. Raises TimedOut."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._active < self._most, until - time.monotonic()):
+                raise TimedOut(TIMED_OUT)
+            self._active += 1
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._active -= 1
+            self._changed.notify()
+
+    def _can_go_on(self) -> bool:
+        """Whether a request that found too few descriptors, threads or memory may be sent again: with fewer at once."""
+        closed = self._close_idle()
+        with self._changed:
+            others = self._active - 1
+            if not closed:
+                self._most = max(1, min(self._most, others))
+        return closed + others > 0
+
+    def _close_idle(self) -> int:
+        """Close the connections that no request is using; how many there were."""
+        return sum(connect.close_idle(route.connections) for route in list(self._routes.values()))
+
+    def close(self) -> None:
+        """Close the connections, and end the threads, that no request is using."""
+        self._close_idle()
+        while self._idle:
+            self._idle.pop().put(None)
+
+    def _attempt(self, prepared: _Prepared, seconds: float) -> Answer:
         refusals: list[Answer] = []
         outcome: _Outcome = queue.SimpleQueue()
         # A thread of its own: a socket's time-out is for each receive, and starts anew with every
         # byte that a server lets drip. One that is given up ends with the process at the latest.
         sender = self._sender()
+        if sender is None:
+            return self._send(prepared, seconds, refusals, outcome)
         sender.put((lambda: self._send(prepared, seconds, refusals, outcome), outcome))
         try:
             result = outcome.get(timeout=seconds + _GRACE)
@@ -284,7 +331,7 @@ class Transport:
             sender.put(None)
             if refusals:  # a refusal stands, also without the explanation that does not come
                 return refusals[0]
-            route.report_failure()
+            prepared.route.report_failure()
             raise TimedOut(TIMED_OUT) from None
         self._idle.append(sender)
         if isinstance(result, BaseException):
@@ -293,14 +340,17 @@ class Transport:
             raise RuntimeError("an attempt ends with an answer or a problem")
         return result
 
-    def _sender(self) -> _Sender:
-        """The sender of a thread that has nothing under way, a new one where all have."""
+    def _sender(self) -> "_Sender | None":
+        """The sender of a thread that has nothing under way, a new one where all have; None if no thread can start."""
         try:
             return self._idle.pop()
         except IndexError:
             sender: _Sender = queue.SimpleQueue()
+        try:
             threading.Thread(target=_send_all, args=(sender,), daemon=True).start()
-            return sender
+        except RuntimeError:
+            return None
+        return sender
 
     def _route_to(self, host: str, *, loopback: bool) -> _Route:
         """The connections by which a scheme and host are asked. Raises ProxyRefused for an unusable proxy."""

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
+from balcli.errors import BalcliError
 from balcli.models import Failure
 from balcli.money import ZERO, Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
@@ -164,7 +165,7 @@ def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
     )
 
 
-def failed(profile: str | None, failure: Failure) -> str:
+def failed(profile: str | None, error: BalcliError) -> str:
     """The document of a comparison that could not be made."""
     return to_json(
         {
@@ -174,7 +175,7 @@ def failed(profile: str | None, failure: Failure) -> str:
             "accounts": [],
             "balances": [],
             "within_threshold": 0,
-            "errors": [run_error(failure)],
+            "errors": [run_error(Failure.from_error(each)) for each in error.every],
         }
     )
 

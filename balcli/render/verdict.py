@@ -67,8 +67,9 @@ def _status_line(verdict: Verdict) -> str:
 
 def _text(verdict: Verdict) -> str:
     """The failure of the run, or the first limit that has the verdict's state, and how many limits there are."""
-    for failure in verdict.report.failures:
-        return plain(failure.message, _LONGEST_LINE)
+    if verdict.report.failures:
+        failure, *others = verdict.report.failures
+        return plain(failure.message, _LONGEST_LINE) + (f" ({len(others)} more on stderr)" if others else "")
     number = len(verdict.findings)
     if verdict.state is State.OK and number > 1:
         return f"all {number} limits hold"

@@ -214,7 +214,7 @@ def _several(folder: Path) -> Subject:
 
 def _warm(arguments: Sequence[str]) -> int:
     """A run in a child that has all modules already."""
-    for module in ("balcli.sandbox", "balcli.http.transport", "balcli.config.accounts", "balcli.render.json"):
+    for module in ("balcli.sandbox", "balcli.http.transport", "balcli.config.profile", "balcli.render.json"):
         import_module(module)
     return _forked(lambda: app.run(list(arguments)))
 
