@@ -133,7 +133,7 @@ def examine(
     entries = select(profile, None, [*names], problems)
     diagnoses = [_AccountDiagnosis(entry) for entry in entries]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
-    general = _open_all(diagnoses, SecretSources(deadline), problems)
+    general = _open_all(diagnoses, SecretSources(deadline, settings.command_timeout), problems)
     failures = [Failure.from_error(error) for error in problems.errors()]
     # The steps before these have the others.
     new = Problems(one for one in general if isinstance(one[1], Entry) or one not in profile.problems)
@@ -298,7 +298,8 @@ def _open_all(
             f"{account.provider}, {target}, at {printable(display_url(account.base_url), 100)}",
         )
         diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry)))
-        for notice in (*short_credentials(opened), *expiring_credentials(opened)):
+        warnings = (*short_credentials(opened), *expiring_credentials(opened))
+        for notice in (*warnings, *diagnosis.entry.exposed_files()):
             diagnosis.warn("secrets", notice)
         diagnosis.account = account
     return general

@@ -369,7 +369,7 @@ class Bug(BalcliError):
 
 
 class Terminated(SystemExit):
-    """SIGTERM arrived: no error of anybody's, and told by its type from a plug-in that exits."""
+    """SIGTERM or SIGHUP arrived: no error of anybody's, and told by its type from a plug-in that exits."""
 
 
 def leaves(error: type[BalcliError]) -> Iterator[type[BalcliError]]:

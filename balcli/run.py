@@ -127,7 +127,11 @@ def _fetched(
     """The report of all accounts that are asked, with every row."""
     deadline = whole.for_requests()
     found = open_accounts(
-        profile, SecretSources(deadline), request.provider, request.accounts, request.targets
+        profile,
+        SecretSources(deadline, settings.command_timeout),
+        request.provider,
+        request.accounts,
+        request.targets,
     )
     expiring = (notice for each in found for notice in expiring_credentials(each))
     notices = (*PLUGIN_NOTICES, *profile.variables.notices, *expiring)

@@ -6,6 +6,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from balcli.files import shown
 
 MOST_SECONDS: Final = 86_400.0
+COMMAND_SECONDS: Final = 10.0
+MOST_COMMAND_SECONDS: Final = 120.0
 MOST_RETRIES: Final = 100
 MOST_JOBS: Final = 500
 

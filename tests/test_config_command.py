@@ -440,6 +440,7 @@ def test_show_names_the_source_of_each_value(program: Program) -> None:
         ("merchant", "api_secret"): ("***", f"file {secret_file}"),
         ("run", "timeout"): (2.5, "config.toml:2"),
         ("run", "deadline"): (30, "default"),
+        ("run", "command_timeout"): (10, "default"),
         ("run", "retries"): (3, "default"),
         ("run", "jobs"): (3, "config.toml:3"),
         ("run", "proxy"): ("http://***@proxy.example:3128", "config.toml:4, environment PROXY_USER"),
@@ -469,7 +470,7 @@ def test_show_as_a_table_has_a_line_for_each_setting(program: Program) -> None:
     assert {"loopring (loopring)", "treasury (wallet)", "run"} <= set(lines)
     (key,) = [line for line in lines if "environment KEY" in line]
     assert ["api_key", "***", "environment", "KEY"] == key.split()
-    assert len(lines) == len(set(lines[:1])) + 26 + 5 * 2
+    assert len(lines) == len(set(lines[:1])) + 27 + 5 * 2
 
 
 def test_settings_fold_to_the_terminal() -> None:
@@ -865,7 +866,7 @@ def test_check_judges_every_file(program: Program) -> None:
         ".env counts as a file of secrets and is readable by everyone; chmod 600",
         ".env:2: expected NAME=value",
         ".env:4: expected NAME=value",
-        "config.toml can be written by others; chmod go-w",
+        "config.toml can be written by others; chmod 600",
         "config.toml contains a secret and is readable by everyone; chmod 600",
         "token_file in merchant: ",
     ]

@@ -926,8 +926,6 @@ def special(folder: Path, kind: str) -> Path:
             os.truncate(path, 100_000_000)
     elif kind == "directory":
         path.mkdir()
-    elif kind == "FIFO":
-        os.mkfifo(path, 0o600)
     elif kind == "link to nothing":
         path.symlink_to(folder / "nothing")
     elif kind == "link to itself":
@@ -941,7 +939,7 @@ def special(folder: Path, kind: str) -> Path:
 
 
 KINDS = [
-    *("missing", "directory", "FIFO", "/dev/zero", "/dev/null", "link to nothing", "link to itself"),
+    *("missing", "directory", "/dev/zero", "/dev/null", "link to nothing", "link to itself"),
     *("below a file", "over 1 MB", "100 MB", "bad UTF-8", "UTF-16", "Latin-1"),
 ]
 
@@ -954,7 +952,7 @@ def test_file_that_is_none_is_refused_at_once(program: Program, tmp_path: Path, 
     check_refusal(result, "config.file", f"/{path.name} ")
 
 
-@each_case("kind", ["missing", "directory", "FIFO", "/dev/zero", "over 1 MB", "UTF-16"])
+@each_case("kind", ["missing", "directory", "/dev/zero", "over 1 MB", "UTF-16"])
 def test_named_env_file_that_is_none_is_refused_at_once(program: Program, tmp_path: Path, kind: str) -> None:
     """What --env-file names has to be there, and a text of a bounded size."""
     path = special(tmp_path, kind)
@@ -962,7 +960,7 @@ def test_named_env_file_that_is_none_is_refused_at_once(program: Program, tmp_pa
     check_refusal(result, "config.file", f"/{path.name} ")
 
 
-@each_case("kind", ["directory", "FIFO", "over 1 MB", "bad UTF-8"])
+@each_case("kind", ["directory", "over 1 MB", "bad UTF-8"])
 def test_env_file_beside_that_is_none_is_refused(program: Program, tmp_path: Path, kind: str) -> None:
     """A `.env` beside the profile that cannot be read as one is an error, not passed over."""
     special(tmp_path, kind).rename(tmp_path / ".env")

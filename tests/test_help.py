@@ -13,7 +13,7 @@ from balcli.cli.options import HEADINGS, OUTPUT
 from tests.conftest import Program
 from tests.tree import commands
 
-SCREEN = 41
+SCREEN = 42
 TREE = dict(commands())
 LINES = [line for lines in EXAMPLES.values() for line in lines]
 

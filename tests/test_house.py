@@ -24,7 +24,7 @@ PACKAGE = ROOT / "balcli"
 ORDER = (
     ("errors", "money"),
     ("text", "secret", "urls"),
-    ("files",),
+    ("files", "pipes", "signals"),
     ("atomic", "state"),
     ("settings",),
     ("models",),
@@ -101,7 +101,7 @@ def test_costly_and_dangerous_modules_have_one_room_each() -> None:
         "rich": {"render/terminal.py"},
         "tomli": {"config/sources.py"},
         "dotenv": {"config/sources.py"},
-        "subprocess": {"config/sources.py"},
+        "subprocess": {"config/commands.py"},
         "sqlite3": {"history/database.py"},
         "pickle": set[str](),
         "click": set[str](),
@@ -144,7 +144,7 @@ def test_a_plug_in_takes_no_name_that_means_something() -> None:
 
 def test_no_binary_float_near_money() -> None:
     """`float` stands only in the rooms that deal with seconds, and Decimal, which can round, in none."""
-    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings", "run"}
+    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings", "run", "pipes"}
     texts = {_named(path): (_room(path), path.read_text()) for path in MODULES}
     assert [] == [
         name

@@ -240,9 +240,11 @@ def _waiting(program: Program, arguments: list[str]) -> Iterator["subprocess.Pop
         process.communicate()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_a_wait_at_once(program: Program, number: signal.Signals, code: int) -> None:
-    """Ctrl-C and SIGTERM end a run that waits for an answer, without waiting for it, and say nothing."""
+    """Ctrl-C, SIGTERM and SIGHUP end a run that waits for an answer, without waiting for it, and say nothing."""
     with _waiting(program, ["--timeout", "600", "--deadline", "600"]) as process:
         process.send_signal(number)
         out, err = process.communicate(timeout=5)

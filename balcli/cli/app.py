@@ -162,6 +162,8 @@ def top(
 def run(arguments: list[str]) -> int:
     """Run one command line and print what is wrong; the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, _terminate)
     sys.unraisablehook = _signal_again
     try:
         return _run(arguments)
@@ -339,14 +341,13 @@ def _code_of_signal(problem: BaseException | None) -> int | None:
 
 def _signal_again(unraisable: "sys.UnraisableHookArgs") -> None:
     """Send a signal once more that came in a callback, whose exceptions Python drops; pass on any other."""
-    signals = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
-    number = next((number for kind, number in signals.items() if issubclass(unraisable.exc_type, kind)), None)
-    if number is None:
+    code = _code_of_signal(unraisable.exc_value)
+    if code is None:
         sys.__unraisablehook__(unraisable)
         return
     import threading  # here, because it hardly ever happens
 
     # Not from here: the handler would run, and raise, in this callback again.
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), number))
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), code - 128))
     timer.daemon = True
     timer.start()

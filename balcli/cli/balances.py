@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from balcli import pipes
 from balcli.cli import options
 from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
 from balcli.cli.output import (
-    check_destination,
+    Outputs,
     print_error,
     print_exchange,
     print_message,
@@ -23,7 +24,6 @@ from balcli.cli.output import (
     progress,
     terminal_view,
     wants_colour,
-    write_output,
     write_stdout,
 )
 from balcli.cli.profiles import open_profile
@@ -42,8 +42,7 @@ class Display(NamedTuple):
     """How a report is written."""
 
     output: Format
-    file: Path | None
-    """None for stdout."""
+    outputs: Outputs
     quiet: bool
     no_color: bool
     addresses: bool = False
@@ -52,12 +51,14 @@ class Display(NamedTuple):
     """Whether the table of a terminal shows targets whole."""
     about: str = ""
     """The end of the status line of a terminal: how long the run took, or how old it is."""
+    deadline: float | None = None
+    """The seconds that the run has; None for the default."""
 
     @property
     def colour(self) -> bool:
-        """Whether it is a table in colour."""
-        table = self.output is Format.table
-        return table and wants_colour(os.environ, no_color=self.no_color, file=self.file)
+        """Whether stdout gets a table in colour."""
+        in_table = self.outputs.show_on_stdout(Format.table, self.output)
+        return in_table and wants_colour(os.environ, no_color=self.no_color)
 
 
 _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
@@ -77,9 +78,9 @@ def app_for(name: str, about: str) -> typer.Typer:
         chosen = [flag for option, flag in flags.items() if values.pop(option)]
         _show_balances(provider, targets, chosen, **values)
 
-    _, _, _, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
+    _, _, _, context, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
     own = _provider_options(keys, flags)
-    command.__signature__ = inspect.Signature([accounts, *own, *fixed])  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature([context, accounts, *own, *fixed])  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=Command, help=about)(command)
     return app
@@ -103,11 +104,13 @@ def _show_balances(
     targets: Mapping[str, tuple[str, ...]],
     flags: "Sequence[Flag]",
     *,
+    context: typer.Context,
     accounts: options.Accounts = None,
     output: Annotated[
         Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
     ] = Format.table,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
     nonzero: Annotated[
@@ -134,7 +137,10 @@ def _show_balances(
     evidence: Annotated[
         Path | None,
         recording_option(
-            "--evidence", metavar="DIR", help="Keep all answers, without secrets, for balcli replay."
+            "--evidence",
+            metavar="DIR",
+            callback=options.in_home,
+            help="Keep all answers, without secrets, for balcli replay.",
         ),
     ] = None,
     record: options.Record = False,
@@ -175,16 +181,19 @@ def _show_balances(
         history=history,
         wait=wait,
     )
-    display = Display(output, output_file, quiet, no_color, "addresses" in request.flags, verbose)
+    display = Display(
+        output, Outputs(), quiet, no_color, "addresses" in request.flags, verbose, deadline=deadline
+    )
     begun = time.monotonic()
     observe = print_exchange if verbose else None
-    opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
+    opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline)
     if watch is not None:
         from balcli.cli import watching  # here, because few runs are watched
 
-        watching.validate_options(output, record=record, output_file=output_file, evidence=evidence)
+        watching.validate_options(output, record=record, files=output_file, evidence=evidence)
         _validate_options(request, flags, fault)
         request = request._replace(assets=wanted(asset, exact=exact))
+        pipes.reader.refusal = "it is a FIFO, and --watch reads it again at each look"
         with opening as opened:
             colour = wants_colour(os.environ, no_color=no_color)
             run_once = partial(run, opened, request, observe=observe)
@@ -192,7 +201,11 @@ def _show_balances(
     recorder: Recorder | None = None
     try:
         _validate_options(request, flags, fault)
-        check_destination(output_file)
+        explicit = options.is_explicit(context, "output")
+        outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
+        display = display._replace(outputs=outputs.without_files())
+        outputs.check()
+        display = display._replace(outputs=outputs)
         if evidence is not None:
             from balcli.evidence import record as evidence_record  # here, because few runs keep any
 
@@ -200,6 +213,7 @@ def _show_balances(
         request = request._replace(assets=wanted(asset, exact=exact))
         with opening as opened:
             profile = opened.name
+            display = display._replace(deadline=deadline or opened.request_settings.deadline)
             bar = progress(quiet=quiet or verbose, colour=display.colour)
             result = run(opened, request, recorder=recorder, observe=observe, progress=bar)
     except BalcliError as problem:
@@ -248,28 +262,34 @@ def write_report(result: "RunResult", display: Display) -> int:
 
     Where an account answered, the first problem with recording or writing decides, if there is one.
     """
-    report = result.report
+    report, document, outputs = result.report, result.document, display.outputs
     # Of a run that failed wholly, an older file is worth more.
-    unwritten = write_output(_rendered(result.document, display), display.file if report.answered else None)
-    in_table = display.output is Format.table and display.file is None
+    unwritten = outputs.write(
+        display.output,
+        lambda output, file: _rendered(document, display, output, file),
+        keep_old=not report.answered,
+        deadline=display.deadline,
+    )
+    in_table = outputs.show_on_stdout(Format.table, display.output)
     print_problems(report, quiet=display.quiet, in_table=in_table)
-    problems = [*result.problems, *([unwritten] if unwritten else [])]
+    problems = [*result.problems, *unwritten]
     codes = [*map(print_error, problems)]
     return codes[0] if codes and report.answered else report.exit_code
 
 
-def _rendered(report: "Report", display: Display) -> Iterable[str]:
-    """The report in the format that is asked for, in one piece or more."""
-    if display.output is not Format.table:
-        return machine(display.output, report)
+def _rendered(report: "Report", display: Display, output: str, file: Path | None) -> Iterable[str]:
+    """The report in a format for a file or stdout, in one piece or more."""
+    if output != Format.table:
+        return machine(output, report)
     if report.failures:
         return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    view = terminal_view(display.file)
+    view = terminal_view(file)
     if view is not None:
         view = view._replace(verbose=display.verbose, about=display.about)
-    return (table.render(report, view, colour=display.colour, addresses=display.addresses),)
+    colour = wants_colour(os.environ, no_color=display.no_color, file=file)
+    return (table.render(report, view, colour=colour, addresses=display.addresses),)
 
 
 def machine(name: str, report: "Report") -> Iterator[str]:

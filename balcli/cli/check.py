@@ -120,7 +120,9 @@ def check(
             "absent": absent,
         }
         given = _given(texts, exact=exact)
-        with open_profile(config, profile, env_file, sandbox=sandbox, faults=fault) as opened:
+        with open_profile(
+            config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline
+        ) as opened:
             profile = opened.name
             thresholds = _thresholds_of(opened) if given is None else (given,)
             request = request._replace(

@@ -70,10 +70,13 @@ def _file(context: typer.Context) -> "ProfileFile":
     from balcli.config.problems import Source
     from balcli.config.profile import ProfileFile
     from balcli.config.sources import Variables, parse_toml, read_text
+    from balcli.files import expand_home
+    from balcli.pipes import reader
 
     # A command without --config does not read its variable.
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
-    path = Path(named) if named else default_file()
+    path = Path(expand_home(str(named), os.environ)) if named else default_file()
+    reader.refusal = "it is a FIFO, whose content is for the run"
     text = read_text(path).text
     return ProfileFile(path, Source("", text), parse_toml(text, ""), Variables(os.environ))
 

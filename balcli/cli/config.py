@@ -20,10 +20,12 @@ from balcli.cli.options import (
     ProfileName,
     TableOrJson,
     TableOrJsonOption,
+    in_home,
 )
 from balcli.cli.output import print_message, print_notice, terminal_columns, wants_colour, write_stdout
 from balcli.cli.profiles import default_file
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
+from balcli.files import is_relative_to_nothing, nowhere
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import did_you_mean, printable
 
@@ -56,6 +58,7 @@ def init(
             "-c",
             metavar="FILE",
             envvar="BALCLI_CONFIG",
+            callback=in_home,
             help="Write this file.",
             rich_help_panel=WHOSE,
             show_default=False,
@@ -209,6 +212,7 @@ def check(
         found += inspected.profile.variables.notices
         for opened in inspected.accounts:
             found += [*short_credentials(opened), *expiring_credentials(opened)]
+            found += opened.entry.exposed_files()
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
         document = {"file": str(_path(config)), "ok": not inspection.problems}
@@ -235,12 +239,9 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 def _path(config: Path | None) -> Path:
     """The absolute path of the profile file. Raises ConfigFileError if home or working directory are not usable."""
     file = config or default_file()
-    try:
-        return file.absolute()
-    except FileNotFoundError:
-        raise ConfigFileError(
-            f"{printable(str(file))}: the working directory does not exist any more; name the whole path"
-        ) from None
+    if is_relative_to_nothing(file):
+        raise ConfigFileError(nowhere(file))
+    return file.absolute()
 
 
 def _is_interactive() -> bool:

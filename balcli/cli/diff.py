@@ -12,13 +12,12 @@ from balcli.cli import completion, options, times
 from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import SHOWN, shown_option
 from balcli.cli.output import (
-    check_destination,
+    Outputs,
     print_error,
     print_message,
     progress,
     terminal_columns,
     wants_colour,
-    write_output,
     write_stdout,
 )
 from balcli.cli.profiles import open_profile
@@ -69,7 +68,8 @@ def diff(
         typer.Argument(metavar="[TO]", help="The other run; the last one by default.", rich_help_panel=SHOWN),
     ] = None,
     output: options.TableOrJsonOption = None,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     history: options.HistoryFile = None,
     live: Annotated[bool, shown_option("--live", help="Compare with now: ask the accounts again.")] = False,
     asset: options.OnlyAssets = None,
@@ -120,17 +120,22 @@ def diff(
         sandbox=sandbox,
         cache=not no_cache,
     )
-    as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
+    chosen = options.TableOrJson.chosen(output)
+    outputs = Outputs()
     try:
-        check_destination(output_file)
+        named = options.outputs(output_file, options.TableOrJson, explicit=output is not None, mode=mode)
+        outputs = named.without_files()
+        named.check()
+        outputs = named
         _validate_options(after, fault, live=live, sandbox=sandbox)
         recorded = _History(history_file(history, os.environ), profile, allow_partial)
         with ExitStack() as stack:
             opened, clock = None, None
             if live:
                 opened = stack.enter_context(
-                    open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
+                    open_profile(config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline)
                 )
+                deadline = deadline or opened.request_settings.deadline
                 # It bounds the wait for a busy history, too.
                 clock = Deadline(opened.request_settings._replace(**request.settings).deadline)
                 stack.enter_context(within(clock.for_requests()))
@@ -144,22 +149,25 @@ def diff(
             _refuse_incomplete(report)
         comparison = _compared(first, second, report, narrowing, allow_partial=allow_partial, quiet=quiet)
     except BalcliError as problem:
-        if as_json:
-            write_stdout(render.failed(profile, problem))
+        document = render.failed(profile, problem)
+        outputs.write(
+            chosen, lambda form, _: document if form == "json" else "", keep_old=True, deadline=deadline
+        )
         print_error(problem)
         raise typer.Exit(TROUBLE) from None
-    colour = wants_colour(os.environ, no_color=no_color, file=output_file)
     trouble = None if comparison.changes else _incomparable_error(comparison)
-    text = (
-        render.render_json(comparison, None if trouble is None else Failure.from_error(trouble))
-        if as_json
-        else render.render(comparison, columns=terminal_columns(output_file), colour=colour)
-    )
-    unwritten = write_output(text, output_file) if text or output_file else None
-    for each in (unwritten, trouble):
-        if each is not None:
-            print_error(each)
-            raise typer.Exit(TROUBLE)
+
+    def rendered(output: str, file: Path | None) -> str:
+        if output == options.TableOrJson.json:
+            return render.render_json(comparison, None if trouble is None else Failure.from_error(trouble))
+        colour = wants_colour(os.environ, no_color=no_color, file=file)
+        return render.render(comparison, columns=terminal_columns(file), colour=colour)
+
+    problems = [*outputs.write(chosen, rendered, deadline=deadline), *([trouble] if trouble else [])]
+    for each in problems:
+        print_error(each)
+    if problems:
+        raise typer.Exit(TROUBLE)
     raise typer.Exit(DIFFERENT if comparison.changes else SAME)
 
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from balcli import pipes
 from balcli.cli import options
 from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import output_option, shown_option
 from balcli.cli.output import (
-    check_destination,
+    Outputs,
     is_one_terminal,
     print_error,
     print_message,
     progress,
     terminal_view,
     wants_colour,
-    write_output,
     write_stdout,
 )
 from balcli.cli.profiles import default_file, open_profile
@@ -25,9 +25,10 @@ from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
 from balcli.models import Step
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from balcli.config.profile import Profile
     from balcli.models import Diagnosis
-    from balcli.render.display import View
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -37,7 +38,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def diagnose(
     accounts: options.Accounts = None,
     output: options.TableOrJsonOption = None,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     offline: Annotated[bool, shown_option("--offline", help="Look at what needs no network.")] = False,
     config: options.ConfigFile = None,
     profile: options.ProfileName = None,
@@ -60,16 +62,22 @@ def diagnose(
     # Imported here, so that --help and completion do not load it.
     from balcli.doctor import read_files, surroundings, unreadable
 
-    as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
+    chosen = options.TableOrJson.chosen(output)
+    outputs = Outputs()
     settings = options.given(timeout=timeout, deadline=deadline)
     try:
         options.validate_faults(fault, sandbox=sandbox)
-        check_destination(output_file)
+        named = options.outputs(output_file, options.TableOrJson, explicit=output is not None, mode=mode)
+        outputs = named.without_files()
+        named.check()
+        outputs = named
         if sandbox:
             steps = [Step(None, "profile", "ok", "the sandbox's own; no file is read")]
             with open_profile(None, None, None, sandbox=True, faults=fault) as opened:
                 diagnosis = _examined(opened, steps, accounts, settings, offline=offline, quiet=quiet)
         else:
+            if deadline is not None:
+                pipes.reader.stop_after(deadline)
             steps, found = read_files(
                 config or default_file(),
                 must_exist=config is not None,
@@ -80,26 +88,25 @@ def diagnose(
             if isinstance(found, BalcliError):
                 diagnosis = unreadable(profile, [*steps, *surroundings(os.environ, None)], found)
             else:
+                deadline = deadline or found.request_settings.deadline
                 diagnosis = _examined(found, steps, accounts, settings, offline=offline, quiet=quiet)
     except (UsageError, OutputError) as problem:
         diagnosis = unreadable(profile, [], problem)
     except ConfigError as problem:
         diagnosis = unreadable(profile, [Step.failed(None, "profile", problem)], problem)
-    if as_json:
-        from balcli.render.steps import render_json
-
-        text = render_json(diagnosis)
-    else:
-        colour = wants_colour(os.environ, no_color=no_color, file=output_file)
-        text = _rendered(
-            diagnosis, terminal_view(output_file), colour=colour, verbose=verbose, offline=offline
-        )
-    # A diagnosis of what fails is one all the same; without a step there is none.
-    unwritten = write_output(text, output_file if diagnosis.steps else None)
-    in_table = bool(diagnosis.steps) and not as_json and output_file is None
+    unwritten = outputs.write(
+        chosen,
+        lambda output, file: _rendered(
+            diagnosis, output, file, no_color=no_color, verbose=verbose, offline=offline
+        ),
+        # A diagnosis of what fails is one all the same; without a step there is none.
+        keep_old=not diagnosis.steps,
+        deadline=deadline,
+    )
+    in_table = bool(diagnosis.steps) and outputs.show_on_stdout("table", chosen)
     if not (in_table and is_one_terminal()):
         _print_steps(diagnosis, quiet=quiet)
-    raise typer.Exit(diagnosis.exit_code if unwritten is None else print_error(unwritten))
+    raise typer.Exit(max(map(print_error, unwritten), default=diagnosis.exit_code))
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
@@ -140,13 +147,17 @@ def _examined(
 
 
 def _rendered(
-    diagnosis: "Diagnosis", view: "View | None", *, colour: bool, verbose: bool, offline: bool
+    diagnosis: "Diagnosis", output: str, file: "Path | None", *, no_color: bool, verbose: bool, offline: bool
 ) -> str:
-    if not diagnosis.steps:
-        return ""  # nothing was looked at; stderr says why
     from balcli.render import steps
 
+    if output == options.TableOrJson.json:
+        return steps.render_json(diagnosis)
+    if not diagnosis.steps:
+        return ""  # nothing was looked at; stderr says why
+    view = terminal_view(file)
     view = view and view._replace(verbose=verbose)
+    colour = wants_colour(os.environ, no_color=no_color, file=file)
     return steps.render(diagnosis, view, colour=colour, offline=offline)
 
 

@@ -1,10 +1,11 @@
 """`balcli history`: lists recorded runs, shows how amounts went, and lets old runs go."""
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import typer
 
@@ -13,18 +14,19 @@ from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
 from balcli.cli.output import (
     can_encode,
-    check_destination,
     print_error,
     print_message,
     terminal_columns,
     waiting_for,
     wants_colour,
-    write_output,
     write_stdout,
 )
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
 from balcli.text import did_you_mean, printable
+
+Render: TypeAlias = Callable[[str, Path | None], str]
+"""What makes the text of a format for a file, or for stdout."""
 
 
 class HistoryFormat(OtherFormat):
@@ -87,7 +89,8 @@ def show_history(
     profile: options.ProfileName = None,
     history: options.HistoryFile = None,
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     wait: options.Wait = None,
     _no_color: options.NoColor = False,
     _color: options.Color = None,
@@ -111,16 +114,18 @@ def show_history(
     )
     if prune is None and wait is not None:
         raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
-    check_destination(output_file)
+    formats = HistoryFormat if prune is None else options.TableOrJson
+    outputs = options.outputs(output_file, formats, explicit=output is not None, mode=mode)
+    outputs.check()
     with waiting_for("reading the history" if prune is None else "removing old runs"):
         if prune is None:
-            text = _rendered(request, output_file)
+            render = _found(request, [name for name, _ in outputs.all(request.output)])
         else:
-            text = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
+            render = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
     if prune is None:
         _print_steps_back(request)
-    unwritten = write_output(text, output_file)
-    raise typer.Exit(0 if unwritten is None else print_error(unwritten))
+    unwritten = outputs.write(request.output, render)
+    raise typer.Exit(max(map(print_error, unwritten), default=0))
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
@@ -135,10 +140,10 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
     write_stdout(to_json({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
-def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
-    """The runs, or the series where an asset or an account is named, in the format that is asked for."""
+def _found(request: HistoryRequest, formats: list[str]) -> Render:
+    """Read the runs, or the series where an asset or an account is named, to be shown in these formats."""
     if not (request.assets or request.accounts):
-        return _rendered_runs(request, output_file)
+        return _found_runs(request, formats)
     from balcli.history.series import Series, series
     from balcli.render import series as render
 
@@ -151,36 +156,40 @@ def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
             accounts=request.accounts,
             since=request.since,
         )
-    if found or request.output is not HistoryFormat.table:
+    if found or formats != [HistoryFormat.table]:
         _print_mistyped(request, {each.account for each in found})
     if request.limit is not None:
         found = tuple(each._replace(intervals=each.intervals[-request.limit :]) for each in found)
-    if request.output is not HistoryFormat.table:
-        return {
-            HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
-        }[request.output](found)  # fmt: skip
-    if not found:
-        return _nothing_found(request)
-    bars = render.BARS if output_file is not None or can_encode(render.BARS) else render.PLAIN_BARS
-    return render.table(found, terminal_columns(output_file), bars, colour=_colour(output_file))
+
+    def rendered(output: str, file: Path | None) -> str:
+        if output != HistoryFormat.table:
+            return {"json": render.as_json, "jsonl": render.as_jsonl, "csv": render.as_csv}[output](found)
+        if not found:
+            return _nothing_found(request)
+        bars = render.BARS if file is not None or can_encode(render.BARS) else render.PLAIN_BARS
+        return render.table(found, terminal_columns(file), bars, colour=_colour(file))
+
+    return rendered
 
 
-def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
+def _found_runs(request: HistoryRequest, formats: list[str]) -> Render:
     from balcli.history.reading import RunSummary, runs
     from balcli.render import runs as render
 
     found: tuple[RunSummary, ...] = ()
     if request.file.exists():
         found = runs(request.file, request.profile, since=request.since, limit=request.limit)
-    if request.output is HistoryFormat.table:
+    if not found and formats != [HistoryFormat.table]:
+        _print_mistyped(request, set())
+
+    def rendered(output: str, file: Path | None) -> str:
+        if output != HistoryFormat.table:
+            return {"json": render.as_json, "jsonl": render.as_jsonl, "csv": render.as_csv}[output](found)
         if not found:
             return _nothing_found(request)
-        return render.table(found, terminal_columns(output_file), colour=_colour(output_file))
-    if not found:
-        _print_mistyped(request, set())
-    return {
-        HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
-    }[request.output](found)  # fmt: skip
+        return render.table(found, terminal_columns(file), colour=_colour(file))
+
+    return rendered
 
 
 def _colour(output_file: Path | None) -> bool:
@@ -236,7 +245,7 @@ def _mistyped(request: HistoryRequest) -> str | None:
     return None if other is None else f"account {printable(other, 40)}; {did_you_mean(other, accounts)}"
 
 
-def _prune(request: HistoryRequest, before: datetime, wait: float) -> str:
+def _prune(request: HistoryRequest, before: datetime, wait: float) -> Render:
     """Remove what is older, each profile's under its lock, and say what that came to."""
     if request.output not in {HistoryFormat.table, HistoryFormat.json}:
         raise UsageError(
@@ -256,10 +265,19 @@ def _prune(request: HistoryRequest, before: datetime, wait: float) -> str:
                 held.enter_context(state.lock(name, os.environ, wait=wait))
             gone = prune(request.file, tuple(profiles), before)
         left = len(runs(request.file, request.profile))
-    if request.output is HistoryFormat.json:
-        from balcli.render.json import SCHEMA_VERSION, format_time, to_json
-
-        told = {"schema_version": SCHEMA_VERSION, "before": format_time(before), "pruned": gone, "left": left}
-        return to_json(told)
     size = f", and the history takes {request.file.stat().st_size:,} bytes" if gone else ""
-    return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"
+
+    def rendered(output: str, _file: Path | None) -> str:
+        if output == HistoryFormat.json:
+            from balcli.render.json import SCHEMA_VERSION, format_time, to_json
+
+            told = {
+                "schema_version": SCHEMA_VERSION,
+                "before": format_time(before),
+                "pruned": gone,
+                "left": left,
+            }
+            return to_json(told)
+        return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"
+
+    return rendered

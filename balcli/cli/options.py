@@ -1,6 +1,9 @@
 """The options that several commands take, each declared once, and the formats of `-o`."""
 
 import os
+import re
+import time
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -9,8 +12,9 @@ from typing import Annotated, Any, Final, Self
 import typer
 
 from balcli.cli import completion
-from balcli.cli.output import choose_colour
-from balcli.errors import UsageError
+from balcli.cli.output import Outputs, choose_colour
+from balcli.errors import ConfigFileError, UsageError
+from balcli.files import expand_home
 from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, parse_seconds
 from balcli.text import printable
 
@@ -106,9 +110,23 @@ def whole_seconds(text: str) -> int:
     return int(value)
 
 
-def _file_or_stdout(file: Path | None) -> Path | None:
-    # As elsewhere, `-` is stdout; a file of that name is `./-`.
-    return None if file is not None and str(file) == "-" else file
+def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
+    """A path that an option gives, with the home folder in the place of `~/`. Raises UsageError or ConfigFileError."""
+    if value is None or context.resilient_parsing:
+        return value
+    try:
+        return Path(expand_home(str(value), os.environ))
+    except ValueError as problem:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "ENVIRONMENT":
+            raise ConfigFileError(f"{parameter.envvar}: {problem}") from None
+        raise UsageError(f"{max(parameter.opts, key=len)}: {problem}") from None
+
+
+def _mode(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("0?[0-7]{3}", value):
+        raise typer.BadParameter(f"{printable(value, 40)} is not an octal mode from 000 to 777, such as 0644")
+    return value
 
 
 Accounts = Annotated[
@@ -123,7 +141,14 @@ Accounts = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    account_option("--config", "-c", metavar="FILE", envvar="BALCLI_CONFIG", help="Read this profile file."),
+    account_option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        envvar="BALCLI_CONFIG",
+        callback=in_home,
+        help="Read this profile file.",
+    ),
 ]
 ProfileName = Annotated[
     str | None,
@@ -138,7 +163,12 @@ ProfileName = Annotated[
 ]
 EnvFile = Annotated[
     Path | None,
-    account_option("--env-file", metavar="FILE", help="Fill in ${NAME} from this, not the profile's .env."),
+    account_option(
+        "--env-file",
+        metavar="FILE",
+        callback=in_home,
+        help="Fill in ${NAME} from this, not the profile's .env.",
+    ),
 ]
 UseSandbox = Annotated[
     bool, account_option("--sandbox", help="Ask the built-in stand-in; no profile, no network.")
@@ -182,7 +212,8 @@ Jobs = Annotated[
 NoCache = Annotated[bool, network_option("--no-cache", help="Neither use nor keep a token table on disk.")]
 Record = Annotated[bool, recording_option("--record", help="Keep the run in the history.")]
 HistoryFile = Annotated[
-    Path | None, recording_option("--history", metavar="FILE", help="Use this history, not your own.")
+    Path | None,
+    recording_option("--history", metavar="FILE", callback=in_home, help="Use this history, not your own."),
 ]
 Wait = Annotated[
     float | None,
@@ -191,15 +222,18 @@ Wait = Annotated[
     ),
 ]
 TableOrJsonOption = Annotated[TableOrJson | None, format_option("table")]
-OutputFile = Annotated[
-    Path | None,
+OutputFiles = Annotated[
+    list[str] | None,
     output_option(
         "--output-file",
         "-O",
         metavar="FILE",
-        callback=_file_or_stdout,
-        help="Write into this file, whole or not at all.",
+        help="Write to this file; or to several, each FORMAT:FILE.",
     ),
+]
+Mode = Annotated[
+    str | None,
+    output_option("--mode", metavar="OCTAL", callback=_mode, help="The mode of those files, such as 0644."),
 ]
 Quiet = Annotated[
     bool, output_option("--quiet", "-q", help="Say nothing but the data and why something failed.")
@@ -239,6 +273,61 @@ NoColor = Annotated[
 def given(**options: Any) -> dict[str, Any]:
     """The options that have a value."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def is_explicit(context: typer.Context, name: str) -> bool:
+    """Whether an option is given on the command line itself."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def outputs(
+    given: Iterable[str] | None, formats: Iterable[str], *, explicit: bool, mode: str | None
+) -> Outputs:
+    """Where `-O` sends the output of a command that has these formats; `explicit` if `-o` is given, too.
+
+    Only the exact name of a format is one: `./json:x` is a file. `-` and `/dev/stdout` are stdout.
+    Raises UsageError.
+    """
+    texts = list(given or ())
+    plain, others = [], []
+    for text in texts:
+        name, colon, rest = text.partition(":")
+        if not (colon and name in set(Format)):
+            plain.append(_output_path(text))
+        elif name not in set(formats):
+            raise UsageError(
+                f"-O: this command does not write {name}; use {' or '.join(formats)}, or write ./{name}: for a file of that name"
+            )
+        elif not rest:
+            raise UsageError(f"-O {name}: names no file; write -O {name}:FILE")
+        else:
+            others.append((name, _output_path(rest)))
+    if len(plain) > 1:
+        raise UsageError(
+            f"--output-file is given {len(plain)} times; give it once, or each time as FORMAT:FILE"
+        )
+    has_main = bool(plain) or explicit or not others
+    file = plain[0] if plain else None
+    files = [*([file] if has_main else []), *(each for _, each in others)]
+    if files.count(None) > 1:
+        raise UsageError("stdout would be written twice; leave out -o, or the -O that names stdout")
+    if mode is not None and files == [None]:
+        raise UsageError("--mode is the mode of a file; add -O, or leave it out")
+    return Outputs(file, tuple(others), has_main, None if mode is None else int(mode, 8), time.monotonic())
+
+
+def _output_path(text: str) -> Path | None:
+    """The path of an output file; None for stdout. A file named `-` is `./-`."""
+    if text == "-":
+        return None
+    from balcli.atomic import is_stdout  # here, because few runs write a file
+
+    try:
+        path = Path(expand_home(text, os.environ))
+    except ValueError as problem:
+        raise UsageError(f"--output-file: {problem}") from None
+    return None if is_stdout(path) else path
 
 
 def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:

@@ -2,12 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TextIO, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TextIO, TypeAlias, cast
 
-from balcli.errors import BalcliError, OutputError
+from balcli.errors import BalcliError, OutputError, UsageError
+from balcli.files import shown
 from balcli.secret import redact
 from balcli.text import printable
 from balcli.urls import display_url
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from balcli.render.display import View
 
 _LONGEST_MESSAGE: Final = 300
+_LEAST_SECONDS: Final = 0.4
+"""Seconds that a FIFO or device has at least to be written: the run may have used its deadline."""
 
 _Data: TypeAlias = str | bytes | Iterable[str]
 """Text, in one piece or in several that each end with a newline, or the bytes of a picture."""
@@ -76,32 +80,106 @@ def _bytes(text: _Data, encoding: str = "utf-8") -> bytes | bytearray:
     return data
 
 
-def check_destination(file: Path | None) -> None:
-    """Raise OutputError for a file that could not be written, before any request is made for it."""
-    if file is not None:
+class Outputs(NamedTuple):
+    """Where the output of a command goes: to stdout or one file in the format of `-o`, and to others in their own."""
+
+    file: Path | None = None
+    """The file for the format of `-o`; None for stdout."""
+    others: tuple[tuple[str, Path | None], ...] = ()
+    """The formats of `-O FORMAT:FILE`, each with its file."""
+    has_main: bool = True
+    """Whether the format of `-o` is written at all."""
+    mode: int | None = None
+    """The mode of the files; None for that of the old file, or 0600."""
+    begun: float = 0.0
+    """When the command began, by the monotonic clock."""
+
+    def all(self, output: str) -> list[tuple[str, Path | None]]:
+        """Every format with its file, where `-o` is this one."""
+        return [*([(output, self.file)] if self.has_main else []), *self.others]
+
+    def show_on_stdout(self, shown: str, output: str) -> bool:
+        """Whether this format is printed on stdout, where `-o` is the other one."""
+        return (shown, None) in self.all(output)
+
+    def without_files(self) -> "Outputs":
+        """The same without its files, for what keeps them from being written."""
+        return self._replace(file=None, others=())
+
+    def check(self) -> None:
+        """Raise UsageError for one file given twice, OutputError for one that could not be written. No file is touched."""
+        files = [file for _, file in self.all("") if file is not None]
+        if not files:
+            return
         from balcli import atomic  # here, because few runs write a file
 
-        atomic.check(file)
+        places: dict[object, Path] = {}
+        for file in files:
+            other = places.setdefault(atomic.identity(file), file)
+            if other is not file or (
+                len(files) < len(self.all("")) and atomic.is_replaced(file) and atomic.is_open_as(file, 1)
+            ):
+                raise UsageError(f"{shown(file)} would be written twice; name another file")
+        for file in files:
+            atomic.check(file)
 
+    def write(
+        self,
+        output: str,
+        render: Callable[[str, Path | None], _Data],
+        *,
+        keep_old: bool = False,
+        deadline: float | None = None,
+    ) -> list[OutputError]:
+        """Write what `render` makes of each format and file; the errors of the files that could not be written.
 
-def write_output(text: _Data, file: Path | None) -> OutputError | None:
-    """Write text to a file, as `atomic.replace` does, or to stdout where the file is None.
+        Files are replaced as `atomic.replace_all` does it, all of them or none, or not at all to `keep_old` ones.
+        The format of `-o` then goes to stdout. FIFOs, devices and descriptors are written until the deadline, in
+        seconds from the command's start. Raises as `write_stdout`.
+        """
+        to_stdout = [form for form, file in self.all(output) if file is None]
+        files = [(form, file) for form, file in self.all(output) if file is not None]
+        problems: list[OutputError] = []
+        if files:
+            written, problems = self._write_files(files, render, keep_old=keep_old, deadline=deadline)
+            if self.has_main and self.file is not None and self.file not in written:
+                to_stdout.append(output)
+        for form in to_stdout:
+            data = render(form, None)
+            if data != "":
+                write_stdout(data)
+        return problems
 
-    If the file cannot be written, the text goes to stdout, and the error is returned. Raises as `write_stdout`.
-    """
-    if file is not None:
-        from balcli import atomic  # here, because few runs write a file
+    def _write_files(
+        self,
+        files: list[tuple[str, Path]],
+        render: Callable[[str, Path | None], _Data],
+        *,
+        keep_old: bool,
+        deadline: float | None,
+    ) -> tuple[set[Path], list[OutputError]]:
+        """Write the files; those that are written, and the errors of others."""
+        from balcli import atomic, pipes
+        from balcli.http.client import RequestSettings
 
-        if not isinstance(text, str | bytes):
-            text = "".join(text)
-        try:
-            atomic.replace(file, _bytes(text))
-        except OutputError as problem:
-            write_stdout(text)
-            return problem
-        return None
-    write_stdout(text)
-    return None
+        replaced = [(form, file) for form, file in files if atomic.is_replaced(file)]
+        written: set[Path] = set()
+        problems: list[OutputError] = []
+        if not keep_old:
+            try:
+                atomic.replace_all(((file, _bytes(render(form, file))) for form, file in replaced), self.mode)
+                written.update(file for _, file in replaced)
+            except OutputError as problem:
+                problems.append(problem)
+        until = max(self.begun + (deadline or RequestSettings().deadline), time.monotonic() + _LEAST_SECONDS)
+        for form, file in files:
+            if (form, file) not in replaced:
+                try:
+                    pipes.write(file, _bytes(render(form, file)), until)
+                    written.add(file)
+                except OSError as problem:
+                    problems.append(atomic.write_error(file, problem))
+        return written, problems
 
 
 def _give_up_stdout() -> None:

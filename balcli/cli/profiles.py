@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from balcli import pipes
 from balcli.cli.output import print_message
 from balcli.errors import ConfigFileError, OutputError, UsageError
 from balcli.text import closest_match, printable
@@ -28,14 +29,20 @@ def open_profile(
     *,
     sandbox: bool = False,
     faults: Sequence[str] | None = None,
+    deadline: float | None = None,
 ) -> "Iterator[Profile]":
-    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError."""
+    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError.
+
+    The deadline, in seconds from now, ends the wait for a FIFO in the place of a file.
+    """
     if sandbox:
         with start_sandbox(faults=faults) as server:
             yield sandbox_profile(server)
         return
     from balcli.config.profile import load
 
+    if deadline is not None:
+        pipes.reader.stop_after(deadline)
     yield load(
         file or default_file(), must_exist=file is not None, name=name, env_file=env_file, environ=os.environ
     )

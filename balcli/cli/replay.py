@@ -8,8 +8,20 @@ import typer
 from balcli.cli.app import Command
 from balcli.cli.balances import Display, write_report
 from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
-from balcli.cli.options import SHOWN, Color, Format, NoColor, OutputFile, Quiet, format_option, shown_option
-from balcli.cli.output import check_destination, print_error, print_message, write_output
+from balcli.cli.options import (
+    SHOWN,
+    Color,
+    Format,
+    Mode,
+    NoColor,
+    OutputFiles,
+    Quiet,
+    format_option,
+    in_home,
+    outputs,
+    shown_option,
+)
+from balcli.cli.output import Outputs, print_error, print_message
 from balcli.errors import BalcliError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -20,11 +32,16 @@ def replay(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", help="The folder of --evidence.", rich_help_panel=SHOWN, show_default=False
+            metavar="DIR",
+            callback=in_home,
+            help="The folder of --evidence.",
+            rich_help_panel=SHOWN,
+            show_default=False,
         ),
     ],
     output: Annotated[Format | None, format_option("the run's own")] = None,
-    output_file: OutputFile = None,
+    output_file: OutputFiles = None,
+    mode: Mode = None,
     check: Annotated[
         bool, shown_option("--check", help="No balances, only whether the record is whole: 0 or 6.")
     ] = False,
@@ -41,9 +58,13 @@ def replay(
     from balcli.report import failed
     from balcli.run import RunResult
 
-    display = Display(output or Format.table, output_file, quiet, no_color)
+    display = Display(output or Format.table, Outputs(), quiet, no_color)
     try:
-        check_destination(output_file)
+        formats = ("table",) if check else Format
+        destinations = outputs(output_file, formats, explicit=output is not None, mode=mode)
+        display = display._replace(outputs=destinations.without_files())
+        destinations.check()
+        display = display._replace(outputs=destinations)
         recorded = evidence.replay(folder)
     except BalcliError as problem:
         if check:
@@ -57,8 +78,8 @@ def replay(
     if check:
         count = "1 answer" if recorded.answers == 1 else f"{recorded.answers} answers"
         text = f"whole, with {count}; the manifest's SHA-256 is {recorded.sha256}\n"
-        unwritten = write_output(text, output_file)
-        raise typer.Exit(0 if unwritten is None else print_error(unwritten))
+        unwritten = destinations.write("table", lambda *_: text)
+        raise typer.Exit(max(map(print_error, unwritten), default=0))
     if output is None and recorded.options.output in set(Format):
         display = display._replace(output=Format(recorded.options.output))
     display = display._replace(addresses="addresses" in recorded.options.flags)

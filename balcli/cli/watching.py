@@ -24,7 +24,7 @@ from balcli.cli.progress import is_foreground
 from balcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from balcli.models import Report
     from balcli.render.screen import Answer, WatchUpdate
@@ -40,10 +40,10 @@ _PARTIAL: Final = 8
 
 
 def validate_options(
-    output: Format, *, record: bool, output_file: Path | None, evidence: Path | None
+    output: Format, *, record: bool, files: "Sequence[str] | None", evidence: Path | None
 ) -> None:
     """Raise UsageError for options of a single run."""
-    for name, given in (("--record", record), ("-O", output_file), ("--evidence", evidence)):
+    for name, given in (("--record", record), ("-O", files), ("--evidence", evidence)):
         if given:
             raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
     if output not in {Format.table, Format.json}:

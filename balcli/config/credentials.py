@@ -146,7 +146,11 @@ def source_of(entry: "Entry", spelling: str) -> str:
     """Where the value of a key of an account comes from: a file, a command, variables, or a line of the profile."""
     raw = entry.settings[spelling]
     if spelling.endswith("_file") and isinstance(raw, str):
-        return without_credential(f"file {printable(str(entry.folder / _filled(entry, raw)))}")
+        try:
+            path = entry.path_of(raw)
+        except VariableError:
+            path = entry.folder / raw
+        return without_credential(f"file {printable(str(path))}")
     if spelling.endswith("_command") and isinstance(raw, list) and raw and isinstance(raw[0], str):
         return without_credential(f"command {printable(_filled(entry, raw[0]), 60)}")
     if entry.source is None:

@@ -20,10 +20,11 @@ from balcli.config.sources import (
     prefix_of,
     texts_in,
 )
-from balcli.errors import KeyProblem, UsageError, ValueProblem
+from balcli.errors import ConfigError, KeyProblem, UsageError, ValueProblem
+from balcli.files import chmod, is_readable_by_others
 from balcli.http import echoes
 from balcli.http.strictjson import is_deeper
-from balcli.models import Account
+from balcli.models import Account, Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Key, SettingProblem, Value, Values
 from balcli.secret import Secret, is_recognizable, validate_credential
@@ -111,6 +112,24 @@ class Entry(NamedTuple):
     def expand(self, text: str) -> str:
         """The text with its variables filled in. What comes from a variable is not expanded again."""
         return text if self.source is None else self.variables.expand(text)
+
+    def path_of(self, text: str) -> Path:
+        """The path that a text stands for. Raises VariableError."""
+        return self.folder / self.variables.path(self.expand(text))
+
+    def exposed_files(self) -> Iterator[Notice]:
+        """A notice for each secret's file that every user can read."""
+        for key, spellings in self.given_keys().items():
+            for spelling in spellings:
+                if spelling == key.in_file and isinstance(text := self.settings[spelling], str):
+                    try:
+                        path = self.path_of(text)
+                        state = path.stat()
+                    except (ConfigError, OSError, ValueError):
+                        continue  # reading it says why
+                    if is_readable_by_others(state):
+                        message = f"names a file that is readable by everyone; {chmod(state, path)}"
+                        yield Notice("secret.readable", self.name, self.located((spelling,), message))
 
     def given_keys(self, *, without_targets: bool = False) -> dict[Key, tuple[str, ...]]:
         """The keys that the account has, each with its spellings; of these all but one are too many."""
@@ -356,7 +375,8 @@ class _Reader(NamedTuple):
         if key.kind == "table":
             return self._login(raw, spelling)
         if isinstance(raw, str):
-            return _from_text(key, self.entry.expand(raw))
+            text = self.entry.expand(raw)
+            return _from_text(key, self.entry.variables.path(text) if key.name == "ca_bundle" else text)
         if key.kind != "integer":
             raise ValueProblem(_NOT_TEXT)
         if isinstance(raw, int) and not isinstance(raw, bool):
@@ -374,7 +394,7 @@ class _Reader(NamedTuple):
     def _from_file(self, raw: Any) -> Value:
         if not isinstance(raw, str) or not raw:
             raise ValueProblem("must be the path of a file; write it in quotes")
-        return self.sources.from_file(self.entry.folder / self.entry.expand(raw))
+        return self.sources.from_file(self.entry.path_of(raw))
 
     def _from_command(self, raw: Any, spelling: str) -> Value:
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):

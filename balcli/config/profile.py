@@ -35,6 +35,7 @@ from balcli.providers import PROVIDERS
 from balcli.secret import Secret, reveal
 from balcli.settings import (
     CA_VARIABLES,
+    MOST_COMMAND_SECONDS,
     MOST_JOBS,
     MOST_RETRIES,
     MOST_SECONDS,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 RUN_KEYS: Final = {
     "timeout": "seconds for one request",
     "deadline": "seconds for the whole run",
+    "command_timeout": "seconds for a secret's command, up to 120",
     "retries": "tries after the first, where another can help",
     "jobs": "accounts asked at once",
     "proxy": "http://host:port; else HTTPS_PROXY and NO_PROXY count",
@@ -127,6 +129,8 @@ class ProfileFile(NamedTuple):
             if key in table:
                 with problems.step(place, key):
                     settings[key] = _run_setting(key, table[key], variables)
+        with problems.step(place, "command_timeout"):
+            _refuse_longer_command(settings)
         unusable = frozenset(RUN_KEYS.keys() & table.keys() - settings.keys())
         settings["ca_bundle"] = ca_source(None, settings.get("ca_bundle"), folder, variables.environ)
         return Profile(
@@ -276,7 +280,9 @@ def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Ta
 def _run_setting(key: str, value: Any, variables: Variables) -> Any:
     """The value of one of `RUN_KEYS`. Raises ValueProblem and VariableError."""
     if key in {"timeout", "deadline"}:
-        return _seconds(value, variables)
+        return _seconds(value, variables, MOST_SECONDS)
+    if key == "command_timeout":
+        return _seconds(value, variables, MOST_COMMAND_SECONDS)
     if key == "retries":
         return _whole(value, 0, MOST_RETRIES)
     if key == "jobs":
@@ -285,7 +291,7 @@ def _run_setting(key: str, value: Any, variables: Variables) -> Any:
         raise ValueProblem("must be text; write it in quotes")
     text = variables.expand(value)
     if key == "ca_bundle":
-        return text
+        return variables.path(text)
     try:
         # It may have a password: made a secret, it is filtered from every message.
         return reveal(Secret(validate_proxy(text)))
@@ -293,14 +299,23 @@ def _run_setting(key: str, value: Any, variables: Variables) -> Any:
         raise ValueProblem(str(problem)) from None
 
 
-def _seconds(value: Any, variables: Variables) -> float:
+def _seconds(value: Any, variables: Variables, most: float) -> float:
     try:
         found = parse_seconds(variables.expand(value)) if isinstance(value, str) else value
     except ValueError as problem:
         raise ValueProblem(str(problem)) from None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= MOST_SECONDS:
-        raise ValueProblem(f'must be above 0 and up to {MOST_SECONDS:g} seconds; write it as 5 or "500ms"')
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= most:
+        raise ValueProblem(f'must be above 0 and up to {most:g} seconds; write it as 5 or "500ms"')
     return float(found)
+
+
+def _refuse_longer_command(settings: dict[str, Any]) -> None:
+    """Raise ValueProblem, and drop it, for a command_timeout above the deadline, where the profile names both."""
+    if settings.get("command_timeout", 0.0) > (deadline := settings.get("deadline", MOST_SECONDS)):
+        del settings["command_timeout"]
+        raise ValueProblem(
+            f"is above the deadline of {deadline:g} s, which ends the run; raise deadline, or lower it"
+        )
 
 
 def _whole(value: Any, least: int, most: int) -> int:

@@ -2,26 +2,32 @@
 
 import os
 import re
-import select
 import stat
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from balcli import pipes
 from balcli.config.problems import Problems
 from balcli.errors import ConfigFileError, ConfigSyntaxError, SecretError, VariableError
-from balcli.files import is_readable_by_others, open_for_reading, permission_problem, shown
+from balcli.files import (
+    chmod,
+    expand_home,
+    is_readable_by_others,
+    is_relative_to_nothing,
+    nowhere,
+    open_for_reading,
+    permission_problem,
+    shown,
+)
 from balcli.http.strictjson import is_deeper
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
-from balcli.settings import CA_VARIABLES, CaSource
+from balcli.settings import CA_VARIABLES, COMMAND_SECONDS, CaSource
 from balcli.text import printable
 
 if TYPE_CHECKING:
-    import subprocess
-
     from balcli.http.timing import Deadline
 
 MAX_BYTES: Final = 1_000_000
@@ -70,16 +76,50 @@ class FileText(NamedTuple):
         """Raise ConfigFileError, with the chmod, if every user may read the file."""
         if is_readable_by_others(self.state):
             raise ConfigFileError(
-                f"{shown(self.path)} {why} and is readable by everyone; chmod 600 {printable(str(self.path), 120)}"
+                f"{shown(self.path)} {why} and is readable by everyone; {chmod(self.state, self.path)}"
             )
 
 
 def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MAX_BYTES) -> FileText:
-    """The text of a regular UTF-8 file, without its byte-order mark. Only the user or root may own or write it.
+    """The text of a UTF-8 file or FIFO, without its byte-order mark. Only the user or root may own or write it.
 
     The checks are made on the opened file, so that it cannot be changed between check and use.
     Raises ConfigFileError. A wrong owner or mode is added to the problems, if they are given.
     """
+    name = shown(path)
+    if is_relative_to_nothing(path):
+        raise ConfigFileError(nowhere(path))
+
+    def check(state: os.stat_result) -> None:
+        flaw = permission_problem(state, path)
+        if flaw is not None:
+            untrusted = ConfigFileError(f"{name} {flaw}")
+            if problems is None:
+                raise untrusted
+            problems.add(untrusted)
+
+    if pipes.is_fifo(path):
+        try:
+            content, state = pipes.reader.read(path, most_bytes + 1, check)
+        except OSError as problem:
+            raise ConfigFileError(
+                f"{name} cannot be read: {problem.strerror}; start what writes to it before balcli, or give the path of a file"
+            ) from None
+    else:
+        content, state = _read_file(path, most_bytes + 1, check)
+    if len(content) > most_bytes:
+        size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
+        raise ConfigFileError(f"{name} is larger than {size}; name the right file")
+    try:
+        return FileText(path, content.decode("utf-8-sig"), state)
+    except UnicodeDecodeError:
+        raise ConfigFileError(f"{name} is not UTF-8; save it in that encoding") from None
+
+
+def _read_file(
+    path: Path, most: int, check: Callable[[os.stat_result], None]
+) -> tuple[bytes, os.stat_result]:
+    """At most that many bytes of a regular file, and its state. Raises ConfigFileError, and what the check raises."""
     name = shown(path)
     try:
         descriptor = open_for_reading(path)
@@ -94,25 +134,13 @@ def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MA
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise ConfigFileError(f"{name} is not a regular file; give the path of one")
-        flaw = permission_problem(state, path)
-        if flaw is not None:
-            untrusted = ConfigFileError(f"{name} {flaw}")
-            if problems is None:
-                raise untrusted
-            problems.add(untrusted)
+        check(state)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(most_bytes + 1)
+            return file.read(most), state
     except OSError as problem:
         raise ConfigFileError(f"{name} cannot be read: {problem.strerror}; check the disk") from None
     finally:
         os.close(descriptor)
-    if len(content) > most_bytes:
-        size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
-        raise ConfigFileError(f"{name} is larger than {size}; name the right file")
-    try:
-        return FileText(path, content.decode("utf-8-sig"), state)
-    except UnicodeDecodeError:
-        raise ConfigFileError(f"{name} is not UTF-8; save it in that encoding") from None
 
 
 # What a message of tomli begins with, the flaw and the cure. The whole message may contain a piece of a secret.
@@ -207,6 +235,13 @@ class Variables(NamedTuple):
                 f"needs {names}, which {verb} not set; set {', '.join(undefined)} in the environment or {file}"
             )
         return expanded
+
+    def path(self, text: str) -> str:
+        """A path with the home folder in the place of `~/`. Raises VariableError without HOME."""
+        try:
+            return expand_home(text, self.environ)
+        except ValueError as problem:
+            raise VariableError(f": {problem}") from None
 
     def is_defined(self, name: str) -> bool:
         """Whether the environment or the `.env` file has the variable."""
@@ -316,7 +351,6 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: 
 
 
 _MOST_BYTES: Final = 65_536
-_COMMAND_SECONDS: Final = 10.0
 
 
 def checked_secret(text: str, *, is_credential: bool = True) -> Secret:
@@ -328,17 +362,20 @@ def checked_secret(text: str, *, is_credential: bool = True) -> Secret:
 
 
 class SecretSources:
-    """Reads secrets from files and commands, each command once a run, within the run's deadline.
+    """Reads secrets from files and commands, each command once a run, within its seconds and the run's deadline.
 
     Without a deadline no command is run.
     """
 
-    def __init__(self, deadline: "Deadline | None") -> None:
+    def __init__(self, deadline: "Deadline | None", command_timeout: float = COMMAND_SECONDS) -> None:
         self._deadline = deadline
+        self._command_timeout = command_timeout
         self._outputs: dict[tuple[str, ...], str] = {}
 
     def from_file(self, path: Path) -> Secret:
         """The content of a file without one final line break. Raises SecretError."""
+        if self._deadline is not None:
+            pipes.reader.stop_after(self._deadline.left())
         try:
             text = read_text(path, most_bytes=_MOST_BYTES).text
         except ConfigFileError as problem:
@@ -348,8 +385,8 @@ class SecretSources:
     def from_command(self, arguments: Sequence[str], *, run: bool) -> Secret:
         """What a command prints on stdout, without one final line break. Raises SecretError.
 
-        It runs without a shell, with nothing on stdin, for at most 10 seconds. Its stderr may repeat
-        the secret and is not shown. If it is not to run, it must only exist, and the secret is random.
+        It runs without a shell. Its stderr may repeat the secret and is not shown. If it is not to run, it must only
+        exist, and the secret is random.
         """
         command = tuple(arguments)
         if self._deadline is None or not run:
@@ -359,73 +396,16 @@ class SecretSources:
                 raise SecretError(f": {printable(command[0], 60)} is not found; check the command and PATH")
             return Secret(os.urandom(16).hex())
         if command not in self._outputs:
-            seconds, name = min(_COMMAND_SECONDS, self._deadline.left()), printable(command[0], 60)
+            from balcli.config import commands  # few profiles have a command
+
+            seconds = min(self._command_timeout, self._deadline.left())
             if not seconds:
+                name = printable(command[0], 60)
                 raise SecretError(
                     f": no time is left of the run's {self._deadline.seconds:g} s for {name}; raise --deadline"
                 )
-            self._outputs[command] = _without_line_break(_run(command, seconds, name))
+            self._outputs[command] = _without_line_break(commands.output_of(command, seconds))
         return checked_secret(self._outputs[command])
-
-
-def _run(command: tuple[str, ...], seconds: float, name: str) -> str:
-    """What the command prints on stdout. Raises SecretError."""
-    import subprocess  # few profiles have a command
-
-    try:
-        # A list and no shell: nothing of the profile is taken for shell syntax.
-        process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or "its arguments cannot be passed on"
-        raise SecretError(f": {name} cannot be started: {reason}; check the command") from None
-    try:
-        output = _read_output(process, time.monotonic() + seconds)
-    except TimeoutError:
-        raise SecretError(f": {name} took over {round(seconds, 1):g} s; run it by hand to see why") from None
-    finally:
-        # Also after Ctrl-C the command must not outlive the run.
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-    if len(output) > _MOST_BYTES:
-        raise SecretError(f": {name} printed over {_MOST_BYTES} bytes; let it print only the secret")
-    status = process.returncode
-    if status != 0:
-        ending = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
-        raise SecretError(f": {name} {ending}; run it by hand to see why")
-    if not output:
-        raise SecretError(f": {name} printed nothing; run it by hand to see why")
-    try:
-        return output.decode()
-    except UnicodeDecodeError:
-        raise SecretError(
-            f": {name} printed bytes that are not UTF-8; let it print only the secret"
-        ) from None
-
-
-def _read_output(process: "subprocess.Popen[bytes]", until: float) -> bytes:
-    """What the command prints until it ends, or a little more than is allowed. Raises TimeoutError."""
-    import subprocess
-
-    if process.stdout is None:
-        raise RuntimeError("the command was started without a pipe")
-    output = b""
-    while len(output) <= _MOST_BYTES:
-        left = until - time.monotonic()
-        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-            raise TimeoutError
-        piece = os.read(process.stdout.fileno(), _MOST_BYTES)
-        if not piece:
-            try:
-                process.wait(max(until - time.monotonic(), 0.01))
-            except subprocess.TimeoutExpired:
-                raise TimeoutError from None
-            break
-        output += piece
-    return output
 
 
 def _without_line_break(text: str) -> str:

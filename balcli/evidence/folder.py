@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from balcli.atomic import write_error
 from balcli.errors import EvidenceAltered, EvidenceIncomplete, OutputError, UsageError
-from balcli.files import CAN_CHECK, open_for_reading, shown
+from balcli.files import CAN_CHECK, is_relative_to_nothing, nowhere, open_for_reading, shown
 from balcli.text import printable
 
 MANIFEST: Final = "manifest.json"
@@ -85,6 +85,8 @@ def write(folder: Path, others: Mapping[str, bytes], manifest: bytes) -> str:
 
 def read(folder: Path) -> Files:
     """The files of a whole record. Raises EvidenceAltered or EvidenceIncomplete, and UsageError for what is no folder."""
+    if is_relative_to_nothing(folder):
+        raise UsageError(nowhere(folder))
     try:
         names = {path.name for path in folder.iterdir()}
     except OSError as problem:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from balcli import state
 from balcli.errors import StateError
-from balcli.files import make_folders, shown
+from balcli.files import is_relative_to_nothing, make_folders, nowhere, shown
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as Connection  # noqa: PLC0414 - the other modules have it from here
@@ -95,7 +95,9 @@ _MIGRATIONS: Final = (
 
 
 def history_file(named: Path | None, environ: Mapping[str, str]) -> Path:
-    """The history that is named, or the user's own. Raises StateError if the home directory is not an absolute path."""
+    """The history that is named, or the user's own. Raises StateError if home or working directory are not usable."""
+    if named is not None and is_relative_to_nothing(named):
+        raise StateError(nowhere(named))
     return named or state.folder(environ) / "history.db"
 
 

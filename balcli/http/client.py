@@ -47,7 +47,7 @@ from balcli.http.timing import (
     sleep_before_retry,
 )
 from balcli.secret import Secret, reveal, secrets_in
-from balcli.settings import CaSource
+from balcli.settings import COMMAND_SECONDS, CaSource
 from balcli.urls import display_host, is_loopback_url
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ trusted: Final[ContextVar[CaSource | None]] = ContextVar("trusted", default=None
 
 
 class RequestSettings(NamedTuple):
-    """Timeout of one request and deadline of the run in seconds, retries, concurrent accounts, proxy, certificates."""
+    """Timeouts in seconds, of one request, the run and a secret's command; retries, accounts at once, proxy, certificates."""
 
     timeout: float = 10.0
     deadline: float = 30.0
@@ -68,6 +68,7 @@ class RequestSettings(NamedTuple):
     jobs: int = 8
     proxy: str | None = None
     ca_bundle: CaSource = CaSource()
+    command_timeout: float = COMMAND_SECONDS
 
 
 class Endpoint(NamedTuple):

@@ -870,6 +870,7 @@ UNATTENDED: Final = (
         "an output file that is a device",
         9,
         lambda stage: stage.options.extend(["-O", "/dev/full"]),
+        rows=expected,
     ),
     Trouble("unattended", "a run that fails wholly, with an old output file", 4, _failing_into, "refused"),
     Trouble("unattended", "a clock that steps back", 0, _clock_back),
