@@ -28,9 +28,11 @@ from balcli.errors import BalcliError, ConfigError, PluginFault, ValueProblem
 from balcli.http.echoes import contains_any_credential
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
+from balcli.providers.base import HasBaseUrlNote
 from balcli.settings import CaSource
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, Range
+from balcli.urls import normalize_url
 
 _DEFAULT: Final = "default"
 # In the order in which requests looks for them.
@@ -233,6 +235,14 @@ def shadowed(profile: Profile) -> tuple[Notice, ...]:
         if provider in tables
         for name in profile.variables.names(provider)
     )
+
+
+def base_url_note(opened: OpenedAccount) -> Iterator[Notice]:
+    """The provider's note on its default address, if the account is there."""
+    provider, account = PROVIDERS[opened.entry.provider], opened.account
+    default = normalize_url(provider.BASE_URL or "")
+    if isinstance(provider, HasBaseUrlNote) and account and normalize_url(account.base_url) == default:
+        yield Notice("base_url.note", opened.entry.name, provider.BASE_URL_NOTE)
 
 
 def _plain(value: Any) -> Plain:
