@@ -1,11 +1,14 @@
 """Typer's commands and groups with a help of our own; a command refuses a text that is given twice."""
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from typer.core import TyperCommand, TyperGroup
 
+from balcli.cli.profiles import SANDBOX
 from balcli.errors import UsageError
+
+_PROFILE: Final = ("config", "profile", "env_file")
 
 
 class CommandLine(NamedTuple):
@@ -29,7 +32,9 @@ class Command(TyperCommand):
         return _help(self, ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse a command line. Raises UsageError for a text or path that is given twice: one would go unseen.
+        """Parse a command line. Raises UsageError for what would go unseen.
+
+        That is a text or path that is given twice, and a profile that is named beside --sandbox.
 
         Of numbers and choices, the last counts, so that an alias can be overridden.
         """
@@ -39,7 +44,14 @@ class Command(TyperCommand):
         for option, count in counts.items():
             if count > 1 and not ctx.resilient_parsing:
                 raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        for option in _PROFILE if ctx.params.get("sandbox") and not ctx.resilient_parsing else ():
+            named = next((each for each in counts if each.name == option), None)
+            if named is not None and ctx.params[option] != SANDBOX:
+                raise UsageError(
+                    f"--sandbox has a profile of its own; leave out --sandbox or {max(named.opts, key=len)}"
+                )
+        return rest
 
 
 class Group(TyperGroup):
