@@ -401,6 +401,103 @@ def test_init_that_is_broken_off_writes_nothing(
     assert (130, "", []) == (code, out, list(program.folder.iterdir()))
 
 
+# profiles
+
+
+@each_case(
+    ("text", "env", "expected"),
+    [
+        pytest.param("[profiles.main]\n", {}, [("main", True, 0)], id="only one"),
+        pytest.param(
+            'default_profile = "b"\n[profiles.a.loopring]\n[[profiles.b.wallet]]\nname = "one"\n[[profiles.b.wallet]]\n'
+            'name = "other"\n[profiles.b.merchant]\n',
+            {},
+            [("a", False, 1), ("b", True, 3)],
+            id="default",
+        ),
+        pytest.param("[profiles.a]\n[profiles.b]\n", {}, [("a", False, 0), ("b", False, 0)], id="none"),
+        pytest.param(
+            "[profiles.a]\n[profiles.b]\n",
+            {"BALCLI_PROFILE": "b"},
+            [("a", False, 0), ("b", True, 0)],
+            id="variable",
+        ),
+        pytest.param(
+            "[profiles.a.loopring]\n[profiles.b]\n",
+            {"BALCLI_MERCHANT_TOKEN": SECRET},
+            [("a", False, 2), ("b", False, 1)],
+            id="accounts of variables",
+        ),
+    ],
+)
+def test_profiles_are_listed_with_their_accounts(
+    program: Program, text: str, env: dict[str, str], expected: list[tuple[str, bool, int]]
+) -> None:
+    """Each profile of the file, in its order; the default is that of a run without -p. No secret need be there."""
+    result = program.with_profile(text, "config", "profiles", "-o", "json", env=env)
+    assert ["schema_version", "file", "profiles", "warnings", "errors"] == list(result.json)
+    assert (0, "", str(program.file)) == (result.code, result.err, result.json["file"])
+    assert expected == [tuple(each.values()) for each in result.json["profiles"]]
+    table = program.with_profile(text, "config", "profiles", env=env)
+    lines = [
+        f"{name}  {count} account{'' if count == 1 else 's'}{'  (default)' if default else ''}"
+        for name, default, count in expected
+    ]
+    assert (0, lines, "") == (
+        table.code,
+        [re.sub("  +", "  ", line) for line in table.out.splitlines()],
+        table.err,
+    )
+
+
+@each_case(
+    ("text", "expected", "errors"),
+    [
+        pytest.param("[profiles", [], ["config.syntax"], id="syntax"),
+        pytest.param("", [], ["config.profile"], id="empty"),
+        pytest.param("profiles = 3\n", [], ["config.value"], id="no tables"),
+        pytest.param(
+            "[profiles]\na = 3\n[profiles.b.loopring]\n",
+            [("a", None), ("b", 1)],
+            ["config.value"],
+            id="one that is no table",
+        ),
+        pytest.param(
+            'odd = 1\ndefault_profile = "c"\n[profiles.a.bank]\n[profiles.b]\ntimeout = "x"\n',
+            [("a", 0), ("b", 0)],
+            ["config.key", "config.profile", "config.key", "config.value"],
+            id="several",
+        ),
+    ],
+)
+def test_profiles_of_a_broken_file_are_listed_as_far_as_they_can_be_read(
+    program: Program, text: str, expected: list[tuple[str, int | None]], errors: list[str]
+) -> None:
+    """Every problem of the file's structure is in `errors` and on stderr, once; 3."""
+    result = program.with_profile(text, "config", "profiles", "-o", "json")
+    assert expected == [(each["profile"], each["accounts"]) for each in result.json["profiles"]]
+    assert (3, errors) == (result.code, [each["code"] for each in result.json["errors"]])
+    table = program.with_profile(text, "config", "profiles", "-q")
+    assert (3, len(expected), len(errors)) == (
+        table.code,
+        len(table.out.splitlines()),
+        len(table.err.splitlines()),
+    )
+
+
+def test_profiles_without_a_file_are_those_of_the_variables(program: Program) -> None:
+    """The accounts of variables are listed without a profile's name; with none, init is the cure."""
+    some = program.run("config", "profiles", env={"BALCLI_MERCHANT_TOKEN": SECRET})
+    assert (0, "the environment's accounts  1 account  (default)\n") == (some.code, some.out)
+    none = program.run("config", "profiles", "-o", "json")
+    assert (3, [], ["config.file"]) == (
+        none.code,
+        none.json["profiles"],
+        [error["code"] for error in none.json["errors"]],
+    )
+    assert "create it with balcli config init" in none.err
+
+
 # path
 
 

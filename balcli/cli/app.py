@@ -47,7 +47,7 @@ COMMANDS: Final = {
     "replay": Entry("replay", "Print what a run printed, from its evidence alone."),
     "sandbox": Entry("sandbox", "Run a stand-in for the providers, and print a profile."),
     "schema": Entry("schema", "Print the JSON Schema of -o json."),
-    "config": Entry("config", "Write a profile, say where it is, show it, check it."),
+    "config": Entry("config", "Write a profile, say where it is, list them, show one, check it."),
 }
 
 

@@ -16,10 +16,10 @@ from balcli.cli.profiles import default_file, refuse_existing, write_new_files
 from balcli.errors import BalcliError, ConfigFileError, UsageError
 from balcli.files import shown
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
-from balcli.text import did_you_mean, join_names, printable
+from balcli.text import did_you_mean, join_names, printable, width
 
 if TYPE_CHECKING:
-    from balcli.config.inspection import InspectedProfile, Inspection, Setting
+    from balcli.config.inspection import InspectedProfile, Inspection, ListedProfile, Setting
     from balcli.models import Notice
     from balcli.providers.base import Provider
     from balcli.render.settings import Row
@@ -33,7 +33,7 @@ Quiet = Annotated[
 
 app = typer.Typer(
     cls=Group,
-    help="Write a profile, say where it is, show it, check it.",
+    help="Write a profile, say where it is, list them, show one, check it.",
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -67,7 +67,7 @@ def init(
         bool | None,
         typer.Option(
             "--env/--no-env",
-            help="Write a .env with the names of the variables, too.",
+            help="Write a .env with the variables' names, too, or do not ask.",
             rich_help_panel=OUTPUT,
             show_default=False,
         ),
@@ -132,6 +132,39 @@ def path(config: ConfigFile = None) -> None:
 
 
 @app.command(cls=Command)
+def profiles(
+    config: ConfigFile = None,
+    env_file: EnvFile = None,
+    output: TableOrJsonOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """List the profiles, each with the number of its accounts.
+
+    The default is the one that a run without --profile takes.
+    """
+    from balcli.config.inspection import list_profiles
+
+    listed = list_profiles(
+        config or default_file(), must_exist=config is not None, env_file=env_file, environ=os.environ
+    )
+    notices = [*PLUGIN_NOTICES, *listed.notices]
+    if TableOrJson.chosen(output) is TableOrJson.json:
+        document = {"file": str(_path(config)), "profiles": _plain(listed.profiles)}
+        _write_json(document | _warnings(notices) | {"errors": _errors(listed.problems)})
+    else:
+        from balcli.render.layout import pad
+
+        names = [_profile_name(each.profile) for each in listed.profiles]
+        column = max(map(width, names), default=0)
+        lines = [
+            f"{pad(name, column)}  {_count(each.accounts)}{'  (default)' if each.default else ''}\n"
+            for name, each in zip(names, listed.profiles, strict=True)
+        ]
+        write_stdout("".join(lines))
+    raise typer.Exit(_report(listed.problems, () if quiet else notices))
+
+
+@app.command(cls=Command)
 def show(
     config: ConfigFile = None,
     profile: ProfileName = None,
@@ -186,7 +219,7 @@ def show(
         parts.append(("run", _rows(run)))
         parts += [(f"limit {number}", _rows(each)) for number, each in enumerate(thresholds, 1)]
         write_stdout(render(f"{head}: {printable(where)}", parts, terminal_columns()))
-    raise typer.Exit(_report(inspection, () if quiet else notices))
+    raise typer.Exit(_report(inspection.problems, () if quiet else notices))
 
 
 @app.command(cls=Command)
@@ -218,15 +251,17 @@ def check(
         # Without this line, a reader of stdout alone would take a profile's `ok` for that of the file.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
         write_stdout(own + "".join(_result(each) for each in inspection.profiles))
-    raise typer.Exit(_report(inspection, () if quiet else notices))
+    raise typer.Exit(_report(inspection.problems, () if quiet else notices))
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a `show` or `check` that failed before it began."""
+    """Write the document of a `profiles`, `show` or `check` that failed before it began."""
     if line.output != TableOrJson.json:
         return
     errors = _errors([error])
-    if "show" in line.names:
+    if "profiles" in line.names:
+        _write_json({"file": None, "profiles": [], "warnings": [], "errors": errors})
+    elif "show" in line.names:
         empty: dict[str, list[object]] = {key: [] for key in ("accounts", "settings", "limits", "warnings")}
         _write_json({"profile": None, "file": None, **empty, "errors": errors})
     elif "check" in line.names:
@@ -310,13 +345,13 @@ def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *,
     )
 
 
-def _report(inspection: "Inspection", notices: "Iterable[Notice]") -> int:
+def _report(problems: Sequence[BalcliError], notices: "Iterable[Notice]") -> int:
     """Write the notices and problems to stderr; the exit code."""
     for notice in notices:
         print_notice(notice)
-    for problem in inspection.problems:
+    for problem in problems:
         print_message(problem.message)
-    return max((problem.exit_code for problem in inspection.problems), default=0)
+    return max((problem.exit_code for problem in problems), default=0)
 
 
 def _write_json(document: Mapping[str, Any]) -> None:
@@ -338,18 +373,26 @@ def _warnings(notices: "Iterable[Notice]") -> dict[str, Any]:
 def _result(inspected: "InspectedProfile") -> str:
     """The line of a profile in the result of a check."""
     name = inspected.profile.name
-    about = f"profile {printable(name, 60)}" if name is not None else "the environment's accounts"
+    about = _profile_name(name) if name is None else f"profile {_profile_name(name)}"
     if inspected.problems:
         return _not_ok(about, inspected.problems)
     names = ", ".join(printable(opened.entry.name, 60) for opened in inspected.accounts)
     return f"ok      {about}: {names}\n"
 
 
+def _profile_name(name: str | None) -> str:
+    return "the environment's accounts" if name is None else printable(name, 60)
+
+
+def _count(accounts: int | None) -> str:
+    return "not a table" if accounts is None else f"{accounts} account{'' if accounts == 1 else 's'}"
+
+
 def _not_ok(about: str, problems: int) -> str:
     return f"not ok  {about}: {problems} problem{'s' if problems > 1 else ''}\n"
 
 
-def _plain(settings: "Iterable[Setting]") -> list[dict[str, Any]]:
+def _plain(settings: "Iterable[Setting | ListedProfile]") -> list[dict[str, Any]]:
     return [each._asdict() for each in settings]
 
 

@@ -52,7 +52,7 @@ def sandbox(
     profile: Annotated[
         Path | None,
         typer.Option(
-            "--profile", metavar="FILE", help="Write the profile to this file, and remove it at the end."
+            "--profile", metavar="FILE", help="Write the profile to this new file; remove it at the end."
         ),
     ] = None,
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and exit.")] = False,

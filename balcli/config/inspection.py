@@ -116,6 +116,57 @@ def _inspect_profile(profile: Profile) -> tuple[tuple[OpenedAccount, ...], list[
     return tuple(opened), [*problems.errors()]
 
 
+class ListedProfile(NamedTuple):
+    """A profile in the list of a file's."""
+
+    profile: str | None
+    """None where variables make the accounts."""
+    default: bool
+    """Whether a run without --profile takes it."""
+    accounts: int | None
+    """None if it is not a table."""
+
+
+class ProfileList(NamedTuple):
+    """The profiles of a file, or without one that of the environment, and every problem of their structure."""
+
+    profiles: tuple[ListedProfile, ...]
+    problems: tuple[BalcliError, ...]
+    notices: tuple[Notice, ...]
+
+
+def list_profiles(
+    file: Path, *, must_exist: bool, env_file: Path | None, environ: Mapping[str, str]
+) -> ProfileList:
+    """The profiles as far as they can be read. No account is opened."""
+    try:
+        if not (must_exist or exists(file)):
+            profile = without_file(file, name=None, env_file=env_file, environ=environ)
+            listed = ListedProfile(None, default=True, accounts=len(profile.entries))
+            return ProfileList((listed,), Problems(profile.problems).errors(), profile.variables.notices)
+        read = read_file(file, env_file=env_file, environ=environ)
+    except ConfigError as problem:
+        return ProfileList((), problem.every, ())
+    default = None
+    found: list[BalcliError] = [*Problems(read.problems).errors()]
+    try:
+        default = read.profile(environ.get("BALCLI_PROFILE") or None).name
+    except ConfigError as problem:
+        found += problem.every if not read.names else ()
+    profiles = []
+    for name in read.names:
+        accounts = None
+        try:
+            profile = read.profile(name)
+            accounts = len(profile.entries)
+            found += Problems(profile.problems).errors()
+        except ConfigError as problem:
+            found += problem.every
+        profiles.append(ListedProfile(name, name == default, accounts))
+    unique = {problem.message: problem for problem in found}
+    return ProfileList(tuple(profiles), tuple(unique.values()), read.variables.notices)
+
+
 class Setting(NamedTuple):
     """One setting: its value, `***` for a secret, None if it has a problem or is not set; and its source."""
 
