@@ -8,22 +8,19 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
-from balcli.cache import Cache
 from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, MachineExhausted, ProviderError
 from balcli.http import echoes
-from balcli.http.client import Client, Exchange, SupportsRequest, trusted
+from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest, trusted
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
-from balcli.providers.parsing import valid_text
 from balcli.secret import redact
-from balcli.settings import RequestSettings
 
 T = TypeVar("T")
 
@@ -48,7 +45,7 @@ def collect(
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
     limited: Sequence[tuple[str | None, str]] = (),
-    cache: Cache | None = None,
+    use_cache: bool = False,
     client: SupportsRequest | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Outcome, ...]:
@@ -58,7 +55,8 @@ def collect(
     `limited` are the accounts (None for all) and assets that thresholds are on, where only those count.
     Raises any exception that is not a BalcliError: it is a bug.
     """
-    run = Run(client or open_client(accounts, settings, deadline), assets, flags, cache, limited)
+    client = client or open_client(accounts, settings, deadline)
+    run = Run(client, assets, flags, limited, use_cache=use_cache)
     positions: Mapping[_Position, Account[Any]] = {
         (number,): account for number, account in enumerate(accounts)
     }
@@ -66,13 +64,9 @@ def collect(
     noted: Mapping[_Position, Sequence[echoes.CredentialEcho]] = {}
     if flags:  # no account expands to others without one
         positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
-    found = each(
-        positions, lambda account: _fetch_or_fail(account, run), settings.jobs, deadline, on_progress
-    )
-    outcomes |= {
-        position: found.get(position) or deadline_passed(account, settings)
-        for position, account in positions.items()
-    }
+    found = each(positions, partial(_fetch_or_fail, run=run), settings.jobs, deadline, on_progress)
+    for position, account in positions.items():
+        outcomes[position] = found.get(position) or deadline_passed(account, settings)
     for position, echo in noted.items():
         outcomes[position] = _with_notice(outcomes[position], echo)
     for position, outcome in tuple(outcomes.items()):
@@ -96,8 +90,9 @@ def open_client(
 
     `observe` is called with every attempt of a request, in its thread.
     """
-    providers = {account.provider for account in accounts}
-    endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
+    endpoints: list[Endpoint] = []
+    for provider in {account.provider for account in accounts}:
+        endpoints += PROVIDERS[provider].ENDPOINTS
     tls = any(account.base_url.startswith("https:") for account in accounts)
     certificates = dict.fromkeys(account.ca or settings.ca_bundle for account in accounts)
     return Client(settings, deadline, endpoints, tls=tls, certificates=certificates, observe=observe)
@@ -116,32 +111,46 @@ def each(
     """
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
-
-    def work() -> None:
-        while (position := waiting.get()) is not None:
-            try:
-                done.put((position, do(tasks[position]), None))
-            except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
-                done.put((position, None, bug))
-
     workers = min(affordable(jobs), len(tasks))
     for position_or_end in (*tasks, *[None] * workers):
         waiting.put(position_or_end)
+    work = partial(_work, tasks, do, waiting, done)
     if tasks and not _started(work, workers):
         work()
     results: dict[_Position, T] = {}
-    progress = None if on_progress is None else _Progress(on_progress, tasks, results)
+    progress_due = 0.0
     while len(results) < len(tasks):
+        if on_progress is not None and time.monotonic() >= progress_due:
+            on_progress([tasks[position].name for position in tasks if position not in results], len(tasks))
+            progress_due = time.monotonic() + _PROGRESS_SECONDS
+        left = deadline.left()
+        is_last_wait = on_progress is None or left < _PROGRESS_SECONDS
         try:
-            position, result, bug = _next(done, deadline, progress)
+            position, result, bug = done.get(timeout=left + _GRACE if is_last_wait else _PROGRESS_SECONDS)
         except queue.Empty:
-            break
+            if is_last_wait:
+                break
+            continue
         if bug is not None:
             # SystemExit in a thread must not end the program as a success.
             raise bug if isinstance(bug, Exception) else RuntimeError(f"{type(bug).__name__} in a thread")
         if result is not None:
             results[position] = result
     return results
+
+
+def _work(
+    tasks: Mapping[_Position, Account[Any]],
+    do: Callable[[Account[Any]], T],
+    waiting: "queue.SimpleQueue[_Position | None]",
+    done: "queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]]",
+) -> None:
+    """Take accounts from a queue until it gives None, and put the result of each, or what it raised, in the other."""
+    while (position := waiting.get()) is not None:
+        try:
+            done.put((position, do(tasks[position]), None))
+        except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
+            done.put((position, None, bug))
 
 
 def _started(work: Callable[[], None], count: int) -> int:
@@ -167,41 +176,6 @@ def affordable(jobs: int) -> int:
     return jobs if limit == resource.RLIM_INFINITY else max(1, min(jobs, (free - _OTHER_FILES) // 2))
 
 
-class _Progress:
-    """Calls `on_progress`, at most a few times a second."""
-
-    def __init__(
-        self,
-        on_progress: OnProgress,
-        tasks: Mapping[_Position, Account[Any]],
-        results: Mapping[_Position, object],
-    ) -> None:
-        self._on_progress = on_progress
-        self._tasks = tasks
-        self._results = results
-        self._due = 0.0
-
-    def update(self) -> None:
-        now = time.monotonic()
-        if now >= self._due:
-            self._due = now + _PROGRESS_SECONDS
-            waiting = [
-                account.name for position, account in self._tasks.items() if position not in self._results
-            ]
-            self._on_progress(waiting, len(self._tasks))
-
-
-def _next(done: queue.SimpleQueue[T], deadline: Deadline, progress: _Progress | None) -> T:
-    """The next result. Raises queue.Empty where the deadline comes before it."""
-    while progress is not None:
-        progress.update()
-        if deadline.left() < _PROGRESS_SECONDS:
-            break
-        with suppress(queue.Empty):
-            return done.get(timeout=_PROGRESS_SECONDS)
-    return done.get(timeout=deadline.left() + _GRACE)
-
-
 def _expanded(
     positions: Mapping[_Position, Account[Any]],
     run: Run,
@@ -215,7 +189,7 @@ def _expanded(
 
     The third part has, for the first account of each, the responses to this that repeat a credential.
     """
-    found = each(positions, lambda account: _accounts_for(account, run), settings.jobs, deadline, on_progress)
+    found = each(positions, partial(_accounts_for, run=run), settings.jobs, deadline, on_progress)
     accounts: dict[_Position, Account[Any]] = {}
     outcomes: dict[_Position, Outcome] = {}
     noted: dict[_Position, list[echoes.CredentialEcho]] = {}
@@ -277,9 +251,6 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     trusted.set(account.ca)
     noted = echoes.record_echoes()
     holdings = provider.fetch(account, run)
-    for balance in holdings.balances:
-        valid_text(balance.asset, "an asset's name")
-        valid_text(balance.asset_id or "", "an asset's id")
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
     if not noted:
         return outcome
@@ -317,14 +288,17 @@ def _without_given(outcome: Outcome) -> Outcome:
 
 def _texts(holdings: Holdings) -> Iterator[str]:
     """Every text of the provider's response."""
-    yield from (notice.message for notice in holdings.notices)
+    for notice in holdings.notices:
+        yield notice.message
     for balance in holdings.balances:
-        yield from (balance.asset, balance.asset_id or "", *(text or "" for text in balance.raw.values()))
+        yield balance.asset
+        yield from filter(None, (balance.asset_id, *balance.raw.values()))
         for value in balance.details.values():
             if isinstance(value, str):
                 yield value
             elif isinstance(value, tuple):
-                yield from (text or "" for address in value for text in address)
+                for address in value:
+                    yield from filter(None, address)
 
 
 def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:

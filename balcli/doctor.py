@@ -18,7 +18,6 @@ from balcli.config.inspection import base_url_note, shown_name
 from balcli.config.problems import Problem, Problems
 from balcli.config.profile import Profile, check_certificates, check_together, load, select
 from balcli.config.sources import (
-    CA_VARIABLES,
     SecretSources,
     exists,
     parse_toml,
@@ -38,13 +37,13 @@ from balcli.errors import (
 )
 from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
-from balcli.http.client import Exchange
+from balcli.http.client import Exchange, RequestSettings
 from balcli.http.echoes import host_key
 from balcli.http.timing import CLOCK_TOLERANCE, Deadline, seconds_ahead
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Run
-from balcli.settings import RequestSettings
+from balcli.settings import CA_VARIABLES
 from balcli.text import printable
 from balcli.urls import display_url, is_loopback
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from balcli import report as reports
-from balcli.cache import default_cache
 from balcli.collect import OnProgress, collect, open_client
 from balcli.config.credentials import expiring_credentials
 from balcli.config.profile import Profile, open_accounts
@@ -66,12 +65,13 @@ class RunResult(NamedTuple):
     @property
     def document(self) -> Report:
         """The report as its document has it: with a notice if the run is not recorded."""
-        notices = [
-            Notice("history.not_recorded", None, f"the run is not recorded: {problem.message}")
-            for problem in self.problems
-            if isinstance(problem, StateError)
-        ]
-        return self.report._replace(notices=(*self.report.notices, *notices))
+        report = self.report
+        for problem in self.problems:
+            if isinstance(problem, StateError):
+                message = f"the run is not recorded: {problem.message}"
+                notice = Notice("history.not_recorded", None, message)
+                report = report._replace(notices=(*report.notices, notice))
+        return report
 
 
 def run(
@@ -128,7 +128,7 @@ def _fetched(
     else:
         client = recorder.client(found, notices, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
-    cached = request.cache and not request.sandbox and recorder is None
+    use_cache = request.cache and not request.sandbox and recorder is None
     with closing(client), progress or nullcontext() as on_progress:
         outcomes = collect(
             accounts,
@@ -137,7 +137,7 @@ def _fetched(
             assets=request.assets,
             flags=request.flags,
             limited=request.thresholds,
-            cache=default_cache(os.environ) if cached else None,
+            use_cache=use_cache,
             client=client,
             on_progress=on_progress,
         )

@@ -147,24 +147,27 @@ def _escaped(text: str, raw: bytes) -> set[str]:
     """The text, and its JSON and URL encodings where those escape something."""
     import json
 
-    plain = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
-    # By default PHP also escapes slashes, and Go the markup characters of HTML.
-    php = {form.replace("/", "\\/") for form in plain}
-    go = {re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", form) for form in plain}
-    written = php.union(go, plain)
-    capital = {
-        re.sub(r"\\u[0-9a-f]{4}", lambda match: rf"\u{match[0][2:].upper()}", form) for form in written
-    }
-    return written.union(capital, (text,), _quoted(raw))
+    forms = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    for form in tuple(forms):
+        # By default PHP also escapes slashes, and Go the markup characters of HTML.
+        php = form.replace("/", "\\/")
+        go = re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", form)
+        forms |= {php, go}
+    for form in tuple(forms):
+        forms.add(re.sub(r"\\u[0-9a-f]{4}", lambda match: rf"\u{match[0][2:].upper()}", form))
+    return forms.union((text,), _quoted(raw))
 
 
 def _quoted(raw: bytes) -> set[str]:
     """The percent-encodings of bytes: Python's and JavaScript's functions differ in the safe characters."""
     from urllib.parse import quote, quote_plus
 
-    safe = ("/", "", "!'()*", "!'()*;,/?:@&=+$#")
-    found = {quote_plus(raw), *(quote(raw, safe=characters) for characters in safe)}
-    return found | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in found}
+    forms = {quote_plus(raw)}
+    for safe in ("/", "", "!'()*", "!'()*;,/?:@&=+$#"):
+        forms.add(quote(raw, safe=safe))
+    for form in tuple(forms):
+        forms.add(re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form))
+    return forms
 
 
 def is_recognizable(secret: Secret) -> bool:
@@ -202,11 +205,21 @@ class CredentialMatcher:
 
     def matches(self, text: str) -> bool:
         """Whether the text contains a credential in any encoding."""
-        return bool(self._find_in(text))
+        return bool(self.find_in(text))
 
     def find_in(self, text: str) -> list[str]:
-        """The encoded credentials in the text, the longest first: one can contain another."""
-        return sorted(self._find_in(text), key=len, reverse=True)
+        """The encoded credentials in the text, the longest first: one can contain another.
+
+        Only those whose beginning it contains are compared.
+        """
+        size, starts = self._shortest, self._starts()
+        if len(starts) <= _FEW:
+            begun: Iterable[str] = [*starts]  # a copy, because another thread may add some
+        else:
+            pieces = (text[at : at + size] for at in range(len(text) - size + 1))
+            begun = {piece for piece in pieces if piece in starts}
+        found = {form for start in begun if start in text for form in starts[start] if form in text}
+        return sorted(found, key=len, reverse=True)
 
     @property
     def are_few(self) -> bool:
@@ -216,17 +229,6 @@ class CredentialMatcher:
     def encodings(self) -> list[str]:
         """All encoded credentials that are searched for."""
         return list(chain.from_iterable([*self._starts().values()]))
-
-    def _find_in(self, text: str) -> set[str]:
-        """The encoded credentials in the text. Only those whose beginning it contains are compared."""
-        size, starts = self._shortest, self._starts()
-        if len(starts) <= _FEW:
-            # A copy, because another thread may add some.
-            begun = {start for start in [*starts] if start in text}
-        else:
-            pieces = (text[at : at + size] for at in range(len(text) - size + 1))
-            begun = {piece for piece in pieces if piece in starts}
-        return {form for start in begun for form in starts[start] if form in text}
 
     def _starts(self) -> dict[str, list[str]]:
         """The encoded credentials by their beginnings."""

@@ -1,7 +1,4 @@
-"""How a run sends its requests, and the order of its rows.
-
-A module of its own: the command line needs it to parse options, and `balcli.models` would cost every start 5 ms.
-"""
+"""The bounds and units of a run's settings, its certificates, and the order of its rows; options are parsed with it."""
 
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -38,6 +35,10 @@ def parse_seconds(text: str, plain: str = "s") -> float:
         ) from None
 
 
+CA_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables of the real environment that name certificates, the first that is set."""
+
+
 class CaSource(NamedTuple):
     """The certificates of authorities that servers are verified with."""
 
@@ -51,14 +52,3 @@ class CaSource(NamedTuple):
         """The source for people."""
         place = f"the {self.kind} certificates" if self.path is None else shown(self.path)
         return f"{place} ({self.named_by})" if self.named_by else place
-
-
-class RequestSettings(NamedTuple):
-    """Timeout of one request and deadline of the run in seconds, retries, concurrent accounts, proxy, certificates."""
-
-    timeout: float = 10.0
-    deadline: float = 30.0
-    retries: int = 3
-    jobs: int = 8
-    proxy: str | None = None
-    ca_bundle: CaSource = CaSource()

@@ -447,10 +447,8 @@ def test_a_bug_in_what_writes_documents_is_told_all_the_same(
     run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the document of a bug cannot be made either, the line and the code are."""
-    import balcli.render
-
     monkeypatch.setattr(cli_output, "_written", False)
-    monkeypatch.setattr(balcli.render, "machine", lambda *_arguments: broken())
+    monkeypatch.setattr("balcli.cli.balances.machine", lambda *_arguments: broken())
     ended = run("all", "--sandbox", "-o", "json")
     assert (1, "", 1) == (ended.code, ended.out, len(ended.err.splitlines()))
 

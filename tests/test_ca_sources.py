@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from balcli.config.sources import CA_VARIABLES, ca_source
+from balcli.config.sources import ca_source
 from balcli.files import shown
 from balcli.http.client import trusted
 from balcli.providers.base import Run
-from balcli.settings import CaSource
+from balcli.settings import CA_VARIABLES, CaSource
 from tests.authority import Authority, found, serving
 from tests.conftest import Program, Result
 from tests.lists import each_case
@@ -204,3 +204,37 @@ def test_the_source_is_named(program: Program, two: Two) -> None:
         assert [step] == [one["message"] for one in doctor["steps"] if one["step"] == "ca_bundle"]
         beside = [one["message"] for one in doctor["steps"] if "is not used" in one["message"]]
         assert len(beside) == (1 if "profile" in named and "SSL_CERT_FILE" in named else 0)
+
+
+@each_case(
+    ("named", "words"),
+    [
+        ({}, "not in the built-in certificates; check base_url, or name that authority's file in ca_bundle"),
+        (
+            {"SSL_CERT_FILE": "other"},
+            "(SSL_CERT_FILE); check base_url, or name that authority's file in ca_bundle",
+        ),
+        (
+            {"profile": "other", "REQUESTS_CA_BUNDLE": "ours"},
+            (
+                "(ca_bundle of the profile); check base_url, or remove the ca_bundle of the profile, so that "
+                "REQUESTS_CA_BUNDLE counts"
+            ),
+        ),
+        (
+            {"account": "other", "profile": "ours"},
+            "(ca_bundle of the account); check base_url, or name that authority's file in ca_bundle",
+        ),
+    ],
+)
+def test_an_unknown_authority_is_told_with_what_was_trusted(
+    tmp_path: Path, two: Two, named: dict[str, str], words: str
+) -> None:
+    """The message names the certificates that were tried and the setting to change; `doctor` says the same."""
+    program = Program(tmp_path)
+    bundles = {place: two.bundle(name) for place, name in named.items()}
+    for command in ([], ["doctor", "-o", "json"]):
+        result = ask(program, two, bundles, *command)
+        assert 5 == result.code
+        (error,) = result.json["errors"] if command else [result.json["accounts"][0]["error"]]
+        assert ("network.tls", True) == (error["code"], error["message"].endswith(words)), error["message"]

@@ -344,7 +344,7 @@ def test_a_reader_that_goes_away_is_141(program: Program) -> None:
 def waiting(program: Program, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A check that waits for a silent server."""
     asked: list[str] = []
-    with Sandbox(faults=["merchant:silent"], heard=asked.append) as server:
+    with Sandbox(faults=["merchant:silent"], log_line=asked.append) as server:
         text = f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'
         file = program.write(text + limits('asset = "USDT"\ncrit = "1:"'))
         process = subprocess.Popen(

@@ -33,14 +33,14 @@ from balcli.errors import (
     UnexpectedStatus,
 )
 from balcli.http import echoes
-from balcli.http.client import Client, Endpoint, Exchange, Request
+from balcli.http.client import Client, Endpoint, Exchange, Request, RequestSettings
 from balcli.http.echoes import EchoedText
 from balcli.http.response import parse_response, refusal_message
 from balcli.http.strictjson import Json, Number
 from balcli.http.timing import Deadline
 from balcli.sandbox.faults import keeps_silent
 from balcli.secret import Secret, reveal
-from balcli.settings import CaSource, RequestSettings
+from balcli.settings import CaSource
 from tests.faults.wire import hangs_up, sends
 from tests.generated import sampled
 from tests.lists import each_case

@@ -10,12 +10,12 @@ import pytest
 
 from balcli.config.profile import holds_secret, load, open_accounts
 from balcli.config.sources import SecretSources, parse_toml
+from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
-from balcli.sandbox import Sandbox, json_reply
+from balcli.sandbox import Sandbox, json_response
 from balcli.sandbox.loopring import ADDRESS
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
-from balcli.settings import RequestSettings
 from balcli.thresholds import Threshold, parse_range
 from tests.conftest import ROOT, Program
 from tests.lists import each_case
@@ -25,7 +25,9 @@ LOOPRING_KEY = "sandbox-loopring-key"
 BALANCES = "/loopring/api/v3/user/balances"
 MERCHANT_BALANCES = "/merchant/v2/assets/account/assets"
 
-NO_MERCHANT_ROWS = json_reply({"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": []}})
+NO_MERCHANT_ROWS = json_response(
+    {"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": []}}
+)
 
 
 def loopring(url: str, profile: str = "main", extra: str = "") -> str:

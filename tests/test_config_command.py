@@ -300,7 +300,7 @@ def test_a_plug_in_provider_gets_its_table(program: Program, tmp_path: Path) -> 
 def session(program: Program, *arguments: str, answers: list[bytes | None]) -> tuple[int, str, str]:
     """The exit code, stdout and the screen of a run whose stdin and stderr are a terminal.
 
-    Each answer follows a question; None is an interrupt.
+    Each answer follows a request; None is an interrupt.
     """
     master, slave = pty.openpty()
     process = subprocess.Popen(

@@ -21,13 +21,13 @@ from balcli.config.entry import Entry
 from balcli.config.sources import Variables
 from balcli.files import shown
 from balcli.http import probe
+from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
 from balcli.providers import merchant
 from balcli.providers.base import Values
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from balcli.secret import Secret
-from balcli.settings import RequestSettings
 from tests.conftest import ROOT, Program, Result, free_port
 from tests.lists import each_case
 
@@ -501,19 +501,19 @@ def test_a_signal_ends_it_at_once(program: Program, number: signal.Signals) -> N
     assert time.monotonic() - begun < 1.5
 
 
-def _dated(seconds: int) -> Reply:
+def _dated(seconds: int) -> SandboxResponse:
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + seconds))
     balances = [
         {"asset": "BTC", "assetId": "BTC", "assetName": "BTC", "total": "1", "free": "1", "locked": "0"}
     ]
-    good = json_reply({"code": 200, "msg": "", "data": {"canDeposit": True, "balances": balances}})
-    return Reply(200, good.body, {"Date": date})
+    good = json_response({"code": 200, "msg": "", "data": {"canDeposit": True, "balances": balances}})
+    return SandboxResponse(200, good.body, {"Date": date})
 
 
 class _Dated:
     """Answers one HTTP request after another with one reply, its Date header alone."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: SandboxResponse) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
         head = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
@@ -555,7 +555,7 @@ def test_the_clock_is_held_against_the_servers(program: Program, seconds: int, s
 
 def test_a_wrong_clock_is_the_likely_cause_of_a_refused_signature(program: Program) -> None:
     """With signatures that hold the time, over five minutes off and refused, the clock's step fails, too."""
-    reply = Reply(401, b'{"code": 401, "msg": "timestamp"}', _dated(-900).headers)
+    reply = SandboxResponse(401, b'{"code": 401, "msg": "timestamp"}', _dated(-900).headers)
     pair = f'api_key = "{API_KEY}"\napi_secret = "{API_SECRET}"'
     with _Dated(reply) as url:
         signed = program.with_profile(_shop(url, pair), "doctor", "-o", "json")
@@ -568,7 +568,7 @@ def test_a_server_without_a_date(program: Program) -> None:
     """Without a Date header, or with one that is none, the clock's step is skipped with its reason."""
     good = _dated(0)
     for headers in ({}, {"Date": "soon"}, {"Date": "Fri, 21 Nov 99999999999999999999 00:00:00 GMT"}):
-        with _Dated(Reply(200, good.body, headers)) as url:
+        with _Dated(SandboxResponse(200, good.body, headers)) as url:
             result = program.with_profile(_shop(url), "doctor", "-o", "json")
         assert (0, "skipped") == (result.code, _statuses(result, "shop")["clock"])
 
@@ -665,7 +665,9 @@ def test_plain_http_where_tls_is_expected(program: Program, sandbox: Sandbox) ->
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_no_secret_is_shown(program: Program, output: str) -> None:
     """A server that echoes the token in its error gets none of it onto any stream."""
-    script = {"/merchant/v2/assets/account/assets": [json_reply({"code": 401, "msg": f"bad {TOKEN}"}, 401)]}
+    script = {
+        "/merchant/v2/assets/account/assets": [json_response({"code": 401, "msg": f"bad {TOKEN}"}, 401)]
+    }
     with Sandbox(scripted=script) as server:
         result = program.with_profile(_shop(f"{server.url}/merchant"), "doctor", "-o", output)
     assert 4 == result.code
@@ -706,7 +708,6 @@ WITHOUT_OWNERS = """
 import os, sys
 del os.getuid
 from balcli.cli.app import run
-from balcli.settings import RequestSettings
 sys.exit(run(sys.argv[1:]))
 """
 

@@ -18,11 +18,11 @@ import pytest
 from balcli.errors import EvidenceAltered, EvidenceDiffers, EvidenceError, EvidenceIncomplete, UsageError
 from balcli.evidence import folder
 from balcli.evidence.names import Names
-from balcli.evidence.replay import tell
+from balcli.evidence.replay import replay
 from balcli.http import echoes
 from balcli.http.strictjson import decode
 from balcli.render.json import document
-from balcli.sandbox import Reply, Sandbox
+from balcli.sandbox import Sandbox, SandboxResponse
 from balcli.secret import Secret, validate_credential
 from tests import golden
 from tests.canary.echoes import ECHOES, EchoingPart
@@ -102,7 +102,7 @@ def test_a_replay_takes_another_format(program: Program) -> None:
     again = replayed(program, str(place), "-o", "json", "-O", str(file))
     assert (0, "") == (again.code, again.out)
     made = json.loads(file.read_text())
-    assert (document(tell(place).report), True) == (made, made["complete"])
+    assert (document(replay(place).report), True) == (made, made["complete"])
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_record_is_its_owners_alone(record: Path) -> None:
 
 def test_a_record_is_told(record: Path) -> None:
     """A record that is whole says so, with the SHA-256 of its manifest, which sha256sum confirms."""
-    told = tell(record)
+    told = replay(record)
     assert (2, None) == (told.answers, told.other_version)
     done = subprocess.run(
         ["sha256sum", "-c", "manifest.sha256"], cwd=record, capture_output=True, check=False
@@ -140,7 +140,7 @@ def test_a_record_is_told(record: Path) -> None:
 def test_an_answer_is_kept_as_it_came(program: Program) -> None:
     """A body without a secret is kept byte for byte, blanks and all, with its digest."""
     body = b'{ "code" : 200,\n "data": {"balances": [ ], "canDeposit":true } }\n'
-    script = {"/merchant/v2/assets/account/assets": [Reply(200, body)]}
+    script = {"/merchant/v2/assets/account/assets": [SandboxResponse(200, body)]}
     with Sandbox(scripted=script) as server:
         run = program.with_profile(
             server.profile("main"), "merchant", "--evidence", str(program.folder / "e"), "-o", "json"
@@ -171,12 +171,12 @@ def test_every_altered_byte_is_noticed(copied: Path) -> None:
             file.write_bytes(data[:place] + bytes([data[place] ^ (1 << place % 8)]) + data[place + 1 :])
             bytes_there += 1
             try:
-                tell(copied)
+                replay(copied)
             except EvidenceAltered:
                 noticed += 1
         file.write_bytes(data)
     assert bytes_there == noticed > 600
-    assert 2 == tell(copied).answers
+    assert 2 == replay(copied).answers
 
 
 def test_what_is_missing_or_added_is_noticed(copied: Path) -> None:
@@ -186,7 +186,7 @@ def test_what_is_missing_or_added_is_noticed(copied: Path) -> None:
         file.unlink()
         expected = EvidenceAltered if file.suffix == ".body" else EvidenceIncomplete
         with pytest.raises(expected):
-            tell(copied)
+            replay(copied)
         file.write_bytes(data)
     makers: list[Callable[[Path], object]] = [
         Path.touch,
@@ -198,10 +198,10 @@ def test_what_is_missing_or_added_is_noticed(copied: Path) -> None:
         for make in makers:
             make(copied / name)
             with pytest.raises(EvidenceAltered, match=name):
-                tell(copied)
+                replay(copied)
             (copied / name).rmdir() if (copied / name).is_dir() else (copied / name).unlink()
     with pytest.raises(UsageError):
-        tell(copied / "nowhere")
+        replay(copied / "nowhere")
 
 
 def sealed(place: Path, manifest: object) -> None:
@@ -232,13 +232,13 @@ def spoilt(value: Any) -> Iterator[Any]:
 def test_a_manifest_of_another_shape_is_refused(copied: Path) -> None:
     """A manifest that somebody made, its hash fitting: refused, or the same balances; never a bug."""
     manifest = json.loads((copied / "manifest.json").read_text())
-    expected = document(tell(copied).report)["balances"]
+    expected = document(replay(copied).report)["balances"]
     refused = tried = 0
     for other in sampled(spoilt(manifest), 7):
         sealed(copied, other)
         tried += 1
         try:
-            told = tell(copied)
+            told = replay(copied)
         except EvidenceError:
             refused += 1
         else:
@@ -258,7 +258,7 @@ def test_an_amount_that_is_another_is_noticed(copied: Path) -> None:
     body["sha256"] = folder.digest(data)
     sealed(copied, manifest)
     with pytest.raises(EvidenceDiffers):
-        tell(copied)
+        replay(copied)
 
 
 def test_the_command_tells_what_is_wrong(program: Program, copied: Path) -> None:
@@ -285,7 +285,7 @@ def test_no_secret_is_in_a_record(program: Program, tmp_path: Path, echo: str) -
         secrets = planting.plant(provider, f"/r-{provider}", kinds[-1], "text")
         parts.append(EchoingPart(f"r-{provider}", provider, secrets, echo, "", everywhere=True))
     place = tmp_path / "evidence"
-    with Sandbox(parts=parts) as server:
+    with Sandbox(stand_ins=parts) as server:
         planting.write(dict.fromkeys(KINDS, server.url))
         run = program.run(
             "all", "-o", "json", "-c", str(planting.profile), "--evidence", str(place), env=planting.variables

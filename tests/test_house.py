@@ -9,10 +9,9 @@ import pytest
 
 from balcli.cli.app import COMMANDS
 from balcli.config.profile import RUN_KEYS
-from balcli.providers import OWN, PROVIDERS
-from balcli.providers.plugins import TAKEN
+from balcli.providers import OWN, PROVIDERS, TAKEN
 from balcli.sandbox import Sandbox
-from balcli.sandbox.exchange import Turn
+from balcli.sandbox.exchange import FaultContext
 from balcli.sandbox.faults import EXPIRED, HERE
 from balcli.sandbox.loopring import Loopring
 from tests.conftest import ROOT, Program
@@ -182,6 +181,7 @@ def test_secrets_are_revealed_where_they_leave() -> None:
         "secret.py",
         "http/client.py",
         "providers/merchant.py",
+        "providers/merchant_requests.py",
         "providers/wallet.py",
         "config/profile.py",
         "evidence/names.py",
@@ -223,18 +223,18 @@ def test_each_fault_does_something_to_each_provider(program: Program, sandbox: S
     program.with_profile(sandbox.profile("main"), "all", "--no-cache")
     playing = {fault for fault in ALL if ALL[fault].address == HERE} - {EXPIRED}
     idle = []
-    for name, part in sandbox._parts.items():
+    for name, part in sandbox._stand_ins.items():
         paths = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN}
         for where, path in paths.items():
-            for asked in [question for question in sandbox.log if question.path == f"/{name}{path}"][:1]:
-                question = asked._replace(path=path)
-                turn = Turn(question, part.answer(question), 1)
+            for asked in [request for request in sandbox.log if request.path == f"/{name}{path}"][:1]:
+                request = asked._replace(path=path)
+                context = FaultContext(request, part.answer(request), 1)
                 here = [fault for fault in playing if ALL[fault].where == where]
-                idle += [f"{name}:{fault}" for fault in here if ALL[fault].play(turn) == turn.good]
+                idle += [f"{name}:{fault}" for fault in here if ALL[fault].play(context) == context.good]
     anywhere = {fault for fault in playing if ALL[fault].where == "all"}
     program.with_profile(sandbox.profile("main"), "loopring", "--no-cache", "--nfts")
-    for asked in [question for question in sandbox.log if question.path.startswith("/loopring/")]:
-        question = asked._replace(path=asked.path.removeprefix("/loopring"))
-        turn = Turn(question, Loopring().answer(question), 1)
-        anywhere -= {fault for fault in anywhere if ALL[fault].play(turn) != turn.good}
+    for asked in [request for request in sandbox.log if request.path.startswith("/loopring/")]:
+        request = asked._replace(path=asked.path.removeprefix("/loopring"))
+        context = FaultContext(request, Loopring().answer(request), 1)
+        anywhere -= {fault for fault in anywhere if ALL[fault].play(context) != context.good}
     assert ([], set()) == (idle, anywhere)

@@ -8,7 +8,7 @@ import pytest
 
 from balcli.errors import BalcliError, leaves
 from balcli.http import library_errors
-from balcli.providers import merchant
+from balcli.providers import merchant_requests
 from tests.messages import CLASS, FILLED, LEAVES, PHRASES, Message, main, messages
 
 COMPLETED: Final = {
@@ -19,7 +19,7 @@ COMPLETED: Final = {
         "http/response.py",
         "{…} refused the credentials ({…})",
     ): "`with_cure` names the settings to check behind it",
-    ("providers/envelope.py", "{…} refused the credentials ({…})"): "the same",
+    ("providers/parsing.py", "{…} refused the credentials ({…})"): "the same",
     ("providers/loopring.py", "{…} refused the key with error {…} ({…})"): "the same",
     (
         "providers/loopring.py",
@@ -51,7 +51,7 @@ FILLED_LAST: Final = {
     ("thresholds.py", "begins above its end{…}"): "what to write, which begins with a semicolon",
     ("thresholds.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
     (
-        "providers/envelope.py",
+        "providers/parsing.py",
         "{…} answered with {…} ({…}){…}",
     ): "the advice on the vendor's code, or the general one",
     ("state.py", "{…} {…}"): "what is wrong with owner or mode, and its chmod",
@@ -107,7 +107,7 @@ def test_the_exceptions_are_needed() -> None:
 
 def test_words_that_are_filled_in_say_what_to_do() -> None:
     """The words for a vendor's code and for a certificate have the next step that their message lacks."""
-    advice = [*merchant._ADVICE.values(), *library_errors._FLAWS.values()]
+    advice = [*merchant_requests._ADVICE.values(), *library_errors._FLAWS.values()]
     assert [] == [words for words in advice if "; " not in words and not words.startswith("check")]
 
 

@@ -205,7 +205,7 @@ def test_colour_on_a_terminal(program: Program, env: dict[str, str], coloured: b
 def _waiting(program: Program, arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """A run that waits for a silent server."""
     asked: list[str] = []
-    with Sandbox(faults=["merchant:silent"], heard=asked.append) as server:
+    with Sandbox(faults=["merchant:silent"], log_line=asked.append) as server:
         file = program.write(_profile(server))
         process = _popen(program, "all", "-c", str(file), *arguments)
         limit = time.monotonic() + 20

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from tests.conftest import ROOT, Program, Result
 from tests.lists import each_case
@@ -262,9 +262,9 @@ FORMS = {
 def test_an_echoed_secret_is_not_shown(program: Program, form: str, output: str) -> None:
     """A server that puts our token into a name or a message, in any usual form: the account fails without it."""
     row = {"asset": f"X{form}", "total": "1", "free": "1", "locked": "0"}
-    named = json_reply({"code": 200, "data": {"balances": [row]}})
-    told = json_reply({"code": -1, "msg": f"bad {form}"})
-    echoed = Reply(401, json.dumps({"code": 401, "msg": f"token {form}"}).encode())
+    named = json_response({"code": 200, "data": {"balances": [row]}})
+    told = json_response({"code": -1, "msg": f"bad {form}"})
+    echoed = SandboxResponse(401, json.dumps({"code": 401, "msg": f"token {form}"}).encode())
     for answer in (named, told, echoed):
         with Sandbox(scripted={ASSETS: [answer]}) as server:
             text = _profile(server.url, f'token = "{MARK}"')
@@ -287,7 +287,7 @@ def test_no_spelling_of_json_brings_a_secret_through(program: Program, spelled: 
     row = f'{{"asset": "{spelled}", "total": "1", "free": "1", "locked": "0"}}'
     named = f'{{"code": 200, "data": {{"balances": [{row}]}}}}'
     for body in (told, named):
-        with Sandbox(scripted={ASSETS: [Reply(200, body.encode())]}) as server:
+        with Sandbox(scripted={ASSETS: [SandboxResponse(200, body.encode())]}) as server:
             for output in ("table", "json"):
                 text = _profile(server.url, f'token = "{MARK}"')
                 result = program.with_profile(text, "merchant", "-o", output)

@@ -27,7 +27,7 @@ from balcli.models import (
 from balcli.money import Amount, parse
 from balcli.render.layout import paragraph
 from balcli.render.table import render
-from balcli.report import arranged, build
+from balcli.report import arranged, build, without_zeros
 from tests.generated import examples
 from tests.lists import each_case
 
@@ -422,7 +422,7 @@ def test_who_does_not_know_an_amount_is_named_below_the_total(total: str | None,
 def test_the_table_says_how_many_rows_it_hid(hidden: int, said: str, columns: int | None) -> None:
     """Rows that are left out on request are counted below the table."""
     zeros = [balance("a", f"ZERO{number}", "0", "0", "0") for number in range(hidden)]
-    made = plain(build("main", [answered("a", balance("a", "ETH"), *zeros)], nonzero=True), columns)
+    made = plain(without_zeros(build("main", [answered("a", balance("a", "ETH"), *zeros)])), columns)
     assert (True, False) == (said in words(made), "ZERO" in made)
 
 
@@ -441,7 +441,7 @@ def test_totals_alone_are_a_table_of_totals(columns: int | None) -> None:
 def test_nothing_hidden_is_nothing_said() -> None:
     """Without rows left out, the table says nothing about any."""
     assert False is (
-        "hidden" in plain(build("main", [answered("a", balance("a", "ETH"))], nonzero=True), None)
+        "hidden" in plain(without_zeros(build("main", [answered("a", balance("a", "ETH"))])), None)
     )
 
 

@@ -62,7 +62,7 @@ def key_of(profile: Profile) -> str:
 
 def keys_sent(sandbox: Sandbox) -> list[str]:
     """The keys with which balances were asked for."""
-    return [question.headers["x-api-key"] for question in sandbox.log if question.path == BALANCES]
+    return [request.headers["x-api-key"] for request in sandbox.log if request.path == BALANCES]
 
 
 # ${NAME}

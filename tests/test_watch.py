@@ -20,7 +20,7 @@ import pytest
 from balcli.cli.watching import worse
 from balcli.models import Account, Failure, Outcome, Report
 from balcli.render.screen import Answer, WatchUpdate, fitted, render
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from tests.conftest import ROOT, Program
 from tests.lists import each_case
 from tests.wire import row
@@ -28,8 +28,8 @@ from tests.wire import row
 ASSETS = "/merchant/v2/assets/account/assets"
 
 
-def _assets(total: str) -> Reply:
-    return json_reply(
+def _assets(total: str) -> SandboxResponse:
+    return json_response(
         {
             "code": 200,
             "msg": "SUCCESS",
@@ -127,7 +127,7 @@ def test_a_terminal_shows_what_moved(program: Program) -> None:
 
 def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
     """An account that fails keeps its last answer, each line marked, with its age; its row says unavailable."""
-    with Sandbox(scripted={ASSETS: [_assets("7.25"), Reply(500, b"")]}) as server:
+    with Sandbox(scripted={ASSETS: [_assets("7.25"), SandboxResponse(500, b"")]}) as server:
         file = program.write(
             f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "t-0123456789abcdef"\n'
         )

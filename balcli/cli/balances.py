@@ -2,15 +2,16 @@
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from balcli.cli import options
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
 from balcli.cli.output import (
     check_destination,
@@ -18,6 +19,7 @@ from balcli.cli.output import (
     print_exchange,
     print_message,
     print_problems,
+    progress,
     terminal_columns,
     wants_colour,
     write_output,
@@ -47,53 +49,48 @@ class Display(NamedTuple):
     """Whether the table shows deposit addresses."""
 
 
+_keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+
+
 def app_for(name: str, about: str) -> typer.Typer:
-    """The Typer app of `all`, or of a provider's command, with this help."""
+    """The Typer app of `all`, or of a provider's command with the options that it declares, with this help."""
+    provider = PROVIDERS.get(name)
+    keys = [key for key in provider.KEYS if key.option] if provider else []
+    flags = {flag.name.replace("-", "_"): flag for flag in provider.FLAGS} if provider else {}
+
+    def command(**values: Any) -> None:
+        targets: dict[str, tuple[str, ...]] = {}
+        for key in keys:
+            if (value := values.pop(key.name)) not in (None, []):
+                targets[key.name] = tuple(value) if isinstance(value, list) else (value,)
+        chosen = [flag for option, flag in flags.items() if values.pop(option)]
+        _show_balances(provider, targets, chosen, **values)
+
+    _, _, _, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
+    own = _provider_options(keys, flags)
+    command.__signature__ = inspect.Signature([accounts, *own, *fixed])  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, cls=Command, help=about)(_command(PROVIDERS.get(name)))
+    app.command(name, cls=Command, help=about)(command)
     return app
 
 
-def _command(provider: "Provider | None") -> Callable[..., None]:
-    """`_show_balances` with the options that a provider declares in its signature, behind the accounts."""
-    _, _, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
-    own = []
-    if provider is not None:
-        own = [_target_option(key) for key in provider.KEYS if key.option]
-        own += [_flag_option(flag) for flag in provider.FLAGS]
-
-    def command(**values: Any) -> None:
-        chosen = {parameter.name: values.pop(parameter.name) for parameter in own}
-        _show_balances(provider, chosen, **values)
-
-    command.__signature__ = inspect.Signature([accounts, *own, *fixed])  # type: ignore[attr-defined]
-    return command
-
-
-def _target_option(key: "Key") -> inspect.Parameter:
-    metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
-    again = "; repeat for several" if key.repeatable else ""
-    option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
-    kind = list[str] | None if key.repeatable else str | None
-    return inspect.Parameter(
-        key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
-    )
-
-
-def _flag_option(flag: "Flag") -> inspect.Parameter:
-    option = shown_option(f"--{flag.name}", help=flag.help)
-    return inspect.Parameter(
-        _name_of(flag), inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
-    )
-
-
-def _name_of(flag: "Flag") -> str:
-    return flag.name.replace("-", "_")
+def _provider_options(keys: "Iterable[Key]", flags: "Mapping[str, Flag]") -> Iterator[inspect.Parameter]:
+    """The options that a provider declares: those of its keys, and its flags."""
+    for key in keys:
+        metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
+        again = "; repeat for several" if key.repeatable else ""
+        option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
+        kind = list[str] | None if key.repeatable else str | None
+        yield _keyword(key.name, default=None, annotation=Annotated[kind, option])
+    for name, flag in flags.items():
+        switch = shown_option(f"--{flag.name}", help=flag.help)
+        yield _keyword(name, default=False, annotation=Annotated[bool, switch])
 
 
 def _show_balances(
     provider: "Provider | None",
-    chosen: Mapping[str, Any],
+    targets: Mapping[str, tuple[str, ...]],
+    flags: "Sequence[Flag]",
     *,
     accounts: options.Accounts = None,
     output: Annotated[
@@ -148,20 +145,13 @@ def _show_balances(
     """Run once, or with --watch again and again, and write the report."""
     # Imported here, so that --help and completion do not load it.
     from balcli import report as reports
-    from balcli.cli.progress import progress
     from balcli.providers.selection import wanted
     from balcli.run import RunRequest, RunResult, run
 
-    keys = {key.name for key in provider.KEYS} if provider else set()
-    flags = [flag for flag in (provider.FLAGS if provider else ()) if chosen[_name_of(flag)]]
     request = RunRequest(
         provider=provider.NAME if provider else None,
         accounts=accounts or (),
-        targets={
-            name: tuple(value) if isinstance(value, list) else (value,)
-            for name, value in chosen.items()
-            if name in keys and value not in (None, [])
-        },
+        targets=targets,
         flags=frozenset(flag.name for flag in flags),
         settings=options.given(timeout=timeout, deadline=deadline, retries=retries, jobs=jobs),
         nonzero=nonzero,
@@ -250,15 +240,13 @@ def write_report(result: "RunResult", display: Display) -> int:
     in_table = display.output is Format.table and display.file is None
     print_problems(report, quiet=display.quiet, in_table=in_table)
     problems = [*result.problems, *([unwritten] if unwritten else [])]
-    codes = [print_error(problem) for problem in problems]
+    codes = [*map(print_error, problems)]
     return codes[0] if codes and report.answered else report.exit_code
 
 
 def _rendered(report: "Report", display: Display) -> Iterable[str]:
     """The report in the format that is asked for, in one piece or more."""
     if display.output is not Format.table:
-        from balcli.render import machine
-
         return machine(display.output, report)
     if report.failures:
         return ()  # there is nothing to show a person but the reason, which stderr has
@@ -269,10 +257,20 @@ def _rendered(report: "Report", display: Display) -> Iterable[str]:
     return (table.render(report, columns=columns, colour=colour, addresses=display.addresses),)
 
 
+def machine(name: str, report: "Report") -> Iterator[str]:
+    """The report in the format of that name, one for machines; only its module is imported.
+
+    A long text comes in pieces that end with a line's end.
+    """
+    ledgers = {"beancount", "hledger"}
+    module = import_module(f"balcli.render.{'ledger' if name in ledgers else name}")
+    pieces: Iterator[str] = getattr(module, name if name in ledgers else "pieces")(report)
+    return pieces
+
+
 def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a run that failed before it began, in a format for programs."""
     if line.output in set(Format) - {Format.table}:
-        from balcli.render import machine
         from balcli.report import failed
 
         write_stdout(machine(line.output, failed(None, error)))

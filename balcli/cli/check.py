@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from balcli.cli import completion, options
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import limit_option
-from balcli.cli.output import print_error, print_message, problems_of, wants_colour, write_stdout
+from balcli.cli.output import print_error, print_message, problems_of, progress, wants_colour, write_stdout
 from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
@@ -85,7 +85,6 @@ def check(
     One status line; exit codes 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     """
     # Imported here, so that --help and completion do not load it.
-    from balcli.cli.progress import progress
     from balcli.render.verdict import plain
     from balcli.report import failed
     from balcli.run import RunRequest, run

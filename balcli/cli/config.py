@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from balcli.cli import completion
-from balcli.cli.command import Command, CommandLine, Group
+from balcli.cli.app import Command, CommandLine, Group
 from balcli.cli.options import OUTPUT, WHOSE, ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
 from balcli.cli.output import print_message, print_notice, terminal_columns, write_stdout
 from balcli.cli.profiles import default_file, refuse_existing, write_new_files

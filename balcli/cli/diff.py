@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
 import typer
 
 from balcli.cli import completion, options, times
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import SHOWN, shown_option
 from balcli.cli.output import (
     check_destination,
     print_error,
     print_message,
+    progress,
     terminal_columns,
     wants_colour,
     write_output,
@@ -234,7 +235,6 @@ def _asked_now(
     profile: "Profile", request: "RunRequest", first: "RecordedRun", narrowing: "DiffFilter", *, quiet: bool
 ) -> "Report":
     """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
-    from balcli.cli.progress import progress
     from balcli.history.recording import with_url_digests
     from balcli.run import run
 

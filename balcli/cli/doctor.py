@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from balcli.cli import options
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import shown_option
 from balcli.cli.output import (
     check_destination,
     is_one_terminal,
     print_error,
     print_message,
+    progress,
     terminal_columns,
     wants_colour,
     write_output,
@@ -109,7 +110,6 @@ def _examined(
 ) -> "Diagnosis":
     """The steps that led to a profile, with those over what is around the program and over its accounts."""
     from balcli import doctor
-    from balcli.cli.progress import progress
     from balcli.http.timing import Deadline
 
     steps = [*steps, *doctor.surroundings(os.environ, profile)]

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from balcli.cli import completion, options, times
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
 from balcli.cli.output import (
     check_destination,

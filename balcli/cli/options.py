@@ -1,7 +1,6 @@
 """The options that several commands take, each declared once, and the formats of `-o`."""
 
 import os
-from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -24,17 +23,12 @@ HEADINGS: Final = (WHOSE, LIMIT, SHOWN, NETWORK, RECORDED, OUTPUT)
 """The headings of a command's options in its help, in this order."""
 
 
-def _options_of(heading: str) -> Callable[..., Any]:
-    """What makes the options under a heading, with the arguments of `typer.Option`."""
-    return partial(typer.Option, rich_help_panel=heading)
-
-
-account_option = _options_of(WHOSE)
-limit_option = _options_of(LIMIT)
-shown_option = _options_of(SHOWN)
-network_option = _options_of(NETWORK)
-recording_option = _options_of(RECORDED)
-output_option = _options_of(OUTPUT)
+account_option = partial(typer.Option, rich_help_panel=WHOSE)
+limit_option = partial(typer.Option, rich_help_panel=LIMIT)
+shown_option = partial(typer.Option, rich_help_panel=SHOWN)
+network_option = partial(typer.Option, rich_help_panel=NETWORK)
+recording_option = partial(typer.Option, rich_help_panel=RECORDED)
+output_option = partial(typer.Option, rich_help_panel=OUTPUT)
 
 
 class Format(StrEnum):

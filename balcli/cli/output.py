@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
 
@@ -12,6 +13,7 @@ from balcli.text import printable
 from balcli.urls import display_url
 
 if TYPE_CHECKING:
+    from balcli.cli.progress import Progress
     from balcli.http.client import Exchange
     from balcli.models import Notice, Report
 
@@ -210,13 +212,17 @@ def is_one_terminal() -> bool:
         return False
 
 
-def shows_progress(environ: Mapping[str, str]) -> bool:
-    """Whether stderr is a terminal on which a line can be erased."""
+def progress(*, quiet: bool) -> "AbstractContextManager[Progress | None]":
+    """A context with the progress line; with None if quiet, or where stderr is not a terminal that can erase a line."""
     try:
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
     except ValueError:
-        return False
-    return on_terminal and environ.get("TERM", "dumb") not in {"", "dumb"}
+        on_terminal = False
+    if quiet or not on_terminal or os.environ.get("TERM", "dumb") in {"", "dumb"}:
+        return nullcontext()
+    from balcli.cli.progress import Progress  # here, because most runs are short or have no terminal
+
+    return Progress()
 
 
 def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:

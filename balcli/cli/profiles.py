@@ -95,7 +95,7 @@ def start_sandbox(
 
     try:
         return Sandbox(
-            port=port, latency=latency, faults=list(faults or ()), heard=print_message if log else None
+            port=port, latency=latency, faults=list(faults or ()), log_line=print_message if log else None
         )
     except ValueError as unknown:
         named = str(unknown)

@@ -5,22 +5,15 @@ import select
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Final, Self
 
-from balcli.cli.output import shows_progress
 from balcli.text import LONGEST_NAME, printable, width
 
 _PATIENCE: Final = 0.5
 """Seconds before the line is shown."""
 _ERASED: Final = "\r\x1b[K"
 _MORE: Final = ", ..."
-
-
-def progress(*, quiet: bool) -> "AbstractContextManager[Progress | None]":
-    """A context with the progress line; with None if quiet, or where stderr is not a terminal."""
-    return nullcontext() if quiet or not shows_progress(os.environ) else Progress()
 
 
 class Progress:

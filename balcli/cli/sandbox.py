@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from balcli.cli import completion
-from balcli.cli.command import Command
+from balcli.cli.app import Command
 from balcli.cli.options import latency_seconds
 from balcli.cli.output import print_message, write_stdout
 from balcli.cli.profiles import SANDBOX, start_sandbox, write_new_files

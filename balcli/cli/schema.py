@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from balcli.cli.command import Command
+from balcli.cli.app import Command
 from balcli.cli.options import OutputFile, shown_option
 from balcli.cli.output import print_error, write_output
 

@@ -18,7 +18,6 @@ from balcli.config.profile import (
     without_file,
 )
 from balcli.config.sources import (
-    CA_VARIABLES,
     SecretSources,
     Variables,
     as_written,
@@ -29,7 +28,7 @@ from balcli.http.echoes import contains_any_credential
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import HasBaseUrlNote
-from balcli.settings import CaSource
+from balcli.settings import CA_VARIABLES, CaSource
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, Range
 from balcli.urls import normalize_url

@@ -16,7 +16,6 @@ from balcli.config.entry import (
 )
 from balcli.config.problems import Problem, Problems, Source, Table
 from balcli.config.sources import (
-    CA_VARIABLES,
     SecretSources,
     Variables,
     ca_source,
@@ -31,9 +30,17 @@ from balcli.config.sources import (
 from balcli.errors import AccountError, ConfigFileError, ProfileError, UsageError, ValueProblem
 from balcli.files import shown, working_folder
 from balcli.http import echoes
+from balcli.http.client import RequestSettings
 from balcli.providers import PROVIDERS
 from balcli.secret import Secret, reveal
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, CaSource, RequestSettings, parse_seconds
+from balcli.settings import (
+    CA_VARIABLES,
+    MOST_JOBS,
+    MOST_RETRIES,
+    MOST_SECONDS,
+    CaSource,
+    parse_seconds,
+)
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import validate_proxy
 

@@ -16,7 +16,7 @@ from balcli.files import is_readable_by_others, open_for_reading, permission_pro
 from balcli.http.strictjson import is_deeper
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
-from balcli.settings import CaSource
+from balcli.settings import CA_VARIABLES, CaSource
 from balcli.text import printable
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 1_000_000
 _MOST_LEVELS: Final = 50  # a login nested twenty deep begins at level five
-
-
-CA_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""The variables of the real environment that name certificates, the first that is set."""
 
 
 def ca_source(account: str | None, profile: str | None, folder: Path, environ: Mapping[str, str]) -> CaSource:

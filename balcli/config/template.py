@@ -6,8 +6,8 @@ from typing import Final
 
 from balcli.config.entry import COMMON_KEYS, stand_in
 from balcli.config.profile import RUN_KEYS
+from balcli.http.client import RequestSettings
 from balcli.providers.base import HasBaseUrlNote, Key, Provider, SettingProblem, Value, Values
-from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, ZERO_IF_ABSENT
 

@@ -17,13 +17,11 @@ from balcli.evidence import folder, requests
 from balcli.evidence.accounts import account_entry
 from balcli.evidence.names import Names
 from balcli.http import echoes
-from balcli.http.client import Exchange, Request, SupportsRequest
+from balcli.http.client import Exchange, Request, RequestSettings, SupportsRequest
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Failure, Notice, Outcome, Report
-from balcli.render import machine
-from balcli.render.json import format_time
-from balcli.settings import RequestSettings
+from balcli.render.json import format_time, pieces
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -42,7 +40,7 @@ _HEADERS: Final = {
 
 
 @dataclass(slots=True)
-class _Asked:
+class _RecordedRequest:
     """One request with all its tries, and what came of it in the end."""
 
     request: Request
@@ -64,7 +62,7 @@ class Recorder:
         self._settings: RequestSettings | None = None
         self._notices: Sequence[Notice] = ()
         self._accounts: list[dict[str, Any]] = []
-        self._asked: list[_Asked] = []
+        self._requests: list[_RecordedRequest] = []
         self._lock = threading.Lock()
         self._here = threading.local()
 
@@ -81,21 +79,23 @@ class Recorder:
         `notices` are those that the run begins with.
         """
 
-        def heard(exchange: Exchange) -> None:
-            self._here.asked.tries.append(exchange)
+        def observe_exchange(exchange: Exchange) -> None:
+            self._here.request.tries.append(exchange)
             if observe is not None:
                 observe(exchange)
 
         pairs = [(each.account, each.values) for each in accounts if each.account is not None]
         self._settings, self._notices = settings, notices
         self._accounts = [account_entry(account, values, self._names) for account, values in pairs]
-        return _Before(open_client([account for account, _ in pairs], settings, deadline, heard), self._begin)
+        return _RecordingClient(
+            open_client([account for account, _ in pairs], settings, deadline, observe_exchange), self._begin
+        )
 
-    def _begin(self, request: Request) -> _Asked:
-        self._here.asked = asked = _Asked(request)
+    def _begin(self, request: Request) -> _RecordedRequest:
+        self._here.request = recorded = _RecordedRequest(request)
         with self._lock:
-            self._asked.append(asked)
-        return asked
+            self._requests.append(recorded)
+        return recorded
 
     def keep(
         self,
@@ -109,7 +109,10 @@ class Recorder:
         report after it was shaped.
         """
         with self._lock:
-            asked = [_Asked(a.request, [*a.tries], a.finished, a.problem) for a in self._asked]
+            recorded = [
+                _RecordedRequest(one.request, [*one.tries], one.finished, one.problem)
+                for one in self._requests
+            ]
         bodies: dict[str, bytes] = {}
         manifest = {
             "evidence": LAYOUT,
@@ -119,7 +122,7 @@ class Recorder:
             "options": options,
             "limits": None if self._settings is None else _written_settings(self._settings),
             "accounts": self._accounts,
-            "asked": [self._written(one, bodies) for one in asked],
+            "asked": [self._written(one, bodies) for one in recorded],
             "outcomes": [self._outcome(outcome) for outcome in report.outcomes],
             "warnings": [self._notice(notice) for notice in self._notices],
             "added_warnings": [self._notice(notice) for notice in added],
@@ -129,16 +132,20 @@ class Recorder:
         text = json.dumps(manifest, indent=1) + "\n"
         return folder.write(self._place, bodies, text.encode())
 
-    def _written(self, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
+    def _written(self, recorded: _RecordedRequest, bodies: dict[str, bytes]) -> dict[str, Any]:
         """One request as a plain object; the bodies of its answers are added to the files."""
         return {
-            "request": requests.written(asked.request, self._names),
-            "finished": asked.finished,
-            "error": None if asked.problem is None else self._failure(Failure.from_error(asked.problem)),
-            "tries": [self._try(one, asked, bodies) for one in asked.tries],
+            "request": requests.written(recorded.request, self._names),
+            "finished": recorded.finished,
+            "error": None
+            if recorded.problem is None
+            else self._failure(Failure.from_error(recorded.problem)),
+            "tries": [self._try(one, recorded, bodies) for one in recorded.tries],
         }
 
-    def _try(self, exchange: Exchange, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
+    def _try(
+        self, exchange: Exchange, recorded: _RecordedRequest, bodies: dict[str, bytes]
+    ) -> dict[str, Any]:
         answer = exchange.answer
         return {
             "at": _at(exchange.began),
@@ -149,13 +156,15 @@ class Recorder:
             if exchange.problem is None
             else {"code": exchange.problem.code, "message": exchange.problem.message},
             "status": None if answer is None else answer.status,
-            "headers": {} if answer is None else _headers(asked.request.base_url, answer.headers),
-            "body": None if answer is None else self._body(answer, asked, bodies),
+            "headers": {} if answer is None else _headers(recorded.request.base_url, answer.headers),
+            "body": None if answer is None else self._body(answer, recorded, bodies),
         }
 
-    def _body(self, answer: "Answer", asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any] | None:
-        """What is told of a body, which is added to the files if it is kept; null where there is none."""
-        kept = self._kept(answer, asked)
+    def _body(
+        self, answer: "Answer", recorded: _RecordedRequest, bodies: dict[str, bytes]
+    ) -> dict[str, Any] | None:
+        """The entry of a body, which is added to the files if it is kept; null where there is none."""
+        kept = self._kept(answer, recorded)
         if not answer.body and kept is not None:
             return None
         file = None if kept is None else f"{len(bodies) + 1:04}.body"
@@ -168,14 +177,16 @@ class Recorder:
             "received_bytes": len(answer.body),
         }
 
-    def _kept(self, answer: "Answer", asked: _Asked) -> bytes | None:
+    def _kept(self, answer: "Answer", recorded: _RecordedRequest) -> bytes | None:
         """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
-        body, base_url = answer.body, asked.request.base_url
-        if echoes.contains_credential(base_url, answer.headers, b"", login=asked.request.returns_credential):
+        body, base_url = answer.body, recorded.request.base_url
+        if echoes.contains_credential(
+            base_url, answer.headers, b"", login=recorded.request.returns_credential
+        ):
             return None
-        if asked.request.returns_credential and body:
+        if recorded.request.returns_credential and body:
             # A login that went wrong, or was not seen to its end, can have given a token all the same, in whatever shape.
-            if not asked.finished or asked.problem is not None:
+            if not recorded.finished or recorded.problem is not None:
                 return None
             body = self._names.shape(body)
         return None if echoes.may_contain_credential(base_url, body) else body
@@ -204,23 +215,23 @@ class Recorder:
         }
 
 
-class _Before:
+class _RecordingClient:
     """The client with a recorder before it."""
 
-    def __init__(self, client: SupportsRequest, begin: Callable[[Request], _Asked]) -> None:
+    def __init__(self, client: SupportsRequest, begin: Callable[[Request], _RecordedRequest]) -> None:
         self._client = client
         self._begin = begin
 
     def request(self, request: Request) -> Json:
         """What the client answers; raises what it raises."""
-        asked = self._begin(request)
+        recorded = self._begin(request)
         try:
             payload = self._client.request(request)
         except BalcliError as problem:
-            asked.problem = problem
-            asked.finished = True
+            recorded.problem = problem
+            recorded.finished = True
             raise
-        asked.finished = True
+        recorded.finished = True
         return payload
 
     def close(self) -> None:
@@ -230,7 +241,7 @@ class _Before:
 
 def document_digest(report: Report) -> str:
     """The SHA-256 of a report's JSON document, as it is printed."""
-    return folder.digest("".join(machine("json", report)).encode())
+    return folder.digest("".join(pieces(report)).encode())
 
 
 def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A record told again: the providers ask as they did, and what was recorded answers. No network, no secret."""
+"""Replays a record: the providers send the same requests, and get the recorded responses. No network, no secret."""
 
 import json
 import threading
@@ -17,13 +17,13 @@ from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT, document_digest
 from balcli.files import shown
-from balcli.http.client import Request
+from balcli.http.client import Request, RequestSettings
 from balcli.http.response import parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Failure, Notice, Outcome, Report
 from balcli.providers.selection import ExactName
-from balcli.settings import Order, RequestSettings
+from balcli.settings import Order
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0
@@ -41,7 +41,7 @@ class Options(NamedTuple):
     totals_only: bool
 
 
-class Told(NamedTuple):
+class ReplayResult(NamedTuple):
     """What a record came to: the report, the options that shape its output, and the record's own SHA-256."""
 
     report: Report
@@ -53,7 +53,7 @@ class Told(NamedTuple):
     """The version of balcli that printed another document from this record; None where it is the same."""
 
 
-def tell(place: Path) -> Told:
+def replay(place: Path) -> ReplayResult:
     """The report of a recorded run. Raises the EvidenceErrors, and UsageError for what is no folder."""
     files = folder.read(place)
     try:
@@ -63,16 +63,18 @@ def tell(place: Path) -> Told:
         raise EvidenceAltered(
             f"{shown(place)}: {folder.MANIFEST} is not as balcli writes it; ask for the record anew"
         ) from None
-    report = _told_again(record)
+    report = _replayed(record)
     same = document_digest(report) == record.document_sha256
     if not same and record.version == __version__:
         raise EvidenceDiffers(
             f"{shown(place)} is whole, but does not come to the document that its run printed; please report it"
         )
-    return Told(report, record.options, files.sha256, len(files.others), None if same else record.version)
+    return ReplayResult(
+        report, record.options, files.sha256, len(files.others), None if same else record.version
+    )
 
 
-class _Answer(NamedTuple):
+class _RecordedResponse(NamedTuple):
     """What one request came to in the end."""
 
     finished: bool
@@ -83,7 +85,7 @@ class _Answer(NamedTuple):
     problem: BalcliError | None
 
 
-class _Ending(NamedTuple):
+class _RecordedOutcome(NamedTuple):
     """What came of one account: when it was had, or why it failed, and whether because it came too late."""
 
     account: str
@@ -102,8 +104,8 @@ class _Record(NamedTuple):
     accounts: tuple[Account[Any], ...]
     given: tuple[str, ...]
     """The names of the secrets that the accounts were opened with."""
-    asked: tuple[tuple[Mapping[str, Any], _Answer], ...]
-    endings: tuple[_Ending, ...]
+    requests: tuple[tuple[Mapping[str, Any], _RecordedResponse], ...]
+    outcomes: tuple[_RecordedOutcome, ...]
     notices: tuple[Notice, ...]
     added: tuple[Notice, ...]
     failures: tuple[Failure, ...]
@@ -115,7 +117,7 @@ def _read(place: Path, files: folder.Files) -> _Record:
 
     Raises EvidenceAltered, EvidenceDiffers, and what reading a manifest of another shape raises.
     """
-    manifest = json.loads(files.manifest, parse_float=_no_fraction, parse_constant=_no_fraction)
+    manifest = json.loads(files.manifest, parse_float=_reject_fraction, parse_constant=_reject_fraction)
     if manifest["evidence"] != LAYOUT:
         raise EvidenceDiffers(
             f"{shown(place)} is a record of the kind {printable(str(manifest['evidence']), 20)}, and this "
@@ -125,7 +127,7 @@ def _read(place: Path, files: folder.Files) -> _Record:
     options, profile = manifest["options"], manifest["profile"]
     return _Record(
         version=printable(str(manifest["balcli"]), 20),
-        generated_at=_moment(manifest["generated_at"]),
+        generated_at=_parse_time(manifest["generated_at"]),
         profile=None if profile is None else str(profile),
         options=Options(
             output=str(options["output"]),
@@ -138,8 +140,10 @@ def _read(place: Path, files: folder.Files) -> _Record:
         ),
         accounts=tuple(open_entry(entry) for entry in manifest["accounts"]),
         given=tuple(NAME.findall(json.dumps(manifest["accounts"]))),
-        asked=tuple((dict(entry["request"]), _answer(entry, files.others)) for entry in manifest["asked"]),
-        endings=tuple(_ending(entry) for entry in manifest["outcomes"]),
+        requests=tuple(
+            (dict(entry["request"]), _recorded_response(entry, files.others)) for entry in manifest["asked"]
+        ),
+        outcomes=tuple(_recorded_outcome(entry) for entry in manifest["outcomes"]),
         notices=tuple(_notice(entry) for entry in manifest["warnings"]),
         added=tuple(_notice(entry) for entry in manifest["added_warnings"]),
         failures=tuple(Failure.from_error(_error(entry)) for entry in manifest["errors"]),
@@ -150,44 +154,46 @@ def _read(place: Path, files: folder.Files) -> _Record:
 def _compare(place: Path, manifest: Any, others: Mapping[str, bytes]) -> None:
     """Raise EvidenceAltered unless each body is there, as it was, and no other."""
     bodies = [one["body"] for asked in manifest["asked"] for one in asked["tries"]]
-    told = {body["file"]: body["sha256"] for body in bodies if body is not None and body["file"] is not None}
-    for name, sha256 in told.items():
+    expected = {
+        body["file"]: body["sha256"] for body in bodies if body is not None and body["file"] is not None
+    }
+    for name, sha256 in expected.items():
         if name not in others:
             raise EvidenceAltered(
                 f"{shown(place)}: {printable(name, 60)} is missing; ask for the record anew"
             )
         if folder.digest(others[name]) != sha256:
             raise EvidenceAltered(f"{shown(place)}: {name} was altered; ask for the record anew")
-    strangers = sorted(others.keys() - told.keys())
+    strangers = sorted(others.keys() - expected.keys())
     if strangers:
         raise EvidenceAltered(
             f"{shown(place)}: {strangers[0]} is no part of the record; remove it, or ask for the record anew"
         )
 
 
-def _answer(entry: Any, bodies: Mapping[str, bytes]) -> _Answer:
+def _recorded_response(entry: Any, bodies: Mapping[str, bytes]) -> _RecordedResponse:
     """The last of a request's tries, and how it ended."""
     problem = None if entry["error"] is None else _error(entry["error"])
     finished = entry["finished"] is True
     if not entry["tries"]:
-        return _Answer(finished, None, {}, None, problem)
+        return _RecordedResponse(finished, None, {}, None, problem)
     last = entry["tries"][-1]
     body: bytes | None = b""
     if last["body"] is not None:
         body = None if last["body"]["file"] is None else bodies[last["body"]["file"]]
     status = None if last["status"] is None else int(last["status"])
-    return _Answer(finished, status, dict(last["headers"]), body, problem)
+    return _RecordedResponse(finished, status, dict(last["headers"]), body, problem)
 
 
-def _ending(entry: Any) -> _Ending:
+def _recorded_outcome(entry: Any) -> _RecordedOutcome:
     at = entry["fetched_at"]
     failure = None if entry["error"] is None else Failure.from_error(_error(entry["error"]))
-    return _Ending(
-        str(entry["account"]), None if at is None else _moment(at), failure, late=entry["late"] is True
+    return _RecordedOutcome(
+        str(entry["account"]), None if at is None else _parse_time(at), failure, late=entry["late"] is True
     )
 
 
-def _told_again(record: _Record) -> Report:
+def _replayed(record: _Record) -> Report:
     """The report of a record, at the time of its run. Raises EvidenceDiffers where other accounts answer."""
     if record.failures:
         return Report(generated_at=record.generated_at, profile=record.profile, failures=record.failures)
@@ -197,54 +203,56 @@ def _told_again(record: _Record) -> Report:
         Deadline(_PATIENCE),
         assets=record.options.assets,
         flags=record.options.flags,
-        client=_Recorded(record.asked, record.given),
+        client=_ReplayClient(record.requests, record.given),
     )
-    # The run may have been sorted by account: its endings stand in the order of its output.
-    endings = {ending.account: ending for ending in record.endings}
+    # The run may have been sorted by account: its outcomes stand in the order of its output.
+    by_account = {recorded.account: recorded for recorded in record.outcomes}
     if sorted(outcome.account.name for outcome in outcomes) != sorted(
-        ending.account for ending in record.endings
+        recorded.account for recorded in record.outcomes
     ):
         raise EvidenceDiffers(
             "the record's answers come to other accounts than its run had; please report it"
         )
-    for outcome, ending in zip(outcomes, record.endings, strict=True):
-        if ending.failure is None and _lacks_answer(outcome):
+    for outcome, recorded in zip(outcomes, record.outcomes, strict=True):
+        if recorded.failure is None and _lacks_answer(outcome):
             raise EvidenceDiffers(_LEFT_OUT)
-    made = reports.build(
+    report = reports.build(
         record.profile,
-        [_as_it_was(outcome, endings[outcome.account.name]) for outcome in outcomes],
+        [_outcome_as_recorded(outcome, by_account[outcome.account.name]) for outcome in outcomes],
         record.notices,
     )
     options = record.options
-    made = reports.without_zeros(made) if options.nonzero else made
-    made = reports.arranged(made, options.sort, totals_only=options.totals_only)
-    return made._replace(generated_at=record.generated_at, notices=(*made.notices, *record.added))
+    report = reports.without_zeros(report) if options.nonzero else report
+    report = reports.arranged(report, options.sort, totals_only=options.totals_only)
+    return report._replace(generated_at=record.generated_at, notices=(*report.notices, *record.added))
 
 
-def _as_it_was(outcome: Outcome, ending: _Ending) -> Outcome:
+def _outcome_as_recorded(outcome: Outcome, recorded: _RecordedOutcome) -> Outcome:
     """The outcome at the time of its run; one that came too late then, or lacks an answer here, fails as it did."""
-    if ending.failure is not None and (ending.late or _lacks_answer(outcome)):
-        return Outcome(outcome.account, None, None, ending.failure)
-    return outcome if outcome.failure is not None else outcome._replace(fetched_at=ending.fetched_at)
+    if recorded.failure is not None and (recorded.late or _lacks_answer(outcome)):
+        return Outcome(outcome.account, None, None, recorded.failure)
+    return outcome if outcome.failure is not None else outcome._replace(fetched_at=recorded.fetched_at)
 
 
 def _lacks_answer(outcome: Outcome) -> bool:
     return outcome.failure is not None and outcome.failure.message == _LEFT_OUT
 
 
-class _Recorded:
+class _ReplayClient:
     """Answers requests from a record, as the client would; the tries of one request count as their last.
 
-    Requests that are alike are answered in the order in which they were asked. A token counts as the
+    Requests that are alike are answered in the order in which they were sent. A token counts as the
     login that gave it: which of two accounts made it anew first is chance.
     """
 
-    def __init__(self, asked: Iterable[tuple[Mapping[str, Any], _Answer]], given: Iterable[str]) -> None:
+    def __init__(
+        self, recorded: Iterable[tuple[Mapping[str, Any], _RecordedResponse]], given: Iterable[str]
+    ) -> None:
         self._names = GivenNames()
         self._lock = threading.Lock()
-        self._answers: defaultdict[str, deque[_Answer]] = defaultdict(deque)
+        self._answers: defaultdict[str, deque[_RecordedResponse]] = defaultdict(deque)
         self._issuers = dict.fromkeys(given, "")
-        for request, answer in asked:
+        for request, answer in recorded:
             key = self._key(request)
             for name in NAME.findall((answer.body or b"").decode("latin-1")):
                 self._issuers.setdefault(name, key)
@@ -255,7 +263,7 @@ class _Recorded:
         """Do nothing: a record has no connections."""
 
     def request(self, request: Request) -> Json:
-        """The payload of the recorded answer; raises what was raised then, and EvidenceDiffers for what was not asked."""
+        """The payload of the recorded answer; raises what was raised then, and EvidenceDiffers for a request that was not recorded."""
         key = self._key(requests.written(request, self._names))
         with self._lock:
             answers = self._answers[key]
@@ -300,11 +308,11 @@ def _order(text: Any) -> Order | None:
     return None if text is None else orders[text]
 
 
-def _no_fraction(text: str) -> NoReturn:
+def _reject_fraction(text: str) -> NoReturn:
     """There is none in a manifest."""
     raise ValueError(text)
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     """A moment as a manifest has it. Raises ValueError or TypeError."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

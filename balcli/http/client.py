@@ -46,7 +46,7 @@ from balcli.http.timing import (
     parse_retry_after,
 )
 from balcli.secret import Secret, reveal, secrets_in
-from balcli.settings import CaSource, RequestSettings
+from balcli.settings import CaSource
 from balcli.urls import display_host, is_loopback_url
 
 if TYPE_CHECKING:
@@ -56,6 +56,17 @@ if TYPE_CHECKING:
 
 trusted: Final[ContextVar[CaSource | None]] = ContextVar("trusted", default=None)
 """The certificates of the account that this thread asks for; None for those of the run."""
+
+
+class RequestSettings(NamedTuple):
+    """Timeout of one request and deadline of the run in seconds, retries, concurrent accounts, proxy, certificates."""
+
+    timeout: float = 10.0
+    deadline: float = 30.0
+    retries: int = 3
+    jobs: int = 8
+    proxy: str | None = None
+    ca_bundle: CaSource = CaSource()
 
 
 class Endpoint(NamedTuple):

@@ -4,6 +4,7 @@ Their own texts are never shown, because they can contain headers and URLs.
 """
 
 import http.client
+import os
 import re
 import ssl
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from balcli.errors import (
     TlsFailed,
 )
 from balcli.http import connect
+from balcli.settings import CA_VARIABLES, CaSource
 
 TIMED_OUT: Final = "no answer in time"
 CUT: Final = "the answer ends before its end"
@@ -54,7 +56,7 @@ _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError],
 class Setup(NamedTuple):
     """The settings that messages on proxies and certificates name."""
 
-    trusted: str = "the built-in certificates"
+    trusted: CaSource = CaSource()
     """The certificates of the authorities that are trusted."""
     proxy: str = "HTTPS_PROXY"
     """The setting that names the proxy."""
@@ -81,11 +83,15 @@ def explained(problem: BaseException, setup: Setup) -> BalcliError:
     return ConnectionFailed("the connection failed")
 
 
-def certificate_flaw(problem: ssl.SSLCertVerificationError, trusted: str) -> str:
+def certificate_flaw(problem: ssl.SSLCertVerificationError, trusted: CaSource) -> str:
     """What is wrong with a server's certificate, by OpenSSL's X509_V_ERR_… code, and what to do about it."""
     code = getattr(problem, "verify_code", 0)
-    if code in {18, 19, 20, 21}:
-        return f"is from an authority that is not in {trusted}; check base_url, or name that authority's file in ca_bundle"
+    if code in {7, 18, 19, 20, 21}:  # 7: of the same name, with another key
+        cure = "name that authority's file in ca_bundle"
+        unused = next((name for name in CA_VARIABLES if os.environ.get(name)), None)
+        if unused is not None and trusted.named_by not in CA_VARIABLES:
+            cure = f"remove the {trusted.named_by}, so that {unused} counts"
+        return f"is from an authority that is not in {trusted.described}; check base_url, or {cure}"
     return _FLAWS.get(code, "cannot be verified; check base_url, the clock and ca_bundle")
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, TimedOut, TlsFailed
+from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
-from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.urls import display_host, is_loopback
 
@@ -125,7 +125,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             with context.wrap_socket(connection, server_hostname=server.host) as secured:
                 return Certificate(secured.version() or "TLS", _days_left(secured.getpeercert()))
         except ssl.SSLCertVerificationError as problem:
-            flaw = certificate_flaw(problem, settings.ca_bundle.described)
+            flaw = certificate_flaw(problem, settings.ca_bundle)
             raise TlsFailed(f"{server.shown}: the certificate {flaw}") from None
         except TimeoutError:
             raise TimedOut(

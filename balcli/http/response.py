@@ -19,8 +19,7 @@ from balcli.errors import (
     UnexpectedStatus,
 )
 from balcli.http import echoes
-from balcli.http.error_text import error_text
-from balcli.http.strictjson import Json, decode
+from balcli.http.strictjson import Json, decode, error_text
 from balcli.http.timing import CLOCK_TOLERANCE, seconds_ahead
 from balcli.secret import redact
 

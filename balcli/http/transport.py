@@ -180,7 +180,7 @@ class _Prepared(PreparedRequest):
 class _Adapter(HTTPAdapter):
     """The adapter of requests, with one TLS context and the connections of `balcli.http.connect`."""
 
-    def __init__(self, context: ssl.SSLContext | None, trusted: str, connections: int) -> None:
+    def __init__(self, context: ssl.SSLContext | None, trusted: CaSource, connections: int) -> None:
         self._context = context
         self._setup = Setup(trusted)
         super().__init__(pool_maxsize=connections)
@@ -242,7 +242,7 @@ class Transport:
     """
 
     def __init__(self, *, proxy: str | None, ca_bundle: CaSource, connections: int, tls: bool) -> None:
-        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, ca_bundle.described, connections)
+        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, ca_bundle, connections)
         self._tls = tls
         self._proxy = proxy
         self._routes: dict[str, _Route] = {}

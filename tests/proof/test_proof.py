@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from balcli.errors import BadJson
-from balcli.http.strictjson import Json, Number, decode, decode_text
+from balcli.http.strictjson import Json, Number, decode
 from balcli.models import Report
 from balcli.money import Amount, exact_sum, parse
 from balcli.render import table
@@ -182,7 +182,7 @@ def obliging(body: bytes) -> Json:
 
 def patching(body: bytes) -> Json:
     """A document whose bytes that are not UTF-8 are replaced."""
-    return decode_text(body.decode("utf-8", "replace"))
+    return decode(body.decode("utf-8", "replace").encode())
 
 
 def stripping(body: bytes) -> Json:
