@@ -14,7 +14,7 @@ from typing import Any, Final
 from balcli.collect import OnProgress, each, fetch, open_client
 from balcli.config.credentials import expiring_credentials, short_credentials, source_of
 from balcli.config.entry import Entry, OpenedAccount, open_entry
-from balcli.config.inspection import shown_name
+from balcli.config.inspection import base_url_note, shown_name
 from balcli.config.problems import Problem, Problems
 from balcli.config.profile import Profile, check_certificates, check_together, load, select
 from balcli.config.sources import (
@@ -297,6 +297,8 @@ def _open_all(
             "ok",
             f"{account.provider}, {target}, at {printable(display_url(account.base_url), 100)}",
         )
+        for notice in base_url_note(opened):
+            diagnosis.warn("settings", notice)
         diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry)))
         warnings = (*short_credentials(opened), *expiring_credentials(opened))
         for notice in (*warnings, *diagnosis.entry.exposed_files()):

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -131,36 +132,36 @@ def is_readable_by_others(state: os.stat_result) -> bool:
     return CAN_CHECK and bool(state.st_mode & stat.S_IROTH)
 
 
-def make_folders(folder: Path, made: list[Path] | None = None) -> None:
-    """Make a folder and those above it, the user's alone, and add what is made to a list. Raises OSError."""
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it, the user's alone; those that are made, the topmost first. Raises OSError."""
+    made: list[Path] = []
     for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         try:
             missing.mkdir(0o700)
         except FileExistsError:
             continue  # another run was faster, or what is there will be found to be no folder
-        if made is not None:
-            made.append(missing)
+        except OSError:
+            for each in reversed(made):
+                each.rmdir()
+            raise
+        made.append(missing)
+    return made
 
 
-def write_new(path: Path, text: str) -> None:
-    """A new file with this text, the user's alone, and the folders that it needs; whole or not at all.
+def write_new(texts: Mapping[Path, str]) -> None:
+    """New files with these texts, the user's alone, and the folders that they need; all of them whole, or none.
 
-    Raises FileExistsError where anything is at the path, and any other OSError of writing.
+    Raises FileExistsError where anything is at a path, and any other OSError of writing.
     """
-    made: list[Path] = []
-    try:
-        make_folders(path.parent, made)
-        # Made anew by this call, so that nobody else's file or link is written through.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
+    with ExitStack() as undo:
+        for path, text in texts.items():
+            for folder in make_folders(path.parent):
+                undo.callback(folder.rmdir)
+            # Made anew by this call, so that nobody else's file or link is written through.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            undo.callback(path.unlink)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
-        except BaseException:
-            path.unlink()
-            raise
-    except BaseException:
-        for folder in reversed(made):
-            folder.rmdir()
-        raise
+        undo.pop_all()

@@ -132,7 +132,7 @@ def argument(parameter: Any) -> Described:
 
 def option(parameter: Any) -> Described:
     """An option, with its values, range, default and variable."""
-    written = ", ".join(bold(name) for name in sorted(parameter.opts, key=len))
+    written = ", ".join(bold(name) for name in sorted((*parameter.opts, *parameter.secondary_opts), key=len))
     choices, low, high = (getattr(parameter.type, name, None) for name in ("choices", "min", "max"))
     if not parameter.is_flag:
         written += f" {italic(parameter.metavar or 'VALUE')}"

@@ -144,7 +144,7 @@ def test_a_variable_is_answered_with_a_whole_one(program: Program) -> None:
     """A mistyped BALCLI_MERCHANT_… variable is answered with the one that is close, a missing one with its name."""
     for given, said in (
         ("MERCHANT_TOKN", "; did you mean BALCLI_MERCHANT_TOKEN?\n"),
-        ("MERCHANT_ZZZ", "; use BALCLI_MERCHANT_ with NAME, BASE_URL, CA_BUNDLE, TOKEN, "),
+        ("MERCHANT_ZZZ", "; use BALCLI_MERCHANT_ with NAME, BASE_URL, CA_BUNDLE, API_KEY, "),
         ("MERCHANT_API_KEY", "is missing; set BALCLI_MERCHANT_API_SECRET\n"),
         ("WALLET_WALLET_ID", "; set BALCLI_WALLET_BASE_URL\n"),
     ):

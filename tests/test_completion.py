@@ -95,7 +95,7 @@ OFFERED = {
     "balcli diff --account s": ["shop"],
     "balcli check --field ": ["total", "available", "locked"],
     "balcli all --fault expi": ["expired"],
-    "balcli config ": ["init", "path", "show", "check"],
+    "balcli config ": ["init", "path", "profiles", "show", "check"],
     "balcli all --non": ["--nonzero"],
 }
 

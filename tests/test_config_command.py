@@ -28,20 +28,24 @@ from tests.test_readme import _example
 SECRET = "s3cr3t-CANARY-value"
 OTHER = "An0ther-CANARY/secret+text"
 ALL_NAMES = [
+    "LOOPRING_BASE_URL",
     "LOOPRING_API_KEY",
     "LOOPRING_ACCOUNT_ID",
     "WALLET_BASE_URL",
     "WALLET_ACCESS_TOKEN",
     "WALLET_ID",
-    "MERCHANT_TOKEN",
+    "MERCHANT_API_KEY",
+    "MERCHANT_API_SECRET",
 ]
 VALUES = {
+    "LOOPRING_BASE_URL": "https://relayer.example",
     "LOOPRING_API_KEY": SECRET,
     "LOOPRING_ACCOUNT_ID": "11329",
     "WALLET_BASE_URL": "https://core.example",
     "WALLET_ACCESS_TOKEN": OTHER,
     "WALLET_ID": "w-1",
-    "MERCHANT_TOKEN": SECRET,
+    "MERCHANT_API_KEY": SECRET,
+    "MERCHANT_API_SECRET": OTHER,
 }
 
 
@@ -86,6 +90,8 @@ def test_init_tells_the_next_steps_on_stderr(program: Program) -> None:
     told = program.run("config", "init", "-c", str(file))
     quiet = program.run("config", "init", "-q", "-c", str(program.folder / "two.toml"))
     assert all(name in told.err for name in [*ALL_NAMES, str(program.folder / ".env"), "config check"])
+    assert told.err.startswith(f"balcli: wrote {file}, mode 0600, for loopring, wallet, merchant\n")
+    assert told.err.endswith(f"balcli: then run balcli config check -c {file}, and balcli all -c {file}\n")
     assert all(line.startswith("balcli: ") and len(line) <= 300 for line in told.err.splitlines())
     assert (0, "") == (quiet.code, quiet.err)
     assert file.read_bytes() == (program.folder / "two.toml").read_bytes()
@@ -119,18 +125,19 @@ def test_init_leaves_what_is_there(program: Program, kind: str) -> None:
     assert (kind == "link") == target.exists()
 
 
-def test_init_leaves_nothing_behind_where_it_fails(program: Program) -> None:
-    """Where the file cannot be written whole, neither a part of it nor a folder is left; 9."""
+@each_case("size", ["100", "1000"])
+def test_init_leaves_nothing_behind_where_it_fails(program: Program, size: str) -> None:
+    """Where a file cannot be written whole, neither a part of it nor the `.env`, which is shorter, nor a folder is left; 9."""
     script = (
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (LEAST, LEAST))\n"
         "from balcli.cli.app import run\n"
         "sys.exit(run(sys.argv[1:]))\n"
     )
     file = program.folder / "a" / "b" / "config.toml"
     done = subprocess.run(
-        [sys.executable, "-c", script, "config", "init", "-c", str(file)],
+        [sys.executable, "-c", script.replace("LEAST", size), "config", "init", "--env", "-c", str(file)],
         env={**program.environment(), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=ROOT,
         capture_output=True,
@@ -151,12 +158,20 @@ def test_init_where_no_folder_can_be_made_is_an_output_error(program: Program) -
 
 @pytest.mark.parametrize(
     ("names", "expected"),
-    [(["wallet"], ["wallet"]), (["merchant", "loopring", "merchant"], ["loopring", "merchant"])],
+    [
+        (["wallet"], ["wallet"]),
+        (["merchant", "loopring", "merchant"], ["loopring", "merchant"]),
+        (["KunaCore"], ["wallet"]),
+        (["VELAFI", "loopRing"], ["loopring", "merchant"]),
+        (["velafi,kunacore"], ["wallet", "merchant"]),
+        ([" 3 , 1 "], ["loopring", "merchant"]),
+        (["Merchant wallet", "2"], ["wallet", "merchant"]),
+    ],
 )
 def test_init_writes_the_providers_that_are_named(
     program: Program, names: list[str], expected: list[str]
 ) -> None:
-    """--provider, repeated for several, chooses the tables."""
+    """--provider chooses the tables: by name, vendor or number, in any case, several with commas or blanks."""
     options = [part for name in names for part in ("--provider", name)]
     assert 0 == program.run("config", "init", *options, "-c", str(program.file)).code
     assert expected == tables(program.file)
@@ -164,22 +179,41 @@ def test_init_writes_the_providers_that_are_named(
 
 def test_init_says_that_the_default_relayer_is_closed(program: Program) -> None:
     """The file says so beside the address, stderr too; of a provider that is in service nothing is said."""
-    said = "Loopring closed its public relayer on 2026-06-28; set base_url"
+    said = "Loopring closed its public relayer on 2026-06-28; set base_url if you mean another deployment"
     result = program.run("config", "init", "--provider", "loopring", "-c", str(program.file))
     (line,) = [line for line in program.file.read_text().splitlines() if "base_url = " in line]
-    assert (True, f"balcli: loopring: note: {said} if you mean another deployment") == (
-        f"# where the API is. {said}" in line,
-        result.err.splitlines()[0],
-    )
+    assert re.fullmatch(rf'base_url = "\$\{{LOOPRING_BASE_URL\}}" +# where the API is. {said}', line)
+    assert f"balcli: loopring: note: {said}" in result.err.splitlines()
     other = program.run("config", "init", "--provider", "merchant", "-c", str(program.folder / "other.toml"))
     assert (0, False) == (other.code, "note: " in other.err)
 
 
-def test_init_of_an_unknown_provider_writes_nothing(program: Program) -> None:
-    """A provider that there is not is wrong usage, answered with those that there are."""
-    result = program.run("config", "init", "--provider", "bank", "-c", str(program.file))
+@each_case("name", ["bank", "loopring,bank", "4", "0", "1-3", "", " , "])
+def test_init_of_an_unknown_provider_writes_nothing(program: Program, name: str) -> None:
+    """A provider that there is not, or none at all, is wrong usage, answered with those that there are."""
+    result = program.run("config", "init", "--provider", name, "-c", str(program.file))
     assert (2, "", False) == (result.code, result.out, program.file.exists())
     assert "there are: loopring, wallet, merchant" in result.err
+
+
+def test_check_and_doctor_say_that_an_account_is_at_the_closed_relayer(program: Program) -> None:
+    """They say it of the default address alone, however it is spelled, with what to do; it is no problem."""
+    note = "Loopring closed its public relayer on 2026-06-28; set base_url if you mean another deployment"
+    for base_url, closed in {
+        "": True,
+        'base_url = "https://API3.loopring.io:443/"': True,
+        'base_url = "https://relayer.example"': False,
+    }.items():
+        text = f'[profiles.main.loopring]\n{base_url}\napi_key = "{SECRET}"\naccount_id = 1\n'
+        checked = program.with_profile(text, "config", "check", "-o", "json")
+        expected = [{"code": "base_url.note", "account": "loopring", "message": note}] if closed else []
+        assert (0, expected) == (checked.code, checked.json["warnings"])
+        examined = program.with_profile(text, "doctor", "--offline", "-o", "json").json
+        warnings = [step for step in examined["steps"] if step["status"] == "warning"]
+        cure = "set base_url if you mean another deployment"
+        assert [("loopring", "settings", cure)] * closed == [
+            (step["account"], step["step"], step["cure"]) for step in warnings
+        ]
 
 
 def test_the_written_file_lacks_variables_and_nothing_else(program: Program) -> None:
@@ -191,6 +225,30 @@ def test_the_written_file_lacks_variables_and_nothing_else(program: Program) -> 
     assert len(ALL_NAMES) == len(problems)
     for name, problem in zip(ALL_NAMES, problems, strict=True):
         assert f"needs ${{{name}}}, which is not set" in problem["message"]
+
+
+def test_the_written_env_file_lacks_values_and_nothing_else(program: Program) -> None:
+    """--env writes a `.env` of the names alone, 0600; a check then names each as not set, once."""
+    result = program.run("config", "init", "--env", "-c", str(program.file))
+    env_file = program.folder / ".env"
+    lines = [line for line in env_file.read_text().splitlines() if line and not line.startswith("#")]
+    assert (0, 0o600, [f"{name}=" for name in ALL_NAMES]) == (result.code, mode(env_file), lines)
+    assert f"balcli: wrote {env_file}, mode 0600; fill in its values\n" in result.err
+    problems = program.run("config", "check", "-o", "json", "-c", str(program.file)).json["problems"]
+    named = [re.search(r"needs \$\{(\w+)\}, which is not set; set \1", each["message"]) for each in problems]
+    assert ALL_NAMES == [match and match[1] for match in named]
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in VALUES.items()))
+    assert 0 == program.run("config", "check", "-c", str(program.file)).code
+
+
+def test_init_leaves_an_env_file_that_is_there(program: Program) -> None:
+    """With --env it is 3, and no profile is written; without, the profile is written beside it."""
+    private(program.folder / ".env", "MINE=1\n")
+    refused = program.run("config", "init", "--env", "-c", str(program.file))
+    assert (3, "", False) == (refused.code, refused.out, program.file.exists())
+    assert "add the names to it yourself" in refused.err
+    assert 0 == program.run("config", "init", "-c", str(program.file)).code
+    assert "MINE=1\n" == (program.folder / ".env").read_text()
 
 
 def test_the_written_file_loads_with_its_variables(program: Program) -> None:
@@ -269,7 +327,8 @@ def session(program: Program, *arguments: str, answers: list[bytes | None]) -> t
             except OSError:
                 break
             screen += piece
-            if waiting and screen.count(b"Enter for all): ") > len(answers) - len(waiting):
+            asked = screen.count(b"Enter for all): ") + screen.count(b"[Y/n] ")
+            if waiting and asked > len(answers) - len(waiting):
                 answer = waiting.pop(0)
                 if answer is None:
                     process.send_signal(signal.SIGINT)
@@ -283,42 +342,160 @@ def session(program: Program, *arguments: str, answers: list[bytes | None]) -> t
         if process.stdout is not None:
             process.stdout.close()
         os.close(master)
-    return code, out, screen.decode().replace("\r\n", "\n")
+    return code, out, screen.decode(errors="replace").replace("\r\n", "\n")
 
 
 @each_case(
     ("answers", "expected"),
     [
-        pytest.param([b"\n"], ["loopring", "wallet", "merchant"], id="all"),
-        pytest.param([b"merchant\n"], ["merchant"], id="one"),
-        pytest.param([b"merchant, loopring\n"], ["loopring", "merchant"], id="two"),
-        pytest.param([b"bank\n", b"wallet\n"], ["wallet"], id="asked again"),
+        pytest.param([b"\n", b"\n"], ["loopring", "wallet", "merchant"], id="all"),
+        pytest.param([b"merchant\n", b"Y\n"], ["merchant"], id="one"),
+        pytest.param([b"merchant, loopring\n", b"yes\n"], ["loopring", "merchant"], id="two"),
+        pytest.param([b"3 1\n", b"y\n"], ["loopring", "merchant"], id="numbers"),
+        pytest.param([b"VelaFi,kunacore\n", b"y\n"], ["wallet", "merchant"], id="vendors"),
+        pytest.param(
+            [b"bank\n", b"4\n", b"\xe9\n", b"wallet\n", b"what\n", b"y\n"], ["wallet"], id="asked again"
+        ),
     ],
 )
 def test_init_asks_at_a_terminal_which_providers_are_used(
     program: Program, answers: list[bytes | None], expected: list[str]
 ) -> None:
-    """The request stands on stderr, with the providers that there are; it is the only one, and never for a secret."""
+    """The questions are on stderr: the providers, by number, and whether to write a `.env`; never for a secret."""
     code, out, screen = session(program, "config", "init", "-c", str(program.file), answers=answers)
     assert (0, f"{program.file}\n", expected) == (code, out, tables(program.file))
-    assert len(answers) == screen.count("Enter for all): ")
-    questions = screen.partition("balcli: ")[0].lower()
-    assert "kunacore wallet api" in questions
+    env_file = program.folder / ".env"
+    assert 0o600 == mode(env_file)
+    asked = screen.partition("balcli: ")[0]
+    assert len(answers) == asked.count("Enter for all): ") + asked.count("[Y/n] ")
+    questions = asked.partition(f"Write {env_file}")[0].lower()
+    assert "  2  wallet     kunacore wallet api\n" in questions
     assert not any(word in questions for word in ("key", "secret", "token", "password"))
 
 
-@pytest.mark.parametrize("options", [["-q"], ["--provider", "wallet"]], ids=["quiet", "named"])
+@each_case("answer", [b"n\n", b"No\n"])
+def test_init_writes_no_env_file_unless_it_is_wanted(program: Program, answer: bytes) -> None:
+    """A no leaves the profile alone; with the providers named, the `.env` is the only question."""
+    code, _, screen = session(
+        program, "config", "init", "-c", str(program.file), "--provider", "wallet", answers=[answer]
+    )
+    assert (0, False, ["wallet"]) == (code, "Which" in screen, tables(program.file))
+    assert not (program.folder / ".env").exists()
+
+
+@each_case("options", [["-q"], ["--provider", "wallet", "--no-env"], ["--provider", "wallet", "--env"]])
 def test_init_asks_nothing_where_all_is_said(program: Program, options: list[str]) -> None:
-    """With -q or --provider there is no request, also at a terminal."""
+    """With -q, or with --provider and one of --env and --no-env, there is no question, also at a terminal."""
     code, _, screen = session(program, "config", "init", "-c", str(program.file), *options, answers=[])
-    assert (0, False, True) == (code, "Which" in screen, program.file.exists())
+    assert (0, False, False) == (code, "Which" in screen, "[Y/n]" in screen)
+    assert (program.file.exists(), "--env" in options) == (True, (program.folder / ".env").exists())
 
 
 @pytest.mark.parametrize("answer", [b"\x04", None], ids=["end of input", "interrupt"])
-def test_init_that_is_broken_off_writes_nothing(program: Program, answer: bytes | None) -> None:
-    """The end of the input, or an interrupt, at the request leaves no file."""
-    code, out, _ = session(program, "config", "init", "-c", str(program.file), answers=[answer])
-    assert (130, "", False) == (code, out, program.file.exists())
+@pytest.mark.parametrize("before", [[], [b"1\n"]], ids=["first", "second"])
+def test_init_that_is_broken_off_writes_nothing(
+    program: Program, before: list[bytes | None], answer: bytes | None
+) -> None:
+    """The end of the input, or an interrupt, at either question leaves no file."""
+    code, out, _ = session(program, "config", "init", "-c", str(program.file), answers=[*before, answer])
+    assert (130, "", []) == (code, out, list(program.folder.iterdir()))
+
+
+# profiles
+
+
+@each_case(
+    ("text", "env", "expected"),
+    [
+        pytest.param("[profiles.main]\n", {}, [("main", True, 0)], id="only one"),
+        pytest.param(
+            'default_profile = "b"\n[profiles.a.loopring]\n[[profiles.b.wallet]]\nname = "one"\n[[profiles.b.wallet]]\n'
+            'name = "other"\n[profiles.b.merchant]\n',
+            {},
+            [("a", False, 1), ("b", True, 3)],
+            id="default",
+        ),
+        pytest.param("[profiles.a]\n[profiles.b]\n", {}, [("a", False, 0), ("b", False, 0)], id="none"),
+        pytest.param(
+            "[profiles.a]\n[profiles.b]\n",
+            {"BALCLI_PROFILE": "b"},
+            [("a", False, 0), ("b", True, 0)],
+            id="variable",
+        ),
+        pytest.param(
+            "[profiles.a.loopring]\n[profiles.b]\n",
+            {"BALCLI_MERCHANT_TOKEN": SECRET},
+            [("a", False, 2), ("b", False, 1)],
+            id="accounts of variables",
+        ),
+    ],
+)
+def test_profiles_are_listed_with_their_accounts(
+    program: Program, text: str, env: dict[str, str], expected: list[tuple[str, bool, int]]
+) -> None:
+    """Each profile of the file, in its order; the default is that of a run without -p. No secret need be there."""
+    result = program.with_profile(text, "config", "profiles", "-o", "json", env=env)
+    assert ["schema_version", "file", "profiles", "warnings", "errors"] == list(result.json)
+    assert (0, "", str(program.file)) == (result.code, result.err, result.json["file"])
+    assert expected == [tuple(each.values()) for each in result.json["profiles"]]
+    table = program.with_profile(text, "config", "profiles", env=env)
+    lines = [
+        f"{name}  {count} account{'' if count == 1 else 's'}{'  (default)' if default else ''}"
+        for name, default, count in expected
+    ]
+    assert (0, lines, "") == (
+        table.code,
+        [re.sub("  +", "  ", line) for line in table.out.splitlines()],
+        table.err,
+    )
+
+
+@each_case(
+    ("text", "expected", "errors"),
+    [
+        pytest.param("[profiles", [], ["config.syntax"], id="syntax"),
+        pytest.param("", [], ["config.profile"], id="empty"),
+        pytest.param("profiles = 3\n", [], ["config.value"], id="no tables"),
+        pytest.param(
+            "[profiles]\na = 3\n[profiles.b.loopring]\n",
+            [("a", None), ("b", 1)],
+            ["config.value"],
+            id="one that is no table",
+        ),
+        pytest.param(
+            'odd = 1\ndefault_profile = "c"\n[profiles.a.bank]\n[profiles.b]\ntimeout = "x"\n',
+            [("a", 0), ("b", 0)],
+            ["config.key", "config.profile", "config.key", "config.value"],
+            id="several",
+        ),
+    ],
+)
+def test_profiles_of_a_broken_file_are_listed_as_far_as_they_can_be_read(
+    program: Program, text: str, expected: list[tuple[str, int | None]], errors: list[str]
+) -> None:
+    """Every problem of the file's structure is in `errors` and on stderr, once; 3."""
+    result = program.with_profile(text, "config", "profiles", "-o", "json")
+    assert expected == [(each["profile"], each["accounts"]) for each in result.json["profiles"]]
+    assert (3, errors) == (result.code, [each["code"] for each in result.json["errors"]])
+    table = program.with_profile(text, "config", "profiles", "-q")
+    assert (3, len(expected), len(errors)) == (
+        table.code,
+        len(table.out.splitlines()),
+        len(table.err.splitlines()),
+    )
+
+
+def test_profiles_without_a_file_are_those_of_the_variables(program: Program) -> None:
+    """The accounts of variables are listed without a profile's name; with none, init is the cure."""
+    some = program.run("config", "profiles", env={"BALCLI_MERCHANT_TOKEN": SECRET})
+    assert (0, "the environment's accounts  1 account  (default)\n") == (some.code, some.out)
+    none = program.run("config", "profiles", "-o", "json")
+    assert (3, [], ["config.file"]) == (
+        none.code,
+        none.json["profiles"],
+        [error["code"] for error in none.json["errors"]],
+    )
+    assert "create it with balcli config init" in none.err
 
 
 # path
@@ -830,7 +1007,7 @@ def test_a_run_says_all_that_the_check_says(program: Program) -> None:
 
 def test_check_of_one_profile_leaves_the_others(program: Program) -> None:
     """With -p the faults of another profile's tables are not looked for."""
-    text = '[profiles.good.loopring]\napi_key = "key-of-some-length"\naccount_id = 1\n[profiles.bad.loopring]\nnonsense = 1\n'
+    text = '[profiles.good.loopring]\nbase_url = "https://relayer.example"\napi_key = "key-of-some-length"\naccount_id = 1\n[profiles.bad.loopring]\nnonsense = 1\n'
     good = program.with_profile(text, "config", "check", "-p", "good")
     both = program.with_profile(text, "config", "check")
     assert (0, "ok      profile good: loopring\n", "") == (good.code, good.out, good.err)

@@ -39,6 +39,7 @@ SHAPES: Final[dict[tuple[str, ...], set[str] | None]] = {
     ("history", "--account=shop"): {"schema_version", "series", "errors"},
     ("history", "--prune", "1d"): {"schema_version", "before", "pruned", "left", "errors"},
     ("config", "show"): {"schema_version", "profile", "file", "accounts", "settings", "limits", "warnings", "errors"},
+    ("config", "profiles"): {"schema_version", "file", "profiles", "warnings", "errors"},
     ("config", "check"): {"schema_version", "file", "ok", "problems", "warnings"},
     **dict.fromkeys((("schema",), ("sandbox",), ("config", "init"), ("config", "path"))),
 }  # fmt: skip

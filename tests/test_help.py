@@ -44,7 +44,7 @@ def test_every_option_has_its_line(monkeypatch: pytest.MonkeyPatch, subtests: py
                     continue
                 is_option = parameter.param_type_name == "option"
                 shown = max(parameter.opts, key=len) if is_option else parameter.metavar
-                line = rf"  (-\w, )?{re.escape(shown)}( |$)"
+                line = rf"  (-\w, )?{re.escape(shown)}( |,|$)"
                 assert 1 == sum(bool(re.match(line, text)) for text in lines), shown
             headings = {parameter.rich_help_panel for parameter in parameters}
             assert headings in ({None}, set()) or headings <= {*HEADINGS}

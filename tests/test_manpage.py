@@ -74,7 +74,7 @@ def test_each_option_has_its_place() -> None:
     missing = []
     for command, option in options():
         part = COMMANDS[command]
-        described = rf"^\.TP\n(-\w, )?{re.escape(option)}( |$)"
+        described = rf"^\.TP\n(--?[\w-]+, )?{re.escape(option)}( |,|$)"
         named = re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", part)
         if not named or not re.search(described, part + SECTIONS["COMMON OPTIONS"], re.MULTILINE):
             missing.append((command, option))

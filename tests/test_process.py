@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import IO
 
 import pytest
 
+from balcli.cli.app import COMMANDS, load
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program, warm
@@ -382,6 +384,132 @@ def test_the_sandbox_command_prints_a_profile_that_works(program: Program) -> No
     assert 130 == process.returncode
     assert b"balcli: GET /merchant/v2/token/generate 200\n" in err
     assert b"signature" not in err
+
+
+WITH_SANDBOX = {
+    "loopring": [],
+    "wallet": [],
+    "merchant": [],
+    "all": [],
+    "check": ["--asset", "USDT", "--crit", "0:"],
+    "diff": ["--live"],
+    "doctor": ["--offline"],
+}
+"""The commands that take --sandbox, each with what it needs beside that."""
+
+
+def test_every_command_with_a_sandbox_is_listed() -> None:
+    """The list names all of them."""
+    assert WITH_SANDBOX.keys() == {
+        name for name in COMMANDS for each in load(name).params if "--sandbox" in each.opts
+    }
+
+
+@each_case(
+    ("command", "option"),
+    [(command, option) for command in WITH_SANDBOX for option in ("-p=main", "-c=x.toml", "--env-file=x")],
+)
+def test_a_profile_beside_the_sandbox_is_wrong_usage(program: Program, command: str, option: str) -> None:
+    """A named profile, or its file, would go unseen: 2 (3 for `check`), in either order, and nothing is run."""
+    name, _, value = option.partition("=")
+    code = 3 if command == "check" else 2
+    for arguments in (["--sandbox", name, value], [name, value, "--sandbox"]):
+        result = program.run(command, *WITH_SANDBOX[command], *arguments, "-o", "json")
+        assert (code, "usage") == (result.code, json.loads(result.out)["errors"][0]["code"])
+        assert "--sandbox has a profile of its own; leave out --sandbox or --" in result.err
+
+
+@each_case("command", [name for name in WITH_SANDBOX if name != "diff"])
+def test_the_environments_profile_does_not_stand_in_the_sandboxs_way(program: Program, command: str) -> None:
+    """Variables that name a profile are for other runs, and `-p sandbox` names the sandbox's own."""
+    env = {"BALCLI_CONFIG": "/nonexistent/x.toml", "BALCLI_PROFILE": "main"}
+    for arguments in ([], ["-p", "sandbox"]):
+        result = program.run(command, *WITH_SANDBOX[command], "--sandbox", *arguments, env=env)
+        assert (0, "") == (result.code, result.err)
+
+
+@each_case("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_writes_its_profile_and_removes_it(program: Program, number: int) -> None:
+    """The file of --profile is the user's alone, whatever the umask, works while the sandbox runs, and goes with it."""
+    file = program.folder / "new" / "a profile.toml"
+    process = _sandbox_with(program, file, umask=0)
+    result = program.run("all", "-o", "json", "-c", str(file))
+    assert (0, 0o600) == (result.code, stat.S_IMODE(file.stat().st_mode))
+    _, err = _ended(process, number)
+    assert (128 + number, False) == (process.returncode, file.exists())
+    assert b"balcli: sandbox at http://127.0.0.1:" in err
+    assert f"; try balcli all -c '{file}'; Ctrl-C ends it\n".encode() in err
+
+
+def test_the_sandbox_keeps_a_profile_that_was_edited(program: Program) -> None:
+    """What the user added is neither removed at the end nor replaced by the next sandbox."""
+    process = _sandbox_with(program, program.file)
+    edited = program.file.read_text() + "[[profiles.sandbox.limits]]\nasset = 'BTC'\ncrit = '1:'\n"
+    program.file.write_text(edited)
+    _ended(process, signal.SIGINT)
+    assert edited == program.file.read_text()
+    result = program.run("sandbox", "--profile", str(program.file))
+    assert (3, "", edited) == (result.code, result.out, program.file.read_text())
+
+
+def test_the_sandbox_replaces_the_profile_of_a_killed_one(program: Program) -> None:
+    """A file that a killed sandbox left makes room, also for another fault; of two that run, the last one's file stays."""
+    killed = _sandbox_with(program, program.file)
+    _ended(killed, signal.SIGKILL)
+    left = program.file.read_text()
+    first = _sandbox_with(program, program.file, "--fault", "wallet:no-listener")
+    second = _sandbox_with(program, program.file)
+    _ended(first, signal.SIGINT)
+    assert left != program.file.read_text()
+    assert 0 == program.run("all", "-c", str(program.file)).code
+    _ended(second, signal.SIGINT)
+    assert not program.file.exists()
+
+
+@each_case("kind", ["text", "empty", "folder", "dangling link", "FIFO", "no folder"])
+def test_the_sandbox_leaves_what_is_there(program: Program, kind: str) -> None:
+    """Whatever else is at the path of --profile stays as it is: 3, or 9 where no file can be made, with what to do."""
+    file = program.file
+    if kind in {"text", "empty"}:
+        file.write_text("[profiles.main]\n" if kind == "text" else "")
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(file)
+    elif kind == "dangling link":
+        file.symlink_to(program.folder / "elsewhere")
+    else:
+        file.write_text("")
+        file = file / "in a file"
+    before = program.file.lstat()
+    result = program.run("sandbox", "--profile", str(file))
+    assert (9 if kind == "no folder" else 3, "") == (result.code, result.out)
+    assert result.err.endswith("name another file with --profile\n")
+    assert (before.st_ino, before.st_mode, before.st_mtime_ns) == (
+        program.file.lstat().st_ino,
+        program.file.lstat().st_mode,
+        program.file.lstat().st_mtime_ns,
+    )
+
+
+def _sandbox_with(
+    program: Program, file: Path, *arguments: str, umask: int = 0o022
+) -> "subprocess.Popen[bytes]":
+    """A sandbox that has written its profile to this file."""
+    before = os.umask(umask)
+    try:
+        process = _popen(program, "sandbox", "--profile", str(file), *arguments)
+    finally:
+        os.umask(before)
+    assert process.stdout is not None
+    assert f"{file}\n".encode() == process.stdout.readline()
+    return process
+
+
+def _ended(process: "subprocess.Popen[bytes]", number: int) -> tuple[bytes, bytes]:
+    """What a process still writes after this signal."""
+    process.send_signal(number)
+    return process.communicate(timeout=10)
 
 
 def test_the_sandbox_lists_its_faults_and_refuses_others(program: Program) -> None:

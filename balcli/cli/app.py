@@ -47,7 +47,7 @@ COMMANDS: Final = {
     "replay": Entry("replay", "Print what a run printed, from its evidence alone."),
     "sandbox": Entry("sandbox", "Run a stand-in for the providers, and print a profile."),
     "schema": Entry("schema", "Print the JSON Schema of -o json."),
-    "config": Entry("config", "Write a profile, say where it is, show it, check it."),
+    "config": Entry("config", "Write a profile, say where it is, list them, show one, check it."),
 }
 
 
@@ -72,16 +72,25 @@ class Command(TyperCommand):
         return _help(self, ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse a command line. Raises UsageError for a text or path that is given twice: one would go unseen.
+        """Parse a command line. Raises UsageError for what would go unseen.
 
-        Of numbers and choices, the last counts, so that an alias can be overridden.
+        That is a text or path that is given twice, and a profile that is named beside --sandbox. Of numbers and choices, the last counts, so that an alias can be overridden.
         """
         parser: Any = self.make_parser(ctx)
         _, _, in_order = parser.parse_args(list(args))
         for option, count in Counter(filter(_takes_one_text, in_order)).items():
             if count > 1 and not ctx.resilient_parsing:
                 raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        if ctx.params.get("sandbox") and not ctx.resilient_parsing:
+            from balcli.cli.profiles import SANDBOX
+
+            for option in in_order:
+                if option.name in {"config", "profile", "env_file"} and ctx.params[option.name] != SANDBOX:
+                    raise UsageError(
+                        f"--sandbox has a profile of its own; leave out --sandbox or {max(option.opts, key=len)}"
+                    )
+        return rest
 
 
 class Group(TyperGroup):

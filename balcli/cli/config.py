@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,15 +23,16 @@ from balcli.cli.options import (
     in_home,
 )
 from balcli.cli.output import print_message, print_notice, terminal_columns, wants_colour, write_stdout
-from balcli.cli.profiles import default_file
-from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
-from balcli.files import is_relative_to_nothing, nowhere
+from balcli.cli.profiles import default_file, refuse_existing, write_new_files
+from balcli.errors import BalcliError, ConfigFileError, UsageError
+from balcli.files import is_relative_to_nothing, nowhere, shown
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
-from balcli.text import did_you_mean, printable
+from balcli.text import did_you_mean, join_names, printable, width
 
 if TYPE_CHECKING:
-    from balcli.config.inspection import InspectedProfile, Inspection, Setting
+    from balcli.config.inspection import InspectedProfile, Inspection, ListedProfile, Setting
     from balcli.models import Notice
+    from balcli.providers.base import Provider
     from balcli.render.settings import Row
 
 _SCHEMA_VERSION: Final = "1.0"
@@ -43,7 +44,7 @@ Quiet = Annotated[
 
 app = typer.Typer(
     cls=Group,
-    help="Write a profile, say where it is, show it, check it.",
+    help="Write a profile, say where it is, list them, show one, check it.",
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -69,9 +70,18 @@ def init(
         typer.Option(
             "--provider",
             metavar="NAME",
-            help="An account at this provider; repeat for several.",
+            help="An account at this provider; repeat, or give a comma list.",
             rich_help_panel=WHOSE,
             autocompletion=completion.providers,
+        ),
+    ] = None,
+    env: Annotated[
+        bool | None,
+        typer.Option(
+            "--env/--no-env",
+            help="Write a .env with the variables' names, too, or do not ask.",
+            rich_help_panel=OUTPUT,
+            show_default=False,
         ),
     ] = None,
     quiet: Annotated[
@@ -83,51 +93,87 @@ def init(
 
     On a terminal it asks which providers you use; else it writes them all. It never asks for a secret.
     """
-    from balcli.config.template import profile_text, variables_of
-    from balcli.files import shown, write_new
-    from balcli.providers.base import HasBaseUrlNote
+    from balcli.config.template import env_text, profile_text
 
     file = _path(config)
-    taken = ConfigFileError(
-        f"{shown(file)} already exists; edit it, move it away first, or name another file with --config"
-    )
-    if os.path.lexists(file):
-        raise taken
-    names = list(dict.fromkeys(provider or ()))
-    unknown = [name for name in names if name not in PROVIDERS]
-    if unknown:
-        raise UsageError(
-            f"--provider: there is no {printable(unknown[0], 40)}; {did_you_mean(unknown[0], PROVIDERS)}"
-        )
-    if not names and not quiet and _is_interactive():
+    beside = file.parent / ".env"
+    refuse_existing(file, "edit it, move it away first, or name another file with --config")
+    if env:
+        refuse_existing(beside, "add the names to it yourself, or leave --env out")
+    names = _named(provider or ())
+    if provider and not names:
+        raise UsageError(f"--provider names no provider; there are: {join_names(PROVIDERS)}")
+    asks = not quiet and _is_interactive()
+    if not names and asks:
         names = _ask_for_providers()
     chosen = [each for name, each in PROVIDERS.items() if name in names or not names]
-    try:
-        write_new(file, profile_text(chosen))
-    except FileExistsError:
-        raise taken from None
-    except OSError as problem:
-        raise OutputError(
-            f"{shown(file)} cannot be written: {problem.strerror}; check the folder, or name a file with --config"
-        ) from None
+    if env is None and asks and not os.path.lexists(beside):
+        env = _agrees(f"Write {shown(beside)}, too, with the names of their variables?")
+    texts = ({beside: env_text(chosen)} if env else {}) | {file: profile_text(chosen)}
+    write_new_files(texts, "name another file with --config")
     write_stdout(f"{file}\n")
     if not quiet:
-        for each in chosen:
-            if isinstance(each, HasBaseUrlNote):
-                print_message(f"note: {each.BASE_URL_NOTE}", each.NAME)
-            print_message(
-                f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)"
-            )
-        print_message(
-            f"they can stand in the environment, or in {shown(file.parent / '.env')} with mode 0600"
-        )
-        print_message("then run balcli config check, and balcli all")
+        _print_next_steps(chosen, config, texts)
+
+
+def _print_next_steps(providers: "Sequence[Provider]", config: Path | None, written: Iterable[Path]) -> None:
+    """Print what was written, the variables to set and the next commands on stderr."""
+    from shlex import quote
+
+    from balcli.config.template import variables_of
+    from balcli.providers.base import HasBaseUrlNote
+
+    *others, file = written
+    print_message(f"wrote {shown(file)}, mode 0600, for {join_names(each.NAME for each in providers)}")
+    for each in providers:
+        if isinstance(each, HasBaseUrlNote):
+            print_message(f"note: {each.BASE_URL_NOTE}", each.NAME)
+        print_message(f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)")
+    if others:
+        print_message(f"wrote {shown(others[0])}, mode 0600; fill in its values")
+    else:
+        print_message(f"set them in the environment, or in {shown(file.parent / '.env')} with mode 0600")
+    option = "" if config is None else f" -c {quote(str(config))}"
+    print_message(f"then run balcli config check{option}, and balcli all{option}")
 
 
 @app.command(cls=Command)
 def path(config: ConfigFile = None) -> None:
     """Print where the profile file is, or would be."""
     write_stdout(f"{_path(config)}\n")
+
+
+@app.command(cls=Command)
+def profiles(
+    config: ConfigFile = None,
+    env_file: EnvFile = None,
+    output: TableOrJsonOption = None,
+    quiet: Quiet = False,
+) -> None:
+    """List the profiles, each with the number of its accounts.
+
+    The default is the one that a run without --profile takes.
+    """
+    from balcli.config.inspection import list_profiles
+
+    listed = list_profiles(
+        config or default_file(), must_exist=config is not None, env_file=env_file, environ=os.environ
+    )
+    notices = [*PLUGIN_NOTICES, *listed.notices]
+    if TableOrJson.chosen(output) is TableOrJson.json:
+        document = {"file": str(_path(config)), "profiles": _plain(listed.profiles)}
+        _write_json(document | _warnings(notices) | {"errors": _errors(listed.problems)})
+    else:
+        from balcli.render.layout import pad
+
+        names = [_profile_name(each.profile) for each in listed.profiles]
+        column = max(map(width, names), default=0)
+        lines = [
+            f"{pad(name, column)}  {_count(each.accounts)}{'  (default)' if each.default else ''}\n"
+            for name, each in zip(names, listed.profiles, strict=True)
+        ]
+        write_stdout("".join(lines))
+    raise typer.Exit(_report(listed.problems, () if quiet else notices))
 
 
 @app.command(cls=Command)
@@ -189,7 +235,7 @@ def show(
         columns = terminal_columns()
         colour = columns is not None and wants_colour(os.environ, no_color=False)
         write_stdout(render(f"{head}: {printable(where)}", parts, columns, colour=colour))
-    raise typer.Exit(_report(inspection, () if quiet else notices))
+    raise typer.Exit(_report(inspection.problems, () if quiet else notices))
 
 
 @app.command(cls=Command)
@@ -205,13 +251,14 @@ def check(
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
     from balcli.config.credentials import expiring_credentials, short_credentials
+    from balcli.config.inspection import base_url_note
 
     inspection = _inspect(config, profile, env_file, every=True)
     found = [*PLUGIN_NOTICES]
     for inspected in inspection.profiles:
         found += inspected.profile.variables.notices
         for opened in inspected.accounts:
-            found += [*short_credentials(opened), *expiring_credentials(opened)]
+            found += [*base_url_note(opened), *short_credentials(opened), *expiring_credentials(opened)]
             found += opened.entry.exposed_files()
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
@@ -221,15 +268,17 @@ def check(
         # Without this line, a reader of stdout alone would take a profile's `ok` for that of the file.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
         write_stdout(own + "".join(_result(each) for each in inspection.profiles))
-    raise typer.Exit(_report(inspection, () if quiet else notices))
+    raise typer.Exit(_report(inspection.problems, () if quiet else notices))
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a `show` or `check` that failed before it began."""
+    """Write the document of a `profiles`, `show` or `check` that failed before it began."""
     if line.output != TableOrJson.json:
         return
     errors = _errors([error])
-    if "show" in line.names:
+    if "profiles" in line.names:
+        _write_json({"file": None, "profiles": [], "warnings": [], "errors": errors})
+    elif "show" in line.names:
         empty: dict[str, list[object]] = {key: [] for key in ("accounts", "settings", "limits", "warnings")}
         _write_json({"profile": None, "file": None, **empty, "errors": errors})
     elif "check" in line.names:
@@ -252,21 +301,49 @@ def _is_interactive() -> bool:
         return False
 
 
+def _ask(question: str) -> str:
+    """The line that the user types after a question on stderr. Raises Abort at the end of input."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    line = sys.stdin.buffer.readline()
+    if not line:
+        raise typer.Abort
+    return line.decode(errors="replace").strip()
+
+
 def _ask_for_providers() -> list[str]:
     """The providers that the user names, none for an empty line. Raises Abort at the end of input."""
-    lines = [f"  {name:<10} {printable(provider.TITLE, 60)}\n" for name, provider in PROVIDERS.items()]
-    sys.stderr.write("Which providers do you use?\n" + "".join(lines))
+    lines = [
+        f"  {number}  {name:<10} {printable(title, 60)}\n"
+        for number, (name, title) in enumerate(PROVIDERS.titles.items(), 1)
+    ]
+    question = "Which providers do you use?\n" + "".join(lines)
     while True:
-        sys.stderr.write("Their names, with commas between them (Enter for all): ")
-        sys.stderr.flush()
-        line = sys.stdin.readline()
-        if not line:
-            raise typer.Abort
-        names = line.replace(",", " ").split()
-        unknown = [name for name in names if name not in PROVIDERS]
-        if not unknown:
-            return names
-        sys.stderr.write(f"there is no {printable(unknown[0], 40)}; {did_you_mean(unknown[0], PROVIDERS)}\n")
+        try:
+            return _named([_ask(f"{question}Names or numbers, with commas between them (Enter for all): ")])
+        except UsageError as problem:
+            question = f"{problem.message}\n"
+
+
+def _agrees(question: str) -> bool:
+    """Whether the user answers yes, which an empty line is, too. Raises Abort at the end of input."""
+    while True:
+        answer = _ask(f"{question} [Y/n] ").casefold()
+        if answer in {"", "y", "yes", "n", "no"}:
+            return not answer.startswith("n")
+
+
+def _named(texts: Iterable[str]) -> list[str]:
+    """The providers in lists with commas or blanks: by name, by vendor, or by number in the menu. Raises UsageError."""
+    spellings = {title.split()[0].casefold(): name for name, title in reversed(PROVIDERS.titles.items())}
+    words = {**dict.fromkeys(PROVIDERS), **spellings}
+    spellings |= {name: name for name in PROVIDERS}
+    spellings |= {str(number): name for number, name in enumerate(PROVIDERS, 1)}
+    named = " ".join(texts).replace(",", " ").split()
+    for word in named:
+        if word.casefold() not in spellings:
+            raise UsageError(f"there is no provider {printable(word, 40)}; {did_you_mean(word, words)}")
+    return [spellings[word.casefold()] for word in named]
 
 
 def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *, every: bool) -> "Inspection":
@@ -282,13 +359,13 @@ def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *,
     )
 
 
-def _report(inspection: "Inspection", notices: "Iterable[Notice]") -> int:
+def _report(problems: Sequence[BalcliError], notices: "Iterable[Notice]") -> int:
     """Write the notices and problems to stderr; the exit code."""
     for notice in notices:
         print_notice(notice)
-    for problem in inspection.problems:
+    for problem in problems:
         print_message(problem.message)
-    return max((problem.exit_code for problem in inspection.problems), default=0)
+    return max((problem.exit_code for problem in problems), default=0)
 
 
 def _write_json(document: Mapping[str, Any]) -> None:
@@ -310,18 +387,26 @@ def _warnings(notices: "Iterable[Notice]") -> dict[str, Any]:
 def _result(inspected: "InspectedProfile") -> str:
     """The line of a profile in the result of a check."""
     name = inspected.profile.name
-    about = f"profile {printable(name, 60)}" if name is not None else "the environment's accounts"
+    about = _profile_name(name) if name is None else f"profile {_profile_name(name)}"
     if inspected.problems:
         return _not_ok(about, inspected.problems)
     names = ", ".join(printable(opened.entry.name, 60) for opened in inspected.accounts)
     return f"ok      {about}: {names}\n"
 
 
+def _profile_name(name: str | None) -> str:
+    return "the environment's accounts" if name is None else printable(name, 60)
+
+
+def _count(accounts: int | None) -> str:
+    return "not a table" if accounts is None else f"{accounts} account{'' if accounts == 1 else 's'}"
+
+
 def _not_ok(about: str, problems: int) -> str:
     return f"not ok  {about}: {problems} problem{'s' if problems > 1 else ''}\n"
 
 
-def _plain(settings: "Iterable[Setting]") -> list[dict[str, Any]]:
+def _plain(settings: "Iterable[Setting | ListedProfile]") -> list[dict[str, Any]]:
     return [each._asdict() for each in settings]
 
 

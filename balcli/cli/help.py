@@ -31,11 +31,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "doctor": ("balcli doctor --sandbox", "balcli doctor --offline", "balcli doctor treasury"),
     "history": ("balcli history --limit 10", "balcli history --asset USDT --since 7d"),
     "replay": ("balcli replay evidence", "balcli replay evidence --check"),
-    "sandbox": ("balcli sandbox --faults", "balcli sandbox --port 8080 --latency 200"),
+    "sandbox": ("balcli sandbox --faults", "balcli sandbox --profile sandbox.toml --latency 200"),
     "schema": ("balcli schema", "balcli schema --lines"),
     "config": ("balcli config init --provider merchant", "balcli config check"),
-    "config init": ("balcli config init --provider wallet",),
+    "config init": ("balcli config init --provider kunacore,velafi --env",),
     "config path": ("balcli config path",),
+    "config profiles": ("balcli config profiles",),
     "config show": ("balcli config show --profile main",),
     "config check": ("balcli config check", "balcli config check -o json"),
 }
@@ -95,7 +96,7 @@ def _name(parameter: Any) -> str:
     """An option with what it takes, or the name of an argument."""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar)
-    names = ", ".join(sorted(parameter.opts, key=len))
+    names = ", ".join(sorted((*parameter.opts, *parameter.secondary_opts), key=len))
     return names if parameter.is_flag else f"{names} {parameter.metavar or 'VALUE'}"
 
 

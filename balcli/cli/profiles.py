@@ -1,7 +1,7 @@
 """The profile of a run: the user's file, or that of a sandbox which serves for as long as it is open."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ import typer
 from balcli import pipes
 from balcli.cli.output import print_message
 from balcli.errors import ConfigFileError, OutputError, UsageError
+from balcli.files import shown, write_new
 from balcli.text import closest_match, printable
 
 if TYPE_CHECKING:
@@ -59,6 +60,25 @@ def default_file() -> Path:
             "the file with --config"
         )
     return folder / "config.toml"
+
+
+def refuse_existing(file: Path, cure: str) -> None:
+    """Raise ConfigFileError if anything is at the path."""
+    if os.path.lexists(file):
+        raise ConfigFileError(f"{shown(file)} already exists; {cure}")
+
+
+def write_new_files(texts: Mapping[Path, str], cure: str) -> None:
+    """Write new files that only the user can read, all or none. Raises ConfigFileError and OutputError."""
+    try:
+        write_new(texts)
+    except FileExistsError as problem:
+        raise ConfigFileError(f"{shown(Path(problem.filename))} already exists; {cure}") from None
+    except OSError as problem:
+        where = ", ".join(map(shown, texts))
+        raise OutputError(
+            f"{where} cannot be written: {problem.strerror}; check the folder, or {cure}"
+        ) from None
 
 
 def sandbox_profile(server: "Sandbox") -> "Profile":

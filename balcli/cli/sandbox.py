@@ -1,15 +1,24 @@
 """`balcli sandbox`: a stand-in for the providers that serves until Ctrl-C."""
 
+import re
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Final
 
 import typer
 
 from balcli.cli import completion
 from balcli.cli.app import Command
-from balcli.cli.options import latency_seconds
-from balcli.cli.output import write_stdout
-from balcli.cli.profiles import SANDBOX, start_sandbox
+from balcli.cli.options import in_home, latency_seconds
+from balcli.cli.output import print_message, write_stdout
+from balcli.cli.profiles import SANDBOX, start_sandbox, write_new_files
+from balcli.config.sources import read_text
+from balcli.errors import ConfigFileError
+
+_ADDRESS: Final = re.compile(r'https?://[^\s";]+')
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -40,12 +49,22 @@ def sandbox(
             autocompletion=completion.faults,
         ),
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            "--profile",
+            metavar="FILE",
+            callback=in_home,
+            help="Write the profile to this new file; remove it at the end.",
+        ),
+    ] = None,
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and exit.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not log the requests on stderr.")] = False,
 ) -> None:
     """Run a stand-in for the providers, and print a profile.
 
     It listens on 127.0.0.1 alone and runs until Ctrl-C. Its keys are false and its figures are invented.
+    A file of --profile that you have edited is kept.
     """
     if faults:
         from balcli.sandbox.faults import FAULTS
@@ -54,6 +73,33 @@ def sandbox(
         write_stdout(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
         return
     with start_sandbox(port, latency or 0.0, fault, log=not quiet) as server:
-        write_stdout(f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(SANDBOX)}")
-        while True:
-            time.sleep(3600)
+        text = f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(SANDBOX)}"
+        with nullcontext() if profile is None else _written(profile, text):
+            if profile is not None and not quiet:
+                print_message(
+                    f"sandbox at {server.url}; try balcli all -c {quote(str(profile))}; Ctrl-C ends it"
+                )
+            write_stdout(text if profile is None else f"{profile}\n")
+            while True:
+                time.sleep(3600)
+
+
+@contextmanager
+def _written(file: Path, text: str) -> Iterator[None]:
+    """The profile file until the end, unless it is edited. Raises ConfigFileError where another file is there."""
+    if _ADDRESS.sub("", _content(file)) == _ADDRESS.sub("", text):
+        file.unlink()  # of a sandbox that was killed
+    write_new_files({file: text}, "remove it, or name another file with --profile")
+    try:
+        yield
+    finally:
+        if _content(file) == text:
+            file.unlink()
+
+
+def _content(file: Path) -> str:
+    """The text of a regular file; empty if it is none, or cannot be read."""
+    try:
+        return read_text(file).text if file.is_file() else ""
+    except ConfigFileError:
+        return ""

@@ -27,9 +27,11 @@ from balcli.errors import BalcliError, ConfigError, PluginFault, ValueProblem
 from balcli.http.echoes import contains_any_credential
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
+from balcli.providers.base import HasBaseUrlNote
 from balcli.settings import CA_VARIABLES, CaSource
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, Range
+from balcli.urls import normalize_url
 
 _DEFAULT: Final = "default"
 # In the order in which requests looks for them.
@@ -111,6 +113,57 @@ def _inspect_profile(profile: Profile) -> tuple[tuple[OpenedAccount, ...], list[
         if isinstance(fault, PluginFault):
             problems.add(ValueProblem(f": {fault.message}"), each.entry)
     return tuple(opened), [*problems.errors()]
+
+
+class ListedProfile(NamedTuple):
+    """A profile in the list of a file's."""
+
+    profile: str | None
+    """None where variables make the accounts."""
+    default: bool
+    """Whether a run without --profile takes it."""
+    accounts: int | None
+    """None if it is not a table."""
+
+
+class ProfileList(NamedTuple):
+    """The profiles of a file, or without one that of the environment, and every problem of their structure."""
+
+    profiles: tuple[ListedProfile, ...]
+    problems: tuple[BalcliError, ...]
+    notices: tuple[Notice, ...]
+
+
+def list_profiles(
+    file: Path, *, must_exist: bool, env_file: Path | None, environ: Mapping[str, str]
+) -> ProfileList:
+    """The profiles as far as they can be read. No account is opened."""
+    try:
+        if not (must_exist or exists(file)):
+            profile = without_file(file, name=None, env_file=env_file, environ=environ)
+            listed = ListedProfile(None, default=True, accounts=len(profile.entries))
+            return ProfileList((listed,), Problems(profile.problems).errors(), profile.variables.notices)
+        read = read_file(file, env_file=env_file, environ=environ)
+    except ConfigError as problem:
+        return ProfileList((), problem.every, ())
+    default = None
+    found: list[BalcliError] = [*Problems(read.problems).errors()]
+    try:
+        default = read.profile(environ.get("BALCLI_PROFILE") or None).name
+    except ConfigError as problem:
+        found += problem.every if not read.names else ()
+    profiles = []
+    for name in read.names:
+        accounts = None
+        try:
+            profile = read.profile(name)
+            accounts = len(profile.entries)
+            found += Problems(profile.problems).errors()
+        except ConfigError as problem:
+            found += problem.every
+        profiles.append(ListedProfile(name, name == default, accounts))
+    unique = {problem.message: problem for problem in found}
+    return ProfileList(tuple(profiles), tuple(unique.values()), read.variables.notices)
 
 
 class Setting(NamedTuple):
@@ -232,6 +285,14 @@ def shadowed(profile: Profile) -> tuple[Notice, ...]:
         if provider in tables
         for name in profile.variables.names(provider)
     )
+
+
+def base_url_note(opened: OpenedAccount) -> Iterator[Notice]:
+    """The provider's note on its default address, if the account is there."""
+    provider, account = PROVIDERS[opened.entry.provider], opened.account
+    default = normalize_url(provider.BASE_URL or "")
+    if isinstance(provider, HasBaseUrlNote) and account and normalize_url(account.base_url) == default:
+        yield Notice("base_url.note", opened.entry.name, provider.BASE_URL_NOTE)
 
 
 def _plain(value: Any) -> Plain:

@@ -207,7 +207,8 @@ class Variables(NamedTuple):
     def expand(self, text: str) -> str:
         """The text with each `${NAME}` replaced; `$${` is a literal `${`.
 
-        Raises VariableError for an undefined name or any other `${`.
+        Raises VariableError for an undefined name or any other `${`. A `.env` that has only empty values for a text
+        defines none of its names: they are still to be filled in.
         """
         if "${" not in text:
             return text
@@ -227,6 +228,8 @@ class Variables(NamedTuple):
             return found or ""
 
         expanded = _PLACEHOLDER.sub(value, text)
+        if not expanded:
+            undefined |= dict.fromkeys(name for name in names_in(text) if name not in self.environ)
         if undefined:
             file = f"in {shown(self.env_file)}" if self.env_file else "in a .env beside the profile"
             names = ", ".join(f"${{{name}}}" for name in undefined)

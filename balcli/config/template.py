@@ -42,6 +42,14 @@ def profile_text(providers: Sequence[Provider]) -> str:
     return head + _lines(rows) + tables + _limit(providers[0])
 
 
+def env_text(providers: Sequence[Provider]) -> str:
+    """The text of a `.env` file with the variables of a new profile, each without a value."""
+    lines = ["# The values of the profile beside this file. Write each one after its =."]
+    for provider in providers:
+        lines += ["", f"# {printable(provider.TITLE)}", *(f"{name}=" for name in variables_of(provider))]
+    return "\n".join(lines) + "\n"
+
+
 def variables_of(provider: Provider) -> list[str]:
     """The names of the variables that a new profile's account at the provider needs."""
     needed = _needed(provider)
@@ -90,19 +98,28 @@ def _keys(provider: Provider) -> tuple[Key, ...]:
 
 
 def _needed(provider: Provider) -> set[str]:
-    """The keys that an account needs, found by opening one and adding each key that is missing."""
+    """The keys that an account needs, found by opening one and adding each key that is missing.
+
+    Of several that would do, it is the first in the provider's list.
+    """
     keys = {key.name: key for key in provider.KEYS}
     given: dict[str, Value] = {}
     while True:
         try:
             provider.open_account(provider.NAME, provider.BASE_URL or "https://localhost", Values(given))
         except SettingProblem as problem:
-            if problem.key in given or problem.key not in keys:
+            key = next((name for name in keys if name in (problem.missing or (problem.key,))), problem.key)
+            if key in given or key not in keys:
                 break
-            given[problem.key] = stand_in(keys[problem.key])
+            given[key] = stand_in(keys[key])
         else:
             break
-    return given.keys() | (set() if provider.BASE_URL else {"base_url"})
+    return given.keys() | (set() if _base_url(provider) else {"base_url"})
+
+
+def _base_url(provider: Provider) -> str | None:
+    """The default address, if it is in service."""
+    return None if isinstance(provider, HasBaseUrlNote) else provider.BASE_URL
 
 
 def _variable(provider: Provider, key: Key) -> str:
@@ -117,8 +134,8 @@ def _example(provider: Provider, key: Key) -> str:
     fixed = {"name": f'"{provider.NAME}"', "ca_bundle": _BUNDLE}
     if key.name in fixed:
         return fixed[key.name]
-    if key.name == "base_url" and provider.BASE_URL is not None:
-        return f'"{provider.BASE_URL}"'
+    if key.name == "base_url" and (base_url := _base_url(provider)) is not None:
+        return f'"{base_url}"'
     if key.choices:
         return f'"{key.choices[0]}"'
     if key.kind == "list":

@@ -37,9 +37,9 @@ NAME: Final = "merchant"
 TITLE: Final = OWN[NAME]
 BASE_URL: Final = "https://api.velafi.com"
 KEYS: Final = (
-    Key("token", "secret", "the value of X-BH-TOKEN; or api_key and api_secret, which make one"),
     Key("api_key", "secret", "the API key that tokens are made with"),
     Key("api_secret", "secret", "the API secret that signs for a token", signs_time=True),
+    Key("token", "secret", "the value of X-BH-TOKEN, in place of api_key and api_secret"),
     Key(
         "merchant_id",
         "integer",
