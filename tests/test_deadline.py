@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from balcli.http.timing import Deadline, writable_rows, writing_seconds
+from balcli.sandbox.faults import keeps_silent
 from tests.conftest import ROOT, Program, Result
 from tests.lists import each_case
 from tests.proof.sizes import serving
@@ -150,7 +151,7 @@ def looks(program: Program, arguments: Sequence[str], seconds: float) -> list[st
 
 def test_each_look_of_a_watch_has_its_own_deadline(program: Program) -> None:
     """A server that never answers costs each look its deadline; the next look has a whole one again."""
-    with Wire(lambda _connection, _request: time.sleep(20)) as wire:
+    with Wire(keeps_silent) as wire:
         file = program.write(merchant(wire.url))
         arguments = ["all", "--watch", "1", "--deadline", "0.5", "-c", str(file), "-o", "json"]
         documents = [json.loads(line) for line in looks(program, arguments, 4)]

@@ -372,7 +372,7 @@ def test_a_proxy_that_lets_nothing_pass_fails_the_account(
     with Wire(REFUSALS[how]) as proxy:
         result = ask(program, url, authority.bundle, "--retries", "0", *quick, HTTPS_PROXY=proxy.url)
         doctor = program.with_profile(
-            profile(url, authority.bundle),
+            profile(url, authority.bundle).replace("main]\n", "main]\nretries = 0\n"),
             "doctor",
             "-o",
             "json",
