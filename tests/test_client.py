@@ -416,7 +416,8 @@ def test_a_status_that_no_try_mends_is_not_tried_again(number: int) -> None:
 
 
 @each_case("kind", [ServerUnavailable, RateLimited, ProviderError])
-@each_case("number", [200, 400, 401, 499])
+@pytest.mark.whole
+@each_case("number", sampled([200, 400, 401, 499], 2))
 @each_case("repeats", [False, True])
 def test_only_a_provider_that_says_it_is_unavailable_is_asked_again(
     number: int, kind: type[BalcliError], *, repeats: bool
@@ -800,7 +801,8 @@ WORDLESS: Final = [
 """Statuses, the class of the provider's own error, and the class of the error that is raised."""
 
 
-@each_case(("number", "own", "kind"), WORDLESS)
+@pytest.mark.whole
+@each_case(("number", "own", "kind"), sampled(WORDLESS, 3))
 @pytest.mark.parametrize("place", ["body", "header", "escaped"])
 def test_an_error_without_its_words_says_what_to_do(
     number: int, own: type[BalcliError] | None, kind: type[BalcliError], place: str

@@ -13,6 +13,7 @@ import pytest
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program, Result
+from tests.generated import sampled
 from tests.lists import each_case
 from tests.profiles import codes, private
 
@@ -103,7 +104,8 @@ def test_a_fifo_is_read_once(program: Program, sandbox: Sandbox, place: str) -> 
             assert command[:2] == ["config", "show"] or 0 == writer.wait(timeout=10)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.whole
+@each_case("place", sampled(PLACES, 3))
 def test_a_writer_that_comes_late_and_writes_slowly(program: Program, sandbox: Sandbox, place: str) -> None:
     """It is waited for, and its pieces are put together."""
     setting = _Setting(program, sandbox.url, place)
@@ -153,7 +155,8 @@ def test_a_fifo_without_a_writer_is_waited_for_10_seconds(program: Program) -> N
     assert "nobody wrote to it for 10 s; " in setting.run("merchant").err
 
 
-@each_case("place", PLACES)
+@pytest.mark.whole
+@each_case("place", sampled(PLACES, 3))
 def test_a_writer_that_does_not_end_costs_the_deadline(program: Program, tmp_path: Path, place: str) -> None:
     """One that holds the FIFO open, with and without a word, ends the run with 3."""
     setting = _Setting(program, "http://127.0.0.1:9", place)

@@ -1,6 +1,9 @@
 """What a name in NO_PROXY leaves out: as requests reads it, which the README says in a line."""
 
+import pytest
+
 from tests.conftest import Program
+from tests.generated import sampled
 from tests.lists import each_case
 
 PROXY = "http://proxy.example:3128"
@@ -38,14 +41,16 @@ def asked_directly(program: Program, host: str, env: dict[str, str], line: str =
     return direct
 
 
-@each_case(("host", "name"), LEFT_OUT)
+@pytest.mark.whole
+@each_case(("host", "name"), sampled(LEFT_OUT, 3))
 def test_a_host_that_is_left_out_is_asked_directly(program: Program, host: str, name: str) -> None:
     """A name with its subdomains, a port that is not the default, an address, and an IPv4 network leave a host out."""
     for variable in ("NO_PROXY", "no_proxy"):
         assert asked_directly(program, host, {"HTTPS_PROXY": PROXY, variable: name})
 
 
-@each_case(("host", "name"), ASKED_THROUGH)
+@pytest.mark.whole
+@each_case(("host", "name"), sampled(ASKED_THROUGH, 3))
 def test_a_host_that_is_not_left_out_is_asked_through_the_proxy(
     program: Program, host: str, name: str
 ) -> None:

@@ -331,7 +331,8 @@ def _format_of(text: str) -> str | None:
 
 
 @each_case(("given", "expected"), DESTINATIONS.items(), ids=[" ".join(each) for each in DESTINATIONS])
-@each_case("variable", ["", "prometheus"])
+@pytest.mark.whole
+@each_case("variable", sampled(["", "prometheus"], 2))
 def test_each_format_goes_where_it_is_sent(
     program: Program,
     tmp_path: Path,

@@ -6,8 +6,11 @@ import runpy
 from typing import Any
 from unicodedata import normalize
 
+import pytest
+
 from balcli.render.terminal import PALETTE
 from tests.conftest import ROOT
+from tests.generated import sampled
 from tests.lists import each_case
 from tests.screens import FOLDER, SCENES, WIDTHS, Screen, one_terminal, recorded
 
@@ -21,8 +24,9 @@ def test_a_scene_looks_as_it_is_recorded(scene: str) -> None:
     assert (FOLDER / f"{scene}.txt").read_text(encoding="utf-8").splitlines() == recorded(scene).splitlines()
 
 
+@pytest.mark.whole
 @each_case("scene", SCENES)
-@each_case("columns", WIDTHS)
+@each_case("columns", sampled(WIDTHS, 3))
 def test_what_is_copied_from_a_terminal_is_the_text(scene: str, columns: int) -> None:
     """Lines that fit are shown as they are written: colours bring no character along, and none goes."""
     text = SCENES[scene](columns)

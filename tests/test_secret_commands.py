@@ -20,6 +20,7 @@ import pytest
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program
+from tests.generated import sampled
 from tests.lists import each_case
 
 BALCLI: Final = [sys.executable, "-m", "balcli"]
@@ -301,7 +302,8 @@ TIMEOUTS: Final = {
 }
 
 
-@each_case(("settings", "told"), TIMEOUTS.items())
+@pytest.mark.whole
+@each_case(("settings", "told"), sampled(TIMEOUTS.items(), 3))
 def test_the_seconds_of_a_command(program: Program, sandbox: Sandbox, settings: str, told: str) -> None:
     """`command_timeout` is up to 120 s, and not above a deadline that the profile names."""
     file = _write(program, sandbox.url, ["sh", "-c", f"sleep 0.1; echo {TOKEN}"], settings)
