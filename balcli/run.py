@@ -99,7 +99,7 @@ def run(
         whole = _fetched(profile, request, recorder, observe, progress)
         if request.record and not problems:
             try:
-                _record(whole, request)
+                _record(whole, profile, request)
             except StateError as problem:
                 problems = (problem,)
     report = reports.without_zeros(whole) if request.nonzero else whole
@@ -144,13 +144,17 @@ def _fetched(
     return reports.build(profile.name, outcomes, notices)
 
 
-def _record(report: Report, request: RunRequest) -> None:
+def _record(report: Report, profile: Profile, request: RunRequest) -> None:
     """Add the run to the history. Raises StateError."""
     from balcli.history.database import history_file
     from balcli.history.recording import Selection, record, with_url_digests
     from balcli.providers.selection import ExactName
 
-    asked_all = not (request.provider or request.accounts or request.targets)
+    asked_all = not request.targets and all(
+        request.provider in {None, entry.provider}
+        and (not request.accounts or entry.name in request.accounts)
+        for entry in profile.entries
+    )
     selection = Selection(
         request.assets,
         tuple(sorted(request.flags)),
@@ -158,7 +162,7 @@ def _record(report: Report, request: RunRequest) -> None:
         tuple(asset for asset in request.assets if isinstance(asset, ExactName)),
     )
     record(
-        history_file(request.history, os.environ),
+        history_file(request.history, os.environ, sandbox=request.sandbox),
         with_url_digests(report, sandbox=request.sandbox),
         selection,
     )

@@ -21,12 +21,10 @@ class CommandLine(NamedTuple):
     """The format of `-o` or BALCLI_OUTPUT, "" without one."""
 
 
-class Command(TyperCommand):
-    """A command."""
+class _RefusesRepeats:
+    """Refuses a text or path that is given twice."""
 
-    def get_help(self, ctx: Any) -> str:
-        """The text of its --help."""
-        return _help(self, ctx)
+    make_parser: Any
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line. Raises UsageError for a text or path that is given twice: one would go unseen.
@@ -39,15 +37,33 @@ class Command(TyperCommand):
         for option, count in counts.items():
             if count > 1 and not ctx.resilient_parsing:
                 raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
-        return super().parse_args(ctx, args)
+        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        return rest
+
+
+class Command(_RefusesRepeats, TyperCommand):
+    """A command."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of its --help."""
+        return _help(self, ctx)
 
 
 class Group(TyperGroup):
     """A group of commands."""
 
+    is_command = False
+    """Whether it does something without one of its commands."""
+
     def get_help(self, ctx: Any) -> str:
         """The text of its --help."""
         return _help(self, ctx)
+
+
+class CommandGroup(_RefusesRepeats, Group):
+    """A group of commands that is a command itself."""
+
+    is_command = True
 
 
 def _takes_one_text(parameter: Any) -> bool:

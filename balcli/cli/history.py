@@ -1,28 +1,45 @@
-"""`balcli history`: lists recorded runs, shows how amounts went, and lets old runs go."""
+"""`balcli history`: lists recorded runs, shows one again, shows how amounts went, and deletes old runs."""
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from balcli.cli import completion, options, times
-from balcli.cli.command import Command, CommandLine
-from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
+from balcli.cli.command import Command, CommandGroup, CommandLine
+from balcli.cli.options import (
+    SHOWN,
+    Format,
+    OtherFormat,
+    format_option,
+    output_option,
+    recording_option,
+    shown_option,
+)
 from balcli.cli.output import (
     check_destination,
+    is_interactive,
     print_error,
     print_message,
     terminal_columns,
     write_output,
     write_stdout,
 )
+from balcli.cli.recorded import LAST, Recorded, find_run, open_recorded
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
+from balcli.render.layout import local_time
 from balcli.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from balcli.history.pruning import Pruned
+    from balcli.history.reading import RecordedRun
+    from balcli.models import Report
 
 
 class HistoryFormat(OtherFormat):
@@ -37,21 +54,35 @@ class HistoryFormat(OtherFormat):
 class HistoryRequest(NamedTuple):
     """What a command line asks of the history."""
 
-    file: Path
-    named: bool
-    profile: str | None
+    recorded: Recorded
     assets: tuple[str, ...]
     accounts: tuple[str, ...]
     since: datetime | None
+    until: datetime | None
     limit: int | None
     output: HistoryFormat
 
+    @property
+    def file(self) -> Path:
+        """The history."""
+        return self.recorded.file
+
+    @property
+    def profile(self) -> str | None:
+        """The profile that is named."""
+        return self.recorded.profile
+
+
+_SandboxRuns = Annotated[
+    bool, recording_option("--sandbox", help="Use the history of the runs of --sandbox.")
+]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command("history", cls=Command)
-def show_history(
+@app.callback(cls=CommandGroup, invoke_without_command=True)
+def history_of_runs(
+    context: typer.Context,
     asset: Annotated[
         list[str] | None,
         shown_option(
@@ -70,7 +101,11 @@ def show_history(
     ] = None,
     since: Annotated[
         str | None,
-        shown_option("--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date, an ISO time (UTC)."),
+        shown_option("--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date, an ISO time."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        shown_option("--until", metavar="WHEN", help="Up to then; a date is meant to its end."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -80,45 +115,128 @@ def show_history(
     ] = None,
     prune: Annotated[
         str | None,
-        recording_option("--prune", metavar="WHEN", help="Remove the runs from before then, such as 90d."),
+        recording_option("--prune", metavar="WHEN", help="Delete the runs from before then, such as 90d."),
     ] = None,
+    dry_run: Annotated[
+        bool, recording_option("--dry-run", help="With --prune: delete nothing, say how much it would be.")
+    ] = False,
+    yes: Annotated[
+        bool,
+        recording_option(
+            "--yes", help="With --prune: do not ask, and delete a profile's newest complete run, too."
+        ),
+    ] = False,
     profile: options.ProfileName = None,
     history: options.HistoryFile = None,
+    sandbox: _SandboxRuns = False,
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
     output_file: options.OutputFile = None,
     wait: options.Wait = None,
 ) -> None:
-    """List the recorded runs, or show how amounts went from run to run.
+    """List the recorded runs, show one again, or show how amounts went.
 
     Runs are recorded by --record. Without --profile, those of all profiles are shown.
     """
-    from balcli.history.database import history_file
+    if context.invoked_subcommand is not None:
+        _refuse_options(context, context.invoked_subcommand)
+        return
     from balcli.providers.selection import wanted
 
     request = HistoryRequest(
-        file=history_file(history, os.environ),
-        named=history is not None,
-        profile=profile,
+        recorded=open_recorded(history, profile, sandbox=sandbox),
         assets=wanted(asset, exact=exact),
         accounts=tuple(account or ()),
         since=None if since is None else times.parse_time(since, "--since"),
+        until=None if until is None else times.parse_time(until, "--until", end=True),
         limit=limit,
         output=HistoryFormat.chosen(output),
     )
-    if prune is None and wait is not None:
-        raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
+    for name, given in (("--wait", wait is not None), ("--dry-run", dry_run), ("--yes", yes)):
+        if given and prune is None:
+            raise UsageError(f"{name} is for --prune alone; add --prune, or leave it out")
     check_destination(output_file)
     if prune is None:
         text = _rendered(request, output_file)
         _print_steps_back(request)
     else:
-        text = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
+        before = times.parse_time(prune, "--prune")
+        text = _prune(request, before, wait or 0, dry_run=dry_run, yes=yes)
     unwritten = write_output(text, output_file)
     raise typer.Exit(0 if unwritten is None else print_error(unwritten))
 
 
+@app.command("show", cls=Command)
+def show_run(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run: its id, `last`, a time, or a date for the last complete run of that day.",
+            rich_help_panel=SHOWN,
+            show_default=False,
+        ),
+    ] = LAST,
+    output: Annotated[
+        Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
+    ] = Format.table,
+    output_file: options.OutputFile = None,
+    profile: options.ProfileName = None,
+    history: options.HistoryFile = None,
+    sandbox: _SandboxRuns = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> None:
+    """Show a recorded run again, in any format.
+
+    The last run by default. The exit code is that of the run.
+    """
+    from balcli.cli.balances import Display, write_report
+    from balcli.report import failed
+    from balcli.run import RunResult
+
+    display = Display(output, output_file, quiet, no_color)
+    try:
+        check_destination(output_file)
+        found = find_run(open_recorded(history, profile, sandbox=sandbox), run)
+        report = _past_report(found)
+        display = display._replace(addresses="addresses" in found.selection.flags)
+    except BalcliError as problem:
+        report = failed(profile, problem)
+    raise typer.Exit(write_report(RunResult(report, report), display))
+
+
+def _past_report(run: "RecordedRun") -> "Report":
+    """The report of a recorded run, with a notice that it is past."""
+    from balcli.models import Notice
+    from balcli.render.json import format_time
+
+    message = (
+        f"this is run {run.id}, recorded at {format_time(run.report.generated_at)}; it says nothing of today"
+    )
+    narrowed = run.selection.narrowed_to
+    message += f"; it was asked for {narrowed} alone" if narrowed else ""
+    notice = Notice("history.past_run", None, message)
+    return run.report._replace(notices=(*run.report.notices, notice))
+
+
+def _refuse_options(context: typer.Context, command: str) -> None:
+    """Raise UsageError for an option in front of a command, which would not see it."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            option = max(parameter.opts, key=len)
+            raise UsageError(
+                f"{option} is in front of {command}; write it behind: balcli history {command} {option}"
+            )
+
+
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of the list, the series or the pruning that a command line asks for and that failed."""
+    """Write the document of the list, the series, the pruning or the run that a command line asks for."""
+    if line.names[1:]:
+        from balcli.cli import balances
+
+        balances.write_failure(error, line)
+        return
     if line.output != HistoryFormat.json:
         return
     from balcli.render.json import SCHEMA_VERSION, to_json
@@ -144,6 +262,7 @@ def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
             assets=request.assets,
             accounts=request.accounts,
             since=request.since,
+            until=request.until,
         )
     if found or request.output is not HistoryFormat.table:
         _print_mistyped(request, {each.account for each in found})
@@ -165,7 +284,9 @@ def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
 
     found: tuple[RunSummary, ...] = ()
     if request.file.exists():
-        found = runs(request.file, request.profile, since=request.since, limit=request.limit)
+        found = runs(
+            request.file, request.profile, since=request.since, until=request.until, limit=request.limit
+        )
     if request.output is HistoryFormat.table:
         return render.table(found, terminal_columns(output_file)) if found else _nothing_found(request)
     if not found:
@@ -184,21 +305,23 @@ def _print_steps_back(request: HistoryRequest) -> None:
         number, before, at = found[-1]
         more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
         print_message(
-            f"note: the clock stepped back from {before:%Y-%m-%d %H:%M:%S} to {at:%Y-%m-%d %H:%M:%S} UTC before run {number}"
+            f"note: the clock stepped back from {local_time(before)} to {local_time(at)} before run {number}"
             f"{more}; runs are in the order in which they were recorded"
         )
 
 
 def _nothing_found(request: HistoryRequest) -> str:
     """That there is nothing to show, in words."""
-    narrowed = any((request.profile, request.assets, request.accounts, request.since))
+    narrowed = any((request.profile, request.assets, request.accounts, request.since, request.until))
     if narrowed and request.file.exists():
         mistyped = _mistyped(request)
         if mistyped is not None:
             return f"no recorded run in {shown(request.file)} is of {mistyped}\n"
-        return f"no recorded run in {shown(request.file)} fits what was asked for; balcli history lists those that there are\n"
-    option = f" --history {shown(request.file)}" if request.named else ""
-    return f"no run is recorded in {shown(request.file)}; balcli all --record{option} records one\n"
+        return (
+            f"no recorded run in {shown(request.file)} matches; {request.recorded.command} lists the runs\n"
+        )
+    options_of_file = request.recorded.command.removeprefix("balcli history")
+    return f"no run is recorded in {shown(request.file)}; balcli all --record{options_of_file} records one\n"
 
 
 def _print_mistyped(request: HistoryRequest, found: set[str | None]) -> None:
@@ -231,30 +354,56 @@ def _can_encode(text: str) -> bool:
     return True
 
 
-def _prune(request: HistoryRequest, before: datetime, wait: float) -> str:
-    """Remove what is older, each profile's under its lock, and say what that came to."""
+def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: bool, yes: bool) -> str:
+    """Delete what is older, each profile's under its lock, and say what that came to."""
     if request.output not in {HistoryFormat.table, HistoryFormat.json}:
         raise UsageError(
             f"--prune says what it did as a table or json, not as {request.output}; leave -o out"
         )
-    if request.assets or request.accounts or request.since or request.limit:
-        raise UsageError("--prune removes whole runs; leave out --asset, --account, --since and --limit")
+    if request.assets or request.accounts or request.since or request.until or request.limit:
+        raise UsageError(
+            "--prune deletes whole runs; leave out --asset, --account, --since, --until and --limit"
+        )
     from balcli import state
-    from balcli.history.pruning import prune
-    from balcli.history.reading import runs
+    from balcli.history.pruning import Pruned, prune
+    from balcli.history.reading import profiles
 
-    gone = left = 0
+    done, there = Pruned(0, 0), 0
     if request.file.exists():
-        profiles = dict.fromkeys(run.profile for run in runs(request.file, request.profile, until=before))
+        counts = _of_profile(request, profiles(request.file))
+        names = [*_of_profile(request, profiles(request.file, before))]
+        there = sum(counts.values())
         with ExitStack() as held:
-            for name in profiles:
+            for name in () if dry_run else names:
                 held.enter_context(state.lock(name, os.environ, wait=wait))
-            gone = prune(request.file, tuple(profiles), before)
-        left = len(runs(request.file, request.profile))
+            asks = not (yes or dry_run) and is_interactive()
+            done = prune(request.file, names, before, keep_newest=not yes, dry_run=dry_run or asks)
+            if asks and done.runs:
+                question = f"{_told(done, before, there, 'would be deleted')}. Delete them?"
+                done = (
+                    prune(request.file, names, before) if typer.confirm(question, err=True) else Pruned(0, 0)
+                )
     if request.output is HistoryFormat.json:
         from balcli.render.json import SCHEMA_VERSION, format_time, to_json
 
-        told = {"schema_version": SCHEMA_VERSION, "before": format_time(before), "pruned": gone, "left": left}
-        return to_json(told)
-    size = f", and the history takes {request.file.stat().st_size:,} bytes" if gone else ""
-    return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"
+        told = {
+            "before": format_time(before),
+            "pruned": done.runs,
+            "left": there - done.runs,
+            "bytes": done.bytes,
+        }
+        return to_json({"schema_version": SCHEMA_VERSION, **told, "dry_run": dry_run})
+    return f"{_told(done, before, there, 'would be deleted' if dry_run else 'deleted')}\n"
+
+
+def _of_profile(request: HistoryRequest, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    """The counts of the profile that is named, or of all."""
+    return {name: count for name, count in counts.items() if request.profile in {None, name}}
+
+
+def _told(done: "Pruned", before: datetime, there: int, verb: str) -> str:
+    """What a pruning came to, in one sentence; `there` is how many runs there were."""
+    runs = "1 run" if done.runs == 1 else f"{done.runs:,} runs"
+    return (
+        f"{runs} from before {local_time(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"
+    )

@@ -201,6 +201,14 @@ def is_terminal() -> bool:
         return False
 
 
+def is_interactive() -> bool:
+    """Whether somebody can be asked: stdin and stderr are terminals."""
+    try:
+        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    except ValueError:
+        return False
+
+
 def is_one_terminal() -> bool:
     """Whether stdout and stderr are the same terminal."""
     try:

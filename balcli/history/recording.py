@@ -12,6 +12,7 @@ from balcli.history.database import connect, to_milliseconds, write_transaction
 from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, Outcome, Report
 from balcli.money import Amount
 from balcli.providers.selection import ExactName
+from balcli.text import join_names
 from balcli.urls import normalize_url
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ class Selection(NamedTuple):
     def asked(self) -> tuple[str, ...]:
         """The assets, the exact ones marked as such."""
         return tuple(ExactName(asset) if asset in self.exact else asset for asset in self.assets)
+
+    @property
+    def narrowed_to(self) -> str:
+        """The accounts and assets that alone were asked for, in words; empty where everything was."""
+        parts = {"account": self.accounts, "asset": self.assets}
+        return " and ".join(f"{kind} {join_names(names)}" for kind, names in parts.items() if names)
 
 
 EVERYTHING: Final = Selection()

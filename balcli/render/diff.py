@@ -9,7 +9,7 @@ from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
 from balcli.models import Failure
 from balcli.money import ZERO, Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
-from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph
+from balcli.render.layout import Column, Line, Style, first_fitting, local_time, pad, paragraph
 from balcli.render.table import to_text
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -18,11 +18,12 @@ _STYLES: Final[Mapping[str, Style]] = {"incomparable": "bad", "vanished": "open"
 
 
 class Side(NamedTuple):
-    """One of the two runs: its id in the history (None for a live run), its time, and whether it is complete."""
+    """One of the two runs: its id in the history or its file (None for a live run), its time, and whether it is complete."""
 
     id: int | None
     at: datetime
     complete: bool
+    file: str | None = None
 
 
 class Comparison(NamedTuple):
@@ -47,8 +48,9 @@ def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
 
 
 def _named(side: Side) -> str:
-    name = "now" if side.id is None else f"run {side.id}"
-    return f"{name} ({format_time(side.at)}{'' if side.complete else ', partial'})"
+    of_file = "now" if side.file is None else printable(side.file, LONGEST_NAME)
+    name = of_file if side.id is None else f"run {side.id}"
+    return f"{name} ({local_time(side.at)}{'' if side.complete else ', partial'})"
 
 
 def lines(changes: Diff, columns: int | None) -> Iterator[Line]:

@@ -6,10 +6,10 @@ from typing import Any, Final
 from balcli.history.reading import RunSummary
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json, to_jsonl
-from balcli.render.layout import hanging_indent, pad
+from balcli.render.layout import hanging_indent, local_time, pad
 from balcli.text import LONGEST_NAME, printable, width
 
-_TIME: Final = len("2026-11-21T00:57:00Z")
+_TIME: Final = len("2026-11-21T00:57:00+00:00")
 _NARROWEST: Final = 20
 """Columns for the result beside the rest of its line; where fewer are left, it stands below."""
 
@@ -23,7 +23,7 @@ def table(runs: Sequence[RunSummary], columns: int | None) -> str:
     beside = columns is None or columns - len(heading) >= _NARROWEST
     rows = [f"{heading}RESULT" if beside else heading.rstrip()]
     for run, profile in zip(runs, profiles, strict=True):
-        start = f"{run.id:>{number}}  {format_time(run.at)}  {pad(profile, name)}  "
+        start = f"{run.id:>{number}}  {local_time(run.at)}  {pad(profile, name)}  "
         rows += (
             hanging_indent(start, _result(run), columns)
             if beside

@@ -8,7 +8,7 @@ from balcli.models import AMOUNT_FIELDS
 from balcli.money import Amount, parse_canonical
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, encode, format_time, to_jsonl
-from balcli.render.layout import Column, Line, first_fitting, paragraph
+from balcli.render.layout import Column, Line, first_fitting, local_time, paragraph
 from balcli.text import LONGEST_NAME, printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -18,7 +18,7 @@ _SPARKS: Final = 40
 _MOST_NAMES: Final = 4
 _WORDS: Final = {"failed": "unavailable", "absent": "not listed"}
 _FACTS: Final = Series._fields[:-1]  # all but the intervals
-_TIMES: Final = len("2026-11-21T00:57:00Z")
+_TIMES: Final = len("2026-11-21T00:57:00+00:00")
 
 
 def table(series: Sequence[Series], columns: int | None, bars: str = BARS) -> str:
@@ -98,7 +98,7 @@ def _wide(intervals: Sequence[Interval]) -> Iterator[str]:
     heads = "  ".join(column.heading for column in columns)
     yield f"  {'SINCE':<{_TIMES}}  {'UNTIL':<{_TIMES}}  {'RUNS':>{runs}}  {heads}"
     for interval in intervals:
-        line = f"  {format_time(interval.since)}  {format_time(interval.until)}  {interval.runs:>{runs}}  "
+        line = f"  {local_time(interval.since)}  {local_time(interval.until)}  {interval.runs:>{runs}}  "
         if interval.status == "ok":
             cells = zip(columns, _texts(interval), strict=True)
             line += "  ".join(column.cell(text) for column, text in cells)
@@ -111,7 +111,7 @@ def _stacked(intervals: Sequence[Interval]) -> Iterator[str]:
     """A line for each amount, beside its name."""
     column = Column(text for each in intervals if each.status == "ok" for text in _texts(each))
     for interval in intervals:
-        yield f"  {format_time(interval.since)} to {format_time(interval.until)}, {_runs(interval)}"
+        yield f"  {local_time(interval.since)} to {local_time(interval.until)}, {_runs(interval)}"
         if interval.status != "ok":
             yield f"    {_WORDS[interval.status]}"
             continue
@@ -122,8 +122,8 @@ def _stacked(intervals: Sequence[Interval]) -> Iterator[str]:
 def _tall(intervals: Sequence[Interval]) -> Iterator[str]:
     """Each amount below its name."""
     for interval in intervals:
-        yield f" {format_time(interval.since)}"
-        yield f" to {format_time(interval.until)}"
+        yield f" {local_time(interval.since)}"
+        yield f" to {local_time(interval.until)}"
         yield f" {_runs(interval)}"
         if interval.status != "ok":
             yield f"  {_WORDS[interval.status]}"

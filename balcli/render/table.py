@@ -69,7 +69,8 @@ class _Table:
         """Whether totals say more than the rows: of one account they are the rows again, if no asset repeats."""
         if self._report.left_out is not None:
             return True
-        assets = [balance.asset for balance in self._report.balances if balance.counted]
+        counted = {total.asset for total in self._report.totals}
+        assets = [balance.asset for balance in self._report.balances if balance.asset in counted]
         return len(self._report.outcomes) > 1 or len(set(assets)) < len(assets)
 
     def wide(self) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from balcli.cli.recorded import find_run, open_recorded
 from balcli.errors import TimedOut
 from balcli.history.database import connect, write_transaction
 from balcli.history.pruning import prune
@@ -18,6 +19,7 @@ from balcli.history.recording import insert, record
 from balcli.history.series import series
 from balcli.models import Account, Balance, Failure, Holdings, Outcome, Report
 from balcli.money import Amount
+from balcli.render import machine
 from balcli.report import build
 
 T = TypeVar("T")
@@ -58,17 +60,26 @@ def _measure(file: Path, count: int, changing: int, chance: random.Random) -> in
     _timed("series of all assets of one account", lambda: series(file, accounts=["account1"]))
     _timed("two runs read whole, for a diff", lambda: [run(file, listed[0].id), run(file, listed[-1].id)])
     wrong = sum(not _same(file, number, report) for number, report in kept.items())
+    middle = f"{START + STEP * (count // 2):%Y-%m-%d}"
+    _timed("a day in the middle, found and written as json", lambda: _shown(file, middle))
     before = START + STEP * count - timedelta(days=90)
+    _timed("prune of all but 90 days, as a dry run", lambda: prune(file, ["main"], before, dry_run=True))
     gone = _timed("prune of all but 90 days", lambda: prune(file, ["main"], before))
     _size(file)
     wrong += sum(
         not _same(file, number, report) for number, report in kept.items() if report.generated_at >= before
     )
     print(
-        f"  {len(listed):,} runs listed, {sum(len(each.intervals) for each in shown):,} intervals, {gone:,} runs pruned"
+        f"  {len(listed):,} runs listed, {sum(len(each.intervals) for each in shown):,} intervals, {gone.runs:,} runs and {gone.bytes:,} bytes pruned"
     )
     print(f"runs that read otherwise than they were written, of {len(kept)}: {wrong}")
     return 1 if wrong else 0
+
+
+def _shown(file: Path, day: str) -> str:
+    """The document of the last complete run of a day."""
+    found = find_run(open_recorded(file, None, sandbox=False), day)
+    return "".join(machine("json", found.report))
 
 
 def _write(file: Path, count: int, changing: int, chance: random.Random, kept: dict[int, Report]) -> Report:
