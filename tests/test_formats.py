@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from balcli.cli.options import Format
+from balcli.cli.options import REPORTS, Format
 from balcli.errors import ConfigFileError
 from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import parse
@@ -27,7 +27,7 @@ from tests.rendering import machine
 
 SOME = examples(200)
 MOMENT = datetime(2026, 11, 21, 0, 57, 0, tzinfo=UTC)
-MACHINES = [form.value for form in Format if form is not Format.table]
+MACHINES = [form.value for form in REPORTS if form is not Format.table]
 HEADER = ["account", "provider", "asset", "asset_id", "total", "available", "locked", "status", "error"]
 # Any character that Python can hold, halves of surrogate pairs included.
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)

@@ -11,7 +11,7 @@ import typer
 
 from balcli.cli import options
 from balcli.cli.command import Command, CommandLine
-from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
+from balcli.cli.options import REPORTS, Format, account_option, output_option, recording_option, shown_option
 from balcli.cli.output import (
     check_destination,
     print_error,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from balcli.evidence.record import Recorder
     from balcli.models import Report
     from balcli.providers.base import Flag, Key, Provider
+    from balcli.render.value import ValueRequest
     from balcli.run import RunRequest, RunResult
 
 
@@ -45,6 +46,8 @@ class Display(NamedTuple):
     no_color: bool
     addresses: bool = False
     """Whether the table shows deposit addresses."""
+    value: "ValueRequest | None" = None
+    """The amount that `-o value` prints."""
 
 
 def app_for(name: str, about: str) -> typer.Typer:
@@ -102,6 +105,8 @@ def _show_balances(
     output_file: options.OutputFile = None,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
+    field: options.ValueField = None,
+    absent: options.ValueAbsent = None,
     nonzero: Annotated[
         bool, shown_option("--nonzero", help="Hide rows whose every amount is exactly 0.")
     ] = False,
@@ -196,6 +201,7 @@ def _show_balances(
 
             recorder = evidence_record.Recorder(evidence)
         request = request._replace(assets=wanted(asset, exact=exact))
+        display = display._replace(value=options.value_request(output, request.assets, field, absent))
         with opening as opened:
             profile = opened.name
             bar = progress(quiet=quiet or verbose)
@@ -205,7 +211,7 @@ def _show_balances(
         result = RunResult(report, report)
     if recorder is not None:
         try:
-            digest = _keep_evidence(recorder, result, request, output, exact=exact)
+            digest = _keep_evidence(recorder, result, request, display, exact=exact)
         except OutputError as problem:
             result = result._replace(problems=(*result.problems, problem))
         else:
@@ -224,12 +230,14 @@ def _validate_options(request: "RunRequest", flags: Sequence["Flag"], faults: li
 
 
 def _keep_evidence(
-    recorder: "Recorder", result: "RunResult", request: "RunRequest", output: Format, *, exact: bool
+    recorder: "Recorder", result: "RunResult", request: "RunRequest", display: Display, *, exact: bool
 ) -> str:
     """Write the evidence of a run; the SHA-256 of its manifest. Raises OutputError."""
     report = result.document
     shaping = {
-        "output": output.value,
+        "output": display.output.value,
+        "field": display.value and display.value.field,
+        "absent": "zero" if display.value and display.value.absent_zero else None,
         "assets": [] if report.failures else request.assets,
         "exact": exact,
         "flags": sorted(request.flags),
@@ -246,6 +254,8 @@ def write_report(result: "RunResult", display: Display) -> int:
     Where an account answered, the first problem with recording or writing decides, if there is one.
     """
     report = result.report
+    if display.output is Format.value:
+        return _write_value(result, display)
     # Of a run that failed wholly, an older file is worth more.
     unwritten = write_output(_rendered(result.document, display), display.file if report.answered else None)
     in_table = display.output is Format.table and display.file is None
@@ -253,6 +263,23 @@ def write_report(result: "RunResult", display: Display) -> int:
     problems = [*result.problems, *([unwritten] if unwritten else [])]
     codes = [print_error(problem) for problem in problems]
     return codes[0] if codes and report.answered else report.exit_code
+
+
+def _write_value(result: "RunResult", display: Display) -> int:
+    """Write the one amount that is asked for, and print what is wrong; the exit code."""
+    from balcli.render.value import value
+
+    print_problems(result.report, quiet=display.quiet)
+    if display.value is None or result.whole.failures:
+        return result.whole.exit_code
+    found = value(result.whole, display.value)
+    problems = [*result.problems]
+    if found.text is None:
+        print_message(found.reason)
+    elif unwritten := write_output(f"{found.text}\n", display.file):
+        problems.append(unwritten)
+    codes = [print_error(problem) for problem in problems]
+    return codes[0] if codes and result.report.answered else found.exit_code
 
 
 def _rendered(report: "Report", display: Display) -> Iterable[str]:
@@ -272,7 +299,7 @@ def _rendered(report: "Report", display: Display) -> Iterable[str]:
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a run that failed before it began, in a format for programs."""
-    if line.output in set(Format) - {Format.table}:
+    if line.output in set(REPORTS) - {Format.table}:
         from balcli.render import machine
         from balcli.report import failed
 

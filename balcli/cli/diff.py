@@ -415,9 +415,8 @@ def _refuse_unlike(first: _Source, one: "Selection", other: "Selection", narrowi
             f"{first.label} was made with other options of its provider ({_listed(one.flags, 'none')}) than the other "
             f"({_listed(other.flags, 'none')}); name two runs of one kind"
         )
-    limited = [selection.asked for selection in (one, other) if selection.assets]
-    if (one.assets, one.exact) != (other.assets, other.exact) and not all(
-        _covers(assets, narrowing.assets) for assets in limited
+    if (one.assets, one.exact) != (other.assets, other.exact) and not (
+        one.covers(narrowing.assets) and other.covers(narrowing.assets)
     ):
         raise UsageError(
             f"{first.label} was asked for {_assets_of(one)} and the other for {_assets_of(other)}; "
@@ -431,16 +430,3 @@ def _assets_of(selection: "Selection") -> str:
 
 def _listed(names: tuple[str, ...], nothing: str) -> str:
     return join_names(names) if names else nothing
-
-
-def _covers(assets: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether a run that was asked for some assets was asked for all that are wanted, in each spelling that these take."""
-    from balcli.providers.selection import ExactName, selects
-
-    return bool(wanted) and all(
-        any(
-            selects((asset,), name) and (isinstance(name, ExactName) or not isinstance(asset, ExactName))
-            for asset in assets
-        )
-        for name in wanted
-    )

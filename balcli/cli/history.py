@@ -176,6 +176,12 @@ def show_run(
             show_default=False,
         ),
     ] = LAST,
+    asset: Annotated[
+        list[str] | None, shown_option("--asset", metavar="SYMBOL", help="The asset of -o value.")
+    ] = None,
+    exact: options.Exact = False,
+    field: options.ValueField = None,
+    absent: options.ValueAbsent = None,
     output: Annotated[
         Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
     ] = Format.table,
@@ -191,13 +197,23 @@ def show_run(
     The last run by default. The exit code is that of the run.
     """
     from balcli.cli.balances import Display, write_report
+    from balcli.providers.selection import wanted
     from balcli.report import failed
     from balcli.run import RunResult
 
     display = Display(output, output_file, quiet, no_color)
     try:
         check_destination(output_file)
-        found = find_run(open_recorded(history, profile, sandbox=sandbox), run)
+        assets = wanted(asset, exact=exact)
+        if assets and output is not Format.value:
+            raise UsageError("--asset is for -o value alone; add -o value, or leave it out")
+        display = display._replace(value=options.value_request(output, assets, field, absent))
+        recorded = open_recorded(history, profile, sandbox=sandbox)
+        found = find_run(recorded, run)
+        if not found.selection.covers(assets):
+            raise UsageError(
+                f"run {found.id} was not asked for {assets[0]}; {recorded.command} lists the runs"
+            )
         report = _past_report(found)
         display = display._replace(addresses="addresses" in found.selection.flags)
     except BalcliError as problem:

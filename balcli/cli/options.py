@@ -5,13 +5,16 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
 from balcli.cli import completion
 from balcli.errors import UsageError
 from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS
+
+if TYPE_CHECKING:
+    from balcli.render.value import ValueRequest
 
 WHOSE: Final = "Which accounts"
 LIMIT: Final = "The limit"
@@ -46,6 +49,11 @@ class Format(StrEnum):
     prometheus = "prometheus"
     beancount = "beancount"
     hledger = "hledger"
+    value = "value"
+
+
+REPORTS: Final = tuple(form for form in Format if form is not Format.value)
+"""The formats that show a whole report."""
 
 
 class OtherFormat(StrEnum):
@@ -81,6 +89,17 @@ def _seconds(value: float | None) -> float | None:
     if value is not None and not 0 <= value <= MOST_SECONDS:
         raise typer.BadParameter(f"{value:g} is not from 0 to {MOST_SECONDS:g} seconds")
     return value
+
+
+def _one_of(*words: str) -> Callable[[str | None], str | None]:
+    """A callback that takes one of these words."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in words:
+            raise typer.BadParameter(f"{value!r} is not {' or '.join(words)}")
+        return value
+
+    return check
 
 
 def _file_or_stdout(file: Path | None) -> Path | None:
@@ -134,6 +153,22 @@ OnlyAssets = Annotated[
     shown_option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
 ]
 Exact = Annotated[bool, shown_option("--exact", help="Take each --asset in that spelling alone.")]
+ValueField = Annotated[
+    str | None,
+    output_option(
+        "--field",
+        metavar="FIELD",
+        callback=_one_of("total", "available", "locked"),
+        help="With -o value: total (default), available or locked.",
+        autocompletion=completion.fields,
+    ),
+]
+ValueAbsent = Annotated[
+    str | None,
+    output_option(
+        "--absent", metavar="zero", callback=_one_of("zero"), help="With -o value: 0 if no account lists it."
+    ),
+]
 Timeout = Annotated[
     float | None,
     network_option(
@@ -187,6 +222,22 @@ NoColor = Annotated[bool, output_option("--no-color", help="No colour, whatever 
 def given(**options: Any) -> dict[str, Any]:
     """The options that have a value."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def value_request(
+    output: Format, assets: tuple[str, ...], field: str | None, absent: str | None
+) -> "ValueRequest | None":
+    """What `-o value` prints; None for another format. Raises UsageError unless exactly one asset is named."""
+    if output is not Format.value:
+        for name, given in (("--field", field), ("--absent", absent)):
+            if given is not None:
+                raise UsageError(f"{name} is for -o value alone; add -o value, or leave it out")
+        return None
+    if len(assets) != 1:
+        raise UsageError("-o value prints one amount of one asset; name it with --asset")
+    from balcli.render.value import ValueRequest  # here, because few runs print one
+
+    return ValueRequest(assets[0], field or "total", absent is not None)
 
 
 def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:

@@ -8,9 +8,18 @@ import typer
 from balcli.cli.balances import Display, write_report
 from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
 from balcli.cli.command import Command
-from balcli.cli.options import SHOWN, Format, NoColor, OutputFile, Quiet, format_option, shown_option
+from balcli.cli.options import (
+    SHOWN,
+    Format,
+    NoColor,
+    OutputFile,
+    Quiet,
+    format_option,
+    shown_option,
+    value_request,
+)
 from balcli.cli.output import check_destination, print_error, print_message, write_output
-from balcli.errors import BalcliError
+from balcli.errors import BalcliError, UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -61,4 +70,12 @@ def replay(
     if output is None and told.options.output in set(Format):
         display = display._replace(output=Format(told.options.output))
     display = display._replace(addresses="addresses" in told.options.flags)
+    if display.output is Format.value:
+        try:
+            asked = value_request(
+                display.output, told.options.assets, told.options.field, told.options.absent
+            )
+        except UsageError as problem:
+            raise typer.Exit(print_error(problem)) from None
+        display = display._replace(value=asked)
     raise typer.Exit(write_report(RunResult(told.report, told.report), display))

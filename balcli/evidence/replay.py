@@ -38,6 +38,8 @@ class Options(NamedTuple):
     nonzero: bool
     sort: Order | None
     totals_only: bool
+    field: str | None
+    absent: str | None
 
 
 class Told(NamedTuple):
@@ -133,6 +135,8 @@ def _read(place: Path, files: folder.Files) -> _Record:
             nonzero=options["nonzero"] is True,
             sort=_order(options["sort"]),
             totals_only=options["totals_only"] is True,
+            field=_text_or_none(options.get("field")),
+            absent=_text_or_none(options.get("absent")),
         ),
         accounts=tuple(open_entry(entry) for entry in manifest["accounts"]),
         given=tuple(NAME.findall(json.dumps(manifest["accounts"]))),
@@ -281,6 +285,10 @@ def _error(entry: Any) -> BalcliError:
 def _notice(entry: Any) -> Notice:
     account = entry["account"]
     return Notice(str(entry["code"]), None if account is None else str(account), str(entry["message"]))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _order(text: Any) -> Order | None:
