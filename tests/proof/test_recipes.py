@@ -257,6 +257,17 @@ def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
     assert (0, "") == (done.returncode, done.stderr)
 
 
+@pytest.mark.parametrize("fault", ["flaky", "wallet:refused", "refused", "wallet:units"])
+def test_prometheus_accepts_the_metrics(program: Program, fault: str) -> None:
+    """Promtool's linter finds nothing wrong with the metrics of whole, partial and failed runs."""
+    promtool = tool("promtool", "prometheus")
+    made = program.run("all", "--sandbox", "-o", "prometheus", "--fault", fault)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=made.out, capture_output=True, check=False, text=True
+    )
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
 @pytest.mark.parametrize("off", ["0", "0.01"])
 def test_bean_check_holds_the_ledger_to_the_balances(program: Program, tmp_path: Path, off: str) -> None:
     """The recipe of the ledger succeeds where the ledger has the balances, and fails where it has not."""
