@@ -126,7 +126,7 @@ def _fetched(
     if recorder is None:
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)
     else:
-        client = recorder.client(found, notices, settings, deadline, observe)
+        client = recorder.client(found, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
     cached = request.cache and not request.sandbox and recorder is None
     with progress or nullcontext() as on_progress:

@@ -233,19 +233,18 @@ def _keep_evidence(
     recorder: "Recorder", result: "RunResult", request: "RunRequest", display: Display, *, exact: bool
 ) -> str:
     """Write the evidence of a run; the SHA-256 of its manifest. Raises OutputError."""
-    report = result.document
     shaping = {
         "output": display.output.value,
         "field": display.value and display.value.field,
         "absent": "zero" if display.value and display.value.absent_zero else None,
-        "assets": [] if report.failures else request.assets,
+        "assets": [] if result.report.failures else request.assets,
         "exact": exact,
         "flags": sorted(request.flags),
         "nonzero": request.nonzero,
         "sort": request.sort,
         "totals_only": request.totals_only,
     }
-    return recorder.keep(report, shaping, report.notices[len(result.report.notices) :])
+    return recorder.keep(result.document, shaping)
 
 
 def write_report(result: "RunResult", display: Display) -> int:

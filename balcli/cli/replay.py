@@ -45,14 +45,14 @@ def replay(
     No network, no profile, no secret. The exit code is the run's own; 6 if the evidence was altered or is not whole.
     """
     # Imported here, so that --help and completion do not load it.
-    from balcli.evidence.replay import tell
+    from balcli.evidence import replay as evidence
     from balcli.report import failed
     from balcli.run import RunResult
 
     display = Display(output or Format.table, output_file, quiet, no_color)
     try:
         check_destination(output_file)
-        told = tell(folder)
+        told = evidence.replay(folder)
     except BalcliError as problem:
         if check:
             raise typer.Exit(print_error(problem)) from None

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from balcli.http.strictjson import Json, Number, decode
-from balcli.secret import Secret, reveal, validate_credential
+from balcli.secret import Secret, reveal
 
 NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
 """What a name looks like."""
@@ -18,8 +18,6 @@ NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
 # Keys and numbers of a login's answer that are too short and plain to be a credential.
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_]{1,24}")
 _LONGEST_NUMBER: Final = 6
-# Endings that give a name each of the flaws which keep a text from being sent.
-_FLAWED_ENDINGS: Final = ("", "\x01", "\u0100", " ", "\xad")
 
 
 class Names:
@@ -63,18 +61,7 @@ class Names:
             return [self._shape(item) for item in value]
         if isinstance(value, Number):
             return value if len(value) <= _LONGEST_NUMBER else Number("0")
-        return self._like(value) if isinstance(value, str) and not value.isspace() else value
-
-    def _like(self, text: str) -> str:
-        """The name of a login's text, with the same flaw, if it has one that keeps it from being sent."""
-        if not text:
-            return text
-        name = self.of_text(text)
-        problem = validate_credential(text)
-        return next(
-            (f"{name}{end}" for end in _FLAWED_ENDINGS if validate_credential(f"{name}{end}") == problem),
-            name,
-        )
+        return self.of_text(value) if isinstance(value, str) and value.strip() else value
 
 
 class GivenNames:

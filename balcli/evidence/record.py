@@ -1,6 +1,5 @@
 """A run being recorded: every try of every request with its answer, gathered as it runs and written at its end."""
 
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from balcli import __version__
-from balcli.collect import deadline_passed, open_client
+from balcli.collect import open_client
 from balcli.config.accounts import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests
@@ -20,15 +19,14 @@ from balcli.http import echoes
 from balcli.http.client import Exchange, Request, SupportsRequest
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
-from balcli.models import Failure, Notice, Outcome, Report
+from balcli.models import Report
 from balcli.render import machine
-from balcli.render.json import format_time
 from balcli.settings import RequestSettings
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
 
-LAYOUT: Final = "1.0"
+LAYOUT: Final = "2.0"
 
 # Headers that are worth keeping, each with the form that it must have: what a server puts elsewhere could be an echo.
 _DATE: Final = r"(?:[A-Za-z]{3,9}, )?[0-9]{1,2}[ -][A-Za-z]{3}[ -][0-9]{2,4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|UTC|[+-][0-9]{4})"
@@ -61,8 +59,6 @@ class Recorder:
         folder.claim(place)
         self._place = place
         self._names = Names()
-        self._settings: RequestSettings | None = None
-        self._notices: Sequence[Notice] = ()
         self._accounts: list[dict[str, Any]] = []
         self._asked: list[_Asked] = []
         self._lock = threading.Lock()
@@ -71,15 +67,11 @@ class Recorder:
     def client(
         self,
         accounts: Sequence[OpenedAccount],
-        notices: Sequence[Notice],
         settings: RequestSettings,
         deadline: Deadline,
         observe: Callable[[Exchange], None] | None,
     ) -> SupportsRequest:
-        """The client for these accounts, and the recorder before it; another may observe, too.
-
-        `notices` are those that the run begins with.
-        """
+        """The client for these accounts, and the recorder before it; another may observe, too."""
 
         def heard(exchange: Exchange) -> None:
             self._here.asked.tries.append(exchange)
@@ -87,7 +79,6 @@ class Recorder:
                 observe(exchange)
 
         pairs = [(each.account, each.values) for each in accounts if each.account is not None]
-        self._settings, self._notices = settings, notices
         self._accounts = [account_entry(account, values, self._names) for account, values in pairs]
         return _Before(open_client([account for account, _ in pairs], settings, deadline, heard), self._begin)
 
@@ -97,44 +88,30 @@ class Recorder:
             self._asked.append(asked)
         return asked
 
-    def keep(
-        self,
-        report: Report,
-        options: Mapping[str, Any],
-        added: Sequence[Notice] = (),
-    ) -> str:
-        """Write what was gathered, and what the report came to; the SHA-256 of the manifest. Raises OutputError.
+    def keep(self, report: Report, options: Mapping[str, Any]) -> str:
+        """Write what was gathered, and the report's document; the SHA-256 of the manifest. Raises OutputError.
 
-        `options` is what the run was asked for that shapes its output, `added` what notices came to the
-        report after it was shaped.
+        `options` are those of the run that shape its output.
         """
         with self._lock:
             asked = [_Asked(a.request, [*a.tries], a.finished, a.problem) for a in self._asked]
-        bodies: dict[str, bytes] = {}
+        files: dict[str, bytes] = {}
         manifest = {
             "evidence": LAYOUT,
             "balcli": __version__,
-            "generated_at": format_time(report.generated_at),
-            "profile": report.profile,
             "options": options,
-            "limits": None if self._settings is None else _written_settings(self._settings),
             "accounts": self._accounts,
-            "asked": [self._written(one, bodies) for one in asked],
-            "outcomes": [self._outcome(outcome) for outcome in report.outcomes],
-            "warnings": [self._notice(notice) for notice in self._notices],
-            "added_warnings": [self._notice(notice) for notice in added],
-            "errors": [self._failure(failure) for failure in report.failures],
-            "document_sha256": document_digest(report),
+            "asked": [self._written(one, files) for one in asked],
         }
-        text = json.dumps(manifest, indent=1) + "\n"
-        return folder.write(self._place, bodies, text.encode())
+        files[folder.DOCUMENT] = "".join(machine("json", report)).encode()
+        return folder.write(self._place, files, manifest)
 
     def _written(self, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
         """One request as a plain object; the bodies of its answers are added to the files."""
         return {
             "request": requests.written(asked.request, self._names),
             "finished": asked.finished,
-            "error": None if asked.problem is None else self._failure(Failure.from_error(asked.problem)),
+            "error": None if asked.problem is None else _written_error(asked.problem),
             "tries": [self._try(one, asked, bodies) for one in asked.tries],
         }
 
@@ -145,9 +122,7 @@ class Recorder:
             "seconds": f"{exchange.seconds:.3f}",
             "sent_headers": list(exchange.headers),
             "sent_bytes": exchange.sent,
-            "error": None
-            if exchange.problem is None
-            else {"code": exchange.problem.code, "message": exchange.problem.message},
+            "error": None if exchange.problem is None else _written_error(exchange.problem),
             "status": None if answer is None else answer.status,
             "headers": {} if answer is None else _headers(asked.request.base_url, answer.headers),
             "body": None if answer is None else self._body(answer, asked, bodies),
@@ -164,7 +139,6 @@ class Recorder:
         return {
             "file": file,
             "redacted": kept != answer.body,
-            "sha256": None if kept is None else folder.digest(kept),
             "received_bytes": len(answer.body),
         }
 
@@ -179,29 +153,6 @@ class Recorder:
                 return None
             body = self._names.shape(body)
         return None if echoes.may_contain_credential(base_url, body) else body
-
-    def _outcome(self, outcome: Outcome) -> dict[str, Any]:
-        """What came of an account. `late` is one whose answers do not tell: the deadline came before they did."""
-        failure = outcome.failure
-        late = (
-            self._settings is not None and failure == deadline_passed(outcome.account, self._settings).failure
-        )
-        return {
-            "account": outcome.account.name,
-            "fetched_at": None if outcome.fetched_at is None else format_time(outcome.fetched_at),
-            "late": failure is not None and late,
-            "error": None if failure is None else self._failure(failure),
-        }
-
-    def _notice(self, notice: Notice) -> dict[str, Any]:
-        return {"code": notice.code, "account": notice.account, "message": notice.message}
-
-    def _failure(self, failure: Failure) -> dict[str, Any]:
-        return {
-            "code": failure.code,
-            "message": failure.message,
-            "http_status": failure.http_status,
-        }
 
 
 class _Before:
@@ -224,9 +175,8 @@ class _Before:
         return payload
 
 
-def document_digest(report: Report) -> str:
-    """The SHA-256 of a report's JSON document, as it is printed."""
-    return folder.digest("".join(machine("json", report)).encode())
+def _written_error(error: BalcliError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "http_status": error.http_status}
 
 
 def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
@@ -237,15 +187,6 @@ def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in kept.items()
         if not echoes.contains_credential(base_url, {name: value}, b"")
-    }
-
-
-def _written_settings(settings: RequestSettings) -> dict[str, Any]:
-    return {
-        "timeout": f"{settings.timeout:g}",
-        "deadline": f"{settings.deadline:g}",
-        "retries": settings.retries,
-        "jobs": settings.jobs,
     }
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from balcli.cli.options import REPORTS
-from balcli.evidence.replay import tell
+from balcli.evidence.replay import replay
 from balcli.render import table
 from tests.rendering import machine
 
@@ -20,5 +20,5 @@ FORMATS: Final = tuple(form.value for form in REPORTS)
 
 def output(record: Path, form: str) -> str:
     """What a record comes to in a format; a table as wide as it likes."""
-    report = tell(record).report
+    report = replay(record).report
     return table.render(report, columns=None, colour=False) if form == "table" else machine(form, report)
