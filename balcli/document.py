@@ -206,7 +206,7 @@ def _problems(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[str
         elif keyword in _PARTS:
             yield from _PARTS[keyword](value, rule, place)
         elif keyword in _CHECKS and not _CHECKS[keyword](value, rule):
-            yield f"{place or 'the document'}: {_shown(value)} does not match the schema ({keyword}: {_shown(rule)})"
+            yield f"{place or 'the document'}: {_shown(value)} does not match the schema ({keyword})"
 
 
 def _of_keys(value: Any, rule: list[str], place: str) -> Iterator[str]:

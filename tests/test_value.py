@@ -87,9 +87,9 @@ def test_names_and_amounts_of_every_kind(
 def test_options_of_value_are_for_it_alone(program: Program, option: tuple[str, str]) -> None:
     """--field and --absent with another format cannot be meant."""
     result = program.run("all", "--sandbox", *option)
-    assert (2, f"balcli: {option[0]} is for -o value alone; add -o value, or leave it out\n") == (
-        result.code, result.err,
-    )  # fmt: skip
+    said = f"balcli: {option[0]} is for -o value alone; add -o value, or leave it out\n"
+    watched = program.run("all", "--sandbox", "--watch", "1", *option)
+    assert [(2, said)] * 2 == [(each.code, each.err) for each in (result, watched)]
 
 
 def test_a_file_is_written_only_with_a_value(program: Program, tmp_path: Path) -> None:

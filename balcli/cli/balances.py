@@ -188,6 +188,7 @@ def _show_balances(
         watching.validate_options(output, record=record, output_file=output_file, evidence=evidence)
         _validate_options(request, flags, fault)
         request = request._replace(assets=wanted(asset, exact=exact))
+        options.value_request(output, request.assets, field, absent)
         with opening as opened:
             colour = wants_colour(os.environ, no_color=no_color)
             run_once = partial(run, opened, request, observe=observe)

@@ -210,7 +210,7 @@ def show_run(
         display = display._replace(value=options.value_request(output, assets, field, absent))
         recorded = open_recorded(history, profile, sandbox=sandbox)
         found = find_run(recorded, run)
-        if not found.selection.covers(assets):
+        if assets and not found.selection.covers(assets):
             raise UsageError(
                 f"run {found.id} was not asked for {assets[0]}; {recorded.command} lists the runs"
             )

@@ -43,7 +43,7 @@ def open_recorded(
     from balcli.history.database import history_file
 
     words = ["balcli", "history", *(["--sandbox"] if sandbox and history is None else [])]
-    words += [] if history is None else ["--history", str(history)]
+    words += [] if history is None else ["--history", shown(history)]
     file = history_file(history, os.environ, sandbox=sandbox)
     return Recorded(file, profile, shlex.join(words), complete, full)
 

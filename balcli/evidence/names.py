@@ -49,9 +49,9 @@ class Names:
 
     def shape(self, body: bytes) -> bytes:
         """What is kept of a login's answer: its shape, with a name for each text."""
-        return dumped(self._shape(decode(body))).encode()
+        return json.dumps(self._shape(decode(body))).encode()
 
-    def _shape(self, value: Json) -> Json:
+    def _shape(self, value: Json) -> object:
         if isinstance(value, dict):
             return {
                 key if _PLAIN_KEY.fullmatch(key) else self.of_text(key): self._shape(item)
@@ -60,7 +60,7 @@ class Names:
         if isinstance(value, list):
             return [self._shape(item) for item in value]
         if isinstance(value, Number):
-            return value if len(value) <= _LONGEST_NUMBER else Number("0")
+            return int(value) if value.isdigit() and len(value) <= _LONGEST_NUMBER else 0
         return self.of_text(value) if isinstance(value, str) and value.strip() else value
 
 
@@ -74,12 +74,3 @@ class GivenNames:
     def stands_for(self, text: str) -> str | None:
         """The text, if it is a name."""
         return text if NAME.fullmatch(text) else None
-
-
-def dumped(value: Json) -> str:
-    """The document as JSON, numbers by their own characters."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{dumped(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(dumped(item) for item in value) + "]"
-    return str(value) if isinstance(value, Number) else json.dumps(value)

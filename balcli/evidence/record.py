@@ -133,14 +133,11 @@ class Recorder:
         kept = self._kept(answer, asked)
         if not answer.body and kept is not None:
             return None
-        file = None if kept is None else f"{len(bodies) + 1:04}.body"
-        if file is not None and kept is not None:
+        file = None
+        if kept is not None:
+            file = f"{len(bodies) + 1:04}.body"
             bodies[file] = kept
-        return {
-            "file": file,
-            "redacted": kept != answer.body,
-            "received_bytes": len(answer.body),
-        }
+        return {"file": file, "redacted": kept != answer.body, "received_bytes": len(answer.body)}
 
     def _kept(self, answer: "Answer", asked: _Asked) -> bytes | None:
         """The body as it was sent, of a login its shape; None where the answer repeats a credential."""

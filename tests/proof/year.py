@@ -43,12 +43,12 @@ def main(argv: Sequence[str]) -> int:
         flush=True,
     )
     with tempfile.TemporaryDirectory() as folder:
-        return _measure(Path(folder) / "history.db", given.count, given.changing, random.Random(given.seed))
+        return _measure(Path(folder) / "history.db", given.count, given.changing, given.seed)
 
 
-def _measure(file: Path, count: int, changing: int, chance: random.Random) -> int:
+def _measure(file: Path, count: int, changing: int, seed: int) -> int:
     kept: dict[int, Report] = {}
-    last = _timed("written, in batches of 500", lambda: _write(file, count, changing, chance, kept))
+    last = _timed("written, in batches of 500", lambda: write_year(file, count, changing, seed, kept))
     _size(file)
     alone = [
         _seconds(partial(record, file, last._replace(generated_at=last.generated_at + STEP * n)))[0]
@@ -82,9 +82,9 @@ def _shown(file: Path, day: str) -> str:
     return "".join(machine("json", found.report))
 
 
-def _write(file: Path, count: int, changing: int, chance: random.Random, kept: dict[int, Report]) -> Report:
+def write_year(file: Path, count: int, changing: int, seed: int, kept: dict[int, Report]) -> Report:
     """Record the runs; every 500th is kept, to be compared."""
-    reports = _reports(count, changing, chance)
+    reports = _reports(count, changing, random.Random(seed))
     report = next(reports)
     with connect(file, create=True) as connection:
         for begin in range(0, count, BATCH):
