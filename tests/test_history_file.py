@@ -381,8 +381,8 @@ def _uses(file: Path, *, writing_too: bool) -> Iterator[Callable[[], object]]:
             found = series(file, assets=assets, accounts=accounts)
             if found:
                 render_series.table(found, 80, render_series.BARS)
-            render_series.as_json(found)
-            render_series.as_csv(found)
+            "".join(render_series.as_json(found))
+            "".join(render_series.as_csv(found))
 
     def compared() -> None:
         whole = [made for number in range(1, 4) if (made := run(file, number)) is not None]

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -263,7 +263,7 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
     write_stdout(to_json({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
-def _rendered(request: HistoryRequest, output_file: Path | None) -> str:
+def _rendered(request: HistoryRequest, output_file: Path | None) -> str | Iterable[str]:
     """The runs, or the series where an asset or an account is named, in the format that is asked for."""
     if not (request.assets or request.accounts):
         return _rendered_runs(request, output_file)

@@ -1,6 +1,7 @@
 """Amounts over time: a table with a sparkline for people, and json, jsonl and csv."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from balcli.history.series import Interval, Series
@@ -141,40 +142,42 @@ def _runs(interval: Interval) -> str:
     return f"{interval.runs} run{'s' if interval.runs > 1 else ''}"
 
 
-def as_json(series: Sequence[Series]) -> str:
-    """One document, an interval a line."""
-    blocks = []
+def as_json(series: Sequence[Series]) -> Iterator[str]:
+    """One document, an interval a line, in pieces."""
+    yield f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "series": ['
+    between = "\n"
     for each in series:
-        points = ",\n".join(f"        {encode(_plain(interval))}" for interval in each.intervals)
-        facts = encode(_facts(each))[:-1]
-        blocks.append(f'    {facts},\n      "points": [\n{points}\n      ]}}')
-    body = ",\n".join(blocks)
-    return (
-        f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "series": ['
-        + (f"\n{body}\n  " if series else "")
-        + "]\n}\n"
-    )
+        yield f'{between}    {encode(_facts(each))[:-1]},\n      "points": ['
+        inner = "\n        "
+        for lines in to_jsonl(map(_plain, each.intervals)):
+            yield inner + lines[:-1].replace("\n", ",\n        ")
+            inner = ",\n        "
+        yield "\n      ]}"
+        between = ",\n"
+    yield "\n  ]\n}\n" if series else "]\n}\n"
 
 
-def as_jsonl(series: Sequence[Series]) -> str:
-    """An interval a line, and a summary last."""
-    lines = [
+def as_jsonl(series: Sequence[Series]) -> Iterator[str]:
+    """An interval a line, and a summary last, in pieces."""
+    points = sum(len(each.intervals) for each in series)
+    lines = (
         {"type": "point", **_facts(each), **_plain(interval)}
         for each in series
         for interval in each.intervals
-    ]
-    lines.append({"type": "summary", "schema_version": SCHEMA_VERSION, "points": len(lines)})
-    return "".join(to_jsonl(lines))
+    )
+    summary = {"type": "summary", "schema_version": SCHEMA_VERSION, "points": points}
+    return to_jsonl(chain(lines, [summary]))
 
 
-def as_csv(series: Sequence[Series]) -> str:
-    """A row for each interval; a sum has its accounts in the column `over`."""
-    rows: list[Sequence[object]] = [(*_FACTS, *Interval._fields)]
-    for each in series:
-        *names, nth = (_facts(each) | {"over": " + ".join(each.over)}).values()
-        facts = (*map(text, names), nth)
-        rows += [(*facts, *_plain(interval).values()) for interval in each.intervals]
-    return "".join(to_csv(rows))
+def as_csv(series: Sequence[Series]) -> Iterator[str]:
+    """A row for each interval, in pieces; a sum has its accounts in the column `over`."""
+    return to_csv(chain([(*_FACTS, *Interval._fields)], chain.from_iterable(map(_rows, series))))
+
+
+def _rows(series: Series) -> Iterator[Sequence[object]]:
+    *names, nth = (_facts(series) | {"over": " + ".join(series.over)}).values()
+    facts = (*map(text, names), nth)
+    return ((*facts, *_plain(interval).values()) for interval in series.intervals)
 
 
 def _facts(series: Series) -> dict[str, Any]:
@@ -182,5 +185,5 @@ def _facts(series: Series) -> dict[str, Any]:
 
 
 def _plain(interval: Interval) -> dict[str, Any]:
-    since, until = format_time(interval.since), format_time(interval.until)
-    return interval._asdict() | {"since": since, "until": until}
+    since, until, *others = interval
+    return dict(zip(Interval._fields, (format_time(since), format_time(until), *others), strict=True))
