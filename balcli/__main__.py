@@ -1,25 +1,27 @@
 """Runs `python -m balcli` and the console script."""
 
+# `signal` imports `enum` and others, and an interrupt meanwhile would print a traceback.
+import _signal as signal  # type: ignore[import-not-found]
 import gc
-import signal
+import os
 import sys
 
 
 def main() -> None:
     """Run this process's command line and exit with its exit code."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler:
+        # While the program is imported, Python can drop an exception, or make another one of it.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     # A start makes classes and functions, and no garbage. Collecting every 700 objects, and once more at the
     # exit, would take an eighth of a small run.
     gc.set_threshold(100_000)
-    try:
-        from balcli.cli.app import run
+    from balcli.cli.app import run
 
+    try:
+        signal.signal(signal.SIGINT, interrupt)
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # also while the program is still being imported
-        code = 130
-    except Exception as problem:
-        # CPython 3.11 raises a RuntimeError from an interrupt in a class statement.
-        if not isinstance(problem.__cause__, KeyboardInterrupt):
-            raise
+    except KeyboardInterrupt:
         code = 130
     # From here on, an interrupt would only print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

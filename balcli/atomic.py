@@ -1,6 +1,6 @@
 """Atomic writes: a temporary file renamed into place, so that readers see the old file or the new one, whole.
 
-The temporary file is `.NAME.PID-NUMBER.balcli` in the same folder, locked while its run lives. A run that is
+Several files are all written before the first is renamed. The temporary file is `.NAME.PID-NUMBER.balcli` in the same folder, locked while its run lives. A run that is
 killed leaves it there; the next run that writes the same file removes it.
 """
 
@@ -9,13 +9,14 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from balcli import pipes, signals
 from balcli.errors import OutputError
-from balcli.files import CAN_CHECK, shown, try_lock
+from balcli.files import CAN_CHECK, is_relative_to_nothing, nowhere, shown, try_lock
 
 _MOST_LINKS: Final = 40
 # A name may have 255 bytes, and the temporary one is longer by up to 40.
@@ -33,20 +34,34 @@ _CURES: Final = {
     errno.EDQUOT: "make room within your quota",
     errno.EFBIG: "raise the limit of a file's size",
     errno.ENAMETOOLONG: "name it shorter",
+    errno.EBUSY: "write to another file in that folder, or mount the folder in place of the file",
+    errno.EBADF: "open the descriptor for writing, or name a file",
+    errno.EPIPE: "check the program that reads it",
+    errno.ETIMEDOUT: "start its reader first, or name a file",
 }
+_MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
 class _Target(NamedTuple):
-    """The path of a file, links followed, and the state of the file that it replaces."""
+    """The path of a file, links followed."""
 
     path: Path
     old: os.stat_result | None
+    """The state of the file that is replaced, if there is one."""
+    is_replaced: bool = True
+    """False for what is written as it is: a FIFO, a device, an open descriptor."""
 
 
 def check(path: Path) -> None:
     """Raise OutputError for a file that could not be written now; nothing is touched."""
     try:
-        folder = _resolve(path).path.parent
+        target = _resolve(path)
+        if not target.is_replaced:
+            pipes.check_writable(target.path)
+            return
+        folder = target.path.parent
+        if target.old is not None:
+            _refuse_mount_point(target.path)
         if not stat.S_ISDIR(folder.stat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -55,38 +70,132 @@ def check(path: Path) -> None:
         raise write_error(path, problem) from None
 
 
-def replace(path: Path, data: bytes | bytearray) -> None:
-    """Write a file and sync it to the disk, whole or not at all.
+def is_replaced(path: Path) -> bool:
+    """Whether a path is written by replacing a file, and not as a FIFO, device or descriptor."""
+    try:
+        return _resolve(path).is_replaced
+    except (OSError, OutputError):
+        return True
 
-    A new file has mode 0600; another keeps its mode, and its owner where that is allowed. Of a symbolic link,
-    the file that it points to is replaced. Raises OutputError and leaves the old file as it was.
-    """
+
+def is_stdout(path: Path) -> bool:
+    """Whether a path names this process's stdout, as `/dev/stdout` does."""
+    try:
+        return pipes.own_descriptor(_resolve(path).path) == 1
+    except (OSError, OutputError):
+        return False
+
+
+def identity(path: Path) -> tuple[object, ...]:
+    """What two paths have in common that lead to one file, through links and spellings."""
     try:
         target = _resolve(path)
-        _remove_leftovers(target.path)
-        with _temporary_file(target.path) as (temporary, file):
-            if target.old is not None and CAN_CHECK:
-                _copy_mode(file.fileno(), target.old)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            if not CAN_CHECK:
-                file.close()  # such a system does not rename an open file
-            temporary.replace(target.path)
-        _sync(target.path.parent)
+        if target.is_replaced:
+            folder = target.path.parent.stat()
+            return folder.st_dev, folder.st_ino, target.path.name
+        state = target.path.stat()
+    except (OSError, OutputError):
+        return (os.path.normpath(path),)
+    return state.st_dev, state.st_ino, state.st_rdev
+
+
+def is_open_as(path: Path, descriptor: int) -> bool:
+    """Whether a path leads to the file that is open as that descriptor."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def replace(path: Path, data: bytes | bytearray, mode: int | None = None) -> None:
+    """Write a file as `replace_all` does."""
+    replace_all([(path, data)], mode)
+
+
+def replace_all(files: Iterable[tuple[Path, bytes | bytearray]], mode: int | None = None) -> None:
+    """Write files and sync them to the disk, all of them or none, each whole.
+
+    All are written aside before the first is renamed; what interrupts the run meanwhile waits till the last is.
+    Without a mode, a new file has 0600, and another keeps its mode; and its owner where that is allowed. Of a
+    symbolic link, the file that it points to is replaced. Raises OutputError.
+    """
+    with ExitStack() as stack:
+        written: list[tuple[Path, Path, Path]] = []
+        for path, data in files:
+            with _telling(path):
+                found = _resolve(path)
+                if not found.is_replaced:
+                    raise OSError(errno.EINVAL, "It is not a regular file")
+                _remove_leftovers(found.path)
+                written.append((path, _write_aside(found, data, mode, stack), found.path))
+        with signals.deferred():
+            for path, temporary, target in written:
+                with _telling(path):
+                    temporary.replace(target)
+    for path, _, target in written:
+        with _telling(path):
+            _sync(target.parent)
+
+
+def _write_aside(target: _Target, data: bytes | bytearray, mode: int | None, stack: ExitStack) -> Path:
+    """Write a temporary file beside the target, synced to the disk, which lives as long as the stack."""
+    temporary, file = stack.enter_context(_temporary_file(target.path))
+    if CAN_CHECK and target.old is not None:
+        _copy_mode(file.fileno(), target.old)
+    if CAN_CHECK and mode is not None:
+        os.fchmod(file.fileno(), mode)
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+    if not CAN_CHECK:
+        file.close()  # such a system does not rename an open file
+    return temporary
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Make an OSError the OutputError of this path."""
+    try:
+        yield
     except OSError as problem:
         raise write_error(path, problem) from None
 
 
 def write_error(path: Path, problem: OSError) -> OutputError:
     """The error of a path that cannot be written, with what to do about it."""
+    if is_relative_to_nothing(path):
+        return OutputError(nowhere(path))
     cure = _CURES.get(problem.errno or 0, "check the disk, or name another file")
     return OutputError(f"{shown(path)} cannot be written: {problem.strerror}; {cure}")
+
+
+def _refuse_mount_point(path: Path) -> None:
+    """Raise OSError for a mount point, as far as this system tells: nothing can be renamed onto one."""
+    try:
+        mounts = _MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return
+    wanted = os.fsencode(os.path.realpath(path))
+    for line in mounts:
+        # Blanks, tabs, newlines and backslashes are octal there (proc_pid_mountinfo(5)).
+        place = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), line.split(b" ")[4])
+        if place == wanted:
+            raise OSError(errno.EBUSY, "It is a mount point")
+
+
+def _refuse_planted(path: Path, state: os.stat_result) -> None:
+    """Raise OutputError for another user's FIFO in a folder like /tmp, as Linux does (fs.protected_fifos)."""
+    folder = path.parent.stat()
+    is_shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+    if stat.S_ISFIFO(state.st_mode) and is_shared and state.st_uid not in {os.getuid(), folder.st_uid}:
+        raise OutputError(f"{shown(path)} is another user's FIFO; remove it, or name another file")
 
 
 def _resolve(path: Path) -> _Target:
     """Follow the path's links. Raises OSError or OutputError where no file can be written."""
     for _ in range(_MOST_LINKS):
+        if pipes.names_descriptor(path):
+            return _Target(path, None, is_replaced=False)
         try:
             state = path.lstat()
         except FileNotFoundError:
@@ -97,9 +206,8 @@ def _resolve(path: Path) -> _Target:
         if stat.S_ISREG(state.st_mode):
             return _Target(path, state)
         if not stat.S_ISLNK(state.st_mode):
-            raise OutputError(
-                f"{shown(path)} is no regular file, which alone can be replaced; leave -O out, or name another"
-            )
+            _refuse_planted(path, state)
+            return _Target(path, None, is_replaced=False)
         if CAN_CHECK and state.st_uid not in {os.getuid(), 0}:
             raise OutputError(f"{shown(path)} is another user's link; remove it, or name another file")
         path = path.parent / path.readlink()

@@ -8,33 +8,42 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from balcli.cache import Cache
-from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, ProviderError
+from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, MachineExhausted, ProviderError
 from balcli.http import echoes
-from balcli.http.client import Client, Exchange, SupportsRequest
-from balcli.http.timing import Deadline
+from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest, trusted
+from balcli.http.timing import Deadline, seconds_to_retry, writable_rows
 from balcli.models import Account, Failure, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
-from balcli.providers.parsing import valid_text
 from balcli.secret import redact
-from balcli.settings import RequestSettings
 
 T = TypeVar("T")
 
 _Position: TypeAlias = tuple[int, ...]
 """The position of an account in the run: its number, then its number among those that one expands to."""
 
-OnProgress: TypeAlias = Callable[[Sequence[str], int], None]
-"""Called with the names of the accounts that have not answered, and the number of all accounts."""
+
+class AccountProgress(NamedTuple):
+    """How far an account is; `retry_in` is the seconds until it is asked again, None where it does not pause."""
+
+    name: str
+    state: Literal["waiting", "answered", "failed"]
+    retry_in: int | None = None
+
+
+OnProgress: TypeAlias = Callable[[Sequence[AccountProgress]], None]
+"""Called with all accounts, in their order."""
 _PROGRESS_SECONDS: Final = 0.25
 _REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
 # An attempt that ends with the deadline has the better message: what it waited for.
 _GRACE: Final = 0.1
+_OTHER_FILES: Final = 12
+"""Descriptors that the rest of a run may need at once: modules, the cache, the history, output files."""
 
 
 def collect(
@@ -45,7 +54,7 @@ def collect(
     assets: tuple[str, ...] = (),
     flags: frozenset[str] = frozenset(),
     limited: Sequence[tuple[str | None, str]] = (),
-    cache: Cache | None = None,
+    use_cache: bool = False,
     client: SupportsRequest | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Outcome, ...]:
@@ -55,7 +64,8 @@ def collect(
     `limited` are the accounts (None for all) and assets that thresholds are on, where only those count.
     Raises any exception that is not a BalcliError: it is a bug.
     """
-    run = Run(client or open_client(accounts, settings, deadline), assets, flags, cache, limited)
+    client = client or open_client(accounts, settings, deadline)
+    run = Run(client, assets, flags, limited, use_cache=use_cache)
     positions: Mapping[_Position, Account[Any]] = {
         (number,): account for number, account in enumerate(accounts)
     }
@@ -63,13 +73,9 @@ def collect(
     noted: Mapping[_Position, Sequence[echoes.CredentialEcho]] = {}
     if flags:  # no account expands to others without one
         positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
-    found = each(
-        positions, lambda account: _fetch_or_fail(account, run), settings.jobs, deadline, on_progress
-    )
-    outcomes |= {
-        position: found.get(position) or deadline_passed(account, settings)
-        for position, account in positions.items()
-    }
+    found = each(positions, partial(_fetch_or_fail, run=run), settings.jobs, deadline, on_progress)
+    for position, account in positions.items():
+        outcomes[position] = found.get(position) or deadline_passed(account, settings)
     for position, echo in noted.items():
         outcomes[position] = _with_notice(outcomes[position], echo)
     for position, outcome in tuple(outcomes.items()):
@@ -93,10 +99,12 @@ def open_client(
 
     `observe` is called with every attempt of a request, in its thread.
     """
-    providers = {account.provider for account in accounts}
-    endpoints = [endpoint for name in providers for endpoint in PROVIDERS[name].ENDPOINTS]
+    endpoints: list[Endpoint] = []
+    for provider in {account.provider for account in accounts}:
+        endpoints += PROVIDERS[provider].ENDPOINTS
     tls = any(account.base_url.startswith("https:") for account in accounts)
-    return Client(settings, deadline, endpoints, tls=tls, observe=observe)
+    certificates = dict.fromkeys(account.ca or settings.ca_bundle for account in accounts)
+    return Client(settings, deadline, endpoints, tls=tls, certificates=certificates, observe=observe)
 
 
 def each(
@@ -112,26 +120,32 @@ def each(
     """
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
-
-    def work() -> None:
-        while (position := waiting.get()) is not None:
-            try:
-                done.put((position, do(tasks[position]), None))
-            except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
-                done.put((position, None, bug))
-
-    for position in tasks:
-        waiting.put(position)
-    for _ in range(min(jobs, len(tasks))):
-        waiting.put(None)
-        threading.Thread(target=work, daemon=True).start()
+    threads: dict[_Position, int] = {}
+    workers = min(affordable(jobs), len(tasks))
+    for position_or_end in (*tasks, *[None] * workers):
+        waiting.put(position_or_end)
+    work = partial(_work, tasks, do, waiting, done, threads)
+    if tasks and not _started(work, workers):
+        work()
     results: dict[_Position, T] = {}
-    progress = None if on_progress is None else _Progress(on_progress, tasks, results)
+    progress_due = 0.0
     while len(results) < len(tasks):
+        if on_progress is not None and time.monotonic() >= progress_due:
+            on_progress(
+                [
+                    _progress_of(account.name, results.get(position), threads.get(position))
+                    for position, account in tasks.items()
+                ]
+            )
+            progress_due = time.monotonic() + _PROGRESS_SECONDS
+        left = deadline.left()
+        is_last_wait = on_progress is None or left < _PROGRESS_SECONDS
         try:
-            position, result, bug = _next(done, deadline, progress)
+            position, result, bug = done.get(timeout=left + _GRACE if is_last_wait else _PROGRESS_SECONDS)
         except queue.Empty:
-            break
+            if is_last_wait:
+                break
+            continue
         if bug is not None:
             # SystemExit in a thread must not end the program as a success.
             raise bug if isinstance(bug, Exception) else RuntimeError(f"{type(bug).__name__} in a thread")
@@ -140,39 +154,54 @@ def each(
     return results
 
 
-class _Progress:
-    """Calls `on_progress`, at most a few times a second."""
-
-    def __init__(
-        self,
-        on_progress: OnProgress,
-        tasks: Mapping[_Position, Account[Any]],
-        results: Mapping[_Position, object],
-    ) -> None:
-        self._on_progress = on_progress
-        self._tasks = tasks
-        self._results = results
-        self._due = 0.0
-
-    def update(self) -> None:
-        now = time.monotonic()
-        if now >= self._due:
-            self._due = now + _PROGRESS_SECONDS
-            waiting = [
-                account.name for position, account in self._tasks.items() if position not in self._results
-            ]
-            self._on_progress(waiting, len(self._tasks))
+def _progress_of(name: str, result: object, thread: int | None) -> AccountProgress:
+    """How far an account is that has this result, None while it is waited for in that thread."""
+    if result is None:
+        return AccountProgress(name, "waiting", seconds_to_retry(thread))
+    failed = result is False or (isinstance(result, Outcome) and result.failure is not None)
+    return AccountProgress(name, "failed" if failed else "answered")
 
 
-def _next(done: queue.SimpleQueue[T], deadline: Deadline, progress: _Progress | None) -> T:
-    """The next result. Raises queue.Empty where the deadline comes before it."""
-    while progress is not None:
-        progress.update()
-        if deadline.left() < _PROGRESS_SECONDS:
-            break
-        with suppress(queue.Empty):
-            return done.get(timeout=_PROGRESS_SECONDS)
-    return done.get(timeout=deadline.left() + _GRACE)
+def _work(
+    tasks: Mapping[_Position, Account[Any]],
+    do: Callable[[Account[Any]], T],
+    waiting: "queue.SimpleQueue[_Position | None]",
+    done: "queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]]",
+    threads: dict[_Position, int],
+) -> None:
+    """Take accounts from a queue until it gives None, and put the result of each, or what it raised, in the other.
+
+    `threads` gets the thread of each.
+    """
+    while (position := waiting.get()) is not None:
+        threads[position] = threading.get_ident()
+        try:
+            done.put((position, do(tasks[position]), None))
+        except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
+            done.put((position, None, bug))
+
+
+def _started(work: Callable[[], None], count: int) -> int:
+    """Start as many threads as there can be, at most `count`; how many there are."""
+    for number in range(count):
+        try:
+            threading.Thread(target=work, daemon=True).start()
+        except RuntimeError:  # the machine gives no more of them
+            return number
+    return count
+
+
+def affordable(jobs: int) -> int:
+    """How many accounts may be asked at once, with the file descriptors that this process may open."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        free = limit - sum(1 for _ in Path("/dev/fd").iterdir())
+    except (ImportError, OSError):
+        return jobs  # a system without these limits
+    # Two for each: its connection, and the resolver's or an idle one at another host.
+    return jobs if limit == resource.RLIM_INFINITY else max(1, min(jobs, (free - _OTHER_FILES) // 2))
 
 
 def _expanded(
@@ -188,7 +217,7 @@ def _expanded(
 
     The third part has, for the first account of each, the responses to this that repeat a credential.
     """
-    found = each(positions, lambda account: _accounts_for(account, run), settings.jobs, deadline, on_progress)
+    found = each(positions, partial(_accounts_for, run=run), settings.jobs, deadline, on_progress)
     accounts: dict[_Position, Account[Any]] = {}
     outcomes: dict[_Position, Outcome] = {}
     noted: dict[_Position, list[echoes.CredentialEcho]] = {}
@@ -230,9 +259,10 @@ def _accounts_for(
     provider = PROVIDERS[account.provider]
     if not isinstance(provider, SupportsExpand):
         return [account], []
+    trusted.set(account.ca)
     try:
         noted = echoes.record_echoes()
-        accounts = list(provider.expand(account, run))
+        accounts = [each._replace(ca=account.ca) for each in provider.expand(account, run)]
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.from_error(problem))
     if not accounts:
@@ -246,11 +276,9 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     Raises what the provider's `fetch` raises.
     """
     provider: Provider = PROVIDERS[account.provider]
+    trusted.set(account.ca)
     noted = echoes.record_echoes()
     holdings = provider.fetch(account, run)
-    for balance in holdings.balances:
-        valid_text(balance.asset, "an asset's name")
-        valid_text(balance.asset_id or "", "an asset's id")
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
     if not noted:
         return outcome
@@ -288,14 +316,17 @@ def _without_given(outcome: Outcome) -> Outcome:
 
 def _texts(holdings: Holdings) -> Iterator[str]:
     """Every text of the provider's response."""
-    yield from (notice.message for notice in holdings.notices)
+    for notice in holdings.notices:
+        yield notice.message
     for balance in holdings.balances:
-        yield from (balance.asset, balance.asset_id or "", *(text or "" for text in balance.raw.values()))
+        yield balance.asset
+        yield from filter(None, (balance.asset_id, *balance.raw.values()))
         for value in balance.details.values():
             if isinstance(value, str):
                 yield value
             elif isinstance(value, tuple):
-                yield from (text or "" for address in value for text in address)
+                for address in value:
+                    yield from filter(None, address)
 
 
 def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:
@@ -303,6 +334,11 @@ def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:
         return fetch(account, run)
     except BalcliError as problem:
         return Outcome(account, None, None, Failure.from_error(problem))
+    except (MemoryError, OSError, RuntimeError) as problem:
+        exhausted = MachineExhausted.from_exception(problem)
+        if exhausted is None:
+            raise
+        return Outcome(account, None, None, Failure.from_error(exhausted))
 
 
 def _ambiguous(account: Account[Any]) -> Outcome:
@@ -324,5 +360,27 @@ def deadline_passed(account: Account[Any], settings: RequestSettings) -> Outcome
     """The outcome of an account that had not answered by the deadline."""
     problem = DeadlinePassed(
         f"no answer before the deadline of {settings.deadline:g} s; raise --deadline or try later"
+    )
+    return Outcome(account, None, None, Failure.from_error(problem))
+
+
+def writable(
+    outcomes: Iterable[Outcome], settings: RequestSettings, deadline: Deadline
+) -> tuple[Outcome, ...]:
+    """The outcomes, in their order; one whose rows could not be written before the deadline fails with it."""
+    left, found = writable_rows(deadline), []
+    for outcome in outcomes:
+        rows = len(outcome.holdings.balances) if outcome.holdings else 0
+        fits = rows <= left
+        found.append(outcome if fits else written_too_late(outcome.account, settings))
+        left -= rows if fits else 0
+    return tuple(found)
+
+
+def written_too_late(account: Account[Any], settings: RequestSettings) -> Outcome:
+    """The outcome of an account whose rows could not be written before the deadline."""
+    problem = DeadlinePassed(
+        f"answered with more rows than can be written before the deadline of {settings.deadline:g} s; "
+        "raise --deadline or name fewer accounts"
     )
     return Outcome(account, None, None, Failure.from_error(problem))

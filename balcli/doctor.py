@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from balcli.collect import OnProgress, each, fetch, open_client
-from balcli.config.accounts import (
-    open_accounts,
-    reject_credential_as_name,
-    select,
-    short_credentials,
-    shown_name,
+from balcli.config.credentials import expiring_credentials, short_credentials, source_of
+from balcli.config.entry import Entry, OpenedAccount, open_entry
+from balcli.config.inspection import shown_name
+from balcli.config.problems import Problem, Problems
+from balcli.config.profile import Profile, check_certificates, check_together, load, select
+from balcli.config.sources import (
+    SecretSources,
+    exists,
+    parse_toml,
+    read_text,
+    read_variables,
 )
-from balcli.config.entry import Entry
-from balcli.config.profile import Profile, load
-from balcli.config.sources import SecretSources, Variables, exists, parse_toml, read_text, read_variables
 from balcli.errors import (
     AccountError,
     BalcliError,
-    ConfigError,
     ConfigFileError,
     DeadlinePassed,
     EchoesCredential,
@@ -36,13 +37,13 @@ from balcli.errors import (
 )
 from balcli.files import CAN_CHECK, shown
 from balcli.http import probe
-from balcli.http.client import Exchange
+from balcli.http.client import Exchange, RequestSettings
 from balcli.http.echoes import host_key
-from balcli.http.timing import Deadline
+from balcli.http.timing import CLOCK_TOLERANCE, Deadline, seconds_ahead
 from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
-from balcli.providers.base import Key, Run
-from balcli.settings import RequestSettings
+from balcli.providers.base import Run
+from balcli.settings import CA_VARIABLES
 from balcli.text import printable
 from balcli.urls import display_url, is_loopback
 
@@ -50,9 +51,7 @@ _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
 """What is looked at over the network, for each account."""
 
 _FEWEST_DAYS: Final = 21
-_CLOCK_WARNING: Final = 30
 _CLOCK_FAILURE: Final = 300
-_IGNORED_CAS: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXY_NAMES: Final = frozenset({"https_proxy", "http_proxy", "all_proxy"})
 _CLOCK_CURE: Final = "set this machine's clock, best by a time service"
 
@@ -61,38 +60,55 @@ def read_files(
     file: Path, *, must_exist: bool, name: str | None, env_file: Path | None, environ: Mapping[str, str]
 ) -> tuple[list[Step], Profile | BalcliError]:
     """The steps over the profile's file and its `.env`, and the profile or what is wrong with it."""
-    steps: list[Step] = []
-    stage = "profile"
+    is_there, beside = must_exist or exists(file), file.parent / ".env"
+    steps = _file_steps(file) if is_there else []
+    chosen = env_file or (beside if is_there and exists(beside) else None)
+    if chosen is not None:
+        steps += _env_file_steps(chosen, environ)
+    if is_there and not CAN_CHECK:
+        message = "this system does not tell owners and modes: they are not checked"
+        steps.append(Step(None, "profile", "warning", message, "let nobody else read or write the files"))
+    profile: Profile | BalcliError
     try:
-        if must_exist or exists(file):
-            read = read_text(file)
-            parse_toml(read.text, shown(file))
-            steps.append(Step(None, stage, "ok", f"{shown(file)}, mode {_mode(read.state.st_mode)}"))
-        stage, beside = "env_file", file.parent / ".env"
-        chosen = env_file or (beside if steps and exists(beside) else None)
-        if chosen is not None:
-            variables = read_variables(environ, chosen)
-            mode = _mode(chosen.stat().st_mode)
-            count = len(variables.from_file)
-            steps.append(Step(None, stage, "ok", f"{shown(chosen)}, mode {mode}, {count} variables"))
-            steps += [
-                Step.from_message(None, stage, "warning", notice.message) for notice in variables.notices
-            ]
-        if steps and not CAN_CHECK:
-            message = "this system does not tell owners and modes: they are not checked"
-            steps.append(Step(None, "profile", "warning", message, "let nobody else read or write the files"))
-        stage = "accounts"
         profile = load(file, must_exist=must_exist, name=name, env_file=env_file, environ=environ)
     except BalcliError as problem:
-        if stage == "accounts" and isinstance(problem, ConfigFileError):
-            # The file was readable by itself; what its content makes of its mode is about the file.
-            stage, steps = "profile", [step for step in steps if step.step != "profile"]
-        return [*steps, Step.failed(None, stage, problem)], problem
-    if profile.name is None:
-        steps.insert(
-            0, Step(None, "profile", "ok", f"{shown(file)} is not there: variables make the accounts")
-        )
+        profile, errors = problem, problem.every
+    else:
+        errors = Problems(one for one in profile.problems if not isinstance(one[1], Entry)).errors()
+        if profile.name is None:
+            text = f"{shown(file)} does not exist: variables make the accounts"
+            steps.insert(0, Step(None, "profile", "ok", text))
+    for error in errors:
+        # A file can be readable by itself, and what its content makes of its mode be wrong.
+        stage = "profile" if isinstance(error, ConfigFileError) else "accounts"
+        step = Step.failed(None, stage, error)
+        if step not in [each._replace(step=stage) for each in steps]:
+            steps = [each for each in steps if (each.step, each.status) != (stage, "ok")] + [step]
     return steps, profile
+
+
+def _file_steps(file: Path) -> list[Step]:
+    problems = Problems()
+    with problems.step():
+        read = read_text(file, problems)
+        parse_toml(read.text, shown(file))
+        if not problems.found:
+            return [Step(None, "profile", "ok", f"{shown(file)}, mode {_mode(read.state.st_mode)}")]
+    return _failed("profile", problems)
+
+
+def _env_file_steps(file: Path, environ: Mapping[str, str]) -> list[Step]:
+    problems = Problems()
+    variables = read_variables(environ, file, problems)
+    steps = [Step.from_message(None, "env_file", "warning", each.message) for each in variables.notices]
+    if not problems.found:
+        text = f"{shown(file)}, mode {_mode(file.stat().st_mode)}, {len(variables.from_file)} variables"
+        steps.insert(0, Step(None, "env_file", "ok", text))
+    return steps + _failed("env_file", problems)
+
+
+def _failed(stage: str, problems: Problems) -> list[Step]:
+    return [Step.failed(None, stage, error) for error in problems.errors()]
 
 
 def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[Step]:
@@ -113,28 +129,34 @@ def examine(
     on_progress: OnProgress | None = None,
 ) -> Diagnosis:
     """What each account of a run needs, in the profile's order. Returns by the deadline; `on_progress` as in `collect`."""
-    try:
-        entries = select(profile, None, list(names))
-    except ConfigError as problem:
-        return unreadable(profile.name, [Step.failed(None, "accounts", problem)], problem)
+    problems = Problems(profile.problems)
+    entries = select(profile, None, [*names], problems)
     diagnoses = [_AccountDiagnosis(entry) for entry in entries]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
-    faults = [*_open_all(diagnoses, profile, deadline)]
-    failures = [Failure.from_error(fault) for fault in faults]
-    for diagnosis in diagnoses:
-        diagnosis.refuse_bad_name()
+    general = _open_all(diagnoses, SecretSources(deadline, settings.command_timeout), problems)
+    failures = [Failure.from_error(error) for error in problems.errors()]
+    # The steps before these have the others.
+    new = Problems(one for one in general if isinstance(one[1], Entry) or one not in profile.problems)
     listed = ", ".join(printable(diagnosis.entry.name, 40) for diagnosis in diagnoses)
-    refused = [Step.failed(None, "accounts", fault) for fault in faults if isinstance(fault, AccountError)]
-    steps = refused[-1:] or [Step(None, "accounts", "ok", f"{where}: {listed}")]
+    steps = _failed("accounts", new)
+    if not general:
+        steps.append(Step(None, "accounts", "ok", f"{where}: {listed}"))
+    if not entries:
+        return Diagnosis(tuple(steps), Report(datetime.now(UTC), profile.name, failures=tuple(failures)))
     opened = {diagnosis: diagnosis.account for diagnosis in diagnoses if diagnosis.account is not None}
     steps += _coverage(dict.fromkeys(account.provider for account in opened.values()))
     reason = "--offline"
-    try:
-        prober = _Prober(list(opened.values()), settings, deadline)
-        steps += prober.steps()
-    except BalcliError as problem:
-        steps.append(Step.failed(None, "ca_bundle", problem))
-        failures.append(Failure.from_error(problem))
+    if general:
+        offline, reason = True, "the profile failed"
+    bundles = Problems()
+    check_certificates(profile, [OpenedAccount(each.entry, {}, each.account) for each in diagnoses], bundles)
+    if not bundles.found:
+        with bundles.step():
+            prober = _Prober(list(opened.values()), settings, deadline)
+            steps += prober.steps()
+    if bundles.found:
+        steps += _failed("ca_bundle", bundles)
+        failures += [Failure.from_error(error) for error in bundles.errors()]
         offline, reason = True, "ca_bundle failed"
     for diagnosis, account in opened.items():
         diagnosis.find_route(account, settings, environ)
@@ -168,6 +190,14 @@ class _AccountDiagnosis:
         self._closed = False
         self._lock = threading.Lock()
 
+    def has(self, problem: Problem) -> bool:
+        """Whether a problem of the configuration is one of this account."""
+        place = problem[1]
+        return isinstance(place, Entry) and (place.provider, place.path) == (
+            self.entry.provider,
+            self.entry.path,
+        )
+
     def note(self, step: str, status: Status, message: str, cure: str | None = None) -> None:
         """Add a step."""
         self._add(Step(self.entry.name, step, status, message, cure))
@@ -193,15 +223,6 @@ class _AccountDiagnosis:
             if notice.code == EchoesCredential.code:
                 self.warn("credentials", notice)
 
-    def refuse_bad_name(self) -> None:
-        """Replace an account's name that contains a credential, and do not fetch the account."""
-        try:
-            reject_credential_as_name(self.entry)
-        except ConfigError as problem:
-            self.entry = self.entry._replace(name=shown_name(self.entry))
-            self.account = None
-            self._steps = [Step.failed(self.entry.name, "settings", problem)]
-
     def _add(self, step: Step, outcome: Outcome | None = None, *, last: bool = False) -> None:
         with self._lock:
             if not self._closed:
@@ -220,8 +241,8 @@ class _AccountDiagnosis:
             return
         server = self.route.server
         if self.route.proxy is not None:
-            source = "of the profile" if settings.proxy else "of the environment"
-            self.note("proxy", "ok", f"{server.shown} is asked through {self.route.proxy.shown} {source}")
+            through = f"{self.route.proxy.shown} ({self.route.setting})"
+            self.note("proxy", "ok", f"{server.shown} is asked through {through}")
             return
         named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]
         why = "loopback needs none" if is_loopback(server.host) else "NO_PROXY or the scheme leaves it out"
@@ -244,40 +265,44 @@ class _AccountDiagnosis:
 
 
 def _open_all(
-    diagnoses: Sequence[_AccountDiagnosis], profile: Profile, deadline: Deadline
-) -> Iterator[ConfigError]:
-    """Open each account by itself; an error for each that cannot be, or for all if they do not go together."""
-    sources = SecretSources(deadline)
-    well = True
+    diagnoses: Sequence[_AccountDiagnosis], sources: SecretSources, problems: Problems
+) -> list[Problem]:
+    """Open each account that is well, and add the problems of the others; those that are not one account's are returned."""
+    before = problems.found
+    general = [
+        one
+        for one in before
+        if isinstance(one[0], AccountError) or not any(diagnosis.has(one) for diagnosis in diagnoses)
+    ]
+    found = {}
     for diagnosis in diagnoses:
-        try:
-            (found,) = open_accounts(profile._replace(entries=(diagnosis.entry,)), sources)
-        except ConfigError as problem:
-            well = False
-            diagnosis.fail(
-                "secrets" if isinstance(problem, SecretError | VariableError) else "settings", problem
-            )
-            yield problem
+        own = Problems((*general, *filter(diagnosis.has, before)))
+        (found[diagnosis],) = open_entry(diagnosis.entry, sources, {}, own)
+        problems.found += [one for one in own.found if one not in before]
+    together = Problems()
+    check_together(found.values(), together)
+    general += [one for one in together.found if isinstance(one[0], AccountError)]
+    problems.found += together.found
+    for diagnosis, opened in found.items():
+        own = Problems(one for one in problems.found if diagnosis.has(one) and one not in general)
+        diagnosis.entry = diagnosis.entry._replace(name=shown_name(diagnosis.entry))
+        for error in own.errors():
+            diagnosis.fail("secrets" if isinstance(error, SecretError | VariableError) else "settings", error)
+        account = opened.account
+        if own.found or account is None:
             continue
-        account = found.account
-        if account is None:
-            raise RuntimeError("an account without a fault is opened")
         target = ", ".join(f"{key} {printable(value, 80)}" for key, value in account.target.items())
         diagnosis.note(
             "settings",
             "ok",
             f"{account.provider}, {target}, at {printable(display_url(account.base_url), 100)}",
         )
-        diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry, profile.variables)))
-        for notice in short_credentials(found):
+        diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry)))
+        warnings = (*short_credentials(opened), *expiring_credentials(opened))
+        for notice in (*warnings, *diagnosis.entry.exposed_files()):
             diagnosis.warn("secrets", notice)
         diagnosis.account = account
-    if well:
-        together = profile._replace(entries=tuple(diagnosis.entry for diagnosis in diagnoses))
-        try:
-            open_accounts(together, sources)
-        except ConfigError as problem:
-            yield problem
+    return general
 
 
 def _coverage(names: Iterable[str]) -> Iterator[Step]:
@@ -295,7 +320,8 @@ class _Prober:
     def __init__(self, opened: Sequence[Account[Any]], settings: RequestSettings, deadline: Deadline) -> None:
         self._settings = settings
         self._deadline = deadline
-        self._tls = any(account.base_url.startswith("https:") for account in opened)
+        secured = [account for account in opened if account.base_url.startswith("https:")]
+        self._sources = [account.ca or settings.ca_bundle for account in secured]
         self._ahead: dict[str, int | None] = {}
         """By host, the seconds that this machine's clock is ahead of its last response; None if that has no date."""
         self._slowest: dict[str, Exchange] = {}
@@ -306,13 +332,12 @@ class _Prober:
         host = host_key(exchange.request.base_url)
         self._slowest[host] = max(exchange, self._slowest.get(host, exchange), key=lambda one: one.seconds)
         if exchange.date is not None:
-            self._ahead[host] = probe.seconds_ahead(exchange.date, time.time())
+            self._ahead[host] = seconds_ahead(exchange.date, time.time())
 
     def steps(self) -> Iterator[Step]:
         """The step on the certificates that are trusted, where any connection needs them."""
-        if self._tls:
-            bundle = self._settings.ca_bundle
-            yield Step(None, "ca_bundle", "ok", shown(bundle) if bundle else "the built-in certificates")
+        for source in dict.fromkeys(self._sources):
+            yield Step(None, "ca_bundle", "ok", source.described)
 
     def visit(self, opened: Mapping[_AccountDiagnosis, Account[Any]], on_progress: OnProgress | None) -> None:
         """Go through every account's stages, until the deadline."""
@@ -323,14 +348,15 @@ class _Prober:
         by_name = {diagnosis.entry.name: diagnosis for diagnosis in diagnoses}
 
         def stages(account: Account[Any]) -> bool:
-            diagnosis = by_name[account.name]
+            diagnosis, well = by_name[account.name], True
             try:
-                self._reach(diagnosis)
+                self._reach(diagnosis, account)
                 self._call(diagnosis, account)
             except BalcliError as problem:
                 diagnosis.fail(diagnosis.stage, problem)
+                well = False
             self._compare_clocks(diagnosis, account)
-            return True
+            return well
 
         done = each(tasks, stages, self._settings.jobs, self._deadline, on_progress)
         seconds = f"{self._settings.deadline:g} s"
@@ -345,31 +371,39 @@ class _Prober:
                     last=True,
                 )
 
-    def _reach(self, diagnosis: _AccountDiagnosis) -> None:
+    def _reach(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
         """Check the name, the port and the certificate. Raises NetworkError."""
         route = diagnosis.route
         if route is None:
             raise RuntimeError("an account is probed once its route is known")
         first, kind = (route.server, "") if route.proxy is None else (route.proxy, "the proxy ")
         try:
-            found = ", ".join(probe.addresses(first)[:4])
+            reached = probe.reach(first, self._settings, self._deadline)
+            found = ", ".join([*reached.answered, *reached.failed])
             diagnosis.note("name", "ok", f"{kind}{first.shown} is at {found}")
             diagnosis.stage = "tcp"
-            took = probe.connected(first, self._settings, self._deadline)
-            diagnosis.note("tcp", "ok", f"{kind}{first.shown} connects in {took * 1000:.0f} ms")
+            reached.require_answer(first)
         except NetworkError:
             if route.proxy is None:
                 raise
-            raise ProxyFailed(
-                f"the proxy {first.shown} cannot be reached; check the profile's proxy and HTTPS_PROXY"
-            ) from None
+            raise ProxyFailed(f"the proxy {first.shown} cannot be reached; check {route.setting}") from None
+        answered = ", ".join(
+            f"{address} connects in {took:.0f} ms" for address, took in reached.answered.items()
+        )
+        if reached.failed:
+            failed = ", ".join(f"{address} {why}" for address, why in reached.failed.items())
+            cure = "balcli uses the others; tell who runs the network or the host"
+            diagnosis.note("tcp", "warning", f"{kind}{first.shown}: {answered}, {failed}", cure)
+        else:
+            diagnosis.note("tcp", "ok", f"{kind}{first.shown}: {answered}")
         diagnosis.stage = "tls"
         if not route.server.tls:
             diagnosis.note("tls", "ok", "plain HTTP, which does not leave this machine")
         elif route.proxy is not None:
             diagnosis.note("tls", "skipped", "it is made through the proxy, with the call below")
         else:
-            seen = probe.certificate(route.server, self._settings, self._deadline)
+            settings = self._settings._replace(ca_bundle=account.ca or self._settings.ca_bundle)
+            seen = probe.certificate(route.server, settings, self._deadline)
             text = f"{seen.protocol}, the certificate ends in {seen.days} days"
             if seen.days < _FEWEST_DAYS:
                 diagnosis.note("tls", "warning", text, "tell the provider to renew it")
@@ -406,7 +440,7 @@ class _Prober:
             return
         seconds = abs(ahead)
         text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} the server's"
-        if seconds <= _CLOCK_WARNING:
+        if seconds <= CLOCK_TOLERANCE:
             diagnosis.note("clock", "ok", text if seconds > 1 else "agrees with the server's")
         elif seconds > _CLOCK_FAILURE and failed and _signs_time(diagnosis.entry):
             text += ", too far for a signature with the time in it"
@@ -426,50 +460,28 @@ def _mode(mode: int) -> str:
     return f"{stat.S_IMODE(mode):04o}"
 
 
-def _secret_sources(entry: Entry, variables: Variables) -> Iterator[str]:
+def _secret_sources(entry: Entry) -> Iterator[str]:
     """The source of each secret of an account that could be opened."""
     for key, (spelling, *_) in entry.given_keys().items():
         if key.kind in {"secret", "table"}:
-            yield f"{key.name}: {_secret_source(entry, key, spelling, variables)}"
-
-
-def _secret_source(entry: Entry, key: Key, spelling: str, variables: Variables) -> str:
-    raw = entry.settings[spelling]
-    if spelling == key.in_file:
-        return f"the file {shown(entry.folder / entry.expand(raw, entry.at(spelling), variables))}"
-    if spelling != key.name:
-        return f"the command {printable(raw[0], 60)}"
-    if entry.from_variables:
-        return entry.at(spelling)
-    found = [origin for text in _texts(raw) for origin in variables.origins(text)]
-    return ", ".join(dict.fromkeys(found))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value, at any depth, but for `merchant_id`, which is not a secret."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts(item) if key != "merchant_id" else ()
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
+            yield f"{key.name}: {source_of(entry, spelling)}"
 
 
 def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[str]:
     """A sentence for each file and variable of the environment that balcli ignores, with its cure."""
     for file in _netrc_files(environ):
         yield f"{shown(file)} is there and never read; give credentials in the profile"
-    bundles = [name for name in _IGNORED_CAS if environ.get(name)]
-    if bundles:
-        verb = "are" if len(bundles) > 1 else "is"
-        yield f"{', '.join(bundles)} {verb} ignored; name the file as ca_bundle in the profile"
+    if profile is not None:
+        used = profile.request_settings.ca_bundle
+        beside = [name for name in CA_VARIABLES if environ.get(name) and environ[name] != str(used.path)]
+        if beside and used.kind != "system":
+            verb = "are" if len(beside) > 1 else "is"
+            yield f"{', '.join(beside)} {verb} not used, but {used.described}; unset what is not meant"
     if environ.get("SSLKEYLOGFILE"):
         yield "SSLKEYLOGFILE is ignored, and no TLS keys are written; leave it for other programs, or unset it"
     if profile is None:
         return
-    tables = [entry.provider for entry in profile.entries if not entry.from_variables]
+    tables = [entry.provider for entry in profile.entries if entry.source is not None]
     for provider in dict.fromkeys(tables):
         names = sorted(profile.variables.names(provider))
         if names:

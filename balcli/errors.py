@@ -12,6 +12,7 @@
     │   ├── VariableError       config.variable
     │   └── SecretError         config.secret
     ├── CredentialsRefused      credentials.refused   4
+    ├── AccessBlocked           access.blocked        4
     ├── NetworkError                                  5
     │   ├── NameNotResolved     network.dns
     │   ├── ConnectionFailed    network.connection
@@ -39,6 +40,7 @@
     ├── RateLimited             rate_limited          7
     ├── OutputError             output.write          9
     ├── StateError              state.unusable        9
+    ├── MachineExhausted        machine.exhausted     9
     ├── LockHeld                lock.held             10
     └── Bug                     bug                   1
 
@@ -46,8 +48,9 @@ The codes and exit codes are part of the contract with scripts; the messages are
 A message says what failed, where, and the next step. It never holds a secret.
 """
 
+import errno
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class BalcliError(Exception):
@@ -62,6 +65,13 @@ class BalcliError(Exception):
         super().__init__(message)
         self.message = message
         self.http_status = http_status
+        self.others: tuple[BalcliError, ...] = ()
+        """What else is wrong, where everything is looked for before a run."""
+
+    @property
+    def every(self) -> "tuple[BalcliError, ...]":
+        """The error itself and the others."""
+        return (self, *self.others)
 
 
 class UsageError(BalcliError):
@@ -132,6 +142,13 @@ class CredentialsRefused(BalcliError):
     exit_code = 4
 
 
+class AccessBlocked(BalcliError):
+    """A firewall, a list of addresses or a law keeps the request from the provider; the credentials are not the reason."""
+
+    code = "access.blocked"
+    exit_code = 4
+
+
 class NetworkError(BalcliError):
     """No answer was had, or the server said that it is not available."""
 
@@ -151,6 +168,10 @@ class ConnectionFailed(NetworkError):
     code = "network.connection"
 
 
+class NotConnected(ConnectionFailed):
+    """The connection was refused or has no route: nothing was sent."""
+
+
 class TlsFailed(NetworkError):
     """The TLS handshake or the certificate failed; trying again does not mend that."""
 
@@ -162,6 +183,12 @@ class ProxyFailed(NetworkError):
     """The proxy could not be reached or did not let the request pass."""
 
     code = "network.proxy"
+
+
+class ProxyRefused(ProxyFailed):
+    """The proxy refused the request, or is of a kind that cannot be used; trying again does not mend that."""
+
+    retryable = False
 
 
 class TimedOut(NetworkError):
@@ -302,6 +329,30 @@ class StateError(BalcliError):
     exit_code = 9
 
 
+class MachineExhausted(BalcliError):
+    """The machine gives this process too few threads, file descriptors or too little memory."""
+
+    code = "machine.exhausted"
+    exit_code = 9
+    retryable = True
+
+    @staticmethod
+    def from_exception(problem: BaseException) -> "MachineExhausted | None":
+        """The error for what Python raises where threads, descriptors or memory run out; None for all else."""
+        if isinstance(problem, MemoryError):
+            return MachineExhausted(f"too little memory; {_MORE_MEMORY}")
+        if isinstance(problem, RuntimeError) and "start new thread" in str(problem):
+            return MachineExhausted("too few threads; raise the limit (ulimit -u, and -v), or lower --jobs")
+        if isinstance(problem, OSError) and problem.errno in {errno.EMFILE, errno.ENFILE}:
+            return MachineExhausted("too few file descriptors; raise the limit (ulimit -n), or lower --jobs")
+        if isinstance(problem, OSError) and problem.errno in {errno.ENOMEM, errno.ENOBUFS}:
+            return MachineExhausted(f"too little memory; {_MORE_MEMORY}")
+        return None
+
+
+_MORE_MEMORY: Final = "raise the limit (ulimit -v), or name fewer accounts"
+
+
 class LockHeld(BalcliError):
     """Another run that writes the profile's state has not ended."""
 
@@ -318,7 +369,7 @@ class Bug(BalcliError):
 
 
 class Terminated(SystemExit):
-    """SIGTERM arrived: no error of anybody's, and told by its type from a plug-in that exits."""
+    """SIGTERM or SIGHUP arrived: no error of anybody's, and told by its type from a plug-in that exits."""
 
 
 def leaves(error: type[BalcliError]) -> Iterator[type[BalcliError]]:

@@ -24,6 +24,28 @@ def working_folder() -> Path:
         return Path()
 
 
+def is_relative_to_nothing(path: Path) -> bool:
+    """Whether a path is relative, and the working directory was deleted."""
+    return not path.is_absolute() and working_folder() == Path()
+
+
+def nowhere(path: Path) -> str:
+    """What is wrong with such a path, and the cure."""
+    return (
+        f"{shown(path)}: the working directory was deleted; change to another one, or give the absolute path"
+    )
+
+
+def expand_home(path: str, environ: Mapping[str, str]) -> str:
+    """A path with the home folder in the place of `~/` at its start. Raises ValueError where HOME is not absolute."""
+    if not path.startswith("~/"):
+        return path
+    home = environ.get("HOME", "")
+    if not Path(home).is_absolute():
+        raise ValueError("~/ needs HOME, which is not an absolute path; set HOME, or give the absolute path")
+    return str(Path(home, path[2:].lstrip("/")))
+
+
 def shown(path: Path) -> str:
     """A path as messages show it: of a long one the end, which tells more than the beginning."""
     text = printable(str(path))
@@ -63,14 +85,45 @@ def try_lock(descriptor: int) -> bool | None:
 
 
 def permission_problem(state: os.stat_result, path: Path) -> str | None:
-    """Why a file cannot be trusted, with the cure: another user owns it or can write it. None if it can be."""
+    """Why a file or folder cannot be trusted, with the cure: another user owns it or can write it. None if it can be."""
     if not CAN_CHECK:
         return None
     if state.st_uid not in {os.getuid(), 0}:
-        return f"belongs to another user; chown {os.getuid()} {printable(str(path), 120)}"
+        owner = _quoted(_user_name(state.st_uid))
+        if os.getuid() == 0:
+            return f"belongs to {owner}; run as that user: sudo -u {owner} balcli ..."
+        return f"belongs to {owner}; use one of your own, or a copy of it with mode 0600"
     if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return f"can be written by others; chmod go-w {printable(str(path), 120)}"
+        return f"can be written by others; {chmod(state, path)}"
     return None
+
+
+def chmod(state: os.stat_result, path: Path) -> str:
+    """The command after which a file or folder is private enough for a secret, and still readable by who reads it now."""
+    is_own = state.st_uid == os.getuid()
+    # The group may be the only one that reads root's file, or one's own: it keeps that.
+    keeps_group = state.st_mode & stat.S_IRGRP and not (is_own and state.st_mode & stat.S_IRWXO)
+    mode = 0o640 if keeps_group else 0o600
+    if stat.S_ISDIR(state.st_mode):
+        mode |= mode >> 2 & 0o110
+    return f"{'' if is_own else 'sudo '}chmod {mode:o} {_quoted(printable(str(path), 120))}"
+
+
+def _quoted(text: str) -> str:
+    """A text as a shell takes it for one word."""
+    import shlex  # here, because only an error needs it
+
+    return shlex.quote(text)
+
+
+def _user_name(number: int) -> str:
+    """The name of a user, as sudo takes it."""
+    import pwd  # here, because not every system has it
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"
 
 
 def is_readable_by_others(state: os.stat_result) -> bool:

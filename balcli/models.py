@@ -7,6 +7,7 @@ from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import BalcliError
 from balcli.money import Amount, is_nonzero
+from balcli.settings import CaSource
 from balcli.urls import normalize_url
 
 Settings = TypeVar("Settings")
@@ -35,6 +36,8 @@ class Account(NamedTuple, Generic[Settings]):
     part_of: str | None = None
     aggregate_of: str | None = None
     assets: tuple[str, ...] = ()
+    ca: CaSource | None = None
+    """The certificates that its servers are verified with; None for those of the run."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -222,7 +225,7 @@ class Report(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether every account of the run answered."""
-        return not self.failures and all(outcome.failure is None for outcome in self.outcomes)
+        return self.exit_code == 0
 
     @property
     def answered(self) -> bool:
@@ -234,12 +237,8 @@ class Report(NamedTuple):
         """0 complete, 8 if some accounts answered, else the lowest of what went wrong."""
         if self.failures:
             return min(failure.exit_code for failure in self.failures)
-        failures = [outcome.failure for outcome in self.outcomes if outcome.failure is not None]
-        if not failures:
-            return 0
-        if len(failures) < len(self.outcomes):
-            return 8
-        return min(failure.exit_code for failure in failures)
+        codes = [outcome.failure.exit_code for outcome in self.outcomes if outcome.failure is not None]
+        return 8 if 0 < len(codes) < len(self.outcomes) else min(codes, default=0)
 
 
 def _counted(number: int, one: str, more: str) -> str:

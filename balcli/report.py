@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TypeVar
 
 from balcli.errors import BalcliError
@@ -15,22 +16,22 @@ from balcli.urls import normalize_url
 T = TypeVar("T")
 
 
-def build(
-    profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[Notice] = (), *, nonzero: bool = False
-) -> Report:
-    """The report of a run. With `nonzero`, rows and totals that are exactly 0 throughout are hidden."""
-    aggregates = _aggregates(outcomes)
-    answered = [outcome for outcome in outcomes if outcome.holdings is not None]
-    balances = [
-        balance
-        for outcome in answered
-        for balance in sorted(outcome.holdings.balances if outcome.holdings else (), key=_by_asset)
-    ]
-    found = [*notices]
-    for outcome in answered:
-        found += outcome.holdings.notices if outcome.holdings else ()
-    doubles, about_doubles = _doubles(outcomes)
-    left_out = {id(b) for b in balances if not b.counted or b.account in aggregates} | doubles
+def build(profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[Notice] = ()) -> Report:
+    """The report of a run, with every row."""
+    found, balances, aggregates = [*notices], list[Balance](), list[str]()
+    left_out, about_doubles = _doubles(outcomes)
+    # To add an aggregate to what it sums up would count money twice.
+    single = {outcome.account.part_of for outcome in outcomes} - {None}
+    for outcome in outcomes:
+        is_aggregate = outcome.account.aggregate_of in single
+        if is_aggregate:
+            aggregates.append(outcome.account.name)
+        if outcome.holdings is not None:
+            balances += sorted(outcome.holdings.balances, key=_by_asset)
+            found += outcome.holdings.notices
+            for balance in outcome.holdings.balances:
+                if is_aggregate or not balance.counted:
+                    left_out.add(id(balance))
     found += _repeated(balances, left_out)
     found += _in_several_cases(balances)
     found += [
@@ -42,8 +43,8 @@ def build(
         for name in sorted(aggregates)
     ]
     found += about_doubles
-    totals = _totals([b for b in balances if id(b) not in left_out], outcomes)
-    report = Report(
+    totals = _totals(balances, left_out, outcomes)
+    return Report(
         generated_at=datetime.now(UTC),
         profile=profile,
         outcomes=tuple(outcomes),
@@ -51,7 +52,6 @@ def build(
         totals=tuple(totals),
         notices=tuple(found),
     )
-    return without_zeros(report) if nonzero else report
 
 
 def without_zeros(report: Report) -> Report:
@@ -96,7 +96,8 @@ def _largest_first(rows: Sequence[T], amount: Callable[[T], Amount | None]) -> t
 
 def failed(profile: str | None, error: BalcliError) -> Report:
     """The report of a run that failed before any request."""
-    return Report(generated_at=datetime.now(UTC), profile=profile, failures=(Failure.from_error(error),))
+    failures = tuple(Failure.from_error(each) for each in error.every)
+    return Report(generated_at=datetime.now(UTC), profile=profile, failures=failures)
 
 
 def _by_asset(balance: Balance) -> tuple[str, str]:
@@ -147,20 +148,14 @@ def _asset_of(balance: Balance) -> str:
     return balance.asset if balance.asset_id is None else f"#{balance.asset_id}"
 
 
-def _aggregates(outcomes: Sequence[Outcome]) -> set[str]:
-    """The names of accounts that aggregate others of this run: adding them would count money twice."""
-    single = {outcome.account.part_of for outcome in outcomes} - {None}
-    return {o.account.name for o in outcomes if o.account.aggregate_of in single}
-
-
-def _repeated(balances: Sequence[Balance], left_out: set[int]) -> list[Notice]:
+def _repeated(balances: Sequence[Balance], left_out: set[int]) -> Iterator[Notice]:
     """A notice for each asset that one account's answer lists more than once, under one id or several."""
     rows: dict[tuple[str, str], list[Balance]] = defaultdict(list)
     for balance in balances:
         rows[balance.account, balance.asset].append(balance)
-    return [
-        _repetition(each, left_out) for each in rows.values() if len(each) > 1 and not _of_merchants(each)
-    ]
+    for alike in rows.values():
+        if len(alike) > 1 and not _of_merchants(alike):
+            yield _repetition(alike, left_out)
 
 
 def _of_merchants(rows: Sequence[Balance]) -> bool:
@@ -178,45 +173,47 @@ def _repetition(rows: Sequence[Balance], left_out: set[int]) -> Notice:
     return Notice("asset.repeated", rows[0].account, message)
 
 
-def _in_several_cases(balances: Iterable[Balance]) -> list[Notice]:
+def _in_several_cases(balances: Iterable[Balance]) -> Iterator[Notice]:
     """A notice for each set of assets of the run whose names differ in ASCII case alone."""
-    spellings: dict[str, dict[str, None]] = defaultdict(dict)
-    for asset in sorted({balance.asset for balance in balances}):
-        spellings[folded(asset)][asset] = None
-    return [
-        Notice(
-            "asset.case",
-            None,
-            f"{join_names(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
-        )
-        for names in spellings.values()
-        if len(names) > 1
-    ]
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for asset in sorted({*map(attrgetter("asset"), balances)}):
+        spellings[folded(asset)].append(asset)
+    for names in spellings.values():
+        if len(names) > 1:
+            yield Notice(
+                "asset.case",
+                None,
+                f"{join_names(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
+            )
 
 
-def _totals(balances: Sequence[Balance], outcomes: Sequence[Outcome]) -> list[Total]:
+def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[Outcome]) -> list[Total]:
     """The totals by asset. An amount is a number only if every account of the run made it known."""
-    order = [outcome.account.name for outcome in outcomes]
-    failed = [outcome for outcome in outcomes if outcome.failure is not None]
-    silent = [outcome.account.name for outcome in failed if outcome.missing_kind is None]
-    kinds = [(outcome.missing_kind, outcome.account.name) for outcome in failed if outcome.missing_kind]
+    failed = [
+        (outcome.missing_kind, outcome.account.name) for outcome in outcomes if outcome.failure is not None
+    ]
     by_asset: dict[str, list[Balance]] = defaultdict(list)
     for balance in balances:
-        by_asset[balance.asset].append(balance)
+        if id(balance) not in left_out:
+            by_asset[balance.asset].append(balance)
     totals = []
     for asset, rows in sorted(by_asset.items()):
-        there_kinds = {row.details.get("kind") for row in rows} if kinds else set()
-        lacking = {*silent, *(name for kind, name in kinds if kind in there_kinds)}
+        lacking: set[str] = set()
+        if failed:
+            # Of an account that lacks one kind of rows, the totals of other kinds are known.
+            kinds = {None, *(row.details.get("kind") for row in rows)}
+            lacking = {name for kind, name in failed if kind in kinds}
         whole = not lacking
         sums, known = [], []
         for part in AMOUNT_FIELDS:
-            amounts = [getattr(row, part) for row in rows]
-            there = [amount for amount in amounts if amount is not None]
+            there = [amount for amount in map(attrgetter(part), rows) if amount is not None]
             known.append(exact_sum(there) if there else None)
-            sums.append(known[-1] if whole and len(there) == len(amounts) else None)
-            if len(there) < len(amounts):
+            sums.append(known[-1] if whole and len(there) == len(rows) else None)
+            if len(there) < len(rows):
                 lacking |= {row.account for row in rows if getattr(row, part) is None}
-        missing = tuple(name for name in order if name in lacking) if lacking else ()
+        missing: tuple[str, ...] = ()
+        if lacking:
+            missing = tuple(o.account.name for o in outcomes if o.account.name in lacking)
         totals.append(Total(asset, Amounts(*sums), Amounts(*known), missing))
     return totals
 

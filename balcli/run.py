@@ -2,25 +2,27 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from balcli import report as reports
-from balcli.cache import default_cache
-from balcli.collect import OnProgress, collect, open_client
-from balcli.config.accounts import open_accounts
-from balcli.config.profile import Profile, check_ca_bundle
+from balcli.collect import OnProgress, collect, open_client, writable
+from balcli.config.credentials import expiring_credentials
+from balcli.config.profile import Profile, open_accounts
 from balcli.config.sources import SecretSources
 from balcli.errors import BalcliError, StateError
-from balcli.http.client import Exchange, SupportsRequest
-from balcli.http.timing import Deadline
+from balcli.http.client import Exchange, RequestSettings, SupportsRequest
+from balcli.http.timing import Deadline, writing_seconds
 from balcli.models import Notice, Report
 from balcli.providers import PLUGIN_NOTICES
 from balcli.settings import Order
 
 if TYPE_CHECKING:
     from balcli.evidence.record import Recorder
+
+_RECORDING_SECONDS: Final = 0.1
+"""The seconds that are always there to record a run."""
 
 
 class RunRequest(NamedTuple):
@@ -66,12 +68,13 @@ class RunResult(NamedTuple):
     @property
     def document(self) -> Report:
         """The report as its document has it: with a notice if the run is not recorded."""
-        notices = [
-            Notice("history.not_recorded", None, f"the run is not recorded: {problem.message}")
-            for problem in self.problems
-            if isinstance(problem, StateError)
-        ]
-        return self.report._replace(notices=(*self.report.notices, *notices))
+        report = self.report
+        for problem in self.problems:
+            if isinstance(problem, StateError):
+                message = f"the run is not recorded: {problem.message}"
+                notice = Notice("history.not_recorded", None, message)
+                report = report._replace(notices=(*report.notices, notice))
+        return report
 
 
 def run(
@@ -81,11 +84,13 @@ def run(
     recorder: "Recorder | None" = None,
     observe: Callable[[Exchange], None] | None = None,
     progress: AbstractContextManager[OnProgress | None] | None = None,
+    deadline: Deadline | None = None,
 ) -> RunResult:
     """Run once. An account's error is in the report; trouble with recording never hides a balance.
 
     The `recorder` gets every response for the evidence, `observe` every attempt of a request. `progress` is
-    entered while requests are in flight. Raises BalcliError where no account can be asked, or another run has the lock.
+    entered while requests are in flight. The `deadline` may have begun before; None is that of the settings, from now
+    on. Raises BalcliError where no account can be asked, or another run has the lock.
     """
     problems: tuple[BalcliError, ...] = ()
     with ExitStack() as locks:
@@ -96,10 +101,13 @@ def run(
                 locks.enter_context(state.lock(profile.name, os.environ, wait=request.wait or 0))
         except StateError as problem:
             problems = (problem,)
-        whole = _fetched(profile, request, recorder, observe, progress)
+        # Here, because a wait for another run is what `--wait` bounds; without one there is no wait.
+        settings = profile.request_settings._replace(**request.settings)
+        deadline = deadline or Deadline(settings.deadline)
+        whole = _fetched(profile, request, settings, deadline, recorder, observe, progress)
         if request.record and not problems:
             try:
-                _record(whole, profile, request)
+                _record(whole, profile, request, deadline)
             except StateError as problem:
                 problems = (problem,)
     report = reports.without_zeros(whole) if request.nonzero else whole
@@ -110,26 +118,31 @@ def run(
 def _fetched(
     profile: Profile,
     request: RunRequest,
+    settings: RequestSettings,
+    whole: Deadline,
     recorder: "Recorder | None",
     observe: Callable[[Exchange], None] | None,
     progress: AbstractContextManager[OnProgress | None] | None,
 ) -> Report:
     """The report of all accounts that are asked, with every row."""
-    settings = profile.request_settings._replace(**request.settings)
-    deadline = Deadline(settings.deadline)
-    check_ca_bundle(profile)
-    notices = (*PLUGIN_NOTICES, *profile.notices)
+    deadline = whole.for_requests()
     found = open_accounts(
-        profile, SecretSources(deadline), request.provider, request.accounts, request.targets
+        profile,
+        SecretSources(deadline, settings.command_timeout),
+        request.provider,
+        request.accounts,
+        request.targets,
     )
+    expiring = (notice for each in found for notice in expiring_credentials(each))
+    notices = (*PLUGIN_NOTICES, *profile.variables.notices, *expiring)
     accounts = [each.account for each in found if each.account is not None]
     if recorder is None:
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)
     else:
         client = recorder.client(found, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
-    cached = request.cache and not request.sandbox and recorder is None
-    with progress or nullcontext() as on_progress:
+    use_cache = request.cache and not request.sandbox and recorder is None
+    with closing(client), progress or nullcontext() as on_progress:
         outcomes = collect(
             accounts,
             settings,
@@ -137,16 +150,16 @@ def _fetched(
             assets=request.assets,
             flags=request.flags,
             limited=request.thresholds,
-            cache=default_cache(os.environ) if cached else None,
+            use_cache=use_cache,
             client=client,
             on_progress=on_progress,
         )
-    return reports.build(profile.name, outcomes, notices)
+    return reports.build(profile.name, writable(outcomes, settings, whole), notices)
 
 
-def _record(report: Report, profile: Profile, request: RunRequest) -> None:
-    """Add the run to the history. Raises StateError."""
-    from balcli.history.database import history_file
+def _record(report: Report, profile: Profile, request: RunRequest, deadline: Deadline) -> None:
+    """Add the run to the history, in time for the report to be written. Raises StateError."""
+    from balcli.history.database import history_file, within
     from balcli.history.recording import Selection, record, with_url_digests
     from balcli.providers.selection import ExactName
 
@@ -161,8 +174,11 @@ def _record(report: Report, profile: Profile, request: RunRequest) -> None:
         () if asked_all else tuple(outcome.account.name for outcome in report.outcomes),
         tuple(asset for asset in request.assets if isinstance(asset, ExactName)),
     )
-    record(
-        history_file(request.history, os.environ, sandbox=request.sandbox),
-        with_url_digests(report, sandbox=request.sandbox),
-        selection,
-    )
+    # What was fetched until the last moment is recorded all the same, if that is quickly done.
+    spare = max(0.0, deadline.left() - _RECORDING_SECONDS)
+    with within(deadline.earlier(min(spare, writing_seconds(len(report.balances))))):
+        record(
+            history_file(request.history, os.environ, sandbox=request.sandbox),
+            with_url_digests(report, sandbox=request.sandbox),
+            selection,
+        )

@@ -4,7 +4,7 @@ import re
 import threading
 from binascii import b2a_base64
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NoReturn, final
 
@@ -24,10 +24,14 @@ class Secret:
     A credential is also redacted from messages. Not every value of a login is one.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "origin")
 
-    def __init__(self, text: str, *, is_credential: bool = True) -> None:
+    def __init__(
+        self, text: str, *, is_credential: bool = True, origin: Callable[[], str] | None = None
+    ) -> None:
         self._text = text
+        self.origin = origin
+        """Returns the setting that it is the value of, and where that is: `token, from .env:3 TOKEN`."""
         if is_credential and len(text) >= _SHORTEST_FILTERED:
             _known.add(text)
 
@@ -76,6 +80,44 @@ def validate_credential(text: str) -> str | None:
     return next((words for there, words in flaws if there), None)
 
 
+def secrets_in(value: object) -> Iterator[Secret]:
+    """The secrets in a value, at any depth."""
+    if isinstance(value, Secret):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from secrets_in([*value.values()])
+    elif isinstance(value, list):
+        yield from chain.from_iterable(map(secrets_in, value))
+
+
+def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
+    """Why a value cannot be a credential that a provider gave out, without the value itself; None if it can.
+
+    `is_key` is True for keys and tokens. A password is a user's own choice: of it, only shapes of templates count.
+    """
+    text = reveal(secret)
+    words = text.lower()
+    if text[:1] not in "$%<{" and len(set(words)) > 1 and not any(word in words for word in _TEMPLATE_WORDS):
+        return None  # as nearly all are, without a regular expression
+    if is_key and re.match(r"bearer\s", text, re.IGNORECASE):
+        return 'starts with "Bearer", which balcli adds itself'
+    name = "[A-Za-z_][A-Za-z0-9_]*" if is_key else "[A-Z_][A-Z0-9_]+"
+    if re.fullmatch(rf"\$\{{?{name}\}}?|%{name}%|\$\{{.*\}}", text):
+        return "is the name of a variable instead of its value (a profile takes ${NAME})"
+    shapes = r"<[a-z][a-z0-9 _.'/-]*>|\{\{.*\}\}"
+    if re.fullmatch(f"{shapes}|{_WORDS}" if is_key else shapes, text, re.IGNORECASE):
+        return "is a placeholder that was never filled in"
+    return None
+
+
+_TEMPLATE_WORDS: Final = ("bearer", "your", "change", "replace")
+# Keys and tokens are random: none is a phrase in which a template speaks to its reader.
+_WORDS: Final = (
+    r"(?:(?:insert|enter|put|paste|add)[-_ ])?your[-_ ]?(?:[a-z0-9]+[-_ ]){0,3}?(?:api[-_ ]?)?"
+    r"(?:key|token|secret|jwt|credentials?)(?:[-_ ]here)?|change[-_ ]?me|replace[-_ ]?me|([x*.])\1{2,}"
+)
+
+
 def encodings(text: str) -> Collection[str]:
     """The text, and its JSON, URL, base64 and hexadecimal encodings."""
     raw = text.encode("utf-8", "surrogatepass")
@@ -105,24 +147,27 @@ def _escaped(text: str, raw: bytes) -> set[str]:
     """The text, and its JSON and URL encodings where those escape something."""
     import json
 
-    plain = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
-    # By default PHP also escapes slashes, and Go the markup characters of HTML.
-    php = {form.replace("/", "\\/") for form in plain}
-    go = {re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", form) for form in plain}
-    written = php.union(go, plain)
-    capital = {
-        re.sub(r"\\u[0-9a-f]{4}", lambda match: rf"\u{match[0][2:].upper()}", form) for form in written
-    }
-    return written.union(capital, (text,), _quoted(raw))
+    forms = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    for form in tuple(forms):
+        # By default PHP also escapes slashes, and Go the markup characters of HTML.
+        php = form.replace("/", "\\/")
+        go = re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", form)
+        forms |= {php, go}
+    for form in tuple(forms):
+        forms.add(re.sub(r"\\u[0-9a-f]{4}", lambda match: rf"\u{match[0][2:].upper()}", form))
+    return forms.union((text,), _quoted(raw))
 
 
 def _quoted(raw: bytes) -> set[str]:
     """The percent-encodings of bytes: Python's and JavaScript's functions differ in the safe characters."""
     from urllib.parse import quote, quote_plus
 
-    safe = ("/", "", "!'()*", "!'()*;,/?:@&=+$#")
-    found = {quote_plus(raw), *(quote(raw, safe=characters) for characters in safe)}
-    return found | {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in found}
+    forms = {quote_plus(raw)}
+    for safe in ("/", "", "!'()*", "!'()*;,/?:@&=+$#"):
+        forms.add(quote(raw, safe=safe))
+    for form in tuple(forms):
+        forms.add(re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form))
+    return forms
 
 
 def is_recognizable(secret: Secret) -> bool:
@@ -160,11 +205,21 @@ class CredentialMatcher:
 
     def matches(self, text: str) -> bool:
         """Whether the text contains a credential in any encoding."""
-        return bool(self._find_in(text))
+        return bool(self.find_in(text))
 
     def find_in(self, text: str) -> list[str]:
-        """The encoded credentials in the text, the longest first: one can contain another."""
-        return sorted(self._find_in(text), key=len, reverse=True)
+        """The encoded credentials in the text, the longest first: one can contain another.
+
+        Only those whose beginning it contains are compared.
+        """
+        size, starts = self._shortest, self._starts()
+        if len(starts) <= _FEW:
+            begun: Iterable[str] = [*starts]  # a copy, because another thread may add some
+        else:
+            pieces = (text[at : at + size] for at in range(len(text) - size + 1))
+            begun = {piece for piece in pieces if piece in starts}
+        found = {form for start in begun if start in text for form in starts[start] if form in text}
+        return sorted(found, key=len, reverse=True)
 
     @property
     def are_few(self) -> bool:
@@ -174,17 +229,6 @@ class CredentialMatcher:
     def encodings(self) -> list[str]:
         """All encoded credentials that are searched for."""
         return list(chain.from_iterable([*self._starts().values()]))
-
-    def _find_in(self, text: str) -> set[str]:
-        """The encoded credentials in the text. Only those whose beginning it contains are compared."""
-        size, starts = self._shortest, self._starts()
-        if len(starts) <= _FEW:
-            # A copy, because another thread may add some.
-            begun = {start for start in [*starts] if start in text}
-        else:
-            pieces = (text[at : at + size] for at in range(len(text) - size + 1))
-            begun = {piece for piece in pieces if piece in starts}
-        return {form for start in begun for form in starts[start] if form in text}
 
     def _starts(self) -> dict[str, list[str]]:
         """The encoded credentials by their beginnings."""

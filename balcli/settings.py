@@ -1,12 +1,13 @@
-"""How a run sends its requests, and the order of its rows.
-
-A module of its own: the command line needs it to parse options, and `balcli.models` would cost every start 5 ms.
-"""
+"""The bounds and units of a run's settings, its certificates, and the order of its rows; options are parsed with it."""
 
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from balcli.files import shown
+
 MOST_SECONDS: Final = 86_400.0
+COMMAND_SECONDS: Final = 10.0
+MOST_COMMAND_SECONDS: Final = 120.0
 MOST_RETRIES: Final = 100
 MOST_JOBS: Final = 500
 
@@ -14,12 +15,42 @@ Order: TypeAlias = Literal["asset", "account", "total"]
 """What `--sort` sorts rows by. Without it: accounts as in the profile, then assets."""
 
 
-class RequestSettings(NamedTuple):
-    """Timeout of one request and deadline of the run in seconds, retries, concurrent accounts, proxy, certificates."""
+_MILLISECONDS_IN: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
-    timeout: float = 10.0
-    deadline: float = 30.0
-    retries: int = 2
-    jobs: int = 8
-    proxy: str | None = None
-    ca_bundle: Path | None = None
+
+def parse_seconds(text: str, plain: str = "s") -> float:
+    """The seconds of a time such as `500ms`, `5s`, `2m` or `1h`; a plain number counts as `plain`.
+
+    Raises ValueError with what to write instead.
+    """
+    number = text.rstrip("hms")
+    unit = text[len(number) :]
+    # A plain number in any form that a float has; one with a unit in the simplest alone.
+    usable = number.isascii() and "_" not in number and number.strip() == number
+    if unit:
+        usable = usable and number.replace(".", "", 1).isdigit()
+    try:
+        return float(number if usable else "") * _MILLISECONDS_IN[unit or plain] / 1000
+    except (ValueError, KeyError):
+        raise ValueError(
+            "is not a time; write a number, or one with ms, s, m or h, such as 500ms or 2m"
+        ) from None
+
+
+CA_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The variables of the real environment that name certificates, the first that is set."""
+
+
+class CaSource(NamedTuple):
+    """The certificates of authorities that servers are verified with."""
+
+    kind: Literal["file", "folder", "system", "built-in"] = "built-in"
+    path: Path | None = None
+    named_by: str = ""
+    """What names it: a variable, or the `ca_bundle` of an account or the profile; empty for the built-in ones."""
+
+    @property
+    def described(self) -> str:
+        """The source for people."""
+        place = f"the {self.kind} certificates" if self.path is None else shown(self.path)
+        return f"{place} ({self.named_by})" if self.named_by else place

@@ -17,7 +17,7 @@ _SHORT_LIST: Final = 80
 # A hostile answer can list names without end; each costs time to compare.
 _MOST_COMPARED: Final = 2000
 
-_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 # Printable to Python, yet drawn as nothing or as a blank: fillers, joiners, variation selectors.
 _INVISIBLE: Final = (

@@ -117,7 +117,7 @@ def parse_range(text: str) -> Range:
     match = _RANGE.fullmatch(text)
     if match is None:
         raise ValueError(
-            "is no range; write 10, 10:, '~:10' (in quotes, for the shell), 10:20 or @10:20, in plain decimal numbers"
+            "is not a range; write 10, 10:, '~:10' (in quotes, for the shell), 10:20 or @10:20, in plain decimal numbers"
         )
     at, start_text, end_text, alone = match.groups()
     try:
@@ -148,7 +148,7 @@ def parse_value(key: str, value: str | list[str]) -> Value:
     if key in {"warn", "crit"}:
         return parse_range(value)
     if key == "field" and value not in AMOUNT_FIELDS:
-        raise ValueError("is no field of a balance; write available, total or locked")
+        raise ValueError("must be available, total or locked; change it")
     if key == "absent" and value != ZERO_IF_ABSENT:
         raise ValueError(
             f"must be {ZERO_IF_ABSENT}; leave it out to have UNKNOWN for an asset that is not listed"
@@ -163,7 +163,7 @@ def parse_value(key: str, value: str | list[str]) -> Value:
 def _asset(text: str) -> str:
     """The name of one asset. Raises ValueError."""
     if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_ASSET:
-        raise ValueError(f"is no asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
+        raise ValueError(f"is not an asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
     if folded(text).startswith("nft:"):
         raise ValueError("is an NFT, which is no amount of anything; give a token")
     return text
@@ -175,7 +175,7 @@ def missing_key(keys: Iterable[str]) -> tuple[str, str] | None:
     if "asset" not in given:
         return "asset", "is missing; name the asset that the limit is on"
     if given.isdisjoint({"warn", "crit"}):
-        return "crit", "is missing, and so is warn; add one of them"
+        return "crit", "is missing; add warn, crit or both"
     return None
 
 

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HERE = "127.0.0.1"
+_NOT_IN_URL = frozenset(' \\"<>^`{|}')
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 
@@ -93,13 +94,18 @@ def _normal_host(host: str) -> str:
 
 def _old_ipv4(name: str) -> int | None:
     """The IPv4 address as a number, for spellings that resolvers accept (127.1, 0x7f000001, 0177.0.0.1); None for a name."""
-    parts = name.split(".")
-    if len(parts) > 4 or not all(re.fullmatch("0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*", part) for part in parts):
+    parts, address = name.split("."), 0
+    if len(parts) > 4:
         return None
-    *first, last = (int(part, 16 if "x" in part else 8 if part[0] == "0" else 10) for part in parts)
-    if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
-        return None
-    return sum(number << 8 * (3 - place) for place, number in enumerate(first)) + last
+    for place, part in enumerate(parts):
+        if not re.fullmatch("0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*", part):
+            return None
+        number = int(part, 16 if "x" in part else 8 if part[0] == "0" else 10)
+        size = 4 - place if place == len(parts) - 1 else 1  # the last part fills all bytes that are left
+        if number >= 256**size:
+            return None
+        address += number << 8 * (4 - place - size)
+    return address
 
 
 def _normal_path(path: str) -> str:
@@ -131,7 +137,7 @@ def validate_proxy(text: str) -> str:
 
 def _split(text: str) -> SplitResult:
     """The parts of an http(s) URL whose host is a name or an address. Raises ValueError."""
-    if not text.isascii() or not text.isprintable() or any(c in text for c in ' \\"<>^`{|}'):
+    if not text.isascii() or not text.isprintable() or not _NOT_IN_URL.isdisjoint(text):
         raise ValueError("holds a character that has no place in a URL; write a name outside ASCII as xn--…")
     try:
         parts = urlsplit(text)

@@ -1,9 +1,8 @@
-"""Runs the examples of the README and its pages anew, writes their output there, draws its picture, makes the man page.
+"""Runs the examples of the README and its pages anew, writes their output there, draws its pictures, makes the man page.
 
 `python docs/refresh.py`, with balcli installed in the interpreter's environment and jq and mlr (Miller) on the PATH.
 """
 
-import io
 import os
 import re
 import subprocess
@@ -11,8 +10,7 @@ import sys
 from pathlib import Path
 
 import manpage
-from rich.console import Console
-from rich.text import Text
+import pictures
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -25,7 +23,7 @@ def output(command: str, **env: str) -> str:
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=ROOT,
-        env={**os.environ, "PATH": path, **env},
+        env={"HOME": os.environ["HOME"], "PATH": path, **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
@@ -40,17 +38,8 @@ def refreshed(text: str) -> str:
     return EXAMPLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```\n", text)
 
 
-def picture(command: str) -> str:
-    """The SVG of a terminal that shows a command's output."""
-    coloured = Text.from_ansi(output(command, FORCE_COLOR="1"))
-    columns = max(len(line) for line in coloured.plain.splitlines()) + 2
-    console = Console(record=True, width=columns, file=io.StringIO())
-    console.print(coloured)
-    return console.export_svg(title=command, unique_id="balcli")
-
-
 if __name__ == "__main__":
     for page in (README, *sorted((ROOT / "docs").glob("*.md"))):
         page.write_text(refreshed(page.read_text()))
-    (ROOT / "docs" / "all.svg").write_text(picture("balcli all --sandbox"))
+    pictures.refresh()
     manpage.refresh()

@@ -18,6 +18,7 @@ from balcli.cli import app
 from balcli.cli import output as cli_output
 from balcli.errors import BadShape, OutputError, RateLimited, Terminated
 from balcli.secret import Secret
+from balcli.signals import ENDING
 
 KEY: Final = "s-5Ht9wQk3ZxC7"
 
@@ -38,7 +39,7 @@ def run(
     for name in [name for name in os.environ if name.startswith(("BALCLI_", "_BALCLI", "XDG_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in ENDING}
 
     def run(*arguments: str) -> Ran:
         with (tmp_path / "stdout").open("w+", encoding="utf-8") as stream:
@@ -52,7 +53,8 @@ def run(
         return Ran(code, out, captured.err)
 
     yield run
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     sys.unraisablehook = sys.__unraisablehook__
 
 
@@ -447,10 +449,8 @@ def test_a_bug_in_what_writes_documents_is_told_all_the_same(
     run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the document of a bug cannot be made either, the line and the code are."""
-    import balcli.render
-
     monkeypatch.setattr(cli_output, "_written", False)
-    monkeypatch.setattr(balcli.render, "machine", lambda *_arguments: broken())
+    monkeypatch.setattr("balcli.cli.balances.machine", lambda *_arguments: broken())
     ended = run("all", "--sandbox", "-o", "json")
     assert (1, "", 1) == (ended.code, ended.out, len(ended.err.splitlines()))
 
@@ -508,7 +508,9 @@ def _while_another_is_handled(problem: BaseException) -> Callable[[], None]:
     return happens
 
 
-@pytest.mark.parametrize(("problem", "code"), [(KeyboardInterrupt(), 130), (Terminated(143), 143)])
+@pytest.mark.parametrize(
+    ("problem", "code"), [(KeyboardInterrupt(), 130), (Terminated(143), 143), (Terminated(129), 129)]
+)
 @pytest.mark.parametrize("wrapped", [_swallowed, _in_a_class, _while_another_is_handled])
 def test_a_signal_that_python_makes_something_else_of_is_one(
     run: Callable[..., Ran],

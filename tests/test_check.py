@@ -215,12 +215,15 @@ def test_wrong_usage_makes_a_document_too(program: Program, arguments: list[str]
     ("text", "words"),
     [
         ("", "has no profile; add [profiles.main]"),
-        ("[profiles.main.merchant]\ntoken = 5\n" + limits('asset = "USDT"\ncrit = "1:"'), "merchant.token"),
+        (
+            "[profiles.main.merchant]\ntoken = 5\n" + limits('asset = "USDT"\ncrit = "1:"'),
+            "token in merchant",
+        ),
         (
             '[profiles.main.merchant]\ntoken = "t"\n',
-            "profiles.main has no limits; add [[profiles.main.limits]]",
+            'profile "main" has no limits; add [[profiles.main.limits]]',
         ),
-        ('[profiles.main.merchant]\ntoken = "t"\n' + limits('asset = "USDT"\ncrit = "x"'), "limits[0].crit"),
+        ('[profiles.main.merchant]\ntoken = "t"\n' + limits('asset = "USDT"\ncrit = "x"'), "crit in limit 1"),
         (limits('asset = "USDT"\ncrit = "1:"'), "has no account"),
     ],
     ids=["empty", "account", "no limits", "limit", "no account"],
@@ -341,7 +344,7 @@ def test_a_reader_that_goes_away_is_141(program: Program) -> None:
 def waiting(program: Program, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A check that waits for a silent server."""
     asked: list[str] = []
-    with Sandbox(faults=["merchant:silent"], heard=asked.append) as server:
+    with Sandbox(faults=["merchant:silent"], log_line=asked.append) as server:
         text = f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'
         file = program.write(text + limits('asset = "USDT"\ncrit = "1:"'))
         process = subprocess.Popen(

@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from balcli.config.accounts import open_accounts
-from balcli.config.profile import holds_secret, load
+from balcli.config.profile import holds_secret, load, open_accounts
 from balcli.config.sources import SecretSources, parse_toml
+from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
-from balcli.sandbox import Sandbox, json_reply
+from balcli.sandbox import Sandbox, json_response
 from balcli.sandbox.loopring import ADDRESS
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import PAYOUTS, TREASURY
-from balcli.settings import RequestSettings
 from balcli.thresholds import Threshold, parse_range
 from tests.conftest import ROOT, Program
 from tests.lists import each_case
@@ -26,7 +25,9 @@ LOOPRING_KEY = "sandbox-loopring-key"
 BALANCES = "/loopring/api/v3/user/balances"
 MERCHANT_BALANCES = "/merchant/v2/assets/account/assets"
 
-NO_MERCHANT_ROWS = json_reply({"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": []}})
+NO_MERCHANT_ROWS = json_response(
+    {"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": []}}
+)
 
 
 def loopring(url: str, profile: str = "main", extra: str = "") -> str:
@@ -244,14 +245,12 @@ def test_inline_table_may_span_lines(tmp_path: Path) -> None:
 @each_case(
     ("text", "expected"),
     [
-        pytest.param("", RequestSettings(10.0, 30.0, 2, 8, None, None), id="defaults"),
-        pytest.param(
-            "timeout = 0.5\ndeadline = 7", RequestSettings(0.5, 7.0, 2, 8, None, None), id="seconds"
-        ),
-        pytest.param("retries = 0\njobs = 1", RequestSettings(10.0, 30.0, 0, 1, None, None), id="numbers"),
+        pytest.param("", RequestSettings(10.0, 30.0, 3, 8, None), id="defaults"),
+        pytest.param("timeout = 0.5\ndeadline = 7", RequestSettings(0.5, 7.0, 3, 8, None), id="seconds"),
+        pytest.param("retries = 0\njobs = 1", RequestSettings(10.0, 30.0, 0, 1, None), id="numbers"),
         pytest.param(
             'proxy = "${PROXY}"',
-            RequestSettings(10.0, 30.0, 2, 8, "http://proxy.example:3128", None),
+            RequestSettings(10.0, 30.0, 3, 8, "http://proxy.example:3128"),
             id="proxy",
         ),
     ],
@@ -299,7 +298,7 @@ def test_ca_bundle_is_relative_to_the_file(tmp_path: Path, value: str) -> None:
         tmp_path / "config.toml", f'[profiles.main]\nca_bundle = "{value}"\n{loopring("http://127.0.0.1:9")}'
     )
     profile = load(file, must_exist=True, name=None, env_file=None, environ={"CA": "company-ca.pem"})
-    assert tmp_path / "company-ca.pem" == profile.request_settings.ca_bundle
+    assert tmp_path / "company-ca.pem" == profile.request_settings.ca_bundle.path
 
 
 # Accounts
@@ -686,7 +685,7 @@ def test_two_spellings_of_one_account_are_one_account(program: Program) -> None:
                 )
     document = program.with_profile("\n".join(tables), "config", "check", "-o", "json").json
     told = [problem["message"] for problem in document["problems"]]
-    assert (3 * len(SPELLINGS), []) == (len(told), [m for m in told if "are the same account" not in m])
+    assert (3 * len(SPELLINGS), []) == (len(told), [m for m in told if "is the same account" not in m])
 
 
 def test_one_account_at_two_spellings_of_its_host_never_asks(program: Program, sandbox: Sandbox) -> None:
@@ -698,7 +697,7 @@ def test_one_account_at_two_spellings_of_its_host_never_asks(program: Program, s
     )
     result = program.with_profile(text, "all", "-o", "json")
     assert (3, ["config.account"], []) == (result.code, codes(result), sandbox.log)
-    assert "merchant[0] and profiles.main.merchant[1] are the same account" in result.err
+    assert 'merchant "m1" is the same account at the provider as merchant "m0"' in result.err
 
 
 def test_an_aggregate_is_left_out_beside_its_merchants_at_another_spelling(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from balcli.config.inspection import line_numbers
+from balcli.config.problems import line_numbers
 from balcli.config.sources import parse_toml
 from balcli.providers import PROVIDERS
 from balcli.render.settings import Row
@@ -110,7 +110,7 @@ def test_init_leaves_what_is_there(program: Program, kind: str) -> None:
     result = program.run("config", "init", "-c", str(file))
     after = file.lstat()
     assert (3, "") == (result.code, result.out)
-    assert "is there already; edit it, move it away, or name another file with --config" in result.err
+    assert "already exists; edit it, move it away first, or name another file with --config" in result.err
     assert (before.st_ino, before.st_mode, before.st_mtime_ns) == (
         after.st_ino,
         after.st_mode,
@@ -190,7 +190,7 @@ def test_the_written_file_lacks_variables_and_nothing_else(program: Program) -> 
     assert (3, {"config.variable"}) == (result.code, {problem["code"] for problem in problems})
     assert len(ALL_NAMES) == len(problems)
     for name, problem in zip(ALL_NAMES, problems, strict=True):
-        assert f"${{{name}}} is not defined" in problem["message"]
+        assert f"needs ${{{name}}}, which is not set" in problem["message"]
 
 
 def test_the_written_file_loads_with_its_variables(program: Program) -> None:
@@ -242,7 +242,7 @@ def test_a_plug_in_provider_gets_its_table(program: Program, tmp_path: Path) -> 
 def session(program: Program, *arguments: str, answers: list[bytes | None]) -> tuple[int, str, str]:
     """The exit code, stdout and the screen of a run whose stdin and stderr are a terminal.
 
-    Each answer follows a question; None is an interrupt.
+    Each answer follows a request; None is an interrupt.
     """
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -298,7 +298,7 @@ def session(program: Program, *arguments: str, answers: list[bytes | None]) -> t
 def test_init_asks_at_a_terminal_which_providers_are_used(
     program: Program, answers: list[bytes | None], expected: list[str]
 ) -> None:
-    """The question stands on stderr, with the providers that there are; it is the only one, and never for a secret."""
+    """The request stands on stderr, with the providers that there are; it is the only one, and never for a secret."""
     code, out, screen = session(program, "config", "init", "-c", str(program.file), answers=answers)
     assert (0, f"{program.file}\n", expected) == (code, out, tables(program.file))
     assert len(answers) == screen.count("Enter for all): ")
@@ -309,14 +309,14 @@ def test_init_asks_at_a_terminal_which_providers_are_used(
 
 @pytest.mark.parametrize("options", [["-q"], ["--provider", "wallet"]], ids=["quiet", "named"])
 def test_init_asks_nothing_where_all_is_said(program: Program, options: list[str]) -> None:
-    """With -q or --provider there is no question, also at a terminal."""
+    """With -q or --provider there is no request, also at a terminal."""
     code, _, screen = session(program, "config", "init", "-c", str(program.file), *options, answers=[])
     assert (0, False, True) == (code, "Which" in screen, program.file.exists())
 
 
 @pytest.mark.parametrize("answer", [b"\x04", None], ids=["end of input", "interrupt"])
 def test_init_that_is_broken_off_writes_nothing(program: Program, answer: bytes | None) -> None:
-    """The end of the input, or an interrupt, at the question leaves no file."""
+    """The end of the input, or an interrupt, at the request leaves no file."""
     code, out, _ = session(program, "config", "init", "-c", str(program.file), answers=[answer])
     assert (130, "", False) == (code, out, program.file.exists())
 
@@ -440,10 +440,11 @@ def test_show_names_the_source_of_each_value(program: Program) -> None:
         ("merchant", "api_secret"): ("***", f"file {secret_file}"),
         ("run", "timeout"): (2.5, "config.toml:2"),
         ("run", "deadline"): (30, "default"),
-        ("run", "retries"): (2, "default"),
+        ("run", "command_timeout"): (10, "default"),
+        ("run", "retries"): (3, "default"),
         ("run", "jobs"): (3, "config.toml:3"),
         ("run", "proxy"): ("http://***@proxy.example:3128", "config.toml:4, environment PROXY_USER"),
-        ("run", "ca_bundle"): (None, "default"),
+        ("run", "ca_bundle"): ("built-in", "default"),
     } == listed(result)
 
 
@@ -469,7 +470,7 @@ def test_show_as_a_table_has_a_line_for_each_setting(program: Program) -> None:
     assert {"loopring (loopring)", "treasury (wallet)", "run"} <= set(lines)
     (key,) = [line for line in lines if "environment KEY" in line]
     assert ["api_key", "***", "environment", "KEY"] == key.split()
-    assert len(lines) == len(set(lines[:1])) + 26 + 5 * 2
+    assert len(lines) == len(set(lines[:1])) + 27 + 5 * 2
 
 
 def test_settings_fold_to_the_terminal() -> None:
@@ -667,7 +668,7 @@ k = 5
         ("top",): 2,
         ("a", "b", "c"): 4,
         ("a", "d e"): 5,
-        ("a", "list", 1, "x"): 8,
+        ("a", "list", 1, "x"): 10,
         ("t", 0, "k"): 13,
         ("t", 0, "u", 0, "k"): 15,
         ("t", 0, "u", 1, "k"): 17,
@@ -679,10 +680,10 @@ k = 5
     assert expected == {path: line_numbers(text.replace("\n", "\r\n")).get(path) for path in expected}
 
 
-def test_lines_behind_a_very_long_statement_are_left_out() -> None:
-    """A text over thousands of lines does not cost minutes; what stands behind it has no line."""
+def test_lines_behind_a_very_long_statement_are_known() -> None:
+    """A text over thousands of lines does not cost minutes, and hides no line behind it."""
     text = 'a = 1\nb = """\n' + "x\n" * 5000 + '"""\nc = 2\n'
-    assert {("a",): 1} == line_numbers(text)
+    assert {("a",): 1, ("b",): 2, ("c",): 5004} == line_numbers(text)
 
 
 # check
@@ -751,41 +752,44 @@ token = "a\\nb"
 api_secret = "{SECRET}"
 """
 FOUND = [
-    ("config.key", "colour: is no key"),
-    ("config.profile", "default_profile: there is no profile elsewhere"),
-    ("config.key", "profiles.main.nonsense: is no key"),
-    ("config.key", "loopring.adress: is no key that balcli knows; did you mean address?"),
-    ("config.key", "wallet[2].name: is missing"),
-    ("config.key", "merchant.limits: is no key"),
-    ("config.account", "are both named one"),
-    ("config.value", "limits[0].field: is no field"),
-    ("config.value", "limits[0].crit: is no text"),
-    ("config.key", "limits[1].feld: is no key that balcli knows; did you mean field?"),
-    ("config.key", "limits[1].asset: is missing"),
-    ("config.value", "main.timeout: is no number of seconds"),
-    ("config.value", "main.retries: is no whole number"),
-    ("config.value", "main.jobs: is no whole number"),
-    ("config.value", "main.proxy: is no proxy"),
-    ("config.value", "main.ca_bundle: "),
-    ("config.variable", "loopring.api_key: ${NO_KEY} is not defined"),
-    ("config.value", "loopring.account_id: is no whole number"),
-    ("config.value", "loopring.base_url: is plain HTTP"),
-    ("config.variable", "wallet[0].base_url: ${NO_HOST}, ${NO_PATH} are not defined; set NO_HOST, NO_PATH"),
-    ("config.secret", "wallet[0].access_token_command: no-such-program-here is no program"),
-    ("config.value", "wallet[0].wallet_id: is no text"),
-    ("config.variable", "wallet[1].login.merchant_id: ${NO_ID} is not defined"),
-    ("config.variable", "wallet[1].login.email: ${NO_MAIL} is not defined"),
-    ("config.value", "wallet[1].login.at: is nothing that a login's body can hold"),
-    ("config.value", "wallet[1].base_url: holds a user name"),
-    ("config.secret", "wallet[2].api_key_file: "),
-    ("config.key", "wallet[2].wallet_id: is missing"),
-    ("config.variable", "wallet[3].api_key: ${NO_KEY} is not defined"),
-    ("config.value", "wallet[4].api_key_command: is no list of texts"),
-    ("config.key", "merchant.token: is missing"),
-    ("config.key", "merchant.merchant_id: is negative"),
-    ("config.account", "wallet[4] are the same account"),
-    ("config.secret", "spare.merchant.token: the secret holds a control character"),
-    ("config.key", "spare.merchant.api_secret: stands beside token"),
+    ("config.key", '2: unknown key "colour"; known keys: default_profile, profiles'),
+    ("config.profile", "1: default_profile names profile elsewhere, which does not exist"),
+    ("config.key", '10: unknown key "nonsense" in profile "main"; known keys'),
+    ("config.key", '16: unknown key "adress" in loopring; did you mean "address"?'),
+    ("config.key", "30: name in wallet 3 is missing"),
+    ("config.key", '48: unknown key "limits" in merchant'),
+    ("config.account", '25: name in wallet "one" is also the name of wallet 1'),
+    ("config.value", "53: field in limit 1 must be available, total or locked"),
+    ("config.value", "54: crit in limit 1 must be text"),
+    ("config.key", '57: unknown key "feld" in limit 2; did you mean "field"?'),
+    ("config.key", "56: asset in limit 2 is missing"),
+    ("config.value", '5: timeout in profile "main" is not a time; write a number'),
+    ("config.value", '6: retries in profile "main" must be a whole number'),
+    ("config.value", '7: jobs in profile "main" must be a whole number'),
+    ("config.value", '9: proxy in profile "main" is no proxy'),
+    ("config.value", '8: ca_bundle in profile "main": '),
+    ("config.variable", "14: api_key in loopring needs ${NO_KEY}, which is not set; set NO_KEY"),
+    ("config.value", "15: account_id in loopring must be a whole number"),
+    ("config.value", "13: base_url in loopring is plain HTTP"),
+    (
+        "config.variable",
+        '20: base_url in wallet "one" needs ${NO_HOST}, ${NO_PATH}, which are not set; set NO_HOST, NO_PATH',
+    ),
+    ("config.secret", '22: access_token_command in wallet "one": no-such-program-here is not found'),
+    ("config.value", '21: wallet_id in wallet "one" must be text'),
+    ("config.variable", '28: login.merchant_id in wallet "one" needs ${NO_ID}'),
+    ("config.variable", '28: login.email in wallet "one" needs ${NO_MAIL}'),
+    ("config.value", '28: login.at in wallet "one" must be text'),
+    ("config.value", '26: base_url in wallet "one" holds a user name'),
+    ("config.secret", "32: api_key_file in wallet 3: "),
+    ("config.key", "30: wallet_id in wallet 3 is missing"),
+    ("config.variable", '38: api_key in wallet "same" needs ${NO_KEY}'),
+    ("config.value", '44: api_key_command in wallet "same again" must be a list of texts'),
+    ("config.key", "46: token in merchant is missing"),
+    ("config.key", "47: merchant_id in merchant is negative"),
+    ("config.account", '40: wallet "same again" is the same account at the provider as wallet "same"'),
+    ("config.secret", "60: token in merchant holds a control character"),
+    ("config.key", "61: api_secret in merchant stands beside token"),
 ]
 
 
@@ -811,16 +815,17 @@ def test_check_tells_a_line_for_each_problem_on_stderr(program: Program) -> None
     lines = result.err.splitlines()
     assert len(FOUND) == len(lines)
     assert all(line.startswith("balcli: ") and len(line) <= 300 for line in lines)
-    assert ["not ok  profile main", "not ok  profile spare"] == [
+    assert ["not ok  file", "not ok  profile main", "not ok  profile spare"] == [
         line.split(":")[0] for line in result.out.splitlines()
     ]
 
 
-def test_check_says_first_what_a_run_says(program: Program) -> None:
-    """The first problem of the check is the one at which a run of that profile ends, word by word."""
+def test_a_run_says_all_that_the_check_says(program: Program) -> None:
+    """A run of all accounts ends with every problem of its profile: a line for each, and one in the document."""
     run = program.with_profile(FAULTS, "all", "-o", "json", "-p", "main")
     checked = program.with_profile(FAULTS, "config", "check", "-o", "json", "-p", "main")
-    assert run.json["errors"] == checked.json["problems"][:1]
+    assert (3, run.json["errors"]) == (run.code, checked.json["problems"])
+    assert len(FOUND) - 2 == len(run.json["errors"]) == len(run.err.splitlines())
 
 
 def test_check_of_one_profile_leaves_the_others(program: Program) -> None:
@@ -858,12 +863,12 @@ def test_check_judges_every_file(program: Program) -> None:
     table = program.run("config", "check", "-c", str(file))
     messages = [problem["message"] for problem in result.json["problems"]]
     parts = [
-        "config.toml: can be written by others; chmod go-w",
-        ".env: a .env is taken to hold secrets, and every user can read it; chmod 600",
-        ".env: line 2 is not NAME=value",
-        ".env: line 4 is not NAME=value",
-        "config.toml: a secret stands in it, and every user can read it; chmod 600",
-        "token_file: ",
+        ".env counts as a file of secrets and is readable by everyone; chmod 600",
+        ".env:2: expected NAME=value",
+        ".env:4: expected NAME=value",
+        "config.toml can be written by others; chmod 600",
+        "config.toml contains a secret and is readable by everyone; chmod 600",
+        "token_file in merchant: ",
     ]
     assert 3 == result.code
     assert len(parts) == len(messages)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from balcli.config.accounts import open_accounts
-from balcli.config.profile import load
+from balcli.config.profile import load, open_accounts
 from balcli.config.sources import SecretSources
 from balcli.errors import ConfigError
 from balcli.http.timing import Deadline
@@ -72,14 +71,14 @@ def check_message(message: str, *parts: str) -> None:
 
 
 def check_refusal(result: Result, code: str, *parts: str) -> None:
-    """The run failed for its configuration: 3, one document, one line that is whole, and no value anywhere."""
+    """The run failed for its configuration: 3, one document, one whole line for each error, and no value anywhere."""
     document = result.json
-    found = [error["code"] for error in document["errors"]]
-    expected = (3, [code], 0, False)
-    assert expected == (result.code, found, len(document["accounts"]), document["complete"])
-    (line,) = result.err.splitlines()
-    assert line.startswith("balcli: ")
-    assert len(line) <= 300
+    first, *others = document["errors"]
+    expected = (3, code, 0, False)
+    assert expected == (result.code, first["code"], len(document["accounts"]), document["complete"])
+    line, *rest = result.err.splitlines()
+    assert len(others) == len(rest)
+    assert all(each.startswith("balcli: ") and len(each) <= 300 for each in (line, *rest))
     check_message(line, *parts)
     assert "CANARY" not in result.out + result.err
 
@@ -97,89 +96,117 @@ FAULTS = {
     "unknown default": ('default_profile = "spare"\n' + loopring(), "config.profile", ["default_profile"]),
     "profile without accounts": ("[profiles.main]", "config.account", ["profiles.main"]),
     # keys
-    "missing credential": (loopring(api_key=None), "config.key", ["loopring.api_key"]),
-    "missing target": (loopring(account_id=None), "config.key", ["loopring.account_id", "address"]),
-    "missing wallet_id": (wallet(wallet_id=None), "config.key", ["wallet.wallet_id"]),
-    "missing base_url": (wallet(base_url=None), "config.key", ["wallet.base_url"]),
+    "missing credential": (loopring(api_key=None), "config.key", ["api_key in loopring"]),
+    "missing target": (loopring(account_id=None), "config.key", ["account_id in loopring", "address"]),
+    "missing wallet_id": (wallet(wallet_id=None), "config.key", ["wallet_id in wallet"]),
+    "missing base_url": (wallet(base_url=None), "config.key", ["base_url in wallet"]),
     "missing wallet credential": (
         wallet(api_key=None),
         "config.key",
-        ["wallet.access_token", "api_key", "login"],
+        ["access_token in wallet", "api_key", "login"],
     ),
-    "missing merchant credential": (merchant(token=None), "config.key", ["merchant.token", "api_key"]),
+    "missing merchant credential": (merchant(token=None), "config.key", ["token in merchant", "api_key"]),
     "login without merchant_id": (
         wallet(api_key=None, login=f'{{ password = "{VALUE}" }}'),
         "config.key",
-        ["wallet.login.merchant_id"],
+        ["login.merchant_id in wallet"],
     ),
-    "missing name": (pair("wallet", {}, {"name": None}), "config.key", ["wallet[1].name"]),
-    "unknown key": (loopring(api_kee=f'"{VALUE}"'), "config.key", ["loopring.api_kee", "api_key?"]),
-    "unknown key far from any": (merchant(zzz=f'"{VALUE}"'), "config.key", ["merchant.zzz", "token"]),
-    "unknown key of the profile": (beside(f'timeuot = "{VALUE}"'), "config.key", ["timeuot", "timeout?"]),
+    "missing name": (pair("wallet", {}, {"name": None}), "config.key", ["name in wallet 2"]),
+    "unknown key": (
+        loopring(api_kee=f'"{VALUE}"'),
+        "config.key",
+        ['unknown key "api_kee" in loopring', '"api_key"?'],
+    ),
+    "unknown key far from any": (
+        merchant(zzz=f'"{VALUE}"'),
+        "config.key",
+        ['unknown key "zzz" in merchant', "token"],
+    ),
+    "unknown key of the profile": (
+        beside(f'timeuot = "{VALUE}"'),
+        "config.key",
+        ['unknown key "timeuot" in profile "main"', '"timeout"?'],
+    ),
     "unknown provider": (
         beside("") + f'[profiles.main.wallett]\napi_key = "{VALUE}"\n',
         "config.key",
-        ["profiles.main.wallett", "wallet?"],
+        ['unknown key "wallett" in profile "main"', '"wallet"?'],
     ),
     "unknown key of the file": (
         f'default_profil = "{VALUE}"\n' + loopring(),
         "config.key",
-        ["default_profil", "default_profile?"],
+        ['unknown key "default_profil"', '"default_profile"?'],
     ),
-    "key of another provider": (loopring(token=f'"{VALUE}"'), "config.key", ["loopring.token"]),
+    "key of another provider": (
+        loopring(token=f'"{VALUE}"'),
+        "config.key",
+        ['unknown key "token" in loopring'],
+    ),
     "two targets": (
         loopring(address=f'"0x{"0" * 40}"'),
         "config.key",
-        ["loopring.address", "account_id"],
+        ["address in loopring", "account_id"],
     ),
     "two wallet credentials": (
         wallet(access_token=f'"{VALUE}"'),
         "config.key",
-        ["wallet.api_key", "access_token"],
+        ["api_key in wallet", "access_token"],
     ),
     "three wallet credentials": (
         wallet(access_token=f'"{VALUE}"', login=f'{{ merchant_id = "m", password = "{VALUE}" }}'),
         "config.key",
-        ["wallet.api_key", "access_token"],
+        ["api_key in wallet", "access_token"],
     ),
     "token beside key and secret": (
         merchant(api_key=f'"{VALUE}"', api_secret=f'"{VALUE}"'),
         "config.key",
-        ["merchant.api_secret", "token"],
+        ["api_secret in merchant", "token"],
     ),
-    "token beside key": (merchant(api_key=f'"{VALUE}"'), "config.key", ["merchant.api_key", "token"]),
+    "token beside key": (merchant(api_key=f'"{VALUE}"'), "config.key", ["api_key in merchant", "token"]),
     "token beside secret": (
         merchant(api_secret=f'"{VALUE}"'),
         "config.key",
-        ["merchant.api_secret", "token"],
+        ["api_secret in merchant", "token"],
     ),
     "key without secret": (
         merchant(token=None, api_key=f'"{VALUE}"'),
         "config.key",
-        ["merchant.api_secret"],
+        ["api_secret in merchant"],
     ),
     "secret without key": (
         merchant(token=None, api_secret=f'"{VALUE}"'),
         "config.key",
-        ["merchant.api_key"],
+        ["api_key in merchant"],
     ),
     # accounts
-    "one name twice": (pair("wallet", {"name": '"two"'}, {}), "config.account", ["wallet[0]", "wallet[1]"]),
+    "one name twice": (
+        pair("wallet", {"name": '"two"'}, {}),
+        "config.account",
+        ["name in wallet", "wallet 1"],
+    ),
     "one name at two providers": (
         loopring(name='"wallet"') + wallet(),
         "config.account",
-        ["main.loopring", "main.wallet"],
+        ["name in wallet", "loopring"],
     ),
-    "one relayer account twice": (pair("loopring", {}, {}), "config.account", ["loopring[0]", "loopring[1]"]),
-    "one wallet twice": (pair("wallet", {}, {}), "config.account", ["wallet[0]", "wallet[1]"]),
-    "one merchant twice": (pair("merchant", {}, {}), "config.account", ["merchant[0]", "merchant[1]"]),
+    "one relayer account twice": (
+        pair("loopring", {}, {}),
+        "config.account",
+        ['loopring "two"', 'loopring "one"'],
+    ),
+    "one wallet twice": (pair("wallet", {}, {}), "config.account", ['wallet "two"', 'wallet "one"']),
+    "one merchant twice": (pair("merchant", {}, {}), "config.account", ['merchant "two"', 'merchant "one"']),
     # values
-    "text for a number": (loopring(account_id=f'"{VALUE}"'), "config.value", ["loopring.account_id"]),
-    "number for a text": (wallet(wallet_id="5"), "config.value", ["wallet.wallet_id"]),
-    "number for a secret": (loopring(api_key="5"), "config.value", ["loopring.api_key"]),
-    "table for a secret": (loopring(api_key=f'{{ file = "{VALUE}" }}'), "config.value", ["loopring.api_key"]),
-    "text for a list": (loopring(assets=f'"{VALUE}"'), "config.value", ["loopring.assets"]),
-    "text for a login": (wallet(api_key=None, login=f'"{VALUE}"'), "config.value", ["wallet.login"]),
+    "text for a number": (loopring(account_id=f'"{VALUE}"'), "config.value", ["account_id in loopring"]),
+    "number for a text": (wallet(wallet_id="5"), "config.value", ["wallet_id in wallet"]),
+    "number for a secret": (loopring(api_key="5"), "config.value", ["api_key in loopring"]),
+    "table for a secret": (
+        loopring(api_key=f'{{ file = "{VALUE}" }}'),
+        "config.value",
+        ["api_key in loopring"],
+    ),
+    "text for a list": (loopring(assets=f'"{VALUE}"'), "config.value", ["assets in loopring"]),
+    "text for a login": (wallet(api_key=None, login=f'"{VALUE}"'), "config.value", ["login in wallet"]),
     "text for an account": (f'[profiles.main]\nloopring = "{VALUE}"', "config.value", ["main.loopring"]),
     "text for a profile": (f'[profiles]\nmain = "{VALUE}"', "config.value", ["profiles.main"]),
     "text for the profiles": (f'profiles = "{VALUE}"', "config.value", ["profiles"]),
@@ -187,45 +214,49 @@ FAULTS = {
     "text for seconds": (
         beside(f'timeout = "{VALUE}"'),
         "config.value",
-        ["profiles.main.timeout", "write one without quotes"],
+        ['timeout in profile "main" is not a time', "500ms"],
     ),
     "proxy of no kind": (
         beside(f'proxy = "socks5://user:{VALUE}@127.0.0.1:9"'),
         "config.value",
-        ["profiles.main.proxy"],
+        ['proxy in profile "main"'],
     ),
-    "choice that is none": (wallet(balance_is=f'"{VALUE}"'), "config.value", ["wallet.balance_is", "total"]),
+    "choice that is none": (
+        wallet(balance_is=f'"{VALUE}"'),
+        "config.value",
+        ["balance_is in wallet", "total"],
+    ),
     "plain HTTP": (
         loopring(base_url=f'"http://{VALUE}.example"'),
         "config.value",
-        ["loopring.base_url", "https"],
+        ["base_url in loopring", "https"],
     ),
     # variables
     "undefined variable": (
         loopring(api_key=f'"{VALUE}${{NO_SUCH_NAME}}"'),
         "config.variable",
-        ["loopring.api_key", "NO_SUCH_NAME"],
+        ["api_key in loopring", "NO_SUCH_NAME"],
     ),
     "malformed variable": (
         loopring(api_key=f'"{VALUE}${{NO SUCH NAME}}"'),
         "config.variable",
-        ["loopring.api_key", "$${"],
+        ["api_key in loopring", "$${"],
     ),
     # secrets
-    "empty secret": (loopring(api_key='""'), "config.secret", ["loopring.api_key"]),
-    "blank secret": (wallet(api_key='" \u00a0 "'), "config.secret", ["wallet.api_key"]),
+    "empty secret": (loopring(api_key='""'), "config.secret", ["api_key in loopring"]),
+    "blank secret": (wallet(api_key='" \u00a0 "'), "config.secret", ["api_key in wallet"]),
     "line break in a secret": (
         merchant(token=f'"{VALUE}\\r\\nX-Evil: 1"'),
         "config.secret",
-        ["merchant.token"],
+        ["token in merchant"],
     ),
     "zero-width character in a secret": (
         loopring(api_key=f'"{VALUE}\u200b"'),
         "config.secret",
-        ["loopring.api_key"],
+        ["api_key in loopring"],
     ),
     # syntax
-    "quote that is not closed": (loopring(api_key=f'"{VALUE}'), "config.syntax", ["line 3"]),
+    "quote that is not closed": (loopring(api_key=f'"{VALUE}'), "config.syntax", ["config.toml:3: "]),
     "deep list": (f'x = "{VALUE}"\ny = {"[" * 100_000}', "config.syntax", []),
     "long number": (loopring(account_id="9" * 5000), "config.syntax", []),
 }
@@ -314,27 +345,30 @@ OTHERS = {
 def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: str, other: str) -> None:
     """A key takes values of its own type alone; nothing is converted."""
     text = table(f"[profiles.main.{provider}]", **{key: OTHERS[other]})
-    check_fault(tmp_path, text, "config.value", f"{provider}.{key}")
+    check_fault(tmp_path, text, "config.value", f"{key} in {provider}")
 
 
 @each_case(
     ("text", "code", "parts"),
     [
-        pytest.param(loopring(assets="[]"), "config.value", ["loopring.assets"], id="empty list"),
+        pytest.param(loopring(assets="[]"), "config.value", ["assets in loopring"], id="empty list"),
         pytest.param(
-            loopring(assets='["ETH", 5]'), "config.value", ["loopring.assets"], id="number in a list"
+            loopring(assets='["ETH", 5]'), "config.value", ["assets in loopring"], id="number in a list"
         ),
         pytest.param(
-            loopring(assets='["ETH", ""]'), "config.value", ["loopring.assets"], id="empty text in a list"
+            loopring(assets='["ETH", ""]'), "config.value", ["assets in loopring"], id="empty text in a list"
         ),
         pytest.param(
             loopring(assets='["${EMPTY}"]'),
             "config.value",
-            ["loopring.assets"],
+            ["assets in loopring"],
             id="empty variable in a list",
         ),
         pytest.param(
-            wallet(assets='["\\u0007"]'), "config.value", ["wallet.assets"], id="control character in a list"
+            wallet(assets='["\\u0007"]'),
+            "config.value",
+            ["assets in wallet"],
+            id="control character in a list",
         ),
         pytest.param(loopring(account_id='"${EMPTY}"'), "config.value", ["account_id"], id="empty number"),
         pytest.param(
@@ -344,56 +378,85 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
             loopring(account_id='"١٢"'), "config.value", ["account_id"], id="number of other digits"
         ),
         pytest.param(loopring(account_id='" 1"'), "config.value", ["account_id"], id="number with a blank"),
-        pytest.param(wallet(wallet_id='""'), "config.value", ["wallet.wallet_id"], id="empty text"),
+        pytest.param(wallet(wallet_id='""'), "config.value", ["wallet_id in wallet"], id="empty text"),
         pytest.param(
             wallet(wallet_id=f'"{VALUE}\\n"'), "config.value", ["wallet_id"], id="text with a line break"
         ),
         pytest.param(
             wallet(wallet_id=f'"{VALUE}\\u202e"'), "config.value", ["wallet_id"], id="text that turns"
         ),
-        pytest.param(loopring(name='""'), "config.value", ["loopring.name"], id="empty name"),
+        pytest.param(loopring(name='""'), "config.value", ["name in loopring"], id="empty name"),
         pytest.param(
-            loopring(name='"\\u001b[2J"'), "config.value", ["loopring.name"], id="name with an escape"
+            loopring(name='"\\u001b[2J"'), "config.value", ["name in loopring"], id="name with an escape"
         ),
-        pytest.param(loopring(name='"-o"'), "config.value", ["loopring.name"], id="name like an option"),
-        pytest.param(loopring(name=f'"{"n" * 101}"'), "config.value", ["loopring.name"], id="long name"),
-        pytest.param(beside("timeout = 0"), "config.value", ["main.timeout"], id="no seconds"),
+        pytest.param(loopring(name='"-o"'), "config.value", ["name in loopring"], id="name like an option"),
+        pytest.param(loopring(name=f'"{"n" * 101}"'), "config.value", ["name in loopring"], id="long name"),
+        pytest.param(beside("timeout = 0"), "config.value", ['timeout in profile "main"'], id="no seconds"),
         pytest.param(
-            beside("timeout = nan"), "config.value", ["main.timeout"], id="seconds that are no number"
-        ),
-        pytest.param(beside("deadline = inf"), "config.value", ["main.deadline"], id="endless seconds"),
-        pytest.param(beside("deadline = true"), "config.value", ["main.deadline"], id="true seconds"),
-        pytest.param(beside("deadline = -1"), "config.value", ["main.deadline"], id="negative seconds"),
-        pytest.param(beside("retries = -1"), "config.value", ["main.retries"], id="negative retries"),
-        pytest.param(beside("retries = 1.0"), "config.value", ["main.retries"], id="fraction of a retry"),
-        pytest.param(beside("jobs = 0"), "config.value", ["main.jobs"], id="no jobs"),
-        pytest.param(beside(f"jobs = 0x{'f' * 5000}"), "config.value", ["main.jobs"], id="too many jobs"),
-        pytest.param(beside("jobs = true"), "config.value", ["main.jobs"], id="true jobs"),
-        pytest.param(beside("proxy = 5"), "config.value", ["main.proxy"], id="number for a proxy"),
-        pytest.param(beside('proxy = ""'), "config.value", ["main.proxy"], id="empty proxy"),
-        pytest.param(
-            beside(f'proxy = "{VALUE}:9"'), "config.value", ["main.proxy"], id="proxy without a scheme"
+            beside("timeout = nan"),
+            "config.value",
+            ['timeout in profile "main"'],
+            id="seconds that are no number",
         ),
         pytest.param(
-            beside(f'proxy = "http://{VALUE}:99999"'), "config.value", ["main.proxy"], id="proxy of no port"
+            beside("deadline = inf"), "config.value", ['deadline in profile "main"'], id="endless seconds"
         ),
-        pytest.param(beside("ca_bundle = 5"), "config.value", ["main.ca_bundle"], id="number for a bundle"),
-        pytest.param(beside('ca_bundle = ""'), "config.value", ["main.ca_bundle"], id="empty bundle"),
-        pytest.param(beside("limits = 5"), "config.value", ["main.limits"], id="number for the limits"),
+        pytest.param(
+            beside("deadline = true"), "config.value", ['deadline in profile "main"'], id="true seconds"
+        ),
+        pytest.param(
+            beside("deadline = -1"), "config.value", ['deadline in profile "main"'], id="negative seconds"
+        ),
+        pytest.param(
+            beside("retries = -1"), "config.value", ['retries in profile "main"'], id="negative retries"
+        ),
+        pytest.param(
+            beside("retries = 1.0"), "config.value", ['retries in profile "main"'], id="fraction of a retry"
+        ),
+        pytest.param(beside("jobs = 0"), "config.value", ['jobs in profile "main"'], id="no jobs"),
+        pytest.param(
+            beside(f"jobs = 0x{'f' * 5000}"), "config.value", ['jobs in profile "main"'], id="too many jobs"
+        ),
+        pytest.param(beside("jobs = true"), "config.value", ['jobs in profile "main"'], id="true jobs"),
+        pytest.param(
+            beside("proxy = 5"), "config.value", ['proxy in profile "main"'], id="number for a proxy"
+        ),
+        pytest.param(beside('proxy = ""'), "config.value", ['proxy in profile "main"'], id="empty proxy"),
+        pytest.param(
+            beside(f'proxy = "{VALUE}:9"'),
+            "config.value",
+            ['proxy in profile "main"'],
+            id="proxy without a scheme",
+        ),
+        pytest.param(
+            beside(f'proxy = "http://{VALUE}:99999"'),
+            "config.value",
+            ['proxy in profile "main"'],
+            id="proxy of no port",
+        ),
+        pytest.param(
+            beside("ca_bundle = 5"), "config.value", ['ca_bundle in profile "main"'], id="number for a bundle"
+        ),
+        pytest.param(
+            beside('ca_bundle = ""'), "config.value", ['ca_bundle in profile "main"'], id="empty bundle"
+        ),
+        pytest.param(
+            beside("limits = 5"), "config.value", ['limits in profile "main"'], id="number for the limits"
+        ),
         pytest.param(
             beside(f'limits = ["{VALUE}"]'),
             "config.value",
-            ["main.limits[0]: is no table"],
+            ["limit 1 must be a table"],
             id="text for a limit",
         ),
-        pytest.param(held('crit = "500:"'), "config.key", ["limits[0].asset"], id="limit on nothing"),
+        pytest.param(held('crit = "500:"'), "config.key", ["asset in limit 1"], id="limit on nothing"),
         pytest.param(
-            held('asset = "USDT"'), "config.key", ["limits[0].crit", "warn"], id="limit of no range"
+            held('asset = "USDT"'), "config.key", ["crit in limit 1", "warn"], id="limit of no range"
         ),
         pytest.param(
             held('asset = "USDT"', f'krit = "{VALUE}"', 'crit = "1:"'),
             "config.key",
-            ["limits[0].krit", "crit?"],
+            ['unknown key "krit" in limit 1', '"crit"?'],
             id="unknown key of a limit",
         ),
         pytest.param(
@@ -401,25 +464,25 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
                 'asset = "USDT"', 'crit = "1:"', "[[profiles.main.limits]]", 'asset = "usdt"', 'warn = "2:"'
             ),
             "config.key",
-            ["main.limits[1]: ", "limits[0]"],
+            ["limit 2 is on", "limit 1"],
             id="two limits on one amount",
         ),
         pytest.param(
             held('asset = "USDT"', f'account = "{VALUE}"', 'crit = "1:"'),
             "config.account",
-            ["limits[0].account", "there are: loopring"],
+            ["account in limit 1", "there are: loopring"],
             id="limit on an unknown account",
         ),
         pytest.param(
             '[[profiles.main.limits]]\nasset = "USDT"\naccount = "shop"\ncrit = "1:"',
             "config.account",
-            ["limits[0].account", "there is none"],
+            ["account in limit 1", "there is none"],
             id="limit without accounts",
         ),
         pytest.param(
             held('asset = "USDT"', 'crit = "${NO_SUCH}:"'),
             "config.variable",
-            ["limits[0].crit", "NO_SUCH"],
+            ["crit in limit 1", "NO_SUCH"],
             id="undefined variable in a limit",
         ),
         *(
@@ -428,7 +491,7 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
                     'asset = "USDT"' if key != "asset" else "", 'crit = "1:"' if key != "crit" else "", line
                 ),
                 "config.value",
-                [f"limits[0].{key}: ", *parts],
+                [f"{key} in limit 1 ", *parts],
                 id=f"limit with {line}",
             )
             for key, line, *parts in [
@@ -448,7 +511,7 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
         pytest.param(
             held('asset = "USDT"', 'crit = "20:10"'),
             "config.value",
-            ["limits[0].crit: begins"],
+            ["crit in limit 1 begins"],
             id="range turned round",
         ),
         pytest.param(
@@ -466,39 +529,41 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
         pytest.param(
             wallet(api_key=None, login=f'{{ merchant_id = 1.5, password = "{VALUE}" }}'),
             "config.value",
-            ["wallet.login.merchant_id"],
+            ["login.merchant_id in wallet"],
             id="fraction for a login's merchant",
         ),
         pytest.param(
             wallet(api_key=None, login=f'{{ merchant_id = "m\\n", password = "{VALUE}" }}'),
             "config.value",
-            ["wallet.login.merchant_id"],
+            ["login.merchant_id in wallet"],
             id="line break in a login's merchant",
         ),
         pytest.param(
             wallet(api_key=None, login='{ merchant_id = "m", born = 2026-11-21 }'),
             "config.value",
-            ["wallet.login.born"],
+            ["login.born in wallet"],
             id="date in a login",
         ),
         pytest.param(
             wallet(api_key=None, login=f'{{ merchant_id = "m", more = {{ password = "{VALUE}\\u0000" }} }}'),
             "config.secret",
-            ["wallet.login.more.password"],
+            ["login.more.password in wallet"],
             id="control character in a login",
         ),
         pytest.param(
             wallet(api_key=None, login='{ merchant_id = "m", password = "" }'),
             "config.secret",
-            ["wallet.login.password"],
+            ["login.password in wallet"],
             id="empty password",
         ),
         pytest.param(
-            loopring(address='"0x12"', account_id=None), "config.", ["loopring.address"], id="address"
+            loopring(address='"0x12"', account_id=None), "config.", ["address in loopring"], id="address"
         ),
-        pytest.param(loopring(account_id="-1"), "config.", ["loopring.account_id"], id="negative account_id"),
         pytest.param(
-            merchant(merchant_id="-1"), "config.", ["merchant.merchant_id"], id="negative merchant_id"
+            loopring(account_id="-1"), "config.", ["account_id in loopring"], id="negative account_id"
+        ),
+        pytest.param(
+            merchant(merchant_id="-1"), "config.", ["merchant_id in merchant"], id="negative merchant_id"
         ),
     ],
 )
@@ -522,15 +587,15 @@ def test_value_that_makes_no_sense_is_refused(tmp_path: Path, text: str, code: s
 @each_case(
     ("place", "text"),
     [
-        ("loopring.api_key", loopring(api_key='"{}"')),
-        ("loopring.account_id", loopring(account_id='"{}"')),
-        ("loopring.base_url", loopring(base_url='"https://{}.example"')),
-        ("loopring.name", loopring(name='"{}"')),
-        ("loopring.assets", loopring(assets='["{}"]')),
-        ("wallet.login.password", wallet(api_key=None, login='{ merchant_id = "m", password = "{}" }')),
-        ("wallet.login.merchant_id", wallet(api_key=None, login='{ merchant_id = "{}" }')),
-        ("profiles.main.proxy", beside('proxy = "http://{}:9"')),
-        ("profiles.main.ca_bundle", beside('ca_bundle = "{}"')),
+        ("api_key in loopring", loopring(api_key='"{}"')),
+        ("account_id in loopring", loopring(account_id='"{}"')),
+        ("base_url in loopring", loopring(base_url='"https://{}.example"')),
+        ("name in loopring", loopring(name='"{}"')),
+        ("assets in loopring", loopring(assets='["{}"]')),
+        ("login.password in wallet", wallet(api_key=None, login='{ merchant_id = "m", password = "{}" }')),
+        ("login.merchant_id in wallet", wallet(api_key=None, login='{ merchant_id = "{}" }')),
+        ('proxy in profile "main"', beside('proxy = "http://{}:9"')),
+        ('ca_bundle in profile "main"', beside('ca_bundle = "{}"')),
     ],
     ids=["secret", "number", "base_url", "name", "list", "login", "merchant", "proxy", "bundle"],
 )
@@ -565,16 +630,16 @@ FLAWS = {
 @each_case(
     ("place", "text"),
     [
-        ("loopring.api_key", loopring(api_key='"${SECRET}"')),
-        ("wallet.api_key", wallet(api_key='"${SECRET}"')),
-        ("wallet.access_token", wallet(api_key=None, access_token='"${SECRET}"')),
+        ("api_key in loopring", loopring(api_key='"${SECRET}"')),
+        ("api_key in wallet", wallet(api_key='"${SECRET}"')),
+        ("access_token in wallet", wallet(api_key=None, access_token='"${SECRET}"')),
         (
-            "wallet.login.password",
+            "login.password in wallet",
             wallet(api_key=None, login='{ merchant_id = "m", password = "${SECRET}" }'),
         ),
-        ("merchant.token", merchant(token='"${SECRET}"')),
-        ("merchant.api_key", merchant(token=None, api_key='"${SECRET}"', api_secret='"x"')),
-        ("merchant.api_secret", merchant(token=None, api_key='"x"', api_secret='"${SECRET}"')),
+        ("token in merchant", merchant(token='"${SECRET}"')),
+        ("api_key in merchant", merchant(token=None, api_key='"${SECRET}"', api_secret='"x"')),
+        ("api_secret in merchant", merchant(token=None, api_key='"x"', api_secret='"${SECRET}"')),
     ],
     ids=lambda value: value if len(value) < 30 else "",
 )
@@ -627,7 +692,7 @@ def test_account_of_the_environment_with_the_name_of_another_is_refused(program:
     """An account that variables describe cannot have the name of one in the profile."""
     env = {"BALCLI_MERCHANT_TOKEN": VALUE, "BALCLI_MERCHANT_NAME": "mine"}
     result = program.with_profile(loopring(name='"mine"'), "all", "-o", "json", env=env)
-    check_refusal(result, "config.account", "config.toml", "main.loopring", "mine")
+    check_refusal(result, "config.account", "config.toml", "loopring", "BALCLI_MERCHANT_NAME")
 
 
 @each_case(
@@ -673,7 +738,7 @@ def test_account_of_the_environment_with_the_name_of_another_is_refused(program:
 )
 def test_url_that_credentials_must_not_go_to_is_refused(tmp_path: Path, url: str, part: str) -> None:
     """A base_url that is no plain address of an HTTPS server, or of a loopback one, is refused."""
-    check_fault(tmp_path, loopring(base_url=f'"{url}"'), "config.value", "loopring.base_url", part)
+    check_fault(tmp_path, loopring(base_url=f'"{url}"'), "config.value", "base_url in loopring", part)
 
 
 @each_case(
@@ -692,7 +757,7 @@ def test_nobody_is_asked_at_a_url_in_disguise(program: Program, url: str) -> Non
     """A base_url made to look like the loopback address, or like one server when it is another, is refused unseen."""
     text = loopring(base_url=f'"{url}"')
     result = program.with_profile(text, "all", "-o", "json", "--retries", "0", "--timeout", "0.5")
-    check_refusal(result, "config.value", "config.toml", "loopring.base_url")
+    check_refusal(result, "config.value", "config.toml", "base_url in loopring")
     assert "evil" not in result.err
 
 
@@ -735,7 +800,7 @@ def test_one_account_under_two_names_is_refused(
 ) -> None:
     """Two entries that are one account at the provider would count its money twice."""
     text = pair(provider, first, second)
-    check_fault(tmp_path, text, "config.account", f"{provider}[0]", f"{provider}[1]")
+    check_fault(tmp_path, text, "config.account", f'{provider} "one"', f'{provider} "two"')
 
 
 @each_case(
@@ -766,25 +831,25 @@ def test_two_accounts_are_two(
 
 
 SYNTAX = {
-    "open quote": (f'api_key = "{VALUE}', "a text is not closed"),
+    "open quote": (f'api_key = "{VALUE}', "toml:3: string not closed"),
     "no quotes": (
         f"api_key = {VALUE}",
-        "line 3, column 11: what follows = is no value; write texts in quotes",
+        "toml:3: not a value (column 11); write texts in quotes",
     ),
-    "no value": (f'"{VALUE}"', "line 3"),
-    "no sign": (f"api_key {VALUE}", "line 3, column 9: a key is not followed by =; write KEY = VALUE"),
-    "stray text": (f'api_key = "{VALUE}" {VALUE}', "line 3"),
-    "bad escape": (f'api_key = "{VALUE}\\q"', "a \\ stands alone in a text; write it twice"),
-    "control character": (f'api_key = "{VALUE}\x01"', "line 3"),
-    "key twice": (f'api_key = "{VALUE}"\napi_key = "{VALUE}"', "line 4"),
+    "no value": (f'"{VALUE}"', "toml:3: "),
+    "no sign": (f"api_key {VALUE}", "toml:3: key without a value (column 9); write KEY = VALUE"),
+    "stray text": (f'api_key = "{VALUE}" {VALUE}', "toml:3: "),
+    "bad escape": (f'api_key = "{VALUE}\\q"', "single \\ in a string (column 33); write it twice"),
+    "control character": (f'api_key = "{VALUE}\x01"', "toml:3: "),
+    "key twice": (f'api_key = "{VALUE}"\napi_key = "{VALUE}"', "toml:4: "),
     "table twice": (
         f'api_key = "{VALUE}"\n[[profiles.main.loopring]]\n',
         "write each of several accounts as [[...]]",
     ),
-    "list open": (f'assets = ["{VALUE}"', "a list or table is not closed; add its bracket"),
-    "table over a value": (f'x = "{VALUE}"\n[profiles.main.loopring.x]\n', "line 4"),
+    "list open": (f'assets = ["{VALUE}"', "list or table not closed (column 1); add the missing bracket"),
+    "table over a value": (f'x = "{VALUE}"\n[profiles.main.loopring.x]\n', "toml:4: "),
     "several lines open": (f'api_key = """\n{VALUE}\n', ""),
-    "number like a date": (f"x = 2026-13-45 # {VALUE}", "line 3"),
+    "number like a date": (f"x = 2026-13-45 # {VALUE}", "toml:3: "),
 }
 
 
@@ -861,8 +926,6 @@ def special(folder: Path, kind: str) -> Path:
             os.truncate(path, 100_000_000)
     elif kind == "directory":
         path.mkdir()
-    elif kind == "FIFO":
-        os.mkfifo(path, 0o600)
     elif kind == "link to nothing":
         path.symlink_to(folder / "nothing")
     elif kind == "link to itself":
@@ -876,7 +939,7 @@ def special(folder: Path, kind: str) -> Path:
 
 
 KINDS = [
-    *("missing", "directory", "FIFO", "/dev/zero", "/dev/null", "link to nothing", "link to itself"),
+    *("missing", "directory", "/dev/zero", "/dev/null", "link to nothing", "link to itself"),
     *("below a file", "over 1 MB", "100 MB", "bad UTF-8", "UTF-16", "Latin-1"),
 ]
 
@@ -886,23 +949,23 @@ def test_file_that_is_none_is_refused_at_once(program: Program, tmp_path: Path, 
     """What is no readable text of a bounded size is refused without waiting for it, its path named."""
     path = special(tmp_path, kind)
     result = program.run("all", "-o", "json", "-c", str(path), timeout=20)
-    check_refusal(result, "config.file", f"/{path.name}: ")
+    check_refusal(result, "config.file", f"/{path.name} ")
 
 
-@each_case("kind", ["missing", "directory", "FIFO", "/dev/zero", "over 1 MB", "UTF-16"])
+@each_case("kind", ["missing", "directory", "/dev/zero", "over 1 MB", "UTF-16"])
 def test_named_env_file_that_is_none_is_refused_at_once(program: Program, tmp_path: Path, kind: str) -> None:
     """What --env-file names has to be there, and a text of a bounded size."""
     path = special(tmp_path, kind)
     result = program.with_profile(loopring(), "all", "-o", "json", "--env-file", str(path))
-    check_refusal(result, "config.file", f"/{path.name}: ")
+    check_refusal(result, "config.file", f"/{path.name} ")
 
 
-@each_case("kind", ["directory", "FIFO", "over 1 MB", "bad UTF-8"])
+@each_case("kind", ["directory", "over 1 MB", "bad UTF-8"])
 def test_env_file_beside_that_is_none_is_refused(program: Program, tmp_path: Path, kind: str) -> None:
     """A `.env` beside the profile that cannot be read as one is an error, not passed over."""
     special(tmp_path, kind).rename(tmp_path / ".env")
     result = program.with_profile(loopring(), "all", "-o", "json")
-    check_refusal(result, "config.file", "/.env: ")
+    check_refusal(result, "config.file", "/.env ")
 
 
 @each_case(
@@ -929,7 +992,7 @@ def test_line_of_an_env_file_that_does_not_parse_is_told_by_its_number(
     file.write_bytes(content.encode())
     file.chmod(0o600)
     result = program.with_profile(loopring(), "all", "-o", "json")
-    check_refusal(result, "config.syntax", f"/.env: line {number} ")
+    check_refusal(result, "config.syntax", f"/.env:{number}: ")
 
 
 @each_case("content", ["missing", "garbage", "empty", "directory", "FIFO", "NUL"])
@@ -947,7 +1010,7 @@ def test_ca_bundle_that_is_none_is_refused(program: Program, tmp_path: Path, con
     name = "company-ca.pem" + "\\u0000" * (content == "NUL")
     text = f'[profiles.main]\nca_bundle = "{name}"\n' + loopring(base_url='"https://192.0.2.1"')
     result = program.run("all", "-o", "json", "-c", str(program.write(text)), timeout=15)
-    check_refusal(result, "config.value", "config.toml", "profiles.main.ca_bundle")
+    check_refusal(result, "config.value", "config.toml", 'ca_bundle in profile "main"')
 
 
 # Messages that stay whole
@@ -964,12 +1027,12 @@ def deep(folder: Path, length: int) -> Path:
 @each_case(
     ("fault", "parts"),
     [
-        ("missing credential", ["loopring.api_key"]),
-        ("one name twice", ["wallet[0]", "wallet[1]"]),
-        ("one wallet twice", ["wallet[0]", "wallet[1]"]),
-        ("undefined variable", ["loopring.api_key", "NO_SUCH_NAME"]),
+        ("missing credential", ["api_key in loopring"]),
+        ("one name twice", ["name in wallet", "wallet 1"]),
+        ("one wallet twice", ['wallet "two"', 'wallet "one"']),
+        ("undefined variable", ["api_key in loopring", "NO_SUCH_NAME"]),
         ("unknown key of the profile", ["timeuot"]),
-        ("quote that is not closed", ["line 3"]),
+        ("quote that is not closed", ["config.toml:3: "]),
     ],
 )
 def test_message_about_a_file_deep_down_is_whole(

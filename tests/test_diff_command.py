@@ -19,7 +19,7 @@ from balcli.models import Account, Balance, Holdings, Outcome
 from balcli.money import parse_canonical
 from balcli.render.diff import Comparison, Side, render
 from balcli.report import build
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import API_KEY, TREASURY
 from tests.conftest import ROOT, Program, Result
@@ -38,22 +38,22 @@ def _document(result: Result) -> Any:
     return json.loads(result.out)
 
 
-def _assets(**totals: str) -> Reply:
+def _assets(**totals: str) -> SandboxResponse:
     rows = [row(total, total, "0", asset) for asset, total in totals.items()]
-    return json_reply({"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": rows}})
+    return json_response({"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": rows}})
 
 
 @pytest.fixture
 def recorded(program: Program, tmp_path: Path) -> Callable[..., Callable[..., Result]]:
-    """Record a run of one merchant account for each reply; then how `balcli diff` with these arguments ends."""
+    """Record a run of one merchant account for each response; then how `balcli diff` with these arguments ends."""
     history = tmp_path / "history.db"
 
-    def record(*replies: Reply, each: tuple[tuple[str, ...], ...] = ()) -> Callable[..., Result]:
-        with Sandbox(scripted={ASSETS: list(replies)}) as server:
+    def record(*responses: SandboxResponse, each: tuple[tuple[str, ...], ...] = ()) -> Callable[..., Result]:
+        with Sandbox(scripted={ASSETS: list(responses)}) as server:
             file = program.write(
                 f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "sandbox-merchant-token"\n'
             )
-            for options in each or [()] * len(replies):
+            for options in each or [()] * len(responses):
                 program.run(
                     "all", "--record", "--history", str(history), "-c", str(file), "--retries", "0", *options
                 )
@@ -117,7 +117,7 @@ def test_a_narrow_terminal_gets_whole_amounts(columns: int) -> None:
 
 def test_the_last_two_complete_runs_are_compared(recorded: Callable[..., Callable[..., Result]]) -> None:
     """Without arguments, runs in which an account failed are passed over."""
-    diff = recorded(_assets(BTC="1"), _assets(BTC="2"), Reply(500, b""))
+    diff = recorded(_assets(BTC="1"), _assets(BTC="2"), SandboxResponse(500, b""))
     document = _document(diff("-o", "json"))
     assert (1, 2) == (document["from"]["id"], document["to"]["id"])
 
@@ -136,7 +136,7 @@ def test_runs_are_named_by_id_and_time(
 
 def test_a_partial_run_is_refused_unless_asked_for(recorded: Callable[..., Callable[..., Result]]) -> None:
     """What a failed account held is unknown: 2, or the account is told as not compared."""
-    diff = recorded(_assets(BTC="1"), Reply(500, b""))
+    diff = recorded(_assets(BTC="1"), SandboxResponse(500, b""))
     refused, allowed = diff("1", "2"), diff("1", "2", "--allow-partial")
     assert (2, "", True) == (refused.code, refused.out, "run 2 is partial" in refused.err)
     assert (2, True, True) == (allowed.code, "not compared" in allowed.out, ", partial)" in allowed.out)
@@ -393,8 +393,8 @@ def test_a_history_that_cannot_be_written_changes_no_state(program: Program, tmp
 
 def test_exact_names_are_told_from_those_in_any_case(recorded: Callable[..., Callable[..., Result]]) -> None:
     """A run that asked for one spelling was not asked for the others: they have not vanished from it."""
-    replies = (_assets(BTC="1", USDT="5", usdt="7"), _assets(USDT="5", usdt="8"))
-    diff = recorded(*replies, each=(("--asset", "usdt"), ("--asset", "usdt", "--exact")))
+    responses = (_assets(BTC="1", USDT="5", usdt="7"), _assets(USDT="5", usdt="8"))
+    diff = recorded(*responses, each=(("--asset", "usdt"), ("--asset", "usdt", "--exact")))
     assert (2, True) == (diff().code, "asked for usdt and the other for usdt (--exact);" in diff().err)
     assert 2 == diff("--asset", "usdt").code
     assert 2 == diff("--asset", "USDT", "--exact").code

@@ -18,15 +18,16 @@ import pytest
 
 from balcli import doctor
 from balcli.config.entry import Entry
+from balcli.config.sources import Variables
 from balcli.files import shown
 from balcli.http import probe
+from balcli.http.client import RequestSettings
 from balcli.http.timing import Deadline
 from balcli.providers import merchant
 from balcli.providers.base import Values
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from balcli.secret import Secret
-from balcli.settings import RequestSettings
 from tests.conftest import ROOT, Program, Result, free_port
 from tests.lists import each_case
 
@@ -107,8 +108,8 @@ def test_lines_fit_a_terminal(program: Program, columns: str) -> None:
     [
         ("refused", 4, "credentials.refused"),
         ("forbidden", 4, "credentials.refused"),
+        ("firewall", 4, "access.blocked"),
         ("limited", 7, "rate_limited"),
-        ("unavailable", 5, "network.unavailable"),
         ("redirect", 6, "answer.redirect"),
         ("page", 6, "answer.json"),
         ("empty", 6, "answer.json"),
@@ -122,6 +123,16 @@ def test_the_code_is_that_of_the_run(program: Program, fault: str, code: int, er
     assert (code, code) == (result.code, program.run("all", "--sandbox", "--fault", fault).code)
     assert {error} - {None} == {problem["code"] for problem in result.json["errors"]}
     assert (code == 0) is result.json["ok"]
+
+
+def test_the_doctor_tries_as_often_as_the_run(program: Program) -> None:
+    """A server that stays unavailable is 5, after the profile's retries."""
+    with Sandbox(faults=["merchant:unavailable"]) as server:
+        profile = f"[profiles.main]\nretries = 1\n{server.profile('main')}"
+        result = program.with_profile(profile, "doctor", "shop", "-o", "json")
+        asked = [question.path for question in server.log]
+    assert (5, ["network.unavailable"]) == (result.code, [each["code"] for each in result.json["errors"]])
+    assert 2 == asked.count("/merchant/v2/assets/account/assets")
 
 
 def test_a_partial_run_is_8(program: Program) -> None:
@@ -146,7 +157,7 @@ def test_there_is_no_file(program: Program, output: str) -> None:
     """Without a profile the code is 3, the step says what to write, and a document is made all the same."""
     result = program.run("doctor", "-o", output)
     assert 3 == result.code
-    assert "there is no such file" in result.out.replace("\n", " ")
+    assert "does not exist" in result.out.replace("\n", " ")
     assert 1 == len(result.err.splitlines())
     if output == "json":
         assert ["config.file"] == [error["code"] for error in result.json["errors"]]
@@ -159,7 +170,12 @@ def test_there_is_no_file(program: Program, output: str) -> None:
         ("[profiles.main.merchant]\ntoken = 'some-secret'\n", 0o644, "profile", "config.file"),
         ("[profiles.main.merchant]\ntoken = 'some-secret'\n", 0o622, "profile", "config.file"),
         ("[profiles.a]\n[profiles.b]\n", 0o600, "accounts", "config.profile"),
-        ("[profiles.main.merchant]\nnope = 1\n", 0o600, "accounts", "config.key"),
+        (
+            "[profiles.main]\nnope = 1\n[profiles.main.merchant]\ntoken = 'some-secret'\n",
+            0o600,
+            "accounts",
+            "config.key",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used(program: Program, text: str, mode: int, step: str, error: str) -> None:
@@ -168,6 +184,26 @@ def test_a_file_that_cannot_be_used(program: Program, text: str, mode: int, step
     result = program.run("doctor", "-c", str(program.file), "-o", "json")
     assert (3, [error]) == (result.code, [problem["code"] for problem in result.json["errors"]])
     assert ("failed", True) == (_steps(result)[step]["status"], bool(_steps(result)[step]["cure"]))
+
+
+@each_case(
+    ("second", "names", "told"),
+    [
+        ('name = "one"\nmerchant_id = 2\n', [], 'name in merchant "one" is also the name of merchant 1'),
+        ('name = "two"\nmerchant_id = 1\n', [], 'merchant "two" is the same account'),
+        ('name = "two"\nmerchant_id = 2\nnope = 1\n', ["one"], 'unknown key "nope" in merchant "two"'),
+    ],
+)
+def test_what_is_wrong_between_accounts_is_a_step_of_all(
+    program: Program, sandbox: Sandbox, second: str, names: list[str], told: str
+) -> None:
+    """One name or account twice, and a fault of an account that is not looked at, fail the accounts: nobody is asked."""
+    table = f'[[profiles.main.merchant]]\nbase_url = "{sandbox.url}/merchant"\ntoken = "{TOKEN}"\n'
+    text = f'{table}name = "one"\nmerchant_id = 1\n{table}{second}'
+    result = program.with_profile(text, "doctor", *names, "-o", "json")
+    (step,) = [step for step in result.json["steps"] if step["step"] == "accounts"]
+    assert (3, "failed", True) == (result.code, step["status"], told in step["message"])
+    assert [] == sandbox.log
 
 
 @pytest.mark.parametrize(
@@ -215,15 +251,15 @@ def test_every_source_of_a_secret_is_named(program: Program, sandbox: Sandbox) -
     (program.folder / ".env").chmod(0o600)
     base = f'base_url = "{sandbox.url}/merchant"\nmerchant_id = '
     tables = [
-        ("open", f'token = "{TOKEN}"', "token: as it stands"),
-        ("env", 'token = "${FROM_ENV}"', "token: ${FROM_ENV} from the environment"),
-        ("dotenv", 'token = "${FROM_FILE}"', f"token: ${{FROM_FILE}} from {shown(program.folder / '.env')}"),
-        ("mixed", 'token = "a-${FROM_ENV}"', "token: ${FROM_ENV} from the environment, as it stands"),
-        ("command", f'token_command = ["printf", "{TOKEN}"]', "token: the command printf"),
+        ("open", f'token = "{TOKEN}"', "token: config.toml:5"),
+        ("env", 'token = "${FROM_ENV}"', "token: environment FROM_ENV"),
+        ("dotenv", 'token = "${FROM_FILE}"', "token: .env:1 FROM_FILE"),
+        ("mixed", 'token = "a-${FROM_ENV}"', "token: config.toml:20, environment FROM_ENV"),
+        ("command", f'token_command = ["printf", "{TOKEN}"]', "token: command printf"),
         (
             "pair",
             f'api_key_file = "key"\napi_secret = "{API_SECRET}"',
-            f"api_key: the file {shown(program.folder / 'key')}; api_secret: as it stands",
+            f"api_key: file {program.folder / 'key'!s}; api_secret: config.toml:31",
         ),
     ]
     text = "".join(
@@ -245,8 +281,8 @@ def test_accounts_of_variables_alone(program: Program, sandbox: Sandbox) -> None
     env = {"BALCLI_MERCHANT_TOKEN": TOKEN, "BALCLI_MERCHANT_BASE_URL": f"{sandbox.url}/merchant"}
     result = program.run("doctor", "-o", "json", env=env)
     assert (0, None) == (result.code, result.json["profile"])
-    assert "is not there" in _steps(result)["profile"]["message"]
-    assert "token: BALCLI_MERCHANT_TOKEN (environment)" == _steps(result, "merchant")["secrets"]["message"]
+    assert "does not exist" in _steps(result)["profile"]["message"]
+    assert "token: environment BALCLI_MERCHANT_TOKEN" == _steps(result, "merchant")["secrets"]["message"]
 
 
 def test_offline_asks_nobody(program: Program, sandbox: Sandbox) -> None:
@@ -268,8 +304,8 @@ def test_modes_are_told(program: Program) -> None:
     result = program.with_profile(_shop("https://x.example"), "doctor", "--offline", "-o", "json")
     assert f"{shown(program.file)}, mode 0600" == _steps(result)["profile"]["message"]
     told = [step for step in result.json["steps"] if step["step"] == "env_file"]
-    assert [("ok", "mode 0600"), ("warning", "HTTPS_PROXY is ignored there")] == [
-        (step["status"], re.findall("mode 0600|HTTPS_PROXY is ignored there", step["message"])[0])
+    assert [("ok", "mode 0600"), ("warning", "HTTPS_PROXY is ignored in a .env")] == [
+        (step["status"], re.findall("mode 0600|HTTPS_PROXY is ignored in a .env", step["message"])[0])
         for step in told
     ]
     (program.folder / ".env").chmod(0o644)
@@ -281,6 +317,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
     """What the user may count on and has no effect is a warning each, which changes no code; -q keeps stderr empty."""
     (program.folder / ".netrc").write_text("default login a password netrc-secret\n")
     env = {
+        "SSL_CERT_FILE": str(program.folder),
         "REQUESTS_CA_BUNDLE": "/some/ca.pem",
         "SSLKEYLOGFILE": str(program.folder / "keys.log"),
         "BALCLI_MERCHANT_TOKEN": "shadowed-secret",
@@ -290,7 +327,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
     warned = " ".join(s["message"] for s in result.json["steps"] if s["status"] == "warning")
     for name in (
         ".netrc",
-        "REQUESTS_CA_BUNDLE is ignored",
+        "REQUESTS_CA_BUNDLE is not used",
         "SSLKEYLOGFILE",
         "BALCLI_MERCHANT_TOKEN: shadowed",
     ):
@@ -308,7 +345,7 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
         (
             "https://api.example",
             {"HTTPS_PROXY": "http://user:proxy-password@proxy.example:3128"},
-            "api.example:443 is asked through proxy.example:3128 of the environment",
+            "api.example:443 is asked through proxy.example:3128 (HTTPS_PROXY)",
         ),
         ("https://api.example", {"ALL_PROXY": "http://proxy.example:1"}, "through proxy.example:1"),
         (
@@ -375,7 +412,7 @@ def test_what_comes_after_the_deadline_changes_nothing(
 
     monkeypatch.setattr(doctor, "each", nothing_in_time)
     account = merchant.open_account("shop", f"{sandbox.url}/merchant", Values({"token": Secret(TOKEN)}))
-    diagnosis = doctor._AccountDiagnosis(Entry("merchant", "shop", {"token": TOKEN}, "FILE", Path()))
+    diagnosis = doctor._AccountDiagnosis(Entry("merchant", "shop", {"token": TOKEN}, Variables({}), Path()))
     diagnosis.account = account
     diagnosis.find_route(account, RequestSettings(), {})
     doctor._Prober([account], RequestSettings(), Deadline(10)).visit({diagnosis: account}, None)
@@ -464,19 +501,19 @@ def test_a_signal_ends_it_at_once(program: Program, number: signal.Signals) -> N
     assert time.monotonic() - begun < 1.5
 
 
-def _dated(seconds: int) -> Reply:
+def _dated(seconds: int) -> SandboxResponse:
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + seconds))
     balances = [
         {"asset": "BTC", "assetId": "BTC", "assetName": "BTC", "total": "1", "free": "1", "locked": "0"}
     ]
-    good = json_reply({"code": 200, "msg": "", "data": {"canDeposit": True, "balances": balances}})
-    return Reply(200, good.body, {"Date": date})
+    good = json_response({"code": 200, "msg": "", "data": {"canDeposit": True, "balances": balances}})
+    return SandboxResponse(200, good.body, {"Date": date})
 
 
 class _Dated:
     """Answers one HTTP request after another with one reply, its Date header alone."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: SandboxResponse) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
         head = "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items())
@@ -518,7 +555,7 @@ def test_the_clock_is_held_against_the_servers(program: Program, seconds: int, s
 
 def test_a_wrong_clock_is_the_likely_cause_of_a_refused_signature(program: Program) -> None:
     """With signatures that hold the time, over five minutes off and refused, the clock's step fails, too."""
-    reply = Reply(401, b'{"code": 401, "msg": "timestamp"}', _dated(-900).headers)
+    reply = SandboxResponse(401, b'{"code": 401, "msg": "timestamp"}', _dated(-900).headers)
     pair = f'api_key = "{API_KEY}"\napi_secret = "{API_SECRET}"'
     with _Dated(reply) as url:
         signed = program.with_profile(_shop(url, pair), "doctor", "-o", "json")
@@ -531,7 +568,7 @@ def test_a_server_without_a_date(program: Program) -> None:
     """Without a Date header, or with one that is none, the clock's step is skipped with its reason."""
     good = _dated(0)
     for headers in ({}, {"Date": "soon"}, {"Date": "Fri, 21 Nov 99999999999999999999 00:00:00 GMT"}):
-        with _Dated(Reply(200, good.body, headers)) as url:
+        with _Dated(SandboxResponse(200, good.body, headers)) as url:
             result = program.with_profile(_shop(url), "doctor", "-o", "json")
         assert (0, "skipped") == (result.code, _statuses(result, "shop")["clock"])
 
@@ -601,7 +638,7 @@ def test_a_certificate_with_its_end(program: Program, tmp_path: Path, days: int,
 @pytest.mark.parametrize(
     ("host", "known", "said"),
     [
-        ("127.0.0.1", False, "is from nobody that is trusted here"),
+        ("127.0.0.1", False, "is from an authority that is not in the built-in certificates"),
         ("other.example", True, "is for another"),
     ],
 )
@@ -628,7 +665,9 @@ def test_plain_http_where_tls_is_expected(program: Program, sandbox: Sandbox) ->
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_no_secret_is_shown(program: Program, output: str) -> None:
     """A server that echoes the token in its error gets none of it onto any stream."""
-    script = {"/merchant/v2/assets/account/assets": [json_reply({"code": 401, "msg": f"bad {TOKEN}"}, 401)]}
+    script = {
+        "/merchant/v2/assets/account/assets": [json_response({"code": 401, "msg": f"bad {TOKEN}"}, 401)]
+    }
     with Sandbox(scripted=script) as server:
         result = program.with_profile(_shop(f"{server.url}/merchant"), "doctor", "-o", output)
     assert 4 == result.code
@@ -648,7 +687,7 @@ def test_no_time_is_left_for_a_stage() -> None:
     from balcli.errors import DeadlinePassed
 
     with pytest.raises(DeadlinePassed, match="no time is left"):
-        probe.connected(probe.Server("127.0.0.1", 9, tls=False), RequestSettings(), Deadline(0))
+        probe.reach(probe.Server("127.0.0.1", 9, tls=False), RequestSettings(), Deadline(0))
 
 
 def test_servers_are_shown_as_urls_have_them() -> None:
@@ -669,7 +708,6 @@ WITHOUT_OWNERS = """
 import os, sys
 del os.getuid
 from balcli.cli.app import run
-from balcli.settings import RequestSettings
 sys.exit(run(sys.argv[1:]))
 """
 

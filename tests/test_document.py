@@ -14,7 +14,7 @@ from balcli.models import Account, Balance, DepositAddress, Failure, Holdings, N
 from balcli.money import Amount, parse
 from balcli.providers import coverage_of
 from balcli.render.json import document
-from balcli.report import build, failed
+from balcli.report import build, failed, without_zeros
 from tests.generated import examples
 from tests.rendering import machine
 
@@ -264,7 +264,7 @@ def test_rows_that_nonzero_hides_are_told_as_a_warning(hidden: int) -> None:
     zero = parse("0")
     rows = [row(f"ZERO{number}", zero, zero, zero) for number in range(hidden)]
     made = parsed(
-        build("main", [answered("loopring", row("ETH", parse("1"), zero, zero), *rows)], nonzero=True)
+        without_zeros(build("main", [answered("loopring", row("ETH", parse("1"), zero, zero), *rows)]))
     )
     told = [
         (warning["code"], warning["account"], str(hidden) in warning["message"])
@@ -278,7 +278,7 @@ def test_rows_that_nonzero_hides_are_told_as_a_warning(hidden: int) -> None:
 
 def test_nothing_hidden_is_nothing_told() -> None:
     """Without rows left out, nothing is said about any."""
-    made = parsed(build("main", [answered("loopring", row("ETH", parse("1")))], nonzero=True))
+    made = parsed(without_zeros(build("main", [answered("loopring", row("ETH", parse("1")))])))
     assert [] == made["warnings"]
 
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from balcli.config.entry import names_credential
+from balcli.config.credentials import names_credential
 from balcli.http import echoes
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.secret import Secret
 from tests import faults
 from tests.conftest import Program
@@ -20,10 +20,10 @@ BALANCE = "/wallet/v2/balance"
 ASSETS = "/merchant/v2/assets/account/assets"
 
 
-def wallet(*rows: dict[str, object]) -> Reply:
+def wallet(*rows: dict[str, object]) -> SandboxResponse:
     """A good answer of a wallet with these rows."""
     parts = {"balance": "1", "holdBalance": "0", "lockBalance": "0"}
-    return json_reply({"data": [parts | row for row in rows]}, 201)
+    return json_response({"data": [parts | row for row in rows]}, 201)
 
 
 def table(name: str, url: str, credential: str, wallet_id: str = "w-1") -> str:
@@ -48,7 +48,7 @@ def test_a_short_credential_alters_no_data(program: Program) -> None:
     """A PIN, a year or a word in a name stays: on stdout, in files, in the history, in the evidence, for `check`."""
     names = ["BOND2024", "BOND***", "secretary-USDT", "data"]
     login = 'login = { merchant_id = "m", pin = "2024", otp = "data", email = "desk-of-2024", userSecret = "secret" }'
-    token = json_reply({"data": {"accessToken": "jwt-0123456789abcdef"}}, 201)
+    token = json_response({"data": {"accessToken": "jwt-0123456789abcdef"}}, 201)
     address = {"data": {"address": "2024", "memo": None}}
     held: list[dict[str, object]] = [{"asset": name, "depositAddress": address} for name in names]
     rows = wallet(*held)
@@ -105,8 +105,8 @@ def test_credentials_of_other_accounts_at_the_host_count_too(program: Program) -
 
 def test_a_cached_table_is_searched_again(program: Program) -> None:
     """A symbol that another run cached without knowing the credential is not shown by a run that knows it."""
-    tokens = json_reply([{"tokenId": 1, "symbol": OTHER, "decimals": 0}])
-    rows = json_reply([{"tokenId": 1, "total": "5", "locked": "0"}])
+    tokens = json_response([{"tokenId": 1, "symbol": OTHER, "decimals": 0}])
+    rows = json_response([{"tokenId": 1, "total": "5", "locked": "0"}])
     script = {"/loopring/api/v3/exchange/tokens": [tokens], "/loopring/api/v3/user/balances": [rows]}
     cache = {"XDG_CACHE_HOME": str(program.folder / "cache")}
     with Sandbox(scripted=script) as server:
@@ -122,8 +122,14 @@ def test_what_fills_in_base_url_is_shown_nowhere(program: Program) -> None:
     """A key in the path of base_url is in no message, log, settings, diagnosis, history, cache or evidence."""
     key = "3f9c-path-key-0123456789"
     folder, env = program.folder, {"PATH_KEY": key, "XDG_CACHE_HOME": str(program.folder / "cache")}
-    script = {f"/loopring/{key}/api/v3/exchange/tokens": [json_reply([])]}
-    script |= {f"/loopring/{key}/api/v3/user/balances": [json_reply([]), json_reply([]), Reply(404, b"")]}
+    script = {f"/loopring/{key}/api/v3/exchange/tokens": [json_response([])]}
+    script |= {
+        f"/loopring/{key}/api/v3/user/balances": [
+            json_response([]),
+            json_response([]),
+            SandboxResponse(404, b""),
+        ]
+    }
     with Sandbox(scripted=script) as server:
         url = f"{server.url}/loopring/${{PATH_KEY}}"
         profile = f'[profiles.main.loopring]\nbase_url = "{url}"\naccount_id = 11329\napi_key = "{KEY}"\n'
@@ -163,7 +169,7 @@ def test_short_credentials_are_warned_of(program: Program, command: str) -> None
             result = program.with_profile(profile, "doctor", "-o", "json")
             told = [one["message"] for one in result.json["steps"] if one["status"] == "warning"]
     keys = [
-        text.partition(": shorter")[0].rpartition("login.")[2] for text in told if ": shorter than 12" in text
+        text.partition(" in ")[0].rpartition("login.")[2] for text in told if "is shorter than 12" in text
     ]
     assert ["pin", "device.api_key", "otp"] == keys
     assert KEY not in result.out + result.err
@@ -195,16 +201,16 @@ def test_a_name_that_contains_a_credential_is_shown_nowhere(program: Program) ->
 
 def test_a_login_may_give_the_same_token_again(program: Program) -> None:
     """What a login gives is no echo in that login's own answer; a password in its place is refused."""
-    again = json_reply({"data": {"accessToken": "jwt-0123456789abcdef"}}, 201)
+    again = json_response({"data": {"accessToken": "jwt-0123456789abcdef"}}, 201)
     login = f'login = {{ merchant_id = "m", password = "{KEY}" }}'
-    answers = [Reply(401, b""), wallet({"asset": "USDT"})]
+    answers = [SandboxResponse(401, b""), wallet({"asset": "USDT"})]
     with Sandbox(scripted={"/wallet/v2/auth/login": [again], BALANCE: answers}) as server:
         renewed = program.with_profile(table("desk", f"{server.url}/wallet", login), "all", "-o", "json")
     assert (0, []) == (renewed.code, renewed.json["warnings"])
-    echo = json_reply({"data": {"accessToken": KEY}}, 201)
+    echo = json_response({"data": {"accessToken": KEY}}, 201)
     with Sandbox(scripted={"/wallet/v2/auth/login": [echo]}) as server:
         refused = program.with_profile(table("desk", f"{server.url}/wallet", login), "all", "-o", "json")
-        asked = [question for question in server.log if question.path == BALANCE]
+        asked = [request for request in server.log if request.path == BALANCE]
     assert (6, []) == (refused.code, asked)
 
 

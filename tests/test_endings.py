@@ -198,7 +198,10 @@ GONE: Final[dict[tuple[str, ...], int]] = {
     ("merchant", "--retries", "0"): 5,
     ("check", "--sandbox", "--asset", "BTC", "--crit", "1:"): 0,
     ("diff",): 2,
-    ("history", "--history", "here.db"): 0,
+    ("history", "--history", "here.db"): 9,
+    ("all", "--sandbox", "--asset", "LRC", "-O", "json:here", "-O", "csv:/dev/null"): 9,
+    ("all", "--sandbox", "--asset", "LRC", "-O", "/dev/null"): 0,
+    ("merchant", "--retries", "0", "--env-file", "here"): 3,
     ("doctor", "--offline", "-c", "here.toml"): 3,
     ("replay", "here"): 2,
     ("config", "path"): 0,
@@ -211,7 +214,7 @@ GONE: Final[dict[tuple[str, ...], int]] = {
 
 @pytest.mark.whole
 def test_a_working_directory_that_is_deleted_is_no_bug(program: Program, tmp_path: Path) -> None:
-    """Where it was deleted, each command works without it, or says in one line what it cannot find."""
+    """Where it was deleted, each command works without it, or says so in one line where a relative path needs it."""
     own = {
         "BALCLI_MERCHANT_BASE_URL": "http://127.0.0.1:9",
         "BALCLI_MERCHANT_TOKEN_FILE": str(tmp_path / "token"),
@@ -236,7 +239,9 @@ def test_a_working_directory_that_is_deleted_is_no_bug(program: Program, tmp_pat
             check=False,
             text=True,
         )
-        if done.returncode != code or "bug" in done.stderr or "Traceback" in done.stderr:
+        told = "the working directory was deleted; change to another one" in done.stderr
+        relative = any("here" in word for word in command)
+        if done.returncode != code or told != relative or "bug" in done.stderr or "Traceback" in done.stderr:
             wrong.append((command, done))
     assert [] == wrong
 

@@ -18,6 +18,7 @@ CONTRACT: Final = {
     "VariableError": ("config.variable", 3, False),
     "SecretError": ("config.secret", 3, False),
     "CredentialsRefused": ("credentials.refused", 4, False),
+    "AccessBlocked": ("access.blocked", 4, False),
     "NameNotResolved": ("network.dns", 5, True),
     "ConnectionFailed": ("network.connection", 5, True),
     "TlsFailed": ("network.tls", 5, False),
@@ -42,6 +43,7 @@ CONTRACT: Final = {
     "RateLimited": ("rate_limited", 7, True),
     "OutputError": ("output.write", 9, False),
     "StateError": ("state.unusable", 9, False),
+    "MachineExhausted": ("machine.exhausted", 9, True),
     "LockHeld": ("lock.held", 10, True),
     "Bug": ("bug", 1, False),
 }
@@ -50,7 +52,7 @@ CONTRACT: Final = {
 LEAVES: Final = {
     name: kind
     for name, kind in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(kind, BalcliError) and not kind.__subclasses__()
+    if issubclass(kind, BalcliError) and "code" in vars(kind)
 }
 
 

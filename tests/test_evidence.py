@@ -22,7 +22,7 @@ from balcli.evidence.replay import replay
 from balcli.http import echoes
 from balcli.http.strictjson import decode
 from balcli.render.json import document
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.secret import Secret
 from tests import golden
 from tests.canary.echoes import ECHOES, EchoingPart
@@ -53,7 +53,10 @@ RUNS = (
         "wallet:page",
         "--fault",
         "merchant:limited",
+        "--retries",
+        "1",
     ),
+    ("all", "-o", "json", "--fault", "wallet:firewall", "--fault", "loopring:denied"),
     ("all", "-o", "table", "--fault", "names", "--nonzero"),
     ("all", "-o", "json", "--fault", "echo", "--retries", "0"),
     ("all", "-o", "json", "--fault", "wallet:silent", "--deadline", "1.5"),
@@ -137,7 +140,7 @@ def test_a_record_is_told(record: Path) -> None:
 def test_an_answer_is_kept_as_it_came(program: Program) -> None:
     """A body without a secret is kept byte for byte, blanks and all, with its digest."""
     body = b'{ "code" : 200,\n "data": {"balances": [ ], "canDeposit":true } }\n'
-    script = {"/merchant/v2/assets/account/assets": [Reply(200, body)]}
+    script = {"/merchant/v2/assets/account/assets": [SandboxResponse(200, body)]}
     with Sandbox(scripted=script) as server:
         run = program.with_profile(
             server.profile("main"), "merchant", "--evidence", str(program.folder / "e"), "-o", "json"
@@ -282,7 +285,7 @@ def test_no_secret_is_in_a_record(program: Program, tmp_path: Path, echo: str) -
         secrets = planting.plant(provider, f"/r-{provider}", kinds[-1], "text")
         parts.append(EchoingPart(f"r-{provider}", provider, secrets, echo, "", everywhere=True))
     place = tmp_path / "evidence"
-    with Sandbox(parts=parts) as server:
+    with Sandbox(stand_ins=parts) as server:
         planting.write(dict.fromkeys(KINDS, server.url))
         run = program.run(
             "all", "-o", "json", "-c", str(planting.profile), "--evidence", str(place), env=planting.variables
@@ -366,7 +369,7 @@ def test_a_login_keeps_its_shape(text: str) -> None:
 def test_a_token_that_cannot_be_sent_fails_again(program: Program, tmp_path: Path, token: object) -> None:
     """A login whose token cannot be sent is replayed with its failure."""
     place = str(tmp_path / "evidence")
-    answer = json_reply(
+    answer = json_response(
         {"code": 200, "msg": "SUCCESS", "data": {"token": token, "expireTime": "99999999999999"}}
     )
     with Sandbox(scripted={"/merchant/v2/token/generate": [answer]}) as server:

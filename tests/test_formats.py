@@ -19,7 +19,7 @@ from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, 
 from balcli.money import parse
 from balcli.render import prometheus
 from balcli.render.json import document
-from balcli.report import arranged, build, failed
+from balcli.report import arranged, build, failed, without_zeros
 from balcli.text import is_text
 from tests.conftest import Program
 from tests.generated import examples
@@ -63,9 +63,9 @@ def refused(name: str) -> Outcome:
     return Outcome(account(name), None, None, failure)
 
 
-def report_of(*outcomes: Outcome, **options: Any) -> Report:
+def report_of(*outcomes: Outcome) -> Report:
     """The report of a run of the profile `main` at a known time."""
-    return build("main", outcomes, **options)._replace(generated_at=MOMENT)
+    return build("main", outcomes)._replace(generated_at=MOMENT)
 
 
 def lines(report: Report) -> list[dict[str, Any]]:
@@ -105,15 +105,15 @@ def everything_left_out() -> Report:
     """A run in which an account failed, an aggregate is left out, a row is hidden and an amount unknown."""
     aggregate = account("shop", "bazaar", aggregate_of="key")
     single = account("shop/1", "bazaar", part_of="key")
-    return report_of(
+    report = report_of(
         answered(
             "treasury", row("treasury", "ETH", "1", None, "-0.5"), row("treasury", "BTC", "0", "0", "0")
         ),
         answered(aggregate, row("shop", "ETH", "5", "5", "0", provider="bazaar")),
         answered(single, row("shop/1", "ETH", "5", "5", "0", provider="bazaar")),
         refused("payouts"),
-        nonzero=True,
     )
+    return without_zeros(report)
 
 
 def test_jsonl_is_the_document_line_by_line() -> None:
@@ -167,7 +167,7 @@ def test_csv_names_an_account_that_lists_nothing() -> None:
     assert [
         ["a", "acme", "", "", "", "", "", "empty", "no balances listed"],
         ["b", "acme", "", "", "", "", "", "empty", "every row is zero and hidden"],
-    ] == cells(report_of(answered("a"), answered("b", zero), nonzero=True))[:2]
+    ] == cells(without_zeros(report_of(answered("a"), answered("b", zero))))[:2]
 
 
 @each_case("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])

@@ -8,15 +8,18 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any, Final, NamedTuple, TypeVar
 
 import pytest
 
 from balcli.cli.options import REPORTS, Format
-from balcli.sandbox import Question, Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxRequest, SandboxResponse, json_response
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import Program
+from tests.faults.wire import sends
 from tests.generated import sampled
+from tests.wire import Wire, answer, merchant
 
 PROVIDERS: Final = ("loopring", "wallet", "merchant")
 _BALANCES: Final = {
@@ -31,10 +34,10 @@ _TOKENS: Final = [
 
 
 class Case(NamedTuple):
-    """One account: its provider and the replies to its balance requests in turn, the last one for ever."""
+    """One account: its provider and the responses to its balance requests in turn, the last one for ever."""
 
     provider: str
-    replies: tuple[Reply, ...]
+    responses: tuple[SandboxResponse, ...]
 
 
 class Cases:
@@ -47,18 +50,18 @@ class Cases:
         self.cases = [*cases]
         self.asked: Counter[tuple[int, str]] = Counter()
 
-    def answer(self, question: Question) -> Reply:
-        """The case's next reply, or a login that goes well."""
-        _, number, path = question.path.split("/", 2)
+    def answer(self, request: SandboxRequest) -> SandboxResponse:
+        """The case's next response, or a login that goes well."""
+        _, number, path = request.path.split("/", 2)
         case = self.cases[int(number)]
         self.asked[int(number), path] += 1
         count = self.asked[int(number), path]
         if f"/{path}" == _BALANCES[case.provider]:
-            return case.replies[min(count, len(case.replies)) - 1]
+            return case.responses[min(count, len(case.responses)) - 1]
         if path == "api/v3/exchange/tokens":
-            return json_reply(_TOKENS)
+            return json_response(_TOKENS)
         token = {"accessToken": f"jwt-{number}-{count}", "token": f"token-{number}-{count}"}
-        return json_reply({"code": 200, "msg": "SUCCESS", "data": token})
+        return json_response({"code": 200, "msg": "SUCCESS", "data": token})
 
     def expire_tokens(self) -> None:
         """Nothing: a token works for ever."""
@@ -124,8 +127,8 @@ def _row(provider: str, held: str, /, **fields: object) -> dict[str, Any]:
     return {**whole[provider], **fields}
 
 
-def _reply(provider: str, *rows: dict[str, Any]) -> Reply:
-    return json_reply([*rows] if provider == "loopring" else _answered(provider, [*rows]))
+def _reply(provider: str, *rows: dict[str, Any]) -> SandboxResponse:
+    return json_response([*rows] if provider == "loopring" else _answered(provider, [*rows]))
 
 
 # Marks of an error.
@@ -206,10 +209,10 @@ def test_an_answer_with_a_mark_of_an_error_is_none(program: Program, provider: s
     kinds = sampled(itertools.product(_MARKS, _VALUES, _PLACES), 7)
     statuses = itertools.cycle([200, 201] if provider == "wallet" else [200])
     part = Cases(
-        Case(provider, (json_reply(_marked(provider, *kind), status),))
+        Case(provider, (json_response(_marked(provider, *kind), status),))
         for kind, status in zip(kinds, statuses, strict=False)
     )
-    with Sandbox(parts=[part]) as server:
+    with Sandbox(stand_ins=[part]) as server:
         result = program.with_profile(
             part.profile(f"{server.url}/cases").format(table="profiles.main"),
             provider,
@@ -262,17 +265,16 @@ _SHAPES: Final[tuple[dict[str, Any], ...]] = (
 
 def test_the_providers_own_words_reach_the_message_at_any_status(program: Program) -> None:
     """Whatever the status and the shape, the words are in the error's message, and the status keeps its code."""
-    due = {400: 6, 401: 4, 403: 4, 404: 6, 418: 6, 429: 7, 500: 5, 501: 5, 503: 5}
+    due = {400: 6, 401: 4, 403: 4, 404: 6, 418: 6, 500: 5, 501: 5, 503: 5}
     kinds = _paced(itertools.product(PROVIDERS, due, _SHAPES))
-    part = Cases(Case(provider, (json_reply(shape, status),)) for provider, status, shape in kinds)
-    with Sandbox(parts=[part]) as server:
+    part = Cases(Case(provider, (json_response(shape, status),)) for provider, status, shape in kinds)
+    with Sandbox(stand_ins=[part]) as server:
         text = part.profile(f"{server.url}/cases").format(table="profiles.main")
         result = program.with_profile(text, "all", "--retries", "0", *_ARGUMENTS)
     exits = {
         "provider.error": 6,
         "answer.status": 6,
         "credentials.refused": 4,
-        "rate_limited": 7,
         "network.unavailable": 5,
     }
     errors = {int(account["account"][1:]): account["error"] for account in result.json["accounts"]}
@@ -286,6 +288,23 @@ def test_the_providers_own_words_reach_the_message_at_any_status(program: Progra
     assert [] == wrong
 
 
+def test_the_providers_own_words_reach_the_message_of_a_rate_limit(program: Program) -> None:
+    """The words of a 429 are in its message, whatever their shape. Each has a host of its own: a limit holds for a host."""
+    with ExitStack() as stack:
+        bodies = [json.dumps(shape).encode() for shape in _SHAPES]
+        wires = [stack.enter_context(Wire(sends(answer(body, "429 Slow")))) for body in bodies]
+        tables = [
+            merchant(wire.url).replace(".merchant]", f".merchant]]\nname = 'a{n}'").replace("[p", "[[p")
+            for n, wire in enumerate(wires)
+        ]
+        result = program.with_profile("".join(tables), "all", "--retries", "0", *_ARGUMENTS)
+    errors = [account["error"] for account in result.json["accounts"]]
+    assert [] == [
+        error for error in errors if error["code"] != "rate_limited" or _SAID not in error["message"]
+    ]
+    assert (7, len(_SHAPES)) == (result.code, len(errors))
+
+
 def test_the_relayers_own_trouble_is_tried_again(program: Program) -> None:
     """The codes 100000 and 104208, at any status, are a server that is unavailable: retried, then exit code 5."""
     good = _reply("loopring", _row("loopring", "GOOD"))
@@ -293,11 +312,11 @@ def test_the_relayers_own_trouble_is_tried_again(program: Program) -> None:
     part = Cases(
         Case(
             "loopring",
-            (*[json_reply({"resultInfo": {"code": code, "message": _SAID}}, status)] * times, good),
+            (*[json_response({"resultInfo": {"code": code, "message": _SAID}}, status)] * times, good),
         )
         for code, status, times in kinds
     )
-    with Sandbox(parts=[part]) as server:
+    with Sandbox(stand_ins=[part]) as server:
         text = part.profile(f"{server.url}/cases").format(table="profiles.main")
         result = program.with_profile(text, "loopring", "--retries", "1", *_ARGUMENTS)
     found = [
@@ -368,7 +387,7 @@ def test_only_what_decides_money_is_strict(program: Program, narrowed: str) -> N
         Case(provider, (_reply(provider, _row(provider, "GOOD"), _row(provider, "DUST", **{field: value})),))
         for provider, _, field, value in kinds
     )
-    with Sandbox(parts=[part]) as server:
+    with Sandbox(stand_ins=[part]) as server:
         text = part.profile(f"{server.url}/cases").format(table="profiles.main")
         if narrowed == "assets":
             text = text.replace("\nbase_url", '\nassets = ["GOOD"]\nbase_url')
@@ -417,14 +436,14 @@ def test_a_bad_can_deposit_costs_no_amount(program: Program) -> None:
         Case(
             "merchant",
             (
-                json_reply(
+                json_response(
                     {"code": 200, "data": {"canDeposit": value, "balances": [_row("merchant", "GOOD")] * 2}}
                 ),
             ),
         )
         for value in values
     )
-    with Sandbox(parts=[part]) as server:
+    with Sandbox(stand_ins=[part]) as server:
         result = program.with_profile(
             part.profile(f"{server.url}/cases").format(table="profiles.main"), "merchant", *_ARGUMENTS
         )
@@ -453,7 +472,7 @@ def test_an_amount_that_is_not_read_is_told_once(program: Program) -> None:
         Case(provider, (_reply(provider, *[_row(provider, "GOOD", **{field: value})] * 2),))
         for provider, field, (value, _) in kinds
     )
-    with Sandbox(parts=[part]) as server:
+    with Sandbox(stand_ins=[part]) as server:
         text = part.profile(f"{server.url}/cases").format(table="profiles.main")
         result = program.with_profile(text, "all", *_ARGUMENTS)
     told = Counter(w["account"] for w in result.json["warnings"] if w["code"] == "field.unread")
@@ -482,7 +501,7 @@ def test_a_row_with_an_unread_amount_is_no_row_of_zeros(program: Program) -> Non
             )
         ]
     )
-    with Sandbox(parts=[part]) as server:
+    with Sandbox(stand_ins=[part]) as server:
         result = program.with_profile(
             part.profile(f"{server.url}/cases").format(table="profiles.main"),
             "wallet",
@@ -496,17 +515,19 @@ def test_a_row_with_an_unread_amount_is_no_row_of_zeros(program: Program) -> Non
 
 _FIAT_PATH: Final = "/merchant/v2/merchant/accounts"
 _FIAT_FAILURES: Final = {
-    "unavailable": (Reply(503, b""), "network.unavailable"),
-    "refused": (json_reply({"code": 401, "msg": "no"}), "credentials.refused"),
+    "unavailable": (SandboxResponse(503, b""), "network.unavailable"),
+    "refused": (json_response({"code": 401, "msg": "no"}), "credentials.refused"),
     "an error beside its rows": (
-        json_reply({"code": 200, "data": {"record": []}, "error": _SAID}),
+        json_response({"code": 200, "data": {"record": []}, "error": _SAID}),
         "provider.error",
     ),
     "a bad amount": (
-        json_reply({"code": 200, "data": {"record": [{"merchantId": 1, "fiat": "USD", "balance": "1_0"}]}}),
+        json_response(
+            {"code": 200, "data": {"record": [{"merchantId": 1, "fiat": "USD", "balance": "1_0"}]}}
+        ),
         "answer.amount",
     ),
-    "a web page": (Reply(200, b"<html>"), "answer.json"),
+    "a web page": (SandboxResponse(200, b"<html>"), "answer.json"),
 }
 _SHOP: Final = '[[profiles.main.merchant]]\nname = "{name}"\nbase_url = "{url}/merchant"\ntoken = "{token}"\nmerchant_id = {number}\n'
 
@@ -514,8 +535,8 @@ _SHOP: Final = '[[profiles.main.merchant]]\nname = "{name}"\nbase_url = "{url}/m
 def test_fiat_that_fails_costs_no_crypto(program: Program) -> None:
     """A fiat list that cannot be had is a failed outcome of its own: 8 in every format, and crypto totals are numbers."""
     formats = itertools.cycle(form for form in REPORTS if form is not Format.json)
-    for name, (reply, code) in _FIAT_FAILURES.items():
-        with Sandbox(scripted={_FIAT_PATH: [reply]}) as server:
+    for name, (response, code) in _FIAT_FAILURES.items():
+        with Sandbox(scripted={_FIAT_PATH: [response]}) as server:
             text = _SHOP.format(name="shop", url=server.url, token=TOKEN, number=0)
             arguments = ("merchant", "--fiat", "--retries", "0")
             result = program.with_profile(text, *arguments, "-o", "json")
@@ -540,7 +561,7 @@ def test_fiat_that_fails_costs_no_crypto(program: Program) -> None:
 def test_a_record_of_fiat_that_fails_is_told_again(program: Program) -> None:
     """With --evidence, a run without its fiat list comes to the same document again, and the same exit code."""
     folder = str(program.folder / "record")
-    with Sandbox(scripted={_FIAT_PATH: [Reply(500, b'{"message":"later"}')]}) as server:
+    with Sandbox(scripted={_FIAT_PATH: [SandboxResponse(500, b'{"message":"later"}')]}) as server:
         text = _SHOP.format(name="shop", url=server.url, token=TOKEN, number=0)
         arguments = ("merchant", "--fiat", "--retries", "0", "-o", "json", "--evidence", folder)
         result = program.with_profile(text, *arguments)
@@ -552,7 +573,7 @@ def test_a_record_of_fiat_that_fails_is_told_again(program: Program) -> None:
 def test_an_error_beside_a_page_of_nfts_is_one(program: Program) -> None:
     """The relayer's pages are held to it, too: an error beside an empty list is no list of nothing."""
     for beside in ({"error": _SAID}, {"errors": [_SAID]}, {"success": False, "message": _SAID}):
-        page = json_reply({"totalNum": 0, "data": [], **beside})
+        page = json_response({"totalNum": 0, "data": [], **beside})
         with Sandbox(scripted={"/loopring/api/v3/user/nft/balances": [page]}) as server:
             text = server.profile("main").split("[[")[0]
             result = program.with_profile(text, "loopring", "--nfts", "-o", "json", "--no-cache")
@@ -561,12 +582,12 @@ def test_an_error_beside_a_page_of_nfts_is_one(program: Program) -> None:
 
 def test_fiat_that_fails_makes_the_fiat_totals_unknown(program: Program) -> None:
     """Of two keys, one has its fiat: those totals are null, their known part is told, and the other is missing."""
-    good = json_reply(
+    good = json_response(
         {"code": 200, "data": {"record": [{"merchantId": 1, "fiat": "USD", "balance": "12.50"}]}}
     )
     with (
         Sandbox(scripted={_FIAT_PATH: [good]}) as well,
-        Sandbox(scripted={_FIAT_PATH: [Reply(500, b"")]}) as ill,
+        Sandbox(scripted={_FIAT_PATH: [SandboxResponse(500, b"")]}) as ill,
     ):
         text = _SHOP.format(name="one", url=well.url, token=TOKEN, number=0) + _SHOP.format(
             name="two", url=ill.url, token=TOKEN, number=0
@@ -583,7 +604,7 @@ def test_fiat_that_fails_makes_the_fiat_totals_unknown(program: Program) -> None
 
 def test_an_asset_is_not_said_to_be_missing_where_fiat_failed(program: Program) -> None:
     """Whether USD is listed is not known without the fiat list: no warning says that it is not."""
-    with Sandbox(scripted={_FIAT_PATH: [Reply(500, b"")]}) as server:
+    with Sandbox(scripted={_FIAT_PATH: [SandboxResponse(500, b"")]}) as server:
         text = _SHOP.format(name="shop", url=server.url, token=TOKEN, number=0)
         result = program.with_profile(
             text, "merchant", "--fiat", "--asset", "USD", "--retries", "0", "-o", "json"
@@ -593,10 +614,10 @@ def test_an_asset_is_not_said_to_be_missing_where_fiat_failed(program: Program) 
 
 def test_fiat_that_failed_is_not_compared(program: Program) -> None:
     """A run without its fiat list does not make the fiat rows vanish for `diff`: they are named as not compared."""
-    well = json_reply(
+    well = json_response(
         {"code": 200, "data": {"record": [{"merchantId": 1, "fiat": "USD", "balance": "12.50"}]}}
     )
-    with Sandbox(scripted={_FIAT_PATH: [well, Reply(500, b"")]}) as server:
+    with Sandbox(scripted={_FIAT_PATH: [well, SandboxResponse(500, b"")]}) as server:
         text = _SHOP.format(name="shop", url=server.url, token=TOKEN, number=0)
         for _ in range(2):
             program.with_profile(text, "merchant", "--fiat", "--retries", "0", "--record", "-q")

@@ -181,6 +181,17 @@ def test_a_plug_ins_fault_is_one_in_every_format_and_command(
     assert ([], 8) == (wrong, replayed.code)
 
 
+@pytest.mark.parametrize("part", ["asset", "asset_id"])
+def test_a_plug_ins_name_that_is_no_text_fails_its_account(
+    program: Program, sandbox: Sandbox, tmp_path: Path, part: str
+) -> None:
+    """An unpaired surrogate fails the account as at any provider: what replaces it could make two names one."""
+    text = sandbox.profile("main") + account(f"fetch:Holdings((row({part}=chr(0xD800)),))")
+    result = program.with_profile(text, "acme", "-o", "json", env=install(tmp_path))
+    (acme,) = json.loads(result.out)["accounts"]
+    assert (6, "answer.shape") == (result.code, acme["error"]["code"])
+
+
 @pytest.mark.whole
 @pytest.mark.parametrize(
     "line",

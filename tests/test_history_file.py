@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balcli.cli.balances import machine
 from balcli.diff import compare
 from balcli.errors import StateError, TimedOut
 from balcli.history.database import connect, write_transaction
@@ -24,7 +25,6 @@ from balcli.history.recording import EVERYTHING, Selection, insert, record, with
 from balcli.history.series import Series, series
 from balcli.models import Account, Balance, DepositAddress, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import Amount, parse_canonical
-from balcli.render import machine
 from balcli.render import runs as render_runs
 from balcli.render import series as render_series
 from balcli.render.json import document

@@ -9,10 +9,9 @@ import pytest
 
 from balcli.cli.app import COMMANDS
 from balcli.config.profile import RUN_KEYS
-from balcli.providers import OWN, PROVIDERS
-from balcli.providers.plugins import TAKEN
+from balcli.providers import OWN, PROVIDERS, TAKEN
 from balcli.sandbox import Sandbox
-from balcli.sandbox.exchange import Turn
+from balcli.sandbox.exchange import FaultContext
 from balcli.sandbox.faults import EXPIRED, HERE
 from balcli.sandbox.loopring import Loopring
 from tests.conftest import ROOT, Program
@@ -25,7 +24,7 @@ PACKAGE = ROOT / "balcli"
 ORDER = (
     ("errors", "money"),
     ("text", "secret", "urls"),
-    ("files",),
+    ("files", "pipes", "signals"),
     ("atomic", "state"),
     ("settings",),
     ("models",),
@@ -86,17 +85,23 @@ def test_the_command_line_has_no_import_circle() -> None:
 
 
 def test_costly_and_dangerous_modules_have_one_room_each() -> None:
-    """Urllib3 and requests are imported by the transport alone, rich by the table, the sandbox by the CLI."""
+    """Requests is imported by the transport alone, rich by the terminal, the sandbox by the CLI."""
     owners = {
         "requests": {"http/transport.py"},
-        "urllib3": {"http/transport.py"},
+        "urllib3": {"http/connect.py", "http/library_errors.py", "http/transport.py"},
         "certifi": {"http/transport.py"},
-        "ssl": {"http/transport.py", "http/probe.py"},
-        "socket": {"http/probe.py", "sandbox/exchange.py", "sandbox/server.py", "sandbox/faults.py"},
-        "rich": {"render/table.py"},
+        "ssl": {"http/library_errors.py", "http/probe.py", "http/transport.py"},
+        "socket": {
+            "http/connect.py",
+            "http/probe.py",
+            "sandbox/exchange.py",
+            "sandbox/server.py",
+            "sandbox/faults.py",
+        },
+        "rich": {"render/terminal.py"},
         "tomli": {"config/sources.py"},
         "dotenv": {"config/sources.py"},
-        "subprocess": {"config/sources.py"},
+        "subprocess": {"config/commands.py"},
         "sqlite3": {"history/database.py"},
         "pickle": set[str](),
         "click": set[str](),
@@ -139,7 +144,7 @@ def test_a_plug_in_takes_no_name_that_means_something() -> None:
 
 def test_no_binary_float_near_money() -> None:
     """`float` stands only in the rooms that deal with seconds, and Decimal, which can round, in none."""
-    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings", "run"}
+    with_seconds = {"http", "cache", "config", "cli", "sandbox", "state", "settings", "run", "pipes"}
     texts = {_named(path): (_room(path), path.read_text()) for path in MODULES}
     assert [] == [
         name
@@ -170,16 +175,18 @@ def test_nothing_splits_the_process() -> None:
 
 
 def test_secrets_are_revealed_where_they_leave() -> None:
-    """`reveal` is called only by the client, by what signs, hashes or wraps a credential, and by the proxy's setting."""
+    """`reveal` is called only by the client, by what signs, hashes, wraps or decodes a credential, and by the proxy's setting."""
     callers = {_named(path) for path in MODULES if re.search(r"\breveal\(|=reveal\b", path.read_text())}
     assert {
         "secret.py",
         "http/client.py",
         "providers/merchant.py",
+        "providers/merchant_requests.py",
         "providers/wallet.py",
         "config/profile.py",
         "evidence/names.py",
         "http/echoes.py",
+        "http/jwt.py",
     } == callers
 
 
@@ -196,12 +203,19 @@ def test_a_start_loads_nothing_heavy(program: Program, subtests: pytest.Subtests
             assert set() == heavy & program.loaded(*line.split(), **env)
 
 
+def test_a_run_without_requests_loads_no_transport(program: Program) -> None:
+    """A command that only reads the configuration loads the client, and none of what sends its requests."""
+    loaded = program.loaded("config", "check")
+    assert "balcli.http.client" in loaded
+    assert set() == {"urllib3", "ssl", "http.client", "balcli.http.transport"} & loaded
+
+
 def test_a_machine_format_loads_no_rich(program: Program) -> None:
-    """A run for a program loads no rich and no more of HTTP than it asks with; neither does a table without colour."""
+    """A run for a program loads no rich; neither does a table without colour."""
     for output in ("json", "table"):
         loaded = program.loaded("all", "--sandbox", "-o", output)
         assert "urllib3" in loaded
-        assert set() == {"rich", "asyncio", "pydantic", "requests", "certifi", "balcli.thresholds"} & loaded
+        assert set() == {"rich", "asyncio", "pydantic", "balcli.thresholds"} & loaded
 
 
 def test_each_fault_does_something_to_each_provider(program: Program, sandbox: Sandbox) -> None:
@@ -209,18 +223,18 @@ def test_each_fault_does_something_to_each_provider(program: Program, sandbox: S
     program.with_profile(sandbox.profile("main"), "all", "--no-cache")
     playing = {fault for fault in ALL if ALL[fault].address == HERE} - {EXPIRED}
     idle = []
-    for name, part in sandbox._parts.items():
+    for name, part in sandbox._stand_ins.items():
         paths = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN}
         for where, path in paths.items():
-            for asked in [question for question in sandbox.log if question.path == f"/{name}{path}"][:1]:
-                question = asked._replace(path=path)
-                turn = Turn(question, part.answer(question), 1)
+            for asked in [request for request in sandbox.log if request.path == f"/{name}{path}"][:1]:
+                request = asked._replace(path=path)
+                context = FaultContext(request, part.answer(request), 1)
                 here = [fault for fault in playing if ALL[fault].where == where]
-                idle += [f"{name}:{fault}" for fault in here if ALL[fault].play(turn) == turn.good]
+                idle += [f"{name}:{fault}" for fault in here if ALL[fault].play(context) == context.good]
     anywhere = {fault for fault in playing if ALL[fault].where == "all"}
     program.with_profile(sandbox.profile("main"), "loopring", "--no-cache", "--nfts")
-    for asked in [question for question in sandbox.log if question.path.startswith("/loopring/")]:
-        question = asked._replace(path=asked.path.removeprefix("/loopring"))
-        turn = Turn(question, Loopring().answer(question), 1)
-        anywhere -= {fault for fault in anywhere if ALL[fault].play(turn) != turn.good}
+    for asked in [request for request in sandbox.log if request.path.startswith("/loopring/")]:
+        request = asked._replace(path=asked.path.removeprefix("/loopring"))
+        context = FaultContext(request, Loopring().answer(request), 1)
+        anywhere -= {fault for fault in anywhere if ALL[fault].play(context) != context.good}
     assert ([], set()) == (idle, anywhere)

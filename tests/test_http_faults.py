@@ -200,7 +200,22 @@ def padded(size: int) -> bytes:
             "gzip in chunks": in_chunks(chunked(GZIPPED[:9], GZIPPED[9:]), "Content-Encoding: gzip"),
             "8 MiB": sends(answer(padded(8 * MIB))),
             "8 MiB in gzip": coded(gzip.compress(padded(8 * MIB))),
-            "100 Continue ahead of it": sends(b"HTTP/1.1 100 Continue\r\n\r\n" + answer(BODY)),
+            "x-gzip": coded(GZIPPED, "x-gzip"),
+            "gzip of two members": coded(gzip.compress(HALF) + gzip.compress(BODY[len(HALF) :])),
+            "padded gzip": coded(GZIPPED + bytes(512)),
+            "200 header lines": sends(answer(BODY, "200 OK", *(f"X-{n}: a" for n in range(200)))),
+            **{
+                f"ten times {status} ahead of it": sends(
+                    f"HTTP/1.1 {status}\r\nX-Some: a\r\n\r\n".encode() * 10 + answer(BODY)
+                )
+                for status in (
+                    "100 Continue",
+                    "101 Switching",
+                    "102 Processing",
+                    "103 Early Hints",
+                    "199 Odd",
+                )
+            },
         },
         group="whole",
     ),
@@ -272,7 +287,8 @@ def test_two_different_lengths_are_refused_at_once(program: Program, lengths: st
             "gzip with a wrong checksum": coded(altered(GZIPPED, len(GZIPPED) - 8)),
             "gzip with a wrong size": coded(altered(GZIPPED, len(GZIPPED) - 1)),
             "more after the gzip": coded(GZIPPED + b"x"),
-            "gzip twice": coded(GZIPPED + GZIPPED),
+            "more after padded gzip": coded(GZIPPED + b"\0x"),
+            "gzip and a corrupt member": coded(GZIPPED + altered(GZIPPED, 20)),
             "plain text for gzip": coded(BODY),
             "zlib for gzip": coded(zlib.compress(BODY)),
             "br": coded(BODY, "br"),
@@ -429,7 +445,9 @@ def test_no_answer_takes_the_program_beyond_150_mb(program: Program, name: str) 
     refused(
         {
             "a header line of 70,000 bytes": sends(answer(BODY, "200 OK", "X-Long: " + "a" * 70_000)),
-            "200 header lines": sends(answer(BODY, "200 OK", *(f"X-{n}: a" for n in range(200)))),
+            "2,000 header lines": sends(answer(BODY, "200 OK", *(f"X-{n}: a" for n in range(2000)))),
+            "300,000 bytes of headers": sends(answer(BODY, "200 OK", *["X-Long: " + "a" * 60_000] * 5)),
+            "eleven interim responses": sends(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 11 + answer(BODY)),
             "a status line of 70,000 bytes": sends(answer(BODY, "200 " + "a" * 70_000)),
             "a mail server": sends(b"220 mail.example ESMTP\r\n" + BODY),
             "a shell server": sends(b"SSH-2.0-OpenSSH_9.9\r\n"),
@@ -458,7 +476,7 @@ def test_what_is_not_proper_http_is_refused_at_once(case: Case, played: Batch) -
     "case",
     [
         case
-        for status in (101, 103, 199, 201, 202, 203, 204, 205, 206, 207, 226, 299, 600, 700, 999)
+        for status in (201, 202, 203, 204, 205, 206, 207, 226, 299, 600, 700, 999)
         for case in refused(
             {str(status): sends(answer(BODY, f"{status} Fine"))},
             group="statuses",
@@ -1400,4 +1418,4 @@ def test_every_provider_fails_alike_in_every_format(case: Case, played: Batch) -
         assert result.json["balances"] == result.json["totals"] == []
     else:
         assert "unavailable" in result.out
-        assert re.search(r"[45]000", result.out) is None
+        assert re.search(r"(?<![:\d])[45]000", result.out) is None

@@ -15,7 +15,7 @@ import pytest
 
 from balcli.sandbox.faults import keeps_silent
 from tests.conftest import Program
-from tests.faults.wire import chunked, drips, hangs_up, pours, resets, sends
+from tests.faults.wire import chunked, drips, hangs_up, resets, sends
 from tests.lists import each_case
 from tests.wire import (
     GOOD,
@@ -82,9 +82,12 @@ ONLY_ONCE: Final = {
 }
 
 
-@pytest.mark.parametrize(
+@each_case(
     "case",
-    [Case(f"{name}, then good", (script, GOOD), requests=2) for name, script in ONLY_ONCE.items()],
+    [
+        Case(f"{name}, then good", (script, GOOD), requests=2, options=("--jobs", "20"), group="once")
+        for name, script in ONLY_ONCE.items()
+    ],
     ids=str,
 )
 def test_a_connection_that_fails_once_is_tried_again(case: Case, played: Batch) -> None:
@@ -109,7 +112,7 @@ def test_a_connection_that_fails_once_is_tried_again(case: Case, played: Batch) 
             "reset in the headers": resets(answer(BODY)[:40]),
             "reset in the body": resets(answer(HALF, "200 OK", LENGTH, length=False)),
         }.items()
-        for tries in ((0, 1, 3) if script is hangs_up else (1,))
+        for tries in ((0, 1) if script is hangs_up else (1,))
     ],
     ids=str,
 )
@@ -118,10 +121,85 @@ def test_a_connection_that_always_fails_is_given_up_after_the_retries(case: Case
     assert_failed(case, played(case))
 
 
-@pytest.mark.parametrize("case", trouble({"": hangs_up}, errors=("network.connection",), requests=3), ids=str)
-def test_there_are_two_retries_by_default(case: Case, played: Batch) -> None:
-    """Without `--retries`, a third failure is the last."""
-    assert_failed(case, played(case))
+def fails_for(seconds: float, number: int, *then: Script) -> Script:
+    """A script that answers with this status for so long after the first request, and then as those in turn."""
+    begun: list[float] = []
+    turns = iter(then)
+
+    def script(connection: socket.socket, request: bytes) -> object:
+        begun.append(time.monotonic())
+        failing = begun[-1] < begun[0] + seconds
+        return (status(number) if failing else next(turns))(connection, request)
+
+    return script
+
+
+def test_an_outage_of_three_seconds_is_ridden_out_by_default(program: Program) -> None:
+    """Of servers that are down for 3 seconds by default every account has its balances; what stays fails at the fourth try."""
+    with ExitStack() as stack:
+        wires = {
+            name: stack.enter_context(wire)
+            for name, wire in {
+                "busy": Wire(fails_for(3, 503, GOOD)),
+                "gateway": Wire(fails_for(3, 502, GOOD)),
+                "restarted": Wire(GOOD, refuses_for=3),
+                "lost": Wire(hangs_up),
+                "login": Wire(JWT, WALLET, refuses_for=3),
+            }.items()
+        }
+        tables = [
+            f'[[profiles.main.merchant]]\nname = "{name}"\nbase_url = "{wire.url}"\ntoken = "{TOKEN}"\n'
+            for name, wire in wires.items()
+            if name != "login"
+        ]
+        tables.append(wallet(wires["login"].url, LOGIN))
+        result = program.with_profile("".join(tables), "all", "-o", "json")
+    failed = [account["account"] for account in result.json["accounts"] if account["error"]]
+    assert failed == ["lost"]
+    assert result.code == 8
+    assert_one_line(result, "lost")
+    assert len(wires["lost"].requests) == 4
+    assert len(wires["login"].requests) == 2
+
+
+def test_a_rate_limit_holds_for_every_account_of_the_host(program: Program) -> None:
+    """Between a 429 and the end of the wait that it asks for, no account of the run asks that host."""
+    moments: list[float] = []
+
+    def script(connection: socket.socket, request: bytes) -> object:
+        moments.append(time.monotonic())
+        limited = status(429, "Retry-After: 1")
+        return (limited if len(moments) == 1 else GOOD)(connection, request)
+
+    with Wire(script) as wire:
+        tables = [
+            f'[[profiles.main.merchant]]\nname = "a{n}"\nbase_url = "{wire.url}/{n}"\ntoken = "{TOKEN}"\n'
+            for n in range(3)
+        ]
+        options = ("-o", "json", "--retries", "0", "--jobs", "1")
+        result = program.with_profile("".join(tables), "merchant", *options)
+    assert [account["status"] for account in result.json["accounts"]] == ["failed", "ok", "ok"]
+    assert result.json["accounts"][0]["error"]["message"] == (
+        f"127.0.0.1:{wire.port} limits the rate of requests (HTTP 429) and asked to wait 1 s; "
+        "run less often or with fewer --jobs"
+    )
+    assert len(moments) == 3
+    assert moments[1] - moments[0] >= 1
+
+
+def test_a_wait_beyond_the_deadline_ends_every_account_of_the_host(program: Program) -> None:
+    """A host that asks for an hour gets one request; all its accounts fail with 7 and name the hour, at another none."""
+    with Wire(status(429, "Retry-After: 3600")) as wire, Wire(GOOD) as other:
+        urls = [wire.url, f"{wire.url}/1", f"{wire.url}/2", other.url]
+        tables = [
+            f'[[profiles.main.merchant]]\nname = "a{n}"\nbase_url = "{url}"\ntoken = "{TOKEN}"\n'
+            for n, url in enumerate(urls)
+        ]
+        result = program.with_profile("".join(tables), "merchant", "-o", "json", "--jobs", "1")
+    errors = [account["error"] for account in result.json["accounts"]]
+    assert [error and error["code"] for error in errors] == [*["rate_limited"] * 3, None]
+    assert all(" and asked to wait 3600 s; " in error["message"] for error in errors[:3])
+    assert (len(wire.requests), len(other.requests)) == (1, 1)
 
 
 def test_the_retries_of_the_profile_count_where_no_option_is_given(program: Program) -> None:
@@ -185,7 +263,7 @@ def test_a_server_that_stays_unavailable_fails_with_5(case: Case, played: Batch)
         )
         for numbers in ((503, 503), (408,), (425,), (429,), (500,), (502,), (504,), (429, 500))
     ]
-    + [Case("reset, 503, 200", (resets(), status(503), GOOD), requests=3)],
+    + [Case("reset, 503, 200", (resets(), status(503), GOOD), requests=3, group="recovers")],
     ids=str,
 )
 def test_a_server_that_recovers_is_answered_for(case: Case, played: Batch) -> None:
@@ -245,17 +323,21 @@ def soon() -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
 
 
-def limited_until(form: str, number: int = 429) -> Script:
-    """A script that asks to wait for two seconds at most, by a date in this form."""
+def limited_until(form: str, number: int = 429, off: int = 0) -> Script:
+    """A script that asks to wait for two seconds at most, by a date in this form, its own clock so many seconds off."""
 
     def script(connection: socket.socket, _request: bytes) -> None:
+        now = datetime.now(UTC) + timedelta(seconds=off)
+        date = format_datetime(now, usegmt=True)
         forms = {
             "IMF": format_datetime(soon(), usegmt=True),
             "RFC 850": soon().strftime("%A, %d-%b-%y %H:%M:%S GMT"),
             "asctime": soon().strftime("%a %b %e %H:%M:%S %Y"),
             "past": "Sun, 06 Nov 1994 08:49:37 GMT",
+            "own": format_datetime(now + timedelta(seconds=1), usegmt=True),
         }
-        connection.sendall(answer(b"", f"{number} Slow", f"Retry-After: {forms[form]}"))
+        headers = [f"Retry-After: {forms[form]}", *([f"Date: {date}"] if off else [])]
+        connection.sendall(answer(b"", f"{number} Slow", *headers))
 
     return script
 
@@ -271,6 +353,10 @@ def limited_until(form: str, number: int = 429) -> Script:
     + [
         Case(f"{number} with a date, {form}", (limited_until(form, number), GOOD), requests=2, group="fits")
         for number, form in ((429, "IMF"), (503, "IMF"), (429, "RFC 850"), (429, "past"))
+    ]
+    + [
+        Case(f"a clock {off} s off", (limited_until("own", off=off), GOOD), requests=2, group="fits")
+        for off in (-86_400, 3600)
     ],
     ids=str,
 )
@@ -416,8 +502,6 @@ SLOW: Final = {
     "gzip, dripping": drips(
         answer(GZIPPED[:10], "200 OK", "Content-Encoding: gzip", length=False), b"\x00\x00\x00\xff\xff"
     ),
-    "100 Continue, dripping": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "100 Continue, pouring": pours(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     "headers of 100 Continue, dripping": drips(b"HTTP/1.1 100 Continue\r\n", b"X-Slow: a\r\n", 0.1),
 }
 

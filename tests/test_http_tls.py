@@ -344,6 +344,21 @@ REFUSALS: Final[dict[str, Script]] = {
     "502": sends(answer(b"", "502 Bad")),
     "closed": hangs_up,
     "a good answer to CONNECT": sends(answer(holdings(), "404 No")),
+    "not HTTP": sends(b"SSH-2.0-OpenSSH_9.9\r\n"),
+    "silent": keeps_silent,
+    "an interim response": sends(b"HTTP/1.1 103 Early Hints\r\n\r\n" + answer(b"", "407 Who")),
+}
+
+
+REFUSED: Final = {
+    "407": "the proxy requires a user name and password (HTTP 407); write them in HTTPS_PROXY",
+    "403": "the proxy refused to connect (HTTP 403); allow the host there, or change HTTPS_PROXY",
+    "502": "the proxy refused to connect (HTTP 502); allow the host there, or change HTTPS_PROXY",
+    "closed": "the proxy closed the connection; check HTTPS_PROXY",
+    "a good answer to CONNECT": "the proxy refused to connect (HTTP 404); allow the host there",
+    "not HTTP": "the proxy does not speak HTTP; check HTTPS_PROXY",
+    "silent": "the proxy did not connect in time; check HTTPS_PROXY",
+    "an interim response": "the proxy requires a user name and password (HTTP 407); write them in HTTPS_PROXY",
 }
 
 
@@ -351,12 +366,68 @@ REFUSALS: Final[dict[str, Script]] = {
 def test_a_proxy_that_lets_nothing_pass_fails_the_account(
     program: Program, authority: Authority, how: str
 ) -> None:
-    """Whatever a proxy answers to the tunnel, it is 5, and it never sees the token."""
+    """Whatever a proxy answers to the tunnel, it is 5, named with its setting, and it never sees the token."""
+    url = f"https://{FAR}"
+    quick = ("--timeout", "0.5")
     with Wire(REFUSALS[how]) as proxy:
-        result = ask(program, f"https://{FAR}", authority.bundle, "--retries", "0", HTTPS_PROXY=proxy.url)
-    assert_network_failure(result, "network.proxy", "network.connection")
+        result = ask(program, url, authority.bundle, "--retries", "0", *quick, HTTPS_PROXY=proxy.url)
+        doctor = program.with_profile(
+            profile(url, authority.bundle),
+            "doctor",
+            "-o",
+            "json",
+            *quick,
+            env={"HTTPS_PROXY": proxy.url},
+        )
+    assert_network_failure(result, "network.proxy")
+    assert f"{FAR}: {REFUSED[how]}" in result.err
+    assert [REFUSED[how] in error["message"] for error in doctor.json["errors"]] == [True]
+    requests = [request for request in proxy.requests if request]
+    assert len(requests) >= 2
+    assert TOKEN.encode() not in b"".join(requests)
+
+
+@pytest.mark.parametrize("status", ["407", "403"])
+def test_a_proxy_that_refuses_is_asked_once(program: Program, authority: Authority, status: str) -> None:
+    """Another attempt would be refused, too; a proxy that is down for a moment is tried again."""
+    with Wire(REFUSALS[status]) as proxy:
+        ask(program, f"https://{FAR}", authority.bundle, HTTPS_PROXY=proxy.url)
     assert len(proxy.requests) == 1
-    assert TOKEN.encode() not in proxy.requests[0]
+
+
+@each_case(
+    ("env", "words"),
+    [
+        (
+            {"HTTPS_PROXY": "socks5h://127.0.0.1:1"},
+            "HTTPS_PROXY is a SOCKS proxy; name an http:// or https:// proxy",
+        ),
+        ({"all_proxy": "SOCKS4://me:secret@127.0.0.1:1"}, "all_proxy is a SOCKS proxy; name an http://"),
+        (
+            {"https_proxy": "ftp://127.0.0.1:1"},
+            "https_proxy is not the URL of a proxy; write it as http://host:port",
+        ),
+        ({"ALL_PROXY": "http://["}, "ALL_PROXY is not the URL of a proxy; write it as http://host:port"),
+        ({"HTTPS_PROXY": "127.0.0.1:1"}, "the proxy cannot be reached; check HTTPS_PROXY"),
+        (
+            {"HTTPS_PROXY": "http://nobody.invalid:1"},
+            "the proxy's name cannot be resolved; check HTTPS_PROXY",
+        ),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_named(
+    program: Program, authority: Authority, env: dict[str, str], words: str
+) -> None:
+    """The message has the variable and what to write there, never its value; `doctor` says the same."""
+    url = f"https://{FAR}"
+    result = ask(program, url, authority.bundle, "--retries", "0", **env)
+    assert_network_failure(result, "network.proxy")
+    assert words in result.err
+    assert "secret" not in result.err
+    doctor = program.with_profile(profile(url, authority.bundle), "doctor", "-o", "json", env=env)
+    (error,) = doctor.json["errors"]
+    assert error["code"] == "network.proxy"
+    assert words.partition(";")[0] in error["message"] or "cannot be reached" in error["message"]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_range_alerts_beyond_its_bounds(text: str, well: list[str], not_well: 
 )
 def test_what_is_no_range_is_refused(text: str) -> None:
     """Nothing is trimmed or guessed, and the message does not hold the text."""
-    with pytest.raises(ValueError, match=r"is no range; write 10, |over 80 characters; give"):
+    with pytest.raises(ValueError, match=r"is not a range; write 10, |over 80 characters; give"):
         parse_range(text)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.loopring import ACCOUNT_ID, ADDRESS, KEY, Loopring
 from tests.conftest import Program, Result
 from tests.lists import each_case
@@ -37,7 +37,7 @@ def _run(
     program: Program, tokens: list[dict[str, object]], rows: list[dict[str, object]], *arguments: str
 ) -> tuple[Result, Sandbox]:
     """The run of one account whose relayer has these tokens and answers with these rows."""
-    with Sandbox(scripted={TOKENS: [json_reply(tokens)], BALANCES: [json_reply(rows)]}) as server:
+    with Sandbox(scripted={TOKENS: [json_response(tokens)], BALANCES: [json_response(rows)]}) as server:
         return program.with_profile(_profile(server), "loopring", "-o", "json", *arguments), server
 
 
@@ -77,8 +77,10 @@ def test_integers_as_numbers_are_as_good_as_texts(program: Program) -> None:
     """An amount or a token id may be a JSON number, of any length, and a token id a text of digits."""
     with Sandbox(
         scripted={
-            TOKENS: [json_reply([_token(0, "ETH", 18)])],
-            BALANCES: [Reply(200, b'[{"tokenId":"0","total":12345678901234567890123456789,"locked":0}]')],
+            TOKENS: [json_response([_token(0, "ETH", 18)])],
+            BALANCES: [
+                SandboxResponse(200, b'[{"tokenId":"0","total":12345678901234567890123456789,"locked":0}]')
+            ],
         }
     ) as server:
         result = program.with_profile(_profile(server), "loopring", "-o", "json")
@@ -111,8 +113,8 @@ def test_an_unknown_token_keeps_its_row_and_the_others_their_amounts(program: Pr
     """A token that the table lacks blanks nothing else, and is told in the table with its raw units."""
     with Sandbox(
         scripted={
-            TOKENS: [json_reply([_token(0, "ETH", 18)])],
-            BALANCES: [json_reply([_row(0, "1" + "0" * 18), _row(999, "77")])],
+            TOKENS: [json_response([_token(0, "ETH", 18)])],
+            BALANCES: [json_response([_row(0, "1" + "0" * 18), _row(999, "77")])],
         }
     ) as server:
         result = program.with_profile(_profile(server), "loopring")
@@ -201,11 +203,11 @@ def test_nfts_of_another_account_are_refused(program: Program) -> None:
     for place, (nfts, rows, code) in enumerate(pages):
         for target in (f"account_id = {ACCOUNT_ID}", f'address = "{ADDRESS}"'):
             scripted = {
-                TOKENS: [json_reply([_token(0, "ETH", 0)])],
-                BALANCES: [json_reply(rows)],
+                TOKENS: [json_response([_token(0, "ETH", 0)])],
+                BALANCES: [json_response(rows)],
                 NFTS: [
-                    json_reply({"totalNum": len(nfts), "data": nfts[:1]}),
-                    json_reply({"totalNum": len(nfts), "data": nfts[1:]}),
+                    json_response({"totalNum": len(nfts), "data": nfts[:1]}),
+                    json_response({"totalNum": len(nfts), "data": nfts[1:]}),
                 ],
             }
             with Sandbox(scripted=scripted) as server:
@@ -223,9 +225,9 @@ def test_nfts_hide_no_token(program: Program) -> None:
     nfts = [_row(32768, "1"), _row(32769, "3"), _row(32770, "1"), _row(32771, "4")]
     with Sandbox(
         scripted={
-            TOKENS: [json_reply(tokens)],
-            BALANCES: [json_reply(rows)],
-            NFTS: [json_reply({"totalNum": 4, "data": nfts})],
+            TOKENS: [json_response(tokens)],
+            BALANCES: [json_response(rows)],
+            NFTS: [json_response({"totalNum": 4, "data": nfts})],
         }
     ) as server:
         result = program.with_profile(_profile(server), "loopring", "-o", "json", "--nfts")
@@ -335,28 +337,28 @@ def test_one_account_with_two_filters_loses_no_row(program: Program, sandbox: Sa
 @pytest.mark.parametrize(
     ("answer", "code", "told"),
     [
-        (json_reply({"resultInfo": {"code": 104002, "message": "invalid key"}}, 400), 4, "check api_key"),
+        (json_response({"resultInfo": {"code": 104002, "message": "invalid key"}}, 400), 4, "check api_key"),
         (
-            json_reply({"resultInfo": {"code": 101002, "message": "no user"}}, 400),
+            json_response({"resultInfo": {"code": 101002, "message": "no user"}}, 400),
             4,
-            "account not found, or the key",
+            "there is no account with that account_id or address, or the key",
         ),
-        (json_reply({"resultInfo": {"code": 104003, "msg": "bad id"}}, 400), 6, "104003 (bad id)"),
-        (json_reply({"code": 100001, "msg": "argument"}), 6, "100001 (argument)"),
-        (json_reply({"accountId": ["Must satisfy x > 0"]}, 400), 6, "accountId: Must satisfy x > 0"),
-        (json_reply({"resultInfo": {"code": 0, "message": "SUCCESS"}}), 6, "not a list"),
-        (Reply(400, b""), 6, "HTTP 400"),
-        (Reply(503, b""), 5, "unavailable (HTTP 503)"),
-        (Reply(200, b""), 6, "the body is empty"),
-        (Reply(200, b"<html>gone</html>"), 6, "web page"),
+        (json_response({"resultInfo": {"code": 104003, "msg": "bad id"}}, 400), 6, "104003 (bad id)"),
+        (json_response({"code": 100001, "msg": "argument"}), 6, "100001 (argument)"),
+        (json_response({"accountId": ["Must satisfy x > 0"]}, 400), 6, "accountId: Must satisfy x > 0"),
+        (json_response({"resultInfo": {"code": 0, "message": "SUCCESS"}}), 6, "not a list"),
+        (SandboxResponse(400, b""), 6, "HTTP 400"),
+        (SandboxResponse(503, b""), 5, "unavailable (HTTP 503)"),
+        (SandboxResponse(200, b""), 6, "the body is empty"),
+        (SandboxResponse(200, b"<html>gone</html>"), 6, "web page"),
         (
-            json_reply({"resultInfo": {"code": 104002, "message": "\x1b[31mbad\u202e"}}, 400),
+            json_response({"resultInfo": {"code": 104002, "message": "\x1b[31mbad\u202e"}}, 400),
             4,
             "\\x1b[31mbad\\u202e",
         ),
     ],
 )
-def test_the_relayers_errors(program: Program, answer: Reply, code: int, told: str) -> None:
+def test_the_relayers_errors(program: Program, answer: SandboxResponse, code: int, told: str) -> None:
     """Each shape of the relayer's errors gives its exit code and its own words, escaped; never a balance."""
     with Sandbox(scripted={BALANCES: [answer]}) as server:
         result = program.with_profile(_profile(server), "loopring", "-o", "json", "--retries", "0")
@@ -367,7 +369,7 @@ def test_the_relayers_errors(program: Program, answer: Reply, code: int, told: s
 
 def test_a_token_table_that_cannot_be_had_fails_the_account(program: Program) -> None:
     """Without a token table there is no unit, so there are no amounts: the account fails."""
-    with Sandbox(scripted={TOKENS: [Reply(200, b"{}")]}) as server:
+    with Sandbox(scripted={TOKENS: [SandboxResponse(200, b"{}")]}) as server:
         result = program.with_profile(_profile(server), "loopring", "-o", "json")
     assert (result.code, result.json["balances"], result.json["accounts"][0]["status"]) == (6, [], "failed")
 
@@ -378,17 +380,17 @@ def test_nfts_are_paged_to_the_end(program: Program, sandbox: Sandbox) -> None:
     nfts = [row for row in result.json["balances"] if row["details"].get("kind") == "nft"]
     assert [f"nft:{32768 + number}" for number in range(53)] == [row["asset"] for row in nfts]
     assert not [total for total in result.json["totals"] if total["asset"].startswith("nft:")]
-    asked = [question.query for question in sandbox.log if question.path == NFTS]
+    asked = [request.query for request in sandbox.log if request.path == NFTS]
     assert [(query["offset"], query["limit"]) for query in asked] == [("0", "50"), ("50", "50")]
     program.with_profile(_profile(sandbox), "loopring", "-o", "json")
-    assert len([question for question in sandbox.log if question.path == NFTS]) == 2
+    assert len([request for request in sandbox.log if request.path == NFTS]) == 2
 
 
-_FIRST_PAGE = json_reply({"totalNum": 53, "data": [_row(32768 + number, 1, 0) for number in range(50)]})
+_FIRST_PAGE = json_response({"totalNum": 53, "data": [_row(32768 + number, 1, 0) for number in range(50)]})
 
 
-@each_case("second", [Reply(500, b""), json_reply({"totalNum": 53, "data": []}), _FIRST_PAGE])
-def test_an_nft_list_that_breaks_off_is_no_list(program: Program, second: Reply) -> None:
+@each_case("second", [SandboxResponse(500, b""), json_response({"totalNum": 53, "data": []}), _FIRST_PAGE])
+def test_an_nft_list_that_breaks_off_is_no_list(program: Program, second: SandboxResponse) -> None:
     """If a page fails, comes again, or the list ends before its count, the account fails: half a list is none."""
     first = _FIRST_PAGE
     with Sandbox(scripted={NFTS: [first, second]}) as server:
@@ -400,7 +402,7 @@ def test_an_nft_list_that_breaks_off_is_no_list(program: Program, second: Reply)
 def test_fifteen_accounts_keep_the_documented_pace(program: Program) -> None:
     """Fifteen accounts on one host that allows five requests a second come back without one 429, however it is spelled."""
     heard: list[str] = []
-    with Sandbox(parts=[Loopring(accounts=15)], heard=heard.append) as server:
+    with Sandbox(stand_ins=[Loopring(accounts=15)], log_line=heard.append) as server:
         text = _profile(server, count=15).replace("127.0.0.1", "localhost", 7)
         result = program.with_profile(text, "loopring", "-o", "json", "--deadline", "60")
     assert (result.code, result.json["complete"], len(result.json["accounts"])) == (0, True, 15)
@@ -415,7 +417,7 @@ def _cached_run(program: Program, server: Sandbox, folder: Path, *arguments: str
 
 
 def _tables_asked(server: Sandbox) -> int:
-    return len([question for question in server.log if question.path == TOKENS])
+    return len([request for request in server.log if request.path == TOKENS])
 
 
 def test_the_token_table_is_kept_for_the_next_run(program: Program, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -437,8 +439,8 @@ def test_an_unknown_id_refreshes_the_kept_table(program: Program, tmp_path: Path
     rows = [_row(0, "1" + "0" * 18), _row(5, "1234")]
     with Sandbox(
         scripted={
-            TOKENS: [json_reply(old), json_reply(new)],
-            BALANCES: [json_reply(rows[:1]), json_reply(rows)],
+            TOKENS: [json_response(old), json_response(new)],
+            BALANCES: [json_response(rows[:1]), json_response(rows)],
         }
     ) as server:
         _cached_run(program, server, tmp_path)
@@ -528,8 +530,8 @@ def test_a_kept_table_filters_nothing(program: Program, tmp_path: Path) -> None:
         folder = tmp_path / wanted.strip("#")
         with Sandbox(
             scripted={
-                TOKENS: [json_reply(old), json_reply(new)],
-                BALANCES: [json_reply(rows[:1]), json_reply(rows)],
+                TOKENS: [json_response(old), json_response(new)],
+                BALANCES: [json_response(rows[:1]), json_response(rows)],
             }
         ) as server:
             _cached_run(program, server, folder)
@@ -537,7 +539,7 @@ def test_a_kept_table_filters_nothing(program: Program, tmp_path: Path) -> None:
         assert assets == [row["asset"] for row in result.json["balances"]]
         assert [] == result.json["warnings"]
     with Sandbox(
-        scripted={TOKENS: [json_reply(old), json_reply(new)], BALANCES: [json_reply(rows[:1])]}
+        scripted={TOKENS: [json_response(old), json_response(new)], BALANCES: [json_response(rows[:1])]}
     ) as server:
         _cached_run(program, server, tmp_path / "none")
         held = _cached_run(program, server, tmp_path / "none", "--asset", "NEW")

@@ -7,9 +7,9 @@ import pytest
 
 from balcli.errors import BadShape
 from balcli.http.strictjson import Json, Number
-from balcli.providers import merchant_lists
-from balcli.providers.merchant import signature
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.providers import merchant_requests
+from balcli.providers.merchant_requests import signature
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN, Merchant
 from tests.conftest import Program, Result
 from tests.generated import sampled
@@ -30,8 +30,8 @@ def _profile(server: Sandbox, credentials: str = BY_TOKEN, merchant_id: int = 0,
     )
 
 
-def _success(balances: object, **more: object) -> Reply:
-    return json_reply({"code": 200, "msg": "SUCCESS", "data": {"balances": balances, **more}})
+def _success(balances: object, **more: object) -> SandboxResponse:
+    return json_response({"code": 200, "msg": "SUCCESS", "data": {"balances": balances, **more}})
 
 
 def _row(**fields: object) -> dict[str, object]:
@@ -39,13 +39,13 @@ def _row(**fields: object) -> dict[str, object]:
     return {key: value for key, value in {**full, **fields}.items() if value != "absent"}
 
 
-def _run(program: Program, answer: Reply, *arguments: str) -> Result:
+def _run(program: Program, answer: SandboxResponse, *arguments: str) -> Result:
     with Sandbox(scripted={ASSETS: [answer]}) as server:
         return program.with_profile(_profile(server), "merchant", "-o", "json", "--retries", "0", *arguments)
 
 
 def _paths(server: Sandbox) -> list[str]:
-    return [question.path for question in server.log]
+    return [request.path for request in server.log]
 
 
 def test_the_documented_signature() -> None:
@@ -85,7 +85,7 @@ def test_a_token_that_expires_in_a_run_costs_one_refresh(program: Program) -> No
 
 def test_a_token_past_its_time_is_not_used_again(program: Program) -> None:
     """Past its expireTime a token is made again before it is used; one that is born past is used as it is."""
-    past = json_reply(
+    past = json_response(
         {"code": 200, "msg": "SUCCESS", "data": {"token": TOKEN, "expireTime": "1740568725231"}}
     )
     with Sandbox(scripted={TOKENS: [past]}) as server:
@@ -96,12 +96,12 @@ def test_a_token_past_its_time_is_not_used_again(program: Program) -> None:
 @each_case(
     "answer",
     [
-        json_reply({"code": 200, "msg": "SUCCESS", "data": {}}),
-        json_reply({"code": 200, "msg": "SUCCESS", "data": {"token": ""}}),
-        json_reply({"code": 200, "msg": "SUCCESS", "data": {"token": "a\r\nX-Evil: 1"}}),
+        json_response({"code": 200, "msg": "SUCCESS", "data": {}}),
+        json_response({"code": 200, "msg": "SUCCESS", "data": {"token": ""}}),
+        json_response({"code": 200, "msg": "SUCCESS", "data": {"token": "a\r\nX-Evil: 1"}}),
     ],
 )
-def test_an_answer_without_a_usable_token(program: Program, answer: Reply) -> None:
+def test_an_answer_without_a_usable_token(program: Program, answer: SandboxResponse) -> None:
     """A token answer without a token that a header can carry is no answer: exit code 6."""
     with Sandbox(scripted={TOKENS: [answer]}) as server:
         result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json")
@@ -151,7 +151,7 @@ def test_numbers_are_as_exact_as_texts(program: Program, body: bytes) -> None:
         body,
         body,
     )
-    row = _run(program, Reply(200, answer)).json["balances"][0]
+    row = _run(program, SandboxResponse(200, answer)).json["balances"][0]
     expected = {b"1e-18": "0.000000000000000001", b"-0": "0"}.get(body, body.decode())
     assert (expected, expected, body.decode()) == (row["total"], row["available"], row["raw"]["total"])
 
@@ -160,27 +160,27 @@ def test_numbers_are_as_exact_as_texts(program: Program, body: bytes) -> None:
     ("answer", "code", "told"),
     [
         (
-            json_reply({"code": -5006, "msg": "MC_NOT_EXIST"}),
+            json_response({"code": -5006, "msg": "MC_NOT_EXIST"}),
             6,
             "there is no such merchant; check merchant_id",
         ),
-        (json_reply({"code": -5006, "msg": "MC_NOT_EXIST"}, 400), 6, "-5006 (MC_NOT_EXIST)"),
-        (json_reply({"code": -5043, "msg": "x"}), 6, "KYC"),
-        (json_reply({"code": -1, "msg": "odd"}), 6, "-1 (odd)"),
-        (json_reply({"code": 201, "msg": "SUCCESS", "data": {"balances": []}}), 6, "error 201"),
-        (json_reply({"data": {"balances": []}}), 6, "without its code"),
-        (json_reply({"code": 200, "data": None}), 6, "data is null"),
-        (json_reply({"code": 200, "data": {"balances": None}}), 6, "balances is null"),
-        (json_reply({"code": 200, "data": {}}), 6, "has no balances"),
-        (json_reply([]), 6, "without its code"),
-        (json_reply({"code": 401, "msg": "token"}, 401), 4, "HTTP 401: token"),
-        (Reply(403, b""), 4, "HTTP 403"),
+        (json_response({"code": -5006, "msg": "MC_NOT_EXIST"}, 400), 6, "-5006 (MC_NOT_EXIST)"),
+        (json_response({"code": -5043, "msg": "x"}), 6, "KYC"),
+        (json_response({"code": -1, "msg": "odd"}), 6, "-1 (odd)"),
+        (json_response({"code": 201, "msg": "SUCCESS", "data": {"balances": []}}), 6, "error 201"),
+        (json_response({"data": {"balances": []}}), 6, "without its code"),
+        (json_response({"code": 200, "data": None}), 6, "data is null"),
+        (json_response({"code": 200, "data": {"balances": None}}), 6, "balances is null"),
+        (json_response({"code": 200, "data": {}}), 6, "has no balances"),
+        (json_response([]), 6, "without its code"),
+        (json_response({"code": 401, "msg": "token"}, 401), 4, "HTTP 401: token"),
+        (SandboxResponse(403, b""), 4, "HTTP 403"),
         (_success([_row(asset="")]), 6, "asset is an empty text"),
         (_success([_row(asset=5)]), 6, "asset is a number"),
         (_success([_row(assetId=[])]), 6, "assetId is a list"),
     ],
 )
-def test_the_merchants_errors(program: Program, answer: Reply, code: int, told: str) -> None:
+def test_the_merchants_errors(program: Program, answer: SandboxResponse, code: int, told: str) -> None:
     """Success is HTTP 200 with the number 200 as code; anything else gives its exit code and its words."""
     result = _run(program, answer)
     assert (code, []) == (result.code, result.json["balances"])
@@ -207,7 +207,7 @@ def test_all_merchants_of_a_key(program: Program, sandbox: Sandbox) -> None:
     assert ["shop/12345", "shop/12346", "shop/12347"] == [a["account"] for a in result.json["accounts"]]
     totals = {total["asset"]: total["total"] for total in result.json["totals"]}
     assert (0, {"BTC": "2", "USDT": "5000"}) == (result.code, totals)
-    (listing,) = [question for question in sandbox.log if question.path == LIST]
+    (listing,) = [request for request in sandbox.log if request.path == LIST]
     assert {"status": "-1", "pageSize": "1000", "currentPage": "1"} == listing.query
     assert "shop.example" not in result.out
 
@@ -216,7 +216,7 @@ def test_all_merchants_of_a_key(program: Program, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(("merchants", "pages"), sampled([(1001, 2), (2001, 3)], 2))
 def test_a_thousand_merchants_and_more(program: Program, merchants: int, pages: int) -> None:
     """A key with more merchants than a page is listed in pages of 1,000, and each merchant is an account."""
-    with Sandbox(parts=[Merchant(merchants=merchants)]) as server:
+    with Sandbox(stand_ins=[Merchant(merchants=merchants)]) as server:
         arguments = ("--all-merchants", "--jobs", "50", "--deadline", "120")
         result = program.with_profile(_profile(server, BY_KEY), "merchant", "-o", "json", *arguments)
         assert (pages, 1) == (_paths(server).count(LIST), _paths(server).count(TOKENS))
@@ -233,23 +233,26 @@ def test_a_list_of_three_pages() -> None:
         asked.append(page)
         return {"data": {"data": everything[(page - 1) * size : page * size], "total": Number("2001")}}
 
-    assert (everything, [1, 2, 3]) == (merchant_lists.all_rows(page_of), asked)
+    assert (everything, [1, 2, 3]) == (merchant_requests.all_rows(page_of), asked)
 
 
 @each_case(
     "pages",
     [
-        [json_reply({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}}), Reply(500, b"")],
         [
-            json_reply({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}}),
-            json_reply({"code": 200, "data": {"data": [], "total": 2}}),
+            json_response({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}}),
+            SandboxResponse(500, b""),
         ],
-        [json_reply({"code": 200, "data": {"record": [{"merchantId": "x"}]}})],
-        [json_reply({"code": 200, "data": {"other": []}})],
-        [json_reply({"code": -5033, "msg": "NOT_API_USER"})],
+        [
+            json_response({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}}),
+            json_response({"code": 200, "data": {"data": [], "total": 2}}),
+        ],
+        [json_response({"code": 200, "data": {"record": [{"merchantId": "x"}]}})],
+        [json_response({"code": 200, "data": {"other": []}})],
+        [json_response({"code": -5033, "msg": "NOT_API_USER"})],
     ],
 )
-def test_a_merchant_list_that_cannot_be_had(program: Program, pages: list[Reply]) -> None:
+def test_a_merchant_list_that_cannot_be_had(program: Program, pages: list[SandboxResponse]) -> None:
     """If any page fails or is missing, the account fails under its own name: a part is not the whole."""
     with Sandbox(scripted={LIST: pages}) as server:
         text = _profile(server)
@@ -265,21 +268,21 @@ def test_a_list_without_a_count_ends_with_an_empty_or_repeated_page(program: Pro
         ([{"data": [{"merchantId": 12345}]}], 1),
         ([{"data": []}], 1),
     ):
-        replies = [json_reply({"code": 200, "data": page}) for page in pages]
-        with Sandbox(scripted={LIST: replies}) as server:
+        responses = [json_response({"code": 200, "data": page}) for page in pages]
+        with Sandbox(scripted={LIST: responses}) as server:
             result = program.with_profile(_profile(server), "merchant", "-o", "json", "--all-merchants")
         assert (0, expected) == (result.code, len(result.json["accounts"]))
 
 
 def test_a_list_without_an_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rows come page after page and no count says how many there are, what was listed by then is not all."""
-    monkeypatch.setattr(merchant_lists, "_MOST_PAGES", 3)
+    monkeypatch.setattr(merchant_requests, "_MOST_PAGES", 3)
     ends = iter(range(1, 9))
-    assert [{"merchantId": "1"}] == merchant_lists.all_rows(
+    assert [{"merchantId": "1"}] == merchant_requests.all_rows(
         lambda _size, _page: {"data": [{"merchantId": "1"}]}
     )
     with pytest.raises(BadShape, match="announced more and listed 3: the list is not complete"):
-        merchant_lists.all_rows(lambda _size, _page: {"data": [{"merchantId": str(next(ends))}]})
+        merchant_requests.all_rows(lambda _size, _page: {"data": [{"merchantId": str(next(ends))}]})
 
 
 def test_fiat_balances(program: Program, sandbox: Sandbox) -> None:

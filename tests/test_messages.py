@@ -7,17 +7,29 @@ from typing import Final
 import pytest
 
 from balcli.errors import BalcliError, leaves
-from balcli.http import probe
-from balcli.providers import merchant
+from balcli.http import library_errors
+from balcli.providers import merchant_requests
 from tests.messages import CLASS, FILLED, LEAVES, PHRASES, Message, main, messages
 
 COMPLETED: Final = {
+    ("http/library_errors.py", ""): "the client puts the host before it and a cure behind it, as it does for",
     ("http/transport.py", ""): "the client puts the host before it and a cure behind it",
     ("http/strictjson.py", ""): "the client does the same",
+    (
+        "http/response.py",
+        "{…} refused the credentials ({…})",
+    ): "`with_cure` names the settings to check behind it",
+    ("providers/parsing.py", "{…} refused the credentials ({…})"): "the same",
+    ("providers/loopring.py", "{…} refused the key with error {…} ({…})"): "the same",
+    (
+        "providers/loopring.py",
+        "{…} answered 101002 ({…}): there is no account with that account_id or address, or the key was refused",
+    ): "the same",
     ("http/client.py", "no time is left of the run's {…} s"): "and it does so with its own",
     ("http/client.py", "no answer before the deadline of {…} s"): "the same",
     ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",
     ("diff.py", ""): "a bug, which is said as one",
+    ("history/series.py", "not a canonical amount"): "reading says that the history is damaged, and a cure",
     ("thresholds.py", "the run failed ({…})"): "what stopped the run is told beside it",
     ("thresholds.py", "{…} did not answer ({…})"): "each failure is told with its own next step on stderr",
     (
@@ -29,19 +41,18 @@ COMPLETED: Final = {
 
 FILLED_LAST: Final = {
     ("cli/check.py", "--{…}: {…}"): "a ValueError or a missing key of a limit",
-    ("config/accounts.py", "{…}: {…}"): "a SettingProblem, or a URL's ValueError",
-    ("config/thresholds.py", "{…}.{…}: {…}"): "a missing key of a limit",
-    ("config/thresholds.py", "{…}: {…}"): "a limit's ValueError",
-    ("config/profile.py", "{…}: {…}"): "a proxy's ValueError",
-    ("config/sources.py", "{…}: {…}"): "a wrong owner or mode with its chmod; the message of a secret's file",
-    ("config/checks.py", "{…} and {…} {…}"): "the caller's words, with how to rename",
+    ("config/entry.py", "{…}: {…}"): "a SettingProblem",
+    ("config/entry.py", "{…} {…}"): "what is wrong with a value of a profile",
+    ("config/inspection.py", ": {…}"): "the fault of a plug-in",
+    ("config/sources.py", "{…} {…}"): "a wrong owner or mode with its chmod",
+    ("config/sources.py", ": {…}"): "the message of a secret's file",
     ("history/database.py", "the history {…} {…}"): "what SQLite says, with a next step for each",
-    ("http/probe.py", "the proxy for {…} {…}"): "a proxy's ValueError",
+    ("http/library_errors.py", "the certificate {…}"): "what is wrong with the certificate",
     ("http/probe.py", "{…}: the certificate {…}"): "what is wrong with the certificate",
     ("thresholds.py", "begins above its end{…}"): "what to write, which begins with a semicolon",
     ("thresholds.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
     (
-        "providers/envelope.py",
+        "providers/parsing.py",
         "{…} answered with {…} ({…}){…}",
     ): "the advice on the vendor's code, or the general one",
     ("state.py", "{…} {…}"): "what is wrong with owner or mode, and its chmod",
@@ -97,7 +108,7 @@ def test_the_exceptions_are_needed() -> None:
 
 def test_words_that_are_filled_in_say_what_to_do() -> None:
     """The words for a vendor's code and for a certificate have the next step that their message lacks."""
-    advice = [*merchant._ADVICE.values(), *probe._FLAWS.values()]
+    advice = [*merchant_requests._ADVICE.values(), *library_errors._FLAWS.values()]
     assert [] == [words for words in advice if "; " not in words and not words.startswith("check")]
 
 

@@ -20,6 +20,7 @@ from balcli.history.recording import Selection, record
 from balcli.models import Account, Balance, Failure, Holdings, Outcome, Report
 from balcli.money import ZERO, parse
 from balcli.render import schema, table
+from balcli.render.display import View
 from balcli.render.json import document as to_document
 from balcli.report import build
 from balcli.text import is_text
@@ -62,7 +63,7 @@ def _small(total: str, *, fails: bool = False, at: datetime = NOON, profile: str
 
 @examples(300)
 @given(st.integers(0, 2**64))
-def test_a_document_reads_back_as_itspast_report(seed: int) -> None:
+def test_a_document_reads_back_as_its_report(seed: int) -> None:
     """The document of a report gives a report whose every format is the same."""
     report = past_report(seed)
     again = document.parse(machine("json", report).encode())
@@ -70,9 +71,9 @@ def test_a_document_reads_back_as_itspast_report(seed: int) -> None:
     for name in REPORTS:
         if name is not Format.table:
             assert machine(name, report) == machine(name, again), name
-    for columns in (None, 60):
-        assert table.render(report, columns=columns, colour=False, addresses=True) == table.render(
-            again, columns=columns, colour=False, addresses=True
+    for view in (None, View(60)):
+        assert table.render(report, view, colour=False, addresses=True) == table.render(
+            again, view, colour=False, addresses=True
         )
 
 
@@ -203,7 +204,7 @@ def test_a_recorded_run_is_shown_again(tmp_path_factory: pytest.TempPathFactory,
         other = _show(program, history, str(number), "-o", name.value)
         assert report.exit_code == other.code
         if name is Format.table:
-            assert table.render(again, columns=None, colour=False) == other.out
+            assert table.render(again, None, colour=False) == other.out
         else:
             assert machine(name, again) == other.out
 

@@ -150,6 +150,10 @@ def test_no_locale_or_width_costs_an_amount(program: Program, env: dict[str, str
         ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, [], False),
         ({"FORCE_COLOR": "1"}, ["--no-color"], False),
         ({"FORCE_COLOR": "1"}, ["-o", "json"], False),
+        ({"FORCE_COLOR": "1"}, ["--color", "never"], False),
+        ({"NO_COLOR": "1"}, ["--color", "always"], True),
+        ({"FORCE_COLOR": "1"}, ["--color", "auto"], True),
+        ({}, ["--color", "auto"], False),
     ],
 )
 def test_colour_in_a_pipe(
@@ -199,11 +203,32 @@ def test_colour_on_a_terminal(program: Program, env: dict[str, str], coloured: b
     assert coloured == ("\x1b[" in _on_a_terminal(program, 120, "all", "--sandbox", **env))
 
 
+def test_messages_of_a_terminal_are_coloured(program: Program) -> None:
+    """`balcli:` is red and the cure dim; the text is that of a pipe."""
+    shown = _on_a_terminal(program, 80, "all", "nobody", "--sandbox")
+    assert shown.startswith("\x1b[31mbalcli: \x1b[0m")
+    assert re.search(r"\x1b\[2m; [^\x1b]+\x1b\[0m\n$", shown)
+    assert program.run("all", "nobody", "--sandbox").err == re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+def test_the_headings_of_a_help_are_bold(program: Program) -> None:
+    """On a terminal; the text is that of a pipe."""
+    shown = _on_a_terminal(program, 80, "all", "--help")
+    assert "\x1b[1mOutput:\x1b[0m\n" in shown
+    assert program.run("all", "--help").out == re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+def test_a_terminal_is_told_the_verdict_once(program: Program) -> None:
+    """A check of one limit is one line without performance data, its state in colour."""
+    shown = _on_a_terminal(program, 80, "check", "--sandbox", "--asset", "USDT", "--crit", "500:")
+    assert shown == "\x1b[32mBALCLI OK\x1b[0m - USDT available in total is 56130.64\n"
+
+
 @contextmanager
 def _waiting(program: Program, arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
     """A run that waits for a silent server."""
     asked: list[str] = []
-    with Sandbox(faults=["merchant:silent"], heard=asked.append) as server:
+    with Sandbox(faults=["merchant:silent"], log_line=asked.append) as server:
         file = program.write(_profile(server))
         process = _popen(program, "all", "-c", str(file), *arguments)
         limit = time.monotonic() + 20
@@ -215,9 +240,11 @@ def _waiting(program: Program, arguments: list[str]) -> Iterator["subprocess.Pop
         process.communicate()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_a_wait_at_once(program: Program, number: signal.Signals, code: int) -> None:
-    """Ctrl-C and SIGTERM end a run that waits for an answer, without waiting for it, and say nothing."""
+    """Ctrl-C, SIGTERM and SIGHUP end a run that waits for an answer, without waiting for it, and say nothing."""
     with _waiting(program, ["--timeout", "600", "--deadline", "600"]) as process:
         process.send_signal(number)
         out, err = process.communicate(timeout=5)

@@ -18,7 +18,7 @@ from balcli.history import database
 from balcli.providers import OWN, PROVIDERS, coverage_of
 from balcli.providers.base import Provider
 from balcli.render.json import SCHEMA_VERSION
-from balcli.sandbox import Question, Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxRequest, SandboxResponse, json_response
 from tests.acme import install
 from tests.conftest import ROOT, Program, warm
 from tests.documents import PAGES, README, anchors
@@ -211,12 +211,12 @@ class _Acme:
     BALANCES = NAMES = "/v1/balances"
     LOGIN = ""
 
-    def answer(self, question: Question) -> Reply:
-        if question.headers.get("x-acme-key") != "acme-key-1":
-            return json_reply({"error": "no such key"}, 401)
-        if question.query != {"user": "7"}:
-            return json_reply({"error": "no such user"}, 404)
-        return json_reply([{"asset": "EUR", "free": "10.50", "held": "0.25"}])
+    def answer(self, request: SandboxRequest) -> SandboxResponse:
+        if request.headers.get("x-acme-key") != "acme-key-1":
+            return json_response({"error": "no such key"}, 401)
+        if request.query != {"user": "7"}:
+            return json_response({"error": "no such user"}, 404)
+        return json_response([{"asset": "EUR", "free": "10.50", "held": "0.25"}])
 
     def expire_tokens(self) -> None:
         """Nothing: the key does not expire."""
@@ -234,7 +234,7 @@ def test_the_example_of_a_provider_works_as_it_stands(program: Program, tmp_path
     """The README's provider, installed as a package, gets its command, its table, its checks and its place in all."""
     assert len(_example().splitlines()) < 60
     env = install(tmp_path, _example())
-    with Sandbox(parts=[_Acme()]) as server:
+    with Sandbox(stand_ins=[_Acme()]) as server:
         text = server.profile("main")
         alone = program.with_profile(text, "acme", "-o", "json", env=env)
         other = program.with_profile(text, "acme", "-o", "json", "--user-id", "8", env=env)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from balcli.errors import ConfigFileError, CredentialsRefused
 from balcli.models import Account, Amounts, Balance, Failure, Holdings, Notice, Outcome, Report, Total
 from balcli.money import Amount, parse
-from balcli.report import arranged, build, failed
+from balcli.report import arranged, build, failed, without_zeros
 from balcli.settings import Order
 from tests.generated import examples
 from tests.lists import each_case
@@ -23,8 +23,8 @@ NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 # The oracle's amounts: whole numbers of the smallest unit that the strategies below make.
 PLACES = 30
 
-Part: TypeAlias = "int | None"
-Row: TypeAlias = "tuple[str, Part, Part, Part]"
+StandIn: TypeAlias = "int | None"
+Row: TypeAlias = "tuple[str, StandIn, StandIn, StandIn]"
 """An asset and its total, available and locked amounts in units of ten to the power of -PLACES."""
 
 
@@ -112,7 +112,7 @@ def codes(report: Report) -> list[tuple[str, str | None]]:
     return [(notice.code, notice.account) for notice in report.notices]
 
 
-def written(units: Part) -> str | None:
+def written(units: StandIn) -> str | None:
     """The oracle's own way to write an amount: the digits with a point among them."""
     if units is None:
         return None
@@ -136,7 +136,7 @@ def of_row(name: str, row: Row) -> Balance:
     return Balance(name, "merchant", asset, None, total, available, locked)
 
 
-def added(rows: Sequence[Part]) -> Part:
+def added(rows: Sequence[StandIn]) -> StandIn:
     """The sum of what is known, unknown of nothing."""
     known = [part for part in rows if part is not None]
     return sum(known) if known else None
@@ -479,7 +479,7 @@ NONZERO_ROWS = [
 @each_case(("row", "shown"), NONZERO_ROWS, ids=[row.asset for row, _ in NONZERO_ROWS])
 def test_nonzero_hides_only_what_is_known_to_be_zero(row: Balance, shown: bool) -> None:
     """A row is hidden if each of its amounts, details included, is exactly 0; unknown and negative ones stay."""
-    report = build("main", [answered("shop", row)], nonzero=True)
+    report = without_zeros(build("main", [answered("shop", row)]))
     assert ([row] if shown else [], 0 if shown else 1) == (list(report.balances), report.hidden)
 
 
@@ -493,7 +493,7 @@ def test_nonzero_hides_totals_of_zero_and_counts_rows() -> None:
             "b", balance("ETH", "0", of="b"), balance("USDT", "-5", "-5", of="b"), balance("BTC", "1", of="b")
         ),
     ]
-    report = build("main", outcomes, nonzero=True)
+    report = without_zeros(build("main", outcomes))
     assert ([("a", "USDT"), ("b", "BTC"), ("b", "USDT")], ["BTC"], 3) == (
         [(row.account, row.asset) for row in report.balances],
         [total.asset for total in report.totals],
@@ -503,7 +503,7 @@ def test_nonzero_hides_totals_of_zero_and_counts_rows() -> None:
 
 def test_nonzero_keeps_a_total_that_is_not_known() -> None:
     """A total that lacks an account is not known to be 0, and stays."""
-    report = build("main", [answered("a", balance("ETH", "0", of="a")), refused("b")], nonzero=True)
+    report = without_zeros(build("main", [answered("a", balance("ETH", "0", of="a")), refused("b")]))
     assert ["ETH"] == [total.asset for total in report.totals]
 
 
@@ -547,7 +547,7 @@ def test_the_exit_code_is_that_of_the_contract(exit_codes: list[int], expected: 
 def test_hidden_rows_and_unknown_amounts_leave_a_run_complete() -> None:
     """A run is complete if every account answered, whatever their amounts are."""
     outcomes = [answered("a", balance("ETH", "0", of="a"), balance("BTC", None, of="a"))]
-    report = build("main", outcomes, nonzero=True)
+    report = without_zeros(build("main", outcomes))
     assert (0, True) == (report.exit_code, report.complete)
 
 
@@ -594,7 +594,7 @@ def rows(report: Report) -> list[tuple[str, str]]:
     return [(balance.account, balance.asset) for balance in report.balances]
 
 
-def two_accounts(*, nonzero: bool = False) -> Report:
+def two_accounts() -> Report:
     """A run of two accounts whose names, assets and amounts are each in another order."""
     return build(
         "main",
@@ -606,7 +606,6 @@ def two_accounts(*, nonzero: bool = False) -> Report:
                 "a", balance("ETH", None, of="a"), balance("BTC", "9.99", of="a"), balance("NIL", "0", of="a")
             ),
         ],
-        nonzero=nonzero,
     )
 
 
@@ -654,7 +653,7 @@ def test_the_sort_by_total_is_exact(amounts: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize("nonzero", [False, True])
 def test_totals_only_leaves_out_every_row_and_says_how_many(nonzero: bool) -> None:
     """Without rows, the totals are the same, and a warning counts the rows, hidden ones included."""
-    whole = two_accounts(nonzero=nonzero)
+    whole = without_zeros(two_accounts()) if nonzero else two_accounts()
     made = arranged(whole, totals_only=True)
     hidden = [("rows.hidden", "1 total of 0 is hidden (--nonzero)")] if nonzero else []
     assert ((), whole.totals, whole.outcomes, whole.exit_code) == (
@@ -670,11 +669,8 @@ def test_totals_only_leaves_out_every_row_and_says_how_many(nonzero: bool) -> No
 
 def test_a_total_of_zero_that_is_hidden_is_told() -> None:
     """A total that is 0 because its parts cancel out is told where it is hidden, though no row is."""
-    report = build(
-        "main",
-        [answered("a", balance("ETH", "5", of="a")), answered("b", balance("ETH", "-5", of="b"))],
-        nonzero=True,
-    )
+    outcomes = [answered("a", balance("ETH", "5", of="a")), answered("b", balance("ETH", "-5", of="b"))]
+    report = without_zeros(build("main", outcomes))
     assert ([], ["1 total of 0 is hidden (--nonzero)"]) == (
         [total.asset for total in report.totals],
         [warning.message for warning in report.warnings],

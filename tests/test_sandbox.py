@@ -7,7 +7,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from balcli.cli.options import REPORTS
-from balcli.sandbox import Question, Reply, Sandbox
+from balcli.sandbox import Sandbox, SandboxRequest, SandboxResponse
 from balcli.sandbox.loopring import ACCOUNT_ID, ADDRESS, KEY, Loopring
 from balcli.sandbox.merchant import TOKEN, Merchant
 from balcli.sandbox.wallet import API_KEY, TREASURY, Wallet
@@ -17,18 +17,18 @@ from tests.faults.bodies import HARD
 from tests.faults.refusals import PRETENCES
 
 
-def _relayer(path: str, **query: str) -> Reply:
-    # One for each question: it allows five in a second.
-    return Loopring().answer(Question("GET", f"/api/v3/user/{path}", query, {"x-api-key": KEY}, b""))
+def _relayer(path: str, **query: str) -> SandboxResponse:
+    # One for each request: it allows five in a second.
+    return Loopring().answer(SandboxRequest("GET", f"/api/v3/user/{path}", query, {"x-api-key": KEY}, b""))
 
 
-def _shop(path: str, **query: str) -> Reply:
-    return Merchant().answer(Question("GET", f"/v2/{path}", query, {"x-bh-token": TOKEN}, b""))
+def _shop(path: str, **query: str) -> SandboxResponse:
+    return Merchant().answer(SandboxRequest("GET", f"/v2/{path}", query, {"x-bh-token": TOKEN}, b""))
 
 
-def _wallet(body: object) -> Reply:
+def _wallet(body: object) -> SandboxResponse:
     return Wallet().answer(
-        Question("POST", "/v2/balance", {}, {"api-key": API_KEY}, json.dumps(body).encode())
+        SandboxRequest("POST", "/v2/balance", {}, {"api-key": API_KEY}, json.dumps(body).encode())
     )
 
 
@@ -49,7 +49,7 @@ def test_a_number_that_is_none_is_answered_with_400() -> None:
     bodies += [
         {"walletId": TREASURY, "assets": value} for value in cast("list[object]", [5, "USDT", {}, True])
     ]
-    replies = [
+    responses = [
         *(_relayer("balances", accountId=text, address=ADDRESS) for text in bad if text),
         *(_relayer("balances", **owner, tokens=text) for text in (*bad, "0,x") if text),
         *(_relayer("nft/balances", **owner, **{key: text}) for key in ("offset", "limit") for text in bad),
@@ -58,8 +58,8 @@ def test_a_number_that_is_none_is_answered_with_400() -> None:
         *(_shop("merchants", status=text) for text in bad if text != "-1"),
         *map(_wallet, bodies),
     ]
-    assert {400} == {reply.status for reply in replies}
-    assert all(json.loads(reply.body) for reply in replies)
+    assert {400} == {response.status for response in responses}
+    assert all(json.loads(response.body) for response in responses)
 
 
 def test_a_bad_length_is_answered_too() -> None:

@@ -136,7 +136,7 @@ def test_a_lock_that_cannot_be_had_is_told(tmp_path: Path) -> None:
     (tmp_path / "link" / "balcli" / "main.lock").symlink_to(tmp_path / "file")
     for name, reason in (
         ("file", "Not a directory; let its folder be written, or set XDG_STATE_HOME"),
-        ("open", "can be written by others; chmod go-w "),
+        ("open", "can be written by others; chmod 700 "),
         ("odd", "main.lock is no regular file; remove it"),
         ("link", "Too many levels of symbolic links"),
     ):

@@ -205,9 +205,10 @@ def test_data_goes_into_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, 
     file = tmp_path / "out"
     reading, writing = os.pipe()
     with stdout(monkeypatch, writing):
-        assert None is output.write_output(f"1.5 € \udc80 {KEY}\n", file)
+        text = f"1.5 € \udc80 {KEY}\n"
+        assert [] == output.Outputs(file).write("json", lambda *_: text)
         assert f"1.5 € \\udc80 {KEY}\n" == file.read_text(encoding="utf-8")
-        assert None is output.write_output("2.5\n", None)
+        assert [] == output.Outputs().write("json", lambda *_: "2.5\n")
     assert b"2.5\n" == os.read(reading, 100)
     os.close(reading)
 
@@ -216,8 +217,8 @@ def test_what_a_file_cannot_take_goes_to_stdout(monkeypatch: pytest.MonkeyPatch,
     """Data is never lost for a file that cannot be written; the reason comes back, to be said."""
     reading, writing = os.pipe()
     with stdout(monkeypatch, writing):
-        problem = output.write_output("1.5\n", tmp_path / "no folder" / "out")
-    assert OutputError is type(problem)
+        problems = output.Outputs(tmp_path / "no folder" / "out").write("json", lambda *_: "1.5\n")
+    assert [OutputError] == [type(problem) for problem in problems]
     assert b"1.5\n" == os.read(reading, 100)
     os.close(reading)
 
@@ -403,6 +404,8 @@ def test_a_pipe_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"NO_COLOR": ""}, False, True, False),
         ({"FORCE_COLOR": "1"}, False, True, True),
         ({"FORCE_COLOR": "0"}, False, True, False),
+        ({"FORCE_COLOR": "false"}, False, False, False),
+        ({"FORCE_COLOR": "true"}, False, True, True),
         ({"FORCE_COLOR": ""}, False, True, False),
         ({"FORCE_COLOR": "1"}, True, False, False),
         ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False, False, False),

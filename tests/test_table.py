@@ -2,13 +2,11 @@
 
 import re
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,21 +23,23 @@ from balcli.models import (
     Report,
 )
 from balcli.money import Amount, parse
+from balcli.render.display import View
 from balcli.render.layout import paragraph
 from balcli.render.table import render
-from balcli.report import arranged, build
+from balcli.render.words import label_of, shows_totals
+from balcli.report import arranged, build, without_zeros
 from tests.generated import examples
 from tests.lists import each_case
+from tests.rendering import Shown, balance_shown, missing_rows, terminal_columns, total_shown
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
+TERMINALS = [20, 30, 40, 60, 80, 100, 120, 200]
 WIDTHS = [20, 40, 60, 80, 120, 200, None]
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 AMOUNT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?|unknown")
 LAST_THREE = re.compile(r" (\S+) +(\S+) +(\S+)$")
-ONE_ALONE = re.compile(r"^ (\S+)$")
-ONE_OF_THREE = re.compile(r"^  (?:total|available|locked) +(\S+)$")
 
 Row: TypeAlias = "tuple[str, Amount | None, Amount | None, Amount | None]"
 
@@ -114,9 +114,14 @@ def balance(
     return Balance(name, "merchant", asset, None, parts.total, parts.available, parts.locked, details=details)
 
 
+def view(columns: int | None) -> View | None:
+    """A terminal of that width, with -v; None for a pipe."""
+    return None if columns is None else View(columns, verbose=True)
+
+
 def plain(report: Report, columns: int | None) -> str:
     """The table without colour."""
-    return render(report, columns=columns, colour=False)
+    return render(report, view(columns), colour=False)
 
 
 def words(text: str) -> str:
@@ -129,30 +134,22 @@ def texts(row: Balance | Amounts) -> list[str]:
     return ["unknown" if part is None else str(part) for part in (row.total, row.available, row.locked)]
 
 
-def terminal_columns(text: str) -> int:
-    """How many columns a terminal gives a text: none for marks, two for wide East Asian characters, else one."""
-    wide = [(0x1100, 0x115F), (0x2E80, 0xA4CF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFF01, 0xFF60)]
-    wide += [(0x1F300, 0x1FAFF), (0x20000, 0x3FFFD)]
-    return sum(
-        0
-        if unicodedata.category(character) in {"Mn", "Me"}
-        else 2
-        if any(first <= ord(character) <= last for first, last in wide)
-        else 1
-        for character in text
-    )
-
-
 def point(line: str, start: int, amount: str) -> int:
     """The terminal column of an amount's decimal point, or of where it would stand."""
     return terminal_columns(line[:start]) + len(amount.partition(".")[0])
 
 
-def amounts_of(line: str) -> list[str]:
-    """The amounts of a line that is, or is part of, a row of amounts; none of any other line."""
-    match = LAST_THREE.search(line) or ONE_OF_THREE.match(line) or ONE_ALONE.match(line)
-    amounts = [str(text) for text in match.groups()] if match else []
-    return amounts if all(AMOUNT.fullmatch(text) for text in amounts) else []
+def due_on_a_terminal(report: Report) -> list[Shown]:
+    """The rows that a terminal must show: balances by account, then totals."""
+    shown = [
+        balance_shown(row, label_of(row.asset))
+        for outcome in report.outcomes
+        for row in report.balances
+        if row.account == outcome.account.name
+    ]
+    return shown + [
+        total_shown(total, label_of(total.asset)) for total in report.totals if shows_totals(report)
+    ]
 
 
 def rows_shown(report: Report) -> list[Balance | Amounts]:
@@ -200,20 +197,19 @@ REPORTS = st.lists(
 
 @examples(150)
 @given(REPORTS)
-def test_every_amount_stands_whole_on_one_line_at_every_width(report: Report) -> None:
-    """Each amount of each row and total is one unbroken word of the table, as often as it is due.
-
-    That all three of a total are unknown is said once where each amount has its line.
-    """
+def test_every_amount_of_a_pipe_stands_whole_on_one_line(report: Report) -> None:
+    """Each amount of each row and total is one unbroken word of the table, as often as it is due."""
     due = Counter(text for row in rows_shown(report) for text in texts(row))
-    shown = [row for row in report.totals if row.amounts in rows_shown(report)]
-    once = [each for each in shown if set(each.amounts) == {None} and each.known != each.amounts]
-    for columns in WIDTHS:
+    assert Counter() == due - Counter(plain(report, None).split())
+
+
+@examples(150)
+@given(REPORTS)
+def test_every_amount_of_a_terminal_can_be_read_back(report: Report) -> None:
+    """At every width each row has its three amounts, each whole on one line and under or beside its field's name."""
+    for columns in TERMINALS:
         made = plain(report, columns)
-        present = Counter(word for line in made.split("\n") for word in line.split())
-        said = words(made).count("unknown; known so far")
-        assert said in {0, len(once)}
-        assert Counter() == due - present - Counter(unknown=3 * said), columns
+        assert [] == [*missing_rows(made, due_on_a_terminal(report))], f"{columns} columns\n{made}"
 
 
 @examples(60)
@@ -221,7 +217,7 @@ def test_every_amount_stands_whole_on_one_line_at_every_width(report: Report) ->
 def test_colour_adds_nothing_but_colour(report: Report) -> None:
     """With colour, once its sequences are taken away, the table is to the byte what it is without."""
     for columns in WIDTHS:
-        coloured = render(report, columns=columns, colour=True)
+        coloured = render(report, view(columns), colour=True)
         assert (plain(report, columns), True) == (SGR.sub("", coloured), SGR.search(coloured) is not None)
 
 
@@ -240,25 +236,12 @@ def test_decimal_points_of_the_wide_layout_stand_in_one_column(report: Report) -
 
 
 @examples(150)
-@given(REPORTS, st.sampled_from([40, 60, 80]))
-def test_decimal_points_of_the_stacked_layout_stand_in_one_column(report: Report, columns: int) -> None:
-    """Where each amount has a line beside its name, each point is under the others'."""
-    lines = plain(report, columns).split("\n")
-    matches = [match for line in lines if (match := ONE_OF_THREE.match(line))]
-    amounts = [match for match in matches if match[1] != "unknown"]
-    assert len({point(match.string, match.start(1), match[1]) for match in amounts}) <= 1
-
-
-@examples(150)
 @given(REPORTS, st.sampled_from([20, 40, 60, 80, 120, 200]))
 def test_an_amount_that_fits_is_inside_the_terminal(report: Report, columns: int) -> None:
     """No line with an amount is wider than the terminal, unless the amount alone is."""
-    over = [
-        line
-        for line in plain(report, columns).split("\n")
-        if any(len(amount) < columns for amount in amounts_of(line)) and terminal_columns(line) > columns
-    ]
-    assert [] == over
+    due = {text for row in due_on_a_terminal(report) for text in row.amounts}
+    lines = [line for line in plain(report, columns).split("\n") if terminal_columns(line) > columns]
+    assert [] == [line for line in lines for word in line.split() if word in due and len(word) <= columns]
 
 
 @examples(100)
@@ -307,8 +290,8 @@ def test_a_hostile_name_is_escaped_and_stays_on_its_row(name: str, shown: str, c
         notice = Notice("asset.unknown", text, "it is said")
         report = build(
             "main", [answered(text, row, notices=[notice], target=text), refused(f"{text}z", text)]
-        )
-        return render(report, columns=columns, colour=colour)
+        )._replace(generated_at=NOON)
+        return render(report, view(columns), colour=colour)
 
     # A plain name that is as long and breaks at the same places.
     twin = re.sub(r"[^ ]", "x", shown)
@@ -365,7 +348,7 @@ def test_a_repeated_asset_of_a_single_account_has_its_total(columns: int | None)
     """An asset that one account lists twice has its sum in the table, though the account is the only one."""
     rows = [balance("a", "USDT", "1.25", "1.25"), balance("a", "USDT", "2.5", "2.5")]
     made = plain(build("main", [answered("a", *rows)]), columns)
-    assert 2 == Counter(made.split())["3.75"]
+    assert "3.75" in made.partition("TOTALS")[2].split()
 
 
 def test_incomplete_totals_are_marked() -> None:
@@ -379,21 +362,14 @@ def test_incomplete_totals_are_marked() -> None:
     ) == (lines[start], [line.split() for line in lines[start + 1 :]])
 
 
-@pytest.mark.parametrize(
-    "failing", [("shop",), ("shop", "a wallet with a name of some length", "another one")]
-)
-def test_an_incomplete_total_takes_four_narrow_lines(failing: tuple[str, ...]) -> None:
-    """Where each amount has its line, a total says once that it is unknown, without whom if there is room, and the rest."""
-    outcomes = [
-        answered("a", balance("a", "ETH", "2.5000000000000000000000000000001")),
-        *map(refused, failing),
-    ]
-    made = plain(build("main", outcomes), 60)
-    at = made.index("TOTALS")
-    assert all(name in " ".join(made[at:].split()) for name in failing)
-    said = "without shop:" if len(failing) == 1 else ":"
-    assert made[at:].splitlines()[-4] == f" ETH  unknown; known so far {said}".replace(" :", ":")
-    assert ["total", "available", "locked"] == [line.split()[0] for line in made.splitlines()[-3:]]
+@each_case("columns", TERMINALS)
+@each_case("failing", [("shop",), ("shop", "a wallet with a name of some length", "another one")])
+def test_an_incomplete_total_of_a_terminal_says_so(failing: tuple[str, ...], columns: int) -> None:
+    """It is the sum of what is known, marked in words; who lacks is named once, above the totals."""
+    outcomes = [answered("a", balance("a", "ETH", "2.5"), balance("a", "XRP", "7")), *map(refused, failing)]
+    totals = words(plain(build("main", outcomes), columns).partition("TOTALS")[2])
+    assert totals.startswith(f"incomplete: without {', '.join(failing)} ETH ")
+    assert (3, 1) == (totals.count("incomplete"), totals.count(failing[0]))
 
 
 def test_complete_totals_are_not_marked() -> None:
@@ -413,8 +389,10 @@ def test_who_does_not_know_an_amount_is_named_below_the_total(total: str | None,
         "main", [answered("first", balance("first", "ETH", total, None, None)), answered("second")]
     )
     totals = words(plain(report, columns)).partition("TOTALS")[2]
-    assert ([("first",)], True) == ([t.missing for t in report.totals], "not all known of first" in totals)
-    assert totals.startswith(" (2 accounts answered, but not with every amount)")
+    said = "not all known of first" if columns is None else "incomplete: without first"
+    assert ([("first",)], True) == ([t.missing for t in report.totals], said in totals)
+    if columns is None:
+        assert totals.startswith(" (2 accounts answered, but not with every amount)")
 
 
 @each_case("columns", WIDTHS)
@@ -422,7 +400,7 @@ def test_who_does_not_know_an_amount_is_named_below_the_total(total: str | None,
 def test_the_table_says_how_many_rows_it_hid(hidden: int, said: str, columns: int | None) -> None:
     """Rows that are left out on request are counted below the table."""
     zeros = [balance("a", f"ZERO{number}", "0", "0", "0") for number in range(hidden)]
-    made = plain(build("main", [answered("a", balance("a", "ETH"), *zeros)], nonzero=True), columns)
+    made = plain(without_zeros(build("main", [answered("a", balance("a", "ETH"), *zeros)])), columns)
     assert (True, False) == (said in words(made), "ZERO" in made)
 
 
@@ -431,9 +409,10 @@ def test_totals_alone_are_a_table_of_totals(columns: int | None) -> None:
     """With totals alone, an account that answered has no block, also where it is the only one; one that failed has."""
     report = build("main", [answered("a", balance("a", "ETH"))])
     made = words(plain(arranged(report, totals_only=True), columns))
-    assert ("TOTALS (complete: 1 account answered)", True) == (
-        made[made.index("TOTALS") :][:37],
+    assert ("TOTALS", True, True) == (
+        made[made.index("TOTALS") :][:6],
         made.endswith("1 row left out (--totals-only)"),
+        "1 account answered" in made or "1 of 1 account answered" in made,
     )
     assert "merchant_id" not in made
 
@@ -441,7 +420,7 @@ def test_totals_alone_are_a_table_of_totals(columns: int | None) -> None:
 def test_nothing_hidden_is_nothing_said() -> None:
     """Without rows left out, the table says nothing about any."""
     assert False is (
-        "hidden" in plain(build("main", [answered("a", balance("a", "ETH"))], nonzero=True), None)
+        "hidden" in plain(without_zeros(build("main", [answered("a", balance("a", "ETH"))])), None)
     )
 
 
@@ -506,7 +485,8 @@ def test_raw_units_are_never_taken_for_an_amount(columns: int | None) -> None:
     raw = {"total": "7" * 29, "locked": "5000"}
     row = Balance("a", "loopring", "#99", "99", None, None, None, raw=raw, counted=False)
     lines = plain(build("main", [answered("a", row)]), columns).splitlines()
-    assert [] == [line for line in lines if "unknown" not in line and amounts_of(line)]
+    last = next(number for number, line in enumerate(lines) if "raw" in line)
+    assert [] == [line for line in lines[last:] if re.fullmatch(rf" {{0,3}}(\w+ +)?{AMOUNT.pattern}", line)]
 
 
 @each_case("columns", WIDTHS)
@@ -523,23 +503,76 @@ def test_deposit_addresses_are_shown_whole_where_asked_for(columns: int | None) 
     where, memo = "EQ-" + "9x-y" * 20, "8" * 30
     row = balance("a", "USDT", deposit_addresses=(DepositAddress("TRON", where, memo),))
     report = build("main", [answered("a", row)])
-    made = render(report, columns=columns, colour=False, addresses=True).replace(",", " ").split()
+    made = render(report, view(columns), colour=False, addresses=True).replace(",", " ").split()
     assert (1, 1, False) == (made.count(where), made.count(memo), where in plain(report, columns))
 
 
 def test_a_hostile_address_is_escaped() -> None:
     """What a provider gives as network, address or memo is shown as text, in one line."""
     row = balance("a", "USDT", deposit_addresses=(DepositAddress("n\x1b", "x\u202e", "m\n[red]"),))
-    made = render(build("main", [answered("a", row)]), columns=None, colour=False, addresses=True)
+    made = render(build("main", [answered("a", row)]), None, colour=False, addresses=True)
     assert r"n\x1b: x\u202e, memo m\x0a[red]" in made
 
 
-def test_the_widest_layout_that_fits_is_taken() -> None:
-    """The columns are shown in a terminal just as wide as they are, and another layout in one that is narrower."""
-    report = build("main", [answered("a", balance("a", "ETH", "1234567890.123456789012345678"))])
-    wide = plain(report, None)
-    needed = max(len(line) for line in wide.splitlines())
-    assert (True, False) == (wide == plain(report, needed), wide == plain(report, needed - 1))
+def test_amounts_that_fit_stand_in_columns() -> None:
+    """All amounts are in the columns of a terminal that is just as wide as they are, and not in a narrower one."""
+    row = balance("a", "ETH", "1234567890.123456789012345678")
+    report = build("main", [answered("a", row, balance("a", "BTC"), balance("a", "XRP"))])
+    needed = max(len(line) for line in plain(report, 200).splitlines()[2:])
+    assert [False, True] == [
+        "total  1234567890" in plain(report, columns) for columns in (needed, needed - 1)
+    ]
+
+
+@each_case(("columns", "most"), [(60, 1.5), (80, 1.0), (120, 1.0)])
+def test_a_row_takes_few_lines(columns: int, most: float) -> None:
+    """Rows whose amounts are zero or equal take a line and a half at most where the columns are too narrow for some."""
+    rows = [balance("a", f"A{number}", "3.000000000000000001", "3.000000000000000001") for number in range(4)]
+    rows += [balance("a", f"B{number}", "12345.25", "12000.25", "345") for number in range(4)]
+    lines = plain(build("main", [answered("a", *rows)]), columns).splitlines()
+    assert len(lines) - 5 <= most * len(rows)
+
+
+def test_a_terminal_names_what_needs_attention_alone() -> None:
+    """That an account lists no asset that another lists is no note; that nobody lists it is one, not one an account."""
+    notices = {
+        n: [Notice("asset.not_listed", n, f"{a} is not listed; check") for a in ("BTC", "XRP")] for n in "ab"
+    }
+    outcomes = [
+        answered("a", balance("a", "ETH"), notices=notices["a"]),
+        answered("b", balance("b", "BTC"), notices=notices["b"][1:]),
+    ]
+    made = plain(build("main", outcomes), 80).splitlines()
+    assert ["note: XRP is not listed; check"] == [line for line in made if line.startswith("note")]
+
+
+@each_case("columns", TERMINALS)
+@each_case(
+    ("outcomes", "said"),
+    [
+        ([answered("a")], "1 of 1 account answered"),
+        ([answered("a"), refused("b")], "1 of 2 accounts answered"),
+        ([refused("a"), refused("b")], "0 of 2 accounts answered"),
+        ([answered("a"), refused("a/fiat")], "1 of 1 account answered, without a/fiat"),
+    ],
+)
+def test_a_terminal_has_a_status_line(outcomes: list[Outcome], said: str, columns: int) -> None:
+    """It says the profile, the local time with its offset, who answered, and how long that took."""
+    report = build("main", outcomes)._replace(generated_at=NOON)
+    shown = NOON.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    made = render(report, View(columns, about="0.2 s"), colour=False)
+    assert (
+        words(made.partition("\n\n")[0])
+        .replace("· ", "")
+        .startswith(f"main {shown[:-2]}:{shown[-2:]} {said} 0.2 s")
+    )
+
+
+@examples(20)
+@given(REPORTS)
+def test_a_terminal_without_unicode_is_shown_ascii_signs(report: Report) -> None:
+    """Marks, rules and dots have stand-ins where the encoding lacks them."""
+    assert set("●✗·─…").isdisjoint(render(report, View(80, unicode=False), colour=False))
 
 
 @each_case("columns", [20, 40, 60, 80])

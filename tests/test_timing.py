@@ -1,5 +1,6 @@
 """Time on the way to an answer: deadlines, a host's pace, pauses, and what a `Retry-After` means."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -9,8 +10,7 @@ from typing import Final
 
 import pytest
 
-from balcli.http.probe import seconds_ahead
-from balcli.http.timing import Deadline, RateLimiter, backoff, parse_retry_after
+from balcli.http.timing import Deadline, HostPause, RateLimiter, backoff, parse_retry_after, seconds_ahead
 from tests.lists import each_case
 
 MUCH: Final = 20.0
@@ -137,17 +137,26 @@ def test_waiting_costs_no_work() -> None:
     assert time.thread_time() - before < 0.05
 
 
-@each_case(
-    ("attempt", "longest"),
-    [(0, 0.25), (1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 8.0), (100, 8.0)],
-)
-def test_pauses_double_up_to_eight_seconds_and_are_drawn_from_all_of_that(
-    attempt: int, longest: float
-) -> None:
-    """A pause is anything from nothing to a bound that doubles with each try, so that clients spread out."""
+@each_case(("attempt", "shortest"), [(0, 0.5), (1, 1.0), (2, 2.0), (3, 2.0), (4, 2.0), (100, 2.0)], ids=str)
+def test_pauses_double_up_to_four_seconds_and_are_random(attempt: int, shortest: float) -> None:
+    """A pause is at least half a second, then one, then two, and up to twice that: three outlast 3 seconds."""
     drawn = [backoff(attempt) for _ in range(2000)]
-    assert 0 <= min(drawn) < 0.05 * longest
-    assert 0.95 * longest < max(drawn) <= longest
+    assert shortest <= min(drawn) < 1.05 * shortest
+    assert 1.95 * shortest < max(drawn) <= 2 * shortest
+
+
+def test_a_pause_of_a_host_is_the_longest_that_was_asked_for() -> None:
+    """A shorter one does not end it earlier, and its reason is that of the longest."""
+    pause = HostPause()
+    assert 0.0 == pause.left()
+    pause.extend(0.3, "long")
+    pause.extend(0.1, "short")
+    begun = time.monotonic()
+    assert not pause.wait(Deadline(0.2))
+    assert time.monotonic() - begun < 0.15
+    assert pause.wait(Deadline(MUCH))
+    assert 0.25 <= time.monotonic() - begun < 1
+    assert "long" == pause.reason
 
 
 @each_case(
@@ -159,14 +168,17 @@ def test_whole_seconds_are_waited_for(text: str, seconds: float) -> None:
     assert seconds == parse_retry_after(text)
 
 
+@each_case("text", ["1000000", "0000001", "99999999", "1" * 5000])
+def test_a_number_of_more_digits_is_a_wait_that_no_run_has(text: str) -> None:
+    """Seven digits are too many, whatever they come to."""
+    assert math.inf == parse_retry_after(text)
+
+
 @each_case(
     "text",
     [
-        *("", " ", "soon", "-5", "+1", "1.5", "1e0", "0x1", "1_0", "1 s", "1, 1", "NaN", "inf", "1" * 5000),
+        *("", " ", "soon", "-5", "+1", "1.5", "1e0", "0x1", "1_0", "1 s", "1, 1", "NaN", "inf"),
         *(
-            "1000000",
-            "0000001",
-            "99999999",
             "\u00b9",
             "\u0661",
             "Fri, 01 Jan",
@@ -196,7 +208,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 @pytest.mark.parametrize("ahead", [3600, 90, -90, -3600])
 @pytest.mark.parametrize("form", ["IMF", "RFC 850", "asctime", "offset"])
 def test_a_date_is_waited_for_from_now(zone: str, ahead: int, form: str) -> None:
-    """A date in any of HTTP's forms, in GMT unless it says otherwise, is so many seconds away; 0 if it is past."""
+    """A date in any of HTTP's forms, in GMT unless it says otherwise, is so many seconds away; 0.1 if it is past."""
     moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=ahead)
     east = moment + timedelta(hours=2)
     text = {
@@ -207,8 +219,23 @@ def test_a_date_is_waited_for_from_now(zone: str, ahead: int, form: str) -> None
     }[form]
     wait = parse_retry_after(text)
     assert wait is not None
-    assert max(0, ahead - 30) <= wait <= max(0, ahead), zone
+    assert max(0.1, ahead - 30) <= wait <= max(0.1, ahead), zone
     assert -ahead == seconds_ahead(text, moment.timestamp() - ahead + 0.5), zone
+
+
+@each_case("off", [-86_400 * 365, -3600, -90, 90, 3600, 86_400 * 365], ids=str)
+@each_case(("date", "shift"), [("IMF", 0), ("none", 1), ("garbage", 1)], ids=str)
+def test_a_date_is_read_against_the_clock_of_its_server(off: int, date: str, shift: int) -> None:
+    """A server whose clock is off asks for the wait between its two dates; without its own, our clock counts."""
+    theirs = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=off)
+    text = format_datetime(theirs + timedelta(seconds=5), usegmt=True)
+    own = {"IMF": format_datetime(theirs, usegmt=True), "none": None, "garbage": "Sat, 99 Foo"}[date]
+    wait = parse_retry_after(text, own)
+    assert wait is not None
+    if shift:
+        assert max(0.1, off + 5 - 30) <= wait <= max(0.1, off + 5)
+    else:
+        assert 5.0 == wait
 
 
 @pytest.mark.parametrize("zone", ["XXX+11", "XXX-11"], indirect=True)

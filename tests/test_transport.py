@@ -30,8 +30,10 @@ from balcli.errors import (
     TlsFailed,
     ValueProblem,
 )
-from balcli.http.transport import Answer, Transport, proxy_for, tls_context
+from balcli.files import shown
+from balcli.http.transport import Answer, Proxy, Transport, proxy_for, tls_context
 from balcli.sandbox.faults import keeps_silent
+from balcli.settings import CaSource
 from tests.authority import LEAF, Authority, found, serving
 from tests.faults.wire import chunked, drips, hangs_up, pours, resets, sends
 from tests.lists import each_case
@@ -73,7 +75,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def plain(**more: Any) -> Transport:
     """A transport for plain HTTP."""
-    return Transport(**{"proxy": None, "ca_bundle": None, "connections": 4, "tls": False, **more})
+    return Transport(**{"proxy": None, "ca_bundle": CaSource(), "connections": 4, "tls": False, **more})
 
 
 def send(
@@ -158,6 +160,10 @@ def test_no_other_body_is_waited_for(number: int) -> None:
 FAR_BACK: Final = bytes(random.Random(1).randbytes(20_000)) * 2
 """What a gzip repeats from as far back as it can."""
 
+MEMBERS: Final = b"".join(
+    gzip.compress(part, mtime=0) for part in (b"", BODY[:20], b"", BODY[20:30], BODY[30:], b"")
+)
+
 WELL: Final = {
     "a length": sends(answer(BODY)),
     "no length": sends(answer(BODY, length=False)),
@@ -173,6 +179,15 @@ WELL: Final = {
     "gzip in capitals": sends(answer(GZIPPED, "200 OK", "Content-Encoding:  GZIP ")),
     "gzip that refers far back": sends(answer(gzip.compress(FAR_BACK, mtime=0), "200 OK", ZIPPED)),
     "gzip without a length": sends(answer(GZIPPED, "200 OK", ZIPPED, length=False)),
+    "x-gzip": sends(answer(GZIPPED, "200 OK", "Content-Encoding: X-Gzip")),
+    "padded gzip": sends(answer(GZIPPED + bytes(1000), "200 OK", ZIPPED)),
+    "gzip of several members": sends(answer(MEMBERS, "200 OK", ZIPPED)),
+    "padded members in chunks": sends(
+        answer(
+            chunked(*(bytes([byte]) for byte in MEMBERS + bytes(9))), "200 OK", ZIPPED, CHUNKED, length=False
+        )
+    ),
+    "300 headers": sends(answer(BODY, "200 OK", *(f"X-{number}: a" for number in range(300)))),
     "gzip in chunks": sends(
         answer(chunked(GZIPPED[:9], GZIPPED[9:]), "200 OK", ZIPPED, CHUNKED, length=False)
     ),
@@ -183,6 +198,15 @@ WELL: Final = {
 def test_a_body_is_read_however_it_is_sent(how: str) -> None:
     """Lengths, chunks, gzip and the end of the connection all give the same bytes."""
     assert (FAR_BACK if "far back" in how else BODY) == played(WELL[how]).body
+
+
+@each_case("number", range(1, 11))
+@each_case("status", ["100 Continue", "101 Switching", "102 Processing", "103 Early Hints", "199 Odd"])
+def test_up_to_ten_interim_responses_are_passed_over(number: int, status: str) -> None:
+    """Whatever their status and headers, the final response is the one that counts."""
+    interim = f"HTTP/1.1 {status}\r\nLink: a\r\nContent-Length: 9\r\n\r\n".encode() * number
+    there = played(sends(interim + answer(BODY)))
+    assert (200, BODY, None) == (there.status, there.body, there.headers.get("link"))
 
 
 @each_case(
@@ -206,6 +230,7 @@ CUT: Final = {
     "in a chunk": sends(answer(b"ff\r\nabc", "200 OK", CHUNKED, length=False)),
     "ahead of the last chunk": sends(answer(chunked(BODY, last=b""), "200 OK", CHUNKED, length=False)),
     "in the gzip": sends(answer(GZIPPED[:-9], "200 OK", ZIPPED)),
+    "in the second member": sends(answer(GZIPPED + GZIPPED[:-9], "200 OK", ZIPPED)),
     "in the gzip's check": sends(answer(GZIPPED[:-1], "200 OK", ZIPPED)),
     "ahead of the gzip": sends(answer(b"", "200 OK", ZIPPED, length=False)),
 }
@@ -234,8 +259,17 @@ BROKEN: Final = {
     "a corrupt gzip": sends(answer(GZIPPED[:20] + b"\xff\xff\xff" + GZIPPED[23:], "200 OK", ZIPPED)),
     "a gzip whose check fails": sends(answer(GZIPPED[:-8] + b"\0" * 8, "200 OK", ZIPPED)),
     "more after the gzip": sends(answer(GZIPPED + b"{}", "200 OK", ZIPPED)),
-    "two gzips": sends(answer(GZIPPED + GZIPPED, "200 OK", ZIPPED)),
+    "more after the padding": sends(answer(GZIPPED + b"\0\0{}", "200 OK", ZIPPED)),
+    "a corrupt second member": sends(
+        answer(GZIPPED + GZIPPED[:20] + b"\xff\xff\xff" + GZIPPED[23:], "200 OK", ZIPPED)
+    ),
     "no HTTP": sends(b"SSH-2.0-OpenSSH_9.9\r\n"),
+    "eleven interim responses": sends(b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" * 11 + answer(BODY)),
+    "2,000 headers": sends(answer(BODY, "200 OK", *(f"X-{number}: a" for number in range(2000)))),
+    "300 KiB of headers": sends(
+        answer(BODY, "200 OK", *(f"X-{number}: {'a' * 60_000}" for number in range(5)))
+    ),
+    "interim headers without end": pours(b"HTTP/1.1 100 Continue\r\n", b"X-Some: a\r\n" * 1000),
 }
 
 
@@ -250,7 +284,12 @@ def test_a_body_has_at_most_8_mib() -> None:
     most = b" " * MOST
     for body, headers in ((most, ()), (gzip.compress(most, 1), (ZIPPED,))):
         assert most == played(sends(answer(body, "200 OK", *headers))).body
-    for body, headers in ((most + b" ", ()), (gzip.compress(most + b" ", 1), (ZIPPED,))):
+    members = gzip.compress(most, 1) + gzip.compress(b" ")
+    for body, headers in (
+        (most + b" ", ()),
+        (gzip.compress(most + b" ", 1), (ZIPPED,)),
+        (members, (ZIPPED,)),
+    ):
         assert AnswerTooLarge is refused(sends(answer(body, "200 OK", *headers)))
 
 
@@ -289,7 +328,7 @@ def within(script: Script, seconds: float = 0.4) -> tuple[type[BalcliError] | in
         keeps_silent,
         drips(b"HTTP/1.1 200 ", b"O"),
         drips(b"HTTP/1.1 200 OK\r\n", b"X-Slow: a\r\n"),
-        drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        drips(b"HTTP/1.1 100 Continue\r\n", b"X-Slow: a\r\n"),
         drips(HEAD),
         drips(answer(b"", "200 OK", CHUNKED, length=False), b"1\r\n \r\n"),
         drips(answer(GZIPPED[:10], "200 OK", ZIPPED, length=False), b"\x00\x00\x00\xff\xff"),
@@ -521,9 +560,9 @@ def test_nobody_there_is_a_failed_connection() -> None:
 # TLS.
 
 
-def secured(bundle: Path | None) -> Transport:
+def secured(bundle: Path) -> Transport:
     """A transport that trusts the bundle."""
-    return plain(ca_bundle=bundle, tls=True)
+    return plain(ca_bundle=CaSource("file", bundle), tls=True)
 
 
 def test_https_needs_a_transport_with_tls() -> None:
@@ -551,7 +590,7 @@ def test_plain_http_goes_through_a_transport_with_tls(authority: Authority) -> N
 def test_a_certificate_with_a_flaw_is_no_certificate(authority: Authority, flaw: str) -> None:
     """A certificate that is not for this server now is refused in the handshake, before any byte of a request."""
     with Wire(sends(answer(BODY)), tls=serving(authority.issue(f"t {flaw}", *FORGED[flaw]))) as wire:
-        with pytest.raises(TlsFailed, match=r"^the server's certificate cannot be verified$"):
+        with pytest.raises(TlsFailed, match=r"^the certificate (is|has|cannot) .*; .*check "):
             send(wire.url, secured(authority.bundle))
         assert [] == wire.requests
 
@@ -559,8 +598,10 @@ def test_a_certificate_with_a_flaw_is_no_certificate(authority: Authority, flaw:
 def test_an_unknown_authority_is_not_believed(authority: Authority) -> None:
     """The built-in bundle does not know the tests' authority."""
     with Wire(sends(answer(BODY)), tls=serving(authority.issue("unknown"))) as wire:
-        with pytest.raises(TlsFailed, match=r"^the server's certificate cannot be verified$"):
-            send(wire.url, secured(None))
+        with pytest.raises(
+            TlsFailed, match=r"^the certificate is from an authority that is not in the built-in "
+        ):
+            send(wire.url, plain(tls=True))
         assert [] == wire.requests
 
 
@@ -593,8 +634,8 @@ def test_a_bundle_that_is_none_is_named(tmp_path: Path, content: bytes | None) -
     if content is not None:
         bundle.write_bytes(content)
     with pytest.raises(ValueProblem) as caught:
-        tls_context(bundle)
-    assert caught.value.message.startswith(f"ca_bundle: {bundle} cannot be read")
+        tls_context(CaSource("file", bundle, "SSL_CERT_FILE"))
+    assert caught.value.message.startswith(f"{shown(bundle)} (SSL_CERT_FILE) cannot be read")
     assert caught.value.__suppress_context__
 
 
@@ -602,7 +643,7 @@ def test_a_context_verifies_and_speaks_no_old_tls() -> None:
     """Certificates and names are verified, nothing before TLS 1.2 is spoken, and keys are logged nowhere."""
     import ssl
 
-    context = tls_context(None)
+    context = tls_context(CaSource())
     assert (ssl.CERT_REQUIRED, True, True, "None") == (
         context.verify_mode,
         context.check_hostname,
@@ -621,7 +662,9 @@ def test_the_profiles_proxy_is_for_both_schemes(url: str, monkeypatch: pytest.Mo
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://environment.example:1")
     mine, loopback = "http://profile.example:2", "http://127.0.0.1:80/"
-    assert [mine, "http://environment.example:1", None, None, None] == [
+    of_profile = Proxy(mine, "the profile's proxy")
+    of_environment = Proxy("http://environment.example:1", f"{url.partition(':')[0]}_proxy")
+    assert [of_profile, of_environment, None, None, None] == [
         proxy_for(url, mine, loopback=False),
         proxy_for(url, None, loopback=False),
         proxy_for(url, mine, loopback=True),
@@ -629,7 +672,20 @@ def test_the_profiles_proxy_is_for_both_schemes(url: str, monkeypatch: pytest.Mo
         proxy_for(loopback, mine, loopback=True),
     ]
     monkeypatch.setenv("no_proxy", "m.example")
-    assert (mine, None) == (proxy_for(url, mine, loopback=False), proxy_for(url, None, loopback=False))
+    assert (of_profile, None) == (proxy_for(url, mine, loopback=False), proxy_for(url, None, loopback=False))
+
+
+@each_case(
+    "variable",
+    ["HTTPS_PROXY", "https_proxy", "Https_Proxy", "ALL_PROXY", "all_proxy"],
+)
+def test_the_variable_that_names_the_proxy_is_known(variable: str) -> None:
+    """Whatever the case of its name, and beside others that do not count for the scheme."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HTTP_PROXY", "http://p.example:3128")
+        patch.setenv(variable, "p.example:3128")
+        found = proxy_for("https://m.example/", None, loopback=False)
+    assert Proxy("http://p.example:3128", variable) == found
 
 
 def test_a_proxy_gets_what_is_not_for_loopback() -> None:
@@ -658,7 +714,7 @@ def test_a_tunnel_verifies_the_far_end(
         if source == "environment":
             monkeypatch.setenv("https_proxy", proxy.url)
         given = proxy.url if source == "profile" else None
-        good = plain(ca_bundle=authority.bundle, tls=True, proxy=given)
+        good = plain(ca_bundle=CaSource("file", authority.bundle), tls=True, proxy=given)
         assert BODY == send(f"https://{FAR}", good, loopback=False).body
         with pytest.raises(TlsFailed):
             send("https://192.0.2.2", good, loopback=False)

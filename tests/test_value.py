@@ -12,7 +12,7 @@ from balcli.models import AMOUNT_FIELDS
 from balcli.providers.selection import ExactName
 from balcli.render.json import document
 from balcli.render.value import ValueRequest, value
-from balcli.sandbox import Sandbox, json_reply
+from balcli.sandbox import Sandbox, json_response
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import Program, Result
 from tests.generated import examples
@@ -76,8 +76,8 @@ def test_names_and_amounts_of_every_kind(
     program: Program, rows: list[object], asset: tuple[str, ...], code: int, out: str
 ) -> None:
     """Two assets that match are none; rows of one asset are added exactly; what is no amount is never a value."""
-    reply = json_reply({"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": rows}})
-    with Sandbox(scripted={ASSETS: [reply]}) as server:
+    response = json_response({"code": 200, "msg": "SUCCESS", "data": {"canDeposit": True, "balances": rows}})
+    with Sandbox(scripted={ASSETS: [response]}) as server:
         profile = f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'
         result = program.with_profile(profile, "merchant", "-o", "value", "--asset", *asset)
     assert (code, out) == (result.code, result.out)

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from balcli.config.accounts import open_accounts
 from balcli.config.entry import Entry
-from balcli.config.profile import Profile, load
+from balcli.config.profile import Profile, load, open_accounts
 from balcli.config.sources import SecretSources, Variables
 from balcli.http.timing import Deadline
 from balcli.models import Account
@@ -63,7 +62,7 @@ def key_of(profile: Profile) -> str:
 
 def keys_sent(sandbox: Sandbox) -> list[str]:
     """The keys with which balances were asked for."""
-    return [question.headers["x-api-key"] for question in sandbox.log if question.path == BALANCES]
+    return [request.headers["x-api-key"] for request in sandbox.log if request.path == BALANCES]
 
 
 # ${NAME}
@@ -82,7 +81,7 @@ def keys_sent(sandbox: Sandbox) -> list[str]:
         pytest.param("$${A}${A}", "${A}one", id="literal beside a variable"),
         pytest.param("$$${A}", "$${A}", id="three dollars"),
         pytest.param("$$$${A}", "$$${A}", id="four dollars"),
-        pytest.param("$A", "$A", id="no braces"),
+        pytest.param("$A$B", "$A$B", id="no braces"),
         pytest.param("$", "$", id="dollar"),
         pytest.param("a$", "a$", id="dollar at the end"),
         pytest.param("$$", "$$", id="two dollars"),
@@ -102,7 +101,7 @@ def test_variable_is_filled_in_and_any_other_dollar_stays(tmp_path: Path, text: 
 @example("$$${A}${")
 def test_any_text_can_be_written_with_the_literal(text: str) -> None:
     """Every text stands for itself once each `${` in it is written `$${`."""
-    assert text == Variables({}).expand(text.replace("${", "$${"), "here")
+    assert text == Variables({}).expand(text.replace("${", "$${"))
 
 
 @given(st.text(max_size=40), st.text(alphabet="${}AB", max_size=20))
@@ -111,16 +110,16 @@ def test_any_text_can_be_written_with_the_literal(text: str) -> None:
 def test_values_are_taken_as_they_are(first: str, second: str) -> None:
     """The value of a variable is not read again, whatever it holds or stands beside."""
     variables = Variables({"A": first, "B": second})
-    assert f"{first}{second}" == variables.expand("${A}${B}", "here")
+    assert f"{first}{second}" == variables.expand("${A}${B}")
 
 
 @pytest.mark.parametrize(
     ("source", "value"),
     [
-        ("environment", "${B}"),
+        ("environment", "key${B}"),
         ("environment", "$${B}"),
-        ("environment", "${no name}"),
-        (".env", "${B}"),
+        ("environment", "a${no name}"),
+        (".env", "${B}:"),
         (".env", "$${B}$B${"),
     ],
 )
@@ -277,7 +276,7 @@ def test_env_file_is_not_read_without_a_profile(program: Program, tmp_path: Path
         pytest.param("KEY=a=b=c==\n", "a=b=c==", id="equals signs"),
         pytest.param("KEY=first\nKEY=last\n", "last", id="twice"),
         pytest.param("HOME=x\nKEY=$HOME/${HOME}\n", "$HOME/${HOME}", id="nothing is expanded"),
-        pytest.param('A=x\nKEY="${A}"\n', "${A}", id="nothing is expanded in quotes"),
+        pytest.param('A=x\nKEY="${A}b"\n', "${A}b", id="nothing is expanded in quotes"),
         pytest.param("KEY=`id`$(id)\n", "`id`$(id)", id="nothing is run"),
         pytest.param("KEY=ключ\nKEY=clé\n", "clé", id="UTF-8"),
     ],
@@ -315,10 +314,10 @@ def test_name_that_could_turn_the_program_is_ignored_with_a_warning(tmp_path: Pa
     """A proxy, a CA or a loader's variable in a `.env` is not defined there, and a warning names it and the file."""
     private(tmp_path / ".env", f"KEY=kept\n{name}=s3cr3t-CANARY-value\nexport OTHER=kept\n")
     profile = read(tmp_path, profile_text())
-    (notice,) = profile.notices
+    (notice,) = profile.variables.notices
     expected = ("kept", None)
     assert expected == (key_of(profile), notice.account)
-    assert f"/.env: {name} " in notice.message
+    assert f"/.env:2: {name} " in notice.message
     assert "CANARY" not in notice.message
     assert {"KEY", "OTHER"} == set(profile.variables.from_file)
 
@@ -329,16 +328,16 @@ def test_name_that_only_looks_alike_is_a_variable(tmp_path: Path, name: str) -> 
     private(tmp_path / ".env", f"{name}=value\n")
     profile = read(tmp_path, profile_text(key=f"${{{name}}}"))
     expected = ("value", ())
-    assert expected == (key_of(profile), profile.notices)
+    assert expected == (key_of(profile), profile.variables.notices)
 
 
 def test_name_that_stands_twice_counts_as_it_stands_last(tmp_path: Path) -> None:
     """Of two values of a name the later counts, as in a shell, and a warning names both lines."""
     private(tmp_path / ".env", "KEY=old\n\nKEY=new\n")
     profile = read(tmp_path, profile_text())
-    (notice,) = profile.notices
+    (notice,) = profile.variables.notices
     assert ("new", "env_file.doubled") == (key_of(profile), notice.code)
-    assert notice.message.endswith("KEY stands on line 1 and again on line 3, which counts; remove one")
+    assert notice.message.endswith(".env:3: KEY replaces line 1; remove one of the two")
 
 
 @pytest.mark.parametrize("quiet", [False, True], ids=["told", "quiet"])
@@ -510,9 +509,9 @@ def test_variables_take_a_list_with_commas(program: Program, sandbox: Sandbox) -
 
 def test_setting_of_a_variable_is_taken_as_it_is(program: Program, sandbox: Sandbox) -> None:
     """The value of a setting's variable is not expanded."""
-    env = settings("loopring", sandbox.url) | {"BALCLI_LOOPRING_API_KEY": "${KEY}", "KEY": KEY}
+    env = settings("loopring", sandbox.url) | {"BALCLI_LOOPRING_API_KEY": "${KEY}!", "KEY": KEY}
     result = program.run("all", env=env)
-    expected = (4, ["${KEY}"])
+    expected = (4, ["${KEY}!"])
     assert expected == (result.code, keys_sent(sandbox))
 
 
@@ -526,10 +525,11 @@ def test_variables_add_the_provider_that_a_profile_lacks(program: Program, sandb
 
 def test_variables_of_a_plug_in_are_named_as_a_shell_can_set_them() -> None:
     """A dash in a provider's name is an underscore in its variables', also where a message names them."""
-    settings, origin = Variables({"BALCLI_MY_BANK_API_KEY": KEY}).settings("my-bank")
-    entry = Entry("my-bank", "my-bank", settings, origin, Path(), from_variables=True)
-    assert [f"BALCLI_MY_BANK_{name} (environment)" for name in ("API_KEY", "USER")] == [
-        entry.at(key) for key in (*settings, "user")
+    variables = Variables({"BALCLI_MY_BANK_API_KEY": KEY})
+    settings = variables.settings("my-bank")
+    entry = Entry("my-bank", "my-bank", settings, variables, Path())
+    assert [f"environment: BALCLI_MY_BANK_{name} is bad" for name in ("API_KEY", "USER")] == [
+        entry.located((key,), "is bad") for key in (*settings, "user")
     ]
 
 
@@ -579,7 +579,7 @@ def test_credential_is_never_made_of_two_places(
     result = program.with_profile(text, "all", "-o", "json", env=env)
     expected = (3, ["config.key"], 0)
     assert expected == (result.code, codes(result), len(sandbox.log))
-    assert f"merchant.{missing}" in result.err
+    assert f"{missing} in merchant" in result.err
     assert "CANARY" not in result.out + result.err
 
 

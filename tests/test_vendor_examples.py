@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from tests.conftest import Program
 
 MERCHANT_ONE = b"""{
@@ -91,9 +91,9 @@ token = "a-static-token"
 merchant_id = {merchant_id}
 """
 SCRIPT = {
-    "/loopring/api/v3/user/balances": [Reply(200, LOOPRING)],
-    "/wallet/v2/balance": [Reply(200, WALLET)],
-    "/merchant/v2/assets/account/assets": [Reply(200, MERCHANT_ONE)],
+    "/loopring/api/v3/user/balances": [SandboxResponse(200, LOOPRING)],
+    "/wallet/v2/balance": [SandboxResponse(200, WALLET)],
+    "/merchant/v2/assets/account/assets": [SandboxResponse(200, MERCHANT_ONE)],
 }
 
 
@@ -118,7 +118,7 @@ def test_all_three_pages_give_their_amounts(program: Program) -> None:
 
 def test_the_aggregate_example(program: Program) -> None:
     """The page's aggregate over all merchants gives its amounts, and `merchantId=0` was sent for it."""
-    script = {"/merchant/v2/assets/account/assets": [Reply(200, MERCHANT_ALL)]}
+    script = {"/merchant/v2/assets/account/assets": [SandboxResponse(200, MERCHANT_ALL)]}
     with Sandbox(scripted=script) as server:
         result = program.with_profile(PROFILE.format(url=server.url, merchant_id=0), "merchant", "-o", "json")
         assert server.log[-1].query == {"merchantId": "0"}
@@ -179,7 +179,7 @@ def test_accounts_are_asked_at_the_same_time(program: Program) -> None:
     def wait(_line: str) -> None:
         together.wait()
 
-    with Sandbox(scripted=SCRIPT, heard=wait) as server:
+    with Sandbox(scripted=SCRIPT, log_line=wait) as server:
         result = program.with_profile(
             PROFILE.format(url=server.url, merchant_id=12345), "all", "-o", "json", "--retries", "0"
         )
@@ -191,7 +191,7 @@ def test_one_account_of_three_refused(program: Program, output: str) -> None:
     """A refused account leaves the others' rows, makes every total unknown, and gives exit code 8."""
     script = {
         **SCRIPT,
-        "/wallet/v2/balance": [json_reply({"statusCode": 401, "message": "Unauthorized"}, 401)],
+        "/wallet/v2/balance": [json_response({"statusCode": 401, "message": "Unauthorized"}, 401)],
     }
     with Sandbox(scripted=script) as server:
         result = program.with_profile(PROFILE.format(url=server.url, merchant_id=12345), "all", "-o", output)

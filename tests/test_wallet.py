@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.faults import cuts
 from balcli.sandbox.wallet import ACCESS_TOKEN, API_KEY, LOGIN, MERCHANT_ID, PAYOUTS, TREASURY
 from tests.conftest import Program, Result
@@ -29,7 +29,7 @@ def _profile(
 
 
 def _run(program: Program, rows: list[dict[str, object]], extra: str = "", *arguments: str) -> Result:
-    with Sandbox(scripted={BALANCE: [json_reply({"data": rows})]}) as server:
+    with Sandbox(scripted={BALANCE: [json_response({"data": rows})]}) as server:
         return program.with_profile(_profile(server, extra=extra), "wallet", "-o", "json", *arguments)
 
 
@@ -108,7 +108,7 @@ def test_what_is_no_amount_fails_the_account(program: Program, field: str) -> No
     """Anything else than a decimal number in an amount's place fails the account."""
     amounts: list[object] = ["1_000", " 1", "", "1,5", "NaN", True, [], {}, "١"]
     with Sandbox(
-        scripted={BALANCE: [json_reply({"data": [_row(**{field: amount})]}) for amount in amounts]}
+        scripted={BALANCE: [json_response({"data": [_row(**{field: amount})]}) for amount in amounts]}
     ) as server:
         wallets = tuple(f"wallet {number}" for number in range(len(amounts)))
         result = program.with_profile(_profile(server, wallets=wallets), "wallet", "-o", "json")
@@ -120,7 +120,7 @@ def test_what_is_no_amount_fails_the_account(program: Program, field: str) -> No
 @pytest.mark.parametrize("status", [200, 201])
 def test_both_statuses_are_an_answer(program: Program, status: int) -> None:
     """A POST is answered with 200 or 201: both count."""
-    with Sandbox(scripted={BALANCE: [json_reply({"data": [_row()]}, status)]}) as server:
+    with Sandbox(scripted={BALANCE: [json_response({"data": [_row()]}, status)]}) as server:
         assert 0 == program.with_profile(_profile(server), "wallet", "-o", "json").code
 
 
@@ -156,8 +156,8 @@ def test_wallets_refused_together_share_one_new_login(program: Program) -> None:
     """When three wallets' JWT expires in mid-run, one new login and one repeat each mend it."""
     wallets = tuple(f"{TREASURY[:-1]}{digit}" for digit in "567")
     refused, good = (
-        json_reply({"statusCode": 401, "message": "jwt expired"}, 401),
-        json_reply({"data": [_row()]}),
+        json_response({"statusCode": 401, "message": "jwt expired"}, 401),
+        json_response({"data": [_row()]}),
     )
     with Sandbox(scripted={BALANCE: [refused, refused, refused, good]}, latency=0.05) as server:
         result = program.with_profile(_profile(server, BY_LOGIN, wallets=wallets), "wallet", "-o", "json")
@@ -167,7 +167,7 @@ def test_wallets_refused_together_share_one_new_login(program: Program) -> None:
 
 def test_a_second_refusal_is_final(program: Program) -> None:
     """After one new login and one repeat, a 401 is the answer: exit code 4."""
-    with Sandbox(scripted={BALANCE: [Reply(401, b"")]}) as server:
+    with Sandbox(scripted={BALANCE: [SandboxResponse(401, b"")]}) as server:
         result = program.with_profile(_profile(server, BY_LOGIN), "wallet", "-o", "json")
         paths = [question.path for question in server.log]
     assert (4, 2, 2) == (result.code, paths.count(LOGIN_PATH), paths.count(BALANCE))
@@ -176,7 +176,7 @@ def test_a_second_refusal_is_final(program: Program) -> None:
 @pytest.mark.parametrize("credentials", [BY_KEY, BY_JWT])
 def test_fixed_credentials_are_refused_once(program: Program, credentials: str) -> None:
     """A 401 for a key or a JWT from the profile is final: one request, exit code 4."""
-    with Sandbox(scripted={BALANCE: [Reply(401, b"")]}) as server:
+    with Sandbox(scripted={BALANCE: [SandboxResponse(401, b"")]}) as server:
         result = program.with_profile(_profile(server, credentials), "wallet", "-o", "json")
         assert (4, 1) == (result.code, len(server.log))
 
@@ -184,20 +184,20 @@ def test_fixed_credentials_are_refused_once(program: Program, credentials: str) 
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (Reply(503, b""), 5),
-        (Reply(500, b""), 5),
-        (Reply(429, b""), 7),
-        (Reply(200, b"{}", script=cuts), 6),
-        (json_reply({"data": {}}), 6),
-        (json_reply({"data": {"accessToken": ""}}), 6),
-        (json_reply({"data": {"accessToken": "two\nlines"}}), 6),
-        (json_reply({"data": {"accessToken": None}}), 6),
-        (json_reply({"data": {"accessToken": 7}}), 6),
-        (json_reply({"statusCode": 401, "message": "no such user"}, 401), 4),
-        (Reply(200, b"x", delay=5.0), 5),
+        (SandboxResponse(503, b""), 5),
+        (SandboxResponse(500, b""), 5),
+        (SandboxResponse(429, b""), 7),
+        (SandboxResponse(200, b"{}", script=cuts), 6),
+        (json_response({"data": {}}), 6),
+        (json_response({"data": {"accessToken": ""}}), 6),
+        (json_response({"data": {"accessToken": "two\nlines"}}), 6),
+        (json_response({"data": {"accessToken": None}}), 6),
+        (json_response({"data": {"accessToken": 7}}), 6),
+        (json_response({"statusCode": 401, "message": "no such user"}, 401), 4),
+        (SandboxResponse(200, b"x", delay=5.0), 5),
     ],
 )
-def test_a_login_is_never_sent_twice(program: Program, answer: Reply, code: int) -> None:
+def test_a_login_is_never_sent_twice(program: Program, answer: SandboxResponse, code: int) -> None:
     """Whatever comes of a login, it is not repeated, and every wallet that needs it says the same."""
     with Sandbox(scripted={LOGIN_PATH: [answer]}) as server:
         text = _profile(server, BY_LOGIN, wallets=(TREASURY, PAYOUTS))
@@ -210,27 +210,27 @@ def test_a_login_is_never_sent_twice(program: Program, answer: Reply, code: int)
 @pytest.mark.parametrize(
     ("answer", "code", "told"),
     [
-        (json_reply({"errors": [{"code": "E7", "message": "no wallet"}]}, 400), 6, "E7 (no wallet)"),
-        (json_reply({"errors": [{"code": "E7", "message": "no wallet"}]}), 6, "E7 (no wallet)"),
-        (json_reply({"errors": ["plain"]}), 6, "plain"),
-        (json_reply({"statusCode": 404, "message": "no", "error": "Not Found"}, 404), 6, "404 (no)"),
+        (json_response({"errors": [{"code": "E7", "message": "no wallet"}]}, 400), 6, "E7 (no wallet)"),
+        (json_response({"errors": [{"code": "E7", "message": "no wallet"}]}), 6, "E7 (no wallet)"),
+        (json_response({"errors": ["plain"]}), 6, "plain"),
+        (json_response({"statusCode": 404, "message": "no", "error": "Not Found"}, 404), 6, "404 (no)"),
         (
-            json_reply({"statusCode": 400, "message": ["a bad", "b bad"], "error": "x"}, 400),
+            json_response({"statusCode": 400, "message": ["a bad", "b bad"], "error": "x"}, 400),
             6,
             "a bad; b bad",
         ),
-        (json_reply({"statusCode": 401, "message": "Unauthorized"}), 4, "Unauthorized"),
-        (json_reply({"errors": [{"code": "x", "message": "denied"}]}, 403), 4, "denied"),
-        (json_reply({}), 6, "has no data"),
-        (json_reply({"data": None}), 6, "data is null"),
-        (json_reply([]), 6, "not an object"),
-        (Reply(200, b""), 6, "empty"),
-        (Reply(404, b"<html>"), 6, "HTTP 404"),
-        (Reply(200, b"<html></html>"), 6, "web page"),
-        (json_reply({"data": [{"balance": "1"}]}), 6, "has no asset"),
+        (json_response({"statusCode": 401, "message": "Unauthorized"}), 4, "Unauthorized"),
+        (json_response({"errors": [{"code": "x", "message": "denied"}]}, 403), 4, "denied"),
+        (json_response({}), 6, "has no data"),
+        (json_response({"data": None}), 6, "data is null"),
+        (json_response([]), 6, "not an object"),
+        (SandboxResponse(200, b""), 6, "empty"),
+        (SandboxResponse(404, b"<html>"), 6, "HTTP 404"),
+        (SandboxResponse(200, b"<html></html>"), 6, "web page"),
+        (json_response({"data": [{"balance": "1"}]}), 6, "has no asset"),
     ],
 )
-def test_the_wallets_errors(program: Program, answer: Reply, code: int, told: str) -> None:
+def test_the_wallets_errors(program: Program, answer: SandboxResponse, code: int, told: str) -> None:
     """Each likely shape of an error gives its exit code and its words; none is taken for no balances."""
     with Sandbox(scripted={BALANCE: [answer]}) as server:
         result = program.with_profile(_profile(server), "wallet", "-o", "json", "--retries", "0")
@@ -251,7 +251,7 @@ def test_half_a_character_is_no_name(program: Program, odd: str) -> None:
     rows = [_row(asset="\ufffd"), _row(asset="USDT")]
     bad = json.dumps({"data": rows}).replace('"USDT"', f'"{odd}"').encode()
     assert odd.encode() in bad
-    with Sandbox(scripted={BALANCE: [Reply(200, bad)]}) as server:
+    with Sandbox(scripted={BALANCE: [SandboxResponse(200, bad)]}) as server:
         text = (
             _profile(server, wallets=("w-1",))
             + '[profiles.main.merchant]\nname = "shop"\n'
@@ -267,7 +267,7 @@ def test_names_that_differ_in_case_are_two_assets(program: Program) -> None:
     """Each is a row and a total of its own, with one warning for the run; other foldings join nothing."""
     spellings = ["USDT", "usdt", "U\u017fDT", "u\u017fdt", "\u212a", "K", "\u0130", "i\u0307"]
     rows = [_row(asset=name, balance=str(number)) for number, name in enumerate(spellings, 1)]
-    with Sandbox(scripted={BALANCE: [json_reply({"data": rows})]}) as server:
+    with Sandbox(scripted={BALANCE: [json_response({"data": rows})]}) as server:
         whole = program.with_profile(_profile(server), "wallet", "-o", "json").json
         loose = program.with_profile(_profile(server), "wallet", "-o", "json", "--asset", "Usdt,k").json
         exact = program.with_profile(

@@ -19,17 +19,20 @@ import pytest
 
 from balcli.cli.watching import worse
 from balcli.models import Account, Failure, Outcome, Report
-from balcli.render.screen import Answer, WatchUpdate, fitted, render
-from balcli.sandbox import Reply, Sandbox, json_reply
+from balcli.render.display import View
+from balcli.render.layout import Line, fitted, to_text
+from balcli.render.screen import Answer, WatchUpdate, screen
+from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from tests.conftest import ROOT, Program
 from tests.lists import each_case
+from tests.screens import Screen as Terminal
 from tests.wire import row
 
 ASSETS = "/merchant/v2/assets/account/assets"
 
 
-def _assets(total: str) -> Reply:
-    return json_reply(
+def _assets(total: str) -> SandboxResponse:
+    return json_response(
         {
             "code": 200,
             "msg": "SUCCESS",
@@ -38,12 +41,14 @@ def _assets(total: str) -> Reply:
     )
 
 
-def _start(program: Program, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+def _start(
+    program: Program, *arguments: str, stdout: int = subprocess.PIPE, term: str = "xterm"
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "balcli", *arguments],
-        env={**program.environment(), "TERM": "xterm", "LINES": "60"},
+        env={**program.environment(), "TERM": term, "LINES": "60"},
         cwd=ROOT,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if stdout == subprocess.PIPE else stdout,
         stdout=stdout,
         stderr=subprocess.PIPE,
     )
@@ -71,32 +76,41 @@ def test_in_a_pipe_each_look_is_a_document_on_a_line(program: Program, fault: st
 class _Screen:
     """A run on a terminal, and what it has shown."""
 
-    def __init__(self, program: Program, *arguments: str) -> None:
+    def __init__(self, program: Program, *arguments: str, term: str = "xterm") -> None:
         self._master, terminal = pty.openpty()
-        ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 100, 0, 0))
-        self.process = _start(program, *arguments, stdout=terminal)
+        self.resize(60, 100)
+        self.process = _start(program, *arguments, stdout=terminal, term=term)
         os.close(terminal)
         self.shown = ""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Give the terminal another size."""
+        ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def until(self, seen: Callable[[str], bool]) -> str:
         """The newest whole screen for which this is true, without its colours."""
         limit = time.monotonic() + 30
         while time.monotonic() < limit:
             self.shown += os.read(self._master, 65536).decode()
-            for screen in reversed(self.shown.split("\x1b[H\x1b[2J")[:-1]):
-                plain = re.sub(r"\x1b\[[0-9;]*m", "", screen).replace("\r", "")
+            for drawn in reversed(self.shown.split("\x1b[H")[1:-1]):
+                plain = re.sub(r"\x1b\[[0-9;]*[mKJ]", "", drawn).replace("\r", "")
                 if seen(plain):
                     return plain
         raise AssertionError(self.shown)
 
-    def end(self) -> int:
-        """The exit code after Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
+    def end(self, key: bytes = b"") -> int:
+        """The exit code after Ctrl-C, or after a key; what is shown until then is read."""
+        if key:
+            os.write(self._master, key)
+        else:
+            self.process.send_signal(signal.SIGINT)
         while True:
             try:
-                if not os.read(self._master, 65536):
-                    break
+                piece = os.read(self._master, 65536)
             except OSError:
+                break
+            self.shown += piece.decode()
+            if not piece:
                 break
         os.close(self._master)
         self.process.communicate(timeout=20)
@@ -117,17 +131,20 @@ def test_a_terminal_shows_what_moved(program: Program) -> None:
     assert ["nothing changed since the last look", "nothing changed since the start"] == re.findall(
         "nothing.*", second
     )
-    assert 4 == third.count("+2.000000000000000001")  # total and available, twice
+    assert re.search(
+        r"BTC +3.000000000000000001 +3.000000000000000001 +0\s+total \+2.000000000000000001", third
+    )
+    assert ("CHANGED since the last look" in third, third.count("+2.000000000000000001")) == (True, 4)
     assert (2, True) == (
         fourth.count("+2.000000000000000001"),
         "nothing changed since the last look" in fourth,
     )
-    assert re.search(r"age of the answers: merchant [0-9]+ s", fourth)
+    assert re.search(r"look 4, [0-9]+ s old, every 1 s, q ends", fourth)
 
 
 def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
     """An account that fails keeps its last answer, each line marked, with its age; its row says unavailable."""
-    with Sandbox(scripted={ASSETS: [_assets("7.25"), Reply(500, b"")]}) as server:
+    with Sandbox(scripted={ASSETS: [_assets("7.25"), SandboxResponse(500, b"")]}) as server:
         file = program.write(
             f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "t-0123456789abcdef"\n'
         )
@@ -145,6 +162,56 @@ def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
     assert "nothing changed" not in shown
 
 
+def test_q_ends_it_and_the_last_look_stays(program: Program) -> None:
+    """The alternate screen is opened with the first look; q closes it, and the whole look is on the normal screen."""
+    screen = _Screen(program, "all", "--sandbox", "--watch", "600")
+    screen.until(lambda text: "TOTALS" in text)
+    assert 0 == screen.end(b"q")
+    before, after = screen.shown.split("\x1b[?25h\x1b[?1049l")
+    shown = Terminal(after, 100).lines
+    assert (1, True, 4, True) == (
+        before.count("\x1b[?1049h"),
+        "4 of 4 accounts answered" in shown[0],
+        sum(line.startswith("\u25cf") for line in shown),
+        shown[-1].startswith("  XRP"),
+    )
+
+
+def test_a_resize_draws_the_screen_anew(program: Program) -> None:
+    """In a lower terminal, totals stay and what does not fit is counted, without waiting for the next second."""
+    screen = _Screen(program, "all", "--sandbox", "--fault", "merchant:refused", "--watch", "600")
+    screen.until(lambda text: "TOTALS" in text)
+    screen.resize(24, 60)
+    screen.process.send_signal(
+        signal.SIGWINCH
+    )  # as the kernel does where the terminal is the controlling one
+    shown = screen.until(lambda text: "do not fit" in text).splitlines()
+    assert 8 == screen.end()
+    assert (24, True, True) == (
+        len(shown),
+        all(any(line.strip().startswith(name) for line in shown) for name in ("TOTALS", "BTC", "XRP")),
+        any("unavailable: " in line for line in shown),
+    )
+
+
+def test_a_dumb_terminal_is_shown_one_look_after_the_other(program: Program) -> None:
+    """Where nothing can be erased, no code is written."""
+    screen = _Screen(program, "merchant", "--sandbox", "--watch", "1", term="dumb")
+    while screen.shown.count("answered") < 2:
+        screen.shown += os.read(screen._master, 65536).decode()
+    assert 0 == screen.end()
+    assert "\x1b" not in screen.shown
+
+
+def test_ctrl_c_before_the_first_look_is_130(program: Program) -> None:
+    """Without a look there is no screen to go back from."""
+    with Sandbox(latency=5) as server:
+        screen = _Screen(program, "all", "-c", str(program.write(server.profile("main"))), "--watch", "1")
+        while not server.log:
+            time.sleep(0.02)
+        assert (130, "") == (screen.end(), screen.shown)
+
+
 def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
     """What is said of no change is said of the accounts that answered, and the others are named."""
     now = datetime.now(UTC)
@@ -156,9 +223,8 @@ def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
     before = {
         name: Answer(Outcome(each, None, now, None), ()) for name, each in (("shop", there), ("gone", gone))
     }
-    shown = render(
-        WatchUpdate(2, 1, whole, whole, before, {"gone": before["gone"]}), now, columns=None, colour=False
-    )
+    look = WatchUpdate(2, 1, whole, whole, before, {"gone": before["gone"]})
+    shown = to_text(screen(look, now, View(200)), colour=False)
     assert shown.splitlines()[-3:] == [
         "not compared since the last look: shop, gone",
         "",
@@ -190,12 +256,14 @@ def test_the_worst_code(codes: list[Any], worst: int) -> None:
     assert worst == found
 
 
-@each_case(("rows", "shown"), [(None, 40), (41, 40), (40, 39), (24, 23), (4, 3), (3, 2), (1, 2)])
+@each_case(("rows", "shown"), [(None, 40), (41, 40), (40, 40), (24, 24), (4, 4), (3, 3), (1, 1)])
 def test_a_screen_fits_its_terminal(rows: int | None, shown: int) -> None:
-    """A look that is too long keeps its head and its end, says how much is left out, and never scrolls."""
-    screen = "".join(f"line {number}\n" for number in range(40))
-    lines = fitted(screen, rows).splitlines()
-    assert (shown, "line 0") == (len(lines), lines[0])
+    """A look that is too long keeps its most important lines in their order, and counts the others on the last line."""
+    lines = [Line(rank=number % 4).add(f"line {number}") for number in range(40)]
+    made = fitted(lines, rows)
+    assert shown == len(made)
     if shown < 40:
-        assert f"... {40 - (shown - 1)} lines that this terminal has no rows for" == lines[1]
-        assert [f"line {number}" for number in range(40 - (shown - 2), 40)] == lines[2:]
+        *kept, last = (line.text for line in made)
+        assert last == f"... {41 - shown} more lines do not fit"
+        first = [f"line {number}" for number in sorted(range(40), key=lambda number: number % 4)[: shown - 1]]
+        assert (sorted(first), kept) == (sorted(kept), sorted(kept, key=lambda text: int(text[5:])))

@@ -7,8 +7,9 @@ import json
 import re
 import socket
 import threading
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -82,7 +83,8 @@ def headers_of(request: bytes) -> dict[str, list[str]]:
 class Wire:
     """A server on 127.0.0.1, as a context: request n is played by script n, all later ones by the last.
 
-    `requests` has the raw bytes of every request, `connections` counts what was accepted.
+    `requests` has the raw bytes of every request, `connections` counts what was accepted. Connections are refused for
+    the first `refuses_for` seconds.
     """
 
     def __init__(
@@ -90,6 +92,8 @@ class Wire:
         *scripts: Script,
         tls: "SSLContext | None" = None,
         read: Callable[[socket.socket], bytes] = whole_request,
+        address: tuple[str, int] = (_LOOPBACK, 0),
+        refuses_for: float = 0.0,
     ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
@@ -99,7 +103,12 @@ class Wire:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server((_LOOPBACK, 0), backlog=64)
+        self._refuses_for = refuses_for
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(address)
+        if not refuses_for:
+            self._listener.listen(64)
         self.port: int = self._listener.getsockname()[1]
 
     @property
@@ -128,6 +137,10 @@ class Wire:
             thread.join(timeout=5)
 
     def _accept(self) -> None:
+        if self._refuses_for:
+            time.sleep(self._refuses_for)
+            with contextlib.suppress(OSError):
+                self._listener.listen(64)
         while True:
             try:
                 connection, _ = self._listener.accept()
@@ -265,31 +278,19 @@ def play(cases: Sequence[Case], program: Program) -> list[Played]:
 def play_together(cases: Sequence[Case], program: Program) -> list[Played]:
     """Run cases of the merchant API as the accounts of one process: how it went, as each account has it.
 
-    Each gets its own part of the document, its own lines of stderr, and the exit code that its error
-    has. The process's own must be what the contract makes of these.
+    Each has a server of its own, its own part of the document, its own lines of stderr, and the exit code that its
+    error has. The process's own must be what the contract makes of these.
     """
-
-    def number(request: bytes) -> int:
-        return int(request.split(b"/")[1])
-
-    def script(connection: socket.socket, request: bytes) -> object:
-        scripts = cases[number(request)].scripts
-        with counting:
-            asked[number(request)] += 1
-            turn = min(asked[number(request)], len(scripts)) - 1
-        return scripts[turn](connection, request)
-
-    asked: Counter[int] = Counter()
-    counting = threading.Lock()
-    with Wire(script) as wire:
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(*case.scripts)) for case in cases]
         tables = [
-            f'[[profiles.main.merchant]]\nname = "a{n}"\nbase_url = "{wire.url}/{n}"\ntoken = "{case.secrets[0]}"\n'
-            for n, case in enumerate(cases)
+            f'[[profiles.main.merchant]]\nname = "a{n}"\nbase_url = "{wire.url}"\ntoken = "{case.secrets[0]}"\n'
+            for n, (wire, case) in enumerate(zip(wires, cases, strict=True))
         ]
         file = program.write("".join(tables))
         arguments = ("merchant", "-o", "json", "--config", str(file), *cases[0].options)
         result = program.run(*arguments, timeout=cases[0].bound)
-        requests = list(wire.requests)
+        requests = [list(wire.requests) for wire in wires]
     document = result.json
     assert [account["account"] for account in document["accounts"]] == [f"a{n}" for n in range(len(cases))]
     lines = result.err.splitlines(keepends=True)
@@ -305,8 +306,7 @@ def play_together(cases: Sequence[Case], program: Program) -> list[Played]:
         totals = document["totals"] if rows else []
         view = {"complete": codes[n] == 0, "accounts": [account], "balances": rows, "totals": totals}
         said = "".join(line for line in lines if line.startswith(f"balcli: a{n}: "))
-        mine = [request for request in requests if number(request) == n]
-        played.append(Played(Result(codes[n], json.dumps(document | view), said), mine))
+        played.append(Played(Result(codes[n], json.dumps(document | view), said), requests[n]))
     return played
 
 

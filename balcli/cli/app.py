@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+from collections import Counter
 from contextlib import redirect_stdout, suppress
 from functools import cache
 from importlib import import_module
@@ -15,9 +16,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from balcli import __version__
-from balcli.cli.command import CommandLine, Group
 from balcli.cli.output import ReaderGone, has_written, print_message, write_stdout
-from balcli.errors import BalcliError, Bug, OutputError, Terminated, UsageError
+from balcli.errors import BalcliError, Bug, MachineExhausted, OutputError, Terminated, UsageError
 from balcli.providers import PROVIDERS
 from balcli.secret import redact
 
@@ -49,6 +49,76 @@ COMMANDS: Final = {
     "schema": Entry("schema", "Print the JSON Schema of -o json."),
     "config": Entry("config", "Write a profile, say where it is, show it, check it."),
 }
+
+
+class CommandLine(NamedTuple):
+    """What a command line asks for that cannot be run, as far as it can be parsed."""
+
+    names: tuple[str, ...]
+    """The command's name, and that of the command below it; empty where none is named."""
+    command: Any
+    """The command itself, `all` where none is named."""
+    options: frozenset[str]
+    """The parameters that are given."""
+    output: str
+    """The format of `-o` or BALCLI_OUTPUT, "" without one."""
+
+
+class _RefusesRepeats:
+    """Refuses a text or path that is given twice."""
+
+    make_parser: Any
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse a command line. Raises UsageError for a text or path that is given twice: one would go unseen.
+
+        Of numbers and choices, the last counts, so that an alias can be overridden.
+        """
+        parser: Any = self.make_parser(ctx)
+        _, _, in_order = parser.parse_args(list(args))
+        for option, count in Counter(filter(_takes_one_text, in_order)).items():
+            if count > 1 and not ctx.resilient_parsing:
+                raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
+        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        return rest
+
+
+class Command(_RefusesRepeats, TyperCommand):
+    """A command."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of its --help."""
+        return _help(self, ctx)
+
+
+class Group(TyperGroup):
+    """A group of commands."""
+
+    is_command = False
+    """Whether it does something without one of its commands."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of its --help."""
+        return _help(self, ctx)
+
+
+class CommandGroup(_RefusesRepeats, Group):
+    """A group of commands that is a command itself."""
+
+    is_command = True
+
+
+def _takes_one_text(parameter: Any) -> bool:
+    """Whether a parameter is an option that takes one text or path."""
+    if parameter.param_type_name != "option" or parameter.multiple or parameter.is_flag:
+        return False
+    return parameter.type.name in {"str", "text", "path"} and parameter.metavar != "S"  # S is seconds
+
+
+def _help(command: Any, context: Any) -> str:
+    from balcli.cli.help import help_text  # here, because a run does not need it
+
+    return help_text(command, context)
 
 
 class LazyGroup(Group):
@@ -108,6 +178,8 @@ def top(
 def run(arguments: list[str]) -> int:
     """Run one command line and print what is wrong; the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, _terminate)
     sys.unraisablehook = _signal_again
     try:
         return _run(arguments)
@@ -116,44 +188,44 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BalcliError as problem:
-        _print(problem.message, arguments)
+        for each in problem.every:
+            _print(each.message, arguments)
         return _exit_code(problem, arguments)
     except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
         code = _code_of_signal(bug)
+        if code is None and (exhausted := MachineExhausted.from_exception(bug)):
+            _print(exhausted.message, arguments)
+            return _exit_code(exhausted, arguments)
         return _end_with_bug(bug, arguments) if code is None else code
 
 
 def _run(arguments: list[str]) -> int:
     """Run one command line and write what Typer prints; the exit code. Raises BalcliErrors, with a document for each."""
+    if "_BALCLI_COMPLETE" in os.environ:
+        # Typer would load rich for a completion, to take markup out of help that has none.
+        sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
     # What Typer prints itself (help, completion) is gathered, so that it is written with the same care.
     gathered = io.StringIO()
     try:
         with redirect_stdout(gathered):
-            code = _invoke(arguments)
-    except typer.TyperException as problem:
-        return _end_with_usage(problem, arguments)
-    except BalcliError as problem:
-        if not (has_written() or isinstance(problem, OutputError)):
-            _write_failure(problem, parse_again(arguments))
-        raise
-    if gathered.getvalue():
-        write_stdout(gathered.getvalue())
-    return code
-
-
-def _invoke(arguments: list[str]) -> int:
-    """Have Typer run the command line; the exit code. Raises what Typer and the command raise."""
-    if "_BALCLI_COMPLETE" in os.environ:
-        # Typer would load rich for a completion, to take markup out of help that has none.
-        sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    try:
-        result = app(args=arguments, prog_name="balcli", standalone_mode=False)
+            code = app(args=arguments, prog_name="balcli", standalone_mode=False)
     except SystemExit as ending:  # how Typer ends a completion; what it printed is still to be written
         # No code is a success; a text in its place is not.
-        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except typer.Abort:
-        return 130
-    return result if isinstance(result, int) else 0
+        code = 130
+    except typer.TyperException as problem:
+        return _end_with_usage(problem, arguments)
+    except (BalcliError, MemoryError, OSError, RuntimeError) as problem:
+        failure = problem if isinstance(problem, BalcliError) else MachineExhausted.from_exception(problem)
+        if failure is None:
+            raise
+        if not (has_written() or isinstance(failure, OutputError)):
+            _write_failure(failure, parse_again(arguments))
+        raise failure from None
+    if gathered.getvalue():
+        write_stdout(gathered.getvalue())
+    return code if isinstance(code, int) else 0
 
 
 def parse_again(arguments: list[str]) -> CommandLine:
@@ -193,7 +265,7 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
     line = parse_again(arguments)
     corrected = _corrected(getattr(problem, "option_name", ""), context, line)
     if corrected is None:
-        # A question, which is what Typer adds for a close name, ends its part by itself.
+        # A request, which is what Typer adds for a close name, ends its part by itself.
         message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
     else:
         message = f"{said} in front of the command; write it behind the command: {corrected}"
@@ -285,14 +357,13 @@ def _code_of_signal(problem: BaseException | None) -> int | None:
 
 def _signal_again(unraisable: "sys.UnraisableHookArgs") -> None:
     """Send a signal once more that came in a callback, whose exceptions Python drops; pass on any other."""
-    signals = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
-    number = next((number for kind, number in signals.items() if issubclass(unraisable.exc_type, kind)), None)
-    if number is None:
+    code = _code_of_signal(unraisable.exc_value)
+    if code is None:
         sys.__unraisablehook__(unraisable)
         return
     import threading  # here, because it hardly ever happens
 
     # Not from here: the handler would run, and raise, in this callback again.
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), number))
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), code - 128))
     timer.daemon = True
     timer.start()

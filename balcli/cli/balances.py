@@ -2,31 +2,34 @@
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from balcli import pipes
 from balcli.cli import options
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import REPORTS, Format, account_option, output_option, recording_option, shown_option
 from balcli.cli.output import (
-    check_destination,
+    Outputs,
     print_error,
     print_exchange,
     print_message,
     print_problems,
-    terminal_columns,
+    progress,
+    terminal_view,
     wants_colour,
-    write_output,
     write_stdout,
 )
 from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, OutputError, UsageError
 from balcli.providers import PROVIDERS
-from balcli.settings import MOST_SECONDS, Order
+from balcli.settings import Order
 
 if TYPE_CHECKING:
     from balcli.evidence.record import Recorder
@@ -40,69 +43,82 @@ class Display(NamedTuple):
     """How a report is written."""
 
     output: Format
-    file: Path | None
-    """None for stdout."""
+    outputs: Outputs
     quiet: bool
     no_color: bool
     addresses: bool = False
     """Whether the table shows deposit addresses."""
     value: "ValueRequest | None" = None
-    """The amount that `-o value` prints."""
+    """The amount that the format `value` prints."""
+    verbose: bool = False
+    """Whether the table of a terminal shows targets whole."""
+    about: str = ""
+    """The end of the status line of a terminal: how long the run took, or how old it is."""
+    deadline: float | None = None
+    """The seconds that the run has; None for the default."""
+
+    @property
+    def formats(self) -> list[str]:
+        """Every format that is written."""
+        return [form for form, _ in self.outputs.all(self.output)]
+
+    @property
+    def colour(self) -> bool:
+        """Whether stdout gets a table in colour."""
+        in_table = self.outputs.show_on_stdout(Format.table, self.output)
+        return in_table and wants_colour(os.environ, no_color=self.no_color)
+
+
+_keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
 
 
 def app_for(name: str, about: str) -> typer.Typer:
-    """The Typer app of `all`, or of a provider's command, with this help."""
+    """The Typer app of `all`, or of a provider's command with the options that it declares, with this help."""
+    provider = PROVIDERS.get(name)
+    keys = [key for key in provider.KEYS if key.option] if provider else []
+    flags = {flag.name.replace("-", "_"): flag for flag in provider.FLAGS} if provider else {}
+
+    def command(**values: Any) -> None:
+        targets: dict[str, tuple[str, ...]] = {}
+        for key in keys:
+            if (value := values.pop(key.name)) not in (None, []):
+                targets[key.name] = tuple(value) if isinstance(value, list) else (value,)
+        chosen = [flag for option, flag in flags.items() if values.pop(option)]
+        _show_balances(provider, targets, chosen, **values)
+
+    _, _, _, context, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
+    own = _provider_options(keys, flags)
+    command.__signature__ = inspect.Signature([context, accounts, *own, *fixed])  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, cls=Command, help=about)(_command(PROVIDERS.get(name)))
+    app.command(name, cls=Command, help=about)(command)
     return app
 
 
-def _command(provider: "Provider | None") -> Callable[..., None]:
-    """`_show_balances` with the options that a provider declares in its signature, behind the accounts."""
-    _, _, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
-    own = []
-    if provider is not None:
-        own = [_target_option(key) for key in provider.KEYS if key.option]
-        own += [_flag_option(flag) for flag in provider.FLAGS]
-
-    def command(**values: Any) -> None:
-        chosen = {parameter.name: values.pop(parameter.name) for parameter in own}
-        _show_balances(provider, chosen, **values)
-
-    command.__signature__ = inspect.Signature([accounts, *own, *fixed])  # type: ignore[attr-defined]
-    return command
-
-
-def _target_option(key: "Key") -> inspect.Parameter:
-    metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
-    again = "; repeat for several" if key.repeatable else ""
-    option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
-    kind = list[str] | None if key.repeatable else str | None
-    return inspect.Parameter(
-        key.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
-    )
-
-
-def _flag_option(flag: "Flag") -> inspect.Parameter:
-    option = shown_option(f"--{flag.name}", help=flag.help)
-    return inspect.Parameter(
-        _name_of(flag), inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
-    )
-
-
-def _name_of(flag: "Flag") -> str:
-    return flag.name.replace("-", "_")
+def _provider_options(keys: "Iterable[Key]", flags: "Mapping[str, Flag]") -> Iterator[inspect.Parameter]:
+    """The options that a provider declares: those of its keys, and its flags."""
+    for key in keys:
+        metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
+        again = "; repeat for several" if key.repeatable else ""
+        option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
+        kind = list[str] | None if key.repeatable else str | None
+        yield _keyword(key.name, default=None, annotation=Annotated[kind, option])
+    for name, flag in flags.items():
+        switch = shown_option(f"--{flag.name}", help=flag.help)
+        yield _keyword(name, default=False, annotation=Annotated[bool, switch])
 
 
 def _show_balances(
     provider: "Provider | None",
-    chosen: Mapping[str, Any],
+    targets: Mapping[str, tuple[str, ...]],
+    flags: "Sequence[Flag]",
     *,
+    context: typer.Context,
     accounts: options.Accounts = None,
     output: Annotated[
         Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
     ] = Format.table,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
     field: options.ValueField = None,
@@ -121,9 +137,8 @@ def _show_balances(
         output_option(
             "--watch",
             metavar="S",
-            min=1,
-            max=int(MOST_SECONDS),
-            help="Look again every S seconds, until Ctrl-C.",
+            parser=options.whole_seconds,
+            help="Look again every S seconds, until q ends it.",
         ),
     ] = None,
     verbose: Annotated[
@@ -132,7 +147,10 @@ def _show_balances(
     evidence: Annotated[
         Path | None,
         recording_option(
-            "--evidence", metavar="DIR", help="Keep all answers, without secrets, for balcli replay."
+            "--evidence",
+            metavar="DIR",
+            callback=options.in_home,
+            help="Keep all answers, without secrets, for balcli replay.",
         ),
     ] = None,
     record: options.Record = False,
@@ -150,24 +168,18 @@ def _show_balances(
     fault: options.Faults = None,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Run once, or with --watch again and again, and write the report."""
     # Imported here, so that --help and completion do not load it.
     from balcli import report as reports
-    from balcli.cli.progress import progress
     from balcli.providers.selection import wanted
     from balcli.run import RunRequest, RunResult, run
 
-    keys = {key.name for key in provider.KEYS} if provider else set()
-    flags = [flag for flag in (provider.FLAGS if provider else ()) if chosen[_name_of(flag)]]
     request = RunRequest(
         provider=provider.NAME if provider else None,
         accounts=accounts or (),
-        targets={
-            name: tuple(value) if isinstance(value, list) else (value,)
-            for name, value in chosen.items()
-            if name in keys and value not in (None, [])
-        },
+        targets=targets,
         flags=frozenset(flag.name for flag in flags),
         settings=options.given(timeout=timeout, deadline=deadline, retries=retries, jobs=jobs),
         nonzero=nonzero,
@@ -179,33 +191,51 @@ def _show_balances(
         history=history,
         wait=wait,
     )
-    display = Display(output, output_file, quiet, no_color, addresses="addresses" in request.flags)
+    display = Display(
+        output, Outputs(), quiet, no_color, "addresses" in request.flags, verbose=verbose, deadline=deadline
+    )
+    begun = time.monotonic()
     observe = print_exchange if verbose else None
-    opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault)
+    opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline)
     if watch is not None:
         from balcli.cli import watching  # here, because few runs are watched
 
-        watching.validate_options(output, record=record, output_file=output_file, evidence=evidence)
+        watching.validate_options(output, record=record, files=output_file, evidence=evidence)
         _validate_options(request, flags, fault)
         request = request._replace(assets=wanted(asset, exact=exact))
-        options.value_request(output, request.assets, field, absent)
+        options.value_request([output], request.assets, field, absent)
+        pipes.reader.refusal = "it is a FIFO, and --watch reads it again at each look"
         with opening as opened:
             colour = wants_colour(os.environ, no_color=no_color)
-            run_once = partial(run, opened, request, observe=observe)
-            raise typer.Exit(watching.watch(watch, run_once, output, quiet=quiet, colour=colour))
+            raise typer.Exit(
+                watching.watch(
+                    watch,
+                    partial(run, opened, request, observe=observe),
+                    output,
+                    quiet=quiet,
+                    colour=colour,
+                )
+            )
     recorder: Recorder | None = None
     try:
         _validate_options(request, flags, fault)
-        check_destination(output_file)
+        explicit = options.is_explicit(context, "output")
+        outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
+        display = display._replace(outputs=outputs.without_files())
+        outputs.check()
+        display = display._replace(outputs=outputs)
         if evidence is not None:
             from balcli.evidence import record as evidence_record  # here, because few runs keep any
 
             recorder = evidence_record.Recorder(evidence)
         request = request._replace(assets=wanted(asset, exact=exact))
-        display = display._replace(value=options.value_request(output, request.assets, field, absent))
+        display = display._replace(
+            value=options.value_request(display.formats, request.assets, field, absent)
+        )
         with opening as opened:
             profile = opened.name
-            bar = progress(quiet=quiet or verbose)
+            display = display._replace(deadline=deadline or opened.request_settings.deadline)
+            bar = progress(quiet=quiet or verbose, colour=display.colour)
             result = run(opened, request, recorder=recorder, observe=observe, progress=bar)
     except BalcliError as problem:
         report = reports.failed(profile, problem)
@@ -218,7 +248,8 @@ def _show_balances(
         else:
             if not quiet:
                 print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
-    raise typer.Exit(write_report(result, display))
+    about = f"{time.monotonic() - begun:.1f} s"
+    raise typer.Exit(write_report(result, display._replace(about=about)))
 
 
 def _validate_options(request: "RunRequest", flags: Sequence["Flag"], faults: list[str] | None) -> None:
@@ -253,54 +284,68 @@ def write_report(result: "RunResult", display: Display) -> int:
 
     Where an account answered, the first problem with recording or writing decides, if there is one.
     """
-    report = result.report
-    if display.output is Format.value:
-        return _write_value(result, display)
+    report, document, outputs = result.report, result.document, display.outputs
+    found = None
+    if Format.value in display.formats:
+        from balcli.render.value import Value, value
+
+        found = Value(None, exit_code=result.whole.exit_code)
+        if display.value is not None and not result.whole.failures:
+            found = value(result.whole, display.value)
+        if found.text is None:
+            outputs = outputs.without(Format.value, display.output)
+    exit_code = report.exit_code if found is None else found.exit_code
+
+    def rendered(output: str, file: Path | None) -> Iterable[str]:
+        if found is not None and output == Format.value:
+            return f"{found.text}\n"
+        return _rendered(document, display, output, file)
+
     # Of a run that failed wholly, an older file is worth more.
-    unwritten = write_output(_rendered(result.document, display), display.file if report.answered else None)
-    in_table = display.output is Format.table and display.file is None
+    unwritten = outputs.write(
+        display.output,
+        rendered,
+        keep_old=not report.answered,
+        deadline=display.deadline,
+    )
+    in_table = outputs.show_on_stdout(Format.table, display.output)
     print_problems(report, quiet=display.quiet, in_table=in_table)
-    problems = [*result.problems, *([unwritten] if unwritten else [])]
-    codes = [print_error(problem) for problem in problems]
-    return codes[0] if codes and report.answered else report.exit_code
-
-
-def _write_value(result: "RunResult", display: Display) -> int:
-    """Write the one amount that is asked for, and print what is wrong; the exit code."""
-    from balcli.render.value import value
-
-    print_problems(result.report, quiet=display.quiet)
-    if display.value is None or result.whole.failures:
-        return result.whole.exit_code
-    found = value(result.whole, display.value)
-    problems = [*result.problems]
-    if found.text is None:
+    if found is not None and found.reason:
         print_message(found.reason)
-    elif unwritten := write_output(f"{found.text}\n", display.file):
-        problems.append(unwritten)
-    codes = [print_error(problem) for problem in problems]
-    return codes[0] if codes and result.report.answered else found.exit_code
+    problems = [*result.problems, *unwritten]
+    codes = [*map(print_error, problems)]
+    return codes[0] if codes and report.answered else exit_code
 
 
-def _rendered(report: "Report", display: Display) -> Iterable[str]:
-    """The report in the format that is asked for, in one piece or more."""
-    if display.output is not Format.table:
-        from balcli.render import machine
-
-        return machine(display.output, report)
+def _rendered(report: "Report", display: Display, output: str, file: Path | None) -> Iterable[str]:
+    """The report in a format for a file or stdout, in one piece or more."""
+    if output != Format.table:
+        return machine(output, report)
     if report.failures:
         return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    colour = wants_colour(os.environ, no_color=display.no_color, file=display.file)
-    columns = terminal_columns(display.file)
-    return (table.render(report, columns=columns, colour=colour, addresses=display.addresses),)
+    view = terminal_view(file)
+    if view is not None:
+        view = view._replace(verbose=display.verbose, about=display.about)
+    colour = wants_colour(os.environ, no_color=display.no_color, file=file)
+    return (table.render(report, view, colour=colour, addresses=display.addresses),)
+
+
+def machine(name: str, report: "Report") -> Iterator[str]:
+    """The report in the format of that name, one for machines; only its module is imported.
+
+    A long text comes in pieces that end with a line's end.
+    """
+    ledgers = {"beancount", "hledger"}
+    module = import_module(f"balcli.render.{'ledger' if name in ledgers else name}")
+    pieces: Iterator[str] = getattr(module, name if name in ledgers else "pieces")(report)
+    return pieces
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a run that failed before it began, in a format for programs."""
     if line.output in set(REPORTS) - {Format.table}:
-        from balcli.render import machine
         from balcli.report import failed
 
         write_stdout(machine(line.output, failed(None, error)))

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from balcli.cli import completion, options
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import limit_option
-from balcli.cli.output import print_error, print_message, problems_of, wants_colour, write_stdout
+from balcli.cli.output import (
+    is_terminal,
+    print_error,
+    print_message,
+    problems_of,
+    progress,
+    wants_colour,
+    write_stdout,
+)
 from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
@@ -79,13 +87,13 @@ def check(
     fault: options.Faults = None,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Hold balances against limits, as a monitoring plugin.
 
     One status line; exit codes 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     """
     # Imported here, so that --help and completion do not load it.
-    from balcli.cli.progress import progress
     from balcli.render.verdict import plain
     from balcli.report import failed
     from balcli.run import RunRequest, run
@@ -112,7 +120,9 @@ def check(
             "absent": absent,
         }
         given = _given(texts, exact=exact)
-        with open_profile(config, profile, env_file, sandbox=sandbox, faults=fault) as opened:
+        with open_profile(
+            config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline
+        ) as opened:
             profile = opened.name
             thresholds = _thresholds_of(opened) if given is None else (given,)
             request = request._replace(
@@ -135,12 +145,14 @@ def check(
 
 
 def _thresholds_of(profile: "Profile") -> "tuple[Threshold, ...]":
-    """The limits of a profile. Raises KeyProblem where it has none."""
+    """The limits of a profile that are well. Raises KeyProblem where it has none, and nothing else is wrong."""
     thresholds = tuple(entry.threshold for entry in profile.thresholds if entry.threshold is not None)
-    if not thresholds:
+    if not thresholds and not profile.problems:
         raise KeyProblem(
-            f"{profile.place} has no limits; add [[profiles.{printable(profile.name or 'main', 40)}.limits]], "
-            "or give --asset with --warn or --crit"
+            profile.located(
+                f"has no limits; add [[profiles.{printable(profile.name or 'main', 40)}.limits]], "
+                "or give --asset with --warn or --crit"
+            )
         )
     return thresholds
 
@@ -156,7 +168,8 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
     from balcli.render.verdict import render, render_json
 
-    write_stdout(render_json(verdict) if as_json else render(verdict, colour=colour))
+    text = render_json(verdict) if as_json else render(verdict, colour=colour, terminal=is_terminal())
+    write_stdout(text)
 
 
 def _given(options: Mapping[str, list[str] | None], *, exact: bool) -> "Threshold | None":

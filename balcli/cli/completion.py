@@ -3,9 +3,12 @@
 import os
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from balcli.config.profile import ProfileFile
 
 # Other characters have a meaning in some shell, and Typer's scripts do not quote them.
 _PLAIN: Final = re.compile(r"[\w ./@:+,%=-]+")
@@ -13,28 +16,21 @@ _PLAIN: Final = re.compile(r"[\w ./@:+,%=-]+")
 
 def profiles(context: typer.Context, incomplete: str) -> list[str]:
     """The profiles of the file that start with the incomplete text."""
-    from balcli.config.checks import checked_table
     from balcli.errors import BalcliError
 
     try:
-        _, _, document = _file(context)
-        return _offered(list(checked_table(document.get("profiles", {}), "")), incomplete)
+        return _offered(_file(context).names, incomplete)
     except (BalcliError, OSError, ValueError):
         return []
 
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
     """The accounts of the profile, or of the command's provider in it, that match and are not given yet."""
-    from balcli.config.checks import Problems
-    from balcli.config.profile import ProfileFile
-    from balcli.config.sources import Variables
     from balcli.errors import BalcliError
     from balcli.providers import PROVIDERS
 
     try:
-        # An error in one account must not keep the others from being completed. No `.env` is read for a name.
-        file = ProfileFile(*_file(context), Variables(os.environ))
-        profile = file.profile(context.params.get("profile"), Problems(collect=True))
+        profile = _file(context).profile(context.params.get("profile"))
     except (BalcliError, OSError, ValueError):
         return []
     command = context.info_name
@@ -68,16 +64,21 @@ def faults(incomplete: str) -> list[str]:
     return _offered(fault_names(incomplete), incomplete)
 
 
-def _file(context: typer.Context) -> tuple[Path, str, dict[str, Any]]:
-    """The path, text and document of the profile file."""
+def _file(context: typer.Context) -> "ProfileFile":
+    """The profile file. No `.env` is read for a name."""
     from balcli.cli.profiles import default_file
-    from balcli.config.sources import parse_toml, read_text
+    from balcli.config.problems import Source
+    from balcli.config.profile import ProfileFile
+    from balcli.config.sources import Variables, parse_toml, read_text
+    from balcli.files import expand_home
+    from balcli.pipes import reader
 
     # A command without --config does not read its variable.
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
-    path = Path(named) if named else default_file()
+    path = Path(expand_home(str(named), os.environ)) if named else default_file()
+    reader.refusal = "it is a FIFO, whose content is for the run"
     text = read_text(path).text
-    return path, text, parse_toml(text, "")
+    return ProfileFile(path, Source("", text), parse_toml(text, ""), Variables(os.environ))
 
 
 def _offered(names: list[str], incomplete: str) -> list[str]:

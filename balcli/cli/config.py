@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from balcli.cli import completion
-from balcli.cli.command import Command, CommandLine, Group
-from balcli.cli.options import OUTPUT, WHOSE, ConfigFile, EnvFile, ProfileName, TableOrJson, TableOrJsonOption
-from balcli.cli.output import print_message, print_notice, terminal_columns, write_stdout
+from balcli.cli.app import Command, CommandLine, Group
+from balcli.cli.options import (
+    OUTPUT,
+    WHOSE,
+    Color,
+    ConfigFile,
+    EnvFile,
+    NoColor,
+    ProfileName,
+    TableOrJson,
+    TableOrJsonOption,
+    in_home,
+)
+from balcli.cli.output import print_message, print_notice, terminal_columns, wants_colour, write_stdout
 from balcli.cli.profiles import default_file
 from balcli.errors import BalcliError, ConfigFileError, OutputError, UsageError
+from balcli.files import is_relative_to_nothing, nowhere
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
 from balcli.text import did_you_mean, printable
 
@@ -46,6 +58,7 @@ def init(
             "-c",
             metavar="FILE",
             envvar="BALCLI_CONFIG",
+            callback=in_home,
             help="Write this file.",
             rich_help_panel=WHOSE,
             show_default=False,
@@ -76,7 +89,7 @@ def init(
 
     file = _path(config)
     taken = ConfigFileError(
-        f"{shown(file)}: is there already; edit it, move it away, or name another file with --config"
+        f"{shown(file)} already exists; edit it, move it away first, or name another file with --config"
     )
     if os.path.lexists(file):
         raise taken
@@ -124,13 +137,14 @@ def show(
     env_file: EnvFile = None,
     output: TableOrJsonOption = None,
     quiet: Quiet = False,
+    _no_color: NoColor = False,
+    _color: Color = None,
 ) -> None:
     """Print a profile's settings, each with its source.
 
     Secrets are shown as ***, and no secret's command is run.
     """
-    from balcli.config.accounts import shown_name
-    from balcli.config.inspection import Settings, shadowed
+    from balcli.config.inspection import Settings, shadowed, shown_name
 
     inspection = _inspect(config, profile, env_file, every=False)
     name, where = profile, str(_path(config))
@@ -148,7 +162,7 @@ def show(
         ]
         run = settings.of_run(found, os.environ)
         thresholds = settings.of_thresholds(found)
-        notices += [*found.notices, *shadowed(found)]
+        notices += [*found.variables.notices, *shadowed(found)]
     if not inspection.profiles and inspection.file is not None:
         notices += inspection.file.variables.notices
     if TableOrJson.chosen(output) is TableOrJson.json:
@@ -172,7 +186,9 @@ def show(
         ]
         parts.append(("run", _rows(run)))
         parts += [(f"limit {number}", _rows(each)) for number, each in enumerate(thresholds, 1)]
-        write_stdout(render(f"{head}: {printable(where)}", parts, terminal_columns()))
+        columns = terminal_columns()
+        colour = columns is not None and wants_colour(os.environ, no_color=False)
+        write_stdout(render(f"{head}: {printable(where)}", parts, columns, colour=colour))
     raise typer.Exit(_report(inspection, () if quiet else notices))
 
 
@@ -188,13 +204,15 @@ def check(
 
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
-    from balcli.config.accounts import short_credentials
+    from balcli.config.credentials import expiring_credentials, short_credentials
 
     inspection = _inspect(config, profile, env_file, every=True)
     found = [*PLUGIN_NOTICES]
     for inspected in inspection.profiles:
-        found += inspected.profile.notices
-        found += [notice for opened in inspected.accounts for notice in short_credentials(opened)]
+        found += inspected.profile.variables.notices
+        for opened in inspected.accounts:
+            found += [*short_credentials(opened), *expiring_credentials(opened)]
+            found += opened.entry.exposed_files()
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
         document = {"file": str(_path(config)), "ok": not inspection.problems}
@@ -221,12 +239,9 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 def _path(config: Path | None) -> Path:
     """The absolute path of the profile file. Raises ConfigFileError if home or working directory are not usable."""
     file = config or default_file()
-    try:
-        return file.absolute()
-    except FileNotFoundError:
-        raise ConfigFileError(
-            f"{printable(str(file))}: the working directory does not exist any more; name the whole path"
-        ) from None
+    if is_relative_to_nothing(file):
+        raise ConfigFileError(nowhere(file))
+    return file.absolute()
 
 
 def _is_interactive() -> bool:

@@ -1,20 +1,22 @@
 """`balcli diff`: what is different between two runs, each recorded, in a file of `-o json`, or asked now."""
 
 import os
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn, cast
 
 import typer
 
 from balcli.cli import completion, options
-from balcli.cli.command import Command, CommandLine
+from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import SHOWN, shown_option
 from balcli.cli.output import (
-    check_destination,
+    Outputs,
     print_error,
     print_message,
+    progress,
     terminal_columns,
     wants_colour,
-    write_output,
     write_stdout,
 )
 from balcli.cli.profiles import open_profile
@@ -33,7 +35,7 @@ from balcli.cli.recorded import (
     read_run,
 )
 from balcli.errors import BalcliError, UsageError
-from balcli.render.layout import local_time
+from balcli.render.layout import local_iso
 from balcli.text import did_you_mean, join_names, printable
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from balcli.diff import DiffFilter
     from balcli.history.reading import RecordedRun
     from balcli.history.recording import Selection
+    from balcli.http.timing import Deadline
     from balcli.models import Report
     from balcli.render.diff import Comparison, Side
     from balcli.run import RunRequest
@@ -97,7 +100,8 @@ def diff(
         typer.Argument(metavar="[TO]", help="The other run [default: the last one].", rich_help_panel=SHOWN),
     ] = None,
     output: options.TableOrJsonOption = None,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     history: options.HistoryFile = None,
     live: Annotated[bool, shown_option("--live", help="Compare with now: ask the accounts again.")] = False,
     asset: options.OnlyAssets = None,
@@ -130,11 +134,14 @@ def diff(
     fault: options.Faults = None,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Compare two runs: recorded, in a file of -o json, or now.
 
     The last two complete runs that asked for everything by default. Nothing is printed where nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
     """
+    from balcli.history.database import within
+    from balcli.http.timing import Deadline
     from balcli.models import Failure
     from balcli.providers.selection import wanted
     from balcli.render import diff as render
@@ -145,44 +152,60 @@ def diff(
         sandbox=sandbox,
         cache=not no_cache,
     )
-    as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
+    chosen = options.TableOrJson.chosen(output)
+    outputs = Outputs()
     try:
-        check_destination(output_file)
+        named = options.outputs(output_file, options.TableOrJson, explicit=output is not None, mode=mode)
+        outputs = named.without_files()
+        named.check()
+        outputs = named
         _validate_options(after, fault, live=live, sandbox=sandbox)
         recorded = open_recorded(history, profile, sandbox=sandbox, complete=not allow_partial, full=True)
-        first, second = _sources(recorded, before, after, live=live)
-        narrowing = _narrowing(first, second, account, wanted(asset, exact=exact), threshold)
-        if second is None:
-            with open_profile(config, profile, env_file, sandbox=sandbox, faults=fault) as opened:
-                second = _Source(_asked_now(opened, request, first, narrowing, quiet=quiet), _NOW)
+        with ExitStack() as stack:
+            opened, clock = None, None
+            if live:
+                opened = stack.enter_context(
+                    open_profile(config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline)
+                )
+                deadline = deadline or opened.request_settings.deadline
+                # It bounds the wait for a busy history, too.
+                clock = Deadline(opened.request_settings._replace(**request.settings).deadline)
+                stack.enter_context(within(clock.for_requests()))
+            first, second = _sources(recorded, before, after, live=live)
+            narrowing = _narrowing(first, second, account, wanted(asset, exact=exact), threshold)
+            if second is None:
+                asked = _asked_now(cast("Profile", opened), request, first, narrowing, clock, quiet=quiet)
+                second = _Source(asked, _NOW)
         comparison = _compared(first, second, narrowing, allow_partial=allow_partial, quiet=quiet)
     except BalcliError as problem:
-        if as_json:
-            write_stdout(render.failed(profile, Failure.from_error(problem)))
+        document = render.failed(profile, problem)
+        outputs.write(
+            chosen, lambda form, _: document if form == "json" else "", keep_old=True, deadline=deadline
+        )
         print_error(problem)
         raise typer.Exit(TROUBLE) from None
-    colour = wants_colour(os.environ, no_color=no_color, file=output_file)
     trouble = None if comparison.changes else _incomparable_error(comparison)
-    text = (
-        render.render_json(comparison, None if trouble is None else Failure.from_error(trouble))
-        if as_json
-        else render.render(comparison, columns=terminal_columns(output_file), colour=colour)
-    )
-    unwritten = write_output(text, output_file) if text or output_file else None
-    for each in (unwritten, trouble):
-        if each is not None:
-            print_error(each)
-            raise typer.Exit(TROUBLE)
+
+    def rendered(output: str, file: Path | None) -> str:
+        if output == options.TableOrJson.json:
+            return render.render_json(comparison, None if trouble is None else Failure.from_error(trouble))
+        colour = wants_colour(os.environ, no_color=no_color, file=file)
+        return render.render(comparison, columns=terminal_columns(file), colour=colour)
+
+    problems = [*outputs.write(chosen, rendered, deadline=deadline), *([trouble] if trouble else [])]
+    for each in problems:
+        print_error(each)
+    if problems:
+        raise typer.Exit(TROUBLE)
     raise typer.Exit(DIFFERENT if comparison.changes else SAME)
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a comparison that could not begin."""
     if line.output == options.TableOrJson.json:
-        from balcli.models import Failure
         from balcli.render.diff import failed
 
-        write_stdout(failed(None, Failure.from_error(error)))
+        write_stdout(failed(None, error))
 
 
 def _incomparable_error(comparison: "Comparison") -> UsageError | None:
@@ -281,13 +304,18 @@ def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -
 
 
 def _asked_now(
-    profile: "Profile", request: "RunRequest", first: _Source, narrowing: "DiffFilter", *, quiet: bool
+    profile: "Profile",
+    request: "RunRequest",
+    first: _Source,
+    narrowing: "DiffFilter",
+    deadline: "Deadline | None",
+    *,
+    quiet: bool,
 ) -> "Report":
     """What the accounts of a run answer now, asked for the same assets. Raises BalcliErrors."""
     from balcli import document
-    from balcli.cli.progress import progress
     from balcli.history.recording import with_url_digests
-    from balcli.render import machine
+    from balcli.render.json import pieces
     from balcli.run import run
 
     if first.selection is None:
@@ -302,10 +330,11 @@ def _asked_now(
     wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
     request = request._replace(accounts=wanted, assets=first.selection.asked if first.selection else ())
     report = with_url_digests(
-        run(profile, request, progress=progress(quiet=quiet)).report, sandbox=request.sandbox
+        run(profile, request, progress=progress(quiet=quiet), deadline=deadline).report,
+        sandbox=request.sandbox,
     )
     # Both sides are read in the same way: a plugin's detail can be text that looks like an amount.
-    return report._replace(balances=document.parse("".join(machine("json", report)).encode()).balances)
+    return report._replace(balances=document.parse("".join(pieces(report)).encode()).balances)
 
 
 def _refuse_incomplete(report: "Report") -> NoReturn:
@@ -378,7 +407,7 @@ def _sources(
     first, second = (_source(recorded, word) for word in words)
     if first.id is not None and first.id == second.id:
         raise UsageError(
-            f"both are {first.label} ({local_time(first.report.generated_at)}), no run since; "
+            f"both are {first.label} ({local_iso(first.report.generated_at)}), no run since; "
             f"record another with balcli all --record, or name two runs that {recorded.command} lists"
         )
     return first, second

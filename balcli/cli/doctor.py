@@ -2,22 +2,22 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from balcli import pipes
 from balcli.cli import options
-from balcli.cli.command import Command, CommandLine
-from balcli.cli.options import shown_option
+from balcli.cli.app import Command, CommandLine
+from balcli.cli.options import output_option, shown_option
 from balcli.cli.output import (
-    check_destination,
+    Outputs,
     is_one_terminal,
     print_error,
     print_message,
-    terminal_columns,
+    progress,
+    terminal_view,
     wants_colour,
-    write_output,
     write_stdout,
 )
 from balcli.cli.profiles import default_file, open_profile
@@ -25,6 +25,8 @@ from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
 from balcli.models import Step
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from balcli.config.profile import Profile
     from balcli.models import Diagnosis
 
@@ -36,7 +38,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def diagnose(
     accounts: options.Accounts = None,
     output: options.TableOrJsonOption = None,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     offline: Annotated[bool, shown_option("--offline", help="Look at what needs no network.")] = False,
     config: options.ConfigFile = None,
     profile: options.ProfileName = None,
@@ -45,8 +48,12 @@ def diagnose(
     deadline: options.DeadlineSeconds = None,
     sandbox: options.UseSandbox = False,
     fault: options.Faults = None,
+    verbose: Annotated[
+        bool, output_option("--verbose", "-v", help="Show every step on a terminal, too.")
+    ] = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Say what keeps a run from working, and what to do.
 
@@ -55,16 +62,22 @@ def diagnose(
     # Imported here, so that --help and completion do not load it.
     from balcli.doctor import read_files, surroundings, unreadable
 
-    as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
+    chosen = options.TableOrJson.chosen(output)
+    outputs = Outputs()
     settings = options.given(timeout=timeout, deadline=deadline)
     try:
         options.validate_faults(fault, sandbox=sandbox)
-        check_destination(output_file)
+        named = options.outputs(output_file, options.TableOrJson, explicit=output is not None, mode=mode)
+        outputs = named.without_files()
+        named.check()
+        outputs = named
         if sandbox:
             steps = [Step(None, "profile", "ok", "the sandbox's own; no file is read")]
             with open_profile(None, None, None, sandbox=True, faults=fault) as opened:
                 diagnosis = _examined(opened, steps, accounts, settings, offline=offline, quiet=quiet)
         else:
+            if deadline is not None:
+                pipes.reader.stop_after(deadline)
             steps, found = read_files(
                 config or default_file(),
                 must_exist=config is not None,
@@ -75,18 +88,25 @@ def diagnose(
             if isinstance(found, BalcliError):
                 diagnosis = unreadable(profile, [*steps, *surroundings(os.environ, None)], found)
             else:
+                deadline = deadline or found.request_settings.deadline
                 diagnosis = _examined(found, steps, accounts, settings, offline=offline, quiet=quiet)
     except (UsageError, OutputError) as problem:
         diagnosis = unreadable(profile, [], problem)
     except ConfigError as problem:
         diagnosis = unreadable(profile, [Step.failed(None, "profile", problem)], problem)
-    text = _rendered(diagnosis, output_file, as_json=as_json, no_color=no_color)
-    # A diagnosis of what fails is one all the same; without a step there is none.
-    unwritten = write_output(text, output_file if diagnosis.steps else None)
-    in_table = bool(diagnosis.steps) and not as_json and output_file is None
+    unwritten = outputs.write(
+        chosen,
+        lambda output, file: _rendered(
+            diagnosis, output, file, no_color=no_color, verbose=verbose, offline=offline
+        ),
+        # A diagnosis of what fails is one all the same; without a step there is none.
+        keep_old=not diagnosis.steps,
+        deadline=deadline,
+    )
+    in_table = bool(diagnosis.steps) and outputs.show_on_stdout("table", chosen)
     if not (in_table and is_one_terminal()):
         _print_steps(diagnosis, quiet=quiet)
-    raise typer.Exit(diagnosis.exit_code if unwritten is None else print_error(unwritten))
+    raise typer.Exit(max(map(print_error, unwritten), default=diagnosis.exit_code))
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
@@ -109,7 +129,6 @@ def _examined(
 ) -> "Diagnosis":
     """The steps that led to a profile, with those over what is around the program and over its accounts."""
     from balcli import doctor
-    from balcli.cli.progress import progress
     from balcli.http.timing import Deadline
 
     steps = [*steps, *doctor.surroundings(os.environ, profile)]
@@ -127,15 +146,19 @@ def _examined(
     return diagnosis._replace(steps=(*steps, *diagnosis.steps))
 
 
-def _rendered(diagnosis: "Diagnosis", output_file: Path | None, *, as_json: bool, no_color: bool) -> str:
+def _rendered(
+    diagnosis: "Diagnosis", output: str, file: "Path | None", *, no_color: bool, verbose: bool, offline: bool
+) -> str:
     from balcli.render import steps
 
-    if as_json:
+    if output == options.TableOrJson.json:
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
         return ""  # nothing was looked at; stderr says why
-    colour = wants_colour(os.environ, no_color=no_color, file=output_file)
-    return steps.render(diagnosis, columns=terminal_columns(output_file), colour=colour)
+    view = terminal_view(file)
+    view = view and view._replace(verbose=verbose)
+    colour = wants_colour(os.environ, no_color=no_color, file=file)
+    return steps.render(diagnosis, view, colour=colour, offline=offline)
 
 
 def _print_steps(diagnosis: "Diagnosis", *, quiet: bool) -> None:

@@ -3,6 +3,7 @@
 Typer would list them in the order of their declaration. No line is wider than the terminal, except for a word that is.
 """
 
+import os
 from collections.abc import Iterable
 from textwrap import wrap
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 import typer
 
 from balcli.cli.options import HEADINGS, OUTPUT
+from balcli.cli.output import is_terminal, wants_colour
 
 EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "": ("balcli all --sandbox", "balcli config init", "balcli doctor"),
@@ -58,12 +60,14 @@ _MOST_COLUMNS: Final = 80
 _LEAST_COLUMNS: Final = 24
 """Columns for what an option does; where fewer are left beside it, that stands below the option."""
 _NO_BREAK: Final = "\xa0"
+_BOLD: Final = "\x1b[1m"
+_PLAIN: Final = "\x1b[0m"
 
 
 def help_text(command: Any, context: Any) -> str:
     """The help of a Typer command or group, without a newline at its end."""
     columns = min(typer.get_terminal_size().columns, _MOST_COLUMNS)
-    parameters = command.get_params(context)
+    parameters = [each for each in command.get_params(context) if not getattr(each, "hidden", False)]
     commands = {
         name: each.help.partition("\n\n")[0] for name, each in getattr(command, "commands", {}).items()
     }
@@ -87,6 +91,11 @@ def help_text(command: Any, context: Any) -> str:
     blocks += [_section(heading, rows, width, columns) for heading, rows in options.items() if rows]
     blocks.append(["Examples:", *(f"  {line}" for line in examples(context.command_path))])
     airy = sum(map(len, blocks)) + len(blocks) <= _MOST_LINES
+    if is_terminal() and wants_colour(os.environ, no_color=False):
+        # Without rich, which would take longer than the rest of a --help.
+        context.color = True
+        for block in blocks:
+            block[0] = f"{_BOLD}{block[0]}{_PLAIN}"
     return ("\n\n" if airy else "\n").join("\n".join(block) for block in blocks)
 
 

@@ -1,17 +1,16 @@
 """`balcli history`: lists recorded runs, shows one again, shows how amounts went, and deletes old runs."""
 
 import os
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import typer
 
 from balcli.cli import completion, options, times
-from balcli.cli.command import Command, CommandGroup, CommandLine
+from balcli.cli.app import Command, CommandGroup, CommandLine
 from balcli.cli.options import (
     SHOWN,
     Format,
@@ -22,24 +21,29 @@ from balcli.cli.options import (
     shown_option,
 )
 from balcli.cli.output import (
-    check_destination,
+    Outputs,
+    can_encode,
     is_interactive,
     print_error,
     print_message,
     terminal_columns,
-    write_output,
+    waiting_for,
+    wants_colour,
     write_stdout,
 )
 from balcli.cli.recorded import LAST, Recorded, find_run, open_recorded
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
-from balcli.render.layout import local_time
+from balcli.render.layout import local_iso
 from balcli.text import did_you_mean, printable
 
 if TYPE_CHECKING:
     from balcli.history.pruning import Pruned
     from balcli.history.reading import RecordedRun
     from balcli.models import Report
+
+Render: TypeAlias = Callable[[str, Path | None], str | Iterable[str]]
+"""What makes the text of a format for a file, or for stdout."""
 
 
 class HistoryFormat(OtherFormat):
@@ -130,8 +134,11 @@ def history_of_runs(
     history: options.HistoryFile = None,
     sandbox: _SandboxRuns = False,
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     wait: options.Wait = None,
+    _no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """List the recorded runs, show one again, or show how amounts went.
 
@@ -154,19 +161,24 @@ def history_of_runs(
     for name, given in (("--wait", wait is not None), ("--dry-run", dry_run), ("--yes", yes)):
         if given and prune is None:
             raise UsageError(f"{name} is for --prune alone; add --prune, or leave it out")
-    check_destination(output_file)
+    formats = HistoryFormat if prune is None else options.TableOrJson
+    outputs = options.outputs(output_file, formats, explicit=output is not None, mode=mode)
+    outputs.check()
     if prune is None:
-        text = _rendered(request, output_file)
+        _print_steps_back(request)
+        with waiting_for("reading the history"):
+            render = _found(request, [name for name, _ in outputs.all(request.output)])
         _print_steps_back(request)
     else:
         before = times.parse_time(prune, "--prune")
-        text = _prune(request, before, wait or 0, dry_run=dry_run, yes=yes)
-    unwritten = write_output(text, output_file)
-    raise typer.Exit(0 if unwritten is None else print_error(unwritten))
+        render = _prune(request, before, wait or 0, dry_run=dry_run, yes=yes)
+    unwritten = outputs.write(request.output, render)
+    raise typer.Exit(max(map(print_error, unwritten), default=0))
 
 
 @app.command("show", cls=Command)
 def show_run(
+    context: typer.Context,
     run: Annotated[
         str,
         typer.Argument(
@@ -185,12 +197,14 @@ def show_run(
     output: Annotated[
         Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
     ] = Format.table,
-    output_file: options.OutputFile = None,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
     profile: options.ProfileName = None,
     history: options.HistoryFile = None,
     sandbox: _SandboxRuns = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
+    _color: options.Color = None,
 ) -> None:
     """Show a recorded run again, in any format.
 
@@ -201,21 +215,27 @@ def show_run(
     from balcli.report import failed
     from balcli.run import RunResult
 
-    display = Display(output, output_file, quiet, no_color)
+    display = Display(output, Outputs(), quiet, no_color)
     try:
-        check_destination(output_file)
+        explicit = options.is_explicit(context, "output")
+        outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
+        display = display._replace(outputs=outputs.without_files())
+        outputs.check()
+        display = display._replace(outputs=outputs)
         assets = wanted(asset, exact=exact)
-        if assets and output is not Format.value:
+        if assets and Format.value not in display.formats:
             raise UsageError("--asset is for -o value alone; add -o value, or leave it out")
-        display = display._replace(value=options.value_request(output, assets, field, absent))
+        display = display._replace(value=options.value_request(display.formats, assets, field, absent))
         recorded = open_recorded(history, profile, sandbox=sandbox)
-        found = find_run(recorded, run)
+        with waiting_for("reading the history"):
+            found = find_run(recorded, run)
         if assets and not found.selection.covers(assets):
             raise UsageError(
                 f"run {found.id} was not asked for {assets[0]}; {recorded.command} lists the runs"
             )
         report = _past_report(found)
-        display = display._replace(addresses="addresses" in found.selection.flags)
+        about = f"run {found.id}, {_age(found.report.generated_at)} old"
+        display = display._replace(addresses="addresses" in found.selection.flags, about=about)
     except BalcliError as problem:
         report = failed(profile, problem)
     raise typer.Exit(write_report(RunResult(report, report), display))
@@ -233,6 +253,16 @@ def _past_report(run: "RecordedRun") -> "Report":
     message += f"; it was asked for {narrowed} alone" if narrowed else ""
     notice = Notice("history.past_run", None, message)
     return run.report._replace(notices=(*run.report.notices, notice))
+
+
+def _age(at: datetime) -> str:
+    """The time since then in its largest whole unit."""
+    from balcli.render.words import numbered
+
+    seconds = max(0, int(datetime.now(UTC).timestamp() - at.timestamp()))
+    units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
+    name, length = next(each for each in units.items() if seconds >= each[1] or each[1] == 1)
+    return numbered(seconds // length, name)
 
 
 def _refuse_options(context: typer.Context, command: str) -> None:
@@ -263,10 +293,10 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
     write_stdout(to_json({"schema_version": SCHEMA_VERSION, **dict.fromkeys(keys), "errors": problems}))
 
 
-def _rendered(request: HistoryRequest, output_file: Path | None) -> str | Iterable[str]:
-    """The runs, or the series where an asset or an account is named, in the format that is asked for."""
+def _found(request: HistoryRequest, formats: list[str]) -> Render:
+    """Read the runs, or the series where an asset or an account is named, to be shown in these formats."""
     if not (request.assets or request.accounts):
-        return _rendered_runs(request, output_file)
+        return _found_runs(request, formats)
     from balcli.history.series import Series, series
     from balcli.render import series as render
 
@@ -280,21 +310,23 @@ def _rendered(request: HistoryRequest, output_file: Path | None) -> str | Iterab
             since=request.since,
             until=request.until,
         )
-    if found or request.output is not HistoryFormat.table:
+    if found or formats != [HistoryFormat.table]:
         _print_mistyped(request, {each.account for each in found})
     if request.limit is not None:
         found = tuple(each._replace(intervals=each.intervals[-request.limit :]) for each in found)
-    if request.output is not HistoryFormat.table:
-        return {
-            HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
-        }[request.output](found)  # fmt: skip
-    if not found:
-        return _nothing_found(request)
-    bars = render.BARS if output_file is not None or _can_encode(render.BARS) else render.PLAIN_BARS
-    return render.table(found, terminal_columns(output_file), bars)
+
+    def rendered(output: str, file: Path | None) -> str | Iterable[str]:
+        if output != HistoryFormat.table:
+            return {"json": render.as_json, "jsonl": render.as_jsonl, "csv": render.as_csv}[output](found)
+        if not found:
+            return _nothing_found(request)
+        bars = render.BARS if file is not None or can_encode(render.BARS) else render.PLAIN_BARS
+        return render.table(found, terminal_columns(file), bars, colour=_colour(file))
+
+    return rendered
 
 
-def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
+def _found_runs(request: HistoryRequest, formats: list[str]) -> Render:
     from balcli.history.reading import RunSummary, runs
     from balcli.render import runs as render
 
@@ -303,13 +335,23 @@ def _rendered_runs(request: HistoryRequest, output_file: Path | None) -> str:
         found = runs(
             request.file, request.profile, since=request.since, until=request.until, limit=request.limit
         )
-    if request.output is HistoryFormat.table:
-        return render.table(found, terminal_columns(output_file)) if found else _nothing_found(request)
-    if not found:
+    if not found and formats != [HistoryFormat.table]:
         _print_mistyped(request, set())
-    return {
-        HistoryFormat.json: render.as_json, HistoryFormat.jsonl: render.as_jsonl, HistoryFormat.csv: render.as_csv,
-    }[request.output](found)  # fmt: skip
+
+    def rendered(output: str, file: Path | None) -> str:
+        if output != HistoryFormat.table:
+            return {"json": render.as_json, "jsonl": render.as_jsonl, "csv": render.as_csv}[output](found)
+        if not found:
+            return _nothing_found(request)
+        return render.table(found, terminal_columns(file), colour=_colour(file))
+
+    return rendered
+
+
+def _colour(output_file: Path | None) -> bool:
+    """Whether the list or the series is coloured: on a terminal alone."""
+    terminal = terminal_columns(output_file) is not None
+    return terminal and wants_colour(os.environ, no_color=False, file=output_file)
 
 
 def _print_steps_back(request: HistoryRequest) -> None:
@@ -321,7 +363,7 @@ def _print_steps_back(request: HistoryRequest) -> None:
         number, before, at = found[-1]
         more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
         print_message(
-            f"note: the clock stepped back from {local_time(before)} to {local_time(at)} before run {number}"
+            f"note: the clock stepped back from {local_iso(before)} to {local_iso(at)} before run {number}"
             f"{more}; runs are in the order in which they were recorded"
         )
 
@@ -361,16 +403,7 @@ def _mistyped(request: HistoryRequest) -> str | None:
     return None if other is None else f"account {printable(other, 40)}; {did_you_mean(other, accounts)}"
 
 
-def _can_encode(text: str) -> bool:
-    """Whether stdout can carry a text as it is."""
-    try:
-        text.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: bool, yes: bool) -> str:
+def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: bool, yes: bool) -> Render:
     """Delete what is older, each profile's under its lock, and say what that came to."""
     if request.output not in {HistoryFormat.table, HistoryFormat.json}:
         raise UsageError(
@@ -390,26 +423,32 @@ def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: b
         names = [*_of_profile(request, profiles(request.file, before))]
         there = sum(counts.values())
         with ExitStack() as held:
-            for name in () if dry_run else names:
-                held.enter_context(state.lock(name, os.environ, wait=wait))
             asks = not (yes or dry_run) and is_interactive()
-            done = prune(request.file, names, before, keep_newest=not yes, dry_run=dry_run or asks)
+            with waiting_for("removing old runs"):
+                for name in () if dry_run else names:
+                    held.enter_context(state.lock(name, os.environ, wait=wait))
+                done = prune(request.file, names, before, keep_newest=not yes, dry_run=dry_run or asks)
             if asks and done.runs:
                 question = f"{_told(done, before, there, 'would be deleted')}. Delete them?"
-                done = (
-                    prune(request.file, names, before) if typer.confirm(question, err=True) else Pruned(0, 0)
-                )
-    if request.output is HistoryFormat.json:
-        from balcli.render.json import SCHEMA_VERSION, format_time, to_json
+                done = Pruned(0, 0)
+                if typer.confirm(question, err=True):
+                    with waiting_for("removing old runs"):
+                        done = prune(request.file, names, before)
 
-        told = {
-            "before": format_time(before),
-            "pruned": done.runs,
-            "left": there - done.runs,
-            "bytes": done.bytes,
-        }
-        return to_json({"schema_version": SCHEMA_VERSION, **told, "dry_run": dry_run})
-    return f"{_told(done, before, there, 'would be deleted' if dry_run else 'deleted')}\n"
+    def rendered(output: str, _file: Path | None) -> str:
+        if output == HistoryFormat.json:
+            from balcli.render.json import SCHEMA_VERSION, format_time, to_json
+
+            told = {
+                "before": format_time(before),
+                "pruned": done.runs,
+                "left": there - done.runs,
+                "bytes": done.bytes,
+            }
+            return to_json({"schema_version": SCHEMA_VERSION, **told, "dry_run": dry_run})
+        return f"{_told(done, before, there, 'would be deleted' if dry_run else 'deleted')}\n"
+
+    return rendered
 
 
 def _of_profile(request: HistoryRequest, counts: Mapping[str | None, int]) -> dict[str | None, int]:
@@ -420,6 +459,4 @@ def _of_profile(request: HistoryRequest, counts: Mapping[str | None, int]) -> di
 def _told(done: "Pruned", before: datetime, there: int, verb: str) -> str:
     """What a pruning came to, in one sentence; `there` is how many runs there were."""
     runs = "1 run" if done.runs == 1 else f"{done.runs:,} runs"
-    return (
-        f"{runs} from before {local_time(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"
-    )
+    return f"{runs} from before {local_iso(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"

@@ -1,7 +1,9 @@
 """The options that several commands take, each declared once, and the formats of `-o`."""
 
 import os
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import typer
 
 from balcli.cli import completion
-from balcli.errors import UsageError
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS
+from balcli.cli.output import Outputs, choose_colour
+from balcli.errors import ConfigFileError, UsageError
+from balcli.files import expand_home
+from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, parse_seconds
+from balcli.text import printable
 
 if TYPE_CHECKING:
     from balcli.render.value import ValueRequest
@@ -26,17 +31,12 @@ HEADINGS: Final = (WHOSE, LIMIT, SHOWN, NETWORK, RECORDED, OUTPUT)
 """The headings of a command's options in its help, in this order."""
 
 
-def _options_of(heading: str) -> Callable[..., Any]:
-    """What makes the options under a heading, with the arguments of `typer.Option`."""
-    return partial(typer.Option, rich_help_panel=heading)
-
-
-account_option = _options_of(WHOSE)
-limit_option = _options_of(LIMIT)
-shown_option = _options_of(SHOWN)
-network_option = _options_of(NETWORK)
-recording_option = _options_of(RECORDED)
-output_option = _options_of(OUTPUT)
+account_option = partial(typer.Option, rich_help_panel=WHOSE)
+limit_option = partial(typer.Option, rich_help_panel=LIMIT)
+shown_option = partial(typer.Option, rich_help_panel=SHOWN)
+network_option = partial(typer.Option, rich_help_panel=NETWORK)
+recording_option = partial(typer.Option, rich_help_panel=RECORDED)
+output_option = partial(typer.Option, rich_help_panel=OUTPUT)
 
 
 class Format(StrEnum):
@@ -78,16 +78,25 @@ def format_option(default: str) -> Any:
     return output_option("--output", "-o", metavar="FORMAT", help=f"The format [default: {default}].")
 
 
-def _positive_seconds(value: float | None) -> float | None:
-    # Not a range of the option's type: to that, NaN is inside any range.
-    if value is not None and not 0 < value <= MOST_SECONDS:
-        raise typer.BadParameter(f"{value:g} is not above 0 and up to {MOST_SECONDS:g} seconds")
+def _parsed(text: str, plain: str = "s") -> float:
+    """The seconds of a time with or without a unit. Raises BadParameter."""
+    try:
+        return parse_seconds(text, plain)
+    except ValueError as problem:
+        raise typer.BadParameter(f"{printable(text, 40)} {problem}") from None
+
+
+def _positive_seconds(text: str) -> float:
+    value = _parsed(text)
+    if not 0 < value <= MOST_SECONDS:  # also of NaN
+        raise typer.BadParameter(f"{printable(text, 40)} is not above 0 and up to {MOST_SECONDS:g} seconds")
     return value
 
 
-def _seconds(value: float | None) -> float | None:
-    if value is not None and not 0 <= value <= MOST_SECONDS:
-        raise typer.BadParameter(f"{value:g} is not from 0 to {MOST_SECONDS:g} seconds")
+def _seconds(text: str) -> float:
+    value = _parsed(text)
+    if not 0 <= value <= MOST_SECONDS:
+        raise typer.BadParameter(f"{printable(text, 40)} is not from 0 to {MOST_SECONDS:g} seconds")
     return value
 
 
@@ -102,9 +111,41 @@ def _one_of(*words: str) -> Callable[[str | None], str | None]:
     return check
 
 
-def _file_or_stdout(file: Path | None) -> Path | None:
-    # As elsewhere, `-` is stdout; a file of that name is `./-`.
-    return None if file is not None and str(file) == "-" else file
+def latency_seconds(text: str) -> float:
+    """The seconds, at most a minute, of a time that is in milliseconds without a unit. Raises BadParameter."""
+    value = _parsed(text, "ms")
+    if not 0 <= value <= 60:
+        raise typer.BadParameter(f"{printable(text, 40)} is not from 0 to 60 seconds")
+    return value
+
+
+def whole_seconds(text: str) -> int:
+    """The whole seconds of a time, at least one. Raises BadParameter."""
+    value = _parsed(text)
+    if not 1 <= value <= MOST_SECONDS or value != int(value):
+        raise typer.BadParameter(
+            f"{printable(text, 40)} is not a whole number of seconds from 1 to {MOST_SECONDS:g}"
+        )
+    return int(value)
+
+
+def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
+    """A path that an option gives, with the home folder in the place of `~/`. Raises UsageError or ConfigFileError."""
+    if value is None or context.resilient_parsing:
+        return value
+    try:
+        return Path(expand_home(str(value), os.environ))
+    except ValueError as problem:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "ENVIRONMENT":
+            raise ConfigFileError(f"{parameter.envvar}: {problem}") from None
+        raise UsageError(f"{max(parameter.opts, key=len)}: {problem}") from None
+
+
+def _mode(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("0?[0-7]{3}", value):
+        raise typer.BadParameter(f"{printable(value, 40)} is not an octal mode from 000 to 777, such as 0644")
+    return value
 
 
 Accounts = Annotated[
@@ -119,7 +160,14 @@ Accounts = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    account_option("--config", "-c", metavar="FILE", envvar="BALCLI_CONFIG", help="Read this profile file."),
+    account_option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        envvar="BALCLI_CONFIG",
+        callback=in_home,
+        help="Read this profile file.",
+    ),
 ]
 ProfileName = Annotated[
     str | None,
@@ -134,7 +182,12 @@ ProfileName = Annotated[
 ]
 EnvFile = Annotated[
     Path | None,
-    account_option("--env-file", metavar="FILE", help="Fill in ${NAME} from this, not the profile's .env."),
+    account_option(
+        "--env-file",
+        metavar="FILE",
+        callback=in_home,
+        help="Fill in ${NAME} from this, not the profile's .env.",
+    ),
 ]
 UseSandbox = Annotated[
     bool, account_option("--sandbox", help="Ask the built-in stand-in; no profile, no network.")
@@ -172,19 +225,19 @@ ValueAbsent = Annotated[
 Timeout = Annotated[
     float | None,
     network_option(
-        "--timeout", metavar="S", callback=_positive_seconds, help="Seconds for one request [default: 10]."
+        "--timeout", metavar="S", parser=_positive_seconds, help="Seconds for one request [default: 10]."
     ),
 ]
 DeadlineSeconds = Annotated[
     float | None,
     network_option(
-        "--deadline", metavar="S", callback=_positive_seconds, help="Seconds for the whole run [default: 30]."
+        "--deadline", metavar="S", parser=_positive_seconds, help="Seconds for the whole run [default: 30]."
     ),
 ]
 Retries = Annotated[
     int | None,
     network_option(
-        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 2]."
+        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 3]."
     ),
 ]
 Jobs = Annotated[
@@ -194,29 +247,62 @@ Jobs = Annotated[
 NoCache = Annotated[bool, network_option("--no-cache", help="Neither use nor keep a token table on disk.")]
 Record = Annotated[bool, recording_option("--record", help="Keep the run in the history.")]
 HistoryFile = Annotated[
-    Path | None, recording_option("--history", metavar="FILE", help="Use this history, not your own.")
+    Path | None,
+    recording_option("--history", metavar="FILE", callback=in_home, help="Use this history, not your own."),
 ]
 Wait = Annotated[
     float | None,
     recording_option(
-        "--wait", metavar="S", callback=_seconds, help="Seconds to wait for another run [default: 0]."
+        "--wait", metavar="S", parser=_seconds, help="Seconds to wait for another run [default: 0]."
     ),
 ]
 TableOrJsonOption = Annotated[TableOrJson | None, format_option("table")]
-OutputFile = Annotated[
-    Path | None,
+OutputFiles = Annotated[
+    list[str] | None,
     output_option(
         "--output-file",
         "-O",
         metavar="FILE",
-        callback=_file_or_stdout,
-        help="Write into this file, whole or not at all.",
+        help="Write to this file; or to several, each FORMAT:FILE.",
     ),
+]
+Mode = Annotated[
+    str | None,
+    output_option("--mode", metavar="OCTAL", callback=_mode, help="The mode of those files, such as 0644."),
 ]
 Quiet = Annotated[
     bool, output_option("--quiet", "-q", help="Say nothing but the data and why something failed.")
 ]
-NoColor = Annotated[bool, output_option("--no-color", help="No colour, whatever the terminal.")]
+
+
+class When(StrEnum):
+    """What `--color` takes."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
+def _choose_colour(value: When | None) -> When | None:
+    if value in {When.always, When.never}:
+        choose_colour(always=value is When.always)
+    return value
+
+
+def _choose_none(value: bool) -> bool:
+    if value:
+        choose_colour(always=False)
+    return value
+
+
+Color = Annotated[
+    When | None,
+    output_option("--color", metavar="WHEN", callback=_choose_colour, help="Use colours."),
+]
+NoColor = Annotated[
+    bool,
+    output_option("--no-color", callback=_choose_none, hidden=True, help="Use no colours, as --color never."),
+]
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -225,10 +311,10 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def value_request(
-    output: Format, assets: tuple[str, ...], field: str | None, absent: str | None
+    formats: Iterable[str], assets: tuple[str, ...], field: str | None, absent: str | None
 ) -> "ValueRequest | None":
-    """What `-o value` prints; None for another format. Raises UsageError unless exactly one asset is named."""
-    if output is not Format.value:
+    """What the format `value` prints; None if it is not among these. Raises UsageError unless exactly one asset is named."""
+    if Format.value not in set(formats):
         for name, given in (("--field", field), ("--absent", absent)):
             if given is not None:
                 raise UsageError(f"{name} is for -o value alone; add -o value, or leave it out")
@@ -238,6 +324,61 @@ def value_request(
     from balcli.render.value import ValueRequest  # here, because few runs print one
 
     return ValueRequest(assets[0], field or "total", absent is not None)
+
+
+def is_explicit(context: typer.Context, name: str) -> bool:
+    """Whether an option is given on the command line itself."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def outputs(
+    given: Iterable[str] | None, formats: Iterable[str], *, explicit: bool, mode: str | None
+) -> Outputs:
+    """Where `-O` sends the output of a command that has these formats; `explicit` if `-o` is given, too.
+
+    Only the exact name of a format is one: `./json:x` is a file. `-` and `/dev/stdout` are stdout.
+    Raises UsageError.
+    """
+    texts = list(given or ())
+    plain, others = [], []
+    for text in texts:
+        name, colon, rest = text.partition(":")
+        if not (colon and name in set(Format)):
+            plain.append(_output_path(text))
+        elif name not in set(formats):
+            raise UsageError(
+                f"-O: this command does not write {name}; use {' or '.join(formats)}, or write ./{name}: for a file of that name"
+            )
+        elif not rest:
+            raise UsageError(f"-O {name}: names no file; write -O {name}:FILE")
+        else:
+            others.append((name, _output_path(rest)))
+    if len(plain) > 1:
+        raise UsageError(
+            f"--output-file is given {len(plain)} times; give it once, or each time as FORMAT:FILE"
+        )
+    has_main = bool(plain) or explicit or not others
+    file = plain[0] if plain else None
+    files = [*([file] if has_main else []), *(each for _, each in others)]
+    if files.count(None) > 1:
+        raise UsageError("stdout would be written twice; leave out -o, or the -O that names stdout")
+    if mode is not None and files == [None]:
+        raise UsageError("--mode is the mode of a file; add -O, or leave it out")
+    return Outputs(file, tuple(others), has_main, None if mode is None else int(mode, 8), time.monotonic())
+
+
+def _output_path(text: str) -> Path | None:
+    """The path of an output file; None for stdout. A file named `-` is `./-`."""
+    if text == "-":
+        return None
+    from balcli.atomic import is_stdout  # here, because few runs write a file
+
+    try:
+        path = Path(expand_home(text, os.environ))
+    except ValueError as problem:
+        raise UsageError(f"--output-file: {problem}") from None
+    return None if is_stdout(path) else path
 
 
 def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:

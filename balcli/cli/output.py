@@ -2,25 +2,34 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TextIO, TypeAlias, cast
 
-from balcli.errors import BalcliError, OutputError
+from balcli.errors import BalcliError, OutputError, UsageError
+from balcli.files import shown
 from balcli.secret import redact
 from balcli.text import printable
 from balcli.urls import display_url
 
 if TYPE_CHECKING:
+    from balcli.cli.progress import Progress
     from balcli.http.client import Exchange
     from balcli.models import Notice, Report
+    from balcli.render.display import View
 
 _LONGEST_MESSAGE: Final = 300
+_LEAST_SECONDS: Final = 0.4
+"""Seconds that a FIFO or device has at least to be written: the run may have used its deadline."""
 
 _Data: TypeAlias = str | bytes | Iterable[str]
 """Text, in one piece or in several that each end with a newline, or the bytes of a picture."""
 
 _written = False
+_colour_chosen: bool | None = None
+"""What --color or --no-color says; None where that is left to the streams and the environment."""
 
 
 class ReaderGone(Exception):
@@ -71,32 +80,111 @@ def _bytes(text: _Data, encoding: str = "utf-8") -> bytes | bytearray:
     return data
 
 
-def check_destination(file: Path | None) -> None:
-    """Raise OutputError for a file that could not be written, before any request is made for it."""
-    if file is not None:
+class Outputs(NamedTuple):
+    """Where the output of a command goes: to stdout or one file in the format of `-o`, and to others in their own."""
+
+    file: Path | None = None
+    """The file for the format of `-o`; None for stdout."""
+    others: tuple[tuple[str, Path | None], ...] = ()
+    """The formats of `-O FORMAT:FILE`, each with its file."""
+    has_main: bool = True
+    """Whether the format of `-o` is written at all."""
+    mode: int | None = None
+    """The mode of the files; None for that of the old file, or 0600."""
+    begun: float = 0.0
+    """When the command began, by the monotonic clock."""
+
+    def all(self, output: str) -> list[tuple[str, Path | None]]:
+        """Every format with its file, where `-o` is this one."""
+        return [*([(output, self.file)] if self.has_main else []), *self.others]
+
+    def show_on_stdout(self, shown: str, output: str) -> bool:
+        """Whether this format is printed on stdout, where `-o` is the other one."""
+        return (shown, None) in self.all(output)
+
+    def without_files(self) -> "Outputs":
+        """The same without its files, for what keeps them from being written."""
+        return self._replace(file=None, others=())
+
+    def without(self, form: str, output: str) -> "Outputs":
+        """The same without this format, where `-o` is the other one."""
+        others = tuple(each for each in self.others if each[0] != form)
+        return self._replace(others=others, has_main=self.has_main and output != form)
+
+    def check(self) -> None:
+        """Raise UsageError for one file given twice, OutputError for one that could not be written. No file is touched."""
+        files = [file for _, file in self.all("") if file is not None]
+        if not files:
+            return
         from balcli import atomic  # here, because few runs write a file
 
-        atomic.check(file)
+        places: dict[object, Path] = {}
+        for file in files:
+            other = places.setdefault(atomic.identity(file), file)
+            if other is not file or (
+                len(files) < len(self.all("")) and atomic.is_replaced(file) and atomic.is_open_as(file, 1)
+            ):
+                raise UsageError(f"{shown(file)} would be written twice; name another file")
+        for file in files:
+            atomic.check(file)
 
+    def write(
+        self,
+        output: str,
+        render: Callable[[str, Path | None], _Data],
+        *,
+        keep_old: bool = False,
+        deadline: float | None = None,
+    ) -> list[OutputError]:
+        """Write what `render` makes of each format and file; the errors of the files that could not be written.
 
-def write_output(text: _Data, file: Path | None) -> OutputError | None:
-    """Write text to a file, as `atomic.replace` does, or to stdout where the file is None.
+        Files are replaced as `atomic.replace_all` does it, all of them or none, or not at all to `keep_old` ones.
+        The format of `-o` then goes to stdout. FIFOs, devices and descriptors are written until the deadline, in
+        seconds from the command's start. Raises as `write_stdout`.
+        """
+        to_stdout = [form for form, file in self.all(output) if file is None]
+        files = [(form, file) for form, file in self.all(output) if file is not None]
+        problems: list[OutputError] = []
+        if files:
+            written, problems = self._write_files(files, render, keep_old=keep_old, deadline=deadline)
+            if self.has_main and self.file is not None and self.file not in written:
+                to_stdout.append(output)
+        for form in to_stdout:
+            data = render(form, None)
+            if data != "":
+                write_stdout(data)
+        return problems
 
-    If the file cannot be written, the text goes to stdout, and the error is returned. Raises as `write_stdout`.
-    """
-    if file is not None:
-        from balcli import atomic  # here, because few runs write a file
+    def _write_files(
+        self,
+        files: list[tuple[str, Path]],
+        render: Callable[[str, Path | None], _Data],
+        *,
+        keep_old: bool,
+        deadline: float | None,
+    ) -> tuple[set[Path], list[OutputError]]:
+        """Write the files; those that are written, and the errors of others."""
+        from balcli import atomic, pipes
+        from balcli.http.client import RequestSettings
 
-        if not isinstance(text, str | bytes):
-            text = "".join(text)
-        try:
-            atomic.replace(file, _bytes(text))
-        except OutputError as problem:
-            write_stdout(text)
-            return problem
-        return None
-    write_stdout(text)
-    return None
+        replaced = [(form, file) for form, file in files if atomic.is_replaced(file)]
+        written: set[Path] = set()
+        problems: list[OutputError] = []
+        if not keep_old:
+            try:
+                atomic.replace_all(((file, _bytes(render(form, file))) for form, file in replaced), self.mode)
+                written.update(file for _, file in replaced)
+            except OutputError as problem:
+                problems.append(problem)
+        until = max(self.begun + (deadline or RequestSettings().deadline), time.monotonic() + _LEAST_SECONDS)
+        for form, file in files:
+            if (form, file) not in replaced:
+                try:
+                    pipes.write(file, _bytes(render(form, file)), until)
+                    written.add(file)
+                except OSError as problem:
+                    problems.append(atomic.write_error(file, problem))
+        return written, problems
 
 
 def _give_up_stdout() -> None:
@@ -110,25 +198,48 @@ def _give_up_stdout() -> None:
 
 
 def print_message(text: str, account: str | None = None) -> None:
-    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, of at most 300 characters."""
+    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, of at most 300 characters.
+
+    On a terminal, `balcli:` is red before a failure, and the cure behind the last semicolon is dim.
+    """
     stream = sys.stderr
     if stream is None:
         return
     about = f"{printable(account, 60)}: " if account is not None else ""
     line = printable(f"balcli: {about}{redact(text)}", _LONGEST_MESSAGE)
     try:
-        stream.write(
-            line.encode(stream.encoding or "utf-8", "backslashreplace").decode(stream.encoding or "utf-8")
-            + "\n"
-        )
+        encoding = stream.encoding or "utf-8"
+        line = line.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+        if stream.isatty() and _wants_colour(os.environ, no_color=False, on_terminal=True):
+            line = _coloured_message(line, failed=not text.startswith("note: "))
+        stream.write(line)
         stream.flush()
     except (OSError, ValueError):
         return  # stderr is closed: there is still the exit code
 
 
+def _coloured_message(line: str, *, failed: bool) -> str:
+    from balcli.render.layout import Line, to_text  # here, because it is for a terminal alone
+
+    head, body = line[:8], line[8:-1]
+    said, semicolon, cure = body.rpartition(";")
+    if not semicolon or not failed:
+        said, cure = body, ""
+    return to_text(
+        [
+            Line()
+            .add(head, "bad" if failed else "faint")
+            .add(said)
+            .add(semicolon + cure if cure else "", "faint")
+        ],
+        colour=True,
+    )
+
+
 def print_error(problem: BalcliError) -> int:
-    """Print an error on stderr; its exit code."""
-    print_message(problem.message)
+    """Print an error, and all that was found with it, on stderr; its exit code."""
+    for each in problem.every:
+        print_message(each.message)
     return problem.exit_code
 
 
@@ -193,6 +304,25 @@ def terminal_columns(file: Path | None = None) -> int | None:
         return None
 
 
+def terminal_view(file: Path | None = None) -> "View | None":
+    """The terminal that stdout is, as tables see it; None for a file, a pipe, or an unknown width."""
+    columns = terminal_columns(file)
+    if columns is None:
+        return None
+    from balcli.render.display import SIGNS, View  # here, because it imports the models
+
+    return View(columns, can_encode("".join(SIGNS)))
+
+
+def can_encode(text: str, stream: TextIO | None = None) -> bool:
+    """Whether a stream, or stdout, can carry a text as it is."""
+    try:
+        text.encode(getattr(stream or sys.__stdout__, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_terminal() -> bool:
     """Whether stdout is a terminal."""
     try:
@@ -217,19 +347,49 @@ def is_one_terminal() -> bool:
         return False
 
 
-def shows_progress(environ: Mapping[str, str]) -> bool:
-    """Whether stderr is a terminal on which a line can be erased."""
+def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Progress | None]":
+    """A context with the progress line; with None if quiet, or where stderr is not a terminal that can erase a line.
+
+    With `colour`, what draws colours is imported while the accounts are waited for.
+    """
     try:
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
     except ValueError:
-        return False
-    return on_terminal and environ.get("TERM", "dumb") not in {"", "dumb"}
+        on_terminal = False
+    shown = not quiet and on_terminal and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+    if not (shown or colour):
+        return nullcontext()
+    from balcli.cli.progress import Progress  # here, because most runs are short or have no terminal
+
+    return Progress(shown=shown, colour=colour, unicode=can_encode("●✗○", sys.stderr))
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """A context with a line that says for what it waits, if it takes long and stderr is a terminal."""
+    with progress(quiet=False) as shown:
+        if shown is not None:
+            shown.show_later(f"balcli: {what} ...")
+        yield
+
+
+def choose_colour(*, always: bool) -> None:
+    """Colour everything from here on, or nothing, whatever the environment says."""
+    global _colour_chosen  # noqa: PLW0603 - there is one command line
+    _colour_chosen = always
 
 
 def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:
-    """Whether output is coloured: not with NO_COLOR or --no-color, else with FORCE_COLOR or on a terminal."""
-    if no_color or environ.get("NO_COLOR"):
+    """Whether output is coloured: as the options say, not with NO_COLOR, else with FORCE_COLOR or on a terminal."""
+    return _wants_colour(environ, no_color=no_color, on_terminal=file is None and is_terminal())
+
+
+def _wants_colour(environ: Mapping[str, str], *, no_color: bool, on_terminal: bool) -> bool:
+    if no_color or _colour_chosen is not None:
+        return not no_color and bool(_colour_chosen)
+    if environ.get("NO_COLOR"):
         return False
-    if environ.get("FORCE_COLOR", "") not in {"", "0"}:
+    forced = environ.get("FORCE_COLOR", "").lower()
+    if forced not in {"", "0", "false"}:
         return True
-    return file is None and is_terminal() and environ.get("TERM") != "dumb"
+    return on_terminal and forced != "false" and environ.get("TERM") != "dumb"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from balcli import pipes
 from balcli.cli.output import print_message
 from balcli.errors import ConfigFileError, OutputError, UsageError
 from balcli.text import closest_match, printable
@@ -28,14 +29,20 @@ def open_profile(
     *,
     sandbox: bool = False,
     faults: Sequence[str] | None = None,
+    deadline: float | None = None,
 ) -> "Iterator[Profile]":
-    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError."""
+    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError.
+
+    The deadline, in seconds from now, ends the wait for a FIFO in the place of a file.
+    """
     if sandbox:
         with start_sandbox(faults=faults) as server:
             yield sandbox_profile(server)
         return
     from balcli.config.profile import load
 
+    if deadline is not None:
+        pipes.reader.stop_after(deadline)
     yield load(
         file or default_file(), must_exist=file is not None, name=name, env_file=env_file, environ=os.environ
     )
@@ -56,13 +63,14 @@ def default_file() -> Path:
 
 def sandbox_profile(server: "Sandbox") -> "Profile":
     """The profile with an account of each provider at a running sandbox."""
-    from balcli.config.profile import parse
+    from balcli.config.problems import Source
+    from balcli.config.profile import ProfileFile
     from balcli.config.sources import Variables, parse_toml
 
     # No variable of the environment may mix a real account in among the false ones.
-    source = "the sandbox's profile"
-    document = parse_toml(server.profile(SANDBOX), source)
-    return parse(document, source, Path(os.sep), name=SANDBOX, variables=Variables({}))
+    source = Source("the sandbox's profile", server.profile(SANDBOX))
+    document = parse_toml(source.text, source.name)
+    return ProfileFile(Path(os.sep, "config.toml"), source, document, Variables({})).profile(SANDBOX)
 
 
 def start_sandbox(
@@ -74,7 +82,7 @@ def start_sandbox(
 
     try:
         return Sandbox(
-            port=port, latency=latency, faults=list(faults or ()), heard=print_message if log else None
+            port=port, latency=latency, faults=list(faults or ()), log_line=print_message if log else None
         )
     except ValueError as unknown:
         named = str(unknown)

@@ -1,26 +1,25 @@
-"""The progress line on a terminal's stderr: the accounts that have not answered."""
+"""The progress line on a terminal's stderr: how far each account is."""
 
 import os
 import select
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import suppress
+from math import inf
+from threading import Timer
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from balcli.cli.output import shows_progress
 from balcli.text import LONGEST_NAME, printable, width
+
+if TYPE_CHECKING:
+    from balcli.collect import AccountProgress
 
 _PATIENCE: Final = 0.5
 """Seconds before the line is shown."""
 _ERASED: Final = "\r\x1b[K"
 _MORE: Final = ", ..."
-
-
-def progress(*, quiet: bool) -> "AbstractContextManager[Progress | None]":
-    """A context with the progress line; with None if quiet, or where stderr is not a terminal."""
-    return nullcontext() if quiet or not shows_progress(os.environ) else Progress()
 
 
 class Progress:
@@ -29,7 +28,11 @@ class Progress:
     A line that cannot be written at once is dropped: no run waits for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shown: bool, colour: bool, unicode: bool) -> None:
+        self._patience = _PATIENCE if shown else inf
+        self._colour = colour
+        self._unicode = unicode
+        self._timer: Timer | None = None
         self._begun = 0.0
         self._begun_to_show = False
         self._shown = ""
@@ -41,18 +44,29 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join(1)
         if self._begun_to_show:
             self._write(_ERASED)
 
-    def __call__(self, out: Sequence[str], total: int) -> None:
-        """Show the accounts that have not answered, in the terminal's present width."""
-        if time.monotonic() - self._begun < _PATIENCE:
+    def __call__(self, accounts: "Sequence[AccountProgress]") -> None:
+        """Show how far each account is, in the terminal's present width."""
+        if self._colour:
+            import balcli.render.terminal  # noqa: F401 - it imports rich, which takes as long as an answer
+        if time.monotonic() - self._begun < self._patience:
             return
-        try:
-            columns = os.get_terminal_size(2).columns
-        except OSError:
-            return
-        text = line(out, total, columns - 1)
+        with suppress(OSError):
+            self.show(line(accounts, os.get_terminal_size(2).columns - 1, unicode=self._unicode))
+
+    def show_later(self, text: str) -> None:
+        """Show a text in a while, unless the context ends before."""
+        self._timer = Timer(self._patience, self.show, [text])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def show(self, text: str) -> None:
+        """Show a text in the place of the one before."""
         if text != self._shown:
             self._begun_to_show = True  # before it is: Ctrl-C can come in between
             if self._write(_ERASED + text):
@@ -62,7 +76,7 @@ class Progress:
         """Whether the text was written; a stopped terminal, or one that another job has, takes none."""
         stream = sys.stderr
         try:
-            if not (select.select([], [2], [], 0)[1] and _is_ours()):
+            if not (select.select([], [2], [], 0)[1] and is_foreground(2)):
                 return False
             stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
             stream.flush()
@@ -71,23 +85,33 @@ class Progress:
         return True
 
 
-def _is_ours() -> bool:
-    """Whether this run is in the terminal's foreground, or the terminal has no job control."""
+def is_foreground(descriptor: int) -> bool:
+    """Whether a descriptor is a terminal in whose foreground this run is, or one without job control."""
     try:
-        return os.tcgetpgrp(2) == os.getpgrp()
+        return os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp()
     except OSError:
-        return True
+        return os.isatty(descriptor)
 
 
-def line(out: Sequence[str], total: int, columns: int) -> str:
-    """The number of accounts that have not answered, and as many of their names as fit the columns."""
-    text = f"balcli: waiting for {len(out):,} of {total:,} account{'' if total == 1 else 's'}"
+def line(accounts: "Sequence[AccountProgress]", columns: int, *, unicode: bool = True) -> str:
+    """How far each account is, where that fits the columns; else how many wait, and as many of their names as fit."""
+    marks = dict(zip(("answered", "failed", "waiting"), "●✗○" if unicode else "*x-", strict=True))
+    told = [f"{marks[each.state]} {printable(each.name, LONGEST_NAME)}{_retry(each)}" for each in accounts]
+    out = [each for each in accounts if each.state == "waiting"]
+    whole = f"balcli: {len(accounts) - len(out):,} of {len(accounts):,}  {'  '.join(told)}"
+    if width(whole) <= columns:
+        return whole
+    text = f"balcli: waiting for {len(out):,} of {len(accounts):,} account{'' if len(accounts) == 1 else 's'}"
     if width(text) > columns:
         return text[: max(columns, 0)]
     mark = ": "
-    for number, name in enumerate(out, 1):
-        longer = f"{text}{mark}{printable(name, LONGEST_NAME)}"
+    for number, each in enumerate(out, 1):
+        longer = f"{text}{mark}{printable(each.name, LONGEST_NAME)}{_retry(each)}"
         if width(longer) + (0 if number == len(out) else len(_MORE)) > columns:
             return text + _MORE if number > 1 else text
         text, mark = longer, ", "
     return text
+
+
+def _retry(account: "AccountProgress") -> str:
+    return "" if account.retry_in is None else f" (retry in {account.retry_in} s)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from balcli.cli import times
 from balcli.errors import StateError, UsageError
 from balcli.files import shown
-from balcli.render.layout import local_time
+from balcli.render.layout import local_iso
 from balcli.text import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def find_run(recorded: Recorded, word: str) -> "RecordedRun":
     until = None if word == LAST else times.parse_time(word, label)
     runs = newest_runs(recorded, 1, until=until)
     if not runs:
-        when = "" if until is None else f" from {local_time(until)} or before"
+        when = "" if until is None else f" from {local_iso(until)} or before"
         raise UsageError(f"there is no {kind_of(recorded)}{when}; {recorded.command} lists the runs")
     return read_run(recorded, runs[0].id)
 
@@ -176,7 +176,7 @@ def _of_day(recorded: Recorded, word: str, begin: datetime, end: datetime) -> "R
         if runs:
             return read_run(recorded, runs[0].id)
     near = nearest(recorded.file, recorded.profile, begin, end) if recorded.file.exists() else (None, None)
-    days = " and ".join(local_time(at)[:10] for at in near if at is not None)
+    days = " and ".join(local_iso(at)[:10] for at in near if at is not None)
     others = f"; the nearest days with one are {days}" if days else ""
     raise UsageError(
         f"there is no {kind_of(recorded._replace(complete=True))} of {word}{others}; "

@@ -5,20 +5,24 @@ from typing import Annotated
 
 import typer
 
+from balcli.cli.app import Command
 from balcli.cli.balances import Display, write_report
 from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
-from balcli.cli.command import Command
 from balcli.cli.options import (
     SHOWN,
+    Color,
     Format,
+    Mode,
     NoColor,
-    OutputFile,
+    OutputFiles,
     Quiet,
     format_option,
+    in_home,
+    outputs,
     shown_option,
     value_request,
 )
-from balcli.cli.output import check_destination, print_error, print_message, write_output
+from balcli.cli.output import Outputs, print_error, print_message
 from balcli.errors import BalcliError, UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -29,16 +33,22 @@ def replay(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", help="The folder of --evidence.", rich_help_panel=SHOWN, show_default=False
+            metavar="DIR",
+            callback=in_home,
+            help="The folder of --evidence.",
+            rich_help_panel=SHOWN,
+            show_default=False,
         ),
     ],
     output: Annotated[Format | None, format_option("the run's own")] = None,
-    output_file: OutputFile = None,
+    output_file: OutputFiles = None,
+    mode: Mode = None,
     check: Annotated[
         bool, shown_option("--check", help="No balances, only whether the record is whole: 0 or 6.")
     ] = False,
     quiet: Quiet = False,
     no_color: NoColor = False,
+    _color: Color = None,
 ) -> None:
     """Print what a run printed, from its evidence alone.
 
@@ -49,33 +59,37 @@ def replay(
     from balcli.report import failed
     from balcli.run import RunResult
 
-    display = Display(output or Format.table, output_file, quiet, no_color)
+    display = Display(output or Format.table, Outputs(), quiet, no_color)
     try:
-        check_destination(output_file)
-        told = evidence.replay(folder)
+        formats = ("table",) if check else Format
+        destinations = outputs(output_file, formats, explicit=output is not None, mode=mode)
+        display = display._replace(outputs=destinations.without_files())
+        destinations.check()
+        display = display._replace(outputs=destinations)
+        recorded = evidence.replay(folder)
     except BalcliError as problem:
         if check:
             raise typer.Exit(print_error(problem)) from None
         report = failed(None, problem)
         raise typer.Exit(write_report(RunResult(report, report), display)) from None
-    if told.other_version is not None:
+    if recorded.other_version is not None:
         print_message(
-            f"note: balcli {told.other_version} printed another document from this record; install that version to see it"
+            f"note: balcli {recorded.other_version} printed another document from this record; install that version to see it"
         )
     if check:
-        count = "1 answer" if told.answers == 1 else f"{told.answers} answers"
-        text = f"whole, with {count}; the manifest's SHA-256 is {told.sha256}\n"
-        unwritten = write_output(text, output_file)
-        raise typer.Exit(0 if unwritten is None else print_error(unwritten))
-    if output is None and told.options.output in set(Format):
-        display = display._replace(output=Format(told.options.output))
-    display = display._replace(addresses="addresses" in told.options.flags)
-    if display.output is Format.value:
+        count = "1 answer" if recorded.answers == 1 else f"{recorded.answers} answers"
+        text = f"whole, with {count}; the manifest's SHA-256 is {recorded.sha256}\n"
+        unwritten = destinations.write("table", lambda *_: text)
+        raise typer.Exit(max(map(print_error, unwritten), default=0))
+    if output is None and recorded.options.output in set(Format):
+        display = display._replace(output=Format(recorded.options.output))
+    display = display._replace(addresses="addresses" in recorded.options.flags)
+    if Format.value in display.formats:
+        run = recorded.options
         try:
-            asked = value_request(
-                display.output, told.options.assets, told.options.field, told.options.absent
+            display = display._replace(
+                value=value_request(display.formats, run.assets, run.field, run.absent)
             )
         except UsageError as problem:
             raise typer.Exit(print_error(problem)) from None
-        display = display._replace(value=asked)
-    raise typer.Exit(write_report(RunResult(told.report, told.report), display))
+    raise typer.Exit(write_report(RunResult(recorded.report, recorded.report), display))

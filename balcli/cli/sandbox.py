@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from balcli.cli import completion
-from balcli.cli.command import Command
+from balcli.cli.app import Command
+from balcli.cli.options import latency_seconds
 from balcli.cli.output import write_stdout
 from balcli.cli.profiles import SANDBOX, start_sandbox
 
@@ -22,9 +23,14 @@ def sandbox(
         ),
     ] = 0,
     latency: Annotated[
-        int,
-        typer.Option("--latency", metavar="MS", min=0, max=60_000, help="Answer after so many milliseconds."),
-    ] = 0,
+        float | None,
+        typer.Option(
+            "--latency",
+            metavar="MS",
+            parser=latency_seconds,
+            help="Answer after so many milliseconds [default: 0].",
+        ),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,7 +53,7 @@ def sandbox(
         lines = [f"{name:<18} {fault.code}  {fault.about}{fault.others}\n" for name, fault in FAULTS.items()]
         write_stdout(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
         return
-    with start_sandbox(port, latency / 1000, fault, log=not quiet) as server:
+    with start_sandbox(port, latency or 0.0, fault, log=not quiet) as server:
         write_stdout(f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(SANDBOX)}")
         while True:
             time.sleep(3600)

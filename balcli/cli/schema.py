@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from balcli.cli.command import Command
-from balcli.cli.options import OutputFile, shown_option
-from balcli.cli.output import print_error, write_output
+from balcli.cli.app import Command
+from balcli.cli.options import Mode, OutputFiles, outputs, shown_option
+from balcli.cli.output import print_error
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -16,10 +16,13 @@ def schema(
     lines: Annotated[
         bool, shown_option("--lines", help="Of a line of -o jsonl, not of the -o json document.")
     ] = False,
-    output_file: OutputFile = None,
+    output_file: OutputFiles = None,
+    mode: Mode = None,
 ) -> None:
     """Print the JSON Schema of -o json."""
     from balcli.render.schema import render
 
-    unwritten = write_output(render(lines=lines), output_file)
-    raise typer.Exit(0 if unwritten is None else print_error(unwritten))
+    destinations = outputs(output_file, ("json",), explicit=False, mode=mode)
+    destinations.check()
+    unwritten = destinations.write("json", lambda *_: render(lines=lines))
+    raise typer.Exit(max(map(print_error, unwritten), default=0))

@@ -1,30 +1,49 @@
 """`--watch`: runs again and again, on a terminal as a screen, in a pipe as one JSON document a line."""
 
 import json
+import os
+import select
+import signal
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from balcli.cli.options import Format
-from balcli.cli.output import is_terminal, print_problems, terminal_columns, terminal_rows, write_stdout
+from balcli.cli.output import (
+    is_terminal,
+    print_problems,
+    terminal_rows,
+    terminal_view,
+    write_stdout,
+)
+from balcli.cli.progress import is_foreground
 from balcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from balcli.models import Report
     from balcli.render.screen import Answer, WatchUpdate
     from balcli.run import RunResult
 
-_CLEAR: Final = "\x1b[H\x1b[2J"
+# As xterm has them: the alternate screen without a cursor, and back; home; what is left of a line, of the screen.
+_OPEN: Final = "\x1b[?1049h\x1b[?25l"
+_CLOSE: Final = "\x1b[?25h\x1b[?1049l"
+_HOME: Final = "\x1b[H"
+_LINE_END: Final = "\x1b[K\n"
+_BELOW: Final = "\x1b[K\x1b[J"
 _PARTIAL: Final = 8
 
 
 def validate_options(
-    output: Format, *, record: bool, output_file: Path | None, evidence: Path | None
+    output: Format, *, record: bool, files: "Sequence[str] | None", evidence: Path | None
 ) -> None:
     """Raise UsageError for options of a single run."""
-    for name, given in (("--record", record), ("-O", output_file), ("--evidence", evidence)):
+    for name, given in (("--record", record), ("-O", files), ("--evidence", evidence)):
         if given:
             raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
     if output not in {Format.table, Format.json}:
@@ -34,51 +53,126 @@ def validate_options(
 def watch(
     every: int, run_once: "Callable[[], RunResult]", output: Format, *, quiet: bool, colour: bool
 ) -> int:
-    """Run every so many seconds until Ctrl-C; the worst exit code of all runs, 130 if there was none.
+    """Run every so many seconds until Ctrl-C or `q`; the worst exit code of all runs, 130 if there was none.
 
     What a run raises ends the watch.
     """
-    worst, number = 0, 0
-    shown = False
-    first: dict[str, Answer] = {}
-    before: dict[str, Answer] = {}
-    on_screen = output is Format.table and is_terminal()
+    worst: int | None = None
+    screen = _Screen(colour=colour) if output is Format.table and is_terminal() else None
     try:
         while True:
             begun = time.monotonic()
             report, whole, _ = run_once()
-            number += 1
-            worst = worse(worst, report.exit_code)
-            if on_screen:
-                from balcli.render.screen import WatchUpdate, answers
-
-                look = WatchUpdate(number, every, report, whole, dict(first), dict(before))
-                shown = True
-                _show_until(begun + every, look, colour=colour)
-                before |= answers(whole)
-                first = {**answers(whole), **first}
+            worst = worse(0 if worst is None else worst, report.exit_code)
+            if screen is not None:
+                screen.look(every, report, whole)
+                if screen.ended_by(begun + every):
+                    break
             else:
                 from balcli.render.json import document
 
                 write_stdout(json.dumps(document(report), separators=(",", ":")) + "\n")
-                shown = True
                 print_problems(report, quiet=quiet)
                 time.sleep(max(0.0, begun + every - time.monotonic()))
     except KeyboardInterrupt:
-        return worst if shown else 130
+        pass
+    finally:
+        if screen is not None:
+            screen.close()
+    return 130 if worst is None else worst
 
 
-def _show_until(moment: float, look: "WatchUpdate", *, colour: bool) -> None:
-    """Show a look, its ages growing, until that moment of the monotonic clock."""
-    from balcli.render.screen import fitted, render
+class _Screen:
+    """The alternate screen with the newest look, which stays on the normal one when it is closed.
 
-    while True:
-        screen = render(look, datetime.now(UTC), columns=terminal_columns(), colour=colour)
-        write_stdout(_CLEAR + fitted(screen, terminal_rows()))
-        left = moment - time.monotonic()
-        if left <= 0:
-            return
-        time.sleep(min(1.0, left))
+    A dumb terminal has no other screen: there the looks follow each other.
+    """
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+        self._number = 0
+        self._newest: WatchUpdate | None = None
+        self._first: dict[str, Answer] = {}
+        self._before: dict[str, Answer] = {}
+        self._dumb = os.environ.get("TERM", "dumb") in {"", "dumb"}
+
+    def look(self, every: int, report: "Report", whole: "Report") -> None:
+        """Take a new look, and show it."""
+        from balcli.render.screen import WatchUpdate, answers
+
+        if self._newest is None and not self._dumb:
+            write_stdout(_OPEN)
+        elif self._newest is not None:
+            now = answers(self._newest.whole)
+            self._before |= now
+            self._first = {**now, **self._first}
+        self._number += 1
+        self._newest = WatchUpdate(self._number, every, report, whole, dict(self._first), dict(self._before))
+        if self._dumb:
+            write_stdout(self._drawn(self._newest))
+
+    def ended_by(self, moment: float) -> bool:
+        """Show the look, its age growing, until that moment of the monotonic clock; whether `q` was typed before."""
+        with _keys() as typed:
+            while True:
+                if self._newest is not None and not self._dumb:
+                    lines = self._drawn(self._newest, terminal_rows()).splitlines()
+                    write_stdout(_HOME + _LINE_END.join(lines) + _BELOW)
+                left = moment - time.monotonic()
+                if typed(min(1.0, max(left, 0.0))):
+                    return True
+                if left <= 0:
+                    return False
+
+    def close(self) -> None:
+        """Go back to the normal screen, and leave the newest look there, whole."""
+        if self._newest is not None and not self._dumb:
+            write_stdout(_CLOSE + self._drawn(self._newest))
+
+    def _drawn(self, look: "WatchUpdate", rows: int | None = None) -> str:
+        """A look as text, in so many rows."""
+        from balcli.render.display import View
+        from balcli.render.layout import fitted, to_text
+        from balcli.render.screen import screen
+
+        lines = screen(look, datetime.now(UTC), terminal_view() or View(sys.maxsize))
+        return to_text(fitted(lines, rows), colour=self._colour)
+
+
+@contextmanager
+def _keys() -> "Iterator[Callable[[float], bool]]":
+    """A function that waits for so many seconds, or for a new size of the terminal; whether `q` was typed."""
+    import termios  # here, because a run does not need it
+    import tty
+
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    keyboard = [0] if is_foreground(0) else []
+    settings = termios.tcgetattr(0) if keyboard else None
+    old_handler = signal.signal(signal.SIGWINCH, lambda *_: None)
+    old_fd = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+
+    def typed(seconds: float) -> bool:
+        ready, _, _ = select.select([reads, *keyboard], [], [], seconds)
+        if reads in ready:
+            os.read(reads, 512)
+        key = os.read(0, 512) if 0 in ready else b"."
+        if not key:  # the terminal is gone
+            keyboard.clear()
+        return b"q" in key
+
+    try:
+        if keyboard:
+            tty.setcbreak(0, termios.TCSADRAIN)
+        yield typed
+    finally:
+        signal.set_wakeup_fd(old_fd)
+        signal.signal(signal.SIGWINCH, old_handler)
+        os.close(reads)
+        os.close(writes)
+        if settings is not None:
+            with suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSADRAIN, settings)
 
 
 def worse(one: int, other: int) -> int:

@@ -1,4 +1,5 @@
 """From a TOML file, a `.env` and the environment to accounts.
 
-`sources` reads, `profile` finds the entries, `entry` reads the values of each, `accounts` makes accounts of them.
+`sources` reads, `profile` finds the entries and opens those of a run, `entry` reads the values of each. `problems`
+collects what is wrong, with its line. `thresholds` reads limits, `template` writes a new profile, `inspection` shows one.
 """

@@ -1,39 +1,47 @@
-"""An account as it is written in a profile or in variables, and the values of its keys.
-
-Each message names file, key and cure, never a value.
-"""
+"""An account as it is written in a profile or in variables, the values of its keys, and the account that they make."""
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
-from functools import cache, lru_cache
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
-from balcli.config.checks import RAISE_FIRST, Problems, checked_table, reject_unknown_keys
-from balcli.config.sources import SecretSources, Variables, checked_secret, prefix_of
-from balcli.errors import KeyProblem, ValueProblem
-from balcli.files import working_folder
+from balcli.config.credentials import credentials_of, names_credential, set_origins
+from balcli.config.problems import UNKNOWN_KEY, KeyPath, Problems, Source, located
+from balcli.config.sources import (
+    SecretSources,
+    Variables,
+    as_written,
+    ca_source,
+    checked_secret,
+    names_in,
+    prefix_of,
+    texts_in,
+)
+from balcli.errors import ConfigError, KeyProblem, UsageError, ValueProblem
+from balcli.files import chmod, is_readable_by_others
+from balcli.http import echoes
 from balcli.http.strictjson import is_deeper
+from balcli.models import Account, Notice
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Key, Value
-from balcli.secret import Secret, validate_credential
+from balcli.providers.base import Key, SettingProblem, Value, Values
+from balcli.secret import Secret, is_recognizable, validate_credential
 from balcli.text import closest_match, join_names, printable
-
-KeyPath: TypeAlias = tuple[str | int, ...]
-"""The keys and list indices that lead to a value in a document."""
+from balcli.urls import BaseUrl, validate_base_url
 
 COMMON_KEYS: Final = (
     Key("name", "text", "the account's name in the output"),
     Key("base_url", "text", "where the API is"),
+    Key("ca_bundle", "text", 'a PEM file, relative to this one, or "system"; before the profile\'s'),
 )
-INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _BEYOND: Final = 10**18
 _MOST_LEVELS: Final = 21
 """How deep a login may be nested: it is read and written by recursion."""
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+[A-Za-z]*")
-_CREDENTIALS: Final = frozenset({"password", "passwd", "passphrase", "pin", "secret", "token", "otp", "key"})
-_BESIDE_CODE: Final = frozenset({"otp", "auth", "2fa", "mfa"})
+_NOT_TEXT: Final = "must be text; write it in quotes"
+_STAND_IN_URL: Final = "https://localhost"
 
 
 @cache  # once for each provider, not for each account
@@ -49,39 +57,79 @@ def allowed_variables(provider: str) -> list[str]:
 
 
 class Entry(NamedTuple):
-    """An account as it is written in the profile or the environment, its variables not yet filled in."""
+    """An account as it is written in a profile, or (without a source) in variables; these are not yet filled in."""
 
     provider: str
     name: str
     settings: Mapping[str, Any]
-    table: str
-    """Its place in messages: `FILE: profiles.main.wallet[0]`, or the source of its variables."""
+    variables: Variables
     folder: Path
     """What relative paths in it are relative to."""
-    from_variables: bool = False
+    source: Source | None = None
     path: KeyPath = ()
-    """The keys that lead to its table in the file."""
+    """The keys that lead to its table in the source."""
 
-    def at(self, key: str) -> str:
-        """The place of a key in messages."""
-        if self.from_variables:
-            return f"{self.variable(key)} ({self.table})"
-        return f"{self.table}.{key}"
+    @property
+    def label(self) -> str:
+        """Its provider, and its number in a list: `wallet 2`."""
+        return (
+            f"{self.provider} {self.path[-1] + 1}"
+            if self.path and isinstance(self.path[-1], int)
+            else self.provider
+        )
+
+    @property
+    def title(self) -> str:
+        """`wallet "treasury"`, or the label if it has no name, or one that may contain a credential."""
+        secrets = (text for key, raw in self.settings.items() if key != "name" for text in texts_in(raw))
+        if (
+            not isinstance(self.settings.get("name"), str)
+            or self.name == f"({self.label})"
+            or echoes.contains_any_credential(self.name)
+            or any(text and text in self.name for text in secrets)
+        ):
+            return self.label
+        return f'{self.provider} "{printable(self.name, 40)}"'
+
+    def located(self, keys: KeyPath, text: str) -> str:
+        """The message on a key of the account, as a Place has it."""
+        if self.source is not None:
+            return located(self.source.at((*self.path, *keys)), keys, self.title, text)
+        name = self.variable(str(keys[0]))
+        return located(self.variables.place(name), (name, *keys[1:]), "", text)
 
     def variable(self, key: str) -> str:
         """The name of the variable for a key."""
         return f"{prefix_of(self.provider)}{key.upper()}"
 
-    def how_to_add(self, keys: Collection[str]) -> str:
-        """The cure where one of these keys is missing."""
+    def missing(self, *keys: str) -> str:
+        """The message where one of these keys is needed, with the cure."""
         names = [self.variable(key) for key in keys if key in allowed_variables(self.provider)]
-        if self.from_variables and names:
-            return f"set {' or '.join(names)}"
-        return f"add {' or '.join(keys)}"
+        if self.source is None and names:
+            return f"is missing; set {' or '.join(names)}"
+        return f"is missing; add {' or '.join(keys)}"
 
-    def expand(self, text: str, place: str, variables: Variables) -> str:
+    def expand(self, text: str) -> str:
         """The text with its variables filled in. What comes from a variable is not expanded again."""
-        return text if self.from_variables else variables.expand(text, place)
+        return text if self.source is None else self.variables.expand(text)
+
+    def path_of(self, text: str) -> Path:
+        """The path that a text stands for. Raises VariableError."""
+        return self.folder / self.variables.path(self.expand(text))
+
+    def exposed_files(self) -> Iterator[Notice]:
+        """A notice for each secret's file that every user can read."""
+        for key, spellings in self.given_keys().items():
+            for spelling in spellings:
+                if spelling == key.in_file and isinstance(text := self.settings[spelling], str):
+                    try:
+                        path = self.path_of(text)
+                        state = path.stat()
+                    except (ConfigError, OSError, ValueError):
+                        continue  # reading it says why
+                    if is_readable_by_others(state):
+                        message = f"names a file that is readable by everyone; {chmod(state, path)}"
+                        yield Notice("secret.readable", self.name, self.located((spelling,), message))
 
     def given_keys(self, *, without_targets: bool = False) -> dict[Key, tuple[str, ...]]:
         """The keys that the account has, each with its spellings; of these all but one are too many."""
@@ -92,74 +140,83 @@ class Entry(NamedTuple):
         return given
 
 
+class OpenedAccount(NamedTuple):
+    """An entry with its usable values, and its account unless a problem hides which account that is."""
+
+    entry: Entry
+    values: Mapping[str, Value]
+    account: Account[Any] | None
+
+
 def entries_of_table(
     provider: str,
     value: Any,
-    place: str,
+    source: Source,
     path: KeyPath,
     folder: Path,
     variables: Variables,
     problems: Problems,
-) -> list[Entry]:
+) -> Iterator[Entry]:
     """The accounts of one provider in a profile: one table, or a list of tables with names."""
+    allowed = allowed_keys(provider)
     several = isinstance(value, list)
-    tables = value if several else [value]
-    entries = []
-    for number, item in enumerate(tables):
-        at = f"{place}[{number}]" if several else place
-        with problems:
-            table = checked_table(item, at)
-            reject_unknown_keys(table, allowed_keys(provider), f"{at}.", problems)
-            # Its place replaces a faulty name: no other account has it.
-            name = f"({at.rpartition('.')[2]})"
-            with problems:
-                name = _read_name(table, provider, at, variables, needed=len(tables) > 1)
-            where = (*path, number) if several else path
-            entries.append(Entry(provider, name, table, at, folder, path=where))
-    return entries
+    for number, table in enumerate(value if several else (value,)):
+        entry = Entry(provider, provider, {}, variables, folder, source, (*path, number) if several else path)
+        if not isinstance(table, dict):
+            heading = ".".join(map(str, path))
+            problems.add(ValueProblem(f"must be a table; write it as [{printable(heading, 60)}]"), entry)
+            continue
+        entry = entry._replace(settings=table)
+        before = len(problems.found)
+        with problems.step(entry, "name"):
+            name = table.get("name", provider)
+            if "name" not in table and several and len(value) > 1:
+                raise KeyProblem("is missing, and each of several accounts needs one; add name = …")
+            if not isinstance(name, str):
+                raise ValueProblem(_NOT_TEXT)
+            entry = entry._replace(name=_checked_name(variables.expand(name)))
+        if len(problems.found) > before:
+            entry = entry._replace(name=f"({entry.label})")
+        for key in table:
+            if key not in allowed:
+                problems.add(unknown_key(key, allowed), entry, key)
+        yield entry
 
 
-def _read_name(
-    table: Mapping[str, Any], provider: str, place: str, variables: Variables, *, needed: bool
-) -> str:
-    """The account's name, by default the provider's. Raises KeyProblem if it is needed and missing."""
-    if "name" not in table and needed:
-        raise KeyProblem(f"{place}.name: is missing, and several accounts need one each; add name = …")
-    name = table.get("name", provider)
-    if not isinstance(name, str):
-        raise ValueProblem(f"{place}.name: is no text; write it in quotes")
-    return _checked_name(variables.expand(name, f"{place}.name"), f"{place}.name")
+def unknown_key(key: str, known: Iterable[str]) -> KeyProblem:
+    """The problem of a key that is not one of those known."""
+    close = closest_match(key, known)
+    hint = f"known keys: {join_names(known)}" if close is None else f'did you mean "{close}"?'
+    return KeyProblem(f"{UNKNOWN_KEY}; {hint}")
 
 
-def _checked_name(name: str, place: str) -> str:
+def _checked_name(name: str) -> str:
     if not name or not name.isprintable() or len(name) > 100 or name.startswith("-") or "/" in name:
         raise ValueProblem(
-            f"{place}: is no usable name; give 1 to 100 printable characters without a slash, the first no dash"
+            "must be 1 to 100 printable characters without a slash, not starting with a dash; change it"
         )
     return name
 
 
-def entries_of_variables(variables: Variables, providers: Iterable[str], problems: Problems) -> list[Entry]:
-    """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables describe, at most one a provider."""
-    entries = []
-    for provider in providers:
-        settings, origin = variables.settings(provider)
+def entries_of_variables(
+    variables: Variables, tables: Collection[str], folder: Path, problems: Problems
+) -> Iterator[Entry]:
+    """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables make, at most one a provider, and none beside its table."""
+    for provider in PROVIDERS:
+        settings = {} if provider in tables else variables.settings(provider)
         if not settings:
             continue
-        name = settings.get("name", provider)
-        entry = Entry(provider, name, settings, origin, working_folder(), from_variables=True)
+        entry = Entry(provider, settings.get("name", provider), settings, variables, folder)
         allowed = allowed_variables(provider)
-        for unknown in sorted(settings.keys() - set(allowed)):
-            close = closest_match(unknown, allowed)
-            names = join_names(key.upper() for key in allowed)
-            cure = f"use {prefix_of(provider)} with {names}"
+        for key in sorted(settings.keys() - set(allowed)):
+            close = closest_match(key, allowed)
+            hint = f"use {prefix_of(provider)} with {join_names(name.upper() for name in allowed)}"
             if close is not None:
-                cure = f"did you mean {entry.variable(close)}?"
-            problems.add(KeyProblem(f"{entry.at(unknown)}: is no setting that balcli knows; {cure}"))
-        with problems:
-            _checked_name(name, entry.at("name"))
-        entries.append(entry)
-    return entries
+                hint = f"did you mean {entry.variable(close)}?"
+            problems.add(KeyProblem(f"is not a setting of balcli; {hint}"), entry, key)
+        with problems.step(entry, "name"):
+            _checked_name(entry.name)
+        yield entry
 
 
 def stand_in(key: Key) -> Value:
@@ -173,178 +230,256 @@ def stand_in(key: Key) -> Value:
     return kinds.get(key.kind, key.choices[0] if key.choices else "-")
 
 
-def read_values(
-    entry: Entry,
-    variables: Variables,
-    sources: SecretSources,
-    *,
-    without_targets: bool,
-    problems: Problems = RAISE_FIRST,
-) -> dict[str, Value]:
-    """The values of an account's keys, by name: a secret under the same name wherever it comes from.
+def open_entry(
+    entry: Entry, sources: SecretSources, targets: Mapping[str, tuple[str, ...]], problems: Problems
+) -> Iterator[OpenedAccount]:
+    """The account of an entry, or with several `targets` one for each of them.
 
-    The problems are ConfigErrors; a key that has one has no value.
+    A stand-in replaces each faulty value, so that the others are checked, too. Raises UsageError for a target.
     """
-    reader = _Reader(entry, variables, sources, problems)
     values: dict[str, Value] = {}
-    for key, spellings in entry.given_keys(without_targets=without_targets).items():
-        before = problems.count
-        with problems:
+    given_keys = entry.given_keys(without_targets=bool(targets))
+    reader = _Reader(entry, sources, problems)
+    for key, spellings in given_keys.items():
+        before = len(problems.found)
+        with problems.step(entry, spellings[-1]):
             if len(spellings) > 1:
-                raise KeyProblem(f"{entry.at(spellings[1])}: stands beside {spellings[0]}; keep one of them")
+                raise KeyProblem(f"cannot be combined with {spellings[0]}; keep one of them")
             value = reader.read(key, spellings[0])
-            if problems.count == before:
+            if len(problems.found) == before:
                 values[key.name] = value
-    return values
+    set_origins(entry, values, problems)
+    faulty = {key.name for key in given_keys} - values.keys() if problems.found else set()
+    base_url = _STAND_IN_URL
+    if "base_url" not in faulty:
+        faulty.add("base_url")
+        with problems.step(entry, "base_url"):
+            base_url = _base_url(entry, values.get("base_url"))
+            faulty.remove("base_url")
+    echoes.register_credentials(base_url, [secret for _, secret in credentials_of(values)])
+    for name, settings in _with_targets(entry, values, targets) if targets else ((entry.name, values),):
+        yield _open(entry, name, base_url, settings, faulty, targets, problems)
 
 
-class _Reader:
-    """Reads the values of one account. It raises ValueProblem, VariableError and SecretError with their place.
+def _open(
+    entry: Entry,
+    name: str,
+    base_url: str,
+    values: Mapping[str, Value],
+    faulty: set[str],
+    targets: Mapping[str, tuple[str, ...]],
+    problems: Problems,
+) -> OpenedAccount:
+    """The provider's account with these values, and stand-ins for the faulty ones."""
+    keys, account = allowed_keys(entry.provider), None
+    while account is None:
+        given = {**values, **{key: stand_in(keys[key]) for key in faulty}} if faulty else values
+        try:
+            account = PROVIDERS[entry.provider].open_account(name, base_url, Values(given))
+        except SettingProblem as problem:
+            key, *below = problem.key.split(".")
+            if key in targets:
+                raise UsageError(f"{keys[key].option}: {problem.message}") from None
+            if key not in faulty:
+                message = entry.missing(*problem.missing) if problem.missing else problem.message
+                problems.add(KeyProblem(message), entry, key, *below)
+            if key in faulty or key not in keys:
+                break
+            faulty = {*faulty, key}
+    bundle = values.get("ca_bundle")
+    if account is not None:
+        ca = ca_source(bundle, None, entry.folder, {}) if isinstance(bundle, str) else None
+        account = account._replace(ca=ca)
+    if faulty:
+        # A stand-in for a secret still leaves it known which account is meant; any other hides it.
+        if any(keys[key].kind != "secret" for key in faulty):
+            account = None
+        values = {key: value for key, value in values.items() if key not in faulty}
+    return OpenedAccount(entry, values, account)
+
+
+def _with_targets(
+    entry: Entry, values: Mapping[str, Value], targets: Mapping[str, tuple[str, ...]]
+) -> list[tuple[str, Mapping[str, Value]]]:
+    """The account's name and values, once for each combination of the targets. Raises UsageError."""
+    keys = allowed_keys(entry.provider)
+    pairs = [(entry.name, values)]
+    for target, texts in targets.items():
+        parsed = list(dict.fromkeys(_parse_target(keys[target], text) for text in texts))
+        pairs = [
+            (f"{name}/{value}" if len(parsed) > 1 else name, {**settings, target: value})
+            for name, settings in pairs
+            for value in parsed
+        ]
+    return pairs
+
+
+def _parse_target(key: Key, text: str) -> Value:
+    try:
+        return _from_text(key, text)
+    except ValueProblem as problem:
+        raise UsageError(f"{key.option} {problem.message}") from None
+
+
+def _base_url(entry: Entry, base_url: Value | None) -> str:
+    """The base URL of an account. What variables fill in may be a credential and is remembered as one."""
+    default = PROVIDERS[entry.provider].BASE_URL
+    base_url = default if base_url is None else base_url
+    if not isinstance(base_url, str):
+        raise KeyProblem(entry.missing("base_url"))
+    try:
+        url = validate_base_url(base_url)
+    except ValueError as problem:
+        raise ValueProblem(str(problem)) from None
+    raw = entry.settings.get("base_url", "")
+    if entry.source is None or url == default or "${" not in raw or not (names := names_in(raw)):
+        return url
+    shown = BaseUrl(url, as_written(raw).rstrip("/"))
+    echoes.register_credentials(shown, _credentials_in_url(url, names, entry.variables))
+    return shown
+
+
+def _credentials_in_url(url: str, names: Iterable[str], variables: Variables) -> list[Secret]:
+    """What variables fill in in a base URL and can be told from data; scheme and host count for none."""
+    parts: set[str] = set()
+    for name in names:
+        text = variables.expand(f"${{{name}}}")
+        text = urlsplit(text).path if "://" in text else text
+        parts |= {text.strip("/"), *text.split("/")}
+    parts |= {text.lower() for text in parts}
+    # A host name is not a credential, but one of its labels can be.
+    host = urlsplit(url).netloc
+    parts = {text for text in parts if "." not in text or text.lower() not in host}
+    return [Secret(text) for text in parts if is_recognizable(Secret(text, is_credential=False))]
+
+
+class _Reader(NamedTuple):
+    """Reads the values of one account. Raises ValueProblem, VariableError and SecretError.
 
     Problems of an item in a list or table are added to the problems, so that all of them are found.
     """
 
-    def __init__(
-        self, entry: Entry, variables: Variables, sources: SecretSources, problems: Problems
-    ) -> None:
-        self._entry = entry
-        self._variables = variables
-        self._sources = sources
-        self._problems = problems
+    entry: Entry
+    sources: SecretSources
+    problems: Problems
 
     def read(self, key: Key, spelling: str) -> Value:
         """The value of a key, given in this spelling."""
-        raw, place = self._entry.settings[spelling], self._entry.at(spelling)
+        raw = self.entry.settings[spelling]
         if spelling != key.name:
             if spelling == key.in_file:
-                return self._from_file(raw, place)
-            return self._from_command(key, raw, place)
+                return self._from_file(raw)
+            return self._from_command(raw, spelling)
         if key.kind == "list":
-            return self._list(raw, place)
+            return self._list(raw, spelling)
         if key.kind == "table":
-            return self._login(checked_table(raw, place), place)
+            return self._login(raw, spelling)
         if isinstance(raw, str):
-            return _from_text(key, self._expand(raw, place), place)
-        if key.kind == "integer" and isinstance(raw, int) and not isinstance(raw, bool):
-            return _bounded(raw, place)
-        if key.kind == "integer":
-            raise ValueProblem(f"{place}: is no whole number; write it without a point")
-        raise ValueProblem(f"{place}: is no text; write it in quotes")
+            text = self.entry.expand(raw)
+            return _from_text(key, self.entry.variables.path(text) if key.name == "ca_bundle" else text)
+        if key.kind != "integer":
+            raise ValueProblem(_NOT_TEXT)
+        if isinstance(raw, int) and not isinstance(raw, bool):
+            return _bounded(raw)
+        raise ValueProblem("must be a whole number; write it without a point")
 
-    def _expand(self, text: str, place: str) -> str:
-        return self._entry.expand(text, place, self._variables)
-
-    def _expand_all(self, texts: Iterable[str], place: str) -> list[str]:
+    def _expand_all(self, texts: Iterable[str], spelling: str) -> list[str]:
         """The texts with their variables filled in, without those that have a problem."""
         expanded = []
         for text in texts:
-            with self._problems:
-                expanded.append(self._expand(text, place))
+            with self.problems.step(self.entry, spelling):
+                expanded.append(self.entry.expand(text))
         return expanded
 
-    def _from_file(self, raw: Any, place: str) -> Value:
+    def _from_file(self, raw: Any) -> Value:
         if not isinstance(raw, str) or not raw:
-            raise ValueProblem(f"{place}: is no text; give the path of a file")
-        return self._sources.from_file(self._entry.folder / self._expand(raw, place), place)
+            raise ValueProblem("must be the path of a file; write it in quotes")
+        return self.sources.from_file(self.entry.path_of(raw))
 
-    def _from_command(self, key: Key, raw: Any, place: str) -> Value:
+    def _from_command(self, raw: Any, spelling: str) -> Value:
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):
-            raise ValueProblem(f'{place}: is no list of texts; write it as ["pass", "show", "some/name"]')
-        command = self._expand_all(raw, place)
-        if len(command) < len(raw):
-            return stand_in(key)  # a problem was added, so the caller drops the value
-        return self._sources.from_command(command, place)
+            raise ValueProblem('must be a list of texts; write it as ["pass", "show", "some/name"]')
+        command = self._expand_all(raw, spelling)
+        # Not with a problem: it may be that anybody could write the file that names the command.
+        run = not self.problems.found
+        return self.sources.from_command(command, run=run) if len(command) == len(raw) else ""
 
-    def _list(self, raw: Any, place: str) -> tuple[str, ...]:
-        items = [part.strip() for part in raw.split(",")] if self._entry.from_variables else raw
+    def _list(self, raw: Any, spelling: str) -> tuple[str, ...]:
+        items = [part.strip() for part in raw.split(",")] if self.entry.source is None else raw
         if (
             not isinstance(items, list)
             or not items
             or not all(isinstance(item, str) and item for item in items)
         ):
-            raise ValueProblem(f'{place}: is no list of texts; write it as ["ETH", "USDT"]')
-        texts = self._expand_all(items, place)
+            raise ValueProblem('must be a list of texts; write it as ["ETH", "USDT"]')
+        texts = self._expand_all(items, spelling)
         if not all(text and text.isprintable() for text in texts):
-            raise ValueProblem(
-                f"{place}: holds a text that is empty or has a control character; give plain ones"
-            )
+            raise ValueProblem("has an empty text or one with a control character; correct it")
         return tuple(texts)
 
-    def _login(self, table: Mapping[str, Any], place: str) -> dict[str, Any]:
+    def _login(self, table: Any, *keys: str) -> dict[str, Any]:
         """A login's body: its texts are secrets, but for `merchant_id`, which is sent as a header."""
+        if not isinstance(table, dict):
+            raise ValueProblem(f"must be a table; write it as {keys[0]} = {{ merchant_id = …, … }}")
         if is_deeper(table, _MOST_LEVELS):
-            raise ValueProblem(f"{place}: is nested too deeply; write the login's body as it is sent")
+            raise ValueProblem("is nested too deeply; write the login's body as it is sent")
         body: dict[str, Any] = {}
         for key, value in table.items():
-            at = f"{place}.{printable(key, 40)}"
             if key == "merchant_id":
-                with self._problems:
-                    body[key] = self._header(value, at)
+                with self.problems.step(self.entry, *keys, key):
+                    body[key] = self._header(value)
             else:
-                body[key] = self._login_value(value, at, is_credential=names_credential(key))
+                body[key] = self._login_value(value, (*keys, key), is_credential=names_credential(key))
         return body
 
-    def _login_value(self, value: Any, at: str, *, is_credential: bool) -> Any:
+    def _login_value(self, value: Any, keys: KeyPath, *, is_credential: bool) -> Any:
         """A value of a login at any depth. All values below a key that names a credential are credentials."""
         if isinstance(value, dict):
             return {
                 key: self._login_value(
-                    item, f"{at}.{printable(key, 40)}", is_credential=is_credential or names_credential(key)
+                    item, (*keys, key), is_credential=is_credential or names_credential(key)
                 )
                 for key, item in value.items()
             }
         if isinstance(value, list):
-            return [self._login_value(item, at, is_credential=is_credential) for item in value]
-        with self._problems:
+            return [self._login_value(item, keys, is_credential=is_credential) for item in value]
+        with self.problems.step(self.entry, *keys):
             if isinstance(value, int):
-                return _bounded(value, at)
+                return _bounded(value)
             if not isinstance(value, str):
-                raise ValueProblem(
-                    f"{at}: is nothing that a login's body can hold; give a text, a whole number or true or false"
-                )
-            return checked_secret(self._expand(value, at), at, is_credential=is_credential)
+                raise ValueProblem("must be text, a whole number, true or false; change it")
+            return checked_secret(self.entry.expand(value), is_credential=is_credential)
         return None
 
-    def _header(self, value: Any, place: str) -> str:
+    def _header(self, value: Any) -> str:
         if isinstance(value, int) and not isinstance(value, bool):
-            value = str(_bounded(value, place))
+            value = str(_bounded(value))
         if not isinstance(value, str):
-            raise ValueProblem(f"{place}: is no text; write it in quotes")
-        header = self._expand(value, place)
+            raise ValueProblem(_NOT_TEXT)
+        header = self.entry.expand(value)
         problem = validate_credential(header)
         if problem is not None:
-            raise ValueProblem(f"{place}: the text {problem}; give the merchant's id")
+            raise ValueProblem(f"{problem}; give the merchant's id")
         return header
 
 
-def _bounded(number: int, place: str) -> int:
+def _bounded(number: int) -> int:
     """A number of at most 18 digits, the bound of a number in a text. Raises ValueProblem."""
     if not -_BEYOND < number < _BEYOND:
-        raise ValueProblem(f"{place}: is a number of over 18 digits; give a shorter one")
+        raise ValueProblem("has more than 18 digits; give a shorter number")
     return number
 
 
-def _from_text(key: Key, text: str, place: str) -> Value:
+def _from_text(key: Key, text: str) -> Value:
     """The value that a text stands for at a key of kind secret, integer or text."""
     if key.kind == "secret":
-        return checked_secret(text, place)
+        return checked_secret(text)
     if key.kind == "integer":
-        if INTEGER.fullmatch(text) is None:
-            raise ValueProblem(f"{place}: is no whole number; write digits alone")
+        if _INTEGER.fullmatch(text) is None:
+            raise ValueProblem("must be a whole number; write only digits")
         return int(text)
     if not text or not text.isprintable():
-        raise ValueProblem(f"{place}: is empty or holds a control character; give a plain text")
+        raise ValueProblem("is empty or has a control character; give plain text")
     if key.choices and text not in key.choices:
-        raise ValueProblem(f"{place}: is none of the values known here; write {' or '.join(key.choices)}")
+        raise ValueProblem(f"must be {' or '.join(key.choices)}; change it")
     return text
-
-
-@lru_cache(maxsize=256)  # many accounts have logins of the same keys
-def names_credential(key: str) -> bool:
-    """Whether the value of a login's key is a credential, by the key's words: split at `_`, `-` and case changes."""
-    found = _WORD.findall(key)
-    words = {word.lower() for word in found}
-    words |= {word.rstrip("0123456789") for word in words}
-    if words & _CREDENTIALS:
-        return True
-    return "code" in words and (len(found) == 1 or bool(words & _BESIDE_CODE))

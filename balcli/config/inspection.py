@@ -1,28 +1,39 @@
 """What `config show` and `config check` need: all profiles with all their problems, each setting with its source."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from balcli.config.accounts import OpenedAccount, inspect_accounts, shown_name
-from balcli.config.checks import Problems
-from balcli.config.entry import Entry, KeyPath, allowed_keys
-from balcli.config.profile import RUN_KEYS, Profile, ProfileFile, check_ca_bundle, read_file, without_file
-from balcli.config.sources import Variables, as_written, exists, has_own_text, names_in, parse_toml
-from balcli.errors import ConfigError, ConfigSyntaxError, VariableError
+from balcli.config.credentials import REDACTED, source_of, source_of_text, without_credential
+from balcli.config.entry import Entry, OpenedAccount, allowed_keys
+from balcli.config.problems import KeyPath, Problems
+from balcli.config.profile import (
+    RUN_KEYS,
+    Profile,
+    ProfileFile,
+    check_certificates,
+    open_entries,
+    read_file,
+    select,
+    without_file,
+)
+from balcli.config.sources import (
+    SecretSources,
+    Variables,
+    as_written,
+    exists,
+)
+from balcli.errors import BalcliError, ConfigError, PluginFault, ValueProblem
 from balcli.http.echoes import contains_any_credential
 from balcli.models import Notice
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Key
+from balcli.settings import CA_VARIABLES, CaSource
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, Range
 
-_REDACTED: Final = "***"
 _DEFAULT: Final = "default"
 # In the order in which requests looks for them.
 _PROXY_VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-# No statement of a profile is longer, and the search for its end is quadratic.
-_MOST_LINES: Final = 200
 
 Plain: TypeAlias = str | int | float | tuple[str, ...] | None
 
@@ -40,7 +51,7 @@ class Inspection(NamedTuple):
 
     file: ProfileFile | None
     profiles: tuple[InspectedProfile, ...]
-    problems: tuple[ConfigError, ...]
+    problems: tuple[BalcliError, ...]
     elsewhere: int
     """The number of problems outside these profiles: of the file, its `.env`, or a profile that cannot be read."""
 
@@ -56,32 +67,50 @@ def inspect(
 ) -> Inspection:
     """The profile of that name; without a name the default or only one, or with `every` each of the file.
 
-    It is read as a run reads it, but goes on after each problem and runs no command.
+    It is read as a run reads it, but with all its accounts, and no command is run.
     """
-    problems = Problems(collect=True)
     read: ProfileFile | None = None
-    found: list[InspectedProfile] = []
-    with problems:
-        if not must_exist and not exists(file):
-            profile = without_file(file, name=name, env_file=env_file, environ=environ, problems=problems)
-            found.append(_inspect_profile(profile, problems, 0))
+    profiles: list[InspectedProfile] = []
+    found: dict[str, BalcliError] = {}
+    new: Sequence[BalcliError]
+    elsewhere = 0
+    names: list[str | None] = [name]
+    try:
+        if must_exist or exists(file):
+            read = read_file(file, env_file=env_file, environ=environ)
+            elsewhere = len(read.problems)
+            found = {problem.message: problem for problem in Problems(read.problems).errors()}
+            names = ([*read.names] if every and name is None else []) or names
+    except ConfigError as problem:
+        names, elsewhere = [], 1 + len(problem.others)
+        found = {each.message: each for each in problem.every}
+    for each in names:
+        try:
+            if read is not None:
+                profile = read.profile(each)
+            else:
+                profile = without_file(file, name=each, env_file=env_file, environ=environ)
+        except ConfigError as problem:
+            new = [one for one in problem.every if one.message not in found]
+            elsewhere += len(new)
         else:
-            read = read_file(file, env_file=env_file, environ=environ, problems=problems)
-            names: list[str | None] = [name]
-            if every and name is None:
-                names = [*read.names] or names
-            for each in names:
-                before = problems.count
-                with problems:
-                    found.append(_inspect_profile(read.profile(each, problems), problems, before))
-    elsewhere = problems.count - sum(each.problems for each in found)
-    return Inspection(read, tuple(found), problems.found, elsewhere)
+            accounts, new = _inspect_profile(profile)
+            own = len(new) - sum(one.message in found for one in new)
+            profiles.append(InspectedProfile(profile, accounts, own))
+        found |= {one.message: one for one in new}
+    return Inspection(read, tuple(profiles), tuple(found.values()), elsewhere)
 
 
-def _inspect_profile(profile: Profile, problems: Problems, before: int) -> InspectedProfile:
-    check_ca_bundle(profile, problems)
-    accounts = tuple(inspect_accounts(profile, problems))
-    return InspectedProfile(profile, accounts, problems.count - before)
+def _inspect_profile(profile: Profile) -> tuple[tuple[OpenedAccount, ...], list[ConfigError]]:
+    """All accounts of a profile as far as they go, and its problems, which are those of its file, too."""
+    problems = Problems(profile.problems)
+    opened = open_entries(select(profile, None, [], problems), SecretSources(None), {}, problems)
+    check_certificates(profile, opened, problems)
+    for each in opened:
+        fault = None if each.account is None else each.account.settings
+        if isinstance(fault, PluginFault):
+            problems.add(ValueProblem(f": {fault.message}"), each.entry)
+    return tuple(opened), [*problems.errors()]
 
 
 class Setting(NamedTuple):
@@ -96,10 +125,12 @@ class Settings:
     """The settings of a file's profiles with the source of each, by file and line where it is written in one."""
 
     def __init__(self, file: ProfileFile | None, variables: Variables) -> None:
-        self._lines: Mapping[KeyPath, int] = line_numbers(file.text) if file is not None else {}
-        self._name = printable(file.path.name, 60) if file is not None else ""
+        self._source = None if file is None else file.source
         self._variables = variables
         self._document: Mapping[str, Any] = file.document if file is not None else {}
+
+    def _text_source(self, raw: Any, path: KeyPath) -> str:
+        return source_of_text(raw, self._source, path, self._variables)
 
     def of_account(self, opened: OpenedAccount) -> list[Setting]:
         """The settings of an account, in the order of its provider's keys, and its defaults."""
@@ -116,10 +147,10 @@ class Settings:
                     continue
                 value: Any = opened.values.get(key.name)
                 if key.kind in {"secret", "table"}:
-                    value = _REDACTED
-                elif key.name == "base_url" and isinstance(raw, str) and not entry.from_variables:
+                    value = REDACTED
+                elif key.name == "base_url" and isinstance(raw, str) and entry.source is not None:
                     value = as_written(raw)  # what variables fill in may be a credential
-                source = self._source(entry, key, spelling)
+                source = source_of(entry, spelling)
                 found.append(Setting(key.name, _plain(value) if usable else None, source))
             if key not in given and key.name == "name":
                 found.append(Setting(key.name, shown_name(entry), _DEFAULT))
@@ -135,7 +166,7 @@ class Settings:
         for key in RUN_KEYS:
             value, source = getattr(profile.request_settings, key), _DEFAULT
             if key in table:
-                source = self._source_of_text(table[key], ("profiles", profile.name or "", key))
+                source = self._text_source(table[key], ("profiles", profile.name or "", key))
             elif key == "proxy":
                 name = next((name for name in _PROXY_VARIABLES if environ.get(name)), None)
                 if name is not None:
@@ -144,8 +175,10 @@ class Settings:
                 value = None
             elif key == "proxy" and value is not None:
                 value = _without_user(value)
-            elif isinstance(value, Path):
-                value = _without_credential(printable(str(value)))
+            elif isinstance(value, CaSource):
+                if value.named_by in CA_VARIABLES:
+                    source = f"environment {value.named_by}"
+                value = without_credential(printable(str(value.path or value.kind)))
             elif isinstance(value, float) and value.is_integer():
                 value = int(value)
             found.append(Setting(key, value, source))
@@ -161,7 +194,7 @@ class Settings:
                 value = entry.values.get(key)
                 if key in entry.settings:
                     shown = _plain(value.text if isinstance(value, Range) else value)
-                    source = self._source_of_text(entry.settings[key], (*path, key))
+                    source = self._text_source(entry.settings[key], (*path, key))
                     settings.append(Setting(key, shown, source))
                 elif key in {"field", "account"}:
                     settings.append(Setting(key, DEFAULT_FIELD if key == "field" else None, _DEFAULT))
@@ -177,40 +210,18 @@ class Settings:
                 yield from self._login(entry, here, value, usable=usable)
             else:
                 name = ".".join(printable(part, 40) for part in here)
-                source = self._source_of_text(value, (*entry.path, *here))
-                yield Setting(name, _REDACTED if usable else None, source)
+                source = source_of_text(value, entry.source, (*entry.path, *here), entry.variables)
+                yield Setting(name, REDACTED if usable else None, source)
 
-    def _source(self, entry: Entry, key: Key, spelling: str) -> str:
-        raw = entry.settings[spelling]
-        if spelling == key.in_file and isinstance(raw, str):
-            return _without_credential(f"file {printable(str(entry.folder / self._filled(entry, raw)))}")
-        if spelling == f"{key.name}_command" and isinstance(raw, list) and raw and isinstance(raw[0], str):
-            return _without_credential(f"command {printable(self._filled(entry, raw[0]), 60)}")
-        if entry.from_variables:
-            return self._variables.origin(entry.variable(spelling))
-        return self._source_of_text(raw, (*entry.path, spelling))
 
-    def _filled(self, entry: Entry, text: str) -> str:
-        try:
-            return entry.expand(text, "", self._variables)
-        except VariableError:
-            return text
-
-    def _source_of_text(self, raw: Any, path: KeyPath) -> str:
-        """The variables in a value of the file, after the file itself if the value has text of its own."""
-        texts = list(_texts(raw))
-        names = dict.fromkeys(name for text in texts for name in names_in(text))
-        found = [self._variables.origin(name) for name in names]
-        defined = all(self._variables.is_defined(name) for name in names)
-        if not names or not defined or any(has_own_text(text) for text in texts):
-            line = self._lines.get(path)
-            found.insert(0, self._name if line is None else f"{self._name}:{line}")
-        return ", ".join(found)
+def shown_name(entry: Entry) -> str:
+    """The account's name, or its place in the profile if the name contains a credential."""
+    return f"({entry.label})" if contains_any_credential(entry.name) else entry.name
 
 
 def shadowed(profile: Profile) -> tuple[Notice, ...]:
     """A notice for each `BALCLI_<PROVIDER>_<KEY>` variable that has no effect, because the profile has a table."""
-    tables = {entry.provider for entry in profile.entries if not entry.from_variables}
+    tables = {entry.provider for entry in profile.entries if entry.source is not None}
     return tuple(
         Notice(
             "variable.shadowed",
@@ -223,94 +234,17 @@ def shadowed(profile: Profile) -> tuple[Notice, ...]:
     )
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-
-
 def _plain(value: Any) -> Plain:
     """A value as it may be shown: `***` if it contains a credential."""
     if isinstance(value, str):
-        return _without_credential(value)
+        return without_credential(value)
     if isinstance(value, tuple):
-        return tuple(map(_without_credential, value))
+        return tuple(map(without_credential, value))
     return value if isinstance(value, int) else None
-
-
-def _without_credential(text: str) -> str:
-    return _REDACTED if contains_any_credential(text) else text
 
 
 def _without_user(proxy: str) -> str:
     """A proxy's URL, with `***` for the user and password."""
     before, at, host = proxy.rpartition("@")
     scheme = f"{before.partition('://')[0]}://" if "://" in before else ""
-    return printable(f"{scheme}{_REDACTED}@{host}" if at else proxy, 200)
-
-
-def line_numbers(text: str) -> dict[KeyPath, int]:
-    """The line, from 1, on which the statement of each key of a valid TOML text begins; tomli does not tell it.
-
-    What follows a statement of very many lines is left out.
-    """
-    found: dict[KeyPath, int] = {}
-    last_index: dict[KeyPath, int] = {}
-    table: KeyPath = ()
-    for line, statement in _statements(text):
-        document = parse_toml(statement, "")
-        if statement.lstrip().startswith("["):
-            table = _table_path(document, last_index)
-            found.setdefault(table, line)
-        else:
-            for path in _paths(document):
-                found.setdefault((*table, *path), line)
-    return found
-
-
-def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each statement, comment or blank line, with the number of its first line.
-
-    A statement ends where it is valid by itself: not inside a list, an inline table or a text of several lines.
-    """
-    first, statement = 1, ""
-    for number, line in enumerate(text.split("\n"), 1):
-        statement += f"{line}\n"
-        try:
-            parse_toml(statement, "")
-        except ConfigSyntaxError:
-            if number - first >= _MOST_LINES:
-                return
-            continue
-        yield first, statement
-        first, statement = number + 1, ""
-
-
-def _table_path(header: Mapping[str, Any], last_index: dict[KeyPath, int]) -> KeyPath:
-    """The path of a `[table]` or `[[table]]`. Updates the last index of each list of tables."""
-    path: KeyPath = ()
-    rest: Any = header
-    while rest:
-        ((key, rest),) = rest.items()
-        path = (*path, key)
-        if isinstance(rest, list):
-            last_index[path] = last_index.get(path, -1) + 1
-            rest = {}
-        if path in last_index:
-            path = (*path, last_index[path])
-    return path
-
-
-def _paths(value: Any) -> Iterator[KeyPath]:
-    """The path of each value inside a table or list, at any depth."""
-    items: Any = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    for key, item in items:
-        yield (key,)
-        for path in _paths(item):
-            yield (key, *path)
+    return printable(f"{scheme}{REDACTED}@{host}" if at else proxy, 200)

@@ -1,30 +1,47 @@
-"""A profile: its accounts, request settings and thresholds, read without touching a secret.
+"""A profile: its accounts, request settings and thresholds, and the opening of its accounts for a run."""
 
-Each message names file, key and cure, never a value.
-"""
-
-from collections.abc import Mapping
+import re
+from binascii import a2b_base64
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from balcli.config.checks import RAISE_FIRST, Problems, checked_table, reject_duplicates, reject_unknown_keys
-from balcli.config.entry import Entry, entries_of_table, entries_of_variables
+from balcli.config.entry import (
+    Entry,
+    OpenedAccount,
+    entries_of_table,
+    entries_of_variables,
+    open_entry,
+    unknown_key,
+)
+from balcli.config.problems import Problem, Problems, Source, Table
 from balcli.config.sources import (
+    SecretSources,
     Variables,
+    ca_source,
     exists,
     has_own_text,
     parse_toml,
-    pem_flaw,
+    prefix_of,
     read_text,
     read_variables,
+    texts_in,
 )
-from balcli.errors import ConfigFileError, ProfileError, ValueProblem
-from balcli.files import shown
-from balcli.models import Notice
+from balcli.errors import AccountError, ConfigFileError, ProfileError, UsageError, ValueProblem
+from balcli.files import shown, working_folder
+from balcli.http import echoes
+from balcli.http.client import RequestSettings
 from balcli.providers import PROVIDERS
-from balcli.providers.base import Key
 from balcli.secret import Secret, reveal
-from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, RequestSettings
+from balcli.settings import (
+    CA_VARIABLES,
+    MOST_COMMAND_SECONDS,
+    MOST_JOBS,
+    MOST_RETRIES,
+    MOST_SECONDS,
+    CaSource,
+    parse_seconds,
+)
 from balcli.text import did_you_mean, join_names, printable
 from balcli.urls import validate_proxy
 
@@ -34,10 +51,11 @@ if TYPE_CHECKING:
 RUN_KEYS: Final = {
     "timeout": "seconds for one request",
     "deadline": "seconds for the whole run",
+    "command_timeout": "seconds for a secret's command, up to 120",
     "retries": "tries after the first, where another can help",
     "jobs": "accounts asked at once",
     "proxy": "http://host:port; else HTTPS_PROXY and NO_PROXY count",
-    "ca_bundle": "a PEM file, relative to this one; else the built-in certificates",
+    "ca_bundle": 'a PEM file, relative to this one, or "system"; else SSL_CERT_FILE and its like, or built-in',
 }
 """The keys of a profile beside its accounts and limits, with their help."""
 _LIMITS: Final = "limits"
@@ -50,35 +68,87 @@ class Profile(NamedTuple):
     entries: tuple[Entry, ...]
     request_settings: RequestSettings
     variables: Variables
-    place: str = "the environment"
-    """Its place in messages: `FILE: profiles.main`."""
+    place: Table | None = None
+    """Its table; None where variables make the accounts."""
     unusable: frozenset[str] = frozenset()
-    """Those of `RUN_KEYS` that have a problem, where problems are collected."""
+    """Those of `RUN_KEYS` that have a problem."""
     thresholds: tuple["ThresholdEntry", ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """What is wrong so far; opening accounts raises it with their own."""
 
-    @property
-    def notices(self) -> tuple[Notice, ...]:
-        """The warnings about its variables."""
-        return self.variables.notices
+    def located(self, text: str) -> str:
+        """The message about the profile that ends with this text."""
+        return f"the environment {text}" if self.place is None else self.place.located((), text)
 
 
 class ProfileFile(NamedTuple):
-    """A profile file and its variables as they were read."""
+    """A profile file and its variables as they were read, and what is wrong with it beside its profiles."""
 
     path: Path
-    text: str
+    source: Source
     document: Mapping[str, Any]
     variables: Variables
+    problems: tuple[Problem, ...] = ()
 
-    def profile(self, name: str | None, problems: Problems = RAISE_FIRST) -> Profile:
-        """The profile of that name; without a name the default or only one. The problems are ConfigErrors."""
-        source, folder = shown(self.path), self.path.parent
-        return parse(self.document, source, folder, name=name, variables=self.variables, problems=problems)
+    def profile(self, name: str | None) -> Profile:
+        """The profile of that name; without a name the default or only one. Raises ConfigErrors if there is none."""
+        problems = Problems(self.problems)
+        place = None
+        with problems.step():
+            place, table = _choose(self, name, problems)
+        if place is None:
+            raise problems.error()
+        variables, folder = self.variables, self.path.parent
+        known = (*PROVIDERS, *RUN_KEYS, _LIMITS)
+        before = len(problems.found)
+        entries: list[Entry] = []
+        for key, value in table.items():
+            if key in PROVIDERS:
+                path = (*place.path, key)
+                entries += entries_of_table(key, value, self.source, path, folder, variables, problems)
+            elif key not in known:
+                problems.add(unknown_key(key, known), place, key)
+        entries += entries_of_variables(variables, table, working_folder(), problems)
+        named: dict[str, Entry] = {}
+        for entry in entries:
+            first = named.setdefault(entry.name, entry)
+            if first is not entry:
+                where = f" in {first.source.name}" if first.source and not entry.source else ""
+                problems.add(
+                    AccountError(f"is also the name of {first.label}{where}; rename one"), entry, "name"
+                )
+        thresholds: tuple[ThresholdEntry, ...] = ()
+        if _LIMITS in table:
+            from balcli.config.thresholds import read_thresholds  # most profiles have none
+
+            # The name of an account with a problem may be unknown.
+            names = [entry.name for entry in entries] if len(problems.found) == before else None
+            thresholds = read_thresholds(table[_LIMITS], place, names, variables, problems)
+        settings: dict[str, Any] = {}
+        for key in RUN_KEYS:
+            if key in table:
+                with problems.step(place, key):
+                    settings[key] = _run_setting(key, table[key], variables)
+        with problems.step(place, "command_timeout"):
+            _refuse_longer_command(settings)
+        unusable = frozenset(RUN_KEYS.keys() & table.keys() - settings.keys())
+        settings["ca_bundle"] = ca_source(None, settings.get("ca_bundle"), folder, variables.environ)
+        return Profile(
+            str(place.path[-1]),
+            tuple(entries),
+            RequestSettings(**settings),
+            variables,
+            place,
+            unusable,
+            thresholds,
+            tuple(problems.found),
+        )
 
     @property
     def names(self) -> list[str]:
-        """The names of its profiles. Raises ValueProblem."""
-        return list(_profiles(self.document, shown(self.path)))
+        """The names of its profiles."""
+        profiles = self.document.get("profiles")
+        return list(profiles) if isinstance(profiles, dict) else []
 
 
 def load(
@@ -86,7 +156,8 @@ def load(
 ) -> Profile:
     """The profile of that name in a file; without a name the default or only one.
 
-    If the file does not exist and need not, the accounts are those of the environment. Raises ConfigErrors.
+    If the file does not exist and need not, the accounts are those of the environment. Raises ConfigErrors that leave
+    no profile; the others are in its `problems`.
     """
     if not must_exist and not exists(file):
         return without_file(file, name=name, env_file=env_file, environ=environ)
@@ -94,44 +165,51 @@ def load(
 
 
 def without_file(
-    file: Path,
-    *,
-    name: str | None,
-    env_file: Path | None,
-    environ: Mapping[str, str],
-    problems: Problems = RAISE_FIRST,
+    file: Path, *, name: str | None, env_file: Path | None, environ: Mapping[str, str]
 ) -> Profile:
-    """The accounts of the environment, where the file does not exist. Raises ConfigFileError if it has none."""
-    if name is not None:
-        raise ProfileError(
-            f"there is no profile {printable(name, 40)}: the file {shown(file)} is not there; write it with balcli config init, or name another with --config"
-        )
+    """The accounts of the environment, where the file does not exist. Raises ConfigErrors if it has none."""
+    problems = Problems()
     variables = read_variables(environ, env_file, problems)
-    entries = tuple(entries_of_variables(variables, PROVIDERS, problems))
-    if not entries:
-        raise ConfigFileError(
-            f"{shown(file)}: there is no such file; write one with balcli config init, name one with "
-            "--config, set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
+    entries = tuple(entries_of_variables(variables, (), working_folder(), problems))
+    if name is not None:
+        problems.add(
+            ProfileError(
+                f"{shown(file)} does not exist, so there is no profile {printable(name, 40)}; "
+                "create it with balcli config init, or name another file with --config"
+            )
         )
-    return Profile(None, entries, RequestSettings(), variables)
+    elif not entries:
+        problems.add(
+            ConfigFileError(
+                f"{shown(file)} does not exist; create it with balcli config init, name another with --config, "
+                "set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
+            )
+        )
+    if name is not None or not entries:
+        raise problems.error()
+    settings = RequestSettings(ca_bundle=ca_source(None, None, Path(), environ))
+    return Profile(None, entries, settings, variables, problems=tuple(problems.found))
 
 
-def read_file(
-    file: Path, *, env_file: Path | None, environ: Mapping[str, str], problems: Problems = RAISE_FIRST
-) -> ProfileFile:
+def read_file(file: Path, *, env_file: Path | None, environ: Mapping[str, str]) -> ProfileFile:
     """The file, with the variables of the environment and of the named `.env` or the one beside it.
 
-    Raises ConfigFileError and ConfigSyntaxError. Problems that do not end the reading are added.
+    Raises ConfigErrors if it cannot be read as TOML.
     """
-    read = read_text(file, problems=problems)
+    problems = Problems()
     if env_file is None and exists(file.parent / ".env"):
         env_file = file.parent / ".env"
     variables = read_variables(environ, env_file, problems)
-    document = parse_toml(read.text, shown(file))
-    if holds_secret(document):
-        with problems:
-            read.require_private("a secret stands in it")
-    return ProfileFile(file, read.text, document, variables)
+    with problems.step():
+        read = read_text(file, problems)
+        source = Source(shown(file), read.text)
+        document = parse_toml(read.text, source.name)
+        if holds_secret(document):
+            with problems.step():
+                read.require_private("contains a secret")
+        _check_document(document, source, problems)
+        return ProfileFile(file, source, document, variables, tuple(problems.found))
+    raise problems.error()
 
 
 def holds_secret(document: Mapping[str, Any]) -> bool:
@@ -144,153 +222,230 @@ def holds_secret(document: Mapping[str, Any]) -> bool:
             return True
         for name in PROVIDERS.keys() & table.keys():
             for entry in table[name] if isinstance(table[name], list) else [table[name]]:
-                if isinstance(entry, dict) and any(
-                    _is_written_out(key, entry.get(key.name)) for key in PROVIDERS[name].KEYS
-                ):
-                    return True
+                for key in PROVIDERS[name].KEYS if isinstance(entry, dict) else ():
+                    raw = entry.get(key.name) if key.kind in {"secret", "table"} else None
+                    if any(map(has_own_text, texts_in(raw))):
+                        return True
     return False
 
 
-def _is_written_out(key: Key, value: Any) -> bool:
-    if key.kind == "secret":
-        return isinstance(value, str) and has_own_text(value)
-    return key.kind == "table" and isinstance(value, dict) and _has_text(value)
-
-
-def _has_text(value: Any) -> bool:
-    """Whether a value has text of its own, at any depth."""
-    if isinstance(value, str):
-        return has_own_text(value)
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(map(_has_text, items))
-
-
-def parse(
-    document: Mapping[str, Any],
-    source: str,
-    folder: Path,
-    *,
-    name: str | None,
-    variables: Variables,
-    problems: Problems = RAISE_FIRST,
-) -> Profile:
-    """The profile in a document that messages call `source`; relative paths in it are relative to the folder."""
-    reject_unknown_keys(document, ("default_profile", "profiles"), f"{source}: ", problems)
-    profiles = _profiles(document, source)
-    chosen = _choose(document, profiles, name, source, problems)
-    place = f"{source}: profiles.{printable(chosen, 40)}"
-    table = checked_table(profiles[chosen], place)
-    reject_unknown_keys(table, (*PROVIDERS, *RUN_KEYS, _LIMITS), f"{place}.", problems)
-    entries: list[Entry] = []
-    before = problems.count
-    for key, value in table.items():
-        if key in PROVIDERS:
-            path = ("profiles", chosen, key)
-            entries += entries_of_table(key, value, f"{place}.{key}", path, folder, variables, problems)
-    entries += entries_of_variables(variables, [key for key in PROVIDERS if key not in table], problems)
-    named = ((entry.name, entry.table) for entry in entries)
-    reject_duplicates(named, "are both named {}; rename one with name = …", problems)
-    thresholds: tuple[ThresholdEntry, ...] = ()
-    if _LIMITS in table:
-        from balcli.config.thresholds import read_thresholds  # most profiles have none
-
-        # The name of an account with a problem may be unknown.
-        names = [entry.name for entry in entries] if problems.count == before else None
-        thresholds = read_thresholds(table[_LIMITS], f"{place}.{_LIMITS}", names, variables, problems)
-    settings: dict[str, Any] = {}
-    given = [key for key in RUN_KEYS if key in table]
-    for key in given:
-        with problems:
-            settings[key] = _run_setting(key, table[key], f"{place}.{key}", folder, variables)
-    unusable = frozenset(given) - settings.keys()
-    run = RequestSettings(**settings)
-    return Profile(chosen, tuple(entries), run, variables, place, unusable, thresholds)
-
-
-def _profiles(document: Mapping[str, Any], source: str) -> Mapping[str, Any]:
-    return checked_table(document.get("profiles", {}), f"{source}: profiles")
-
-
-def _choose(
-    document: Mapping[str, Any],
-    profiles: Mapping[str, Any],
-    name: str | None,
-    source: str,
-    problems: Problems,
-) -> str:
-    """The name of the profile to use: the given one, the default or the only one. Raises ProfileError."""
-
-    def hint(wanted: str) -> str:
-        return did_you_mean(wanted, profiles) if profiles else "there is none; add [profiles.main]"
-
-    default = document.get("default_profile")
-    with problems:
-        if default is not None and not isinstance(default, str):
-            raise ValueProblem(f"{source}: default_profile: is no text; give the name of a profile")
-        if default is not None and default not in profiles:
-            raise ProfileError(
-                f"{source}: default_profile: there is no profile {printable(default, 40)}; {hint(default)}"
-            )
-    if name is not None and name not in profiles:
-        raise ProfileError(f"{source}: there is no profile {printable(name, 40)}; {hint(name)}")
-    if name is not None:
-        return name
-    if isinstance(default, str) and default in profiles:
-        return default
-    if not profiles:
-        raise ProfileError(f"{source}: has no profile; add [profiles.main]")
-    if len(profiles) > 1:
-        raise ProfileError(
-            f"{source}: there are several profiles ({join_names(profiles)}); name one with --profile or default_profile"
+def _check_document(document: Mapping[str, Any], source: Source, problems: Problems) -> None:
+    """Add what is wrong with a file beside its profiles."""
+    whole, known = Table(source, (), ""), ("default_profile", "profiles")
+    for key in document:
+        if key not in known:
+            problems.add(unknown_key(key, known), whole, key)
+    default, profiles = document.get("default_profile", ""), document.get("profiles", {})
+    if not isinstance(default, str):
+        problems.add(
+            ValueProblem("must be the name of a profile; write it in quotes"), whole, "default_profile"
         )
-    return next(iter(profiles))
+    elif "default_profile" in document and isinstance(profiles, dict) and default not in profiles:
+        text = f"names profile {printable(default, 40)}, which does not exist; {_hint(default, profiles)}"
+        problems.add(ProfileError(text), whole, "default_profile")
 
 
-def _run_setting(key: str, value: Any, place: str, folder: Path, variables: Variables) -> Any:
+def _hint(wanted: str, profiles: Mapping[str, Any]) -> str:
+    return did_you_mean(wanted, profiles) if profiles else "add [profiles.main]"
+
+
+def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Table, Mapping[str, Any]]:
+    """The profile to use, with its place: the given one, the default or the only one. Raises ConfigError."""
+    where, default = file.source.name, file.document.get("default_profile")
+    profiles = file.document.get("profiles", {})
+    if not isinstance(profiles, dict):
+        whole = Table(file.source, (), "")
+        raise ValueProblem(whole.located(("profiles",), "must be a table; write it as [profiles.main]"))
+    if name is not None and name not in profiles:
+        raise ProfileError(f"{where} has no profile {printable(name, 40)}; {_hint(name, profiles)}")
+    if name is None and isinstance(default, str) and default in profiles:
+        name = default
+    if name is None and not profiles:
+        raise ProfileError(f"{where} has no profile; add [profiles.main]")
+    if name is None and len(profiles) > 1:
+        if default is not None:
+            raise problems.error()  # a bad default leaves it open
+        raise ProfileError(
+            f"{where} has several profiles ({join_names(profiles)}); name one with --profile or default_profile"
+        )
+    chosen = next(iter(profiles)) if name is None else name
+    place = Table(file.source, ("profiles", chosen), f'profile "{printable(chosen, 40)}"')
+    if not isinstance(profiles[chosen], dict):
+        raise ValueProblem(
+            place.located((), f"must be a table; write it as [profiles.{printable(chosen, 40)}]")
+        )
+    return place, profiles[chosen]
+
+
+def _run_setting(key: str, value: Any, variables: Variables) -> Any:
     """The value of one of `RUN_KEYS`. Raises ValueProblem and VariableError."""
     if key in {"timeout", "deadline"}:
-        return _seconds(value, place)
+        return _seconds(value, variables, MOST_SECONDS)
+    if key == "command_timeout":
+        return _seconds(value, variables, MOST_COMMAND_SECONDS)
     if key == "retries":
-        return _whole(value, place, 0, MOST_RETRIES)
+        return _whole(value, 0, MOST_RETRIES)
     if key == "jobs":
-        return _whole(value, place, 1, MOST_JOBS)
+        return _whole(value, 1, MOST_JOBS)
     if not isinstance(value, str) or not value:
-        raise ValueProblem(f"{place}: is no text; write it in quotes")
-    text = variables.expand(value, place)
+        raise ValueProblem("must be text; write it in quotes")
+    text = variables.expand(value)
     if key == "ca_bundle":
-        return folder / text
+        return variables.path(text)
     try:
         # It may have a password: made a secret, it is filtered from every message.
         return reveal(Secret(validate_proxy(text)))
     except ValueError as problem:
-        raise ValueProblem(f"{place}: {problem}") from None
+        raise ValueProblem(str(problem)) from None
 
 
-def _seconds(value: Any, place: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_SECONDS:
+def _seconds(value: Any, variables: Variables, most: float) -> float:
+    try:
+        found = parse_seconds(variables.expand(value)) if isinstance(value, str) else value
+    except ValueError as problem:
+        raise ValueProblem(str(problem)) from None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= most:
+        raise ValueProblem(f'must be above 0 and up to {most:g} seconds; write it as 5 or "500ms"')
+    return float(found)
+
+
+def _refuse_longer_command(settings: dict[str, Any]) -> None:
+    """Raise ValueProblem, and drop it, for a command_timeout above the deadline, where the profile names both."""
+    if settings.get("command_timeout", 0.0) > (deadline := settings.get("deadline", MOST_SECONDS)):
+        del settings["command_timeout"]
         raise ValueProblem(
-            f"{place}: is no number of seconds above 0 and up to {MOST_SECONDS:g}; write one{_unquoted(value)}"
+            f"is above the deadline of {deadline:g} s, which ends the run; raise deadline, or lower it"
         )
-    return float(value)
 
 
-def _whole(value: Any, place: str, least: int, most: int) -> int:
+def _whole(value: Any, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueProblem(f"{place}: is no whole number from {least} to {most}; write one{_unquoted(value)}")
+        raise ValueProblem(f"must be a whole number from {least} to {most}; change it{_unquoted(value)}")
     return value
 
 
 def _unquoted(value: Any) -> str:
-    return " without quotes" if isinstance(value, str) else ""
+    return " and remove the quotes" if isinstance(value, str) else ""
 
 
-def check_ca_bundle(profile: Profile, problems: Problems = RAISE_FIRST) -> None:
-    """Add a ValueProblem for a ca_bundle that does not look like certificates. TLS judges them later."""
-    bundle = profile.request_settings.ca_bundle
-    flaw = pem_flaw(bundle) if bundle is not None else None
-    if bundle is not None and flaw is not None:
-        problems.add(
-            ValueProblem(
-                f"{profile.place}.ca_bundle: {shown(bundle)} {flaw}; name a file of PEM certificates, or leave it out"
-            )
+def open_accounts(
+    profile: Profile,
+    sources: SecretSources,
+    provider: str | None = None,
+    names: Iterable[str] = (),
+    targets: Mapping[str, tuple[str, ...]] | None = None,
+) -> list[OpenedAccount]:
+    """The accounts of a run in the profile's order: one provider's or all, every one or the named ones.
+
+    `targets` replaces, for the one selected account, the keys that identify it at its provider; several values make an
+    account of each. Raises all ConfigErrors of the profile and these accounts as one, and UsageError for targets that
+    do not fit.
+    """
+    problems = Problems(profile.problems)
+    entries = select(profile, provider, [*names], problems)
+    if targets and len(entries) > 1:
+        keys = PROVIDERS[entries[0].provider].KEYS
+        options = ", ".join(key.option for key in keys if key.option and key.name in targets)
+        raise UsageError(
+            f"{options} is for one account, but {len(entries)} are selected; name one: "
+            + join_names(entry.name for entry in entries)
         )
+    opened = open_entries(entries, sources, targets or {}, problems)
+    check_certificates(profile, opened, problems)
+    if problems.found:
+        raise problems.error()
+    return opened
+
+
+def select(profile: Profile, provider: str | None, names: list[str], problems: Problems) -> list[Entry]:
+    """The entries of a provider or all, and of these names if any. Adds an AccountError if there are none."""
+    of_provider = [entry for entry in profile.entries if provider in (None, entry.provider)]
+    kind = f"{provider} account" if provider else "account"
+    if not of_provider:
+        heading = f"[profiles.{printable(profile.name or 'main', 40)}.{provider or 'loopring'}]"
+        variables = f"set {prefix_of(provider or 'loopring')}… variables"
+        problems.add(AccountError(profile.located(f"has no {kind}; add {heading} or {variables}")))
+    for name in names if of_provider else ():
+        if all(name != entry.name for entry in of_provider):
+            other = next((entry.provider for entry in profile.entries if entry.name == name), None)
+            hint = did_you_mean(name, [entry.name for entry in of_provider])
+            if other is not None:
+                hint = f"it is a {other} account; use balcli {other}"
+            where = "the environment" if profile.place is None else profile.place.title
+            problems.add(AccountError(f"{where} has no {kind} {printable(name, 40)}; {hint}"))
+    return [entry for entry in of_provider if entry.name in names] if names else of_provider
+
+
+def open_entries(
+    entries: Iterable[Entry],
+    sources: SecretSources,
+    targets: Mapping[str, tuple[str, ...]],
+    problems: Problems,
+) -> list[OpenedAccount]:
+    """The accounts of these entries, as far as they can be opened."""
+    opened: list[OpenedAccount] = []
+    for entry in entries:
+        opened += open_entry(entry, sources, targets, problems)
+    check_together(opened, problems)
+    return opened
+
+
+def check_together(opened: Iterable[OpenedAccount], problems: Problems) -> None:
+    """Add what only shows once all accounts are opened: a credential in a name, and one account twice."""
+    first: dict[tuple[str, ...], Entry] = {}
+    for entry, _, account in opened:
+        if echoes.contains_any_credential(entry.name):
+            problems.add(ValueProblem("contains a credential; use another name"), entry, "name")
+        if account is not None:
+            one = first.setdefault(account.key, entry)
+            if one is not entry:
+                text = f"is the same account at the provider as {one.title} and would count twice; remove one"
+                problems.add(AccountError(text), entry)
+
+
+_MOST_PEM: Final = 10_000_000
+_CERTIFICATE: Final = rb"(?s)-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END "
+
+
+def check_certificates(profile: Profile, opened: Iterable[OpenedAccount], problems: Problems) -> None:
+    """Add a ValueProblem for each file that is to hold certificates and does not look like it. TLS judges them later."""
+    places: dict[CaSource, Entry | Table | None] = {profile.request_settings.ca_bundle: profile.place}
+    for entry, _, account in opened:
+        if account is not None and account.ca is not None:
+            places.setdefault(account.ca, entry)
+    for source, place in places.items():
+        flaw = pem_flaw(source.path) if source.kind == "file" and source.path is not None else None
+        if flaw is None or source.path is None:
+            continue
+        variable = source.named_by if source.named_by in CA_VARIABLES else None
+        text = f": {shown(source.path)} {flaw}"
+        if variable is not None:
+            cure = f"name a file of PEM certificates, or unset {variable}"
+            problems.add(ValueProblem(f"{variable}{text}; {cure}"))
+        else:
+            cure = "name a file of PEM certificates, or remove ca_bundle"
+            problems.add(ValueProblem(f"{text}; {cure}"), place, "ca_bundle")
+
+
+def pem_flaw(path: Path) -> str | None:
+    """Why a file cannot be one of PEM certificates; None if it looks like one."""
+    try:
+        if path.exists() and not path.is_file():
+            return "is not a regular file"
+        with path.open("rb") as file:
+            content = file.read(_MOST_PEM + 1)
+    except (OSError, ValueError) as problem:
+        if isinstance(problem, FileNotFoundError):
+            return "does not exist"
+        return f"cannot be read: {getattr(problem, 'strerror', None) or 'not a usable path'}"
+    if len(content) > _MOST_PEM:
+        return f"is larger than {_MOST_PEM // 1_000_000} MB"
+    blocks = re.findall(_CERTIFICATE, content)  # not compiled at import: few profiles name a bundle
+    return None if blocks and all(map(_is_base64, blocks)) else "has no certificates"
+
+
+def _is_base64(block: bytes) -> bool:
+    try:
+        return bool(a2b_base64(b"".join(block.split()), strict_mode=True))
+    except ValueError:
+        return False

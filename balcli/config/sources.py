@@ -2,32 +2,56 @@
 
 import os
 import re
-import select
 import stat
-import time
-from binascii import a2b_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from balcli.config.checks import RAISE_FIRST, Problems
+from balcli import pipes
+from balcli.config.problems import Problems
 from balcli.errors import ConfigFileError, ConfigSyntaxError, SecretError, VariableError
-from balcli.files import is_readable_by_others, open_for_reading, permission_problem, shown
+from balcli.files import (
+    chmod,
+    expand_home,
+    is_readable_by_others,
+    is_relative_to_nothing,
+    nowhere,
+    open_for_reading,
+    permission_problem,
+    shown,
+)
 from balcli.http.strictjson import is_deeper
 from balcli.models import Notice
 from balcli.secret import Secret, validate_credential
+from balcli.settings import CA_VARIABLES, COMMAND_SECONDS, CaSource
 from balcli.text import printable
 
 if TYPE_CHECKING:
-    import subprocess
-
     from balcli.http.timing import Deadline
 
 MAX_BYTES: Final = 1_000_000
 _MOST_LEVELS: Final = 50  # a login nested twenty deep begins at level five
-_MOST_PEM: Final = 10_000_000
-_CERTIFICATE: Final = rb"(?s)-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END "
+
+
+def ca_source(account: str | None, profile: str | None, folder: Path, environ: Mapping[str, str]) -> CaSource:
+    """The certificates that an account trusts: its own `ca_bundle`, the profile's, a variable's, the built-in ones.
+
+    Relative paths of the two are relative to the folder. A directory that a variable names is one of OpenSSL's.
+    """
+    for whose, text in (("account", account), ("profile", profile)):
+        if text is not None:
+            named_by = f"ca_bundle of the {whose}"
+            return (
+                CaSource("system", None, named_by)
+                if text == "system"
+                else CaSource("file", folder / text, named_by)
+            )
+    for name in CA_VARIABLES:
+        if environ.get(name):
+            path = Path(environ[name])
+            return CaSource("folder" if path.is_dir() else "file", path, name)
+    return CaSource()
 
 
 def exists(path: Path) -> bool:
@@ -52,96 +76,88 @@ class FileText(NamedTuple):
         """Raise ConfigFileError, with the chmod, if every user may read the file."""
         if is_readable_by_others(self.state):
             raise ConfigFileError(
-                f"{shown(self.path)}: {why}, and every user can read it; chmod 600 {printable(str(self.path), 120)}"
+                f"{shown(self.path)} {why} and is readable by everyone; {chmod(self.state, self.path)}"
             )
 
 
-def read_text(path: Path, most_bytes: int = MAX_BYTES, problems: Problems = RAISE_FIRST) -> FileText:
-    """The text of a regular UTF-8 file, without its byte-order mark. Only the user or root may own or write it.
+def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MAX_BYTES) -> FileText:
+    """The text of a UTF-8 file or FIFO, without its byte-order mark. Only the user or root may own or write it.
 
     The checks are made on the opened file, so that it cannot be changed between check and use.
-    Raises ConfigFileError. A wrong owner or mode is added to the problems.
+    Raises ConfigFileError. A wrong owner or mode is added to the problems, if they are given.
     """
+    name = shown(path)
+    if is_relative_to_nothing(path):
+        raise ConfigFileError(nowhere(path))
+
+    def check(state: os.stat_result) -> None:
+        flaw = permission_problem(state, path)
+        if flaw is not None:
+            untrusted = ConfigFileError(f"{name} {flaw}")
+            if problems is None:
+                raise untrusted
+            problems.add(untrusted)
+
+    if pipes.is_fifo(path):
+        try:
+            content, state = pipes.reader.read(path, most_bytes + 1, check)
+        except OSError as problem:
+            raise ConfigFileError(
+                f"{name} cannot be read: {problem.strerror}; start what writes to it before balcli, or give the path of a file"
+            ) from None
+    else:
+        content, state = _read_file(path, most_bytes + 1, check)
+    if len(content) > most_bytes:
+        size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
+        raise ConfigFileError(f"{name} is larger than {size}; name the right file")
+    try:
+        return FileText(path, content.decode("utf-8-sig"), state)
+    except UnicodeDecodeError:
+        raise ConfigFileError(f"{name} is not UTF-8; save it in that encoding") from None
+
+
+def _read_file(
+    path: Path, most: int, check: Callable[[os.stat_result], None]
+) -> tuple[bytes, os.stat_result]:
+    """At most that many bytes of a regular file, and its state. Raises ConfigFileError, and what the check raises."""
     name = shown(path)
     try:
         descriptor = open_for_reading(path)
     except FileNotFoundError:
-        raise ConfigFileError(f"{name}: there is no such file; check the path") from None
+        raise ConfigFileError(f"{name} does not exist; check the path") from None
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or "not a usable path"
         raise ConfigFileError(
-            f"{name}: cannot be opened: {reason}; check the path and its permissions"
+            f"{name} cannot be opened: {reason}; check the path and its permissions"
         ) from None
     try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise ConfigFileError(f"{name}: is no regular file; give the path of one")
-        flaw = permission_problem(state, path)
-        if flaw is not None:
-            problems.add(ConfigFileError(f"{name}: {flaw}"))
-        content = _read(descriptor, most_bytes + 1)
+            raise ConfigFileError(f"{name} is not a regular file; give the path of one")
+        check(state)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most), state
     except OSError as problem:
-        raise ConfigFileError(f"{name}: cannot be read: {problem.strerror}; check the disk") from None
+        raise ConfigFileError(f"{name} cannot be read: {problem.strerror}; check the disk") from None
     finally:
         os.close(descriptor)
-    if len(content) > most_bytes:
-        size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
-        raise ConfigFileError(f"{name}: is over {size}, which no such file can need; name the right one")
-    try:
-        return FileText(path, content.decode("utf-8-sig"), state)
-    except UnicodeDecodeError:
-        raise ConfigFileError(f"{name}: is not UTF-8; save it in that encoding") from None
-
-
-def _read(descriptor: int, most: int) -> bytes:
-    content = b""
-    while len(content) < most and (piece := os.read(descriptor, most - len(content))):
-        content += piece
-    return content
-
-
-def pem_flaw(path: Path) -> str | None:
-    """Why a file cannot be one of PEM certificates; None if it looks like one."""
-    try:
-        descriptor = open_for_reading(path)
-    except (OSError, ValueError) as problem:
-        return f"cannot be opened: {getattr(problem, 'strerror', None) or 'not a usable path'}"
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return "is no regular file"
-        content = _read(descriptor, _MOST_PEM + 1)
-    except OSError as problem:
-        return f"cannot be read: {problem.strerror}"
-    finally:
-        os.close(descriptor)
-    if len(content) > _MOST_PEM:
-        return f"is over {_MOST_PEM // 1_000_000} MB"
-    blocks = re.findall(_CERTIFICATE, content)  # not compiled at import: few profiles name a bundle
-    return None if blocks and all(_is_base64(block) for block in blocks) else "holds no certificates"
-
-
-def _is_base64(block: bytes) -> bool:
-    try:
-        return bool(a2b_base64(b"".join(block.split()), strict_mode=True))
-    except ValueError:
-        return False
 
 
 # What a message of tomli begins with, the flaw and the cure. The whole message may contain a piece of a secret.
 _TOML_FLAWS: Final = {
     ("Cannot ", "Duplicate "): (
-        ": it stands above already",
-        "remove one of the two, and write each of several accounts as [[...]]",
+        "the key or table already exists",
+        "remove one of the two, or write each of several accounts as [[...]]",
     ),
     ("Unterminated ", "Illegal ", "Expected '\"", "Expected \"'"): (
-        ": a text is not closed, or holds what no text can",
-        "add its quote",
+        "string not closed, or with a character that it cannot contain",
+        "add the missing quote",
     ),
-    ("Expected '='",): (": a key is not followed by =", "write KEY = VALUE"),
-    ("Invalid value",): (": what follows = is no value", "write texts in quotes"),
-    ("Unclosed ",): (": a list or table is not closed", "add its bracket"),
-    ("Unescaped ",): (": a \\ stands alone in a text", "write it twice"),
-    ("",): ("", "mend that place"),
+    ("Expected '='",): ("key without a value", "write KEY = VALUE"),
+    ("Invalid value",): ("not a value", "write texts in quotes"),
+    ("Unclosed ",): ("list or table not closed", "add the missing bracket"),
+    ("Unescaped ",): ("single \\ in a string", "write it twice"),
+    ("",): ("not valid TOML", "correct this place"),
 }
 
 
@@ -152,21 +168,17 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
     """
     import tomli  # not needed by `--help`
 
-    too_deep = ConfigSyntaxError(
-        f"{name}: is nested too deeply, and a profile needs four levels; remove the others"
-    )
+    too_deep = ConfigSyntaxError(f"{name} is nested too deeply; a profile needs four levels")
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as problem:
         flaw, cure = next(said for begin, said in _TOML_FLAWS.items() if problem.msg.startswith(begin))
-        raise ConfigSyntaxError(
-            f"{name}: is not valid TOML at line {problem.lineno}, column {problem.colno}{flaw}; {cure}"
-        ) from None
+        raise ConfigSyntaxError(f"{name}:{problem.lineno}: {flaw} (column {problem.colno}); {cure}") from None
     except RecursionError:
         raise too_deep from None
     except ValueError:
         # tomli lets a number of over 4,300 digits through to int(), which refuses it.
-        raise ConfigSyntaxError(f"{name}: holds a number that is too long; shorten it") from None
+        raise ConfigSyntaxError(f"{name} contains a number that is too long; shorten it") from None
     if is_deeper(document, _MOST_LEVELS):
         raise too_deep
     return document
@@ -192,10 +204,10 @@ class Variables(NamedTuple):
     lines: Mapping[str, int] = MappingProxyType({})
     """The line of each variable in the `.env` file."""
 
-    def expand(self, text: str, place: str) -> str:
+    def expand(self, text: str) -> str:
         """The text with each `${NAME}` replaced; `$${` is a literal `${`.
 
-        Raises VariableError, naming the place, for an undefined name or any other `${`.
+        Raises VariableError for an undefined name or any other `${`.
         """
         if "${" not in text:
             return text
@@ -207,7 +219,7 @@ class Variables(NamedTuple):
             name = match[1]
             if name is None:
                 raise VariableError(
-                    f"{place}: a ${{ is not followed by a NAME and }}; write $${{ if the text is meant as it stands"
+                    "has a ${ without a NAME and a }; write ${NAME}, or $${ for the characters ${ themselves"
                 )
             found = self.environ.get(name, self.from_file.get(name))
             if found is None:
@@ -216,14 +228,20 @@ class Variables(NamedTuple):
 
         expanded = _PLACEHOLDER.sub(value, text)
         if undefined:
-            file = f" or in {shown(self.env_file)}" if self.env_file else " or in a .env beside the profile"
-            names = ", ".join(undefined)
-            shown_names = ", ".join(f"${{{name}}}" for name in undefined)
+            file = f"in {shown(self.env_file)}" if self.env_file else "in a .env beside the profile"
+            names = ", ".join(f"${{{name}}}" for name in undefined)
+            verb = "is" if len(undefined) == 1 else "are"
             raise VariableError(
-                f"{place}: {shown_names} {'is' if len(undefined) == 1 else 'are'} not defined; "
-                f"set {names} in the environment{file}"
+                f"needs {names}, which {verb} not set; set {', '.join(undefined)} in the environment or {file}"
             )
         return expanded
+
+    def path(self, text: str) -> str:
+        """A path with the home folder in the place of `~/`. Raises VariableError without HOME."""
+        try:
+            return expand_home(text, self.environ)
+        except ValueError as problem:
+            raise VariableError(f": {problem}") from None
 
     def is_defined(self, name: str) -> bool:
         """Whether the environment or the `.env` file has the variable."""
@@ -237,34 +255,38 @@ class Variables(NamedTuple):
             return f"{self.env_file.name}:{self.lines.get(name, 0)} {name}"
         return f"{name} (not defined)"
 
-    def origins(self, text: str) -> tuple[str, ...]:
-        """The sources of a text: each `${NAME}` with its own, and `as it stands` if it has text beside them."""
-        found = [
-            f"${{{name}}} from {'the environment' if name in self.environ else shown(self.env_file or Path('.env'))}"
-            for name in dict.fromkeys(names_in(text))
-        ]
-        return (*found, "as it stands") if has_own_text(text) else tuple(found)
-
     def names(self, provider: str) -> tuple[str, ...]:
         """The names of the provider's `BALCLI_<PROVIDER>_<KEY>` variables that are set, from both sources."""
         prefix = prefix_of(provider)
         return tuple(name for name in {**self.environ, **self.from_file} if name.startswith(prefix))
 
-    def settings(self, provider: str) -> tuple[dict[str, str], str]:
-        """The values of the provider's `BALCLI_<PROVIDER>_<KEY>` variables by key, and their one source."""
+    def settings(self, provider: str) -> dict[str, str]:
+        """The values of the provider's `BALCLI_<PROVIDER>_<KEY>` variables by key, all from one of the two sources."""
         prefix = prefix_of(provider)
-        sources = [(self.environ, "environment")]
-        if self.env_file is not None:
-            sources.append((self.from_file, shown(self.env_file)))
-        for source, origin in sources:
+        for source in (self.environ, self.from_file):
             found = {
                 name[len(prefix) :].lower(): value
                 for name, value in source.items()
                 if name.startswith(prefix)
             }
             if found:
-                return found, origin
-        return {}, ""
+                return found
+        return {}
+
+    def place(self, name: str) -> str:
+        """Where a variable is set, for messages: `.env:3`, or the environment."""
+        if self.env_file is not None and name in self.lines and name not in self.environ:
+            return f"{shown(self.env_file)}:{self.lines[name]}"
+        return "environment"
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text in a value, at any depth; keys are none."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from texts_in(item)
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -287,13 +309,10 @@ def has_own_text(text: str) -> bool:
     return bool(_PLACEHOLDER.sub(lambda match: match[0] if match[1] is None else "", text))
 
 
-def read_variables(
-    environ: Mapping[str, str], env_file: Path | None, problems: Problems = RAISE_FIRST
-) -> Variables:
+def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: Problems) -> Variables:
     """The environment with the variables of a `.env` file, as python-dotenv reads its quotes and comments.
 
-    Nothing is expanded in it, and nothing of it enters the process's environment. The problems are
-    ConfigFileError, and ConfigSyntaxError with the number of a line that does not parse.
+    Nothing is expanded in it, and nothing of it enters the process's environment.
     """
     if env_file is None:
         return Variables(environ)
@@ -304,145 +323,89 @@ def read_variables(
     found: dict[str, str] = {}
     lines: dict[str, int] = {}
     notices: list[Notice] = []
-    with problems:
-        file = read_text(env_file, problems=problems)
-        with problems:
-            file.require_private("a .env is taken to hold secrets")
+    with problems.step():
+        file = read_text(env_file, problems)
+        with problems.step():
+            file.require_private("counts as a file of secrets")
         for binding in parse_stream(StringIO(file.text)):
             # A binding begins after the line before it: blank lines ahead of it count as its own.
             skipped = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:skipped].count("\n")
-            if binding.error:
-                problems.add(
-                    ConfigSyntaxError(f"{shown(env_file)}: line {line} is not NAME=value; mend or remove it")
-                )
-            name = binding.key
+            where, name = f"{shown(env_file)}:{line}", binding.key
             if name is None or binding.value is None:
-                continue
-            place = f"{shown(env_file)}: {printable(name, 40)}"
-            if _IGNORED.fullmatch(name):
-                message = f"{place} is ignored there; set it in the real environment"
+                if binding.error or name is not None:
+                    problems.add(
+                        ConfigSyntaxError(f"{where}: expected NAME=value; correct or remove this line")
+                    )
+            elif _IGNORED.fullmatch(name):
+                message = f"{where}: {printable(name, 40)} is ignored in a .env; set it in the environment"
                 notices.append(Notice("env_file.ignored", None, message))
-                continue
-            if name in found:
-                message = (
-                    f"{place} stands on line {lines[name]} and again on line {line}, which counts; remove one"
-                )
-                notices.append(Notice("env_file.doubled", None, message))
-            found[name], lines[name] = binding.value, line
+            else:
+                if name in found:
+                    message = (
+                        f"{where}: {printable(name, 40)} replaces line {lines[name]}; remove one of the two"
+                    )
+                    notices.append(Notice("env_file.doubled", None, message))
+                found[name], lines[name] = binding.value, line
     return Variables(environ, env_file, found, tuple(notices), lines)
 
 
 _MOST_BYTES: Final = 65_536
-_COMMAND_SECONDS: Final = 10.0
 
 
-def checked_secret(text: str, place: str, *, is_credential: bool = True) -> Secret:
-    """The secret, if it can be sent as it is. Raises SecretError, naming the place and never the text."""
+def checked_secret(text: str, *, is_credential: bool = True) -> Secret:
+    """The secret, if it can be sent as it is. Raises SecretError, never with the text."""
     problem = validate_credential(text)
     if problem is not None:
-        raise SecretError(f"{place}: the secret {problem}; check where it comes from")
+        raise SecretError(f"{problem}; check where the secret comes from")
     return Secret(text, is_credential=is_credential)
 
 
 class SecretSources:
-    """Reads secrets from files and commands, each command once a run, within the run's deadline.
+    """Reads secrets from files and commands, each command once a run, within its seconds and the run's deadline.
 
-    Without a deadline no command is run: each must only exist, and a random secret replaces its output.
+    Without a deadline no command is run.
     """
 
-    def __init__(self, deadline: "Deadline | None") -> None:
+    def __init__(self, deadline: "Deadline | None", command_timeout: float = COMMAND_SECONDS) -> None:
         self._deadline = deadline
+        self._command_timeout = command_timeout
         self._outputs: dict[tuple[str, ...], str] = {}
 
-    def from_file(self, path: Path, place: str) -> Secret:
+    def from_file(self, path: Path) -> Secret:
         """The content of a file without one final line break. Raises SecretError."""
+        if self._deadline is not None:
+            pipes.reader.stop_after(self._deadline.left())
         try:
-            text = read_text(path, _MOST_BYTES).text
+            text = read_text(path, most_bytes=_MOST_BYTES).text
         except ConfigFileError as problem:
-            raise SecretError(f"{place}: {problem.message}") from None
-        return checked_secret(_without_line_break(text), place)
+            raise SecretError(f": {problem.message}") from None
+        return checked_secret(_without_line_break(text))
 
-    def from_command(self, arguments: Sequence[str], place: str) -> Secret:
+    def from_command(self, arguments: Sequence[str], *, run: bool) -> Secret:
         """What a command prints on stdout, without one final line break. Raises SecretError.
 
-        It runs without a shell, with nothing on stdin, for at most 10 seconds. Its stderr may repeat
-        the secret and is not shown.
+        It runs without a shell. Its stderr may repeat the secret and is not shown. If it is not to run, it must only
+        exist, and the secret is random.
         """
         command = tuple(arguments)
+        if self._deadline is None or not run:
+            from shutil import which
+
+            if which(command[0]) is None:
+                raise SecretError(f": {printable(command[0], 60)} is not found; check the command and PATH")
+            return Secret(os.urandom(16).hex())
         if command not in self._outputs:
-            self._outputs[command] = _without_line_break(self._output_of(command, place))
-        return checked_secret(self._outputs[command], place)
+            from balcli.config import commands  # few profiles have a command
 
-    def _output_of(self, command: tuple[str, ...], place: str) -> str:
-        name = printable(command[0], 60)
-        if self._deadline is not None:
-            return _run(command, min(_COMMAND_SECONDS, self._deadline.left()), f"{place}: {name}")
-        from shutil import which
-
-        if which(command[0]) is None:
-            raise SecretError(f"{place}: {name} is no program that can be found; check the command and PATH")
-        return os.urandom(16).hex()
-
-
-def _run(command: tuple[str, ...], seconds: float, name: str) -> str:
-    """What the command prints on stdout. Raises SecretError."""
-    import subprocess  # few profiles have a command
-
-    try:
-        # A list and no shell: nothing of the profile is taken for shell syntax.
-        process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-    except (OSError, ValueError) as problem:
-        reason = getattr(problem, "strerror", None) or "its arguments cannot be passed on"
-        raise SecretError(f"{name} cannot be started: {reason}; check the command") from None
-    try:
-        output = _read_output(process, time.monotonic() + seconds)
-    except TimeoutError:
-        raise SecretError(f"{name} took over {round(seconds, 1):g} s; run it by hand to see why") from None
-    finally:
-        # Also after Ctrl-C the command must not outlive the run.
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-    if len(output) > _MOST_BYTES:
-        raise SecretError(f"{name} printed over {_MOST_BYTES} bytes; let it print the secret alone")
-    status = process.returncode
-    if status != 0:
-        ending = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
-        raise SecretError(f"{name} {ending}; run it by hand to see why")
-    if not output:
-        raise SecretError(f"{name} printed nothing; run it by hand to see why")
-    try:
-        return output.decode()
-    except UnicodeDecodeError:
-        raise SecretError(
-            f"{name} printed something that is not UTF-8; let it print the secret alone"
-        ) from None
-
-
-def _read_output(process: "subprocess.Popen[bytes]", until: float) -> bytes:
-    """What the command prints until it ends, or a little more than is allowed. Raises TimeoutError."""
-    import subprocess
-
-    if process.stdout is None:
-        raise RuntimeError("the command was started without a pipe")
-    output = b""
-    while len(output) <= _MOST_BYTES:
-        left = until - time.monotonic()
-        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
-            raise TimeoutError
-        piece = os.read(process.stdout.fileno(), _MOST_BYTES)
-        if not piece:
-            try:
-                process.wait(max(until - time.monotonic(), 0.01))
-            except subprocess.TimeoutExpired:
-                raise TimeoutError from None
-            break
-        output += piece
-    return output
+            seconds = min(self._command_timeout, self._deadline.left())
+            if not seconds:
+                name = printable(command[0], 60)
+                raise SecretError(
+                    f": no time is left of the run's {self._deadline.seconds:g} s for {name}; raise --deadline"
+                )
+            self._outputs[command] = _without_line_break(commands.output_of(command, seconds))
+        return checked_secret(self._outputs[command])
 
 
 def _without_line_break(text: str) -> str:

@@ -6,11 +6,12 @@ from typing import Final
 
 from balcli.config.entry import COMMON_KEYS, stand_in
 from balcli.config.profile import RUN_KEYS
+from balcli.http.client import RequestSettings
 from balcli.providers.base import HasBaseUrlNote, Key, Provider, SettingProblem, Value, Values
-from balcli.settings import RequestSettings
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, ZERO_IF_ABSENT
 
+_BUNDLE: Final = '"company-ca.pem"'
 _HEAD: Final = """\
 # A balcli profile. A line that begins with # is a comment; remove the # to set the key in it.
 #
@@ -31,7 +32,7 @@ _HEAD: Final = """\
 def profile_text(providers: Sequence[Provider]) -> str:
     """A commented profile with an account at each of the providers. Each value that it needs is a `${NAME}`."""
     defaults = RequestSettings()
-    examples = {"proxy": '"http://proxy.example:3128"', "ca_bundle": '"company-ca.pem"'}
+    examples = {"proxy": '"http://proxy.example:3128"', "ca_bundle": _BUNDLE}
     rows = [
         (f"# {key} = {examples.get(key) or format(getattr(defaults, key), 'g')}", about)
         for key, about in RUN_KEYS.items()
@@ -113,8 +114,9 @@ def _variable(provider: Provider, key: Key) -> str:
 def _example(provider: Provider, key: Key) -> str:
     """An example value in TOML: the default, a choice, or a variable."""
     variable = _variable(provider, key)
-    if key.name == "name":
-        return f'"{provider.NAME}"'
+    fixed = {"name": f'"{provider.NAME}"', "ca_bundle": _BUNDLE}
+    if key.name in fixed:
+        return fixed[key.name]
     if key.name == "base_url" and provider.BASE_URL is not None:
         return f'"{provider.BASE_URL}"'
     if key.choices:

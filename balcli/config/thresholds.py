@@ -1,12 +1,10 @@
-"""The thresholds of a profile, `[[profiles.NAME.limits]]`, which `balcli check` holds balances against.
-
-Each message names file, key and cure, never a value.
-"""
+"""The thresholds of a profile, `[[profiles.NAME.limits]]`, which `balcli check` holds balances against."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from balcli.config.checks import Problems, checked_table, reject_unknown_keys
+from balcli.config.entry import unknown_key
+from balcli.config.problems import Problems, Table
 from balcli.config.sources import Variables
 from balcli.errors import AccountError, KeyProblem, ValueProblem
 from balcli.text import did_you_mean, folded
@@ -26,74 +24,78 @@ class ThresholdEntry(NamedTuple):
 
 
 def read_thresholds(
-    tables: Any, place: str, accounts: Sequence[str] | None, variables: Variables, problems: Problems
+    tables: Any, profile: Table, accounts: Sequence[str] | None, variables: Variables, problems: Problems
 ) -> tuple[ThresholdEntry, ...]:
-    """The thresholds of a profile with these accounts, None where their names are unknown. The problems are ConfigErrors."""
+    """The thresholds of a profile with these accounts, None where their names are unknown."""
     if not isinstance(tables, list):
-        heading = place.rsplit(": ", 1)[-1]
-        problems.add(ValueProblem(f"{place}: is no list of tables; write [[{heading}]] above each"))
+        problems.add(
+            ValueProblem("must be a list of tables; write [[…limits]] in double brackets above each"),
+            profile,
+            "limits",
+        )
         return ()
     found: list[ThresholdEntry] = []
-    seen: dict[tuple[object, ...], str] = {}
-    for number, item in enumerate(tables):
-        at = f"{place}[{number}]"
-        with problems:
-            before = problems.count
-            table = checked_table(item, at)
-            values = _read_values(table, at, accounts, variables, problems)
-            threshold = make_threshold(values) if problems.count == before else None
+    seen: dict[tuple[object, ...], int] = {}
+    for number, table in enumerate(tables):
+        place = Table(profile.source, (*profile.path, "limits", number), f"limit {number + 1}")
+        before = len(problems.found)
+        with problems.step(place):
+            if not isinstance(table, dict):
+                raise ValueProblem("must be a table; write [[…limits]] above it")
+            values = _read_values(table, place, accounts, variables, problems)
+            threshold = make_threshold(values) if len(problems.found) == before else None
             found.append(ThresholdEntry(number, table, values, threshold))
             if threshold is not None:
                 names = threshold.names if threshold.exact else map(folded, threshold.names)
                 subject = tuple(sorted(names)), threshold.exact, threshold.field, threshold.account
-                if subject in seen:
-                    raise KeyProblem(f"{at}: is on what {seen[subject]} is on; keep one of them")
-                seen[subject] = f"limits[{number}]"
+                first = seen.setdefault(subject, number)
+                if first != number:
+                    raise KeyProblem(f"is on the same amount as limit {first + 1}; keep one of them")
     return tuple(found)
 
 
 def _read_values(
     table: Mapping[str, Any],
-    place: str,
+    place: Table,
     accounts: Sequence[str] | None,
     variables: Variables,
     problems: Problems,
 ) -> dict[str, Value]:
     """The values of the keys that have no problem."""
-    reject_unknown_keys(table, KEYS, f"{place}.", problems)
+    for key in table:
+        if key not in KEYS:
+            problems.add(unknown_key(key, KEYS), place, key)
     values: dict[str, Value] = {}
     for key in KEYS:
         if key in table:
-            with problems:
-                values[key] = _read_value(key, table[key], f"{place}.{key}", accounts, variables)
+            with problems.step(place, key):
+                values[key] = _read_value(key, table[key], accounts, variables)
     lacking = missing_key(table)
     if lacking is not None:
-        problems.add(KeyProblem(f"{place}.{lacking[0]}: {lacking[1]}"))
+        problems.add(KeyProblem(lacking[1]), place, lacking[0])
     return values
 
 
-def _read_value(
-    key: str, raw: Any, place: str, accounts: Sequence[str] | None, variables: Variables
-) -> Value:
-    """The value of one key. Raises ValueProblem, VariableError and AccountError, naming the place."""
+def _read_value(key: str, raw: Any, accounts: Sequence[str] | None, variables: Variables) -> Value:
+    """The value of one key. Raises ValueProblem, VariableError and AccountError."""
     if key == "exact":
         if not isinstance(raw, bool):
-            raise ValueProblem(f"{place}: must be true or false; write it without quotes")
+            raise ValueProblem("must be true or false; write it without quotes")
         return raw
     text: str | list[str]
     if key == "asset" and isinstance(raw, list):
         if not all(isinstance(item, str) for item in raw):
-            raise ValueProblem(f"{place}: must be a text or a list of texts; write each name in quotes")
-        text = [variables.expand(item, place) for item in raw]
+            raise ValueProblem("must be text or a list of texts; write each name in quotes")
+        text = [variables.expand(item) for item in raw]
     elif isinstance(raw, str):
-        text = variables.expand(raw, place)
+        text = variables.expand(raw)
     else:
         example = ', as "1000:"' if key in {"warn", "crit"} else ""
-        raise ValueProblem(f"{place}: is no text; write it in quotes{example}")
+        raise ValueProblem(f"must be text; write it in quotes{example}")
     if key == "account" and accounts is not None and text not in accounts:
         hint = did_you_mean(str(text), accounts)
-        raise AccountError(f"{place}: names no account of the profile; {hint}; leave it out for the total")
+        raise AccountError(f"is not an account of the profile; {hint}; leave it out for the total")
     try:
         return parse_value(key, text)
     except ValueError as problem:
-        raise ValueProblem(f"{place}: {problem}") from None
+        raise ValueProblem(str(problem)) from None

@@ -1,1 +1,1 @@
-"""Evidence of a run: what was asked and answered, kept without a secret, and told again from that alone."""
+"""Evidence of a run: its requests and responses, kept without a secret, and the replay of a run from them alone."""

@@ -12,7 +12,7 @@ from balcli.secret import Secret
 from balcli.text import printable
 from balcli.urls import display_url
 
-_BESIDE: Final = ("name", "base_url")
+_BESIDE: Final = ("name", "base_url", "ca_bundle")
 _KINDS: Final[dict[str, type]] = {
     "secret": Secret,
     "text": str,

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from balcli.atomic import write_error
 from balcli.errors import EvidenceAltered, EvidenceIncomplete, OutputError, UsageError
-from balcli.files import CAN_CHECK, open_for_reading, shown
+from balcli.files import CAN_CHECK, is_relative_to_nothing, nowhere, open_for_reading, shown
 from balcli.text import printable
 
 MANIFEST: Final = "manifest.json"
@@ -91,6 +91,8 @@ def read(folder: Path) -> Files:
     Raises EvidenceAltered or EvidenceIncomplete, UsageError for what is not a folder, and what reading a manifest of
     another shape raises: KeyError, TypeError, ValueError, AttributeError or RecursionError.
     """
+    if is_relative_to_nothing(folder):
+        raise UsageError(nowhere(folder))
     try:
         names = {path.name for path in folder.iterdir()}
     except OSError as problem:

@@ -65,7 +65,7 @@ class Names:
 
 
 class GivenNames:
-    """The names of a record that is told again: there the secrets are the names."""
+    """The names of a record that is replayed: there the secrets are the names."""
 
     def of(self, secret: Secret) -> str:
         """The name that a secret is."""

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from balcli import __version__
 from balcli.collect import open_client
-from balcli.config.accounts import OpenedAccount
+from balcli.config.entry import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests
 from balcli.evidence.accounts import account_entry
 from balcli.evidence.names import Names
 from balcli.http import echoes
-from balcli.http.client import Exchange, Request, SupportsRequest
+from balcli.http.client import Exchange, Request, RequestSettings, SupportsRequest
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Report
-from balcli.render import machine
-from balcli.settings import RequestSettings
+from balcli.render.json import pieces
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
@@ -40,7 +39,7 @@ _HEADERS: Final = {
 
 
 @dataclass(slots=True)
-class _Asked:
+class _RecordedRequest:
     """One request with all its tries, and what came of it in the end."""
 
     request: Request
@@ -60,7 +59,7 @@ class Recorder:
         self._place = place
         self._names = Names()
         self._accounts: list[dict[str, Any]] = []
-        self._asked: list[_Asked] = []
+        self._requests: list[_RecordedRequest] = []
         self._lock = threading.Lock()
         self._here = threading.local()
 
@@ -73,20 +72,22 @@ class Recorder:
     ) -> SupportsRequest:
         """The client for these accounts, and the recorder before it; another may observe, too."""
 
-        def heard(exchange: Exchange) -> None:
-            self._here.asked.tries.append(exchange)
+        def observe_exchange(exchange: Exchange) -> None:
+            self._here.request.tries.append(exchange)
             if observe is not None:
                 observe(exchange)
 
         pairs = [(each.account, each.values) for each in accounts if each.account is not None]
         self._accounts = [account_entry(account, values, self._names) for account, values in pairs]
-        return _Before(open_client([account for account, _ in pairs], settings, deadline, heard), self._begin)
+        return _RecordingClient(
+            open_client([account for account, _ in pairs], settings, deadline, observe_exchange), self._begin
+        )
 
-    def _begin(self, request: Request) -> _Asked:
-        self._here.asked = asked = _Asked(request)
+    def _begin(self, request: Request) -> _RecordedRequest:
+        self._here.request = recorded = _RecordedRequest(request)
         with self._lock:
-            self._asked.append(asked)
-        return asked
+            self._requests.append(recorded)
+        return recorded
 
     def keep(self, report: Report, options: Mapping[str, Any]) -> str:
         """Write what was gathered, and the report's document; the SHA-256 of the manifest. Raises OutputError.
@@ -94,28 +95,33 @@ class Recorder:
         `options` are those of the run that shape its output.
         """
         with self._lock:
-            asked = [_Asked(a.request, [*a.tries], a.finished, a.problem) for a in self._asked]
+            recorded = [
+                _RecordedRequest(one.request, [*one.tries], one.finished, one.problem)
+                for one in self._requests
+            ]
         files: dict[str, bytes] = {}
         manifest = {
             "evidence": LAYOUT,
             "balcli": __version__,
             "options": options,
             "accounts": self._accounts,
-            "asked": [self._written(one, files) for one in asked],
+            "asked": [self._written(one, files) for one in recorded],
         }
-        files[folder.DOCUMENT] = "".join(machine("json", report)).encode()
+        files[folder.DOCUMENT] = "".join(pieces(report)).encode()
         return folder.write(self._place, files, manifest)
 
-    def _written(self, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
+    def _written(self, recorded: _RecordedRequest, bodies: dict[str, bytes]) -> dict[str, Any]:
         """One request as a plain object; the bodies of its answers are added to the files."""
         return {
-            "request": requests.written(asked.request, self._names),
-            "finished": asked.finished,
-            "error": None if asked.problem is None else _written_error(asked.problem),
-            "tries": [self._try(one, asked, bodies) for one in asked.tries],
+            "request": requests.written(recorded.request, self._names),
+            "finished": recorded.finished,
+            "error": None if recorded.problem is None else _written_error(recorded.problem),
+            "tries": [self._try(one, recorded, bodies) for one in recorded.tries],
         }
 
-    def _try(self, exchange: Exchange, asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any]:
+    def _try(
+        self, exchange: Exchange, recorded: _RecordedRequest, bodies: dict[str, bytes]
+    ) -> dict[str, Any]:
         answer = exchange.answer
         return {
             "at": _at(exchange.began),
@@ -124,13 +130,15 @@ class Recorder:
             "sent_bytes": exchange.sent,
             "error": None if exchange.problem is None else _written_error(exchange.problem),
             "status": None if answer is None else answer.status,
-            "headers": {} if answer is None else _headers(asked.request.base_url, answer.headers),
-            "body": None if answer is None else self._body(answer, asked, bodies),
+            "headers": {} if answer is None else _headers(recorded.request.base_url, answer.headers),
+            "body": None if answer is None else self._body(answer, recorded, bodies),
         }
 
-    def _body(self, answer: "Answer", asked: _Asked, bodies: dict[str, bytes]) -> dict[str, Any] | None:
-        """What is told of a body, which is added to the files if it is kept; null where there is none."""
-        kept = self._kept(answer, asked)
+    def _body(
+        self, answer: "Answer", recorded: _RecordedRequest, bodies: dict[str, bytes]
+    ) -> dict[str, Any] | None:
+        """The entry of a body, which is added to the files if it is kept; null where there is none."""
+        kept = self._kept(answer, recorded)
         if not answer.body and kept is not None:
             return None
         file = None
@@ -139,37 +147,43 @@ class Recorder:
             bodies[file] = kept
         return {"file": file, "redacted": kept != answer.body, "received_bytes": len(answer.body)}
 
-    def _kept(self, answer: "Answer", asked: _Asked) -> bytes | None:
+    def _kept(self, answer: "Answer", recorded: _RecordedRequest) -> bytes | None:
         """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
-        body, base_url = answer.body, asked.request.base_url
-        if echoes.contains_credential(base_url, answer.headers, b"", login=asked.request.returns_credential):
+        body, base_url = answer.body, recorded.request.base_url
+        if echoes.contains_credential(
+            base_url, answer.headers, b"", login=recorded.request.returns_credential
+        ):
             return None
-        if asked.request.returns_credential and body:
+        if recorded.request.returns_credential and body:
             # A login that went wrong, or was not seen to its end, can have given a token all the same, in whatever shape.
-            if not asked.finished or asked.problem is not None:
+            if not recorded.finished or recorded.problem is not None:
                 return None
             body = self._names.shape(body)
         return None if echoes.may_contain_credential(base_url, body) else body
 
 
-class _Before:
+class _RecordingClient:
     """The client with a recorder before it."""
 
-    def __init__(self, client: SupportsRequest, begin: Callable[[Request], _Asked]) -> None:
+    def __init__(self, client: SupportsRequest, begin: Callable[[Request], _RecordedRequest]) -> None:
         self._client = client
         self._begin = begin
 
     def request(self, request: Request) -> Json:
         """What the client answers; raises what it raises."""
-        asked = self._begin(request)
+        recorded = self._begin(request)
         try:
             payload = self._client.request(request)
         except BalcliError as problem:
-            asked.problem = problem
-            asked.finished = True
+            recorded.problem = problem
+            recorded.finished = True
             raise
-        asked.finished = True
+        recorded.finished = True
         return payload
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
 
 
 def _written_error(error: BalcliError) -> dict[str, Any]:

@@ -20,13 +20,14 @@ from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT
 from balcli.files import shown
-from balcli.http.client import Request, parse_response
+from balcli.http.client import Request, RequestSettings
+from balcli.http.response import parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, Outcome, Report
 from balcli.providers.selection import ExactName
-from balcli.render import machine
-from balcli.settings import Order, RequestSettings
+from balcli.render.json import pieces
+from balcli.settings import Order
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0
@@ -65,11 +66,12 @@ class ReplayResult(NamedTuple):
     """The version of balcli that printed another document from this record; None where it is the same."""
 
 
-class _Answer(NamedTuple):
+class _RecordedResponse(NamedTuple):
     """The last attempt of a request."""
 
     finished: bool
     status: int | None
+    headers: Mapping[str, str]
     body: bytes | None
     """Empty where none was read; None where it was not kept."""
     problem: BalcliError | None
@@ -83,7 +85,7 @@ class _Record(NamedTuple):
     accounts: tuple[Account[Any], ...]
     given: tuple[str, ...]
     """The names of the secrets that the accounts were opened with."""
-    asked: tuple[tuple[Mapping[str, Any], _Answer], ...]
+    requests: tuple[tuple[Mapping[str, Any], _RecordedResponse], ...]
 
 
 def replay(place: Path) -> ReplayResult:
@@ -104,7 +106,7 @@ def replay(place: Path) -> ReplayResult:
             f"{shown(place)}: {folder.DOCUMENT} is not a document that balcli {__version__} knows ({problem}); "
             f"replay it with balcli {record.version}"
         ) from None
-    same = "".join(machine("json", report)).encode() == printed
+    same = "".join(pieces(report)).encode() == printed
     if not same and record.version == __version__:
         raise EvidenceDiffers(
             f"{shown(place)} is whole, but does not come to the document that its run printed; please report it"
@@ -136,22 +138,24 @@ def _read(place: Path, files: folder.Files) -> _Record:
         ),
         accounts=tuple(open_entry(entry) for entry in manifest["accounts"]),
         given=tuple(NAME.findall(json.dumps(manifest["accounts"]))),
-        asked=tuple((dict(entry["request"]), _answer(entry, files.others)) for entry in manifest["asked"]),
+        requests=tuple(
+            (dict(entry["request"]), _recorded_response(entry, files.others)) for entry in manifest["asked"]
+        ),
     )
 
 
-def _answer(entry: Any, bodies: Mapping[str, bytes]) -> _Answer:
+def _recorded_response(entry: Any, bodies: Mapping[str, bytes]) -> _RecordedResponse:
     """The last of a request's attempts, and how it ended."""
     error, problem = entry["error"], None
     if error is not None:
         problem = _ERRORS[error["code"]](str(error["message"]), http_status=error["http_status"])
     finished = entry["finished"] is True
     if not entry["tries"]:
-        return _Answer(finished, None, None, problem)
+        return _RecordedResponse(finished, None, {}, None, problem)
     last = entry["tries"][-1]
-    told, status = last["body"], last["status"]
-    body = b"" if told is None else None if told["file"] is None else bodies[told["file"]]
-    return _Answer(finished, None if status is None else int(status), body, problem)
+    kept, status = last["body"], None if last["status"] is None else int(last["status"])
+    body = b"" if kept is None else None if kept["file"] is None else bodies[kept["file"]]
+    return _RecordedResponse(finished, status, dict(last["headers"]), body, problem)
 
 
 def _replayed(record: _Record, was: Report) -> Report:
@@ -159,7 +163,7 @@ def _replayed(record: _Record, was: Report) -> Report:
     if was.failures:
         return was
     options = record.options
-    client = _Recorded(record.asked, record.given)
+    client = _ReplayClient(record.requests, record.given)
     settings, deadline = RequestSettings(), Deadline(_PATIENCE)
     outcomes = collect(
         record.accounts, settings, deadline, assets=options.assets, flags=options.flags, client=client
@@ -185,24 +189,29 @@ def _as_it_was(outcome: Outcome, was: Outcome) -> Outcome:
     return outcome._replace(fetched_at=was.fetched_at)
 
 
-class _Recorded:
+class _ReplayClient:
     """Answers requests from a record, as the client would; of the attempts of one request, the last counts.
 
     Equal requests are answered in the order in which they were sent. A token counts as the login that
     returned it: which of two accounts logged in first is chance.
     """
 
-    def __init__(self, asked: Iterable[tuple[Mapping[str, Any], _Answer]], given: Iterable[str]) -> None:
+    def __init__(
+        self, recorded: Iterable[tuple[Mapping[str, Any], _RecordedResponse]], given: Iterable[str]
+    ) -> None:
         self._names = GivenNames()
         self._lock = threading.Lock()
-        self._answers: defaultdict[str, deque[_Answer]] = defaultdict(deque)
+        self._answers: defaultdict[str, deque[_RecordedResponse]] = defaultdict(deque)
         self._issuers = dict.fromkeys(given, "")
-        for request, answer in asked:
+        for request, answer in recorded:
             key = self._key(request)
             for name in NAME.findall((answer.body or b"").decode("latin-1")):
                 self._issuers.setdefault(name, key)
             if answer.finished:
                 self._answers[key].append(answer)
+
+    def close(self) -> None:
+        """Do nothing: a record has no connections."""
 
     def request(self, request: Request) -> Json:
         """The payload of the recorded response. Raises what was raised then, and EvidenceDiffers without a response."""
@@ -218,7 +227,12 @@ class _Recorded:
             answer = answers[0] if last else answers.popleft()
         by_answer = not isinstance(answer.problem, DeadlinePassed)
         if by_answer and answer.status is not None and answer.body is not None:
-            return parse_response(request, answer.status, answer.body)
+            try:
+                return parse_response(request, answer.status, answer.headers, answer.body)
+            except BalcliError as problem:
+                if type(problem) is not type(answer.problem):
+                    raise
+                # Its message names settings, waits and clocks, which are not in the response.
         raise answer.problem or EvidenceDiffers(_LEFT_OUT)
 
     def _key(self, written: Mapping[str, Any]) -> str:

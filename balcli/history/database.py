@@ -14,22 +14,29 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from balcli import state
 from balcli.errors import StateError
-from balcli.files import make_folders, shown
+from balcli.files import is_relative_to_nothing, make_folders, nowhere, shown
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as Connection  # noqa: PLC0414 - the other modules have it from here
 
+    from balcli.http.timing import Deadline
+
 _APPLICATION: Final = 0x62616C63
 """SQLite's application id of a history: "balc"."""
 _WAIT_SECONDS: Final = 5.0
+_STEPS: Final = 20_000
+"""SQLite's steps between two looks at the deadline, a few milliseconds."""
 _POLL_SECONDS: Final = 0.02
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_deadline: Final[ContextVar["Deadline | None"]] = ContextVar("_deadline", default=None)
 
 _MIGRATIONS: Final = (
     """
@@ -90,8 +97,10 @@ _MIGRATIONS: Final = (
 def history_file(named: Path | None, environ: Mapping[str, str], *, sandbox: bool = False) -> Path:
     """The history that is named, else the user's own, or that of the sandbox's runs.
 
-    Raises StateError if the home directory is not an absolute path.
+    Raises StateError if home or working directory are not usable.
     """
+    if named is not None and is_relative_to_nothing(named):
+        raise StateError(nowhere(named))
     return named or state.folder(environ) / ("sandbox.db" if sandbox else "history.db")
 
 
@@ -103,6 +112,16 @@ def to_milliseconds(moment: datetime) -> int:
 def from_milliseconds(stored: int) -> datetime:
     """The time of stored milliseconds. Raises OverflowError outside the calendar."""
     return _EPOCH + timedelta(milliseconds=stored)
+
+
+@contextmanager
+def within(deadline: "Deadline") -> Iterator[None]:
+    """Give the uses of the history in this context until a deadline. Without one they wait five seconds for a lock."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 @contextmanager
@@ -136,6 +155,9 @@ def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
     except sqlite3.Error as problem:
         raise _unusable(path, problem) from None
     try:
+        deadline = _deadline.get()
+        if deadline is not None:
+            connection.set_progress_handler(lambda: deadline.left() <= 0, _STEPS)
         # Even these read the file.
         execute_with_retry(connection, "PRAGMA synchronous = FULL")
         execute_with_retry(connection, "PRAGMA fullfsync = 1")
@@ -177,10 +199,12 @@ def write_transaction(connection: "Connection") -> Iterator[None]:
 
 
 def execute_with_retry(connection: "Connection", statement: str) -> None:
-    """Execute a statement, retrying for five seconds while the database is locked."""
+    """Execute a statement, retrying for five seconds, or until the run's deadline, while the database is locked."""
     import sqlite3
 
-    end = time.monotonic() + _WAIT_SECONDS
+    deadline = _deadline.get()
+    wait = _WAIT_SECONDS if deadline is None else min(_WAIT_SECONDS, deadline.left())
+    end = time.monotonic() + wait
     while True:
         try:
             connection.execute(statement).fetchall()
@@ -230,6 +254,7 @@ def _unusable(path: Path, problem: Exception) -> StateError:
 
     said = {
         sqlite3.SQLITE_BUSY: "is locked by another program; let that end",
+        sqlite3.SQLITE_INTERRUPT: "took longer than the deadline; raise --deadline",
         sqlite3.SQLITE_NOTADB: "is no history, or damaged; move it away, or name another with --history",
         sqlite3.SQLITE_CORRUPT: "is damaged; move it away, or put a copy of it back",
         sqlite3.SQLITE_FULL: "cannot grow: the disk is full; make room",

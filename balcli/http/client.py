@@ -1,10 +1,10 @@
-"""The HTTP client: which endpoints are allowed, how long and how often to try, and what counts as a response."""
+"""The HTTP client: which endpoints are allowed, how long, and how often to try."""
 
 import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -12,36 +12,63 @@ from urllib.parse import urlencode
 from balcli import __version__
 from balcli.errors import (
     AnswerError,
-    AnswerTooLarge,
-    BadJson,
     BalcliError,
     Bug,
     CredentialsRefused,
     DeadlinePassed,
     NameNotResolved,
     NetworkError,
+    NotConnected,
     ProxyFailed,
     RateLimited,
-    RedirectRefused,
     ServerUnavailable,
     TimedOut,
     TlsFailed,
-    UnexpectedStatus,
 )
 from balcli.http import echoes
-from balcli.http.error_text import error_text
-from balcli.http.strictjson import Json, decode
-from balcli.http.timing import Deadline, RateLimiter, backoff, parse_retry_after
-from balcli.secret import Secret, reveal
-from balcli.settings import RequestSettings
+from balcli.http.response import (
+    FEWER_REQUESTS,
+    RETRIED_STATUSES,
+    TRY_LATER,
+    asked_wait,
+    parse_response,
+    unavailable_error,
+    with_cure,
+    without_echo,
+)
+from balcli.http.strictjson import Json
+from balcli.http.timing import (
+    SHORTEST_PAUSE,
+    Deadline,
+    HostPause,
+    RateLimiter,
+    backoff,
+    parse_retry_after,
+    sleep_before_retry,
+)
+from balcli.secret import Secret, reveal, secrets_in
+from balcli.settings import COMMAND_SECONDS, CaSource
 from balcli.urls import display_host, is_loopback_url
 
 if TYPE_CHECKING:
-    from balcli.http.transport import Answer
+    from pathlib import Path
 
-_RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_OMITTED: Final = "its words are left out, because the response repeats a credential"
-_TRY_LATER: Final = "try later, and check base_url if it stays so"
+    from balcli.http.transport import Answer, Transport
+
+trusted: Final[ContextVar[CaSource | None]] = ContextVar("trusted", default=None)
+"""The certificates of the account that this thread asks for; None for those of the run."""
+
+
+class RequestSettings(NamedTuple):
+    """Timeouts in seconds, of one request, the run and a secret's command; retries, accounts at once, proxy, certificates."""
+
+    timeout: float = 10.0
+    deadline: float = 30.0
+    retries: int = 3
+    jobs: int = 8
+    proxy: str | None = None
+    ca_bundle: CaSource = CaSource()
+    command_timeout: float = COMMAND_SECONDS
 
 
 class Endpoint(NamedTuple):
@@ -66,17 +93,24 @@ class Request(NamedTuple):
     headers: Mapping[str, str | Secret] = MappingProxyType({})
     body: Mapping[str, object] | None = None
     repeatable: bool = True
-    """False if a request that may have arrived must not be sent again (a login)."""
+    """False if a request that may have arrived must not be sent again (a login). One that was not sent is tried again."""
     per_second: int | None = None
     """How many such requests a second the host allows; None if it does not say."""
     returns_credential: bool = False
     """True if the response contains a credential (a login): it is never recorded."""
+    credentials: tuple[Secret, ...] = ()
+    """The account's settings that authenticate it and are not in its headers or body themselves, such as a key that signs."""
 
     @property
     def url(self) -> str:
         """The whole URL with its query, which can contain a secret: it is never shown."""
         query = f"?{urlencode(self.query, safe=',')}" if self.query else ""
         return f"{self.base_url}{self.endpoint.path}{query}"
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """The secrets in its headers and body, at any depth."""
+        return [*secrets_in(self.headers), *secrets_in(self.body)]
 
     @property
     def host(self) -> str:
@@ -121,14 +155,17 @@ class SupportsRequest(Protocol):
     def request(self, request: Request) -> Json:
         """The JSON payload of a good response. Raises as `Client.request` does."""
 
+    def close(self) -> None:
+        """Close the connections that no request is using."""
+
 
 class _RetryableError(Exception):
-    """Another attempt may succeed; `after` is the wait in seconds that the server asked for."""
+    """Another attempt may succeed after a pause of that many seconds."""
 
-    def __init__(self, error: BalcliError, after: float | None = None) -> None:
+    def __init__(self, error: BalcliError, pause: float) -> None:
         super().__init__()
         self.error = error
-        self.after = after
+        self.pause = pause
 
 
 class Client:
@@ -141,20 +178,20 @@ class Client:
         allowed: Iterable[Endpoint],
         *,
         tls: bool,
+        certificates: Iterable[CaSource] = (),
         observe: Callable[[Exchange], None] | None = None,
     ) -> None:
-        # Imported here: urllib3 and ssl take several times as long as the rest of the start.
-        from balcli.http.transport import Transport
-
         self._settings = settings
         self._deadline = deadline
         self._allowed = frozenset(allowed)
         self._observe = observe
         self._rate_limiters: dict[str, RateLimiter] = {}
+        self._pauses: dict[str, HostPause] = {}
         self._lock = threading.Lock()
-        self._transport = Transport(
-            proxy=settings.proxy, ca_bundle=settings.ca_bundle, connections=settings.jobs, tls=tls
-        )
+        self._tls = tls
+        self._transports: dict[tuple[str, Path | None], Transport] = {}
+        for source in certificates or (settings.ca_bundle,):
+            self._transport(source)
 
     def request(self, request: Request) -> Json:
         """The JSON payload of a good response, after retries where they can help.
@@ -171,13 +208,34 @@ class Client:
             try:
                 return self._attempt(request, attempt)
             except _RetryableError as again:
-                if attempt >= self._settings.retries or not request.repeatable:
+                is_repeatable = request.repeatable or isinstance(again.error, NameNotResolved | NotConnected)
+                if attempt >= self._settings.retries or not is_repeatable:
                     raise again.error from None
-                pause = backoff(attempt) if again.after is None else again.after
-                if pause >= self._deadline.left():
+                if again.pause >= self._deadline.left():
                     raise again.error from None
-                time.sleep(pause)
+                sleep_before_retry(again.pause)
                 attempt += 1
+
+    def close(self) -> None:
+        """Close the connections that no request is using: the rest of a run may need their descriptors."""
+        for transport in self._transports.values():
+            transport.close()
+
+    def _transport(self, source: CaSource) -> "Transport":
+        """The transport that trusts these certificates, made once. Raises ValueProblem if they cannot be read."""
+        # Imported here: urllib3 and ssl take several times as long as the rest of the start.
+        from balcli.http.transport import Transport
+
+        with self._lock:
+            found = self._transports.get((source.kind, source.path))
+            if found is None:
+                found = self._transports[source.kind, source.path] = Transport(
+                    proxy=self._settings.proxy,
+                    ca_bundle=source,
+                    connections=self._settings.jobs,
+                    tls=self._tls,
+                )
+            return found
 
     def _attempt(self, request: Request, number: int) -> Json:
         body = None if request.body is None else _encoder.encode(request.body).encode()
@@ -185,19 +243,14 @@ class Client:
         for value in request.headers.values():
             if isinstance(value, Secret):
                 echoes.register_token(request.base_url, value)
-        limiter = self._rate_limiter(request)
-        if limiter is not None and not limiter.acquire(self._deadline):
-            raise DeadlinePassed(
-                f"{request.host} allows {request.per_second} requests a second, too few for this run's deadline "
-                f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
-            )
+        limiter = self._wait_for_turn(request)
         left = self._deadline.left()
         seconds, begun, began = min(self._settings.timeout, left), time.monotonic(), time.time_ns()
         answer, problem = None, None
         try:
             if left <= 0:
                 raise DeadlinePassed(f"no time is left of the run's {self._deadline.seconds:g} s")
-            answer = self._transport.send(
+            answer = self._transport(trusted.get() or self._settings.ca_bundle).send(
                 request.endpoint.method,
                 request.url,
                 headers,
@@ -209,9 +262,10 @@ class Client:
             problem = raised
             if isinstance(raised, TimedOut) and seconds < self._settings.timeout:
                 problem = DeadlinePassed(f"no answer before the deadline of {self._deadline.seconds:g} s")
-            error = type(problem)(f"{request.host}: {problem.message}; {_advice(problem, seconds)}")
+            advice = "" if isinstance(problem, ProxyFailed | TlsFailed) else f"; {_advice(problem, seconds)}"
+            error = type(problem)(f"{request.host}: {problem.message}{advice}")
             if problem.retryable and not isinstance(problem, DeadlinePassed):
-                raise _RetryableError(error) from None
+                raise _RetryableError(error, backoff(number)) from None
             raise error from None
         finally:
             if limiter is not None:
@@ -229,26 +283,43 @@ class Client:
                         problem=problem,
                     )
                 )
-        return self._payload(request, answer)
+        return self._payload(request, answer, number)
 
-    def _payload(self, request: Request, answer: "Answer") -> Json:
+    def _wait_for_turn(self, request: Request) -> RateLimiter | None:
+        """Wait until the host's pause is over and its rate limit allows the request. The rate limiter is to be released.
+
+        Raises RateLimited or DeadlinePassed at once if the deadline comes first.
+        """
+        pause, limiter = self._pause(request), self._rate_limiter(request)
+        while True:
+            if not pause.wait(self._deadline):
+                raise RateLimited(
+                    f"{request.host} limits the rate of requests{pause.reason}; {FEWER_REQUESTS}"
+                )
+            if limiter is not None and not limiter.acquire(self._deadline):
+                raise DeadlinePassed(
+                    f"{request.host} allows {request.per_second} requests a second, too few for this run's deadline "
+                    f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
+                )
+            if not pause.left():
+                return limiter
+            if limiter is not None:  # the pause began while this request waited for its turn
+                limiter.release()
+
+    def _payload(self, request: Request, answer: "Answer", number: int) -> Json:
         """The payload of a response. Raises its error, without the provider's message if that repeats a credential."""
-        status = answer.status
+        if answer.status in RETRIED_STATUSES:
+            raise self._unavailable(request, answer, number)
         try:
-            if status in _RETRIED_STATUSES:
-                refused = _unavailable_error(request, status, answer.body)
-                raise self._retry_error(refused, status, answer.headers.get("retry-after")) from None
-            payload = parse_response(request, status, answer.body)
-        except _RetryableError as again:
-            raise _RetryableError(_without_echo(request, answer, again.error), again.after) from None
+            payload = parse_response(request, answer.status, answer.headers, answer.body)
         except BalcliError as problem:
-            own = _without_echo(request, answer, problem)
+            own = without_echo(request, answer, problem)
+            if isinstance(own, CredentialsRefused):
+                own = with_cure(request, answer, own)
             # An error that a provider calls its own may pass, whatever the HTTP status.
-            is_temporary = (
-                isinstance(own, ServerUnavailable) and status < 500 and status not in _RETRIED_STATUSES
-            )
-            raise (_RetryableError(own) if is_temporary else own) from None
-        login_secrets = _secrets_of(request) if request.returns_credential else None
+            is_temporary = isinstance(own, ServerUnavailable) and answer.status < 500
+            raise (_RetryableError(own, backoff(number)) if is_temporary else own) from None
+        login_secrets = request.secrets if request.returns_credential else None
         return echoes.mark_echoes(request.base_url, answer.headers, answer.body, payload, login_secrets)
 
     def _rate_limiter(self, request: Request) -> RateLimiter | None:
@@ -260,15 +331,27 @@ class Client:
                 echoes.host_key(request.base_url), RateLimiter(request.per_second)
             )
 
-    def _retry_error(
-        self, error: BalcliError, status: int, retry_after: str | None
-    ) -> BalcliError | _RetryableError:
-        """The error of a response of 408, 425, 429 or 5xx, retryable unless `Retry-After` cannot be read."""
-        if retry_after is None:
-            # Rates are counted by the second: a retry before that is refused, too.
-            return _RetryableError(error, 1.0 + backoff(0)) if status == 429 else _RetryableError(error)
-        after = parse_retry_after(retry_after)
-        return error if after is None else _RetryableError(error, after)
+    def _pause(self, request: Request) -> HostPause:
+        """The pause of the request's host."""
+        with self._lock:
+            return self._pauses.setdefault(echoes.host_key(request.base_url), HostPause())
+
+    def _unavailable(self, request: Request, answer: "Answer", number: int) -> BalcliError | _RetryableError:
+        """The error of a response of 408, 425, 429 or 5xx, retryable unless `Retry-After` cannot be read.
+
+        After 429 nothing is sent to the host for a second at least: rates are counted by the second.
+        """
+        retry_after = answer.headers.get("retry-after")
+        asked = None if retry_after is None else parse_retry_after(retry_after, answer.headers.get("date"))
+        wait = "" if retry_after is None else asked_wait(asked)
+        is_limit = answer.status == 429
+        pause = (
+            backoff(number + is_limit) if asked is None else max(asked, 1.0 if is_limit else SHORTEST_PAUSE)
+        )
+        if is_limit:
+            self._pause(request).extend(pause, wait)
+        error = unavailable_error(request, answer, wait)
+        return error if retry_after is not None and asked is None else _RetryableError(error, pause)
 
 
 def _reveal(value: object) -> str:
@@ -295,122 +378,12 @@ def _wire_headers(request: Request) -> dict[str, str]:
     return headers
 
 
-def _unavailable_error(request: Request, status: int, body: bytes) -> BalcliError:
-    """The error of a response of 408, 425, 429 or 5xx."""
-    what = _http(status, body)
-    if status == 429:
-        return RateLimited(
-            f"{request.host} limits the rate of requests ({what}); run less often or with fewer --jobs",
-            http_status=status,
-        )
-    return ServerUnavailable(
-        f"{request.host} is unavailable ({what}); try later, and ask the provider if it stays so",
-        http_status=status,
-    )
-
-
-def _http(status: int, body: bytes) -> str:
-    """The status for messages, with the provider's own message if the body has one."""
-    said = ""
-    with suppress(BalcliError):
-        said = error_text(decode(body))
-    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
-
-
-def parse_response(request: Request, status: int, body: bytes) -> Json:
-    """The payload of a good response; raises as `Client.request` does after its last attempt."""
-    if status in _RETRIED_STATUSES:
-        raise _unavailable_error(request, status, body)
-    if 300 <= status < 400:
-        raise RedirectRefused(
-            f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
-            http_status=status,
-        )
-    if status == 200 or (status == 201 and request.endpoint.method == "POST"):
-        try:
-            payload = decode(body)
-        except BalcliError as problem:
-            raise type(problem)(
-                f"{request.host}: {problem.message}; {_TRY_LATER}", http_status=status
-            ) from None
-        explained = request.explain(status, payload)
-        if explained is not None:
-            raise explained
-        return payload
-    if 500 <= status < 600:
-        raise _unavailable_error(request, status, body)
-    payload = None
-    if 400 <= status < 500:
-        # Without a payload, the status alone decides.
-        with suppress(BalcliError):
-            payload = decode(body)
-    explained = request.explain(status, payload) if payload is not None else None
-    if explained is not None:
-        raise explained
-    if status in {401, 403}:
-        raise CredentialsRefused(
-            refusal_message(request.host, status, error_text(payload)), http_status=status
-        )
-    raise UnexpectedStatus(
-        f"{request.host} answered {_http(status, body)}, which is no answer to {request.endpoint.path}; check base_url",
-        http_status=status,
-    )
-
-
 def _advice(problem: BalcliError, seconds: float) -> str:
     """What to do about a request without a usable response."""
     if isinstance(problem, DeadlinePassed):
         return "raise --deadline or try later"
     if isinstance(problem, TimedOut):
         return f"it had {seconds:.3g} s: try later, or raise --timeout"
-    if isinstance(problem, TlsFailed):
-        return "check base_url, the clock and ca_bundle"
-    if isinstance(problem, ProxyFailed):
-        return "check the profile's proxy and HTTPS_PROXY"
     if isinstance(problem, NameNotResolved):
         return "check base_url and the resolver"
-    return _TRY_LATER
-
-
-def refusal_message(host: str, status: int, words: str = "") -> str:
-    """The message for credentials that a host refused, with the provider's own message if there is one."""
-    said = f": {words}" if words else ""
-    return f"{host} refused the credentials (HTTP {status}{said}); check the account's key or token in the profile"
-
-
-def _without_echo(request: Request, answer: "Answer", problem: BalcliError) -> BalcliError:
-    """The same error, without the provider's message if the response repeats a credential."""
-    document = None
-    if b"\\" in answer.body:  # only escapes can hide a credential from a search of the bytes
-        with suppress(BalcliError):
-            document = decode(answer.body)
-    if isinstance(problem, BadJson | AnswerTooLarge) or not echoes.contains_credential(
-        request.base_url, answer.headers, answer.body, document
-    ):
-        return problem
-    if answer.status in _RETRIED_STATUSES or answer.status >= 500 or isinstance(problem, RedirectRefused):
-        silent = problem if answer.status < 400 else _unavailable_error(request, answer.status, b"")
-        what, _, cure = silent.message.rpartition("; ")
-        message = f"{what}: {_OMITTED}; {cure}"
-    elif isinstance(problem, CredentialsRefused):
-        message = refusal_message(request.host, answer.status, _OMITTED)
-    else:
-        message = (
-            f"{request.host} returned an error (HTTP {answer.status}): {_OMITTED}; "
-            "check the account's settings and base_url"
-        )
-    return type(problem)(message, http_status=problem.http_status)
-
-
-def _secrets_of(request: Request) -> list[Secret]:
-    """The secrets in a request's headers and body, at any depth."""
-    found: list[Secret] = []
-    values: list[object] = [*request.headers.values(), request.body]
-    for value in values:  # the loop appends to it
-        if isinstance(value, Secret):
-            found.append(value)
-        elif isinstance(value, list):
-            values += value
-        elif isinstance(value, Mapping):
-            values += value.values()
-    return found
+    return TRY_LATER

@@ -151,7 +151,10 @@ def contains_credential(
     host = _host(base_url)
     text, values = body.decode("utf-8", "replace"), [value for _, value in headers.items()]
     searched = (host.own,) if login else (host.own, host.issued)
-    return any(each.matches_response(values, text, document) for each in searched if each.texts)
+    for credentials in searched:
+        if credentials.texts and credentials.matches_response(values, text, document):
+            return True
+    return False
 
 
 def mark_echoes(

@@ -1,34 +1,21 @@
-"""The stages of a connection, one at a time: DNS, TCP, TLS, and the server's clock. No request is sent."""
+"""The stages of a connection, one at a time: DNS, TCP and TLS. No request is sent."""
 
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, ProxyFailed, TimedOut, TlsFailed
-from balcli.http.timing import Deadline, parse_http_date
-from balcli.settings import RequestSettings
+from balcli.errors import ConnectionFailed, DeadlinePassed, NameNotResolved, TimedOut, TlsFailed
+from balcli.http.client import RequestSettings
+from balcli.http.timing import Deadline
 from balcli.text import printable
-from balcli.urls import display_host, is_loopback, validate_proxy
+from balcli.urls import display_host, is_loopback
 
 _PORTS: Final = {"http": 80, "https": 443}
 _DAY: Final = 86_400
-
-# OpenSSL's verification errors (X509_V_ERR_…), with what to do about each.
-_UNKNOWN_ISSUER: Final = (
-    "is from nobody that is trusted here; check base_url, or name the issuer's file in ca_bundle"
-)
-_FLAWS: Final = {
-    9: "is not valid yet; set this machine's clock",
-    10: "has expired; tell the provider, and check this machine's clock",
-    18: _UNKNOWN_ISSUER,
-    19: _UNKNOWN_ISSUER,
-    20: _UNKNOWN_ISSUER,
-    21: _UNKNOWN_ISSUER,
-    62: "is for another name; check base_url",
-    64: "is for another address; check base_url",
-}
+_SILENT: Final = "does not answer"
 
 
 class Server(NamedTuple):
@@ -68,10 +55,12 @@ class Route(NamedTuple):
 
     server: Server
     proxy: Server | None
+    setting: str = ""
+    """The setting that names the proxy."""
 
 
 def route_to(base_url: str, proxy: str | None) -> Route:
-    """The route to an API, with the profile's proxy or the environment's. Raises ProxyFailed."""
+    """The route to an API, with the profile's proxy or the environment's. Raises ProxyRefused."""
     # The transport's own choice, so that the two cannot differ.
     from balcli.http.transport import proxy_for
 
@@ -79,28 +68,44 @@ def route_to(base_url: str, proxy: str | None) -> Route:
     chosen = proxy_for(base_url, proxy, loopback=is_loopback(server.host))
     if chosen is None:
         return Route(server, None)
-    try:
-        return Route(server, Server.of(validate_proxy(chosen if "://" in chosen else f"http://{chosen}")))
-    except ValueError as problem:
-        raise ProxyFailed(f"the proxy for {server.shown} {problem}") from None
+    return Route(server, Server.of(chosen.url), chosen.setting)
 
 
-def addresses(server: Server) -> tuple[str, ...]:
-    """The addresses of a server without repetitions. Raises NameNotResolved. Nothing limits how long this takes."""
+class Reached(NamedTuple):
+    """How the addresses of a server answered: the milliseconds that each took to connect, or why it did not."""
+
+    answered: Mapping[str, float]
+    failed: Mapping[str, str]
+
+    def require_answer(self, server: Server) -> None:
+        """Raise TimedOut or ConnectionFailed if no address answered."""
+        if not self.answered:
+            kind = TimedOut if _SILENT in self.failed.values() else ConnectionFailed
+            tried = ", ".join(f"{address} {why}" for address, why in self.failed.items())
+            raise kind(f"{server.shown}: no TCP connection ({tried}); check base_url and the firewall")
+
+
+def reach(server: Server, settings: RequestSettings, deadline: Deadline) -> Reached:
+    """Connect to each address of a server. Raises NameNotResolved. Nothing limits how long the resolver takes."""
+    # Here, because connections are made as in a run, and urllib3 comes with that.
+    from balcli.http.connect import try_all
+
     try:
-        found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+        results = try_all(server.host, server.port, _seconds(settings, deadline))
+    except OSError:
         raise NameNotResolved(
             f"{server.shown}: the host's name cannot be resolved; check base_url and the resolver"
         ) from None
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return Reached(
+        {address: took * 1000 for address, took in results.items() if isinstance(took, float)},
+        {address: _why(problem) for address, problem in results.items() if isinstance(problem, OSError)},
+    )
 
 
-def connected(server: Server, settings: RequestSettings, deadline: Deadline) -> float:
-    """The seconds that a TCP connection took. Raises TimedOut or ConnectionFailed."""
-    begun = time.monotonic()
-    _connection(server, _seconds(settings, deadline)).close()
-    return time.monotonic() - begun
+def _why(problem: OSError) -> str:
+    if isinstance(problem, TimeoutError):
+        return _SILENT
+    return "refuses" if isinstance(problem, ConnectionRefusedError) else "has no route"
 
 
 def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -> Certificate:
@@ -108,6 +113,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
 
     Raises TlsFailed, TimedOut or ConnectionFailed.
     """
+    from balcli.http.library_errors import certificate_flaw
     from balcli.http.transport import tls_context
 
     context = tls_context(settings.ca_bundle)
@@ -119,9 +125,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             with context.wrap_socket(connection, server_hostname=server.host) as secured:
                 return Certificate(secured.version() or "TLS", _days_left(secured.getpeercert()))
         except ssl.SSLCertVerificationError as problem:
-            flaw = _FLAWS.get(
-                problem.verify_code, "cannot be verified; check base_url, the clock and ca_bundle"
-            )
+            flaw = certificate_flaw(problem, settings.ca_bundle)
             raise TlsFailed(f"{server.shown}: the certificate {flaw}") from None
         except TimeoutError:
             raise TimedOut(
@@ -135,13 +139,6 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             ) from None
 
 
-def seconds_ahead(date: str, now: float) -> int | None:
-    """The seconds that this machine's clock is ahead of a `Date` header; None if that is not a date."""
-    moment = parse_http_date(date)
-    # The header is rounded down to a second, half of one on average.
-    return None if moment is None else round(now - moment - 0.5)
-
-
 def _seconds(settings: RequestSettings, deadline: Deadline) -> float:
     """The seconds that the next stage may take. Raises DeadlinePassed if no time is left."""
     left = deadline.left()
@@ -151,12 +148,10 @@ def _seconds(settings: RequestSettings, deadline: Deadline) -> float:
 
 
 def _connection(server: Server, seconds: float) -> socket.socket:
+    from balcli.http.connect import connect
+
     try:
-        return socket.create_connection((server.host, server.port), timeout=seconds)
-    except TimeoutError:
-        raise TimedOut(
-            f"{server.shown}: no TCP connection in {seconds:.3g} s; check base_url and the firewall"
-        ) from None
+        return connect(server.host, server.port, seconds)
     except OSError:
         raise ConnectionFailed(
             f"{server.shown}: the connection was refused or has no route; check base_url and the firewall"

@@ -1,14 +1,29 @@
-"""A strict JSON decoder: numbers keep their text, and ambiguous documents are refused."""
+"""Responses in JSON: a strict decoder, and the messages in the payload of an error.
+
+Numbers keep their text, and ambiguous documents are refused.
+"""
 
 import json
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeAlias, final
 
 from balcli.errors import AnswerTooLarge, BadJson
+from balcli.secret import redact
+from balcli.text import printable
 
 MAX_VALUES: Final = 400_000
 MAX_DEPTH: Final = 100
 """How deep lists and objects may be nested. Python's own limit depends on its version and on the caller's depth, and
 a document just below it could still be too deep for the code that reads it."""
+
+_LONGEST: Final = 120
+_MOST: Final = 5
+_DEEPEST: Final = 4
+# In order of preference: the fields of an error first, the text beside them after.
+_FIELDS: Final = ("errors", "error", "message", "msg", "resultInfo", "detail", "error_description", "reason")
+_CODES: Final = frozenset({"code", "statusCode", "status", "timestamp", "path"})
+_WELL: Final = frozenset({"success", "ok"})
 
 
 @final
@@ -39,29 +54,17 @@ _decoder = json.JSONDecoder(
 
 
 def decode(body: bytes) -> Json:
-    """The JSON document of a body. Raises BadJson or AnswerTooLarge; the message is a phrase."""
-    return decode_text(text_of(body))
-
-
-def text_of(body: bytes) -> str:
-    """The text of a body, which is in UTF-8. Raises BadJson, and AnswerTooLarge for too many values.
-
-    A value can take 200 bytes of memory and only two of the body, so a limit on the size is not enough.
-    """
+    """The JSON document of a body. Raises BadJson, and AnswerTooLarge for too many values; the message is a phrase."""
     if not body or body.isspace():
         raise BadJson("the body is empty")
+    # A value can take 200 bytes of memory and only two of the body, so a limit on the size is not enough.
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise AnswerTooLarge(f"the answer has more than {MAX_VALUES:,} values")
     try:
-        return body.decode("utf-8")
+        text = body.decode("utf-8")
+        document: Json = _decoder.decode(text)
     except UnicodeDecodeError:
         raise BadJson("the body is not UTF-8") from None
-
-
-def decode_text(text: str) -> Json:
-    """The JSON document of a text without a byte-order mark. Raises BadJson; the message is a phrase."""
-    try:
-        document: Json = _decoder.decode(text)
     except RecursionError:
         raise BadJson("the JSON is nested too deeply") from None
     except json.JSONDecodeError as problem:
@@ -78,11 +81,50 @@ def decode_text(text: str) -> Json:
 def is_deeper(document: Any, most: int) -> bool:
     """Whether lists and objects, or tables, are nested more than `most` levels deep."""
     level = [document]
-    for _ in range(most):
-        level = [
-            item
-            for value in level
-            if isinstance(value, dict | list)
-            for item in (value.values() if isinstance(value, dict) else value)
-        ]
-    return any(isinstance(value, dict | list) for value in level)
+    for _ in range(most + 1):
+        nested = [value for value in level if isinstance(value, dict | list)]
+        if not nested:
+            return False
+        level = []
+        for value in nested:
+            level += value.values() if isinstance(value, dict) else value
+    return True
+
+
+def message_text(value: Json) -> str:
+    """A provider's own message, safe to show: one line of at most 120 characters; "" for any other value."""
+    if isinstance(value, list):
+        return printable(
+            "; ".join(message_text(item) for item in value[:_MOST] if isinstance(item, str)), _LONGEST
+        )
+    return printable(redact(value).strip(), _LONGEST) if isinstance(value, str) else ""
+
+
+def error_text(payload: Json) -> str:
+    """The messages in the payload of an error, as one line; "" if there are none."""
+    if not isinstance(payload, dict):
+        return ""
+    found = dict.fromkeys(text for key in _FIELDS for text in _texts(payload.get(key), _DEEPEST))
+    data = payload.get("data")
+    if isinstance(data, dict):
+        found |= dict.fromkeys(text for key in _FIELDS[:2] for text in _texts(data.get(key), _DEEPEST))
+    messages = [text for text in found if text.casefold() not in _WELL]
+    # Phrases such as "Not Found" repeat the status, and are left out where there is another text.
+    phrases = {status.phrase.casefold() for status in HTTPStatus}
+    telling = [text for text in messages if text.casefold() not in phrases]
+    return printable("; ".join(telling or messages), _LONGEST)
+
+
+def _texts(value: Json, depth: int) -> Iterator[str]:
+    """The texts in a value: those of its known fields, or else of each field, after the field's name."""
+    if isinstance(value, dict) and depth:
+        known = [text for key in _FIELDS if key in value for text in _texts(value[key], depth - 1)]
+        yield from known
+        if not known:
+            for key, item in [pair for pair in value.items() if pair[0] not in _CODES][:_MOST]:
+                yield from (f"{message_text(key)}: {text}" for text in _texts(item, depth - 1))
+    elif isinstance(value, list) and depth:
+        for item in value[:_MOST]:
+            yield from _texts(item, depth - 1)
+    elif type(value) is str and message_text(value):  # a number is a text of another class
+        yield message_text(value)

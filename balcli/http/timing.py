@@ -1,14 +1,23 @@
 """The run's deadline, rate limits and the pauses between retries. All times are monotonic."""
 
+import math
 import random
 import threading
 import time
 from collections import deque
+from copy import copy
 from datetime import UTC
 from typing import Final
 
-_FIRST_PAUSE: Final = 0.25
-_LONGEST_PAUSE: Final = 8.0
+CLOCK_TOLERANCE: Final = 30
+"""The seconds that this machine's clock may differ from a server's before it is said."""
+SHORTEST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 4.0
+_WRITING_PART: Final = 0.1
+_LONGEST_WRITING: Final = 2.0
+_ROW_SECONDS: Final = 1e-4  # four times what the slowest format takes on a machine of 2026
+_LEAST_ROWS: Final = 1000  # a tenth of a second
+_MOST_DIGITS: Final = 6  # of a Retry-After; eleven days
 _COUNTED_SECONDS: Final = 1.02  # a second, and the difference of two clocks over it
 
 
@@ -17,11 +26,31 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds: Final = seconds
-        self._end: Final = time.monotonic() + seconds
+        self._end = time.monotonic() + seconds
 
     def left(self) -> float:
         """The seconds that remain, never below 0."""
         return max(0.0, self._end - time.monotonic())
+
+    def earlier(self, seconds: float) -> "Deadline":
+        """The same deadline for a part of the run that must leave so many seconds to the rest."""
+        part = copy(self)
+        part._end -= seconds  # noqa: SLF001 - of the same class
+        return part
+
+    def for_requests(self) -> "Deadline":
+        """The deadline of secret commands and requests: a tenth, at most 2 s, is left to record and write."""
+        return self.earlier(min(self.seconds * _WRITING_PART, _LONGEST_WRITING))
+
+
+def writing_seconds(rows: int) -> float:
+    """The seconds that it takes at most to add up and write so many rows, in any format."""
+    return rows * _ROW_SECONDS
+
+
+def writable_rows(deadline: Deadline) -> int:
+    """How many rows can be added up and written before the deadline."""
+    return max(_LEAST_ROWS, int(deadline.left() / _ROW_SECONDS))
 
 
 class RateLimiter:
@@ -61,18 +90,85 @@ class RateLimiter:
             self._changed.notify_all()
 
 
+class HostPause:
+    """The pause that a host asked for: no request is sent to it before the end."""
+
+    def __init__(self) -> None:
+        self._end = 0.0
+        self._lock = threading.Lock()
+        self.reason = ""
+        """Why the host pauses, for messages."""
+
+    def left(self) -> float:
+        """The seconds that remain, never below 0."""
+        return max(0.0, self._end - time.monotonic())
+
+    def extend(self, seconds: float, reason: str) -> None:
+        """Pause for that long from now on, unless the pause ends later anyway."""
+        end = time.monotonic() + seconds
+        with self._lock:
+            if end > self._end:
+                self._end, self.reason = end, reason
+
+    def wait(self, deadline: Deadline) -> bool:
+        """Wait for the end of the pause; False at once if the deadline comes first."""
+        while (left := self.left()) > 0:
+            if left >= deadline.left():
+                return False
+            sleep_before_retry(left)
+        return True
+
+
 def backoff(attempt: int) -> float:
-    """The seconds to wait before the next attempt, with full jitter: clients that fail together do not retry together."""
-    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))  # noqa: S311 - no secret hangs on it
+    """The seconds to wait before the next attempt: 0.5 to 1, 1 to 2, and from then on 2 to 4.
+
+    They are random, so that clients that fail together do not retry together. With three retries they last
+    3.5 seconds at least.
+    """
+    longest = min(_LONGEST_PAUSE, 2.0**attempt)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - no secret hangs on it
 
 
-def parse_retry_after(retry_after: str) -> float | None:
-    """The seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3): whole seconds or a date; None if neither."""
+_retries: Final[dict[int, float]] = {}
+"""When each thread that pauses tries again, by its number."""
+
+
+def sleep_before_retry(seconds: float) -> None:
+    """Sleep; `seconds_to_retry` knows of it."""
+    _retries[threading.get_ident()] = time.monotonic() + seconds
+    try:
+        time.sleep(seconds)
+    finally:
+        del _retries[threading.get_ident()]
+
+
+def seconds_to_retry(thread: int | None) -> int | None:
+    """The seconds, rounded up, until a thread tries again; None if it does not pause."""
+    until = None if thread is None else _retries.get(thread)
+    return None if until is None else max(0, math.ceil(until - time.monotonic()))
+
+
+def parse_retry_after(retry_after: str, date: str | None = None) -> float | None:
+    """The seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3): whole seconds or a date; None if neither.
+
+    A date is compared with the response's own `Date`, or without a usable one with this machine's clock. A number of
+    more than six digits is infinity.
+    """
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
-        return float(text) if len(text) <= 6 else None
+        return float(text) if len(text) <= _MOST_DIGITS else math.inf
     moment = parse_http_date(text)
-    return None if moment is None else max(0.0, moment - time.time())
+    if moment is None:
+        return None
+    now = parse_http_date(date) if date else None
+    return max(SHORTEST_PAUSE, moment - (time.time() if now is None else now))
+
+
+def seconds_ahead(date: str, now: float) -> int | None:
+    """The seconds that this machine's clock is ahead of a `Date` header; None if that is not a date."""
+    moment = parse_http_date(date)
+    # The header is rounded down to a second, half of one on average.
+    return None if moment is None else round(now - moment - 0.5)
 
 
 def parse_http_date(date: str) -> float | None:

@@ -1,8 +1,8 @@
-"""One HTTP request over the wire, and every way in which that fails, as the error tree's classes.
+"""One HTTP request through requests, and every way in which that fails, as the error tree's classes.
 
-The only module that imports urllib3; it is itself imported when the first request is due, because
-that import costs more than the rest of a start. What requests would put around it (cookies, redirects,
-.netrc, a session) is all unwanted here, and takes half of the time of a small run.
+The only module that imports requests; it is itself imported when the first request is due, because that import costs
+more than the rest of a start. Requests go through an adapter without a session, so that there are no redirects,
+no cookies and no `.netrc`.
 """
 
 import http.client
@@ -13,26 +13,32 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
-from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-import urllib3
+from requests import PreparedRequest, Response
+from requests import exceptions as wrapped
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 from urllib3 import exceptions as raw
+from urllib3.util import parse_url
 
 from balcli.errors import (
     AnswerTooLarge,
     BalcliError,
     BrokenAnswer,
-    ConnectionFailed,
     CutAnswer,
-    NameNotResolved,
-    ProxyFailed,
+    MachineExhausted,
+    NetworkError,
+    ProxyRefused,
     TimedOut,
-    TlsFailed,
     ValueProblem,
 )
+from balcli.http import connect
+from balcli.http.library_errors import CUT, TIMED_OUT, Setup, explained, family
+from balcli.settings import MOST_JOBS, CaSource
+from balcli.urls import validate_proxy
 
 MAX_BODY: Final = 8 * 1024 * 1024
 _CHUNK: Final = 65_536
@@ -40,9 +46,8 @@ _CHUNK: Final = 65_536
 _GRACE: Final = 0.05
 _EXPLAINED_IN: Final = 0.5
 """Seconds for the body of an answer that says "later": it may hold the provider's own words, and decides nothing."""
-# Whether another try helps is the client's to say. One for all requests, because making it takes its time.
-_NO_RETRIES: Final = urllib3.Retry(total=False, redirect=False)
 _RAISED: Final = (
+    wrapped.RequestException,
     raw.HTTPError,
     raw.ProxySchemeUnsupported,
     http.client.HTTPException,
@@ -61,19 +66,23 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+def tls_context(source: CaSource) -> ssl.SSLContext:
     """A context that verifies certificates and host names, and writes no SSLKEYLOGFILE.
 
-    Raises ValueProblem if the bundle cannot be read as one.
+    Raises ValueProblem if the source cannot be read as certificates.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=ca_bundle or _built_in())
+        if source.kind == "system":
+            context.load_default_certs()
+        elif source.kind == "folder":
+            context.load_verify_locations(capath=source.path)
+        else:
+            context.load_verify_locations(cafile=source.path or _built_in())
     except OSError:  # ssl.SSLError is one, too
         raise ValueProblem(
-            f"ca_bundle: {ca_bundle or 'the built-in bundle'} cannot be read as PEM certificates; "
-            "name a file that holds some, or leave ca_bundle out for the built-in ones"
+            f"{source.described} cannot be read as PEM certificates; name a file of them, or remove what names it"
         ) from None
     return context
 
@@ -84,22 +93,50 @@ def _built_in() -> str:
     return certifi.where()
 
 
-def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> str | None:
-    """The proxy through which an address is asked, the profile's `proxy` before the environment's; None for none.
+class Proxy(NamedTuple):
+    """The URL of a proxy, which can contain a password and is never shown, and the setting that names it."""
 
-    Loopback addresses are never asked for through a proxy.
+    url: str
+    setting: str
+    """`the profile's proxy`, or the name of an environment variable."""
+
+
+def proxy_for(url: str, proxy: str | None, *, loopback: bool) -> Proxy | None:
+    """The proxy for a URL: the profile's `proxy`, or the environment's as requests reads it. None for none.
+
+    Loopback addresses never have one. Raises ProxyRefused for a URL that is not that of an HTTP proxy.
     """
     if loopback:
         return None
     if proxy is not None:
-        return proxy
+        return _checked_proxy(proxy, "the profile's proxy")
     if not any(value and name.lower().endswith("_proxy") for name, value in os.environ.items()):
-        return None
-    # Here, because few environments name a proxy. What NO_PROXY means, with its suffixes, ports and networks,
-    # is as users know it from this library.
-    from requests.utils import get_environ_proxies, select_proxy
+        return None  # few environments name one, and asking requests takes its time
+    chosen = select_proxy(url, get_environ_proxies(url))
+    return None if chosen is None else _checked_proxy(chosen, _variable_with(chosen, url))
 
-    return select_proxy(url, get_environ_proxies(url))
+
+def _variable_with(proxy: str, url: str) -> str:
+    """The environment variable that names the proxy of a URL; lower case comes first, as in requests."""
+    for wanted in (f"{url.partition(':')[0]}_proxy", "all_proxy"):
+        for name in sorted(os.environ, reverse=True):
+            if name.lower() == wanted and os.environ[name] == proxy:
+                return name
+    return "the system's proxy"
+
+
+def _checked_proxy(text: str, setting: str) -> Proxy:
+    scheme = text.partition("://")[0].lower() if "://" in text else "http"
+    if scheme.startswith("socks"):
+        raise ProxyRefused(
+            f"{setting} is a SOCKS proxy; name an http:// or https:// proxy there, or unset it"
+        )
+    try:
+        return Proxy(validate_proxy(text if "://" in text else f"http://{text}"), setting)
+    except ValueError:
+        raise ProxyRefused(
+            f"{setting} is not the URL of a proxy; write it as http://host:port, or unset it"
+        ) from None
 
 
 _Attempt: TypeAlias = Callable[[], Answer]
@@ -109,10 +146,93 @@ _Sender: TypeAlias = "queue.SimpleQueue[tuple[_Attempt, _Outcome] | None]"
 
 
 class _Route(NamedTuple):
-    """The connections to a host, and whether each request is for a proxy to pass on, which needs the whole URL."""
+    """The connections by which a host is reached, and the settings that decided it."""
 
-    connections: urllib3.HTTPConnectionPool
-    asks_proxy: bool
+    connections: HTTPConnectionPool
+    setup: Setup
+
+    def report_failure(self) -> None:
+        """Try the other addresses of the server, or of the proxy, first from now on."""
+        server = self.connections.proxy or self.connections
+        connect.report_failure(server.host or "", server.port or 0)
+
+
+class _Prepared(PreparedRequest):
+    """A request as the adapter sends it. Its attributes are set as they are: nothing is left to prepare."""
+
+    def __init__(
+        self,
+        route: _Route,
+        method: str,
+        url: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> None:
+        self.route = route
+        self.method = method
+        self.url = url
+        self.target = target
+        self.headers = {**headers, "Content-Length": str(len(body))} if body is not None else headers  # type: ignore[assignment]
+        self.body = body
+
+
+class _Adapter(HTTPAdapter):
+    """The adapter of requests, with one TLS context and the connections of `balcli.http.connect`."""
+
+    def __init__(self, context: ssl.SSLContext | None, trusted: CaSource, connections: int) -> None:
+        self._context = context
+        self._setup = Setup(trusted)
+        super().__init__(pool_maxsize=connections)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
+        # Without a context of ours, each connection would parse the whole CA bundle again.
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **more)
+        connect.use_connections(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
+        more |= {"ssl_context": self._context, "proxy_ssl_context": self._context}
+        manager = super().proxy_manager_for(proxy, **more)
+        connect.use_connections(manager)
+        return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        auth = parse_url(proxy).auth
+        if auth is None:
+            return {}
+        from base64 import b64encode  # here, because few proxies want it
+
+        credentials = b64encode(unquote_to_bytes(auth if ":" in auth else f"{auth}:"))
+        return {"Proxy-Authorization": f"Basic {credentials.decode()}"}
+
+    def route(self, host: str, proxy: Proxy | None) -> _Route:
+        """The connections to a scheme and host, directly or through a proxy."""
+        if proxy is None:
+            return _Route(self.poolmanager.connection_from_url(host), self._setup)
+        manager = self.proxy_manager_for(proxy.url)
+        has_password = parse_url(proxy.url).auth is not None
+        return _Route(
+            manager.connection_from_url(host),
+            self._setup._replace(proxy=proxy.setting, has_password=has_password),
+        )
+
+    def get_connection_with_tls_context(self, request: _Prepared, *_: Any, **__: Any) -> HTTPConnectionPool:  # type: ignore[override]
+        return request.route.connections
+
+    def request_url(self, request: _Prepared, _: Any) -> str:  # type: ignore[override]
+        # A proxy that passes on plain HTTP needs the whole URL; one for HTTPS is a tunnel.
+        pool = request.route.connections
+        passes_on = pool.proxy is not None and pool.scheme == "http"
+        return str(request.url) if passes_on else request.target
+
+    def cert_verify(self, *_: Any) -> None:
+        """Do nothing: the context verifies. requests would load its own bundle into it for each connection."""
+
+    def build_response(self, _: PreparedRequest, stream: Any) -> Response:
+        """The response with its stream alone: nobody reads its cookies and text."""
+        response = Response()
+        response.raw = stream
+        return response
 
 
 class Transport:
@@ -121,14 +241,16 @@ class Transport:
     `proxy` is the profile's; without one the environment's `HTTPS_PROXY` and `NO_PROXY` count.
     """
 
-    def __init__(self, *, proxy: str | None, ca_bundle: Path | None, connections: int, tls: bool) -> None:
-        # One context for all connections: left alone, each parses the whole CA bundle again.
-        self._context = tls_context(ca_bundle) if tls else None
+    def __init__(self, *, proxy: str | None, ca_bundle: CaSource, connections: int, tls: bool) -> None:
+        self._adapter = _Adapter(tls_context(ca_bundle) if tls else None, ca_bundle, connections)
+        self._tls = tls
         self._proxy = proxy
-        self._connections = connections
         self._routes: dict[str, _Route] = {}
         self._lock = threading.Lock()
         self._idle: list[_Sender] = []
+        # Fewer at once where the machine gives too little for all.
+        self._active, self._most = 0, MOST_JOBS
+        self._changed = threading.Condition()
 
     def send(
         self,
@@ -144,16 +266,63 @@ class Transport:
 
         Raises the network's and the answer's classes of the error tree, never another library's.
         """
-        if url.startswith("https:") and self._context is None:
+        if url.startswith("https:") and not self._tls:
             raise RuntimeError("a transport that was made without TLS was asked for https")
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
+        route = self._route_to(f"{scheme}://{host}", loopback=loopback)
+        prepared = _Prepared(route, method, url, f"/{path}", headers, body)
+        until = time.monotonic() + seconds
+        while True:
+            self._enter(until)
+            try:
+                return self._attempt(prepared, max(until - time.monotonic(), 0.001))
+            except MachineExhausted:
+                if not self._can_go_on():
+                    raise
+            finally:
+                self._leave()
+
+    def _enter(self, until: float) -> None:
+        """Wait until another request may be sent. Raises TimedOut."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._active < self._most, until - time.monotonic()):
+                raise TimedOut(TIMED_OUT)
+            self._active += 1
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._active -= 1
+            self._changed.notify()
+
+    def _can_go_on(self) -> bool:
+        """Whether a request that found too few descriptors, threads or memory may be sent again: with fewer at once."""
+        closed = self._close_idle()
+        with self._changed:
+            others = self._active - 1
+            if not closed:
+                self._most = max(1, min(self._most, others))
+        return closed + others > 0
+
+    def _close_idle(self) -> int:
+        """Close the connections that no request is using; how many there were."""
+        return sum(connect.close_idle(route.connections) for route in list(self._routes.values()))
+
+    def close(self) -> None:
+        """Close the connections, and end the threads, that no request is using."""
+        self._close_idle()
+        while self._idle:
+            self._idle.pop().put(None)
+
+    def _attempt(self, prepared: _Prepared, seconds: float) -> Answer:
         refusals: list[Answer] = []
         outcome: _Outcome = queue.SimpleQueue()
         # A thread of its own: a socket's time-out is for each receive, and starts anew with every
         # byte that a server lets drip. One that is given up ends with the process at the latest.
         sender = self._sender()
-        sender.put(
-            (lambda: self._send(method, url, headers, body, seconds, loopback, refusals, outcome), outcome)
-        )
+        if sender is None:
+            return self._send(prepared, seconds, refusals, outcome)
+        sender.put((lambda: self._send(prepared, seconds, refusals, outcome), outcome))
         try:
             result = outcome.get(timeout=seconds + _GRACE)
             if result is None:  # the status is there, and its explanation under way
@@ -162,7 +331,8 @@ class Transport:
             sender.put(None)
             if refusals:  # a refusal stands, also without the explanation that does not come
                 return refusals[0]
-            raise TimedOut(_TIMED_OUT) from None
+            prepared.route.report_failure()
+            raise TimedOut(TIMED_OUT) from None
         self._idle.append(sender)
         if isinstance(result, BaseException):
             raise result
@@ -170,56 +340,34 @@ class Transport:
             raise RuntimeError("an attempt ends with an answer or a problem")
         return result
 
-    def _sender(self) -> _Sender:
-        """The sender of a thread that has nothing under way, a new one where all have."""
+    def _sender(self) -> "_Sender | None":
+        """The sender of a thread that has nothing under way, a new one where all have; None if no thread can start."""
         try:
             return self._idle.pop()
         except IndexError:
             sender: _Sender = queue.SimpleQueue()
+        try:
             threading.Thread(target=_send_all, args=(sender,), daemon=True).start()
-            return sender
+        except RuntimeError:
+            return None
+        return sender
 
     def _route_to(self, host: str, *, loopback: bool) -> _Route:
-        """The connections by which a scheme and host are asked: at once, or through the proxy for it."""
+        """The connections by which a scheme and host are asked. Raises ProxyRefused for an unusable proxy."""
         with self._lock:
             if host not in self._routes:
-                through = proxy_for(host, self._proxy, loopback=loopback)
-                self._routes[host] = _route(host, through, self._context, self._connections)
+                proxy = proxy_for(host, self._proxy, loopback=loopback)
+                self._routes[host] = self._adapter.route(host, proxy)
             return self._routes[host]
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        seconds: float,
-        loopback: bool,
-        refusals: list[Answer],
-        outcome: _Outcome,
-    ) -> Answer:
+    def _send(self, prepared: _Prepared, seconds: float, refusals: list[Answer], outcome: _Outcome) -> Answer:
         """One attempt; a refusal is put into `refusals` before its body is read.
 
         Of one that another try may mend, None goes into `outcome` first: its body is not waited for long.
         """
         until = time.monotonic() + seconds
-        scheme, _, rest = url.partition("://")
-        host, _, path = rest.partition("/")
         try:
-            route = self._route_to(f"{scheme}://{host}", loopback=loopback)
-            # Straight to the host's connections: a manager would look for them anew for each request.
-            stream = route.connections.urlopen(
-                method,
-                url if route.asks_proxy else f"/{path}",
-                body=body,
-                headers=headers,
-                timeout=seconds,
-                assert_same_host=False,
-                redirect=False,
-                retries=_NO_RETRIES,
-                preload_content=False,
-                decode_content=False,
-            )
+            stream = self._adapter.send(prepared, stream=True, timeout=seconds).raw
             try:
                 content = b""
                 if stream.status in {200, 201}:
@@ -233,8 +381,13 @@ class Transport:
             finally:
                 # One that was read to its end has given its connection back already; any other is closed.
                 stream.close()
+        except BalcliError as problem:
+            if isinstance(problem, NetworkError | CutAnswer):
+                prepared.route.report_failure()
+            raise
         except _RAISED as problem:
-            raise _explained(problem) from None
+            prepared.route.report_failure()
+            raise explained(problem, prepared.route.setup) from None
         return Answer(stream.status, stream.headers, content)
 
 
@@ -248,28 +401,7 @@ def _send_all(sender: _Sender) -> None:
             outcome.put(problem)
 
 
-def _route(host: str, through: str | None, context: ssl.SSLContext | None, most: int) -> _Route:
-    """The connections to a host, kept for the next request, at once or through a proxy. Raises what urllib3 raises."""
-    if through is None:
-        direct = urllib3.PoolManager(maxsize=most, ssl_context=context)
-        return _Route(direct.connection_from_url(host), asks_proxy=False)
-    # Never shown: it can hold a password.
-    proxy = urllib3.util.parse_url(through if "://" in through else f"http://{through}")
-    if not proxy.host:
-        raise raw.LocationParseError("a proxy without a host")
-    headers = {}
-    if proxy.auth is not None:
-        from base64 import b64encode
-
-        credentials = b64encode(unquote_to_bytes(proxy.auth if ":" in proxy.auth else f"{proxy.auth}:"))
-        headers["Proxy-Authorization"] = f"Basic {credentials.decode()}"
-    tunnels = urllib3.ProxyManager(
-        proxy.url, proxy_headers=headers, proxy_ssl_context=context, maxsize=most, ssl_context=context
-    )
-    return _Route(tunnels.connection_from_url(host), asks_proxy=not host.startswith("https:"))
-
-
-def _body(stream: urllib3.BaseHTTPResponse, until: float) -> bytes:
+def _body(stream: BaseHTTPResponse, until: float) -> bytes:
     """The whole body, decoded, at most 8 MiB. Raises BrokenAnswer, CutAnswer, AnswerTooLarge or TimedOut."""
     lengths = {
         part.strip() for value in stream.headers.getlist("content-length") for part in value.split(",")
@@ -285,14 +417,14 @@ def _body(stream: urllib3.BaseHTTPResponse, until: float) -> bytes:
         content = b"".join(_pieces(stream, until))
         if not content and not lengths and "transfer-encoding" not in stream.headers:
             # Closed where a body could begin: http.client takes that for the end of the headers, too.
-            raise CutAnswer(_CUT)
+            raise CutAnswer(CUT)
         return content
-    if encoding != "gzip":
+    if encoding not in {"gzip", "x-gzip"}:  # the same (RFC 9110, 8.4.1.3)
         raise BrokenAnswer("the answer is in an encoding that was not asked for")
     return _unzipped(_pieces(stream, until))
 
 
-def _hint(stream: urllib3.BaseHTTPResponse, until: float) -> bytes:
+def _hint(stream: BaseHTTPResponse, until: float) -> bytes:
     """The body of a refusal, if it is well and small: it can explain the status, which stands without it."""
     try:
         return _body(stream, until)
@@ -300,7 +432,7 @@ def _hint(stream: urllib3.BaseHTTPResponse, until: float) -> bytes:
         return b""
 
 
-def _pieces(stream: urllib3.BaseHTTPResponse, until: float) -> Iterator[bytes]:
+def _pieces(stream: BaseHTTPResponse, until: float) -> Iterator[bytes]:
     """The body as it travels, piece by piece, at most 8 MiB and until that moment of the monotonic clock."""
     total = 0
     # read1 returns what one receive brought: a slow drip comes back here, where the clock is read.
@@ -313,87 +445,43 @@ def _pieces(stream: urllib3.BaseHTTPResponse, until: float) -> Iterator[bytes]:
         yield piece
 
 
-def _received(stream: urllib3.BaseHTTPResponse) -> bytes:
+def _received(stream: BaseHTTPResponse) -> bytes:
     """What one receive brought; b"" at the end. Raises CutAnswer where TLS stops without saying so."""
     try:
         return stream.read1(_CHUNK, decode_content=False)
     except raw.SSLError as problem:
-        if any(isinstance(member, ssl.SSLEOFError) for member in _family(problem, set())):
-            raise CutAnswer(_CUT) from None
+        if any(isinstance(member, ssl.SSLEOFError) for member in family(problem)):
+            raise CutAnswer(CUT) from None
         raise
 
 
 def _unzipped(pieces: Iterator[bytes]) -> bytes:
-    """The content of one whole gzip stream; never more than 8 MiB is unpacked, whatever it claims."""
-    unpacker = zlib.decompressobj(wbits=31)  # gzip alone
+    """The content of gzip, of one member or several (RFC 1952, 2.2), without the zeros that may follow.
+
+    Never more than 8 MiB is unpacked, whatever it claims.
+    """
     content = bytearray()
+    unpacker = zlib.decompressobj(wbits=31)  # gzip alone
     try:
         for piece in pieces:
-            content += unpacker.decompress(piece, MAX_BODY + 1 - len(content))
-            if len(content) > MAX_BODY:
-                raise AnswerTooLarge(_TOO_LARGE)
+            rest = piece
+            # After the end of a member, there is another one or padding.
+            while rest := rest.lstrip(b"\0") if unpacker.eof else rest:
+                if unpacker.eof:
+                    if not rest.startswith(_GZIP):
+                        raise BrokenAnswer("the answer has more after its compressed end")
+                    unpacker = zlib.decompressobj(wbits=31)
+                content += unpacker.decompress(rest, MAX_BODY + 1 - len(content))
+                if len(content) > MAX_BODY:
+                    raise AnswerTooLarge(_TOO_LARGE)
+                rest = unpacker.unused_data
     except zlib.error:
         raise BrokenAnswer("the answer's compression is corrupt") from None
     if not unpacker.eof:
-        raise CutAnswer(_CUT)
-    if unpacker.unused_data:
-        raise BrokenAnswer("the answer has more after its compressed end")
+        raise CutAnswer(CUT)
     return bytes(content)
 
 
+_GZIP: Final = b"\x1f"
+"""The first byte of each member of a gzip (RFC 1952, 2.3.1)."""
 _TOO_LARGE: Final = f"the answer is larger than {MAX_BODY // 1024**2} MiB"
-_TIMED_OUT: Final = "no answer in time"
-_CUT: Final = "the answer ends before its end"
-_CLOSED: Final = "the connection was closed or reset"
-
-# Kind of exception -> what it means, the more telling first. An exception of urllib3
-# wraps others (`args`, `reason`, `__context__`); the first entry that any of them matches decides.
-_MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError], str], ...]] = (
-    ((raw.ProxyError, raw.ProxySchemeUnsupported),
-     ProxyFailed, "the proxy does not answer or does not let the request pass"),
-    ((ssl.SSLCertVerificationError,), TlsFailed,
-     "the server's certificate cannot be verified"),
-    ((raw.NameResolutionError,), NameNotResolved, "the host's name cannot be resolved"),
-    # A kind of ConnectTimeoutError to urllib3, though it timed out in nothing.
-    ((raw.NewConnectionError, ConnectionRefusedError), ConnectionFailed, "the connection was refused or has no route"),
-    ((raw.ConnectTimeoutError,), TimedOut, "no connection in time"),
-    ((raw.ReadTimeoutError, TimeoutError), TimedOut, _TIMED_OUT),
-    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, _CLOSED),
-    ((raw.SSLError, ssl.SSLError), TlsFailed, "the TLS handshake failed"),
-    ((raw.IncompleteRead, raw.InvalidChunkLength, http.client.IncompleteRead), CutAnswer, _CUT),
-    ((raw.InvalidHeader,), BrokenAnswer, "the answer contradicts itself in its headers"),
-    ((http.client.RemoteDisconnected, ConnectionError), ConnectionFailed, _CLOSED),
-    ((http.client.HTTPException, raw.HeaderParsingError), BrokenAnswer, "the answer is not proper HTTP"),
-    ((raw.LocationValueError,), ProxyFailed, "the address or the proxy's address is of no kind that can be used"),
-    ((raw.ProtocolError,), ConnectionFailed, "the connection broke"),
-    ((raw.HTTPError, OSError), ConnectionFailed, "the connection failed"),
-)  # fmt: skip
-
-
-def _explained(problem: BaseException) -> BalcliError:
-    """The error tree's class for what a library raised; never its text, which can hold headers."""
-    family = list(_family(problem, set()))
-    if any(isinstance(member, http.client.BadStatusLine) and _is_cut(member) for member in family):
-        return ConnectionFailed(_CLOSED)
-    for kinds, meaning, words in _MEANINGS:
-        if any(isinstance(member, kinds) for member in family):
-            return meaning(words)
-    return ConnectionFailed("the connection failed")
-
-
-def _is_cut(problem: http.client.BadStatusLine) -> bool:
-    """Whether a status line is wrong because the connection was closed in the middle of it."""
-    line = str(problem.args[0]) if problem.args else ""
-    return line.startswith("HTTP/") and not line.endswith("\n")
-
-
-def _family(problem: BaseException, seen: set[int]) -> Iterator[BaseException]:
-    """The exception with all that it wraps, each once."""
-    if id(problem) in seen:
-        return
-    seen.add(id(problem))
-    yield problem
-    wrapped = chain(problem.args, (getattr(problem, "reason", None), problem.__cause__, problem.__context__))
-    for other in wrapped:
-        if isinstance(other, BaseException):
-            yield from _family(other, seen)

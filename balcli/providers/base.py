@@ -5,9 +5,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextvars import copy_context
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from balcli.cache import Cache
 from balcli.errors import CredentialsRefused
-from balcli.http.client import Endpoint, SupportsRequest
+from balcli.http.client import Endpoint, SupportsRequest, trusted
 from balcli.models import Account, Holdings
 from balcli.secret import Secret
 
@@ -179,12 +178,13 @@ class Run:
         client: SupportsRequest,
         assets: tuple[str, ...] = (),
         flags: frozenset[str] = frozenset(),
-        cache: Cache | None = None,
         limited: Sequence[tuple[str | None, str]] = (),
+        *,
+        use_cache: bool = False,
     ) -> None:
         self.client = client
-        self.cache = cache
-        """For data that is not secret, such as a token table; None if nothing is cached."""
+        self.use_cache = use_cache
+        """Whether data that is not secret, such as a token table, may come from the cache on disk and be kept there."""
         self.assets = assets
         """The assets of `--asset`, as typed; empty means all."""
         self._limited = limited
@@ -198,9 +198,9 @@ class Run:
         return tuple(asset for name, asset in self._limited if name in {None, account})
 
     def share(self, key: Hashable, make: Callable[[], T]) -> RunOnce[T]:
-        """The value that all accounts of the run share under this key; `make` makes it once."""
+        """The value that all accounts of the run that trust the same certificates share under this key; `make` makes it once."""
         with self._lock:
-            return self._shared.setdefault(key, RunOnce(make))
+            return self._shared.setdefault((trusted.get(), key), RunOnce(make))
 
 
 class Provider(Protocol):

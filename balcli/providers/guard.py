@@ -15,6 +15,7 @@ from balcli.http.client import Endpoint
 from balcli.models import AMOUNT_FIELDS, Account, Balance, DepositAddress, Holdings, Notice
 from balcli.money import Amount
 from balcli.providers.base import Flag, Key, Run, SettingProblem, Values
+from balcli.providers.parsing import valid_text
 
 T = TypeVar("T")
 
@@ -90,13 +91,16 @@ class Guarded:
         return account
 
     def fetch(self, account: Account[Any], run: Run) -> Holdings:
-        """What the account holds. Raises the errors that a provider may raise, and PluginFault."""
+        """What the account holds. Raises the errors that a provider may raise, BadShape for names that are no text, and PluginFault."""
 
         def check(holdings: Any) -> str:
             return _holdings_problem(holdings, account)
 
         self._raise_fault(account)
         holdings: Holdings = self._call("fetch", lambda: self._provider.fetch(account, run), check)
+        for balance in holdings.balances:
+            valid_text(balance.asset, "an asset's name")
+            valid_text(balance.asset_id or "", "an asset's id")
         return holdings
 
     def _expand(self, account: Account[Any], run: Run) -> Sequence[Account[Any]]:

@@ -18,12 +18,10 @@ from balcli.errors import (
     ServerUnavailable,
 )
 from balcli.http.client import Endpoint, Request
-from balcli.http.error_text import error_text
-from balcli.http.strictjson import Json
+from balcli.http.strictjson import Json, error_text, message_text
 from balcli.models import Account, Holdings
 from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, RunOnce, SettingProblem, Values
-from balcli.providers.envelope import is_error
 from balcli.providers.loopring_rows import add_nfts, checked_owner, to_balance
 from balcli.providers.loopring_tokens import (
     ID,
@@ -32,13 +30,14 @@ from balcli.providers.loopring_tokens import (
     TokenTable,
     cached_table,
     new_table,
+    not_in_table,
     token_id,
     token_of,
+    unknown_unit,
 )
-from balcli.providers.parsing import HoldingsBuilder, message_text, rows, valid_text
+from balcli.providers.parsing import HoldingsBuilder, is_error, rows, valid_text
 from balcli.providers.selection import absent, names_of, selects
 from balcli.secret import Secret
-from balcli.text import LONGEST_NAME, printable
 
 NAME: Final = "loopring"
 TITLE: Final = OWN[NAME]
@@ -130,7 +129,7 @@ def _fetch_balances(account: Account[Settings], run: Run) -> Holdings:
     """
     base_url = account.base_url
     shared = run.share(
-        (NAME, base_url, "tokens"), lambda: cached_table(base_url, run.cache) or _new_table(base_url, run)
+        (NAME, base_url, "tokens"), lambda: cached_table(base_url, run.use_cache) or _new_table(base_url, run)
     )
     assets = (*account.assets, *run.assets)
     if not assets:
@@ -138,7 +137,7 @@ def _fetch_balances(account: Account[Settings], run: Run) -> Holdings:
     query = (*_owner(account), *_token_filter(shared, assets))
     payload = run.client.request(_request(account, _BALANCES, query))
     table = shared.get()
-    if table.from_cache and not (table.knows(payload) and not _unlisted(assets, table.tokens)):
+    if table.from_cache and not (table.knows(payload) and not not_in_table(assets, table.tokens)):
         table = run.share((NAME, base_url, "fresh tokens"), lambda: _new_table(base_url, run)).get()
     return parse(payload, table.tokens, account, run.assets, run.limited(account.name))
 
@@ -184,42 +183,22 @@ def parse(
         if shown:
             builder.balances.append(balance)
             if token.decimals is None:
-                builder.notify("asset.unknown", _without_unit(token))
+                builder.notify("asset.unknown", unknown_unit(token))
     wanted = assets or account.assets
     if wanted:
         listed = [name for balance in builder.balances for name in names_of(balance)]
         symbols = [token.symbol for token in tokens.values() if token.symbol is not None]
         builder.notices += [
             absent(account.name, asset, wanted, symbols)
-            for asset in _unlisted(wanted, tokens)
+            for asset in not_in_table(wanted, tokens)
             if not selects((asset,), *listed)
         ]
     return Holdings(tuple(builder.balances), tuple(builder.notices), owner)
 
 
-def _without_unit(token: Token) -> str:
-    """The notice that a token's amounts are unknown, and why."""
-    if token.kind == "unlisted":
-        why = f"token #{token.number} is not in the relayer's token table"
-    elif token.symbol is None:
-        why = f"token #{token.number} is listed in the relayer's token table without a usable symbol"
-    else:
-        symbol = printable(token.symbol, LONGEST_NAME)
-        why = f"token #{token.number} ({symbol}) is listed in the relayer's token table without a usable unit"
-    return f"{why}: its amounts are unknown, its raw units kept"
-
-
-def _unlisted(assets: tuple[str, ...], tokens: Mapping[int, Token]) -> list[str]:
-    """Those of the assets that are none of the table's tokens."""
-    if not assets:
-        return []
-    names = [name for token in tokens.values() for name in token.names]
-    return [asset for asset in assets if not selects((asset,), *names)]
-
-
 def _new_table(base_url: str, run: Run) -> TokenTable:
     payload = run.client.request(Request(_TOKENS, base_url, _explain, per_second=_PER_SECOND))
-    return new_table(base_url, run.cache, payload)
+    return new_table(base_url, run.use_cache, payload)
 
 
 def _owner(account: Account[Settings]) -> tuple[tuple[str, str], ...]:
@@ -256,15 +235,11 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     shown = message_text(code)
     if code == _NO_ACCOUNT_OR_NO_KEY:
         return CredentialsRefused(
-            f"{TITLE} answered 101002 ({said}): account not found, or the key was not accepted; "
-            "check account_id or address, then api_key",
+            f"{TITLE} answered 101002 ({said}): there is no account with that account_id or address, or the key was refused",
             http_status=status,
         )
     if code in _REFUSED or status in {401, 403}:
-        return CredentialsRefused(
-            f"{TITLE} refused the key with error {shown} ({said}); check api_key",
-            http_status=status,
-        )
+        return CredentialsRefused(f"{TITLE} refused the key with error {shown} ({said})", http_status=status)
     if code in _RELAYERS_TROUBLE:
         return ServerUnavailable(
             f"{TITLE} is in trouble: error {shown} ({said}); try later, and ask the provider if it stays so",

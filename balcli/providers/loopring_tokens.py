@@ -3,18 +3,20 @@
 Token ids belong to a deployment: a table is never shared between hosts (documented).
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from balcli.cache import Cache
+from balcli.cache import Cache, default_cache
 from balcli.errors import BadShape
 from balcli.http import echoes
 from balcli.http.strictjson import Json, Number
 from balcli.money import MAX_DECIMALS
 from balcli.providers.parsing import Row, bad_shape, reject_echo, required_field, rows
-from balcli.text import folded
+from balcli.providers.selection import selects
+from balcli.text import LONGEST_NAME, folded, printable
 from balcli.urls import is_loopback_url
 
 T = TypeVar("T")
@@ -78,10 +80,10 @@ class TokenTable(NamedTuple):
         return all(number in self.tokens for number in ids)
 
 
-def cached_table(base_url: str, cache: Cache | None) -> TokenTable | None:
+def cached_table(base_url: str, use_cache: bool) -> TokenTable | None:
     """The table that was cached in the last day, parsed as strictly as a response; None if there is no valid one."""
-    usable = _cache_for(base_url, cache)
-    document = usable.read(_key(base_url), _TABLE_SECONDS) if usable is not None else None
+    cache = _cache_for(base_url) if use_cache else None
+    document = cache.read(_key(base_url), _TABLE_SECONDS) if cache is not None else None
     if document is None or not echoes.is_free_of_credentials(base_url, document):
         return None  # another run, which did not know the credential, may have cached it
     try:
@@ -90,17 +92,17 @@ def cached_table(base_url: str, cache: Cache | None) -> TokenTable | None:
         return None
 
 
-def new_table(base_url: str, cache: Cache | None, payload: Json) -> TokenTable:
+def new_table(base_url: str, use_cache: bool, payload: Json) -> TokenTable:
     """The table of a response, which is cached for the next runs. Raises BadShape."""
     tokens = parse_tokens(payload)
-    usable = _cache_for(base_url, cache)
-    if usable is not None:
+    cache = _cache_for(base_url) if use_cache else None
+    if cache is not None:
         table = [
             {"tokenId": number, "symbol": symbol, "decimals": decimals}
             for number, entries in _entries(payload).items()
             for symbol, decimals in entries
         ]
-        usable.write(_key(base_url), table)
+        cache.write(_key(base_url), table)
     return TokenTable(tokens, from_cache=False)
 
 
@@ -108,11 +110,12 @@ def _key(base_url: str) -> str:
     return f"loopring tokens {base_url}"
 
 
-def _cache_for(base_url: str, cache: Cache | None) -> Cache | None:
-    """The cache, unless the host is on loopback and the user did not choose the cache's folder.
+def _cache_for(base_url: str) -> Cache | None:
+    """The user's cache, unless the host is on loopback and the user did not choose the cache's folder.
 
     The next server on a port of loopback need not be the same deployment.
     """
+    cache = default_cache(os.environ)
     return None if cache is None or (is_loopback_url(base_url) and not cache.chosen) else cache
 
 
@@ -164,3 +167,23 @@ def token_id(row: Row, where: str) -> int:
     if not isinstance(value, str) or ID.fullmatch(value) is None:
         raise bad_shape(f"{where}.tokenId is no token's number")
     return int(value)
+
+
+def unknown_unit(token: Token) -> str:
+    """The notice that a token's amounts are unknown, and why."""
+    if token.kind == "unlisted":
+        why = f"token #{token.number} is not in the relayer's token table"
+    elif token.symbol is None:
+        why = f"token #{token.number} is listed in the relayer's token table without a usable symbol"
+    else:
+        symbol = printable(token.symbol, LONGEST_NAME)
+        why = f"token #{token.number} ({symbol}) is listed in the relayer's token table without a usable unit"
+    return f"{why}: its amounts are unknown, its raw units kept"
+
+
+def not_in_table(assets: tuple[str, ...], tokens: Mapping[int, Token]) -> list[str]:
+    """Those of the assets that are none of the table's tokens."""
+    if not assets:
+        return []
+    names = [name for token in tokens.values() for name in token.names]
+    return [asset for asset in assets if not selects((asset,), *names)]

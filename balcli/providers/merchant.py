@@ -4,25 +4,23 @@ Source: docs.velafi.com/api-reference/merchant/get-crypto-assets-balance (docume
 line says otherwise. Amounts are decimal strings in whole units of the asset.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 from balcli.errors import BalcliError
-from balcli.http.client import Endpoint, Request
 from balcli.http.strictjson import Json
 from balcli.models import Account, Balance, Failure, Holdings
 from balcli.money import Amount
 from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
-from balcli.providers.envelope import own_error
-from balcli.providers.merchant_lists import all_rows, merchant_ids, parse_fiat
+from balcli.providers.merchant_requests import ASSETS, FIAT, MERCHANTS, TOKEN, Session
 from balcli.providers.parsing import (
     HoldingsBuilder,
     Row,
     amount,
     as_object,
-    login_token,
+    bad_shape,
     optional_flag,
     optional_text,
     required_field,
@@ -34,8 +32,6 @@ from balcli.providers.selection import names
 from balcli.secret import Secret, reveal
 from balcli.text import LONGEST_NAME, printable
 from balcli.urls import normalize_url
-
-T = TypeVar("T")
 
 NAME: Final = "merchant"
 TITLE: Final = OWN[NAME]
@@ -57,13 +53,7 @@ FLAGS: Final = (
     Flag("fiat", "Show fiat balances, too."),
 )
 
-_PAGING: Final = ("pageSize", "currentPage")
-_ASSETS: Final = Endpoint("GET", "/v2/assets/account/assets", ("merchantId",))
-_TOKEN: Final = Endpoint("GET", "/v2/token/generate")
-_MERCHANTS: Final = Endpoint("GET", "/v2/merchants", ("status", *_PAGING))
-# Documented next to a POST on the same path that opens an account: only GET is ever on the list.
-_FIAT: Final = Endpoint("GET", "/v2/merchant/accounts", _PAGING)
-ENDPOINTS: Final = (_ASSETS, _TOKEN, _MERCHANTS, _FIAT)
+ENDPOINTS: Final = (ASSETS, TOKEN, MERCHANTS, FIAT)
 COVERAGE: Final = Coverage(
     covers=("the crypto assets of one merchant, or of all merchants of the key together",),
     leaves_out=(
@@ -76,17 +66,9 @@ COVERAGE: Final = Coverage(
 
 _AMOUNTS: Final = ("total", "free", "locked")
 _FIELDS: Final = frozenset({"asset", "assetId", "assetName", *_AMOUNTS})
-
-# The vendor's table of error codes, with what to do about each.
-_ADVICE: Final = {
-    "-4010": "a parameter is invalid; check merchant_id",
-    "-4021": "a parameter is not a number; check merchant_id",
-    "-5006": "there is no such merchant; check merchant_id",
-    "-5007": "the merchant is not valid; ask the provider to look at it",
-    "-5033": "the key's owner is not an API user; ask the provider to enable API access",
-    "-5043": "the identity check (KYC or KYB) is not finished; finish it with the provider",
-    "-5046": "a general error at the provider; try again later",
-}
+# Amounts that were traded or may be traded, of which nothing is held (documented).
+_TURNOVER: Final = frozenset({"buyAmountLimit", "buyAmountUsed", "sellAmountLimit", "sellAmountUsed"})
+_FIAT_FIELDS: Final = frozenset({"merchantId", "fiat", "balance", *_TURNOVER})
 
 
 class Settings(NamedTuple):
@@ -139,27 +121,28 @@ def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
     settings = account.settings
     return [
         _account(f"{account.name}/{number}", account.base_url, settings._replace(merchant_id=int(number)))
-        for number in merchant_ids(_fetch_list(account, run, _MERCHANTS, (("status", "-1"),)))
+        for number in _merchant_ids(_session(account, run).get_all(MERCHANTS, (("status", "-1"),)))
     ]
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
     """The merchant's crypto balances, and with `--fiat` its fiat ones, which can be missing by themselves."""
     builder = HoldingsBuilder(account, run.assets, run.limited(account.name))
-    query = (("merchantId", account.target["merchant_id"]),)
-    payload = _with_token(
-        account, run, lambda token: run.client.request(_request(account, _ASSETS, query, token))
-    )
-    _parse_crypto(payload, builder)
+    session = _session(account, run)
+    _parse_crypto(session.get(ASSETS, (("merchantId", account.target["merchant_id"]),)), builder)
     if "fiat" in run.flags:
         # One list serves every merchant of the key.
         key = (NAME, "fiat", account.base_url, account.settings.credential)
         try:
-            listed = run.share(key, lambda: _fetch_list(account, run, _FIAT)).get()
-            builder.balances += parse_fiat(listed, builder)
+            listed = run.share(key, partial(session.get_all, FIAT)).get()
+            builder.balances += _parse_fiat(listed, builder)
         except BalcliError as problem:
             return builder.holdings(failure=("fiat", Failure.from_error(problem)))
     return builder.holdings()
+
+
+def _session(account: Account[Settings], run: Run) -> Session:
+    return Session(run, account.base_url, account.settings.credential, account.settings.api_secret)
 
 
 def parse(
@@ -223,82 +206,51 @@ def _amounts(row: Row, where: str) -> tuple[Amount, Amount, Amount]:
     return amount(row, "total", where), amount(row, "free", where), amount(row, "locked", where)
 
 
-def signature(secret: str, timestamp: str) -> str:
-    """The signature of a token request: HMAC-SHA256 over `timestamp=<ms>` under the secret, in lower-case hex."""
-    import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
-    import hmac
-
-    return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
+def _merchant_ids(merchants: Iterable[Row]) -> list[str]:
+    """The number of each merchant in the rows of `/v2/merchants`, without 0, the aggregate."""
+    ids = dict.fromkeys(_merchant_id(row, f"merchants[{number}]") for number, row in enumerate(merchants))
+    return [single for single in ids if single != "0"]
 
 
-def _fetch_list(
-    account: Account[Settings], run: Run, endpoint: Endpoint, query: tuple[tuple[str, str], ...] = ()
-) -> list[Row]:
-    """All rows of one of the lists of the account's key."""
+def _parse_fiat(accounts: Iterable[Row], builder: HoldingsBuilder) -> list[Balance]:
+    """The fiat balances of a merchant (all, for the aggregate) in the rows of `/v2/merchant/accounts`.
 
-    def fetch_rows(token: Secret) -> list[Row]:
-        def fetch_page(size: int, number: int) -> Json:
-            paging = zip(_PAGING, (str(size), str(number)), strict=True)
-            return run.client.request(_request(account, endpoint, (*query, *paging), token))
-
-        return all_rows(fetch_page)
-
-    return _with_token(account, run, fetch_rows)
-
-
-def _request(
-    account: Account[Settings], endpoint: Endpoint, query: tuple[tuple[str, str], ...], token: Secret
-) -> Request:
-    return Request(endpoint, account.base_url, _explain, query, headers={"X-BH-TOKEN": token})
-
-
-class _Token(NamedTuple):
-    """A generated token, and when it expires, in epoch milliseconds; None where that is unknown."""
-
-    secret: Secret
-    expires: int | None
-
-    def is_expired(self) -> bool:
-        return self.expires is not None and _now_ms() >= self.expires
-
-
-def _with_token(account: Account[Settings], run: Run, function: Callable[[Secret], T]) -> T:
-    """What `function` returns for the account's token; a generated one is renewed once if it expired or was refused."""
-    credential, api_secret, _ = account.settings
-    if api_secret is None:
-        return function(credential)
-    key = (NAME, "token", account.base_url, credential)
-    shared = run.share(key, lambda: _new_token(account, run, api_secret))
-    if (token := shared.get()).is_expired():
-        shared.renewed(token)
-    return shared.use(lambda token: function(token.secret))
-
-
-def _new_token(account: Account[Settings], run: Run, api_secret: Secret) -> _Token:
-    """A new token for the account's key; it serves every merchant of that key."""
-    timestamp = str(_now_ms())
-    signed = signature(reveal(api_secret), timestamp)
-    payload = run.client.request(
-        Request(
-            _TOKEN,
-            account.base_url,
-            _explain,
-            query=(("timestamp", timestamp), ("signature", signed)),
-            headers={"X-BH-APIKEY": account.settings.credential},
-            returns_credential=True,
+    The balance is the one amount there. What of it is available is documented nowhere, so that is unknown.
+    """
+    account = builder.account
+    balances = []
+    for number, row in enumerate(accounts):
+        where = f"accounts[{number}]"
+        owner = _merchant_id(row, where)
+        fiat = required_text(row, "fiat", where)
+        builder.listed.append(fiat)
+        shown = builder.shows(fiat)
+        balance = builder.amounts(row, where, fiat, _fiat_amount, required=shown)
+        if balance is None or not shown or account.target["merchant_id"] not in {"0", owner}:
+            continue
+        balances.append(
+            Balance(
+                account=account.name,
+                provider=account.provider,
+                asset=fiat,
+                asset_id=None,
+                total=balance,
+                available=None,
+                locked=None,
+                details={"kind": "fiat", "merchant_id": owner},
+                raw=builder.raw(row, fiat, ("balance",), _FIAT_FIELDS),
+            )
         )
-    )
-    data = as_object(required_field(payload, "data", "the answer"), "data")
-    expires = whole_number(data.get("expireTime"))
-    # A new token that has expired already means that a clock is wrong: then only its refusal counts.
-    is_future = expires is not None and expires > _now_ms()
-    return _Token(login_token(data, "token", "data"), expires if is_future else None)
+    return balances
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _fiat_amount(row: Row, where: str) -> Amount:
+    return amount(row, "balance", where)
 
 
-def _explain(status: int, payload: Json) -> BalcliError | None:
-    """The provider's own error: success is HTTP 200 and an object whose `code` is 200, without another mark."""
-    return own_error(TITLE, status, payload, code_is_200=True, advice=_ADVICE)
+def _merchant_id(row: Row, where: str) -> str:
+    """The `merchantId` of a row: a number (documented); a text of digits is accepted, too."""
+    number = whole_number(row.get("merchantId"))
+    if number is None:
+        raise bad_shape(f"{where}.merchantId is no number")
+    return str(number)

@@ -1,16 +1,24 @@
 """Parsing a provider's response: each function returns a value of the documented kind, or raises.
 
 `where` is the place in the response, for messages. Nothing is guessed or filled in. `HoldingsBuilder` gathers
-what one account's rows amount to.
+what one account's rows amount to, and `own_error` recognizes a provider's own error.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 
-from balcli.errors import BadAmount, BadShape, EchoesCredential
+from balcli.errors import (
+    BadAmount,
+    BadShape,
+    BalcliError,
+    CredentialsRefused,
+    EchoesCredential,
+    ProviderError,
+)
 from balcli.http.echoes import EchoedText
-from balcli.http.error_text import message_text as message_text  # noqa: PLC0414 - plug-ins parse with it
-from balcli.http.strictjson import Json, Number
+from balcli.http.response import refusal_message
+from balcli.http.strictjson import Json, Number, error_text, message_text
 from balcli.models import Account, Balance, Failure, Holdings, Notice
 from balcli.money import Amount, is_nonzero, parse
 from balcli.providers.selection import selects, unlisted
@@ -26,6 +34,15 @@ _FUNDS: Final = ("balance", "amount", "fund", "frozen", "reserve", "pending", "s
 _LONGEST_FIELD: Final = 80
 # How many fields of one account are named in notices: a hostile response could have others in each row.
 _MOST_FIELDS: Final = 100
+
+# Neither KunaCore nor VelaFi documents how an error looks at HTTP 200. A public client of KunaCore's sister exchange
+# tests `errors`, `code` and `error` whatever the status (code), and VelaFi sends its negative codes with 200 (inferred).
+_GOOD_CODES: Final = frozenset({0, 200, 201})
+_REFUSED: Final = frozenset({401, 403})
+_REFUSED_WORDS: Final = frozenset({"unauthorized", "forbidden"})
+_BAD_WORDS: Final = frozenset({"error", "fail", "failed", "failure", *_REFUSED_WORDS})
+_CODES: Final = ("code", "statusCode", "status")
+_ADVICE: Final = "check the account's settings, or ask the provider"
 
 
 def _kind(value: Json) -> str:
@@ -82,14 +99,10 @@ def rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
 
 def required_text(row: Row, key: str, where: str) -> str:
     """The text of a key that must have one, which is not empty. Raises BadShape and EchoesCredential."""
-    return checked_text(_string(row, key, where), where, key)
-
-
-def _string(row: Row, key: str, where: str) -> str:
     value = required_field(row, key, where)
     if not isinstance(value, str) or isinstance(value, Number) or not value:
         raise bad_shape(f"{where}.{key} is {_kind(value)}, not a name")
-    return value
+    return checked_text(value, where, key)
 
 
 def valid_text(value: str, where: str) -> str:
@@ -169,7 +182,7 @@ def login_token(row: Row, key: str, where: str) -> Secret:
         # The token is not an echo, also where a login returns the same one again.
         value.echo.texts.discard(value)
         row = {**row, key: str(value)}
-    given = checked_text(_string(row, key, where), where, key)
+    given = required_text(row, key, where)
     problem = validate_credential(given)
     if problem is not None:
         raise BadShape(
@@ -276,7 +289,11 @@ class HoldingsBuilder:
 
 def raw_texts(row: Mapping[str, Json], fields: Sequence[str]) -> dict[str, str | None]:
     """The texts and numbers of these fields as they were sent; None for any other value."""
-    return {field: str(value) if isinstance(value := row.get(field), str) else None for field in fields}
+    raw: dict[str, str | None] = {}
+    for field in fields:
+        value = row.get(field)
+        raw[field] = str(value) if isinstance(value, str) else None
+    return raw
 
 
 def _unread_amounts(
@@ -291,3 +308,112 @@ def _unread_amounts(
             yield from _unread_amounts(value, fields, f"{path}.")
         elif isinstance(value, str) and any(part in path.casefold() for part in _FUNDS) and is_nonzero(value):
             yield path if is_text(path) else printable(path), str(value)
+
+
+def own_error(
+    title: str,
+    status: int,
+    payload: Json,
+    *,
+    code_is_200: bool = False,
+    advice: Mapping[str, str] = MappingProxyType({}),
+) -> BalcliError | None:
+    """The provider's own error in a response; None if the response is good, or the status alone decides.
+
+    With `code_is_200`, a good response must have the `code` 200. `advice` says what to do about single codes.
+    """
+    answer = payload if isinstance(payload, dict) else {}
+    is_marked = is_error(answer)
+    if status < 400 and not is_marked and (not code_is_200 or _is_in(answer.get("code"), {200})):
+        return None
+    message = error_text(payload)
+    refused = CredentialsRefused(refusal_message(title, status, message), http_status=status)
+    if status in _REFUSED:
+        return refused if answer else None
+    codes = [*_error_codes(answer), *_own_codes(answer)]
+    if status < 400 and any(_is_in(code, _REFUSED) or _is_word(code, _REFUSED_WORDS) for code in codes):
+        return refused
+    if status < 400 and not is_marked:
+        codes = [answer.get("code")]
+    code = next(filter(None, map(message_text, codes)), "")
+    if not code and not is_marked and status < 400:
+        return BadShape(
+            f"{title} answered without its code; check base_url, else ask the provider", http_status=status
+        )
+    if not code and not message and status >= 400:
+        return None
+    what = f"error {code or status}" if code or status >= 400 else "an error"
+    advised = f": {advice[code]}" if code in advice else f"; {_ADVICE}"
+    return ProviderError(
+        f"{title} answered with {what} ({message or 'no message'}){advised}", http_status=status
+    )
+
+
+def is_error(answer: dict[str, Json]) -> bool:
+    """Whether a response is marked as an error: beside its data, in its place, or in its object."""
+    if _own_codes(answer):
+        return True
+    for part in (answer, answer.get("data")):
+        if isinstance(part, dict) and (
+            part.get("success") is False or _is_filled(part.get("errors")) or _is_filled(part.get("error"))
+        ):
+            return True
+    return False
+
+
+def _own_codes(answer: dict[str, Json]) -> list[Json]:
+    """The codes beside the data that mean an error."""
+    kinds = (("code", _is_bad_code), ("statusCode", _is_bad_code), ("status", _is_bad_status))
+    return [answer[key] for key, is_bad in kinds if key in answer and is_bad(answer[key])]
+
+
+def _error_codes(answer: dict[str, Json]) -> Iterator[Json]:
+    """The codes in the error objects of a response."""
+    for part in (answer, answer.get("data")):
+        for value in (part.get("errors"), part.get("error")) if isinstance(part, dict) else ():
+            for item in value if isinstance(value, list) else [value]:
+                yield from (item.get(key) for key in _CODES if isinstance(item, dict))
+
+
+def _is_bad_code(value: Json) -> bool:
+    """Whether a `code` or `statusCode` means an error. Unknown texts do not."""
+    if _is_numeric(value):
+        return not _is_in(value, _GOOD_CODES)
+    return isinstance(value, bool | list | dict) or _is_word(value, _BAD_WORDS)
+
+
+def _is_bad_status(value: Json) -> bool:
+    """Whether a `status` means an error: a number from 400 on, or a known word."""
+    if not isinstance(value, Number):
+        return _is_word(value, _BAD_WORDS)
+    number = _code_number(value)
+    return number is None or Amount(400) <= number
+
+
+def _is_filled(value: Json) -> bool:
+    """Whether an `error` or `errors` is not empty; null, false, 0, "", [] and {} are."""
+    return bool(value) and not (isinstance(value, Number) and _is_in(value, {0}))
+
+
+def _is_word(value: Json, among: frozenset[str]) -> bool:
+    return isinstance(value, str) and value.casefold() in among
+
+
+def _is_numeric(value: Json) -> bool:
+    """Whether a value is a number or a text of digits."""
+    return isinstance(value, Number) or (isinstance(value, str) and value.isascii() and value.isdigit())
+
+
+def _is_in(value: Json, numbers: frozenset[int] | set[int]) -> bool:
+    if not isinstance(value, str) or not _is_numeric(value):
+        return False
+    number = _code_number(value)
+    return number is not None and any(number == Amount(each) for each in numbers)
+
+
+def _code_number(text: str) -> Amount | None:
+    """The value of a code that is a number or a text of digits; None if it is too large."""
+    try:
+        return parse(text if isinstance(text, Number) else text.lstrip("0") or "0")
+    except ValueError:
+        return None

@@ -22,7 +22,7 @@ def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ..
 
     Raises UsageError for an empty name, and for `--exact` without any.
     """
-    found = [part.strip() for text in given or () for part in text.split(",")]
+    found = [*map(str.strip, ",".join(given).split(","))] if given else []
     if not all(found):
         raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
     if exact and not found:
@@ -83,7 +83,7 @@ def absent(account: str, asset: str, asked: Sequence[str], there: Iterable[str])
 def suggestion(asset: str, asked: Sequence[str], there: Iterable[str]) -> str:
     """`, NAME is` with the listed name that is most similar to an asset that is not; "" if none is similar.
 
-    Names that were asked for are not suggested. It is no question: USDC beside USDT is as often another asset as a typo.
+    Names that were asked for are not suggested. It is no request: USDC beside USDT is as often another asset as a typo.
     """
     close = closest_match(asset, (name for name in there if not selects(asked, name)))
     return "" if close is None else f", {printable(close)} is"

@@ -7,30 +7,29 @@ Amounts are decimal strings in whole units of the asset. The vendor names no hos
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
-from balcli.errors import BalcliError
 from balcli.http.client import Endpoint, Request
-from balcli.http.strictjson import Json
+from balcli.http.strictjson import Json, message_text
 from balcli.models import Account, Balance, DepositAddress, Detail, Holdings
 from balcli.money import Amount
 from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
-from balcli.providers.envelope import own_error
 from balcli.providers.parsing import (
     HoldingsBuilder,
     Row,
     as_object,
     checked_text,
     login_token,
-    message_text,
     optional_amount,
     optional_text,
+    own_error,
     required_field,
     required_text,
     rows,
 )
-from balcli.secret import Secret, reveal
+from balcli.secret import Secret, reveal, secrets_in
 from balcli.text import folded
 
 NAME: Final = "wallet"
@@ -70,11 +69,14 @@ _AMOUNTS: Final = ("balance", "holdBalance", "lockBalance", "referralBalance")
 _FIELDS: Final = frozenset({"asset", *_AMOUNTS, "depositAddress"})
 
 
-class Settings(NamedTuple):
-    """How to authenticate (one of three ways), the wallet, and the meaning of its balance."""
+# No shape of an error is documented: those that are recognized are inferred.
+_explain: Final = partial(own_error, TITLE)
 
-    access_token: Secret | None
-    api_key: Secret | None
+
+class Settings(NamedTuple):
+    """How to authenticate (by headers, or by a login that returns a token), the wallet, and the meaning of its balance."""
+
+    headers: Mapping[str, Secret]
     login: Mapping[str, Any] | None
     wallet_id: str
     balance_is: Literal["available", "total"]
@@ -83,24 +85,29 @@ class Settings(NamedTuple):
 def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     """The account of one wallet."""
     given = values.one_of("access_token", "api_key", "login")
-    login = values.table("login") if given == "login" else None
-    if login is not None and not isinstance(login.get("merchant_id"), str):
+    headers: Mapping[str, Secret] = {}
+    if given == "access_token":
+        headers = _bearer(values.secret("access_token"))
+    elif given == "api_key":
+        headers = {"Api-key": values.secret("api_key")}
+    elif not isinstance(values.table("login").get("merchant_id"), str):
         raise SettingProblem(
             "login.merchant_id", "is missing, and the login sends it as a header; add it as a text"
         )
     wallet_id = values.text("wallet_id")
     if not wallet_id:
         raise SettingProblem("wallet_id", "is missing; add the wallet's UUID")
+    wallet = folded(wallet_id)
+    bare_uuid = re.sub("^urn:uuid:|[-{}]", "", wallet)
     return Account(
         name=name,
         provider=NAME,
         base_url=base_url,
         target={"wallet_id": wallet_id},
-        identity=(base_url, _same_wallet(wallet_id)),
+        identity=(base_url, bare_uuid if re.fullmatch("[0-9a-f]{32}", bare_uuid) else wallet),
         settings=Settings(
-            access_token=values.secret("access_token") if given == "access_token" else None,
-            api_key=values.secret("api_key") if given == "api_key" else None,
-            login=login,
+            headers=headers,
+            login=values.table("login") if given == "login" else None,
             wallet_id=wallet_id,
             balance_is="total" if values.text("balance_is") == "total" else "available",
         ),
@@ -108,24 +115,19 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     )
 
 
-def _same_wallet(wallet_id: str) -> str:
-    """The normal form of a wallet's UUID, for comparisons only."""
-    wallet = folded(wallet_id)
-    bare = re.sub("^urn:uuid:|[-{}]", "", wallet)
-    return bare if re.fullmatch("[0-9a-f]{32}", bare) else wallet
-
-
 def fetch(account: Account[Settings], run: Run) -> Holdings:
     """The wallet's balances; with a `login`, its token is fetched once a run and renewed once if refused."""
-    settings = account.settings
-    if settings.api_key is not None:
-        payload = _fetch_balances(account, run, {"Api-key": settings.api_key})
-    elif settings.access_token is not None:
-        payload = _fetch_balances(account, run, _bearer(settings.access_token))
+    if account.settings.login is None:
+        payload = _fetch_balances(account, run, account.settings.headers)
     else:
-        jwt = run.share((NAME, account.base_url, _login_key(settings)), lambda: _log_in(account, run))
+        import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
+
+        login = json.dumps(account.settings.login, default=reveal, sort_keys=True)
+        key = (NAME, account.base_url, hashlib.sha256(login.encode()).hexdigest())
         # A 403 is about the user's rights, which another token would not change.
-        payload = jwt.use(lambda token: _fetch_balances(account, run, _bearer(token)), final_status=403)
+        payload = run.share(key, partial(_log_in, account, run)).use(
+            partial(_fetch_balances, account, run), final_status=403
+        )
     return parse(payload, account, run.assets, run.limited(account.name))
 
 
@@ -177,9 +179,14 @@ def parse(
     return builder.holdings()
 
 
-def _amounts(row: Row, where: str) -> list[Amount | None]:
+def _amounts(row: Row, where: str) -> tuple[Amount | None, ...]:
     """The amounts of a row in the order of their fields; None is unknown. Raises BadAmount."""
-    return [optional_amount(row, key, where) for key in _AMOUNTS]
+    return (
+        optional_amount(row, "balance", where),
+        optional_amount(row, "holdBalance", where),
+        optional_amount(row, "lockBalance", where),
+        optional_amount(row, "referralBalance", where),
+    )
 
 
 def _deposit_addresses(row: Row, key: str, where: str) -> tuple[DepositAddress, ...]:
@@ -195,28 +202,23 @@ def _deposit_addresses(row: Row, key: str, where: str) -> tuple[DepositAddress, 
     return tuple(found)
 
 
-def _bearer(jwt: Secret) -> dict[str, Secret]:
-    return {"Authorization": Secret(f"Bearer {reveal(jwt)}")}
+def _bearer(jwt: Secret) -> Mapping[str, Secret]:
+    return {"Authorization": Secret(f"Bearer {reveal(jwt)}", origin=jwt.origin)}
 
 
-def _fetch_balances(account: Account[Settings], run: Run, headers: dict[str, Secret]) -> Json:
+def _fetch_balances(account: Account[Settings], run: Run, headers: Mapping[str, Secret]) -> Json:
     body: dict[str, object] = {"walletId": account.settings.wallet_id}
     # Those of the profile alone: whether the provider compares case is unknown, so `--asset` is applied to the response.
     if account.assets:
         body["assets"] = list(account.assets)
-    return run.client.request(Request(_BALANCE, account.base_url, _explain, headers=headers, body=body))
+    login = tuple(secrets_in(account.settings.login))
+    return run.client.request(
+        Request(_BALANCE, account.base_url, _explain, headers=headers, body=body, credentials=login)
+    )
 
 
-def _login_key(settings: Settings) -> str:
-    """A digest by which logins are distinguished."""
-    import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
-
-    text = json.dumps(settings.login, default=reveal, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _log_in(account: Account[Settings], run: Run) -> Secret:
-    """The JWT of a new login. A login is never sent twice: the first may have arrived and may count."""
+def _log_in(account: Account[Settings], run: Run) -> Mapping[str, Secret]:
+    """The header with the JWT of a new login. A login is never sent twice: the first may have arrived and may count."""
     login = dict(account.settings.login or {})
     header = str(login.pop("merchant_id"))
     payload = run.client.request(
@@ -231,9 +233,4 @@ def _log_in(account: Account[Settings], run: Run) -> Secret:
         )
     )
     data = as_object(required_field(payload, "data", "the login's answer"), "data")
-    return login_token(data, "accessToken", "data")
-
-
-def _explain(status: int, payload: Json) -> BalcliError | None:
-    """The provider's own error. No shape is documented; `envelope` has the likely ones (inferred)."""
-    return own_error(TITLE, status, payload)
+    return _bearer(login_token(data, "accessToken", "data"))

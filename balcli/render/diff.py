@@ -1,20 +1,26 @@
 """The differences between two runs: lines for people, and one document."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
+from balcli.errors import BalcliError
 from balcli.models import Failure
-from balcli.money import ZERO, Amount
+from balcli.money import Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
-from balcli.render.layout import Column, Line, Style, first_fitting, local_time, pad, paragraph
-from balcli.render.table import to_text
+from balcli.render.layout import Column, Line, Style, first_fitting, local_iso, pad, paragraph, to_text
+from balcli.render.words import local_time, signed, style_of
 from balcli.text import LONGEST_NAME, printable, width
 
 _MARKS: Final[Mapping[str, str]] = {"appeared": "+", "vanished": "-", "changed": "~", "incomparable": "?"}
-_STYLES: Final[Mapping[str, Style]] = {"incomparable": "bad", "vanished": "open"}
+_STYLES: Final[Mapping[str, Style]] = {
+    "incomparable": "bad",
+    "appeared": "plus",
+    "vanished": "minus",
+    "changed": "open",
+}
 
 
 class Side(NamedTuple):
@@ -42,15 +48,18 @@ def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
     """
     if not (comparison.changes.accounts or comparison.changes.balances):
         return ""
-    heading = f"{_named(comparison.before)} -> {_named(comparison.after)}"
+    heading = " -> ".join(
+        _named(side, local_iso if columns is None else local_time)
+        for side in (comparison.before, comparison.after)
+    )
     told = [*paragraph(heading, "", columns, "head"), *lines(comparison.changes, columns)]
     return to_text(told, colour=colour)
 
 
-def _named(side: Side) -> str:
+def _named(side: Side, time: Callable[[datetime], str]) -> str:
     of_file = "now" if side.file is None else printable(side.file, LONGEST_NAME)
     name = of_file if side.id is None else f"run {side.id}"
-    return f"{name} ({local_time(side.at)}{'' if side.complete else ', partial'})"
+    return f"{name} ({time(side.at)}{'' if side.complete else ', partial'})"
 
 
 def lines(changes: Diff, columns: int | None) -> Iterator[Line]:
@@ -69,14 +78,20 @@ def lines(changes: Diff, columns: int | None) -> Iterator[Line]:
 def _account_line(change: AccountChange) -> Line:
     said = f"not compared: {change.reason}" if change.reason else change.happened
     name = printable(change.account, LONGEST_NAME)
-    line = Line().add(f"{_MARKS[change.happened]} ").add(name, "name").add(f" ({change.provider}) ", "faint")
-    return line.add(said, _STYLES.get(change.happened, ""))
+    style = _STYLES[change.happened]
+    line = (
+        Line()
+        .add(f"{_MARKS[change.happened]} ", style)
+        .add(name, "name")
+        .add(f" ({change.provider}) ", "faint")
+    )
+    return line.add(said, style)
 
 
 def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
     """The rows of one account, one line for each amount, its difference first."""
     moves = [move for change in changes for move in change.amounts]
-    difference = Column([_signed(move) for move in moves])
+    difference = Column([signed(move) for move in moves])
     before, after = (
         Column([_text(move.before) for move in moves]),
         Column([_text(move.after) for move in moves]),
@@ -85,13 +100,13 @@ def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
     wide = max(map(width, assets.values()))
     parts = max((len(_words(move.field)) for move in moves), default=0)
     for change in changes:
-        style = _STYLES.get(change.happened, "")
+        style = _STYLES[change.happened]
         start = f"  {_MARKS[change.happened]} {pad(assets[id(change)], wide)}  "
         if not change.amounts:
             yield Line().add(start, style).add(f"{change.happened}, with no amount that is known")
         for number, move in enumerate(change.amounts):
             line = Line().add(start if not number else " " * width(start), style)
-            line.add(f"{_words(move.field):<{parts}}  ").add(difference.cell(_signed(move)), "open")
+            line.add(f"{_words(move.field):<{parts}}  ").add(difference.cell(signed(move)), style_of(move))
             yield line.add(f"  {before.cell(_text(move.before))}  ->  {after.cell(_text(move.after))}")
 
 
@@ -116,7 +131,7 @@ def _tall(changes: list[BalanceChange]) -> Iterator[Line]:
 
 
 def _heading(change: BalanceChange) -> Iterator[Line]:
-    style = _STYLES.get(change.happened, "")
+    style = _STYLES[change.happened]
     yield Line().add(f"  {_MARKS[change.happened]} {printable(change.asset, LONGEST_NAME)}", style)
     if not change.amounts:
         yield Line().add(f"    {change.happened}, with no amount that is known")
@@ -125,7 +140,7 @@ def _heading(change: BalanceChange) -> Iterator[Line]:
 def _rows_of(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
     """The lines of a changed amount: name, text and style."""
     return (
-        (_words(move.field), _signed(move), "open"),
+        (_words(move.field), signed(move), style_of(move)),
         ("  before", _text(move.before), ""),
         ("  after", _text(move.after), ""),
     )
@@ -133,12 +148,6 @@ def _rows_of(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
 
 def _words(part: str) -> str:
     return part.replace("_", " ")
-
-
-def _signed(move: AmountChange) -> str:
-    if move.difference is None:
-        return ""
-    return str(move.difference) if move.difference < ZERO else f"+{move.difference}"
 
 
 def _text(amount: Amount | None) -> str:
@@ -166,7 +175,7 @@ def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
     )
 
 
-def failed(profile: str | None, failure: Failure) -> str:
+def failed(profile: str | None, error: BalcliError) -> str:
     """The document of a comparison that could not be made."""
     return to_json(
         {
@@ -176,7 +185,7 @@ def failed(profile: str | None, failure: Failure) -> str:
             "accounts": [],
             "balances": [],
             "within_threshold": 0,
-            "errors": [run_error(failure)],
+            "errors": [run_error(Failure.from_error(each)) for each in error.every],
         }
     )
 

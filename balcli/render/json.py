@@ -1,27 +1,18 @@
 """The document of `-o json`: one shape for every run, all keys always there, amounts as text."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final
 
-from balcli.models import (
-    Amounts,
-    Balance,
-    Detail,
-    Failure,
-    Notice,
-    Outcome,
-    Report,
-    Total,
-)
+from balcli.models import Amounts, Balance, Failure, Notice, Outcome, Report, Total
 from balcli.money import Amount
 from balcli.providers import coverage_of
 
 SCHEMA_VERSION: Final = "1.1"
 _AT_ONCE: Final = 500
-
 
 encode: Final = json.JSONEncoder().encode
 """Plain objects as JSON on one line, in ASCII."""
@@ -29,7 +20,7 @@ encode: Final = json.JSONEncoder().encode
 
 def pieces(report: Report) -> Iterator[str]:
     """The report as one JSON document, in ASCII, so that no locale or terminal can alter it."""
-    return _laid_out({**head(report), **{key: map(plain, items) for key, items, plain in lists(report)}})
+    return _laid_out({**head(report), **lists(report)})
 
 
 def to_json(document: Mapping[str, Any]) -> str:
@@ -45,17 +36,16 @@ def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
     before = "{\n"
     for key, value in document.items():
         yield f"{before}  {encode(key)}: "
-        yield from _items(value) if isinstance(value, list | map) else (encode(value),)
         before = ",\n"
+        if not isinstance(value, list | map):
+            yield encode(value)
+            continue
+        between = "[\n    "
+        for many in _joined(value, ",\n    "):
+            yield f"{between}{many}"
+            between = ",\n    "
+        yield "[]" if between[0] == "[" else "\n  ]"
     yield "\n}\n"
-
-
-def _items(items: Iterable[object]) -> Iterator[str]:
-    before = "[\n    "
-    for many in _joined(items, ",\n    "):
-        yield f"{before}{many}"
-        before = ",\n    "
-    yield "[]" if before[0] == "[" else "\n  ]"
 
 
 def _joined(items: Iterable[object], between: str) -> Iterator[str]:
@@ -80,43 +70,36 @@ def to_jsonl(items: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 def document(report: Report) -> dict[str, Any]:
     """The report as plain objects. Amounts are canonical decimal texts in whole units; unknown is None."""
-    return {**head(report), **{key: [*map(plain, items)] for key, items, plain in lists(report)}}
+    return {**head(report), **{key: [*items] for key, items in lists(report).items()}}
 
 
 def head(report: Report) -> dict[str, Any]:
     """The keys of the document before its lists: the run as a whole."""
+    coverage = []
+    for provider in dict.fromkeys(map(attrgetter("account.provider"), report.outcomes)):
+        covers, leaves_out, source = coverage_of(provider)
+        coverage.append(
+            {"provider": provider, "covers": [*covers], "leaves_out": [*leaves_out], "source": source}
+        )
     return {
         "schema_version": SCHEMA_VERSION,
         "generated_at": format_time(report.generated_at),
         "profile": report.profile,
         "complete": report.complete,
         "exit_code": report.exit_code,
-        "coverage": [
-            _coverage(name) for name in dict.fromkeys(outcome.account.provider for outcome in report.outcomes)
-        ],
+        "coverage": coverage,
     }
 
 
-def _coverage(provider: str) -> dict[str, Any]:
-    """What a provider's balances cover and leave out."""
-    coverage = coverage_of(provider)
+def lists(report: Report) -> dict[str, Iterator[dict[str, Any]]]:
+    """The document's lists by their keys, their items made plain objects one by one."""
     return {
-        "provider": provider,
-        "covers": list(coverage.covers),
-        "leaves_out": list(coverage.leaves_out),
-        "source": coverage.source,
+        "accounts": map(_account, report.outcomes),
+        "balances": map(_balance, report.balances),
+        "totals": map(_total, report.totals),
+        "warnings": map(warning, report.warnings),
+        "errors": map(run_error, report.failures),
     }
-
-
-def lists(report: Report) -> tuple[tuple[str, Sequence[Any], Callable[[Any], dict[str, Any]]], ...]:
-    """The document's lists: each key, its items, and the function that makes an item a plain object."""
-    return (
-        ("accounts", report.outcomes, _account),
-        ("balances", report.balances, _balance),
-        ("totals", report.totals, _total),
-        ("warnings", report.warnings, warning),
-        ("errors", report.failures, run_error),
-    )
 
 
 def format_time(at: datetime) -> str:
@@ -160,6 +143,12 @@ def amount_text(amount: Amount | None) -> str | None:
 
 
 def _balance(balance: Balance) -> dict[str, Any]:
+    details: dict[str, Any] = dict(balance.details)
+    for key, value in balance.details.items():
+        if isinstance(value, Amount):
+            details[key] = str(value)
+        elif isinstance(value, tuple):
+            details[key] = [address._asdict() for address in value]
     return {
         "account": balance.account,
         "provider": balance.provider,
@@ -168,20 +157,18 @@ def _balance(balance: Balance) -> dict[str, Any]:
         "total": amount_text(balance.total),
         "available": amount_text(balance.available),
         "locked": amount_text(balance.locked),
-        "details": {k: str(v) if isinstance(v, Amount) else _detail(v) for k, v in balance.details.items()},
+        "details": details,
         "raw": dict(balance.raw),
     }
 
 
-def _detail(value: Detail) -> Any:
-    if isinstance(value, tuple):
-        return [address._asdict() for address in value]
-    return value
-
-
 def _amount_texts(amounts: Amounts) -> dict[str, str | None]:
     """The amounts by their names."""
-    return {name: amount_text(amount) for name, amount in amounts._asdict().items()}
+    return {
+        "total": amount_text(amounts.total),
+        "available": amount_text(amounts.available),
+        "locked": amount_text(amounts.locked),
+    }
 
 
 def _total(total: Total) -> dict[str, Any]:

@@ -25,8 +25,7 @@ def pieces(report: Report) -> Iterator[str]:
 
 def lines(report: Report) -> Iterator[dict[str, Any]]:
     """The report as plain objects, each with its `type` and the keys that it has in the document."""
-    for key, items, plain in lists(report):
-        kind = KINDS[key]
+    for key, items in lists(report).items():
         for item in items:
-            yield {"type": kind, **plain(item)}
+            yield {"type": KINDS[key], **item}
     yield {"type": SUMMARY, **head(report)}

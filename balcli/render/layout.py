@@ -1,13 +1,16 @@
 """Lines for people: text in spans, amounts aligned on the decimal point and never cut."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from balcli.text import width
 
-Style: TypeAlias = Literal["", "head", "name", "bad", "open", "faint"]
+Style: TypeAlias = Literal[
+    "", "head", "name", "thousands", "faint", "good", "plus", "open", "bad", "minus", "bar"
+]
+"""What a piece of text is; `render.terminal` has the look of each."""
 
 
 @dataclass(slots=True)
@@ -19,6 +22,8 @@ class Line:
 
     spans: list[tuple[str, Style]] = field(default_factory=list)
     prose: bool = False
+    rank: int = 9
+    """How soon the line is left out where not all fit: the highest first."""
 
     def add(self, text: str, style: Style = "") -> "Line":
         """The line itself, with a piece of text added."""
@@ -28,7 +33,18 @@ class Line:
     @property
     def text(self) -> str:
         """The line without its styles, and without blanks at its end."""
-        return "".join(text for text, _ in self.spans).rstrip()
+        return "".join([text for text, _ in self.spans]).rstrip()
+
+    def trimmed(self) -> list[tuple[str, Style]]:
+        """The pieces of the line without blanks at its end."""
+        spans = self.spans
+        if spans and spans[-1][0][-1:] in {"", " "}:
+            spans = [*spans]
+            while spans and not (last := spans[-1][0].rstrip()):
+                spans.pop()
+            if spans:
+                spans[-1] = last, spans[-1][1]
+        return spans
 
 
 class Column:
@@ -38,31 +54,84 @@ class Column:
     """
 
     def __init__(self, texts: Iterable[str], heading: str = "") -> None:
-        self._whole = self._fraction = word = 0
+        self.whole = self._fraction = word = 0
         for text in texts:
             whole, point, fraction = text.partition(".")
-            if len(whole) > self._whole:
+            if len(whole) > self.whole:
                 if whole[-1].isdigit():
-                    self._whole = len(whole)
+                    self.whole = len(whole)
                 else:
                     word = max(word, len(whole))
             self._fraction = max(self._fraction, len(point + fraction))
-        self._whole = max(self._whole, len(heading) - self._fraction, word - self._fraction)
-        self.width = self._whole + self._fraction
-        self.heading = f"{heading:>{self._whole}}".ljust(self.width)
+        self.widen(max(len(heading), word) - self._fraction)
+        self.heading = f"{heading:>{self.whole}}".ljust(self.width)
         """The heading, ending where the whole parts end, if it is that short."""
+
+    def widen(self, whole: int) -> None:
+        """Make room for a whole part of that many characters."""
+        self.whole = max(self.whole, whole)
+        self.width = self.whole + self._fraction
 
     def cell(self, text: str) -> str:
         """The whole text, its decimal point aligned with the column's."""
-        whole, point, fraction = text.partition(".")
-        if len(whole) > self._whole:  # a word
-            return whole.ljust(self.width)
-        return f"{whole:>{self._whole}}{point + fraction:<{self._fraction}}"
+        point = text.find(".")
+        whole = len(text) if point < 0 else point
+        if whole > self.whole:  # a word
+            return text.ljust(self.width)
+        return (" " * (self.whole - whole) + text).ljust(self.width)
+
+    def spans(self, text: str) -> list[tuple[str, Style]]:
+        """The same in pieces with their styles: fractions and zeros faint, thousands told apart, negatives marked."""
+        cell = self.cell(text)
+        if text == "0":
+            return [(cell, "faint")]
+        if text[0] == "-":
+            return [(cell, "minus")]
+        if not text[0].isdigit():
+            return [(cell, "open")]
+        spans: list[tuple[str, Style]] = []
+        end, digits = self.whole, len(text.partition(".")[0])
+        style: Style = ""
+        while digits > 3:
+            spans.append((cell[end - 3 : end], style))
+            end, digits, style = end - 3, digits - 3, "" if style else "thousands"
+        spans.append((cell[:end], style))
+        spans.reverse()
+        if self._fraction:
+            spans.append((cell[self.whole :], "faint"))
+        return spans
+
+
+def to_text(lines: Iterable[Line], *, colour: bool) -> str:
+    """The lines as text, with terminal colours where that is asked for."""
+    if not colour:
+        return "".join([f"{line.text}\n" for line in lines])
+    from balcli.render.terminal import coloured  # here, because it imports rich
+
+    return coloured(lines)
 
 
 def pad(text: str, columns: int) -> str:
     """The text, padded with spaces to that many terminal columns."""
     return text + " " * (columns - width(text))
+
+
+def ranked(rank: int, lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines, those that have no rank with this one."""
+    for line in lines:
+        line.rank = min(rank, line.rank)
+        yield line
+
+
+def fitted(lines: Iterable[Line], rows: int | None, sign: str = "...") -> list[Line]:
+    """The lines that fit that many rows, the most important ones in their order; how many do not, the last line says."""
+    lines = [*lines]
+    if rows is None or len(lines) <= rows:
+        return lines
+    first = sorted(range(len(lines)), key=lambda number: lines[number].rank)
+    kept = sorted(first[: max(rows - 1, 0)])
+    note = Line().add(f"{sign} {len(lines) - len(kept)} more lines do not fit", "open")
+    return [*(lines[number] for number in kept), note]
 
 
 def paragraph(text: str, indent: str, columns: int | None, style: Style = "") -> list[Line]:
@@ -113,8 +182,8 @@ def _wrapped(text: str, room: int) -> list[str]:
     return [row for row in rows if row]
 
 
-def local_time(at: datetime) -> str:
-    """A time for people: local by TZ, with its offset, to the second."""
+def local_iso(at: datetime) -> str:
+    """A time for messages and pipes, in one word: local by TZ, with its offset, to the second."""
     try:
         return at.astimezone().isoformat(timespec="seconds")
     except (OverflowError, ValueError, OSError):  # at an end of the calendar

@@ -6,30 +6,35 @@ from typing import Any, Final
 from balcli.history.reading import RunSummary
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json, to_jsonl
-from balcli.render.layout import hanging_indent, local_time, pad
+from balcli.render.layout import Line, Style, hanging_indent, local_iso, pad, to_text
+from balcli.render.words import local_time
 from balcli.text import LONGEST_NAME, printable, width
 
-_TIME: Final = len("2026-11-21T00:57:00+00:00")
 _NARROWEST: Final = 20
 """Columns for the result beside the rest of its line; where fewer are left, it stands below."""
 
 
-def table(runs: Sequence[RunSummary], columns: int | None) -> str:
-    """A line for each run, oldest first. `columns` is the terminal's width; None means any width will do."""
+def table(runs: Sequence[RunSummary], columns: int | None, *, colour: bool = False) -> str:
+    """A line for each run, oldest first, in local time. `columns` is the width of a terminal; None stands for a pipe."""
+    time = local_iso if columns is None else local_time
+    times = [time(run.at) for run in runs]
     profiles = ["-" if run.profile is None else printable(run.profile, LONGEST_NAME) for run in runs]
     number = max([len("ID"), *(len(str(run.id)) for run in runs)])
+    at = max([len("TIME"), *map(len, times)])
     name = max([len("PROFILE"), *(width(profile) for profile in profiles)])
-    heading = f"{'ID':>{number}}  {'TIME':<{_TIME}}  {'PROFILE':<{name}}  "
+    heading = f"{'ID':>{number}}  {'TIME':<{at}}  {'PROFILE':<{name}}  "
     beside = columns is None or columns - len(heading) >= _NARROWEST
-    rows = [f"{heading}RESULT" if beside else heading.rstrip()]
-    for run, profile in zip(runs, profiles, strict=True):
-        start = f"{run.id:>{number}}  {local_time(run.at)}  {pad(profile, name)}  "
-        rows += (
-            hanging_indent(start, _result(run), columns)
-            if beside
-            else [start.rstrip(), *hanging_indent(" " * (number + 2), _result(run), columns)]
-        )
-    return "".join(f"{row}\n" for row in rows)
+    lines = [Line().add(f"{heading}RESULT" if beside else heading, "head")]
+    for run, when, profile in zip(runs, times, profiles, strict=True):
+        start = f"{run.id:>{number}}  {when}  {pad(profile, name)}  "
+        style: Style = "good" if all(status == "ok" for _, status in run.accounts) else "open"
+        if not beside:
+            lines.append(Line().add(start))
+            start = " " * (number + 2)
+        first, *more = hanging_indent(start, _result(run), columns)
+        lines.append(Line().add(start).add(first.removeprefix(start), style))
+        lines += [Line().add(each, style) for each in more]
+    return to_text(lines, colour=colour)
 
 
 def _result(run: RunSummary) -> str:

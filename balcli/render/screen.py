@@ -1,18 +1,18 @@
-"""What `--watch` shows on a terminal: the table, how old each answer is, what is stale, and what moved."""
+"""What `--watch` shows on a terminal: the table with what moved, what is stale, and what does not fit counted."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from balcli.diff import Diff, compare
+from balcli.diff import BalanceChange, Diff, compare
 from balcli.models import Balance, Outcome, Report
-from balcli.render import table
-from balcli.render.diff import lines
-from balcli.render.json import format_time
-from balcli.render.layout import Line, Style, paragraph
+from balcli.render.diff import lines as diff_lines
+from balcli.render.display import View, lines, table_lines
+from balcli.render.layout import Line, Style, paragraph, ranked
 from balcli.text import LONGEST_NAME, join_names, printable
 
-_MARK: Final = "stale | "
+_MARK = "stale | "
 
 
 class Answer(NamedTuple):
@@ -48,91 +48,77 @@ def answers(report: Report) -> dict[str, Answer]:
     }
 
 
-def render(look: WatchUpdate, now: datetime, *, columns: int | None, colour: bool) -> str:
-    """The screen as lines of text. What an account answered before it failed is never among what it holds now."""
-    shown = table.render(look.report, columns=columns, colour=colour)
-    head = f"Every {look.every} s; look {look.number} at {format_time(look.report.generated_at)}; Ctrl-C ends"
-    told = [*_ages(look, now, columns), *_stale(look, now, columns), *_moves(look, columns)]
-    return (
-        table.to_text([Line().add(head, "faint"), Line()], colour=colour)
-        + shown
-        + table.to_text(told, colour=colour)
-    )
+def screen(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
+    """The screen as lines. What an account answered before it failed is never among what it holds now."""
+    about = [f"look {look.number}", f"every {look.every} s", "q ends"]
+    times = [o.fetched_at for o in look.report.outcomes if o.failure is None and o.fetched_at is not None]
+    if times:
+        about.insert(1, f"{_age(min(times), now)} s old")
+    asked = len(look.whole.outcomes)
+    changes, left_out = _changes(look, look.before)
+    moves, others = _by_row(look.whole, changes)
+    yield from lines(look.report, view._replace(about=", ".join(about), moves=moves))
+    yield from _stale(look, now, view)
+    if look.number > 1:
+        yield from ranked(4, _told("the last look", changes, left_out, others, asked, view))
+        since_start, not_compared = _changes(look, look.first)
+        yield from ranked(5, _told("the start", since_start, not_compared, since_start, asked, view))
 
 
-def fitted(screen: str, rows: int | None) -> str:
-    """The screen in so many rows: its head, and of the rest the end, which has the totals and what moved."""
-    lines = screen.splitlines()
-    if rows is None or len(lines) < rows:  # the row after the last line is the cursor's
-        return screen
-    room = max(0, rows - 3)
-    left_out = len(lines) - 1 - room
-    note = f"... {left_out} lines that this terminal has no rows for"
-    return "\n".join([lines[0], note, *lines[len(lines) - room :], ""])
+def _age(at: datetime, now: datetime) -> int:
+    return max(0, round((now - at).total_seconds()))
 
 
-def _ages(look: WatchUpdate, now: datetime, columns: int | None) -> Iterator[Line]:
-    """How old the answer of each account is."""
-    ages = [
-        f"{printable(outcome.account.name, LONGEST_NAME)} {_age(outcome, now)}"
-        for outcome in look.report.outcomes
-        if outcome.failure is None
-    ]
-    if ages:
-        yield Line()
-        yield from paragraph(f"age of the answers: {', '.join(ages)}", "", columns, "faint")
-
-
-def _age(outcome: Outcome, now: datetime) -> str:
-    return (
-        "unknown"
-        if outcome.fetched_at is None
-        else f"{max(0, round((now - outcome.fetched_at).total_seconds()))} s"
-    )
-
-
-def _stale(look: WatchUpdate, now: datetime, columns: int | None) -> Iterator[Line]:
+def _stale(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
     """The last answers of accounts that fail now, each line of them marked."""
     for outcome in look.report.outcomes:
         kept = look.before.get(outcome.account.name)
         if outcome.failure is None or kept is None:
             continue
-        name = printable(outcome.account.name, LONGEST_NAME)
+        name, at = printable(outcome.account.name, LONGEST_NAME), kept.outcome.fetched_at
+        age = "of unknown age" if at is None else f"from {_age(at, now)} s ago"
         yield Line()
-        about = f"STALE: {name} does not answer; this is from {_age(kept.outcome, now)} ago"
-        yield from paragraph(about, "", columns, "bad")
+        yield from ranked(
+            2, paragraph(f"STALE: {name} does not answer; this is {age}", "", view.columns, "bad")
+        )
         old = Report(look.report.generated_at, look.report.profile, (kept.outcome,), kept.balances)
-        room = None if columns is None else max(1, columns - len(_MARK))
-        for line in table.render(old, columns=room, colour=False).splitlines():
-            yield Line().add(f"{_MARK}{line}", "faint")
+        narrow = view._replace(columns=max(1, view.columns - len(_MARK)), moves={})
+        for line in table_lines(old, narrow):
+            yield Line().add(f"{_MARK}{line.text}", "faint")
 
 
-def _moves(look: WatchUpdate, columns: int | None) -> Iterator[Line]:
-    """What moved since the last look, and since the start."""
+def _changes(look: WatchUpdate, past: Mapping[str, Answer]) -> tuple[Diff, list[str]]:
+    """What moved at the accounts that answered now and then, and the names of the others."""
     now = answers(look.whole)
-    for since, past in (("the last look", look.before), ("the start", look.first)):
-        if look.number == 1:
-            return
-        names = [name for name in now if name in past]
-        asked = [outcome.account.name for outcome in look.whole.outcomes]
-        left_out = [name for name in asked if name not in names]
-        changes = compare(_of(look, past, names), _of(look, now, names))
-        yield Line()
-        if left_out and not names:
-            yield from paragraph(f"not compared since {since}: {join_names(left_out)}", "", columns, "bad")
-        else:
-            yield from _told(since, changes, left_out, columns)
+    names = [name for name in now if name in past]
+    left_out = [o.account.name for o in look.whole.outcomes if o.account.name not in names]
+    return compare(_of(look, past, names), _of(look, now, names)), left_out
 
 
-def _told(since: str, changes: Diff, left_out: list[str], columns: int | None) -> Iterator[Line]:
-    """What moved at the accounts that answered now and before, and which are left out as they did not."""
+def _by_row(report: Report, changes: Diff) -> tuple[dict[tuple[str, str, str | None], BalanceChange], Diff]:
+    """The changes of rows that are in the table once, by what they are found by, and all other changes."""
+    counts = Counter((row.account, row.asset, row.asset_id) for row in report.balances)
+    keys = {id(change): (change.account, change.asset, change.asset_id) for change in changes.balances}
+    marked = {key: change for change in changes.balances if counts[key := keys[id(change)]] == 1}
+    others = tuple(change for change in changes.balances if counts[keys[id(change)]] != 1)
+    return marked, changes._replace(balances=others)
+
+
+def _told(
+    since: str, changes: Diff, left_out: list[str], listed: Diff, number: int, view: View
+) -> Iterator[Line]:
+    """That something moved or nothing did, who of that many accounts is not compared, and the changes to be listed."""
+    yield Line()
+    if len(left_out) == number:
+        yield from paragraph(f"not compared since {since}: {join_names(left_out)}", "", view.columns, "bad")
+        return
     said = f"{'CHANGED' if changes else 'nothing changed'} since {since}"
     style: Style = "open" if changes else "faint"
     if left_out:
         said += f" at those that answered; not compared: {join_names(left_out)}"
-        style = "bad"
-    yield from paragraph(said, "", columns, style)
-    yield from lines(changes, columns)
+        style = "open"
+    yield from paragraph(said, "", view.columns, style)
+    yield from diff_lines(listed, view.columns)
 
 
 def _of(look: WatchUpdate, past: Mapping[str, Answer], names: list[str]) -> Report:

@@ -1,6 +1,7 @@
 """Amounts over time: a table with a sparkline for people, and json, jsonl and csv."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import chain
 from typing import Any, Final
 
@@ -9,7 +10,8 @@ from balcli.models import AMOUNT_FIELDS
 from balcli.money import Amount, parse_canonical
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, encode, format_time, to_jsonl
-from balcli.render.layout import Column, Line, first_fitting, local_time, paragraph
+from balcli.render.layout import Column, Line, first_fitting, local_iso, paragraph, to_text
+from balcli.render.words import local_time, short_times
 from balcli.text import LONGEST_NAME, printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -19,23 +21,29 @@ _SPARKS: Final = 40
 _MOST_NAMES: Final = 4
 _WORDS: Final = {"failed": "unavailable", "absent": "not listed"}
 _FACTS: Final = Series._fields[:-1]  # all but the intervals
-_TIMES: Final = len("2026-11-21T00:57:00+00:00")
+_CHART_ROWS: Final = 6
 
 
-def table(series: Sequence[Series], columns: int | None, bars: str = BARS) -> str:
+def table(series: Sequence[Series], columns: int | None, bars: str = BARS, *, colour: bool = False) -> str:
     """Each series under its name, a line for each interval of runs that said the same; every amount whole.
 
-    `columns` is the terminal's width; None means any width will do.
+    `columns` is the terminal's width; None stands for a pipe. Times are local. A terminal has a chart of a single series.
     """
-    lines = []
+    lines: list[Line] = []
     for number, each in enumerate(series):
         if number:
-            lines.append("")
-        lines += [line.text for line in paragraph(title(each), "", columns)]
-        lines += _spark_lines(each.intervals, bars, columns)
-        layouts = ((Line().add(row) for row in layout(each.intervals)) for layout in (_wide, _stacked, _tall))
-        lines += [line.text for line in first_fitting(layouts, columns)]
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+            lines.append(Line())
+        lines += paragraph(title(each), "", columns, "head")
+        if columns is not None and len(series) == 1:
+            lines += _chart(each.intervals, bars, columns)
+        else:
+            lines += _spark_lines(each.intervals, bars, columns)
+        time = local_iso if columns is None else local_time
+        layouts = (
+            (Line().add(row) for row in layout(each.intervals, time)) for layout in (_wide, _stacked, _tall)
+        )
+        lines += first_fitting(layouts, columns)
+    return to_text(lines, colour=colour)
 
 
 def title(series: Series) -> str:
@@ -52,27 +60,46 @@ def title(series: Series) -> str:
     return f"{asset} at {printable(series.account, LONGEST_NAME)}" + (f" ({about})" if about else "")
 
 
-def _spark_lines(intervals: Sequence[Interval], bars: str, columns: int | None) -> list[str]:
+def _spark_lines(intervals: Sequence[Interval], bars: str, columns: int | None) -> list[Line]:
     totals = [parse_canonical(interval.total) for interval in intervals if interval.total is not None]
     if not totals:
         return []
     low, high = min(totals), max(totals)
     about = str(low) if low == high else f"{low} to {high}"
-    sparks = f"  {sparkline(intervals, bars)}"
-    together = f"{sparks}  total {about}"
-    if columns is None or len(together) <= columns:
-        return [together]
-    return [sparks, *(line.text for line in paragraph(f"total {about}", "  ", columns))]
+    sparks = Line().add(f"  {sparkline(intervals, bars)}", "bar")
+    if columns is None or len(f"{sparks.text}  total {about}") <= columns:
+        return [sparks.add(f"  total {about}")]
+    return [sparks, *paragraph(f"total {about}", "  ", columns)]
+
+
+def _chart(intervals: Sequence[Interval], bars: str, columns: int) -> list[Line]:
+    """The totals over time as a chart across the terminal, between the largest and the smallest total."""
+    totals = [parse_canonical(interval.total) for interval in intervals if interval.total is not None]
+    if not totals:
+        return []
+    heights = _heights(intervals, max(columns - 4, 1), _CHART_ROWS * len(bars) - 1)
+    lines = [Line().add(f"  {max(totals)}", "faint")]
+    for row in reversed(range(_CHART_ROWS)):
+        parts = [None if height is None else height - row * len(bars) for height in heights]
+        cells = [" " if part is None or part < 0 else bars[min(part, len(bars) - 1)] for part in parts]
+        lines.append(Line().add(f"  {''.join(cells)}", "bar"))
+    return [*lines, Line().add(f"  {min(totals)}", "faint")]
 
 
 def sparkline(intervals: Sequence[Interval], bars: str) -> str:
     """The totals over time as a row of bars, a blank where there was none; the lowest bar is the least total."""
+    slots = min(_SPARKS, sum(interval.runs for interval in intervals))
+    heights = _heights(intervals, slots, len(bars) - 1)
+    return "".join(" " if height is None else bars[height] for height in heights)
+
+
+def _heights(intervals: Sequence[Interval], slots: int, most: int) -> list[int | None]:
+    """The position of the total in each of so many equal parts of the time, from 0 to `most`; None where there was none."""
     totals = {text: parse_canonical(text) for interval in intervals if (text := interval.total) is not None}
     low, high = min(totals.values()), max(totals.values())
     # Where the clock stepped back, the first and last are not those of the earliest and latest time.
     start, end = min(each.since for each in intervals), max(each.until for each in intervals)
-    slots = min(_SPARKS, sum(interval.runs for interval in intervals))
-    shown = ""
+    heights: list[int | None] = []
     at = 0
     for slot in range(1, slots + 1):
         # The last that was said before the slot's end.
@@ -80,8 +107,8 @@ def sparkline(intervals: Sequence[Interval], bars: str) -> str:
         while at + 1 < len(intervals) and intervals[at + 1].since <= until:
             at += 1
         said = intervals[at].total
-        shown += " " if said is None else bars[position(totals[said], low, high, len(bars) - 1)]
-    return shown
+        heights.append(None if said is None else position(totals[said], low, high, most))
+    return heights
 
 
 def position(amount: Amount, low: Amount, high: Amount, most: int) -> int:
@@ -92,14 +119,19 @@ def position(amount: Amount, low: Amount, high: Amount, most: int) -> int:
     return units * most // of if of else 0
 
 
-def _wide(intervals: Sequence[Interval]) -> Iterator[str]:
+def _wide(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Iterator[str]:
     rows = [_texts(interval) for interval in intervals if interval.status == "ok"]
     columns = [Column([row[n] for row in rows], name.upper()) for n, name in enumerate(AMOUNT_FIELDS)]
     runs = max(len("RUNS"), *(len(str(interval.runs)) for interval in intervals))
     heads = "  ".join(column.heading for column in columns)
-    yield f"  {'SINCE':<{_TIMES}}  {'UNTIL':<{_TIMES}}  {'RUNS':>{runs}}  {heads}"
+    zone, at = "", len("2026-11-21T00:57:00+00:00")
+    if time is local_time:
+        zone, at = short_times(each for interval in intervals for each in (interval.since, interval.until))
+    since, until = f"SINCE{zone}", f"UNTIL{zone}"
+    yield f"  {since:<{at}}  {until:<{at}}  {'RUNS':>{runs}}  {heads}"
     for interval in intervals:
-        line = f"  {local_time(interval.since)}  {local_time(interval.until)}  {interval.runs:>{runs}}  "
+        times = f"{time(interval.since)[:at]}  {time(interval.until)[:at]}"
+        line = f"  {times}  {interval.runs:>{runs}}  "
         if interval.status == "ok":
             cells = zip(columns, _texts(interval), strict=True)
             line += "  ".join(column.cell(text) for column, text in cells)
@@ -108,11 +140,11 @@ def _wide(intervals: Sequence[Interval]) -> Iterator[str]:
         yield line
 
 
-def _stacked(intervals: Sequence[Interval]) -> Iterator[str]:
+def _stacked(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Iterator[str]:
     """A line for each amount, beside its name."""
     column = Column(text for each in intervals if each.status == "ok" for text in _texts(each))
     for interval in intervals:
-        yield f"  {local_time(interval.since)} to {local_time(interval.until)}, {_runs(interval)}"
+        yield f"  {time(interval.since)} to {time(interval.until)}, {_runs(interval)}"
         if interval.status != "ok":
             yield f"    {_WORDS[interval.status]}"
             continue
@@ -120,11 +152,11 @@ def _stacked(intervals: Sequence[Interval]) -> Iterator[str]:
             yield f"    {name:<9}  {column.cell(amount)}"
 
 
-def _tall(intervals: Sequence[Interval]) -> Iterator[str]:
+def _tall(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Iterator[str]:
     """Each amount below its name."""
     for interval in intervals:
-        yield f" {local_time(interval.since)}"
-        yield f" to {local_time(interval.until)}"
+        yield f" {time(interval.since)}"
+        yield f" to {time(interval.until)}"
         yield f" {_runs(interval)}"
         if interval.status != "ok":
             yield f"  {_WORDS[interval.status]}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from balcli.render.layout import hanging_indent, pad, paragraph
+from balcli.render.layout import Line, hanging_indent, pad, paragraph, to_text
 from balcli.text import width
 
 _GAP: Final = "  "
@@ -17,7 +17,9 @@ class Row(NamedTuple):
     source: str
 
 
-def render(head: str, parts: Iterable[tuple[str, Sequence[Row]]], columns: int | None) -> str:
+def render(
+    head: str, parts: Iterable[tuple[str, Sequence[Row]]], columns: int | None, *, colour: bool = False
+) -> str:
     """Each part under its title. `columns` is the terminal's width; None means any width.
 
     In a row that is too wide for the terminal, the source is below the value.
@@ -28,22 +30,23 @@ def render(head: str, parts: Iterable[tuple[str, Sequence[Row]]], columns: int |
     # A long value must not push all sources out of the terminal.
     beside = [row for row in rows if columns is None or _row_width(row, key, width(row.value)) <= columns]
     value = max((width(row.value) for row in beside), default=0)
-    lines = [line.text for line in paragraph(head, "", columns)]
+    lines = paragraph(head, "", columns, "head")
     for title, settings in listed:
-        lines += ["", title]
+        lines += [Line(), Line().add(title, "name")]
         for row in settings:
             lines += _lines(row, key, value, columns)
-    return "".join(f"{line}\n" for line in lines)
+    return to_text(lines, colour=colour)
 
 
 def _row_width(row: Row, key: int, value: int) -> int:
     return len(_GAP) * 3 + key + value + width(row.source)
 
 
-def _lines(row: Row, key: int, value: int, columns: int | None) -> Iterator[str]:
+def _lines(row: Row, key: int, value: int, columns: int | None) -> Iterator[Line]:
     start = _GAP + pad(row.key, key) + _GAP
     if (columns is None or _row_width(row, key, value) <= columns) and width(row.value) <= value:
-        yield start + pad(row.value, value) + _GAP + row.source
+        yield Line().add(start + pad(row.value, value) + _GAP).add(row.source, "faint")
         return
-    yield from hanging_indent(start, row.value, columns)
-    yield from hanging_indent(" " * width(start) + _GAP, row.source, columns)
+    yield from (Line().add(line) for line in hanging_indent(start, row.value, columns))
+    indent = " " * width(start) + _GAP
+    yield from (Line().add(line, "faint") for line in hanging_indent(indent, row.source, columns))

@@ -1,23 +1,31 @@
 """The steps of the doctor: lines for people, and one document."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from balcli.models import Diagnosis, Failure, Step
+from balcli.models import Diagnosis, Failure, Status, Step
+from balcli.render.display import View
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json
-from balcli.render.layout import Line, Style, pad, paragraph
-from balcli.render.table import to_text
+from balcli.render.layout import Line, Style, pad, paragraph, to_text
 from balcli.text import LONGEST_NAME, printable
 
 _STATUS_WIDTH: Final = len("warning")
+_COUNTED: Final[dict[Status, str]] = {"failed": "failed", "warning": "to look at", "skipped": "skipped"}
 _STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad", "skipped": "faint"}
 
 
-def render(diagnosis: Diagnosis, *, columns: int | None, colour: bool) -> str:
-    """The steps as lines of text, by account. `columns` is the terminal's width; None means any width will do."""
-    lines = list(_lines(diagnosis, columns))
-    return to_text(lines, colour=colour)
+def render(diagnosis: Diagnosis, view: View | None, *, colour: bool, offline: bool = False) -> str:
+    """The steps as lines of text, by account, for a terminal or, with None, for a pipe.
+
+    A terminal without -v has a line for what is well, and all else in full.
+    """
+    brief = view is not None and not view.verbose
+    lines = (
+        _brief(diagnosis, view) if view is not None and brief else _lines(diagnosis, view and view.columns)
+    )
+    return to_text([*lines, *_verdict(diagnosis, offline=offline)], colour=colour)
 
 
 def render_json(diagnosis: Diagnosis) -> str:
@@ -52,10 +60,38 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
             # What was skipped for one reason is one line.
             name = ", ".join(step.step for step in found) if skipped else found[0].step
             yield from _row(found[0], name, 0 if skipped else wide, columns)
-    yield Line()
+
+
+def _brief(diagnosis: Diagnosis, view: View) -> Iterator[Line]:
+    """A line for the run and for each account, with its failed and warned steps below."""
+    for account, of_account in groupby(diagnosis.steps, lambda step: step.account):
+        steps = [*of_account]
+        counts = Counter(step.status for step in steps)
+        bad = [step for step in steps if step.status in {"failed", "warning"}]
+        style: Style = "bad" if counts["failed"] else "open" if bad else "good"
+        sign = view.sign("✗") if counts["failed"] else "!" if bad else view.sign("✓")
+        told = [f"{len(steps) - counts['skipped']} checks"]
+        told += [f"{counts[status]} {words}" for status, words in _COUNTED.items() if counts[status]]
+        # What the balances took is the end of that step's message.
+        told += [
+            step.message.rpartition(" in ")[2]
+            for step in steps
+            if (step.step, step.status) == ("latency", "ok")
+        ]
+        name = "setup" if account is None else printable(account, LONGEST_NAME)
+        yield Line(prose=True).add(f"{sign} ", style).add(name, "name").add(f"  {', '.join(told)}", "faint")
+        wide = max((len(step.step) for step in bad), default=0)
+        for step in bad:
+            yield from _row(step, step.step, wide, view.columns)
+
+
+def _verdict(diagnosis: Diagnosis, *, offline: bool) -> Iterator[Line]:
     code = diagnosis.exit_code
     verdict = "a run would be complete" if code == 0 else f"a run would end with exit code {code}"
-    yield Line(prose=True).add(verdict, "head" if code == 0 else "bad")
+    if code == 0 and offline:
+        verdict = "no problem found offline; network and credentials were not tested"
+    yield Line()
+    yield Line(prose=True).add(verdict, "bad" if code else "head" if offline else "good")
 
 
 def _kind(step: Step) -> tuple[bool, object]:

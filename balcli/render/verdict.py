@@ -5,23 +5,35 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from balcli.render.json import amount_text, document, to_json
-from balcli.render.layout import Line, Style
-from balcli.render.table import to_text
+from balcli.render.layout import Line, Style, to_text
 from balcli.text import printable
 from balcli.thresholds import Finding, State, Threshold, Verdict
 
 _LONGEST_NAME: Final = 40
 _LONGEST_REASON: Final = 120
 _LONGEST_LINE: Final = 300
-_STYLES: Final[dict[State, Style]] = {State.WARNING: "open", State.CRITICAL: "bad", State.UNKNOWN: "bad"}
+_STYLES: Final[dict[State, Style]] = {
+    State.OK: "good",
+    State.WARNING: "open",
+    State.CRITICAL: "bad",
+    State.UNKNOWN: "bad",
+}
 # What ends a label, or the text before the performance data.
 _NO_LABEL: Final = str.maketrans("'=|", "___")
 
 
-def render(verdict: Verdict, *, colour: bool) -> str:
-    """The status line, never coloured, and a line for each limit."""
-    lines = [Line(prose=True).add(_status_line(verdict)), *(_detail(each) for each in verdict.findings)]
-    return to_text(lines, colour=colour)
+def render(verdict: Verdict, *, colour: bool, terminal: bool = False) -> str:
+    """The status line, never coloured, and a line for each limit.
+
+    A terminal gets no performance data, the state in colour, and nothing twice: of a single limit, the status line says all.
+    """
+    details = [_detail(each) for each in verdict.findings]
+    if terminal:
+        status = Line(prose=True).add(f"BALCLI {verdict.state.name}", _STYLES[verdict.state])
+        return to_text(
+            [status.add(f" - {_text(verdict)}"), *(details if len(details) > 1 else ())], colour=colour
+        )
+    return to_text([Line(prose=True).add(_status_line(verdict)), *details], colour=colour)
 
 
 def render_json(verdict: Verdict) -> str:
@@ -67,8 +79,9 @@ def _status_line(verdict: Verdict) -> str:
 
 def _text(verdict: Verdict) -> str:
     """The failure of the run, or the first limit that has the verdict's state, and how many limits there are."""
-    for failure in verdict.report.failures:
-        return plain(failure.message, _LONGEST_LINE)
+    if verdict.report.failures:
+        failure, *others = verdict.report.failures
+        return plain(failure.message, _LONGEST_LINE) + (f" ({len(others)} more on stderr)" if others else "")
     number = len(verdict.findings)
     if verdict.state is State.OK and number > 1:
         return f"all {number} limits hold"
@@ -104,7 +117,7 @@ def _detail(finding: Finding) -> Line:
     text = f": {_subject(limit)} {_value(finding)}; {', '.join(ranges)}"
     if finding.reason is not None:
         text += f"; {plain(finding.reason, _LONGEST_LINE)}"
-    return Line(prose=True).add(finding.state.name, _STYLES.get(finding.state, "")).add(text)
+    return Line(prose=True).add(finding.state.name, _STYLES[finding.state]).add(text)
 
 
 def _performance(findings: Iterable[Finding]) -> Iterator[str]:

@@ -6,9 +6,9 @@ It serves a first look, the README's examples and the tests. Nothing but the CLI
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from balcli.sandbox.server import Question, Reply, Sandbox, json_reply
+    from balcli.sandbox.server import Sandbox, SandboxRequest, SandboxResponse, json_response
 
-__all__ = ["Question", "Reply", "Sandbox", "json_reply"]
+__all__ = ["Sandbox", "SandboxRequest", "SandboxResponse", "json_response"]
 
 
 def __getattr__(name: str) -> Any:

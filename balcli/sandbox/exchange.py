@@ -1,4 +1,4 @@
-"""A question as it arrived and a reply as it goes out: what the stand-in's parts speak in."""
+"""A request as it arrived and a response as it goes out: what the stand-ins receive and return."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,8 +10,8 @@ Script: TypeAlias = Callable[[socket, bytes], object]
 """What a server does with a connection instead of answering well; it may look at the bytes it is given."""
 
 
-class Question(NamedTuple):
-    """One request to a part; the path is without the part's prefix, header names are in lower case."""
+class SandboxRequest(NamedTuple):
+    """One request to a stand-in; the path is without its prefix, header names are in lower case."""
 
     method: str
     path: str
@@ -20,7 +20,7 @@ class Question(NamedTuple):
     body: bytes
 
 
-class Reply(NamedTuple):
+class SandboxResponse(NamedTuple):
     """One answer. `script` does the sending, gets the bytes of the whole answer for it, and ends the connection."""
 
     status: int
@@ -45,20 +45,20 @@ def whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
-class Turn(NamedTuple):
-    """A question, the good reply to it, and how many times its path was asked, this time included."""
+class FaultContext(NamedTuple):
+    """A request, the good response to it, and how many times its path was asked, this time included."""
 
-    question: Question
-    good: Reply
+    request: SandboxRequest
+    good: SandboxResponse
     number: int
 
 
-def json_reply(payload: object, status: int = 200) -> Reply:
-    """A reply with a JSON body."""
-    return Reply(status, json.dumps(payload, separators=(",", ":")).encode())
+def json_response(payload: object, status: int = 200) -> SandboxResponse:
+    """A response with a JSON body."""
+    return SandboxResponse(status, json.dumps(payload, separators=(",", ":")).encode())
 
 
-class Part(Protocol):
+class StandIn(Protocol):
     """The stand-in of one provider."""
 
     NAME: str
@@ -69,11 +69,11 @@ class Part(Protocol):
     LOGIN: str
     """The path where a credential is given for a token; "" if there is none."""
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, request: SandboxRequest) -> SandboxResponse:
         """What the provider would answer."""
 
     def expire_tokens(self) -> None:
         """Let no token that was given out so far work any more."""
 
     def profile(self, base_url: str) -> str:
-        """The lines of a profile that reach this part's accounts, with a `{table}` to fill in."""
+        """The lines of a profile that reach its accounts, with a `{table}` to fill in."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.providers import OWN
-from balcli.sandbox.exchange import Question, Reply, Script, Turn, json_reply
+from balcli.sandbox.exchange import FaultContext, SandboxRequest, SandboxResponse, Script, json_response
 
 HERE: Final = "http://{here}"
 """The address of a fault for which the profile names the very host."""
@@ -21,7 +21,7 @@ NAMES: Final = (
 )  # fmt: skip
 """Names of assets that a terminal, a spreadsheet or a parser might take for something else."""
 
-Play: TypeAlias = Callable[[Turn], Reply]
+Play: TypeAlias = Callable[[FaultContext], SandboxResponse]
 Rows: TypeAlias = list[dict[str, Any]]
 
 _AMOUNT: Final = re.compile(rb'"(total|balance)":"([0-9.]+)",?')
@@ -30,8 +30,8 @@ _CREDENTIAL_HEADERS: Final = ("x-api-key", "authorization", "api-key", "x-bh-tok
 _NO_KEY: Final = "sandbox-loopring-key"
 
 
-def _well(turn: Turn) -> Reply:
-    return turn.good
+def _well(context: FaultContext) -> SandboxResponse:
+    return context.good
 
 
 class Fault(NamedTuple):
@@ -59,24 +59,24 @@ class Fault(NamedTuple):
 # What to play.
 
 
-def always(reply: Reply) -> Play:
-    """Play the same reply every time."""
-    return lambda _turn: reply
+def always(response: SandboxResponse) -> Play:
+    """Play the same response every time."""
+    return lambda _context: response
 
 
 def at_odd_times(play: Play) -> Play:
     """Play at the first and every other request, so that a retry helps."""
-    return lambda turn: play(turn) if turn.number % 2 else turn.good
+    return lambda context: play(context) if context.number % 2 else context.good
 
 
 def scripted(script: Script) -> Play:
-    """Leave the sending of the good reply to a script."""
-    return lambda turn: turn.good._replace(script=script)
+    """Leave the sending of the good response to a script."""
+    return lambda context: context.good._replace(script=script)
 
 
 def with_body(make: Callable[[bytes], bytes]) -> Play:
     """Reply with what this makes of the good body."""
-    return lambda turn: turn.good._replace(body=make(turn.good.body))
+    return lambda context: context.good._replace(body=make(context.good.body))
 
 
 def with_amount(text: str) -> Play:
@@ -128,11 +128,11 @@ def rows_of(payload: Any) -> Rows:
     return payload or []
 
 
-def credential_of(question: Question) -> str:
+def credential_of(request: SandboxRequest) -> str:
     """The credential that a request carries: a header's, or a login's password."""
-    found = next((question.headers[name] for name in _CREDENTIAL_HEADERS if name in question.headers), "")
-    if question.path.endswith("/auth/login"):
-        found = str(json.loads(question.body).get("password", ""))
+    found = next((request.headers[name] for name in _CREDENTIAL_HEADERS if name in request.headers), "")
+    if request.path.endswith("/auth/login"):
+        found = str(json.loads(request.body).get("password", ""))
     return found.removeprefix("Bearer ") or _NO_KEY
 
 
@@ -160,7 +160,7 @@ def _pours(connection: socket.socket, _answer: bytes) -> None:
 
 # What single faults play.
 
-_UNAVAILABLE: Final = Reply(503, b"")
+_UNAVAILABLE: Final = SandboxResponse(503, b"")
 _PAGE: Final = b"<!doctype html><title>Maintenance</title><p>We will be back soon.</p>"
 DEGRADED: Final = "Service degraded"
 LOOPRING_DEGRADED: Final = {"resultInfo": {"code": 104208, "message": DEGRADED}}
@@ -182,22 +182,24 @@ _EXPIRED: Final = {
 }
 
 
-def _echo(turn: Turn) -> Reply:
-    sent = {**turn.question.headers, "body": turn.question.body.decode("utf-8", "replace")}
-    return Reply(500, json.dumps(sent).encode(), {"Content-Type": "application/json", "X-Echo": repr(sent)})
+def _echo(context: FaultContext) -> SandboxResponse:
+    sent = {**context.request.headers, "body": context.request.body.decode("utf-8", "replace")}
+    return SandboxResponse(
+        500, json.dumps(sent).encode(), {"Content-Type": "application/json", "X-Echo": repr(sent)}
+    )
 
 
-def _echo_as_name(turn: Turn) -> Reply:
-    return with_names([credential_of(turn.question)])(turn)
+def _echo_as_name(context: FaultContext) -> SandboxResponse:
+    return with_names([credential_of(context.request)])(context)
 
 
-def _degraded(turn: Turn) -> Reply:
+def _degraded(context: FaultContext) -> SandboxResponse:
     """The answer without its rows, and with an error beside them; of the relayer, its own code for that."""
-    payload = json.loads(turn.good.body)
+    payload = json.loads(context.good.body)
     if isinstance(payload, list):
-        return json_reply(LOOPRING_DEGRADED, 400)
+        return json_response(LOOPRING_DEGRADED, 400)
     data = [] if isinstance(payload["data"], list) else {**payload["data"], "balances": []}
-    return json_reply({**payload, "data": data, "error": DEGRADED}, turn.good.status)
+    return json_response({**payload, "data": data, "error": DEGRADED}, context.good.status)
 
 
 def _stranger(rows: Rows) -> None:
@@ -212,19 +214,23 @@ def _unitless(rows: Rows) -> None:
 
 FAULTS: Final[dict[str, Fault]] = {
     EXPIRED: Fault("every generated token and JWT expires once, in mid-run", 0),
-    "refused": Fault("401: the key or token is not accepted", 4, always(Reply(401, b""))),
-    "forbidden": Fault("403: the key may not do this", 4, always(Reply(403, b""))),
-    "login-refused": Fault("401 to a login", 4, always(Reply(401, b"")), "login", {"loopring": 0}),
+    "refused": Fault("401: the key or token is not accepted", 4, always(SandboxResponse(401, b""))),
+    "forbidden": Fault("403: the key may not do this", 4, always(SandboxResponse(403, b""))),
+    "firewall": Fault(
+        "403 with a web page: an address or a region is blocked", 4,
+        always(SandboxResponse(403, _PAGE, {"Content-Type": "text/html"})),
+    ),
+    "login-refused": Fault("401 to a login", 4, always(SandboxResponse(401, b"")), "login", {"loopring": 0}),
     "unavailable": Fault("503 with an empty body, every time", 5, always(_UNAVAILABLE)),
     "flaky": Fault("503 on every other request, so that a retry helps", 0, at_odd_times(always(_UNAVAILABLE))),
-    "limited": Fault("429 with a Retry-After of a day", 7, always(Reply(429, b"", {"Retry-After": "86400"}))),
+    "limited": Fault("429 with a Retry-After of a day", 7, always(SandboxResponse(429, b"", {"Retry-After": "86400"}))),
     "busy": Fault(
         "429 with a Retry-After of a second, every other time", 0,
-        at_odd_times(always(Reply(429, b"", {"Retry-After": "1"}))),
+        at_odd_times(always(SandboxResponse(429, b"", {"Retry-After": "1"}))),
     ),
     "echo": Fault("500 that sends back all that was sent", 5, _echo),
     "redirect": Fault(
-        "302 to https://elsewhere.example/", 6, always(Reply(302, b"", {"Location": "https://elsewhere.example/"}))
+        "302 to https://elsewhere.example/", 6, always(SandboxResponse(302, b"", {"Location": "https://elsewhere.example/"}))
     ),
     "no-listener": Fault("nothing listens on the port", 5, address="http://{closed}"),
     "deaf": Fault("the port takes connections and nobody answers", 5, address="http://{deaf}"),
@@ -232,11 +238,11 @@ FAULTS: Final[dict[str, Fault]] = {
     "cut": Fault("the connection closes in mid-answer, every time", 6, scripted(cuts)),
     "endless": Fault("a body without end", 6, scripted(_pours)),
     "page": Fault(
-        "200 with a web page instead of JSON", 6, always(Reply(200, _PAGE, {"Content-Type": "text/html"}))
+        "200 with a web page instead of JSON", 6, always(SandboxResponse(200, _PAGE, {"Content-Type": "text/html"}))
     ),
-    "error": Fault("a success whose body is the provider's error", 6, lambda turn: json_reply(_ERROR, turn.good.status)),
+    "error": Fault("a success whose body is the provider's error", 6, lambda context: json_response(_ERROR, context.good.status)),
     "degraded": Fault("an error beside an empty list of balances", 6, _degraded, but={"loopring": 5}),
-    "denied": Fault("a refusal with HTTP 200", 4, lambda turn: json_reply(_EXPIRED, turn.good.status)),
+    "denied": Fault("a refusal with HTTP 200", 4, lambda context: json_response(_EXPIRED, context.good.status)),
     "half": Fault("half of the JSON, in good framing", 6, with_body(lambda body: body[: len(body) // 2])),
     "amount": Fault('an amount is "1_000"', 6, with_amount('"1_000"')),
     "amount-missing": Fault(

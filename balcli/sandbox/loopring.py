@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 
-from balcli.sandbox.exchange import Question, Reply, json_reply, whole
+from balcli.sandbox.exchange import SandboxRequest, SandboxResponse, json_response, whole
 
 KEY = "sandbox-loopring-key"
 ACCOUNT_ID = 11329
@@ -49,18 +49,18 @@ class Loopring:
     def expire_tokens(self) -> None:
         """Nothing: the relayer's keys do not expire."""
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, request: SandboxRequest) -> SandboxResponse:
         """What the relayer would answer."""
         if self._too_many():
-            return Reply(429, b"")
-        if (question.method, question.path) == ("GET", "/api/v3/exchange/tokens"):
-            return json_reply([_token(*row) for row in _TOKENS])
-        if question.method != "GET" or question.path not in {self.BALANCES, _NFTS}:
-            return Reply(404, b"")
-        key = question.headers.get("x-api-key", "")
+            return SandboxResponse(429, b"")
+        if (request.method, request.path) == ("GET", "/api/v3/exchange/tokens"):
+            return json_response([_token(*row) for row in _TOKENS])
+        if request.method != "GET" or request.path not in {self.BALANCES, _NFTS}:
+            return SandboxResponse(404, b"")
+        key = request.headers.get("x-api-key", "")
         if key != KEY:
             return _error(104002 if key else 104001, "invalid apiKey" if key else "empty apiKey")
-        account_id, address = question.query.get("accountId"), question.query.get("address")
+        account_id, address = request.query.get("accountId"), request.query.get("address")
         if account_id is None and address is None:
             return _error(100001, "accountId or address is required")
         if account_id not in self._ids and (address or "").lower() != ADDRESS:
@@ -68,14 +68,14 @@ class Loopring:
         owner = whole(account_id or str(ACCOUNT_ID))
         if owner is None:
             return _error(100001, "accountId is not a number")
-        if question.path == _NFTS:
-            return _nft_page(question, owner)
+        if request.path == _NFTS:
+            return _nft_page(request, owner)
         # An empty filter means all: the vendor's front end sends it so (code).
-        wanted = question.query.get("tokens", "")
+        wanted = request.query.get("tokens", "")
         asked = {whole(text) for text in wanted.split(",")} if wanted else {*_BALANCES}
         if None in asked:
             return _error(100001, "tokens is not a list of numbers")
-        return json_reply([_balance(owner, number) for number in _BALANCES if number in asked])
+        return json_response([_balance(owner, number) for number in _BALANCES if number in asked])
 
     def _too_many(self) -> bool:
         """Whether this request is beyond the documented five in a second."""
@@ -117,8 +117,8 @@ def _balance(owner: int, token_id: int) -> dict[str, object]:
     }
 
 
-def _nft_page(question: Question, owner: int) -> Reply:
-    offset, limit = whole(question.query.get("offset", "0")), whole(question.query.get("limit", "20"))
+def _nft_page(request: SandboxRequest, owner: int) -> SandboxResponse:
+    offset, limit = whole(request.query.get("offset", "0")), whole(request.query.get("limit", "20"))
     if offset is None or limit is None:
         return _error(100001, "offset and limit must be numbers")
     limit = min(limit, 50)
@@ -135,8 +135,8 @@ def _nft_page(question: Question, owner: int) -> Reply:
         }
         for number in range(offset, min(offset + limit, _NFT_COUNT))
     ]
-    return json_reply({"totalNum": _NFT_COUNT, "data": rows})
+    return json_response({"totalNum": _NFT_COUNT, "data": rows})
 
 
-def _error(code: int, message: str) -> Reply:
-    return json_reply({"resultInfo": {"code": code, "message": message}}, 400)
+def _error(code: int, message: str) -> SandboxResponse:
+    return json_response({"resultInfo": {"code": code, "message": message}}, 400)

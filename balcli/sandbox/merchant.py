@@ -5,7 +5,7 @@ import hmac
 import time
 import uuid
 
-from balcli.sandbox.exchange import Question, Reply, json_reply, whole
+from balcli.sandbox.exchange import SandboxRequest, SandboxResponse, json_response, whole
 
 TOKEN = "sandbox-merchant-token"
 API_KEY = "sandbox-merchant-key"
@@ -43,23 +43,23 @@ class Merchant:
         """Let no token that was generated so far work any more."""
         self._tokens = {TOKEN: self._tokens[TOKEN]}
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, request: SandboxRequest) -> SandboxResponse:
         """What the merchant API would answer."""
-        if (question.method, question.path) == ("GET", "/v2/token/generate"):
-            return self._token(question)
+        if (request.method, request.path) == ("GET", "/v2/token/generate"):
+            return self._token(request)
         lists = {
             "/v2/assets/account/assets": self._assets,
             "/v2/merchants": self._merchants,
             "/v2/merchant/accounts": self._fiat,
         }
-        if question.method != "GET" or question.path not in lists:
+        if request.method != "GET" or request.path not in lists:
             return _error(-5046, "COMMON_ERROR", 404)
-        if self._tokens.get(question.headers.get("x-bh-token", ""), 0) < _now_ms():
+        if self._tokens.get(request.headers.get("x-bh-token", ""), 0) < _now_ms():
             return _error(401, "the token is not valid", 401)
-        return lists[question.path](question)
+        return lists[request.path](request)
 
-    def _assets(self, question: Question) -> Reply:
-        merchant_id = whole(question.query.get("merchantId", ""))
+    def _assets(self, request: SandboxRequest) -> SandboxResponse:
+        merchant_id = whole(request.query.get("merchantId", ""))
         if merchant_id is None:
             return _not_numeric()
         if merchant_id not in {0, *self._ids}:
@@ -77,22 +77,22 @@ class Merchant:
         ]
         return _success({"canDeposit": True, "balances": balances})
 
-    def _merchants(self, question: Question) -> Reply:
-        return _page(question, "data", [_merchant(number) for number in self._ids], status="2")
+    def _merchants(self, request: SandboxRequest) -> SandboxResponse:
+        return _page(request, "data", [_merchant(number) for number in self._ids], status="2")
 
-    def _fiat(self, question: Question) -> Reply:
+    def _fiat(self, request: SandboxRequest) -> SandboxResponse:
         rows = [
             _fiat_account(number, fiat, balance)
             for number, accounts in _FIAT.items()
             for fiat, balance in accounts.items()
         ]
-        return _page(question, "record", rows, status="-1")
+        return _page(request, "record", rows, status="-1")
 
-    def _token(self, question: Question) -> Reply:
-        timestamp = question.query.get("timestamp", "")
+    def _token(self, request: SandboxRequest) -> SandboxResponse:
+        timestamp = request.query.get("timestamp", "")
         signed = hmac.new(API_SECRET.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
-        genuine = hmac.compare_digest(signed, question.query.get("signature", ""))
-        if question.headers.get("x-bh-apikey") != API_KEY or not genuine:
+        genuine = hmac.compare_digest(signed, request.query.get("signature", ""))
+        if request.headers.get("x-bh-apikey") != API_KEY or not genuine:
             return _error(401, "the key or the signature is not valid", 401)
         token, expires = str(uuid.uuid4()), _now_ms() + _TOKEN_LIFE_MS
         self._tokens[token] = expires
@@ -157,13 +157,13 @@ def _fiat_account(number: int, fiat: str, balance: str) -> dict[str, object]:
     }
 
 
-def _page(question: Question, key: str, rows: list[dict[str, object]], status: str) -> Reply:
-    """The page of the rows that a question asks for, at most 1,000 of them, under the key.
+def _page(request: SandboxRequest, key: str, rows: list[dict[str, object]], status: str) -> SandboxResponse:
+    """The page of the rows that a request asks for, at most 1,000 of them, under the key.
 
-    `status` is what is asked for where the question names none; -1 is every status.
+    `status` is what is asked for where the request names none; -1 is every status.
     """
-    wanted = question.query.get("status", status)
-    size, page = (whole(question.query.get(name, default)) for name, default in _PAGING)
+    wanted = request.query.get("status", status)
+    size, page = (whole(request.query.get(name, default)) for name, default in _PAGING)
     if size is None or page is None or whole(wanted.removeprefix("-")) is None:
         return _not_numeric()
     found = [row for row in rows if wanted in {"-1", str(row["status"])}]
@@ -173,13 +173,13 @@ def _page(question: Question, key: str, rows: list[dict[str, object]], status: s
     return _success({"currentPage": page, "size": size, "total": len(found), key: shown})
 
 
-def _not_numeric() -> Reply:
+def _not_numeric() -> SandboxResponse:
     return _error(-4021, "PARAM_NOT_IS_NUMERIC", 400)
 
 
-def _success(data: object) -> Reply:
-    return json_reply({"code": 200, "msg": "SUCCESS", "data": data})
+def _success(data: object) -> SandboxResponse:
+    return json_response({"code": 200, "msg": "SUCCESS", "data": data})
 
 
-def _error(code: int, message: str, status: int = 200) -> Reply:
-    return json_reply({"code": code, "msg": message}, status)
+def _error(code: int, message: str, status: int = 200) -> SandboxResponse:
+    return json_response({"code": code, "msg": message}, status)

@@ -1,34 +1,43 @@
-"""The stand-in's server: one port, a path prefix for each provider, a log of what was asked."""
+"""The stand-in's server: a port and a path prefix for each provider, a log of what was asked."""
 
 import socket
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from balcli.sandbox.exchange import Part, Question, Reply, Turn, json_reply, whole
+from balcli.sandbox.exchange import (
+    FaultContext,
+    SandboxRequest,
+    SandboxResponse,
+    StandIn,
+    json_response,
+    whole,
+)
 from balcli.sandbox.faults import EXPIRED, FAULTS, HERE
 from balcli.sandbox.loopring import Loopring
 from balcli.sandbox.merchant import Merchant
 from balcli.sandbox.wallet import Wallet
 
-__all__ = ["Question", "Reply", "Sandbox", "json_reply"]
+__all__ = ["Sandbox", "SandboxRequest", "SandboxResponse", "json_response"]
 
-_PARTS: Final[tuple[Callable[[], Part], ...]] = (Loopring, Wallet, Merchant)
+_STAND_INS: Final[tuple[Callable[[], StandIn], ...]] = (Loopring, Wallet, Merchant)
 _LOOPBACK: Final = "127.0.0.1"
 
 
 class Sandbox:
     """A running stand-in, as a context: it serves from `with` to its end.
 
-    `latency` is in seconds. `faults` are `NAME` or `PROVIDER:NAME`. `scripted` replaces what a part
-    answers to a path, such as `/wallet/v2/balance`: the replies in turn, the last one for ever.
-    `parts` are added to the providers' own, or stand in their place.
+    Each provider has a port of its own, as its host has in earnest, unless a `port` is named; at `url`
+    all of them answer. `latency` is in seconds. `faults` are `NAME` or `PROVIDER:NAME`. `scripted` replaces
+    what a stand-in answers to a path, such as `/wallet/v2/balance`: the responses in turn, the last one for
+    ever. `stand_ins` are added to the providers' own, or stand in their place.
     """
 
     def __init__(
@@ -36,25 +45,28 @@ class Sandbox:
         *,
         port: int = 0,
         latency: float = 0.0,
-        parts: Iterable[Part] = (),
+        stand_ins: Iterable[StandIn] = (),
         faults: Iterable[str] = (),
-        scripted: Mapping[str, list[Reply]] | None = None,
-        heard: Callable[[str], None] | None = None,
+        scripted: Mapping[str, list[SandboxResponse]] | None = None,
+        log_line: Callable[[str], None] | None = None,
     ) -> None:
         self.latency = latency
         self.scripted = dict(scripted or {})
-        self.log: list[Question] = []
-        """Every question, in the order of arrival, with the part's prefix in its path."""
-        self._parts: dict[str, Part] = {part.NAME: part for part in (make() for make in _PARTS)}
-        self._parts |= {part.NAME: part for part in parts}
-        self._faults = self._by_part(faults)
+        self.log: list[SandboxRequest] = []
+        """Every request, in the order of arrival, with the provider's prefix in its path."""
+        self._stand_ins: dict[str, StandIn] = {
+            stand_in.NAME: stand_in for stand_in in (make() for make in _STAND_INS)
+        }
+        self._stand_ins |= {stand_in.NAME: stand_in for stand_in in stand_ins}
+        self._faults = self._by_provider(faults)
         self._counts: Counter[str] = Counter()
-        self._heard = heard
+        self._log_line = log_line
         self._lock = threading.Lock()
         self._server = _Server((_LOOPBACK, port), _handler(self))
         # Two ports that nobody serves: one refuses connections, one takes them and says nothing.
         self._closed, self._deaf = socket.socket(), socket.create_server((_LOOPBACK, 0))
         self._closed.bind((_LOOPBACK, 0))
+        self._own = {} if port else {name: socket.create_server((_LOOPBACK, 0)) for name in self._stand_ins}
 
     @property
     def url(self) -> str:
@@ -64,21 +76,35 @@ class Sandbox:
     def profile(self, name: str = "sandbox") -> str:
         """A profile, as the text of a TOML file, with which balcli reaches every account here."""
         return "\n".join(
-            part.profile(f"{self.address(part.NAME)}/{part.NAME}").format(table=f"profiles.{name}")
-            for part in self._parts.values()
+            stand_in.profile(f"{self.address(stand_in.NAME)}/{stand_in.NAME}").format(
+                table=f"profiles.{name}"
+            )
+            for stand_in in self._stand_ins.values()
         )
 
-    def address(self, part: str) -> str:
-        """The address of a part's host, without a final slash: where it is, or where a fault puts it."""
-        places = {"here": self._server.socket, "closed": self._closed, "deaf": self._deaf}
+    def address(self, provider: str) -> str:
+        """The address of a provider's host, without a final slash: where it is, or where a fault puts it."""
+        places = {
+            "here": self._own.get(provider, self._server.socket),
+            "closed": self._closed,
+            "deaf": self._deaf,
+        }
         hosts = {place: f"{_LOOPBACK}:{held.getsockname()[1]}" for place, held in places.items()}
-        addresses = [FAULTS[fault].address for fault in self._faults[part]]
+        addresses = [FAULTS[fault].address for fault in self._faults[provider]]
         return next((text for text in addresses if text != HERE), HERE).format(**hosts)
 
     def start(self) -> Self:
         """Serve in a thread of its own."""
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        for listener in self._own.values():
+            threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
         return self
+
+    def _serve(self, listener: socket.socket) -> None:
+        """Serve at one provider's port until it is closed."""
+        with suppress(OSError):
+            while True:
+                self._server.process_request(*listener.accept())
 
     def __enter__(self) -> Self:
         return self.start()
@@ -88,46 +114,54 @@ class Sandbox:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._closed.close()
-        self._deaf.close()
+        for listener in self._own.values():
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # ends the wait for a connection
+        for each in (self._closed, self._deaf, *self._own.values()):
+            each.close()
 
-    def answer(self, question: Question) -> Reply:
-        """The reply to a question whose path still has the part's prefix."""
-        _, prefix, *rest = question.path.split("/")
-        part = self._parts.get(prefix)
+    def answer(self, request: SandboxRequest) -> SandboxResponse:
+        """The response to a request whose path still has the provider's prefix."""
+        _, prefix, *rest = request.path.split("/")
+        stand_in = self._stand_ins.get(prefix)
         with self._lock:
-            self.log.append(question)
-            self._counts[question.path] += 1
-            count = self._counts[question.path]
-            script = self.scripted.get(question.path)
+            self.log.append(request)
+            self._counts[request.path] += 1
+            count = self._counts[request.path]
+            script = self.scripted.get(request.path)
             scripted = script[min(count, len(script)) - 1] if script else None
         if scripted is not None:
-            reply = scripted
-        elif part is None:
-            reply = Reply(404, b"")
+            response = scripted
+        elif stand_in is None:
+            response = SandboxResponse(404, b"")
         else:
             path = "/" + "/".join(rest)
-            if EXPIRED in self._faults[prefix] and path == part.BALANCES and count == 1:
-                part.expire_tokens()
-            reply = part.answer(
-                Question(question.method, path, question.query, question.headers, question.body)
+            if EXPIRED in self._faults[prefix] and path == stand_in.BALANCES and count == 1:
+                stand_in.expire_tokens()
+            response = stand_in.answer(
+                SandboxRequest(request.method, path, request.query, request.headers, request.body)
             )
-            places = {"balances": part.BALANCES, "names": part.NAMES, "login": part.LOGIN, "all": path}
+            places = {
+                "balances": stand_in.BALANCES,
+                "names": stand_in.NAMES,
+                "login": stand_in.LOGIN,
+                "all": path,
+            }
             for fault in (FAULTS[name] for name in self._faults[prefix]):
                 if path == places[fault.where]:
-                    reply = fault.play(Turn(question, reply, count))
-        if self._heard is not None:
-            self._heard(f"{question.method} {question.path} {reply.status}")
-        time.sleep(self.latency + reply.delay)
-        return reply
+                    response = fault.play(FaultContext(request, response, count))
+        if self._log_line is not None:
+            self._log_line(f"{request.method} {request.path} {response.status}")
+        time.sleep(self.latency + response.delay)
+        return response
 
-    def _by_part(self, faults: Iterable[str]) -> defaultdict[str, list[str]]:
+    def _by_provider(self, faults: Iterable[str]) -> defaultdict[str, list[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)
         for text in faults:
-            part, colon, name = text.rpartition(":")
-            if name not in FAULTS or (colon and part not in self._parts):
+            provider, colon, name = text.rpartition(":")
+            if name not in FAULTS or (colon and provider not in self._stand_ins):
                 raise ValueError(text)
-            for prefix in [part] if colon else self._parts:
+            for prefix in [provider] if colon else self._stand_ins:
                 found[prefix].append(name)
         return found
 
@@ -164,24 +198,24 @@ def _handler(sandbox: Sandbox) -> type[BaseHTTPRequestHandler]:
             if length is None:
                 self.send_error(400)
                 return
-            question = Question(
+            request = SandboxRequest(
                 self.command,
                 parts.path,
                 dict(parse_qsl(parts.query, keep_blank_values=True)),
                 {name.lower(): value for name, value in self.headers.items()},
                 self.rfile.read(length),
             )
-            reply = sandbox.answer(question)
-            if reply.script is not None:
+            response = sandbox.answer(request)
+            if response.script is not None:
                 self.close_connection = True
-                reply.script(self.connection, reply.as_bytes())
+                response.script(self.connection, response.as_bytes())
                 return
-            self.send_response(reply.status)
-            for name, value in reply.headers.items():
+            self.send_response(response.status)
+            for name, value in response.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
+            self.send_header("Content-Length", str(len(response.body)))
             self.end_headers()
-            self.wfile.write(reply.body)
+            self.wfile.write(response.body)
             self.wfile.flush()
 
         def log_message(self, *_: Any) -> None:

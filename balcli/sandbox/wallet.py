@@ -3,7 +3,7 @@
 import json
 import secrets
 
-from balcli.sandbox.exchange import Question, Reply, json_reply
+from balcli.sandbox.exchange import SandboxRequest, SandboxResponse, json_response
 
 API_KEY = "sandbox-wallet-key"
 ACCESS_TOKEN = "sandbox-wallet-jwt"
@@ -41,19 +41,19 @@ class Wallet:
         """Let no JWT of a login so far work any more."""
         self._tokens = {ACCESS_TOKEN}
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, request: SandboxRequest) -> SandboxResponse:
         """What the wallet API would answer."""
-        if (question.method, question.path) == ("POST", "/v2/auth/login"):
-            return self._log_in(question)
-        if (question.method, question.path) != ("POST", "/v2/balance"):
-            return json_reply(
-                {"statusCode": 404, "message": f"Cannot {question.method}", "error": "Not Found"}, 404
+        if (request.method, request.path) == ("POST", "/v2/auth/login"):
+            return self._log_in(request)
+        if (request.method, request.path) != ("POST", "/v2/balance"):
+            return json_response(
+                {"statusCode": 404, "message": f"Cannot {request.method}", "error": "Not Found"}, 404
             )
-        bearer = question.headers.get("authorization", "").removeprefix("Bearer ")
-        if bearer not in self._tokens and question.headers.get("api-key") != API_KEY:
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if bearer not in self._tokens and request.headers.get("api-key") != API_KEY:
             return _unauthorized()
         try:
-            body = json.loads(question.body)
+            body = json.loads(request.body)
             holdings = _WALLETS[body["walletId"]]
         except (ValueError, KeyError, TypeError, RecursionError):
             return _bad_request("walletId must be a known wallet")
@@ -61,18 +61,18 @@ class Wallet:
         if wanted is not None and not isinstance(wanted, list):
             return _bad_request("assets must be an array")
         rows = [_row(asset, *parts) for asset, parts in holdings.items() if wanted is None or asset in wanted]
-        return json_reply({"data": rows}, 201)
+        return json_response({"data": rows}, 201)
 
-    def _log_in(self, question: Question) -> Reply:
+    def _log_in(self, request: SandboxRequest) -> SandboxResponse:
         try:
-            known = json.loads(question.body) == LOGIN
+            known = json.loads(request.body) == LOGIN
         except (ValueError, RecursionError):
             known = False
-        if not known or question.headers.get("merchant_id") != MERCHANT_ID:
+        if not known or request.headers.get("merchant_id") != MERCHANT_ID:
             return _unauthorized()
         token = f"sandbox-jwt-{secrets.token_hex(16)}"
         self._tokens.add(token)
-        return json_reply({"data": {"accessToken": token}}, 201)
+        return json_response({"data": {"accessToken": token}}, 201)
 
     def profile(self, base_url: str) -> str:
         """The lines of a profile that reach the two wallets, with one login."""
@@ -103,9 +103,11 @@ def _row(
     }
 
 
-def _bad_request(message: str) -> Reply:
-    return json_reply({"statusCode": 400, "message": [message], "error": "Bad Request"}, 400)
+def _bad_request(message: str) -> SandboxResponse:
+    return json_response({"statusCode": 400, "message": [message], "error": "Bad Request"}, 400)
 
 
-def _unauthorized() -> Reply:
-    return json_reply({"errors": [{"code": "unauthorized", "message": "the token or key is not valid"}]}, 401)
+def _unauthorized() -> SandboxResponse:
+    return json_response(
+        {"errors": [{"code": "unauthorized", "message": "the token or key is not valid"}]}, 401
+    )

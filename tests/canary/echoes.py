@@ -7,13 +7,13 @@ from html import escape
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
-from balcli.providers.merchant import signature
+from balcli.providers.merchant_requests import signature
 from balcli.sandbox import loopring, merchant, wallet
-from balcli.sandbox.exchange import Part, Question, Reply, json_reply
+from balcli.sandbox.exchange import SandboxRequest, SandboxResponse, StandIn, json_response
 from tests.canary.marked import Marked, forms
 from tests.canary.planting import URL_KEY
 
-_STAND_INS: Final[dict[str, Callable[[], Part]]] = {
+_STAND_INS: Final[dict[str, Callable[[], StandIn]]] = {
     "loopring": partial(loopring.Loopring, accounts=2),
     "wallet": wallet.Wallet,
     "merchant": merchant.Merchant,
@@ -26,7 +26,7 @@ _ACCEPTED: Final = {
     ("merchant", "token"): merchant.TOKEN,
     ("merchant", "api_key"): merchant.API_KEY,
 }
-_Echo: TypeAlias = Callable[[Reply, Question, str], Reply]
+_Echo: TypeAlias = Callable[[SandboxResponse, SandboxRequest, str], SandboxResponse]
 
 _TOKEN_PLACES: Final = {"wallet": "header authorization", "merchant": "header x-bh-token"}
 _DULL: Final = frozenset(
@@ -38,7 +38,7 @@ _NAMES: Final = frozenset({"asset", "symbol", "assetName", "assetId", "address",
 _AMOUNTS: Final = frozenset({"total", "balance", "free", "locked", "decimals"})
 
 
-def _sent(question: Question) -> list[str]:
+def _sent(question: SandboxRequest) -> list[str]:
     """Everything that a request carried, value by value."""
     body = question.body.decode("utf-8", "replace")
     values = [value for name, value in question.headers.items() if name not in _DULL]
@@ -58,8 +58,8 @@ def _all_put(payload: Any, text: str) -> Any:
     return [_all_put(item, text) for item in payload] if isinstance(payload, list) else text
 
 
-def _in_every_value(good: Reply, question: Question, _elsewhere: str) -> Reply:
-    return json_reply(_all_put(json.loads(good.body or b"null"), " ".join(_sent(question))), good.status)
+def _in_every_value(good: SandboxResponse, question: SandboxRequest, _elsewhere: str) -> SandboxResponse:
+    return json_response(_all_put(json.loads(good.body or b"null"), " ".join(_sent(question))), good.status)
 
 
 def _rows(payload: Any) -> list[Any]:
@@ -71,18 +71,18 @@ def _rows(payload: Any) -> list[Any]:
     ]
 
 
-def _in_networks(good: Reply, question: Question, _elsewhere: str) -> Reply:
+def _in_networks(good: SandboxResponse, question: SandboxRequest, _elsewhere: str) -> SandboxResponse:
     payload = json.loads(good.body or b"null")
     for row in _rows(payload):
         row["depositAddress"] = {" ".join(_sent(question)): {"address": "a", "memo": None}}
-    return json_reply(payload, good.status)
+    return json_response(payload, good.status)
 
 
-def _unread(good: Reply, question: Question, _elsewhere: str) -> Reply:
+def _unread(good: SandboxResponse, question: SandboxRequest, _elsewhere: str) -> SandboxResponse:
     payload = json.loads(good.body or b"null")
     for row in _rows(payload):
         row["note"] = _sent(question)
-    return json_reply(payload, good.status)
+    return json_response(payload, good.status)
 
 
 def _rewritten(payload: Any, keys: Iterable[str], text: str) -> Any:
@@ -98,41 +98,43 @@ def _rewritten(payload: Any, keys: Iterable[str], text: str) -> Any:
 
 
 def _in_fields(keys: Iterable[str]) -> _Echo:
-    def echo(good: Reply, question: Question, _elsewhere: str) -> Reply:
+    def echo(good: SandboxResponse, question: SandboxRequest, _elsewhere: str) -> SandboxResponse:
         try:
             payload = json.loads(good.body)
         except ValueError:
             return good
-        return json_reply(_rewritten(payload, keys, " ".join(_sent(question))), good.status)
+        return json_response(_rewritten(payload, keys, " ".join(_sent(question))), good.status)
 
     return echo
 
 
 def _in_error(status: int, filler: str = "") -> _Echo:
-    def echo(_good: Reply, question: Question, _elsewhere: str) -> Reply:
+    def echo(_good: SandboxResponse, question: SandboxRequest, _elsewhere: str) -> SandboxResponse:
         text = filler + " | ".join(_sent(question))
         errors = [{"code": text, "message": text}]
         told = {"statusCode": 400, "message": text, "error": text, "errors": errors, "code": -1, "msg": text}
-        return json_reply(told | {"resultInfo": {"code": 1, "message": text}}, status)
+        return json_response(told | {"resultInfo": {"code": 1, "message": text}}, status)
 
     return echo
 
 
 def _on_page(status: int) -> _Echo:
-    def echo(_good: Reply, question: Question, _elsewhere: str) -> Reply:
+    def echo(_good: SandboxResponse, question: SandboxRequest, _elsewhere: str) -> SandboxResponse:
         rows = "".join(f"<li>{text}<li>{escape(text)}" for text in _sent(question))
-        return Reply(status, f"<!doctype html><ul>{rows}</ul>".encode(), {"Content-Type": "text/html"})
+        return SandboxResponse(
+            status, f"<!doctype html><ul>{rows}</ul>".encode(), {"Content-Type": "text/html"}
+        )
 
     return echo
 
 
-def _in_location(_good: Reply, question: Question, elsewhere: str) -> Reply:
+def _in_location(_good: SandboxResponse, question: SandboxRequest, elsewhere: str) -> SandboxResponse:
     sent = "&".join(f"v={quote(text, safe='')}" for text in _sent(question))
-    return Reply(302, b"", {"Location": f"{elsewhere}?{sent}"})
+    return SandboxResponse(302, b"", {"Location": f"{elsewhere}?{sent}"})
 
 
 def _in_headers(status: int) -> _Echo:
-    def echo(good: Reply, question: Question, _elsewhere: str) -> Reply:
+    def echo(good: SandboxResponse, question: SandboxRequest, _elsewhere: str) -> SandboxResponse:
         text = " ".join(_sent(question)).encode("latin-1", "replace").decode("latin-1")
         named = ("X-Echo", "Date", "Retry-After", "Set-Cookie", "Content-Type", "WWW-Authenticate")
         return good._replace(status=status, headers=dict.fromkeys(named, text))
@@ -140,12 +142,12 @@ def _in_headers(status: int) -> _Echo:
     return echo
 
 
-def _as_keys(_good: Reply, question: Question, _elsewhere: str) -> Reply:
+def _as_keys(_good: SandboxResponse, question: SandboxRequest, _elsewhere: str) -> SandboxResponse:
     members = ",".join(f"{json.dumps(text)}:1" for text in _sent(question) for _ in range(2))
-    return Reply(200, f'{{"data":{{{members}}}}}'.encode())
+    return SandboxResponse(200, f'{{"data":{{{members}}}}}'.encode())
 
 
-def _encoded(good: Reply, question: Question, elsewhere: str) -> Reply:
+def _encoded(good: SandboxResponse, question: SandboxRequest, elsewhere: str) -> SandboxResponse:
     texts = [
         form.decode("utf-8", "replace")
         for value in _sent(question)
@@ -177,7 +179,7 @@ ECHOES: Final[Mapping[str, _Echo]] = {
     "echo in headers of trouble": _in_headers(503),
     "echo in other encodings": _encoded,
 }
-"""What a server may throw back, by name: the good reply, the request and another host's URL make the reply."""
+"""What a server may throw back, by name: the good response, the request and another host's URL make the response."""
 
 
 class EchoingPart:
@@ -220,20 +222,20 @@ class EchoingPart:
         """Nothing: the home's own profile was planted."""
         return base_url[:0]
 
-    def answer(self, question: Question) -> Reply:
+    def answer(self, question: SandboxRequest) -> SandboxResponse:
         """What the stand-in answers, or what becomes of that in an echo."""
         path = "/" + question.path.removeprefix("/").removeprefix(
             self._secrets.get(URL_KEY, "")
         ).removeprefix("/")
-        reply = self._inner.answer(self._as_known(question._replace(path=path)))
-        self._keep_token(reply)
+        response = self._inner.answer(self._as_known(question._replace(path=path)))
+        self._keep_token(response)
         if self._echo is not None and (self._everywhere or path == self.BALANCES):
             headers = {f"other-{number}": text for number, text in enumerate(self._others)}
             question = question._replace(headers={**question.headers, **headers})
-            return self._echo(reply, question, self._elsewhere)
-        return reply
+            return self._echo(response, question, self._elsewhere)
+        return response
 
-    def _as_known(self, question: Question) -> Question:
+    def _as_known(self, question: SandboxRequest) -> SandboxRequest:
         """The question with the home's secrets replaced by those that the stand-in knows."""
         headers = {name: self._swapped(value) for name, value in question.headers.items()}
         query = dict(question.query)
@@ -252,9 +254,9 @@ class EchoingPart:
             value = value.replace(secret, right)
         return value
 
-    def _keep_token(self, reply: Reply) -> None:
+    def _keep_token(self, response: SandboxResponse) -> None:
         try:
-            data = json.loads(reply.body)["data"]
+            data = json.loads(response.body)["data"]
             token = data.get("accessToken") or data.get("token")
         except (ValueError, KeyError, TypeError, AttributeError):
             return

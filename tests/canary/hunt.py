@@ -18,7 +18,7 @@ from tempfile import mkdtemp
 from typing import Final
 
 from balcli.sandbox import Sandbox
-from balcli.sandbox.exchange import Question
+from balcli.sandbox.exchange import SandboxRequest
 from balcli.sandbox.faults import HERE
 from tests import faults
 from tests.canary.echoes import ECHOES, EchoingPart
@@ -161,7 +161,7 @@ def _prepared(runs: int, folder: Path) -> tuple[list[Trial], dict[str, Sandbox]]
         troubles = {part.NAME: trial.trouble for trial in trials for part in trial.parts}
         troubles |= {name: _WELL for name in troubles if name.endswith(_SECOND)}
         played = [f"{part.NAME}:{troubles[part.NAME]}" for part in parts if troubles[part.NAME] in _FAULTS]
-        hosts[provider] = Sandbox(parts=parts, faults=played)
+        hosts[provider] = Sandbox(stand_ins=parts, faults=played)
     for trial in trials:
         trial.planting.write({provider: host.url for provider, host in hosts.items()})
     return trials, hosts
@@ -205,7 +205,7 @@ def _split_off(trials: Sequence[Trial], lifeline: int, workers: list[int]) -> No
     """Add processes that go through the trials together, each leading a group of its own."""
     # What every run imports is loaded once, before the split.
     import balcli.cli.app
-    import balcli.config.accounts
+    import balcli.config.profile
     import balcli.doctor
     import balcli.http.transport
     import balcli.render.steps
@@ -284,17 +284,17 @@ def _end_group(worker: int) -> None:
         return  # it had ended before
 
 
-def _requests_by_run(hosts: dict[str, Sandbox]) -> dict[int, list[tuple[str, Question]]]:
+def _requests_by_run(hosts: dict[str, Sandbox]) -> dict[int, list[tuple[str, SandboxRequest]]]:
     """What each host was asked, by the run that asked."""
-    asked: dict[int, list[tuple[str, Question]]] = {}
+    asked: dict[int, list[tuple[str, SandboxRequest]]] = {}
     for host, server in hosts.items():
-        for question in server.log:
-            run_name = question.path.split("/")[1].partition("-")[0].removeprefix("r")
-            asked.setdefault(int(run_name) if run_name.isdigit() else -1, []).append((host, question))
+        for request in server.log:
+            run_name = request.path.split("/")[1].partition("-")[0].removeprefix("r")
+            asked.setdefault(int(run_name) if run_name.isdigit() else -1, []).append((host, request))
     return asked
 
 
-def _search(trial: Trial, asked: Sequence[tuple[str, Question]], figures: Figures) -> None:
+def _search(trial: Trial, asked: Sequence[tuple[str, SandboxRequest]], figures: Figures) -> None:
     """Look for the run's secrets in all that it left, and add what is found to the figures."""
     hidden = trial.hidden()
     figures.runs += 1
@@ -306,8 +306,8 @@ def _search(trial: Trial, asked: Sequence[tuple[str, Question]], figures: Figure
         figures.findings += [
             f"{trial.name}: {secret.name} is in {where} ({form})" for secret, form in traces(data, hidden)
         ]
-    for host, question in asked:
-        for place, data in parts_of(question):
+    for host, request in asked:
+        for place, data in parts_of(request):
             figures.searched += len(data)
             for secret, form in traces(data, hidden):
                 if host == secret.provider and place in secret.places:

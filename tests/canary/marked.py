@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
-from balcli.sandbox.exchange import Question
+from balcli.sandbox.exchange import SandboxRequest
 
 
 class Marked(NamedTuple):
@@ -65,7 +65,7 @@ def traces(data: bytes, hidden: Iterable[Marked]) -> Iterator[tuple[Marked, str]
             yield secret, form
 
 
-def parts_of(question: Question) -> Iterator[tuple[str, bytes]]:
+def parts_of(question: SandboxRequest) -> Iterator[tuple[str, bytes]]:
     """Every part of a request by the name that `Marked.places` knows it by."""
     yield "path", question.path.encode()
     for name, value in question.query.items():

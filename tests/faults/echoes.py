@@ -5,41 +5,41 @@ from base64 import b64encode
 from collections.abc import Callable
 from typing import Final
 
-from balcli.sandbox.exchange import Reply, Turn, json_reply
+from balcli.sandbox.exchange import FaultContext, SandboxResponse, json_response
 from balcli.sandbox.faults import Fault, Play, credential_of, rows_of, with_amount, with_names
 
 
 def _named(form: Callable[[str], str]) -> Play:
-    return lambda turn: with_names([form(credential_of(turn.question))])(turn)
+    return lambda context: with_names([form(credential_of(context.request))])(context)
 
 
-def _as_amount(turn: Turn) -> Reply:
-    return with_amount(json.dumps(credential_of(turn.question)))(turn)
+def _as_amount(context: FaultContext) -> SandboxResponse:
+    return with_amount(json.dumps(credential_of(context.request)))(context)
 
 
-def _unread(turn: Turn) -> Reply:
-    payload = json.loads(turn.good.body)
-    rows_of(payload)[0]["note"] = credential_of(turn.question)
-    return json_reply(payload, turn.good.status)
+def _unread(context: FaultContext) -> SandboxResponse:
+    payload = json.loads(context.good.body)
+    rows_of(payload)[0]["note"] = credential_of(context.request)
+    return json_response(payload, context.good.status)
 
 
-def _in_headers(turn: Turn) -> Reply:
-    sent = credential_of(turn.question)
-    return turn.good._replace(headers={**turn.good.headers, "X-Echo": sent, "X-Request": sent})
+def _in_headers(context: FaultContext) -> SandboxResponse:
+    sent = credential_of(context.request)
+    return context.good._replace(headers={**context.good.headers, "X-Echo": sent, "X-Request": sent})
 
 
 def _told(status: int | None) -> Play:
-    def play(turn: Turn) -> Reply:
-        text = f"the credential {credential_of(turn.question)} is not valid"
+    def play(context: FaultContext) -> SandboxResponse:
+        text = f"the credential {credential_of(context.request)} is not valid"
         told = {"code": -1, "msg": text, "resultInfo": {"code": 100001, "message": text}}
         told |= {"errors": [{"code": "invalid", "message": text}]}
-        return json_reply(told, turn.good.status if status is None else status)
+        return json_response(told, context.good.status if status is None else status)
 
     return play
 
 
-def _limited(turn: Turn) -> Reply:
-    return Reply(429, b"", {"Retry-After": credential_of(turn.question)})
+def _limited(context: FaultContext) -> SandboxResponse:
+    return SandboxResponse(429, b"", {"Retry-After": credential_of(context.request)})
 
 
 REPEATED: Final = {

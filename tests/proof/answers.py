@@ -57,7 +57,7 @@ _ODD: Final = [
     '"\\u0661\\u0662"', '"\\uff11"', '"1\\u200b"', "null", "true", "false", "[]", '["1"]', "{}", "NaN", "-Infinity", "1e400", "1e-400", "01",
     "9" * 81, '"' + "9" * 81 + '"', "1E+1000000", '"1e99"', "-0", '"-0"', "1e-18", "0.1e1", '"1E2"', "9" * 5000, '"١٢"', "1.", ".5", "+1",
 ]  # fmt: skip
-_STATUSES: Final = ("100 Continue", "201 Created", "202 Accepted", "203 Odd", "204 No", "206 Part", "226 Odd", "301 Moved", "302 Found",
+_STATUSES: Final = ("100 Continue", "201 Created", "202 Accepted", "203 Odd", "204 No", "206 StandIn", "226 Odd", "301 Moved", "302 Found",
                     "304 Same", "400 Bad", "401 No", "403 No", "404 No", "408 Late", "418 Tea", "429 Slow", "500 Oh", "503 Off", "599 Odd", "999 Odd")  # fmt: skip
 
 

@@ -29,7 +29,7 @@ _CODES: Final = {
     400: "provider.error",
     401: "credentials.refused",
     403: "credentials.refused",
-    429: "rate_limited",
+    408: "network.unavailable",
     503: "network.unavailable",
 }
 """The code of an answer that is an error, by its status, whatever it repeats."""
@@ -212,7 +212,7 @@ def _case(
         status = rng.choice([*_CODES])
         told = {"code": -1, "msg": text, "errors": [{"code": "odd", "message": text}]}
         told["resultInfo"] = {"code": 100001, "message": text}
-        if status in {429, 503}:
+        if status in {408, 503}:
             headers = (*headers, f"Retry-After: {header if echoed_header else '99999'}")
         body = _as_json(rng, told)
         return Case(f"error {status}", status, headers, body, b"[]", _CODES[status], warned=False, rows=[])

@@ -41,6 +41,8 @@ class Subject(NamedTuple):
     sound: Callable[[], str]
     """What is wrong with what is there, in words; nothing if all is well."""
     folder: Path
+    most_left: int = 1
+    """How many temporary files a killed run may leave."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -69,8 +71,10 @@ def _of_output(home: Path, count: int) -> list[tuple[str, Subject, int, signal.S
     """The kinds of runs that write an output file, each with its share of the kills."""
     few = max(count // 10, 1)
     return [
-        ("writing a megabyte, SIGKILL", _megabyte(home / "writing"), count - 3 * few, signal.SIGKILL),
+        ("writing a megabyte, SIGKILL", _megabyte(home / "writing"), count - 5 * few, signal.SIGKILL),
         ("writing a megabyte, SIGTERM", _megabyte(home / "ending"), few, signal.SIGTERM),
+        ("writing three files, SIGKILL", _several(home / "several"), few, signal.SIGKILL),
+        ("writing three files, SIGTERM", _several(home / "all"), few, signal.SIGTERM),
         ("whole command line, forked, SIGKILL", _command(home / "forked", _warm), few, signal.SIGKILL),
         ("balcli as a program, SIGKILL", _command(home / "program", _program), few, signal.SIGKILL),
     ]
@@ -109,7 +113,7 @@ def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance:
         ended["killed" if os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 143 else "had ended"] += 1
         left = _left(subject.folder)
         most_left = max(most_left, left)
-        if left > (1 if how is signal.SIGKILL else 0):
+        if left > (subject.most_left if how is signal.SIGKILL else 0):
             faults["litter"] += 1
         if fault := subject.sound():
             faults[fault] += 1
@@ -182,9 +186,35 @@ def _megabyte(folder: Path) -> Subject:
     return Subject(start, sound, folder)
 
 
+def _several(folder: Path) -> Subject:
+    """A child that writes three files; a signal that can be handled leaves all of them new or all old."""
+    folder.mkdir()
+    files = [folder / name for name in ("a", "b", "c")]
+    contents = [b""] * 2
+
+    def write() -> int:
+        signal.signal(signal.SIGTERM, app._terminate)
+        atomic.replace_all((file, contents[-1]) for file in files)
+        return 0
+
+    def start() -> int:
+        contents[:] = [contents[-1], os.urandom(64) * 16384]
+        for file in files:
+            file.write_bytes(contents[0])
+        return _forked(write)
+
+    def sound() -> str:
+        found = [file.read_bytes() for file in files]
+        if not set(contents).issuperset(found):
+            return "a torn file"
+        return "some files without the others" if folder.name == "all" and len({*found}) > 1 else ""
+
+    return Subject(start, sound, folder, most_left=3)
+
+
 def _warm(arguments: Sequence[str]) -> int:
     """A run in a child that has all modules already."""
-    for module in ("balcli.sandbox", "balcli.http.transport", "balcli.config.accounts", "balcli.render.json"):
+    for module in ("balcli.sandbox", "balcli.http.transport", "balcli.config.profile", "balcli.render.json"):
         import_module(module)
     return _forked(lambda: app.run(list(arguments)))
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from balcli import state
-from balcli.sandbox.exchange import Question, Reply, json_reply
+from balcli.sandbox.exchange import SandboxRequest, SandboxResponse, json_response
 from balcli.sandbox.faults import NAMES
 from balcli.sandbox.loopring import KEY, Loopring
 from tests import faults
@@ -140,7 +140,7 @@ _KINDS: Final = {
     "credentials": ("redirect", "echo"),
     "transport": ("no-name", "no-listener", "deaf", "silent", "head-", "body-", "continue", "hang-", "reset", "cut"),
     "tls": ("plain", "handshake"),
-    "login and limits": ("refused", "forbidden", "expired", "login-", "limited", "busy", "unavailable", "flaky", "error", "degraded", "denied", "page"),
+    "login and limits": ("refused", "forbidden", "firewall", "expired", "login-", "limited", "busy", "unavailable", "flaky", "error", "degraded", "denied", "page"),
     "framing": ("length", "chunks", "gzip-", "encoding", "endless", "headers", "status-"),
     "json": ("empty", "bom", "utf-16", "bytes", "twins", "two", "half", "number", "nan", "digits", "exponent", "deep"),
     "numbers": ("amount", "small", "long", "units", "minus", "repeated", "decorations", "unread"),
@@ -196,7 +196,7 @@ def _two_hosts(stage: Stage) -> contextlib.AbstractContextManager[object]:
 
     other = "wallet" if stage.provider == "loopring" else "loopring"
     secrets = stage.planting.plant(other, f"/{other}", KEYS[other], "text")
-    host = Sandbox(parts=[EchoingPart(other, other, secrets, "", "", everywhere=False)])
+    host = Sandbox(stand_ins=[EchoingPart(other, other, secrets, "", "", everywhere=False)])
     stage.hosts[other] = host
     stage.planting.write({stage.provider: stage.host.url, other: host.url})
     stage.command = "all"
@@ -346,29 +346,29 @@ def _full_backlog(stage: Stage) -> Iterator[None]:
 
 def _second_page_fails(stage: Stage) -> None:
     if stage.provider == "loopring":
-        question = Question(
+        question = SandboxRequest(
             "GET", "/api/v3/user/nft/balances", {"accountId": "11329", "limit": "50"}, {"x-api-key": KEY}, b""
         )
         stage.host.scripted["/loopring/api/v3/user/nft/balances"] = [
             Loopring().answer(question),
-            Reply(500, b""),
+            SandboxResponse(500, b""),
         ]
         stage.options += ["--nfts"]
     else:
-        first = json_reply({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}})
-        stage.host.scripted["/merchant/v2/merchants"] = [first, Reply(500, b"")]
+        first = json_response({"code": 200, "data": {"data": [{"merchantId": 1}], "total": 2}})
+        stage.host.scripted["/merchant/v2/merchants"] = [first, SandboxResponse(500, b"")]
         stage.options += ["--all-merchants"]
     stage.options += ["--retries", "0"]
 
 
 def _not_asked_for(stage: Stage) -> None:
     """The run is narrowed to the second asset of an answer whose first has a bad amount."""
-    stage.host.scripted[f"/{stage.provider}{stage.part.BALANCES}"] = [json_reply(_DUST[stage.provider])]
+    stage.host.scripted[f"/{stage.provider}{stage.part.BALANCES}"] = [json_response(_DUST[stage.provider])]
     stage.options += ["--asset", _SECOND[stage.provider]]
 
 
 def _fiat_fails(stage: Stage) -> None:
-    stage.host.scripted["/merchant/v2/merchant/accounts"] = [Reply(500, b"")]
+    stage.host.scripted["/merchant/v2/merchant/accounts"] = [SandboxResponse(500, b"")]
     stage.options += ["--fiat", "--retries", "0"]
 
 
@@ -870,6 +870,7 @@ UNATTENDED: Final = (
         "an output file that is a device",
         9,
         lambda stage: stage.options.extend(["-O", "/dev/full"]),
+        rows=expected,
     ),
     Trouble("unattended", "a run that fails wholly, with an old output file", 4, _failing_into, "refused"),
     Trouble("unattended", "a clock that steps back", 0, _clock_back),

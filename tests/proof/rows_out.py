@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
-from balcli.sandbox import json_reply
+from balcli.sandbox import json_response
 from tests.proof.answers import PER_RUN, PROVIDERS, Bench
 from tests.proof.conduct import Proof, Tally, conduct
 from tests.proof.integers import read, read_units, written
@@ -172,7 +172,7 @@ class _Host(Bench):
             payload = [row for row in payload if str(row["tokenId"]) in wanted[0].split(",")]
         if url.path.endswith("/user/balances"):
             self.served[f"a{url.path.split('/')[1]}"].update(str(row["tokenId"]) for row in payload)
-        connection.sendall(json_reply(payload).as_bytes())
+        connection.sendall(json_response(payload).as_bytes())
 
 
 class Asked(NamedTuple):

@@ -20,7 +20,7 @@ from threading import Event, Thread
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from balcli.sandbox import Sandbox
-from balcli.sandbox.exchange import Question
+from balcli.sandbox.exchange import SandboxRequest
 from tests import faults
 from tests.canary.echoes import EchoingPart
 from tests.canary.marked import parts_of, traces
@@ -248,7 +248,7 @@ def staged(provider: str, output: str, folder: Path, fault: str = "", way: str =
     played = [f"{provider}:{fault}"] if fault else []
     kept = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_START") if name in os.environ}
     warnings = "error,ignore:unclosed:ResourceWarning"
-    with Sandbox(parts=[part], faults=played) as host:
+    with Sandbox(stand_ins=[part], faults=played) as host:
         planting.write({provider: host.address(provider)})
         env = {**kept, **planting.variables, "HOME": str(planting.home), "PYTHONWARNINGS": warnings}
         limits = ["--deadline", f"{DEADLINE:g}", "--timeout", "1"]
@@ -297,12 +297,12 @@ def _leaks(stage: Stage, ended: Ended) -> Iterator[str]:
     for where, data in places:
         yield from (f"{secret.name} in {where} ({form})" for secret, form in traces(data, hidden))
     for name, host in stage.hosts.items():
-        for question in host.log:
-            yield from _strays(name, question, hidden)
+        for request in host.log:
+            yield from _strays(name, request, hidden)
 
 
-def _strays(host: str, question: Question, hidden: list[Any]) -> Iterator[str]:
-    for place, data in parts_of(question):
+def _strays(host: str, request: SandboxRequest, hidden: list[Any]) -> Iterator[str]:
+    for place, data in parts_of(request):
         for secret, form in traces(data, hidden):
             if host != secret.provider or place not in secret.places:
                 yield f"{secret.name} went to {host}, {place} ({form})"
@@ -334,7 +334,7 @@ def _wrong_with_document(text: str, code: int, rows: list[Row] | None) -> Iterat
     if document["exit_code"] not in {code, *({0} if code == 9 and rows else {})}:
         yield f"exit_code is {document['exit_code']}"
     told = [account for account in document["accounts"] if account["error"]] + document["errors"]
-    if code and not told and not document["warnings"]:
+    if code and not told and not document["warnings"] and not (code == 9 and rows):
         yield "no error in the document"
     if rows is None:
         return

@@ -1,38 +1,44 @@
-"""Tables of random reports at seven widths: whole amounts, harmless names, nothing invented."""
+"""Tables of random reports for a pipe and for terminals of eight widths: whole amounts, harmless names, nothing invented."""
 
 import random
 import re
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from balcli.models import Amounts, Balance, Outcome, Report
 from balcli.money import Amount
 from balcli.render import table
+from balcli.render.display import View
 from tests.proof import naughty
 from tests.proof.conduct import Proof, Tally, conduct
 from tests.proof.naughty import shown
 from tests.proof.reports import report
+from tests.rendering import AMOUNT, balance_shown, missing_rows, total_shown
 
-WIDTHS: Final = (20, 40, 60, 80, 120, 200, 10_000)
+WIDTHS: Final = (20, 30, 40, 60, 80, 120, 200, 10_000)
 OTHER_ENCODINGS: Final = ("ascii", "latin-1")
 PARTS: Final = ("total", "available", "locked")
 
 SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
-AMOUNT: Final = r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?|unknown)"
 WIDE_ROW: Final = re.compile(rf"  .*  {AMOUNT} +{AMOUNT} +{AMOUNT}")
-STACKED_AMOUNT: Final = re.compile(rf"  (?:total|available|locked) +{AMOUNT}")
+AMOUNT_BELOW: Final = re.compile(rf" +(?:total|available|locked)(?:, \w+)* +{AMOUNT}")
 LONGEST_NAME: Final = 48
 LONGEST_TARGET: Final = 80
 
 
 class Render(Protocol):
-    """What makes a table of a report, as `balcli.render.table.render` does."""
+    """What makes a table of a report, as `rendered` does."""
 
     def __call__(self, report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
         """The table."""
+
+
+def rendered(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
+    """The table for a terminal of that width with -v, or for a pipe."""
+    view = None if columns is None else View(columns, verbose=True)
+    return table.render(report, view, colour=colour, addresses=addresses)
 
 
 class Row(NamedTuple):
@@ -41,8 +47,6 @@ class Row(NamedTuple):
     label: str
     amounts: tuple[str, str, str]
     told: tuple[str, ...] = ()
-    is_open: bool = False
-    """Whether it is a total that is unknown, with what is known so far as its amounts."""
 
 
 def texts(row: Balance | Amounts) -> tuple[str, str, str]:
@@ -78,15 +82,9 @@ def shows_totals(made: Report) -> bool:
     return made.left_out is not None or len(made.outcomes) > 1 or len(set(counted)) < len(counted)
 
 
-def total_rows(made: Report, *, wide: bool) -> Iterator[Row]:
-    """The rows that the totals must have, with what is known so far where that is not all.
-
-    Where each amount has its line, one row says that a total is unknown, and what is known so far.
-    """
+def total_rows(made: Report) -> Iterator[Row]:
+    """The rows that the totals of a pipe must have, with what is known so far where that is not all."""
     for total in made.totals:
-        if not wide and set(texts(total.amounts)) == {"unknown"} and total.known != total.amounts:
-            yield Row(label(total.asset), texts(total.known), is_open=True)
-            continue
         yield Row(label(total.asset), texts(total.amounts))
         if total.known != total.amounts:
             yield Row("known so far", texts(total.known))
@@ -108,7 +106,7 @@ def demand(condition: object, problem: str) -> None:
 
 
 class Reader:
-    """One table being read, line by line, for what a report must show."""
+    """One table of a pipe being read, line by line, for what a report must show."""
 
     def __init__(self, text: str, made: Report, *, with_addresses: bool, encoding: str = "utf-8") -> None:
         self._made = made
@@ -116,9 +114,8 @@ class Reader:
         self._encoding = encoding
         demand(text.endswith("\n") and not text.endswith("\n\n"), "it does not end with one line break")
         self._sections = [part.split("\n") for part in text[:-1].split("\n\n")]
-        self.wide = self._sections[0][0].split() == ["TOTAL", "AVAILABLE", "LOCKED"]
-        if self.wide:
-            del self._sections[0][0]
+        if made.balances or made.totals:
+            demand(self._sections[0].pop(0).split() == ["TOTAL", "AVAILABLE", "LOCKED"], "it has no headings")
 
     def _carried(self, text: str) -> str:
         """A text as the stream's encoding can carry it."""
@@ -147,7 +144,7 @@ class Reader:
             demand(
                 silent == ("INCOMPLETE" in "".join(lines)), "the totals do not say whether they are complete"
             )
-            self._rows(lines, list(total_rows(made, wide=self.wide)))
+            self._rows(lines, list(total_rows(made)))
         self._notes(next(sections, []))
         demand(next(sections, None) is None, "there is more in it than the report holds")
 
@@ -168,43 +165,15 @@ class Reader:
             block = [row.label, *row.amounts]
             place = next((n for n in range(place, len(lines)) if self._stands(row, lines, n)), -1)
             demand(place >= 0, f"the row {block} is not whole, or not in its place")
-            place += 1 if self.wide else 4
-        words = Counter(word.rstrip(",") for line in lines for word in line.split())
-        due = Counter(text for row in rows for text in row.amounts)
-        due += Counter(text for row in rows for text in row.told if re.fullmatch(AMOUNT, text))
-        demand(due <= words, f"{due - words} are not whole")
-        said = squeezed("".join(lines))
-        for text in {self._carried(text) for row in rows for text in row.told}:
-            demand(squeezed(text) in said, f"{text} is not told")
-        pattern, times = (WIDE_ROW, 1) if self.wide else (STACKED_AMOUNT, 3)
-        found = sum(pattern.fullmatch(line) is not None for line in lines)
-        tall = not self.wide and not found
-        demand(tall or found == len(rows) * times, f"{found} lines look like {len(rows)} rows of amounts")
+            place += 1
+        demand_told(lines, rows, self._carried)
+        found = sum(WIDE_ROW.fullmatch(line) is not None for line in lines)
+        demand(found == len(rows), f"{found} lines look like {len(rows)} rows of amounts")
 
     def _stands(self, row: Row, lines: Sequence[str], place: int) -> bool:
-        """Whether a row begins at that line, in the layout of the table."""
-        name = self._carried(row.label)
-        if self.wide:
-            line = lines[place]
-            return line.startswith(f"  {name}  ") and tuple(line[2 + len(name) :].split()) == row.amounts
-        if not row.is_open:
-            return self._stacked(name, row, lines[place:])
-        # What is said of the total can take several lines, and a name in it can end as it does.
-        for end in (n for n in range(place, len(lines)) if lines[n].endswith(":")):
-            said = squeezed("".join(lines[place : end + 1])).removeprefix(squeezed(name))
-            indent = " " if lines[place].startswith(f" {name}") else ""
-            if said.startswith("unknown;knownsofar") and self._stacked(
-                name, row, [indent + name, *lines[end + 1 :]]
-            ):
-                return True
-        return False
-
-    def _stacked(self, name: str, row: Row, lines: Sequence[str]) -> bool:
-        """Whether the lines begin with a label and three amounts, beside their names or below them."""
-        pairs = list(zip(PARTS, row.amounts, strict=True))
-        if lines[0] == f" {name}":
-            return [tuple(line.split()) for line in lines[1:4]] == pairs
-        return list(lines[:7]) == [name, *(f" {text}" for pair in pairs for text in pair)]
+        """Whether a row is on that line."""
+        name, line = self._carried(row.label), lines[place]
+        return line.startswith(f"  {name}  ") and tuple(line[2 + len(name) :].split()) == row.amounts
 
     def _notes(self, lines: Sequence[str]) -> None:
         """Each notice is told, and how many rows and totals are hidden or left out."""
@@ -222,18 +191,50 @@ def harmful(text: str) -> Iterable[str]:
     return {character for character in set(text) - {"\n"} if naughty.hidden(character)}
 
 
-def read(text: str, made: Report, columns: int | None, *, with_addresses: bool) -> Reader:
-    """A reader of a table, which has no harmful character and no line too wide that need not be."""
+def demand_told(lines: Sequence[str], rows: Sequence[Row], carried: Callable[[str], str] = str) -> None:
+    """Raises Wrong unless all that belongs to the rows is told, amounts as whole words."""
+    words = Counter(word.rstrip(",") for line in lines for word in line.split())
+    due = Counter(text for row in rows for text in row.told if re.fullmatch(AMOUNT, text))
+    demand(due <= words, f"{due - words} are not whole")
+    said = squeezed("".join(lines))
+    for text in {carried(text) for row in rows for text in row.told}:
+        demand(squeezed(text) in said, f"{text} is not told")
+
+
+def read_terminal(text: str, made: Report, columns: int, *, with_addresses: bool) -> None:
+    """Raises Wrong for the first thing that is missing, altered or too much in the table of a terminal."""
+    lines, said = text.split("\n"), squeezed(text)
+    balances = [
+        row for outcome in made.outcomes for row in made.balances if row.account == outcome.account.name
+    ]
+    rows = [balance_shown(row, label(row.asset)) for row in balances]
+    rows += [total_shown(total, label(total.asset)) for total in made.totals if shows_totals(made)]
+    lacking = [*missing_rows(text, rows)]
+    demand(not lacking, f"the rows {lacking} are not whole, or not in their place")
+    demand_told(lines, [row_of(row, with_addresses=with_addresses) for row in balances])
+    found = sum(WIDE_ROW.fullmatch(line) is not None for line in lines)
+    demand(found <= len(rows), f"{found} lines look like {len(rows)} rows of amounts")
+    failures = [outcome.failure for outcome in made.outcomes if outcome.failure is not None]
+    for failure in failures:
+        demand(squeezed(f"unavailable: {shown(failure.message)}") in said, f"{failure.message} is not told")
+    demand(said.count("unavailable:") >= len(failures), "a failed account is not shown as unavailable")
+    if shows_totals(made):
+        totals = squeezed(text[text.rindex("\nTOTALS") :])
+        open_ones = sum(None in total.amounts for total in made.totals)
+        demand(totals.count("incomplete") >= open_ones, "a total does not say that it is incomplete")
+    for line in lines:
+        amounts = line.isascii() and (WIDE_ROW.fullmatch(line) or AMOUNT_BELOW.fullmatch(line))
+        demand(not amounts or len(line) <= columns, f"{line!r} is wider than {columns} columns")
+
+
+def read(text: str, made: Report, columns: int | None, *, with_addresses: bool) -> None:
+    """Raises Wrong for the first thing in a table that is not as it must be, harmful characters included."""
     demand(not harmful(text), f"it holds {sorted(map(ascii, harmful(text)))}")
     demand(text.split("\n")[:-1] == text.splitlines(), "a line is broken where the table does not break it")
-    reader = Reader(text, made, with_addresses=with_addresses)
-    rows = bool(made.balances or made.totals)
-    demand(reader.wide or not rows or columns in WIDTHS[:-1], "it is not in columns, though there is room")
-    most = sys.maxsize if columns is None else columns
-    for line in text.splitlines():
-        amounts = line.isascii() and (WIDE_ROW.fullmatch(line) or STACKED_AMOUNT.fullmatch(line))
-        demand(not amounts or len(line) <= most, f"{line!r} is wider than {columns} columns")
-    return reader
+    if columns is None:
+        Reader(text, made, with_addresses=with_addresses).check()
+    else:
+        read_terminal(text, made, columns, with_addresses=with_addresses)
 
 
 def check(render: Render, made: Report, case: str, *, with_addresses: bool, tally: Tally) -> None:
@@ -245,7 +246,7 @@ def check(render: Render, made: Report, case: str, *, with_addresses: bool, tall
             text = render(made, columns=columns, colour=False, addresses=with_addresses)
             coloured = render(made, columns=columns, colour=True, addresses=with_addresses)
             demand(SGR.sub("", coloured) == text, "colour changes more than colours")
-            read(text, made, columns, with_addresses=with_addresses).check()
+            read(text, made, columns, with_addresses=with_addresses)
             demand(text == text.encode("utf-8", "replace").decode(), "UTF-8 cannot carry it")
             for encoding in OTHER_ENCODINGS if columns is None else ():
                 # As the program writes it.
@@ -274,6 +275,6 @@ def work(render: Render, rng: random.Random, count: int) -> Tally:
     return tally
 
 
-def main(argv: Sequence[str], render: Render = table.render) -> int:
+def main(argv: Sequence[str], render: Render = rendered) -> int:
     """Reads the tables of ten thousand reports by default; 1 if one is not what it must be."""
     return conduct(argv, Proof("tables", __doc__ or "", 10_000, 250, partial(work, render)))

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from balcli.sandbox.exchange import Question
+from balcli.sandbox.exchange import SandboxRequest
 from tests.canary import hunt
 from tests.canary.marked import Marked, mark, parts_of, traces
 from tests.canary.planting import KINDS, URL_KEY, WAYS, Planting
@@ -68,7 +68,7 @@ def test_the_search_finds_nothing_in_innocent_text() -> None:
 def test_each_part_of_a_request_is_looked_at() -> None:
     """A secret is told from its own header in the path, the query, another header and the body."""
     headers = {"api-key": SECRET, "x-other": SECRET}
-    question = Question("POST", f"/r1-wallet/{SECRET}", {"key": SECRET}, headers, RAW)
+    question = SandboxRequest("POST", f"/r1-wallet/{SECRET}", {"key": SECRET}, headers, RAW)
     seen = {place for place, data in parts_of(question) for _ in traces(data, [MARKED])}
     assert {"path", "query key", "header api-key", "header x-other", "body of request"} == seen
 
@@ -131,8 +131,8 @@ def test_a_leak_is_told_without_the_secret(tmp_path: Path) -> None:
     trial.result("err").write_bytes(base64.b64encode(secret.encode()))
     trial.result("code").write_text("0")
     (planting.home / "cache.json").write_text(json.dumps(secret))
-    own = Question("POST", "/r7-wallet/v2/balance", {}, {"api-key": secret}, b"")
-    wrong = Question("POST", "/r7-merchant/v2", {}, {"api-key": secret}, b"")
+    own = SandboxRequest("POST", "/r7-wallet/v2/balance", {}, {"api-key": secret}, b"")
+    wrong = SandboxRequest("POST", "/r7-merchant/v2", {}, {"api-key": secret}, b"")
     figures = hunt.Figures(1)
     hunt._search(trial, [("wallet", own), ("merchant", wrong)], figures)
     found = "\n".join(figures.findings)

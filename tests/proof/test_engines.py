@@ -206,7 +206,7 @@ def test_nagios_reads_states_texts_and_performance_data(program: Program, sandbo
     assert "'nobody USDT available'=U;1:;500:" == found["nobody"][3]
     assert ("", "") == found["usage"][2:]
     # Nagios writes a colon for each semicolon of the first line.
-    assert found["usage"][1].startswith("BALCLI UNKNOWN - --warn: is no range: write 10, ")
+    assert found["usage"][1].startswith("BALCLI UNKNOWN - --warn: is not a range: write 10, ")
 
 
 @pytest.mark.skipif(ICINGA is None, reason="icinga2 is not installed (icinga2-bin)")

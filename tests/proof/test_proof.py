@@ -10,10 +10,9 @@ from decimal import Decimal
 import pytest
 
 from balcli.errors import BadJson
-from balcli.http.strictjson import Json, Number, decode, decode_text
+from balcli.http.strictjson import Json, Number, decode
 from balcli.models import Report
 from balcli.money import Amount, exact_sum, parse
-from balcli.render import table
 from tests.conftest import ROOT, Program
 from tests.proof import documents, money, tables
 from tests.proof.__main__ import main, proofs
@@ -113,43 +112,43 @@ def test_wrong_amounts_are_found(wrong: money.Money, kind: str, capsys: pytest.C
 
 def cutting(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """A table whose lines are cut to fit."""
-    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    text = tables.rendered(report, columns=columns, colour=colour, addresses=addresses)
     return "".join(f"{line[:columns]}\n" for line in text.splitlines())
 
 
 def folding(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """A table in columns at every width, folded by the terminal."""
-    text = table.render(report, columns=None, colour=colour, addresses=addresses)
+    text = tables.rendered(report, columns=None, colour=colour, addresses=addresses)
     return re.sub(f"(.{{{columns}}})(?=.)", r"\1\n", text) if columns else text
 
 
 def zeroing(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """A table in which what is not known is 0, and so is an account that failed."""
-    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    text = tables.rendered(report, columns=columns, colour=colour, addresses=addresses)
     return text.replace("unavailable: ", "0 ").replace("unknown", "      0")
 
 
 def trusting(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """A table that shows control and bidirectional characters as they are."""
-    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    text = tables.rendered(report, columns=columns, colour=colour, addresses=addresses)
     return re.sub(r"\\x1b|\\x9b|\\u202e", lambda escape: escape[0].encode().decode("unicode_escape"), text)
 
 
 def rounding_off(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """A table without the last digits of a long fraction."""
-    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    text = tables.rendered(report, columns=columns, colour=colour, addresses=addresses)
     return re.sub(r"(\.[0-9]{8})[0-9]+", r"\1", text)
 
 
 def gilding(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """A table whose colours bring a word along."""
-    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    text = tables.rendered(report, columns=columns, colour=colour, addresses=addresses)
     return f"{text}{'done' if colour else ''}\n"
 
 
 def inventing(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """A table with a row that no account holds, below each of its headings."""
-    text = table.render(report, columns=columns, colour=colour, addresses=addresses)
+    text = tables.rendered(report, columns=columns, colour=colour, addresses=addresses)
     return re.sub(r"(?m)^((?!  ).*\))$", r"\1\n  FREE  1  1  0", text)
 
 
@@ -182,7 +181,7 @@ def obliging(body: bytes) -> Json:
 
 def patching(body: bytes) -> Json:
     """A document whose bytes that are not UTF-8 are replaced."""
-    return decode_text(body.decode("utf-8", "replace"))
+    return decode(body.decode("utf-8", "replace").encode())
 
 
 def stripping(body: bytes) -> Json:

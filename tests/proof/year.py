@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from balcli.cli.balances import machine
 from balcli.cli.recorded import find_run, open_recorded
 from balcli.errors import TimedOut
 from balcli.history.database import connect, write_transaction
@@ -19,7 +20,6 @@ from balcli.history.recording import insert, record
 from balcli.history.series import series
 from balcli.models import Account, Balance, Failure, Holdings, Outcome, Report
 from balcli.money import Amount
-from balcli.render import machine
 from balcli.report import build
 
 T = TypeVar("T")

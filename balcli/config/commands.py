@@ -1,0 +1,148 @@
+"""Secret commands: what one prints until it exits, within its time, and without what it leaves running.
+
+With a terminal the command may prompt. It stays in our process group then, so that Ctrl-C reaches both.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from balcli import signals
+from balcli.errors import SecretError
+from balcli.text import printable
+
+MAX_BYTES: Final = 65_536
+_POLL_SECONDS: Final = 0.02
+"""How often a command is looked at that has not closed its stdout: what it started may hold that open."""
+
+
+def output_of(command: tuple[str, ...], seconds: float) -> str:
+    """What a command prints on stdout, run without a shell. Raises SecretError, naming the program.
+
+    Its stderr may repeat the secret and is not shown. At the time-out, and where the run is interrupted, it is ended:
+    alone on a terminal, elsewhere with all of its process group. After its own exit nothing is ended.
+    """
+    program = printable(command[0], 60)
+    name = f": {program}"
+    with _terminal() as terminal:
+        status, output = _run(command, time.monotonic() + seconds, terminal, name)
+    if len(output) > MAX_BYTES:
+        raise SecretError(f"{name} printed over {MAX_BYTES} bytes; let it print only the secret")
+    if status is None:
+        raise SecretError(f"{name} took over {round(seconds, 1):g} s; run it by hand to see why")
+    if status != 0:
+        ending = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+        raise SecretError(f"{name} {ending}; run it by hand to see why")
+    if not output:
+        raise SecretError(f"{name} printed nothing; run it by hand to see why")
+    try:
+        text = output.decode()
+    except UnicodeDecodeError:
+        raise SecretError(f"{name} printed bytes that are not UTF-8; let it print only the secret") from None
+    if "\n" in text[:-1]:
+        raise SecretError(
+            f'{name} printed several lines; take the first one with ["sh", "-c", "{program} … | head -n 1"]'
+        )
+    return text
+
+
+def _run(command: tuple[str, ...], until: float, terminal: int | None, name: str) -> tuple[int | None, bytes]:
+    """The exit status of a command, None at the time-out, and its output, or a little more than is allowed."""
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        # A signal in between would leave a command behind that nobody knows.
+        with signals.deferred():
+            try:
+                # A list and no shell: nothing of the profile is taken for shell syntax.
+                process = subprocess.Popen(  # noqa: S603
+                    command,
+                    stdin=subprocess.DEVNULL if terminal is None else terminal,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=terminal is None,
+                )
+            except (OSError, ValueError) as problem:
+                reason = getattr(problem, "strerror", None) or "its arguments cannot be passed on"
+                raise SecretError(f"{name} cannot be started: {reason}; check the command") from None
+        output = _read_output(process, until)
+        return process.poll(), output
+    finally:
+        if process is not None:
+            _end(process, alone=terminal is not None)
+
+
+def _read_output(process: "subprocess.Popen[bytes]", until: float) -> bytes:
+    """What a command prints until it exits, or until the time-out, or a little more than is allowed."""
+    if process.stdout is None:
+        raise RuntimeError("the command was started without a pipe")
+    output = b""
+    has_exited = False
+    while len(output) <= MAX_BYTES:
+        left = 0.0 if has_exited else until - time.monotonic()
+        if select.select([process.stdout], [], [], min(max(left, 0.0), _POLL_SECONDS))[0]:
+            piece = os.read(process.stdout.fileno(), MAX_BYTES)
+            output += piece
+            if not piece:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(until - time.monotonic(), 0.0))
+                return output
+        elif has_exited or left <= 0:
+            return output
+        else:
+            # Once more after its exit, for what it printed last.
+            has_exited = process.poll() is not None
+    return output
+
+
+def _end(process: "subprocess.Popen[bytes]", *, alone: bool) -> None:
+    """End a command that has not exited, `alone` or with its process group, and close its pipe."""
+    if process.poll() is None:
+        if alone:
+            process.kill()
+        else:
+            # It is not waited for yet: no other process can have its number.
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+@contextmanager
+def _terminal() -> Iterator[int | None]:
+    """A descriptor of our controlling terminal if we are in its foreground, else None.
+
+    The terminal's settings are restored: a command that is ended while it reads a password leaves it without echo.
+    """
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        yield None
+        return
+    try:
+        if os.tcgetpgrp(terminal) != os.getpgrp():
+            yield None  # a prompt would stop us
+            return
+        settings = termios.tcgetattr(terminal)
+        try:
+            # Some commands look for the terminal's name at stdin, and that of the other descriptor is /dev/tty.
+            yield 0 if _is_terminal(0) else terminal
+        finally:
+            with suppress(termios.error):
+                if termios.tcgetattr(terminal) != settings:
+                    termios.tcsetattr(terminal, termios.TCSANOW, settings)
+    finally:
+        os.close(terminal)
+
+
+def _is_terminal(descriptor: int) -> bool:
+    """Whether a descriptor is our controlling terminal."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return False

@@ -1,0 +1,181 @@
+"""The credentials of an account: where each comes from, whether it was ever filled in, and when it expires."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial, reduce
+from operator import getitem
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from balcli.config.problems import KeyPath, Problems, Source
+from balcli.config.sources import Variables, has_own_text, names_in, texts_in
+from balcli.errors import SecretError, VariableError
+from balcli.http import echoes
+from balcli.models import Notice
+from balcli.providers.base import Value
+from balcli.secret import MIN_RECOGNIZABLE, Secret, is_recognizable, placeholder_problem
+from balcli.text import printable
+
+if TYPE_CHECKING:
+    from balcli.config.entry import Entry, OpenedAccount
+
+REDACTED: Final = "***"
+_EXPIRING_SECONDS: Final = 72 * 3600
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+[A-Za-z]*")
+_CREDENTIALS: Final = frozenset({"password", "passwd", "passphrase", "pin", "secret", "token", "otp", "key"})
+_BESIDE_CODE: Final = frozenset({"otp", "auth", "2fa", "mfa"})
+
+
+@lru_cache(maxsize=256)  # many accounts have logins of the same keys
+def names_credential(key: str) -> bool:
+    """Whether the value of a login's key is a credential, by the key's words: split at `_`, `-` and case changes."""
+    found = _WORD.findall(key)
+    words = {form for word in found for form in (word.lower(), word.lower().rstrip("0123456789"))}
+    if words & _CREDENTIALS:
+        return True
+    return "code" in words and (len(found) == 1 or bool(words & _BESIDE_CODE))
+
+
+def credentials_of(
+    value: Any, keys: KeyPath = (), *, is_credential: bool = False
+) -> Iterator[tuple[KeyPath, Secret]]:
+    """The credentials of an account's values, each with its keys: `("token",)`, or `("login", "device", "pin")`."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            named = names_credential(key) if keys else isinstance(item, Secret)
+            if keys or isinstance(item, Secret | Mapping):
+                yield from credentials_of(item, (*keys, key), is_credential=is_credential or named)
+    elif isinstance(value, list):
+        for item in value:
+            yield from credentials_of(item, keys, is_credential=is_credential)
+    elif is_credential and isinstance(value, Secret):
+        yield keys, value
+    elif is_credential and isinstance(value, int) and not isinstance(value, bool):
+        yield keys, Secret(str(value))
+
+
+def _secrets(value: Any, keys: KeyPath = ()) -> Iterator[tuple[KeyPath, Secret]]:
+    """The secrets in an account's values, each with its keys and list indices."""
+    if isinstance(value, Secret):
+        yield keys, value
+    elif isinstance(value, Mapping | list):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _secrets(item, (*keys, key))
+
+
+def set_origins(entry: "Entry", values: dict[str, Value], problems: Problems) -> None:
+    """Let each credential know the setting that it is the value of, and refuse one that was never filled in.
+
+    Of a login none of whose texts is a credential, all are of the login as a whole.
+    """
+    for key, value in [*values.items()]:
+        credentials = {id(secret) for _, secret in credentials_of({key: value})}
+        for path, secret in _secrets(value, (key,)):
+            if not credentials or id(secret) in credentials:
+                secret.origin = partial(_origin, entry, path if credentials else (key,))
+            flaw = placeholder_problem(secret, is_key=len(path) == 1)
+            if flaw is not None and not _is_literal(entry, path):
+                values.pop(key, None)
+                names = [part for part in (_spelling(entry, key), *path[1:]) if isinstance(part, str)]
+                where = _origin(entry, path).partition(", from ")[2] or "its place"
+                problems.add(SecretError(f"{flaw}; put the credential itself into {where}"), entry, *names)
+
+
+def _is_literal(entry: "Entry", path: KeyPath) -> bool:
+    """Whether the profile says, by `$${`, that a `${` is no variable."""
+    raw: Any = {} if entry.source is None else entry.settings
+    for part in path:
+        raw = raw.get(part) if isinstance(raw, Mapping) else raw[part]
+        if raw is None:
+            return False
+    return isinstance(raw, str) and "$${" in raw
+
+
+def _spelling(entry: "Entry", name: str | int) -> str:
+    """A key as the account has it: `token`, `token_file` or `token_command`."""
+    return next(spellings[0] for key, spellings in entry.given_keys().items() if key.name == name)
+
+
+def _origin(entry: "Entry", path: KeyPath) -> str:
+    """A setting as it is spelled, and its source, for messages: `login.password, from .env:3 PASSWORD`."""
+    spelling = _spelling(entry, path[0])
+    name = ".".join(printable(part, 40) for part in (spelling, *path[1:]) if isinstance(part, str))
+    source = source_of(entry, spelling)
+    if len(path) > 1:
+        raw = reduce(getitem, path[1:], entry.settings[spelling])
+        source = source_of_text(raw, entry.source, (*entry.path, spelling, *path[1:]), entry.variables)
+    source = re.sub("^(file|command) ", r"the \1 ", source)
+    source = re.sub("(^|, )environment ", r"\1the environment variable ", source)
+    return f"{name}, from {printable(source, 100)}" if source else name
+
+
+def short_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
+    """A notice for each credential of an account that cannot be told from data."""
+    for keys, secret in credentials_of(opened.values):
+        if not is_recognizable(secret):
+            yield Notice(
+                "secret.short",
+                opened.entry.name,
+                opened.entry.located(
+                    keys,
+                    f"is shorter than {MIN_RECOGNIZABLE} characters or only digits, so balcli does not recognize "
+                    "it in a response; use a longer one if the provider offers it",
+                ),
+            )
+
+
+def expiring_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
+    """A notice for each fixed JWT of an account that has expired or will soon."""
+    from balcli.http import jwt  # here, because `config show` needs no JSON
+
+    for secret in opened.values.values():
+        end = jwt.expiry(secret) if isinstance(secret, Secret) else None
+        if end is not None and isinstance(secret, Secret) and secret.origin:
+            left = end.timestamp() - time.time()
+            if left < _EXPIRING_SECONDS:
+                verb, cure = ("expires", "replace it before") if left > 0 else ("expired", "replace it")
+                yield Notice(
+                    "credentials.expiring",
+                    opened.entry.name,
+                    f"{secret.origin()}, {verb} at {end:%Y-%m-%d %H:%M} UTC; {cure}",
+                )
+
+
+def source_of(entry: "Entry", spelling: str) -> str:
+    """Where the value of a key of an account comes from: a file, a command, variables, or a line of the profile."""
+    raw = entry.settings[spelling]
+    if spelling.endswith("_file") and isinstance(raw, str):
+        try:
+            path = entry.path_of(raw)
+        except VariableError:
+            path = entry.folder / raw
+        return without_credential(f"file {printable(str(path))}")
+    if spelling.endswith("_command") and isinstance(raw, list) and raw and isinstance(raw[0], str):
+        return without_credential(f"command {printable(_filled(entry, raw[0]), 60)}")
+    if entry.source is None:
+        return entry.variables.origin(entry.variable(spelling))
+    return source_of_text(raw, entry.source, (*entry.path, spelling), entry.variables)
+
+
+def _filled(entry: "Entry", text: str) -> str:
+    try:
+        return entry.expand(text)
+    except VariableError:
+        return text
+
+
+def source_of_text(raw: Any, source: Source | None, path: KeyPath, variables: Variables) -> str:
+    """The variables in a value of the file, after its line if the value has text of its own."""
+    texts = list(texts_in(raw))
+    names = dict.fromkeys(name for text in texts for name in names_in(text))
+    found = [variables.origin(name) for name in names]
+    defined = all(variables.is_defined(name) for name in names)
+    if source is not None and (not names or not defined or any(has_own_text(text) for text in texts)):
+        found.insert(0, Path(source.at(path)).name)
+    return ", ".join(found)
+
+
+def without_credential(text: str) -> str:
+    """The text, or `***` if it contains a credential."""
+    return REDACTED if echoes.contains_any_credential(text) else text

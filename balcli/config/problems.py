@@ -1,0 +1,227 @@
+"""The problems of a configuration: all of them are collected, and each names the file, the line, the key and the cure.
+
+No message has a value in it.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from types import TracebackType
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+from balcli.errors import ConfigError
+from balcli.secret import MIN_RECOGNIZABLE
+from balcli.text import printable
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""The keys and list indices that lead to a value in a document."""
+
+
+class Place(Protocol):
+    """A table of a profile, or an account's variables, as messages name them."""
+
+    def located(self, keys: KeyPath, text: str) -> str:
+        """The message whose end is this text, on the key at this path in the table; on the table itself without keys."""
+
+
+class Problems:
+    """Collects the problems of a configuration. `with problems.step():` goes on after one, at the end of the step.
+
+    Messages are made at the end: an account's name is shown only if no credential is known that it contains.
+    """
+
+    def __init__(self, before: "Iterable[Problem]" = ()) -> None:
+        self.found: list[Problem] = [*before]
+
+    def add(self, problem: ConfigError, place: Place | None = None, *keys: str | int) -> None:
+        """Add a problem, whose message ends a sentence on these keys, or is whole without a place."""
+        self.found.append((problem, place, keys))
+
+    def step(self, place: Place | None = None, *keys: str | int) -> "_Step":
+        """A context that a ConfigError ends and does not leave: it is added."""
+        return _Step(self, place, keys)
+
+    def errors(self) -> tuple[ConfigError, ...]:
+        """The problems with their whole messages, in the order in which they were met, each message once."""
+        whole: dict[str, ConfigError] = {}
+        for problem, place, keys in self.found:
+            message = problem.message if place is None else place.located(keys, problem.message)
+            whole.setdefault(message, type(problem)(message))
+        return tuple(whole.values())
+
+    def error(self) -> ConfigError:
+        """The first problem, with the others."""
+        first, *others = self.errors()
+        first.others = tuple(others)
+        return first
+
+
+Problem: TypeAlias = tuple[ConfigError, Place | None, KeyPath]
+
+
+class _Step(NamedTuple):
+    problems: Problems
+    place: Place | None
+    keys: KeyPath
+
+    def __enter__(self) -> None:
+        """Begin the step."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        if not isinstance(problem, ConfigError):
+            return False
+        self.problems.add(problem, self.place, *self.keys)
+        return True
+
+
+class Source(NamedTuple):
+    """A TOML text with its name in messages."""
+
+    name: str
+    text: str
+
+    def at(self, path: KeyPath) -> str:
+        """The name with the line of the key at this path, or of the table that lacks it: `config.toml:14`."""
+        lines = line_numbers(self.text)
+        while path and path not in lines:
+            path = path[:-1]
+        return f"{self.name}:{lines[path]}" if path else self.name
+
+
+class Table(NamedTuple):
+    """A table of a TOML text; `title` is its name in messages, empty for the whole text."""
+
+    source: Source
+    path: KeyPath
+    title: str
+
+    def located(self, keys: KeyPath, text: str) -> str:
+        """The message on a key of the table, as a Place has it."""
+        return located(self.source.at((*self.path, *keys)), keys, self.title, text)
+
+
+def located(where: str, keys: KeyPath, title: str, text: str) -> str:
+    """`WHERE: KEY in TITLE TEXT`; of a text on an unknown key, what it names comes before `in TITLE`."""
+    subject = ".".join(printable(str(key), 40) for key in keys)
+    if text.startswith(UNKNOWN_KEY):
+        subject, text = _unknown(str(keys[-1])), text.removeprefix(UNKNOWN_KEY)
+    subject = " in ".join(filter(None, (subject, title)))
+    return f"{where}: {subject}{'' if text[:1] in ':;' else ' '}{text}" if subject else f"{where}: {text}"
+
+
+UNKNOWN_KEY: Final = "unknown key"
+"""What a message on a key that balcli does not know begins with; `located` adds the key."""
+
+
+def _unknown(key: str) -> str:
+    """An unknown key for a message, without its text if that may be a credential in the wrong place."""
+    if len(key) >= MIN_RECOGNIZABLE and any(character.isdigit() for character in key):
+        return f"{UNKNOWN_KEY} (not shown: it may be a secret)"
+    return f'{UNKNOWN_KEY} "{printable(key, 40)}"'
+
+
+# Compiled where it is used: a good profile needs no line.
+_PATTERN: Final = r"""(?x)
+    [\ \t\r]+ | \#[^\n]*
+    | "{3} (?: [^\\] | \\[\s\S] )*? "{3,5} | '{3} [\s\S]*? '{3,5}
+    | " (?: [^"\\\n] | \\. )* " | '[^'\n]*'
+    | [^\s"'\#\[\]{},.=]+
+    | [\s\S]
+"""
+
+
+@lru_cache(maxsize=4)  # asked for each message
+def line_numbers(text: str) -> dict[KeyPath, int]:
+    """The line, from 1, of each key and list item in a valid TOML text of bounded depth."""
+    return _Scanner(text).found
+
+
+class _Scanner:
+    """Goes through the pieces of a valid text. A table's line is that of its heading, else of its first key."""
+
+    def __init__(self, text: str) -> None:
+        self.found: dict[KeyPath, int] = {}
+        self._last_index: dict[KeyPath, int] = {}
+        """The index of the last table in each list of `[[…]]`."""
+        self._pieces: list[tuple[str, int]] = []
+        self._next = 0
+        line = 1
+        for piece in re.findall(_PATTERN, text):
+            if piece[0] not in " \t\r#":
+                self._pieces.append((piece, line))
+            line += piece.count("\n")
+        self._pieces.append(("", line))
+        table: KeyPath = ()
+        while self._skip_lines():
+            if self._take("["):
+                table = self._heading()
+            else:
+                self._pair(table)
+
+    def _take(self, piece: str) -> bool:
+        """Whether this piece is next; if it is, it is consumed."""
+        found = self._pieces[self._next][0] == piece
+        self._next += found
+        return found
+
+    def _skip_lines(self) -> str:
+        """The next piece of text that is not a line break."""
+        while self._take("\n"):
+            pass
+        return self._pieces[self._next][0]
+
+    def _keys(self) -> tuple[list[str], int]:
+        """The keys of a dotted key, and its line."""
+        from balcli.config.sources import parse_toml  # here, because that module needs this one
+
+        keys, line = [], self._pieces[self._next][1]
+        while (piece := self._pieces[self._next][0]) not in {"=", "]"}:
+            self._next += 1
+            if piece != ".":
+                keys.append(next(iter(parse_toml(f"{piece} = 0", ""))) if piece[0] in "\"'" else piece)
+        return keys, line
+
+    def _heading(self) -> KeyPath:
+        several = self._take("[")
+        keys, line = self._keys()
+        self._next += 1 + several
+        path: KeyPath = ()
+        for number, key in enumerate(keys, 1):
+            path = (*path, key)
+            self.found.setdefault(path, line)
+            if several and number == len(keys):
+                self._last_index[path] = self._last_index.get(path, -1) + 1
+            if path in self._last_index:
+                path = (*path, self._last_index[path])
+        self.found[path] = line
+        return path
+
+    def _pair(self, path: KeyPath) -> None:
+        keys, line = self._keys()
+        self._next += 1
+        for key in keys:
+            path = (*path, key)
+            self.found.setdefault(path, line)
+        self._value(path)
+
+    def _value(self, path: KeyPath) -> None:
+        if self._take("["):
+            index = 0
+            while self._skip_lines() != "]":
+                self.found[*path, index] = self._pieces[self._next][1]
+                self._value((*path, index))
+                index += 1
+                self._skip_lines()
+                self._take(",")
+            self._next += 1
+        elif self._take("{"):
+            while self._skip_lines() != "}":
+                self._pair(path)
+                self._skip_lines()
+                self._take(",")
+            self._next += 1
+        else:
+            while self._pieces[self._next][0] not in {",", "]", "}", "\n", ""}:
+                self._next += 1

@@ -1,0 +1,244 @@
+"""Connections where neither requests nor urllib3 has a hook: every address of a host, and interim responses.
+
+What is overridden here is private in urllib3 and http.client: `tests/test_connect.py` fails when they change it.
+"""
+
+import http.client
+import queue
+import selectors
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import chain, zip_longest
+from typing import Any, Final, TypeAlias, cast
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
+
+from balcli.errors import MachineExhausted
+
+NEXT_ADDRESS: Final = 0.25
+"""Seconds until the next address of a host is tried, beside those under way (RFC 8305, section 5)."""
+_LATER_THAN_FIRST: Final = 2.0
+MAX_INTERIM: Final = 10
+"""Interim (1xx) responses that are passed over before the final one."""
+MAX_HEAD: Final = 256 * 1024
+"""Bytes of a response's status lines and headers. curl's bound is 300 KiB."""
+# http.client's own bound is 100, which is fewer than legal responses have.
+http.client._MAXHEADERS = 1000  # type: ignore[attr-defined] # noqa: SLF001
+
+# Where there is poll, waiting takes no descriptor of its own.
+_Selector: Final = getattr(selectors, "PollSelector", selectors.DefaultSelector)
+
+_Address: TypeAlias = tuple[Any, ...]
+_Host: TypeAlias = tuple[str, int]
+
+_connected: dict[_Host, _Address] = {}
+"""The address of a host that was last connected to."""
+_failed: dict[_Address, float] = {}
+"""When an address last failed or did not answer in time, by the monotonic clock."""
+
+
+class TooManyInterimResponses(http.client.HTTPException):
+    """The server sent more than `MAX_INTERIM` interim responses."""
+
+
+class HeadTooLarge(http.client.HTTPException):
+    """The status lines and headers of a response are larger than `MAX_HEAD`."""
+
+
+def addresses(host: str, port: int) -> list[tuple[int, _Address]]:
+    """The families and addresses of a host, each once, the families in turn (RFC 8305, section 4).
+
+    Addresses that failed come last, the latest at the end. Raises socket.gaierror. Nothing limits how long this takes.
+    """
+    try:
+        entries = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
+    except socket.gaierror:
+        socket.socket().close()  # raises what is wrong where the resolver got no descriptor
+        raise
+    found = list(dict.fromkeys((int(entry[0]), entry[4]) for entry in entries))
+    first = [entry for entry in found if entry[0] == found[0][0]]
+    others = [entry for entry in found if entry[0] != found[0][0]]
+    in_turn = [entry for entry in chain(*zip_longest(first, others)) if entry is not None]
+    return sorted(in_turn, key=lambda entry: _failed.get(entry[1], 0.0))
+
+
+def report_failure(host: str, port: int) -> None:
+    """Try the other addresses of a host first from now on: a request failed at the one last connected to."""
+    address = _connected.pop((host, port), None)
+    if address is not None:
+        _failed[address] = time.monotonic()
+
+
+def connect(
+    host: str, port: int, seconds: float, options: Iterable[tuple[int, int, int | bytes]] = ()
+) -> socket.socket:
+    """A connection to the first address of a host that accepts one. The others are closed without a byte.
+
+    Raises socket.gaierror, TimeoutError after that many seconds, or the OSError of the last address.
+    """
+    until = time.monotonic() + seconds
+    waiting = addresses(host, port)
+    problem = OSError("the host has no address")
+    with _Selector() as pending:
+        try:
+            while waiting or pending.get_map():
+                if waiting:
+                    family, address = waiting.pop(0)
+                    try:
+                        pending.register(_begun(family, address, options), selectors.EVENT_WRITE, address)
+                    except OSError as refused:
+                        if MachineExhausted.from_exception(refused):
+                            raise
+                        problem = refused
+                        continue
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError("no address accepted a connection in time")
+                for key, _ in pending.select(min(left, NEXT_ADDRESS) if waiting else left):
+                    connection = cast("socket.socket", pending.unregister(key.fileobj).fileobj)
+                    error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not error:
+                        connection.settimeout(seconds)
+                        _connected[host, port] = key.data
+                        return connection
+                    connection.close()
+                    problem = OSError(error, "not connected")
+                    _failed[key.data] = time.monotonic()
+        finally:
+            for key in pending.get_map().values():
+                _failed[key.data] = time.monotonic()
+                cast("socket.socket", key.fileobj).close()
+    raise problem
+
+
+def try_all(host: str, port: int, seconds: float) -> dict[str, float | OSError]:
+    """For each address of a host, the seconds that a connection to it took, or why there was none.
+
+    All are tried at once. What has not answered 2 s after the first success has timed out. Raises socket.gaierror.
+    """
+    began = time.monotonic()
+    until = began + seconds
+    results: dict[str, float | OSError] = {}
+    with _Selector() as pending:
+        for family, address in addresses(host, port):
+            results[address[0]] = TimeoutError("no connection in time")
+            try:
+                pending.register(_begun(family, address, ()), selectors.EVENT_WRITE, address[0])
+            except OSError as problem:
+                results[address[0]] = problem
+        while pending.get_map() and (left := until - time.monotonic()) > 0:
+            for key, _ in pending.select(left):
+                with cast("socket.socket", pending.unregister(key.fileobj).fileobj) as connection:
+                    error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                now = time.monotonic()
+                results[key.data] = OSError(error, "not connected") if error else now - began
+                until = until if error else min(until, now + _LATER_THAN_FIRST)
+        for key in pending.get_map().values():
+            cast("socket.socket", key.fileobj).close()
+    return results
+
+
+def _begun(family: int, address: _Address, options: Iterable[tuple[int, int, int | bytes]]) -> socket.socket:
+    """A socket whose connection to an address is under way. Raises OSError if it failed at once."""
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(0)
+        for option in options:
+            connection.setsockopt(*option)
+        with suppress(BlockingIOError):
+            connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class _Head:
+    """The file of a connection while the head of a response is read from it."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = MAX_HEAD
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._file.readline(limit)
+        self._left -= len(line)
+        if self._left < 0:
+            raise HeadTooLarge
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _Response(http.client.HTTPResponse):
+    """A response that passes over interim ones, and whose head is bounded."""
+
+    def begin(self) -> None:
+        file = self.fp
+        self.fp = _Head(file)  # type: ignore[assignment]
+        super().begin()
+        self.fp = file
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MAX_INTERIM + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status >= 200:
+                return version, status, reason
+            http.client._read_headers(self.fp)  # type: ignore[attr-defined] # noqa: SLF001
+        raise TooManyInterimResponses
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            return connect(self._dns_host, self.port, self.timeout or 0, self.socket_options or ())
+        except socket.gaierror as problem:
+            raise NameResolutionError(self.host, self, problem) from problem
+        except TimeoutError as problem:
+            raise ConnectTimeoutError(self, "no connection in time") from problem
+        except OSError as problem:
+            raise NewConnectionError(self, "no connection") from problem
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()
+        except (OSError, http.client.HTTPException) as problem:
+            raise ProxyError("no tunnel", problem) from problem
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def close_idle(pool: HTTPConnectionPool) -> int:
+    """Close the connections of a pool that no request is using; how many there were."""
+    closed = 0
+    with suppress(queue.Empty):
+        while pool.pool is not None:
+            connection = pool.pool.get(block=False)
+            if connection is not None and connection.sock is not None:
+                connection.close()
+                closed += 1
+    return closed
+
+
+def use_connections(manager: PoolManager) -> None:
+    """Let a manager make the connections of this module."""
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}

@@ -1,0 +1,156 @@
+"""What the exceptions of requests, urllib3, http.client and ssl mean, as the error tree's classes.
+
+Their own texts are never shown, because they can contain headers and URLs.
+"""
+
+import http.client
+import os
+import re
+import ssl
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from urllib3 import exceptions as raw
+
+from balcli.errors import (
+    BalcliError,
+    BrokenAnswer,
+    ConnectionFailed,
+    CutAnswer,
+    MachineExhausted,
+    NameNotResolved,
+    NotConnected,
+    ProxyFailed,
+    ProxyRefused,
+    TimedOut,
+    TlsFailed,
+)
+from balcli.http import connect
+from balcli.settings import CA_VARIABLES, CaSource
+
+TIMED_OUT: Final = "no answer in time"
+CUT: Final = "the answer ends before its end"
+_CLOSED: Final = "the connection was closed or reset"
+
+# Kind of exception -> what it means, the more telling first. An exception of requests and urllib3
+# wraps others (`args`, `reason`, `__context__`); the first entry that any of them matches decides.
+_MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError], str], ...]] = (
+    ((raw.NameResolutionError,), NameNotResolved, "the host's name cannot be resolved"),
+    # A kind of ConnectTimeoutError to urllib3, though it timed out in nothing.
+    ((raw.NewConnectionError, ConnectionRefusedError), NotConnected, "the connection was refused or has no route"),
+    ((raw.ConnectTimeoutError,), TimedOut, "no connection in time"),
+    ((raw.ReadTimeoutError, TimeoutError), TimedOut, TIMED_OUT),
+    ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, _CLOSED),
+    ((raw.SSLError, ssl.SSLError), TlsFailed, "the TLS handshake failed; check the port in base_url"),
+    ((raw.IncompleteRead, raw.InvalidChunkLength, http.client.IncompleteRead), CutAnswer, CUT),
+    ((raw.InvalidHeader,), BrokenAnswer, "the answer contradicts itself in its headers"),
+    ((http.client.RemoteDisconnected, ConnectionError), ConnectionFailed, _CLOSED),
+    ((connect.TooManyInterimResponses,), BrokenAnswer,
+     f"more than {connect.MAX_INTERIM} interim (1xx) responses came before the final one"),
+    ((connect.HeadTooLarge, http.client.LineTooLong), BrokenAnswer, "the headers are too large"),
+    ((http.client.HTTPException, raw.HeaderParsingError), BrokenAnswer, "the answer is not proper HTTP"),
+    ((raw.ProtocolError,), ConnectionFailed, "the connection broke"),
+)  # fmt: skip
+
+
+class Setup(NamedTuple):
+    """The settings that messages on proxies and certificates name."""
+
+    trusted: CaSource = CaSource()
+    """The certificates of the authorities that are trusted."""
+    proxy: str = "HTTPS_PROXY"
+    """The setting that names the proxy."""
+    has_password: bool = False
+    """Whether the proxy's URL has a user name or password."""
+
+
+def explained(problem: BaseException, setup: Setup) -> BalcliError:
+    """The error of the tree for what a library raised."""
+    members = list(family(problem))
+    for member in members:
+        if exhausted := MachineExhausted.from_exception(member):
+            return exhausted
+    if any(isinstance(member, raw.ProxyError) for member in members):
+        return _proxy_error(members, setup)
+    if any(isinstance(member, http.client.BadStatusLine) and _is_cut(member) for member in members):
+        return ConnectionFailed(_CLOSED)
+    for member in members:
+        if isinstance(member, ssl.SSLCertVerificationError):
+            return TlsFailed(f"the certificate {certificate_flaw(member, setup.trusted)}")
+    for kinds, meaning, words in _MEANINGS:
+        if any(isinstance(member, kinds) for member in members):
+            return meaning(words)
+    return ConnectionFailed("the connection failed")
+
+
+def certificate_flaw(problem: ssl.SSLCertVerificationError, trusted: CaSource) -> str:
+    """What is wrong with a server's certificate, by OpenSSL's X509_V_ERR_… code, and what to do about it."""
+    code = getattr(problem, "verify_code", 0)
+    if code in {7, 18, 19, 20, 21}:  # 7: of the same name, with another key
+        cure = "name that authority's file in ca_bundle"
+        unused = next((name for name in CA_VARIABLES if os.environ.get(name)), None)
+        if unused is not None and trusted.named_by not in CA_VARIABLES:
+            cure = f"remove the {trusted.named_by}, so that {unused} counts"
+        return f"is from an authority that is not in {trusted.described}; check base_url, or {cure}"
+    return _FLAWS.get(code, "cannot be verified; check base_url, the clock and ca_bundle")
+
+
+_FLAWS: Final = {
+    9: "is not valid yet; check this machine's clock",
+    10: "has expired; tell the provider, and check this machine's clock",
+    62: "is for another name; check base_url",
+    64: "is for another address; check base_url",
+}
+
+
+def _proxy_error(members: Sequence[BaseException], setup: Setup) -> ProxyFailed:
+    """The error of a proxy, before the connection through it was there."""
+    refused = [found[1] for member in members if (found := _TUNNEL_REFUSED.match(str(member)))]
+    if "407" in refused and setup.has_password:
+        return ProxyRefused(
+            f"the proxy refused its user name or password (HTTP 407); correct them in {setup.proxy}"
+        )
+    if "407" in refused:
+        return ProxyRefused(
+            "the proxy requires a user name and password (HTTP 407); "
+            f"write them in {setup.proxy}, as http://USER:PASSWORD@HOST:PORT"
+        )
+    if refused:
+        return ProxyRefused(
+            f"the proxy refused to connect (HTTP {refused[0]}); allow the host there, or change {setup.proxy}"
+        )
+    for kinds, what in _PROXY_MEANINGS:
+        if any(isinstance(member, kinds) for member in members):
+            return ProxyFailed(f"{what}; check {setup.proxy}")
+    return ProxyFailed(f"the proxy closed the connection; check {setup.proxy}")
+
+
+_PROXY_MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
+    ((raw.NameResolutionError,), "the proxy's name cannot be resolved"),
+    ((raw.ConnectTimeoutError,), "the proxy cannot be reached"),
+    ((TimeoutError,), "the proxy did not connect in time"),
+    ((ssl.SSLError,), "the TLS handshake with the proxy failed"),
+    ((http.client.RemoteDisconnected,), "the proxy closed the connection"),
+    ((http.client.HTTPException,), "the proxy does not speak HTTP"),
+)
+# The text that http.client and urllib3 raise an OSError with.
+_TUNNEL_REFUSED: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+
+
+def _is_cut(problem: http.client.BadStatusLine) -> bool:
+    """Whether a status line is wrong because the connection was closed in the middle of it."""
+    line = str(problem.args[0]) if problem.args else ""
+    return line.startswith("HTTP/") and not line.endswith("\n")
+
+
+def family(problem: BaseException) -> Iterator[BaseException]:
+    """The exception with all that it wraps, each once."""
+    seen: set[int] = set()
+    waiting: list[object] = [problem]
+    while waiting:
+        member = waiting.pop(0)
+        if isinstance(member, BaseException) and id(member) not in seen:
+            seen.add(id(member))
+            yield member
+            reason = getattr(member, "reason", None)
+            waiting = [*member.args, reason, member.__cause__, member.__context__, *waiting]

@@ -1,0 +1,374 @@
+"""The table on a terminal: for people, at any width, every amount whole.
+
+Three columns of amounts, aligned on the point. Amounts that are too long for the columns of a narrow terminal have
+lines of their own below their row; where most are, all have. The layout is ours: a general table cuts what does not fit.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from balcli.diff import BalanceChange
+from balcli.models import AMOUNT_FIELDS, Balance, Notice, Outcome, Report, Total
+from balcli.providers.selection import NOT_LISTED
+from balcli.render.layout import Column, Line, Style, pad, paragraph, ranked
+from balcli.render.words import (
+    addresses_of,
+    amount_text,
+    details_of,
+    facts_of,
+    joined,
+    label_of,
+    local_time,
+    no_rows,
+    omissions,
+    shows_totals,
+    signed,
+    style_of,
+)
+from balcli.text import LONGEST_NAME, printable, width
+
+_INDENT: Final = "  "
+_GAP: Final = "   "
+_NARROW_LABEL: Final = 12
+"""Columns for a label in a terminal that is too narrow for all of them: a longer one has a line of its own."""
+_LONGEST_TARGET: Final = 12
+
+
+SIGNS: Final = {"●": "*", "✓": "+", "✗": "x", "·": "|", "─": "-", "…": "..."}
+"""The signs that are not ASCII, each with what is shown where the terminal's encoding lacks them."""
+
+
+class View(NamedTuple):
+    """The terminal that a report is shown on, and what is shown beside its amounts."""
+
+    columns: int
+    unicode: bool = True
+    """Whether it can show the marks, rules and dots that are not ASCII."""
+    verbose: bool = False
+    """Whether targets are shown whole."""
+    addresses: bool = False
+    about: str = ""
+    """The end of the status line: how long the run took, or how old it is."""
+    moves: Mapping[tuple[str, str, str | None], BalanceChange] = {}
+    """What changed, by account, asset and its id: those amounts are marked with what they moved by."""
+
+    def sign(self, sign: str) -> str:
+        """The sign, or what stands for it in ASCII."""
+        return sign if self.unicode else SIGNS[sign]
+
+
+class _Row(NamedTuple):
+    label: str
+    texts: tuple[str, str, str]
+    notes: list[str]
+    style: Style = "faint"
+    """The style of the notes."""
+    moved: Mapping[str, Style] = {}
+    """The style of each amount that changed, by its field."""
+
+
+def lines(report: Report, view: View) -> Iterator[Line]:
+    """The report as lines for that terminal. Its status, then totals and failures are the last that are left out."""
+    yield from ranked(0, status_line(report, view))
+    yield Line()
+    yield from table_lines(report, view)
+
+
+def table_lines(report: Report, view: View) -> Iterator[Line]:
+    """The same without the status line."""
+    yield from _Table(report, view).lines()
+
+
+def _columns_of(label: int, longest: int, texts: list[list[str]]) -> tuple[list[Column], int]:
+    """The columns for amounts of up to that many characters, with room for each heading over the whole part; their end."""
+    columns: list[Column] = []
+    end = heading_end = len(_INDENT) + label
+    for field, of_field in zip(AMOUNT_FIELDS, texts, strict=True):
+        column = Column(text for text in of_field if len(text) <= longest)
+        start = end + len(_GAP)
+        column.widen(max(heading_end + len(_GAP) - 1 + len(field) - start, 1))
+        heading_end = start + column.whole
+        end = start + column.width
+        columns.append(column)
+    return columns, end
+
+
+def status_line(report: Report, view: View) -> Iterator[Line]:
+    """The profile, the local time, how many accounts answered, and how long that took; in one line if it fits."""
+    whole = [outcome for outcome in report.outcomes if outcome.missing_kind is None]
+    answered = sum(outcome.failure is None for outcome in whole)
+    parts = [name for outcome in report.outcomes if (name := outcome.missing_kind and outcome.account.name)]
+    said = f"{answered} of {len(whole)} account{'' if len(whole) == 1 else 's'} answered"
+    if parts:
+        said += f", without {joined(parts)}"
+    style: Style = "good" if report.complete else "open" if answered else "bad"
+    pieces: list[tuple[str, Style]] = [(printable(report.profile or "no profile", LONGEST_NAME), "name")]
+    pieces.append((local_time(report.generated_at), ""))
+    pieces.append((said, style))
+    if view.about:
+        pieces.append((view.about, "faint"))
+    dot = f" {view.sign('·')} "
+    line, taken = Line(prose=True), 0
+    for number, (text, style) in enumerate(pieces):
+        if number and taken + len(dot) + width(text) > view.columns:
+            yield line
+            line, taken = Line(prose=True), 0
+        elif number:
+            line.add(dot, "faint")
+            taken += len(dot)
+        *more, line_end = paragraph(text, "", view.columns, style)
+        yield from more
+        line.spans += line_end.spans
+        taken += width(text)
+    yield line
+
+
+class _Table:
+    """One report being laid out: its rows, the columns that fit, and the amounts that have lines of their own."""
+
+    def __init__(self, report: Report, view: View) -> None:
+        self._report = report
+        self._view = view
+        self._silent = tuple(o.account.name for o in report.outcomes if o.failure is not None)
+        self._balances: dict[str, list[Balance]] = defaultdict(list)
+        for balance in report.balances:
+            self._balances[balance.account].append(balance)
+        self._rows = {name: [*map(self._of_balance, found)] for name, found in self._balances.items()}
+        self._totals = [*map(self._of_total, report.totals)] if shows_totals(report) else []
+        self._fit([*(row for rows in self._rows.values() for row in rows), *self._totals])
+
+    def _of_balance(self, balance: Balance) -> _Row:
+        notes = details_of(balance)
+        if self._view.addresses:
+            notes += addresses_of(balance)
+        texts = amount_text(balance.total), amount_text(balance.available), amount_text(balance.locked)
+        change = self._view.moves.get((balance.account, balance.asset, balance.asset_id))
+        if change is None:
+            return _Row(label_of(balance.asset), texts, notes)
+        moved: dict[str, Style] = {move.field: style_of(move) for move in change.amounts}
+        told = [
+            f"{move.field.replace('_', ' ')} {signed(move)}" for move in change.amounts if move.difference
+        ]
+        styles = {*moved.values()}
+        style = styles.pop() if len(styles) == 1 else "open"
+        return _Row(
+            label_of(balance.asset), texts, [", ".join(told) or change.happened, *notes], style, moved
+        )
+
+    def _of_total(self, total: Total) -> _Row:
+        """A total, or the sum of what is known, which is marked in words; whom all lack, the heading says."""
+        total_text, available, locked = (
+            amount_text(known if amount is None else amount)
+            for amount, known in zip(total.amounts, total.known, strict=True)
+        )
+        lacking = [
+            field for field, amount in zip(AMOUNT_FIELDS, total.amounts, strict=True) if amount is None
+        ]
+        note = "incomplete" if len(lacking) == len(AMOUNT_FIELDS) else f"{', '.join(lacking)} incomplete"
+        if total.missing and total.missing != self._silent:
+            note += f": without {joined(total.missing)}"
+        notes = [note] if lacking else []
+        return _Row(label_of(total.asset), (total_text, available, locked), notes, "open")
+
+    def _fit(self, rows: list[_Row]) -> None:
+        """Choose the widths of the label and the columns, and the length of the longest amount that goes into them."""
+        self._has_rows = bool(rows)
+        labels = sorted({0, *(width(row.label) for row in rows)})
+        lengths = sorted({0, *(len(text) for row in rows for text in row.texts)}, reverse=True)
+        narrow = [each for each in labels if each <= _NARROW_LABEL]
+        # One amount for each shape that there is, so that a try costs the same for a thousand rows.
+        shapes = [
+            {(len(text), text.find("."), text[0]): text for row in rows for text in [row.texts[n]]}
+            for n in range(3)
+        ]
+        texts = [[*shape.values()] for shape in shapes]
+        tries = [(narrow[-1], each) for each in lengths]
+        # Beside the columns there can be room for the mark of the totals that are incomplete.
+        marks = [len(_GAP) + width(note) for row in self._totals for note in row.notes]
+        rooms = [self._view.columns - mark for mark in sorted({0, *sorted(marks)[:1]})]
+        layouts = [self._layout(rows, texts, [(labels[-1], lengths[0]), *tries], room) for room in rooms]
+        _, _, self._label, self._longest, self._columns = min(layouts, key=lambda layout: layout[:2])
+        self._end = len(_INDENT) * (1 if self._columns else 2) + self._label
+        self._end += sum(len(_GAP) + column.width for column in self._columns)
+        below = [found for row in rows if (found := self._below(row))]
+        self._start = " " * (len(_INDENT) * 2 if self._columns else self._end)
+        """The indentation of amounts that have lines of their own."""
+        self._named = max((len(name) for found in below for name in found.values()), default=0)
+        self._beside = Column(text for found in below for text in found)
+
+    def _layout(
+        self, rows: list[_Row], texts: list[list[str]], tries: list[tuple[int, int]], room: int
+    ) -> tuple[int, int, int, int, list[Column]]:
+        """The widest layout for that room: the lines that it adds to the rows, the room, label, longest amount, columns.
+
+        A line of an amount outside its column counts twice: a note is as good below its row.
+        """
+        for label, longest in tries:
+            columns, end = _columns_of(label, longest, texts)
+            if end <= room:
+                break
+        lines = [sum(len(text) > longest for text in {*row.texts}) for row in rows]
+        if end > room or sum(map(bool, lines)) * 2 > len(rows):
+            return 4 * len(rows), -room, label, 0, []
+        beside = self._view.columns - end - len(_GAP)
+        notes = sum(width(", ".join(row.notes)) > beside for row in rows if row.notes)
+        return 2 * sum(lines) + notes, -room, label, longest, columns
+
+    def _below(self, row: _Row) -> dict[str, str]:
+        """The amounts of a row that are too long for the columns, each with the names of the fields that have it."""
+        found: dict[str, str] = {}
+        for field, text in zip(AMOUNT_FIELDS, row.texts, strict=True):
+            if len(text) > self._longest:
+                found[text] = f"{found[text]}, {field}" if text in found else field
+        return found
+
+    def lines(self) -> Iterator[Line]:
+        """The lines of the table."""
+        rule = Line().add(self._view.sign("─") * min(self._end, self._view.columns), "faint")
+        if self._has_rows and self._columns:
+            head, at = "", len(_INDENT) + self._label
+            for field, column in zip(AMOUNT_FIELDS, self._columns, strict=True):
+                head += f"{field.upper():>{at + len(_GAP) + column.whole - len(head)}}"
+                at += len(_GAP) + column.width
+            yield from ranked(0, [Line().add(head, "head"), rule])
+        # Of accounts whose rows are left out, only those that failed have something to say.
+        shown = [o for o in self._report.outcomes if self._report.left_out is None or o.failure is not None]
+        for number, outcome in enumerate(shown):
+            if number:
+                yield Line()
+            yield from ranked(2 if outcome.failure is not None else 9, self._account(outcome))
+        if shows_totals(self._report):
+            if shown:
+                yield from ranked(1, [Line([*rule.spans])])
+            yield from ranked(1, self._total_lines())
+        yield from self._footer()
+
+    def _account(self, outcome: Outcome) -> Iterator[Line]:
+        account, view = outcome.account, self._view
+        failed = outcome.failure is not None
+        mark = view.sign("✗" if failed else "●")
+        name = printable(account.name, LONGEST_NAME)
+        own = account.name == account.provider
+        targets = [
+            f"{key.replace('_', ' ') if own else account.provider} {self._target(value)}"
+            for key, value in account.target.items()
+        ]
+        facts = [", ".join(targets), *facts_of(self._balances[account.name])]
+        about = f" {view.sign('·')} ".join(facts)
+        line = Line(prose=True).add(f"{mark} ", "bad" if failed else "good").add(name, "name")
+        if any(row.moved for row in self._rows.get(account.name, ())):
+            line.rank = 3  # a row that is shown is shown under its account
+        if len(f"{mark} {_INDENT}") + width(name + about) <= view.columns:
+            yield line.add(_INDENT + about, "faint")
+        else:
+            yield line
+            yield from self._prose(about, "faint")
+        if outcome.failure is not None:
+            yield from self._prose(f"unavailable: {printable(outcome.failure.message)}", "bad")
+            return
+        for row in self._rows.get(account.name, ()):
+            yield from ranked(3 if row.moved else 9, self._row(row))
+        if account.name not in self._rows:
+            yield from self._prose(no_rows(outcome), "faint")
+
+    def _target(self, value: str) -> str:
+        text = printable(value, 80)
+        if self._view.verbose or len(text) <= _LONGEST_TARGET:
+            return text
+        return text[: _LONGEST_TARGET - 4] + self._view.sign("…")
+
+    def _row(self, row: _Row) -> Iterator[Line]:
+        """A row; its amounts that are too long below it, and its notes beside it where there is room for them."""
+        line, label = Line().add(_INDENT), row.label
+        if width(label) > self._label:
+            yield line.add(label)
+            line, label = Line().add(_INDENT), ""
+        line.add(pad(label, self._label))
+        below, start = self._below(row), self._start
+        beside, notes = self._placed(row.notes)
+        if self._columns:
+            for field, column, text in zip(AMOUNT_FIELDS, self._columns, row.texts, strict=True):
+                line.add(_GAP)
+                if len(text) > self._longest:
+                    line.add(" " * column.width)
+                elif field in row.moved:
+                    line.add(column.cell(text), row.moved[field])
+                else:
+                    line.spans += column.spans(text)
+            if beside:
+                line.add(_GAP).add(beside[0], row.style)
+            yield line
+        else:
+            start = line.text.ljust(self._end) if label else start
+        for text, name in below.items():
+            yield from self._amount(start, name, text)
+            start = self._start
+        for note in beside[1:]:
+            yield Line().add(" " * self._end + _GAP).add(note, row.style)
+        for note in notes:
+            yield from paragraph(note, _INDENT * 2, self._view.columns, row.style)
+
+    def _placed(self, notes: list[str]) -> tuple[list[str], list[str]]:
+        """The notes that are shown beside a row, and those below it: on one line if it fits, else each by itself.
+
+        Broken elsewhere, the end of `raw locked 5` would look like a locked amount of 5 whole units.
+        """
+        together = ", ".join(notes)
+        room = self._view.columns - self._end - len(_GAP) if self._columns else 0
+        if all(width(note) <= room for note in notes):
+            return ([together] if notes and width(together) <= room else notes), []
+        return [], [together] if width(together) + len(_INDENT) * 2 <= self._view.columns else notes
+
+    def _amount(self, start: str, name: str, text: str) -> Iterator[Line]:
+        """An amount behind the names of its fields, aligned on the point with others if that fits; else below them."""
+        named = pad(name, self._named) + _INDENT
+        column = self._beside
+        if width(start + named) + column.width > self._view.columns:
+            named, column = name + _INDENT, Column([text])
+        line = Line().add(start).add(named, "faint")
+        if width(start + named) + column.width > self._view.columns:
+            yield line
+            line = Line().add(_INDENT if len(text) + len(_INDENT) <= self._view.columns else "")
+        line.spans += column.spans(text)
+        yield line
+
+    def _total_lines(self) -> Iterator[Line]:
+        line = Line(prose=True).add("TOTALS", "head")
+        said = f"incomplete: without {joined(self._silent)}" if self._silent else ""
+        if len("TOTALS" + _INDENT) + width(said) <= self._view.columns:
+            yield line.add(_INDENT + said, "bad")
+        else:
+            yield line
+            yield from self._prose(said, "bad")
+        for row in self._totals:
+            yield from self._row(row)
+        if not self._totals:
+            yield from self._prose("nothing to add up", "faint")
+
+    def _footer(self) -> Iterator[Line]:
+        """What needs attention, and how many rows are not shown."""
+        notices, hidden = self._attention(), omissions(self._report)
+        if notices or hidden:
+            yield Line()
+        for notice in notices:
+            about = f"{printable(notice.account, LONGEST_NAME)}: " if notice.account else ""
+            yield from self._prose(f"note: {about}{printable(notice.message)}", "open", "")
+        if hidden:
+            yield from self._prose(", ".join(hidden), "faint", "")
+
+    def _attention(self) -> list[Notice]:
+        """The notices, but of an asset that is not listed only one, and none where another account lists it."""
+        kept: dict[object, Notice] = {}
+        lacking = Counter(n.message.partition(" ")[0] for n in self._report.notices if n.code == NOT_LISTED)
+        answered = sum(outcome.failure is None for outcome in self._report.outcomes)
+        for number, notice in enumerate(self._report.notices):
+            asset = notice.message.partition(" ")[0]
+            if notice.code != NOT_LISTED:
+                kept[number] = notice
+            elif lacking[asset] >= answered:
+                kept.setdefault(asset, notice if answered == 1 else notice._replace(account=None))
+        return [*kept.values()]
+
+    def _prose(self, text: str, style: Style, indent: str = _INDENT) -> Iterator[Line]:
+        yield from paragraph(text, indent, self._view.columns, style)

@@ -1,0 +1,49 @@
+"""What a terminal draws: the one palette, and lines as coloured text. Rich is imported here alone."""
+
+import os
+from collections.abc import Iterable
+from typing import Any, Final
+
+from rich.color import ColorSystem
+from rich.style import Style as Look
+
+from balcli.render.layout import Line, Style
+
+# Each colour has a contrast of at least 3.9 to black and to white. No two that mean the opposite differ in colour
+# alone: a mark, a sign or a word is beside each.
+PALETTE: Final[dict[Style, dict[str, Any]]] = {
+    "head": {"bold": True},
+    "name": {"bold": True},
+    "thousands": {"bold": True},
+    "faint": {"dim": True},
+    "good": {"color": "color(28)"},  # green
+    "plus": {"color": "color(28)"},
+    "open": {"color": "color(130)"},  # amber
+    "bad": {"color": "color(160)"},  # red
+    "minus": {"color": "color(160)"},
+    "bar": {"color": "color(30)"},  # teal
+}
+
+
+def coloured(lines: Iterable[Line]) -> str:
+    """The lines as text with the terminal's codes.
+
+    The codes of each style are made once by rich: its console takes ten times as long for a line, and twice as long
+    to import.
+    """
+    system = ColorSystem.EIGHT_BIT if _has_256_colours() else ColorSystem.STANDARD
+    codes = {
+        style: Look(**look).render("\0", color_system=system).split("\0") for style, look in PALETTE.items()
+    }
+    codes[""] = ["", ""]
+    pieces: list[str] = []
+    for line in lines:
+        for text, style in line.trimmed():
+            before, after = codes[style]
+            pieces += (before, text, after)
+        pieces.append("\n")
+    return "".join(pieces)
+
+
+def _has_256_colours() -> bool:
+    return "256" in os.environ.get("TERM", "") or bool(os.environ.get("COLORTERM"))

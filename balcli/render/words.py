@@ -1,0 +1,124 @@
+"""What tables say about a report besides its amounts: names, details, addresses, what is left out."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from balcli.diff import AmountChange
+from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
+from balcli.money import ZERO, Amount
+from balcli.render.layout import Style, local_iso
+from balcli.text import LONGEST_NAME, printable
+
+UNKNOWN: Final = "unknown"
+_WITHOUT_OFFSET: Final = len("2026-11-21 00:57:00")
+_BLANK: Final = "\\x20"
+
+
+def shows_totals(report: Report) -> bool:
+    """Whether totals say more than the rows: of one account they are the rows again, if no asset repeats."""
+    if report.left_out is not None or len(report.outcomes) > 1:
+        return True
+    counted = {total.asset for total in report.totals}
+    assets = [balance.asset for balance in report.balances if balance.asset in counted]
+    return len(set(assets)) < len(assets)
+
+
+def numbered(number: int, thing: str) -> str:
+    """The number with the thing in singular or plural."""
+    return f"1 {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def label_of(asset: str) -> str:
+    """The name of an asset, its first and last blanks escaped: two rows that look alike are one to a reader."""
+    core = asset.strip(" ")
+    if core == asset and core:  # as nearly all are
+        return printable(asset, LONGEST_NAME)
+    before, _, after = asset.partition(core) if core else (asset, "", "")
+    return printable(_BLANK * len(before) + core + _BLANK * len(after), LONGEST_NAME)
+
+
+def joined(accounts: Iterable[str]) -> str:
+    """The names of all these accounts."""
+    return ", ".join(printable(name, LONGEST_NAME) for name in accounts)
+
+
+def amount_text(amount: Amount | None) -> str:
+    """The amount as people read it."""
+    return UNKNOWN if amount is None else str(amount)
+
+
+def local_time(at: datetime) -> str:
+    """A time as people read it: to the second, in the zone of `TZ`, with its offset."""
+    text = local_iso(at)
+    return f"{text[:10]} {text[11:19]} {text[19:]}"
+
+
+def short_times(times: Iterable[datetime]) -> tuple[str, int]:
+    """The offset that all local times share, and the length of one without it; "" and the whole length if they differ."""
+    offsets = {local_time(at)[_WITHOUT_OFFSET:] for at in times}
+    return (offsets.pop(), _WITHOUT_OFFSET) if len(offsets) == 1 else ("", len("2026-11-21 00:57:00 +00:00"))
+
+
+def signed(move: AmountChange) -> str:
+    """The difference of an amount with its sign; "" where it is not known."""
+    if move.difference is None:
+        return ""
+    return str(move.difference) if move.difference < ZERO else f"+{move.difference}"
+
+
+def style_of(move: AmountChange) -> Style:
+    """The style of an amount that changed: whether it became more or less."""
+    return "open" if not move.difference else "minus" if move.difference < ZERO else "plus"
+
+
+def facts_of(balances: Iterable[Balance]) -> list[str]:
+    """What is true of an account as a whole: the yes and no that all its rows agree on."""
+    said: dict[str, set[bool]] = {}
+    for balance in balances:
+        for key, value in balance.details.items():
+            if isinstance(value, bool):
+                said.setdefault(key, set()).add(value)
+    return [
+        f"{key.replace('_', ' ')}: {'yes' if True in values else 'no'}"
+        for key, values in said.items()
+        if len(values) == 1
+    ]
+
+
+def addresses_of(balance: Balance) -> Iterator[str]:
+    """The deposit addresses of a row, each in words; the address itself is never cut."""
+    for value in balance.details.values():
+        for address in value if isinstance(value, tuple) else ():
+            memo = f", memo {printable(address.memo)}" if address.memo else ""
+            yield f"{printable(address.network, LONGEST_NAME)}: {printable(address.address or 'none')}{memo}"
+
+
+def details_of(balance: Balance) -> list[str]:
+    """What else there is to know of a row, in words: amounts other than 0, and raw units of an unknown token."""
+    notes = [
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in balance.details.items()
+        if isinstance(value, Amount) and value
+    ]
+    if all(getattr(balance, part) is None for part in AMOUNT_FIELDS):
+        notes += [f"raw {key} {printable(value)}" for key, value in balance.raw.items() if value is not None]
+    return notes
+
+
+def no_rows(outcome: Outcome) -> str:
+    """Why an account that answered has no rows in the table."""
+    held = outcome.holdings.balances if outcome.holdings else ()
+    return "every row is zero and hidden" if held else "no balances listed"
+
+
+def omissions(report: Report) -> list[str]:
+    """What was left out on request."""
+    notes = []
+    if report.hidden:
+        notes.append(f"{numbered(report.hidden, 'row')} of zeros hidden")
+    elif report.hidden_totals:
+        notes.append(f"{numbered(report.hidden_totals, 'total')} of 0 hidden")
+    if report.left_out:
+        notes.append(f"{numbered(report.left_out, 'row')} left out (--totals-only)")
+    return notes
