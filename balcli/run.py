@@ -107,7 +107,7 @@ def run(
         whole = _fetched(profile, request, settings, deadline, recorder, observe, progress)
         if request.record and not problems:
             try:
-                _record(whole, request, deadline)
+                _record(whole, profile, request, deadline)
             except StateError as problem:
                 problems = (problem,)
     report = reports.without_zeros(whole) if request.nonzero else whole
@@ -139,7 +139,7 @@ def _fetched(
     if recorder is None:
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)
     else:
-        client = recorder.client(found, notices, settings, deadline, observe)
+        client = recorder.client(found, settings, deadline, observe)
     # Evidence has to hold every response: with a recorder, a cached token table is not used.
     use_cache = request.cache and not request.sandbox and recorder is None
     with closing(client), progress or nullcontext() as on_progress:
@@ -157,13 +157,17 @@ def _fetched(
     return reports.build(profile.name, writable(outcomes, settings, whole), notices)
 
 
-def _record(report: Report, request: RunRequest, deadline: Deadline) -> None:
+def _record(report: Report, profile: Profile, request: RunRequest, deadline: Deadline) -> None:
     """Add the run to the history, in time for the report to be written. Raises StateError."""
     from balcli.history.database import history_file, within
     from balcli.history.recording import Selection, record, with_url_digests
     from balcli.providers.selection import ExactName
 
-    asked_all = not (request.provider or request.accounts or request.targets)
+    asked_all = not request.targets and all(
+        request.provider in {None, entry.provider}
+        and (not request.accounts or entry.name in request.accounts)
+        for entry in profile.entries
+    )
     selection = Selection(
         request.assets,
         tuple(sorted(request.flags)),
@@ -174,7 +178,7 @@ def _record(report: Report, request: RunRequest, deadline: Deadline) -> None:
     spare = max(0.0, deadline.left() - _RECORDING_SECONDS)
     with within(deadline.earlier(min(spare, writing_seconds(len(report.balances))))):
         record(
-            history_file(request.history, os.environ),
+            history_file(request.history, os.environ, sandbox=request.sandbox),
             with_url_digests(report, sandbox=request.sandbox),
             selection,
         )

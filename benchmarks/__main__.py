@@ -18,9 +18,10 @@ from benchmarks.rendering import row_8
 from benchmarks.server import Server
 from benchmarks.start import row_1, row_2, row_3, row_4, row_9
 from benchmarks.table import document
+from benchmarks.year import row_11
 
 ROWS: Final[dict[int, Callable[[Bench], list[Line]]]] = {
-    1: row_1, 2: row_2, 3: row_3, 4: row_4, 5: row_5, 6: row_6, 7: row_7, 8: row_8, 9: row_9
+    1: row_1, 2: row_2, 3: row_3, 4: row_4, 5: row_5, 6: row_6, 7: row_7, 8: row_8, 9: row_9, 11: row_11,
 }  # fmt: skip
 
 

@@ -119,7 +119,10 @@ def pages() -> Iterator[Page]:
         if name in PROVIDERS and name not in OWN:
             continue
         command = load(name)
-        for below, leaf in getattr(command, "commands", {"": command}).items():
+        leaves_of = dict(getattr(command, "commands", {"": command}))
+        if getattr(command, "is_command", False):
+            leaves_of = {"": command, **leaves_of}
+        for below, leaf in leaves_of.items():
             arguments = [argument(p) for p in leaf.params if p.param_type_name == "argument"]
             options = [option(p) for p in leaf.params if p.param_type_name == "option"]
             yield Page(f"{name} {below}".rstrip(), leaf.help, tuple(arguments), tuple(options))

@@ -1,12 +1,17 @@
 """`balcli diff`: which runs it compares, what it prints, and its exit codes."""
 
 import json
+import random
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from balcli.diff import AmountChange, BalanceChange, Diff
 from balcli.history.recording import record
@@ -17,8 +22,12 @@ from balcli.report import build
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import API_KEY, TREASURY
-from tests.conftest import Program, Result
+from tests.conftest import ROOT, Program, Result
+from tests.generated import examples
 from tests.lists import each_case
+from tests.proof import reports
+from tests.rendering import machine
+from tests.test_past_runs import past_report
 from tests.wire import row
 
 ASSETS = "/merchant/v2/assets/account/assets"
@@ -223,7 +232,9 @@ def test_a_clock_that_stepped_back_is_said(program: Program, tmp_path: Path) -> 
     assert [1, 2, 3, 4, 5] == [each["id"] for each in _document(listed)["runs"]]
     drawn = program.run("history", *file, "--asset", "BTC", "-o", "json")
     for result in (listed, drawn, program.run("history", *file, "--asset", "BTC")):
-        assert f"{said}from 2026-11-21 13:00:00 to 2026-11-21 09:00:00 UTC before run 3;" in result.err
+        assert (
+            f"{said}from 2026-11-21T13:00:00+00:00 to 2026-11-21T09:00:00+00:00 before run 3;" in result.err
+        )
     intervals = [each for one in _document(drawn)["series"] for each in one["points"]]
     assert ["1", "2"] == [each["total"] for each in intervals]
     assert all(each["since"] <= each["until"] for each in intervals)
@@ -244,7 +255,7 @@ def test_a_threshold_leaves_small_moves_out(
 def test_runs_for_different_assets_are_not_compared(recorded: Callable[..., Callable[..., Result]]) -> None:
     """What a run was not asked for has not vanished: 2, unless only what both were asked for is compared."""
     diff = recorded(_assets(BTC="1", ETH="1"), _assets(BTC="2", ETH="2"), each=((), ("--asset", "BTC")))
-    refused, narrowed = diff(), diff("--asset", "btc")
+    refused, narrowed = diff("1", "2"), diff("1", "2", "--asset", "btc")
     assert (2, True) == (refused.code, "--asset" in refused.err)
     assert (1, False) == (narrowed.code, "ETH" in narrowed.out)
 
@@ -263,9 +274,9 @@ def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], subtests: 
     [
         (
             "merchnat",
-            "there is no account merchnat in run 1 or 2; did you mean merchant? there are: merchant",
+            "there is no account merchnat in run 1 or run 2; did you mean merchant? there are: merchant",
         ),
-        ("nobody", "there is no account nobody in run 1 or 2; there are: merchant"),
+        ("nobody", "there is no account nobody in run 1 or run 2; there are: merchant"),
     ],
 )
 def test_an_account_that_neither_run_has_is_trouble(
@@ -283,8 +294,9 @@ def test_an_account_that_one_run_did_not_ask_is_trouble(program: Program, tmp_pa
     history = str(tmp_path / "history.db")
     for names in ((), ("shop",)):
         program.run("all", *names, "--sandbox", "--record", "--history", history)
-    named = program.run("diff", "--history", history, "--account", "shop", "--account", "treasury")
-    shop = program.run("diff", "--history", history, "--account", "shop")
+    diff = ("diff", "--history", history, "1", "2")
+    named = program.run(*diff, "--account", "shop", "--account", "treasury")
+    shop = program.run(*diff, "--account", "shop")
     said = "--account: run 2 did not ask treasury; leave it out, or name two runs that did"
     assert (2, "", f"balcli: {said}\n") == (named.code, named.out, named.err)
     assert (0, "") == (shop.code, shop.err)
@@ -356,7 +368,7 @@ def test_accounts_that_a_run_did_not_ask_have_not_vanished(program: Program) -> 
     """Of runs of different accounts, those that both asked are compared; with none in common it is trouble."""
     for command in ("all", "merchant", "wallet"):
         program.run(command, "--sandbox", "--record")
-    common, none = program.run("diff", "1", "2"), program.run("diff", "2", "3")
+    common, none = program.run("diff", "--sandbox", "1", "2"), program.run("diff", "--sandbox", "2", "3")
     assert (0, "") == (common.code, common.out)
     assert (2, True) == (none.code, "in common" in none.err)
 
@@ -366,7 +378,7 @@ def test_the_runs_of_checks_are_recorded_too(program: Program) -> None:
     program.run("all", "--sandbox", "--record")
     limit = ("--asset", "USDT", "--account", "shop", "--crit", "500:")
     checked = program.run("check", "--sandbox", "--record", *limit)
-    compared = program.run("diff", "-o", "json")
+    compared = program.run("diff", "--sandbox", "1", "2", "-o", "json")
     assert (0, True) == (checked.code, checked.out.startswith("BALCLI OK"))
     assert (0, 2) == (compared.code, _document(compared)["to"]["id"])
 
@@ -383,8 +395,152 @@ def test_exact_names_are_told_from_those_in_any_case(recorded: Callable[..., Cal
     """A run that asked for one spelling was not asked for the others: they have not vanished from it."""
     responses = (_assets(BTC="1", USDT="5", usdt="7"), _assets(USDT="5", usdt="8"))
     diff = recorded(*responses, each=(("--asset", "usdt"), ("--asset", "usdt", "--exact")))
-    assert (2, True) == (diff().code, "not made for the same assets" in diff().err)
+    assert (2, True) == (diff().code, "asked for usdt and the other for usdt (--exact);" in diff().err)
     assert 2 == diff("--asset", "usdt").code
     assert 2 == diff("--asset", "USDT", "--exact").code
     moved = _document(diff("--asset", "usdt", "--exact", "-o", "json"))["balances"]
     assert ["usdt"] == [change["asset"] for change in moved]
+
+
+def _without_places(result: Result) -> tuple[int, Any]:
+    """A comparison without where its two sides are from."""
+    made = _document(result)
+    for side in ("from", "to"):
+        if made[side] is not None:
+            made[side] |= {"id": None, "file": None}
+    made["errors"] = [error["code"] for error in made["errors"]]
+    return result.code, made
+
+
+@examples(300)
+@given(seed=st.integers(0, 2**64))
+def test_documents_are_compared_as_their_runs_are(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    """The comparison of two documents is that of the two runs, in any mixture, with the same exit code."""
+    folder = tmp_path_factory.mktemp("home")
+    program, history = Program(folder), folder / "own.db"
+    one = past_report(seed)
+    rng = random.Random(seed)
+    rows = [row for row in one.balances if rng.random() < 0.8]
+    rows = [row._replace(total=reports.maybe(rng)) if rng.random() < 0.3 else row for row in rows]
+    other = one._replace(generated_at=one.generated_at + timedelta(days=1), balances=tuple(rows))
+    words = [("1", "2")]
+    for number, report in enumerate((one, other), 1):
+        record(history, report)
+        (folder / f"{number}.json").write_text(machine("json", report))
+    words += [(f"{folder}/1.json", f"{folder}/2.json"), ("1", f"{folder}/2.json"), (f"{folder}/1.json", "2")]
+    more = () if one.complete and other.complete else ("--allow-partial",)
+    found = [
+        _without_places(program.run("diff", "--history", str(history), "-q", "-o", "json", *more, *pair))
+        for pair in words
+    ]
+    assert [found[0]] * 4 == found
+    tables = [program.run("diff", "--history", str(history), "-q", *more, *pair).out for pair in words]
+    assert 1 == len({text.partition("\n")[2] for text in tables})
+
+
+def test_a_document_is_read_from_files_of_all_kinds(program: Program, tmp_path: Path) -> None:
+    """A document is read from a path, from a name that ends in .json, from stdin and from a pipe."""
+    for number, fault in enumerate(("expired", "wallet:minus"), 1):
+        program.run("all", "--sandbox", "--record", "--asset", "BTC", "--fault", fault)
+        shown = program.run("history", "show", "--sandbox", "-o", "json")
+        (tmp_path / f"{number}.json").write_text(shown.out)
+    expected = program.run("diff", "--sandbox", "1", "2").out.partition("\n")[2]
+    assert expected
+    for command in (
+        f"diff 1.json {tmp_path}/2.json",
+        "diff --sandbox 1 2.json",
+        "diff --sandbox 1.json",
+        "diff - 2.json < 1.json",
+        "diff <(cat 1.json) <(cat 2.json)",
+    ):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m balcli {command}"],
+            env={**program.environment(), "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        heading, _, rest = done.stdout.partition("\n")
+        assert (1, expected, "") == (done.returncode, rest, done.stderr), command
+        assert heading.startswith(("1.json (", "run 1 (", "- (", "/dev/fd/")), heading
+
+
+def test_a_document_is_compared_with_now(program: Program, tmp_path: Path) -> None:
+    """--live asks the accounts of a document again; of one with rows that only an option asks for it is trouble."""
+    file = tmp_path / "own.json"
+    file.write_text(program.run("all", "--sandbox", "-o", "json").out)
+    live = ("diff", "--live", "--sandbox", str(file))
+    same, other = program.run(*live), program.run(*live, "--fault", "wallet:minus")
+    assert ((0, ""), (1, True)) == ((same.code, same.out), (other.code, " -> now (" in other.out))
+    file.write_text(program.run("merchant", "--sandbox", "--fiat", "-o", "json").out)
+    fiat = program.run(*live)
+    assert (2, True) == (fiat.code, "was made with options of its provider" in fiat.err)
+
+
+@each_case(
+    "words, said",
+    [
+        (["none.json", "1.json"], "none.json cannot be read: No such file or directory; name a file of -o json, or a run that balcli history lists"),
+        (["./", "1.json"], "cannot be read: Is a directory; name a file of -o json, or a run that balcli history lists"),
+        (["bad.json", "1.json"], "bad.json is not a document of balcli -o json: not JSON at line 1, column 1; name a file of -o json, "),
+        (["odd.json", "1.json"], 'odd.json is not a document of balcli -o json: balances[0].total: "1.0" does not match the schema'),
+        (["1.json", "1.json"], "both are 1.json; name two files"),
+        (["1.json", "./1.json"], "both are 1.json; name two files"),
+        (["-", "-"], "both are stdin; name two files"),
+        (["totals.json", "1.json"], "totals.json was made with --totals-only and has no balances; make one without it"),
+        (["failed.json", "1.json"], "failed.json is of a run that failed (usage); name one in which accounts answered"),
+        (["partial.json", "1.json"], "partial.json is partial: what its failed accounts held is unknown; add --allow-partial"),
+        (["1.json"], "there is no complete recorded run; balcli history lists the runs"),
+        (["1.json", "7"], "there is no recorded run 7 in "),
+        (["last", "24h"], "there is no complete recorded run; balcli history lists the runs"),
+        ([], "there are too few runs to compare: 0 of two complete recorded runs; record another with balcli all --record, "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_what_there_is(
+    program: Program, tmp_path: Path, words: list[str], said: str
+) -> None:
+    """No run, no file, the wrong file: 2, with the reason and the command that lists what there is."""
+    made = program.run("all", "--sandbox", "-o", "json")
+    files = {
+        "1": made.out,
+        "bad": "no document",
+        "odd": made.out.replace('"total": "0.099476758"', '"total": "1.0"', 1),
+        "totals": program.run("all", "--sandbox", "--totals-only", "-o", "json").out,
+        "failed": program.run("all", "--nope", "-o", "json").out,
+        "partial": program.run("all", "--sandbox", "--fault", "wallet:refused", "-o", "json").out,
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.json").write_text(text)
+    result = program.run("diff", *words, cwd=tmp_path)
+    assert (2, "", True) == (result.code, result.out, said in result.err), result.err
+    document = _document(program.run("diff", *words, "-o", "json", cwd=tmp_path))
+    assert (None, ["usage"]) == (document["different"], [error["code"] for error in document["errors"]])
+
+
+def test_hidden_rows_are_noted(program: Program, tmp_path: Path) -> None:
+    """Where one of two documents leaves out rows of zeros, a note says that they have not vanished."""
+    for name, more in (("all", ()), ("nonzero", ("--nonzero",))):
+        (tmp_path / f"{name}.json").write_text(program.run("all", "--sandbox", "-o", "json", *more).out)
+    result = program.run("diff", "all.json", "nonzero.json", cwd=tmp_path)
+    said = "balcli: note: nonzero.json was made with --nonzero: a row that it does not list may be one of zeros\n"
+    assert (1, said) == (result.code, result.err)
+
+
+def test_narrowed_runs_are_passed_over(program: Program) -> None:
+    """By default the last two runs are compared that asked for everything; only narrowed ones where there are no others."""
+    for line in ("merchant", "merchant", "all", "all shop", "all --asset BTC", "all"):
+        program.run(*line.split(), "--sandbox", "--record")
+        runs = len(program.run("history", "--sandbox", "-o", "json").json["runs"])
+        compared = program.run("diff", "--sandbox", "-o", "json")
+        sides = [side and side["id"] for side in (_document(compared)[key] for key in ("from", "to"))]
+        expected = {2: [1, 2], 6: [3, 6]}.get(runs, [None, None])
+        assert expected == sides
+    program.run("all", "--sandbox", "--record", "--asset", "BTC")
+    assert [3, 6] == [
+        _document(program.run("diff", "--sandbox", "3", "-o", "json"))[key]["id"] for key in ("from", "to")
+    ]
+    one = program.run("diff", "--sandbox", "last", "6")
+    assert (2, True) == (one.code, "both are run 6 (" in one.err)

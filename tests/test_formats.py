@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from balcli.cli.options import Format
+from balcli.cli.options import REPORTS, Format
 from balcli.errors import ConfigFileError
 from balcli.models import Account, Balance, Failure, Holdings, Notice, Outcome, Report
 from balcli.money import parse
+from balcli.render import prometheus
 from balcli.render.json import document
 from balcli.report import arranged, build, failed, without_zeros
 from balcli.text import is_text
@@ -27,7 +28,7 @@ from tests.rendering import machine
 
 SOME = examples(200)
 MOMENT = datetime(2026, 11, 21, 0, 57, 0, tzinfo=UTC)
-MACHINES = [form.value for form in Format if form is not Format.table]
+MACHINES = [form.value for form in REPORTS if form is not Format.table]
 HEADER = ["account", "provider", "asset", "asset_id", "total", "available", "locked", "status", "error"]
 # Any character that Python can hold, halves of surrogate pairs included.
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
@@ -210,6 +211,12 @@ def test_prometheus_has_the_exact_text_of_each_amount() -> None:
     assert {("acme", "payouts", "credentials.refused"): "1"} == values(report, "balcli_failure")
 
 
+def test_prometheus_names_are_those_of_gauges() -> None:
+    """No metric, all of them gauges, has a suffix that is for other types."""
+    taken = ("_total", "_count", "_sum", "_bucket", "_info")
+    assert [] == [name for name in prometheus._HELP if name.endswith(taken)]
+
+
 def test_prometheus_totals_are_whole_or_absent() -> None:
     """A total has samples where it is a number, and says whether every account is in it."""
     row_a, row_b = row("a", "ETH", "1", None, "0"), row("b", "ETH", "2.50", "1", "0")
@@ -217,10 +224,10 @@ def test_prometheus_totals_are_whole_or_absent() -> None:
         report_of(answered("a", row_a), answered("b", row_b)),
         report_of(answered("b", row_b), refused("a")),
     )
-    assert {("ETH", "total"): "3.5", ("ETH", "locked"): "0"} == values(whole, "balcli_total")
+    assert {("ETH", "total"): "3.5", ("ETH", "locked"): "0"} == values(whole, "balcli_asset_balance")
     assert ({}, {("ETH",): "0"}) == (
-        values(partial, "balcli_total"),
-        values(partial, "balcli_total_complete"),
+        values(partial, "balcli_asset_balance"),
+        values(partial, "balcli_asset_complete"),
     )
 
 
@@ -365,7 +372,7 @@ def test_totals_only_means_the_same_in_every_format(program: Program) -> None:
     sheet = csv.reader(io.StringIO(runs["csv"], newline=""))
     known = "without treasury, payouts; known so far: total 8120.5, available 7000, locked 1120.5"
     assert ["", "", "USDT", "", "", "", "", "incomplete", known] == list(sheet)[1]
-    assert 'balcli_total_complete{profile="sandbox",asset="USDT"} 0' in runs["prometheus"]
+    assert 'balcli_asset_complete{profile="sandbox",asset="USDT"} 0' in runs["prometheus"]
     assert "TOTALS (INCOMPLETE: without treasury, payouts)" in runs["table"]
     assert "2 rows left out (--totals-only)" in runs["table"]
     assert dict.fromkeys(runs, True) == {name: "treasury" in text for name, text in runs.items()}

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from balcli.cli.options import Format
+from balcli.cli.options import REPORTS
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from tests.acme import SOURCE, install
@@ -165,7 +165,7 @@ def test_a_plug_ins_fault_is_one_in_every_format_and_command(
     text = sandbox.profile("main") + account(fault)
     check = ("check", "--asset", "EUR", "--account", "acme", "--crit", "~:5")
     commands: dict[tuple[str, ...], int] = {
-        **{("all", "-o", form): 8 for form in Format},
+        **{("all", "-o", form): 8 for form in REPORTS},
         **{("acme", "-o", form): 6 for form in ("table", "json")},
         ("all", "--asset", "EUR", "--sort", "account", "--evidence", str(tmp_path / "record")): 8,
         ("doctor",): 8,

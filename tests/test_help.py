@@ -13,7 +13,7 @@ from balcli.cli.options import HEADINGS, OUTPUT
 from tests.conftest import Program
 from tests.tree import commands
 
-SCREEN = 42
+SCREEN = 45
 TREE = dict(commands())
 LINES = [line for lines in EXAMPLES.values() for line in lines]
 
@@ -54,7 +54,7 @@ def test_formats_are_named_with_their_default(monkeypatch: pytest.MonkeyPatch) -
     """The choices of an option stand in its text, not in its name, with the variable that stands for it."""
     text = " ".join(" ".join(_help("all", monkeypatch, 80)).split())
     assert (
-        "-o, --output FORMAT The format: table (default), json, jsonl, csv, prometheus, beancount or hledger "
+        "-o, --output FORMAT The format: table (default), json, jsonl, csv, prometheus, beancount, hledger or value "
         "[env: BALCLI_OUTPUT]." in text
     )
     assert f"{OUTPUT}: -o, --output FORMAT" in text

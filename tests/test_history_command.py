@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +26,9 @@ from balcli.money import Amount, parse_canonical
 from balcli.render.runs import table as runs_table
 from balcli.render.series import BARS, PLAIN_BARS, position, sparkline, table
 from balcli.report import build
-from tests.conftest import Program
+from tests.conftest import ROOT, Program
 from tests.generated import examples
+from tests.lists import each_case
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 TINY = "0.000000000000000001"
@@ -64,9 +69,9 @@ def _run(program: Program, history: Path, *arguments: str) -> str:
 def test_the_list(program: Program, history: Path) -> None:
     """The list is a line for each run, oldest first, and says which accounts are missing."""
     lines = _run(program, history).splitlines()
-    assert "ID  TIME                  PROFILE  RESULT" == lines[0]
-    assert " 3  2026-11-03T00:00:00Z  main     INCOMPLETE: without treasury" == lines[3]
-    assert " 7  2026-11-10T00:00:00Z  -        complete: 0 accounts answered" == lines[7]
+    assert "ID  TIME                       PROFILE  RESULT" == lines[0]
+    assert " 3  2026-11-03T00:00:00+00:00  main     INCOMPLETE: without treasury" == lines[3]
+    assert " 7  2026-11-10T00:00:00+00:00  -        complete: 0 accounts answered" == lines[7]
 
 
 def test_the_list_as_json(program: Program, history: Path) -> None:
@@ -107,11 +112,11 @@ def test_a_series_in_the_table(program: Program, history: Path) -> None:
     assert [
         ["ETH", "at", "treasury", "(wallet)"],
         ["SINCE", "UNTIL", "RUNS", "TOTAL", "AVAILABLE", "LOCKED"],
-        ["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", "2", "1", "1", "0"],
-        ["2026-11-03T00:00:00Z", "2026-11-03T00:00:00Z", "1", "unavailable"],
-        ["2026-11-04T00:00:00Z", "2026-11-04T00:00:00Z", "1", "1", "1", "0"],
-        ["2026-11-05T00:00:00Z", "2026-11-05T00:00:00Z", "1", "2", "2", "0"],
-        ["2026-11-06T00:00:00Z", "2026-11-06T00:00:00Z", "1", TINY, TINY, "0"],
+        ["2026-11-01T00:00:00+00:00", "2026-11-02T00:00:00+00:00", "2", "1", "1", "0"],
+        ["2026-11-03T00:00:00+00:00", "2026-11-03T00:00:00+00:00", "1", "unavailable"],
+        ["2026-11-04T00:00:00+00:00", "2026-11-04T00:00:00+00:00", "1", "1", "1", "0"],
+        ["2026-11-05T00:00:00+00:00", "2026-11-05T00:00:00+00:00", "1", "2", "2", "0"],
+        ["2026-11-06T00:00:00+00:00", "2026-11-06T00:00:00+00:00", "1", TINY, TINY, "0"],
     ] == [line.split() for line in (shown[0], *shown[2:])]
 
 
@@ -175,7 +180,7 @@ def test_nothing_is_said_in_words(program: Program, history: Path, tmp_path: Pat
         program, missing
     )
     assert (
-        f"no recorded run in {history} fits what was asked for; balcli history lists those that there are\n"
+        f"no recorded run in {history} matches; balcli history --history {history} lists the runs\n"
         == _run(program, history, "--asset", "DOGE")
     )
     assert {"schema_version": "1.1", "runs": []} == json.loads(_run(program, missing, "-o", "json"))
@@ -196,6 +201,10 @@ def test_nothing_is_said_in_words(program: Program, history: Path, tmp_path: Pat
         ["--asset", ""],
         ["--limit", "0"],
         ["--wait", "1"],
+        ["--yes"],
+        ["--dry-run"],
+        ["--until", "2026-13-01"],
+        ["--prune", "1d", "--until", "1d"],
         ["--prune", "1d", "--asset", "ETH"],
         ["--prune", "1d", "-o", "csv"],
         ["-o", "svg", "--asset", "ETH"],
@@ -218,14 +227,58 @@ def test_a_bad_history_is_told(program: Program, tmp_path: Path) -> None:
 
 
 def test_pruning(program: Program, history: Path) -> None:
-    """--prune removes what is older, says how much that was, and leaves what is left as it was."""
+    """--prune deletes what is older, says how much that was, and leaves the rest as it was."""
     before = _points(program, history, "--account", "treasury", "--since", "2026-11-04")
-    said = _run(program, history, "--prune", "2026-11-04", "-p", "main")
-    assert said.startswith("3 runs from before 2026-11-04T00:00:00Z removed; 3 left, and the history takes ")
+    told = "3 runs from before 2026-11-04T00:00:00+00:00 {} (0 bytes); 3 left\n"
+    arguments = ("--prune", "2026-11-04", "-p", "main")
+    assert told.format("would be deleted") == _run(program, history, *arguments, "--dry-run")
+    assert 7 == len(recorded(history))
+    assert told.format("deleted") == _run(program, history, *arguments)
     assert before == _points(program, history, "--account", "treasury")
-    assert {"schema_version": "1.1", "before": "2026-11-05T00:00:00Z", "pruned": 1, "left": 3} == json.loads(
-        _run(program, history, "--prune", "2026-11-05T01:00+01:00", "-o", "json")
+    document = json.loads(_run(program, history, "--prune", "2026-11-05T01:00+01:00", "-o", "json"))
+    assert {
+        "schema_version": "1.1", "before": "2026-11-05T00:00:00Z", "pruned": 1, "left": 3, "bytes": 0, "dry_run": False,
+    } == document  # fmt: skip
+
+
+def test_pruning_keeps_the_newest_complete_run(program: Program, history: Path) -> None:
+    """The newest complete run of each profile stays, without a run before or after it, unless --yes is given."""
+    record(history, build("main", [_outcome("shop", None)])._replace(generated_at=START + timedelta(days=20)))
+    arguments = ("--prune", "2027-01-01")
+    sixth = ("history", "show", "6", "-o", "json", "--history", str(history))
+    before = program.run(*sixth)
+    assert _run(program, history, *arguments).startswith("6 runs ")
+    assert [6, 7] == [each.id for each in recorded(history)]
+    assert before == program.run(*sixth)
+    assert _run(program, history, *arguments, "--yes").startswith("2 runs ")
+    assert () == recorded(history)
+
+
+@each_case("answer, left", [("y", 4), ("n", 7), ("", 7)])
+def test_pruning_asks_on_a_terminal(program: Program, tmp_path: Path, answer: str, left: int) -> None:
+    """On a terminal --prune says what it would delete and asks; with --yes or --dry-run it does not ask."""
+    history = tmp_path / "own.db"
+    for number in range(7):
+        record(
+            history,
+            build("main", [_outcome("shop", [])])._replace(generated_at=START + timedelta(days=number)),
+        )
+    command = (sys.executable, "-m", "balcli", "history", "--history", str(history), "--prune", "2026-11-04")
+    terminal, own_end = pty.openpty()
+    with subprocess.Popen(
+        command, stdin=own_end, stdout=subprocess.PIPE, stderr=own_end, env=program.environment(), cwd=ROOT
+    ) as asked:
+        os.close(own_end)
+        os.write(terminal, f"{answer}\n".encode())
+        out, _ = asked.communicate(timeout=60)
+    question = os.read(terminal, 4096)
+    os.close(terminal)
+    assert (
+        b"3 runs from before 2026-11-04T00:00:00+00:00 would be deleted (0 bytes); 4 left. Delete them? [y/N]:"
+        in question
     )
+    assert (0, left) == (asked.returncode, len(recorded(history)))
+    assert out.startswith(b"3 runs" if answer == "y" else b"0 runs")
 
 
 def test_pruning_takes_the_lock(program: Program, history: Path) -> None:

@@ -30,7 +30,7 @@ ORDER = (
     ("models",),
     ("http",),
     ("cache",),
-    ("providers",),
+    ("providers", "document"),
     ("history", "diff", "thresholds"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor", "evidence"),

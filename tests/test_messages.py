@@ -29,6 +29,7 @@ COMPLETED: Final = {
     ("http/client.py", "no answer before the deadline of {…} s"): "the same",
     ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",
     ("diff.py", ""): "a bug, which is said as one",
+    ("history/series.py", "not a canonical amount"): "reading says that the history is damaged, and a cure",
     ("thresholds.py", "the run failed ({…})"): "what stopped the run is told beside it",
     ("thresholds.py", "{…} did not answer ({…})"): "each failure is told with its own next step on stderr",
     (

@@ -12,6 +12,7 @@ from balcli.money import (
     ZERO,
     Amount,
     exact_sum,
+    is_canonical,
     is_nonzero,
     parse,
     parse_canonical,
@@ -292,12 +293,14 @@ def test_the_developers_view_shows_the_amount() -> None:
 def test_a_printed_amount_is_restored(amount: Amount) -> None:
     """Any amount, longer than the wire has them, too, comes back from its own text."""
     assert (amount, str(amount)) == (parse_canonical(str(amount)), str(parse_canonical(str(amount))))
+    assert is_canonical(str(amount))
 
 
 @each_case("text", [*NO_AMOUNTS, "-0", "1.0", "1.50", "0.0", "1e5", "-0.0", "1e-5", "00.1", "-.5"], ids=ascii)
 def test_what_is_no_printed_amount_is_not_restored(text: str) -> None:
     """Only the canonical form is one: whatever else could be read as a number is refused."""
     assert REFUSED == answer(lambda: parse_canonical(text))
+    assert not is_canonical(text)
 
 
 @each_case(

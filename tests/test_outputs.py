@@ -21,7 +21,7 @@ import pytest
 
 from balcli import atomic
 from balcli.cli import app
-from balcli.cli.options import Format
+from balcli.cli.options import REPORTS, Format
 from tests.conftest import ROOT, Program, Result
 from tests.generated import sampled
 from tests.lists import each_case
@@ -286,8 +286,8 @@ def test_what_is_no_mode_is_wrong_usage(program: Program, tmp_path: Path, given:
 
 
 def test_several_files_tell_the_same(program: Program, tmp_path: Path) -> None:
-    """One run writes every format, each as -o would make it of that run; stdout is empty."""
-    files = {form: tmp_path / f"out.{form}" for form in Format}
+    """One run writes every report, each as -o would make it of that run; stdout is empty."""
+    files = {form: tmp_path / f"out.{form}" for form in REPORTS}
     result = program.run(*ASKED, *(word for form, file in files.items() for word in ("-O", f"{form}:{file}")))
     assert (0, "", "") == (result.code, result.out, result.err)
     texts = {form: file.read_text() for form, file in files.items()}
@@ -296,9 +296,34 @@ def test_several_files_tell_the_same(program: Program, tmp_path: Path) -> None:
     assert totals == [row["total"] for row in rows if row["total"] and row["status"] == "ok"]
     lines = map(json.loads, texts[Format.jsonl].splitlines())
     assert totals == [line["total"] for line in lines if line["type"] == "balance"]
-    assert all(total in texts[form] for total in totals for form in Format)
+    assert all(total in texts[form] for total in totals for form in REPORTS)
     assert texts[Format.table] == program.run(*ASKED).out
     assert {0o600} == {file.stat().st_mode & 0o777 for file in files.values()}
+
+
+@each_case(
+    ("asset", "code", "amount"),
+    [("BTC", 0, "2\n"), ("NONE", 6, None)],
+)
+def test_an_amount_goes_into_a_file_of_its_own(
+    program: Program, tmp_path: Path, asset: str, code: int, amount: str | None
+) -> None:
+    """`-O value:FILE` beside a report: where there is no value, that file alone is left as it was, and the code says so."""
+    record = str(tmp_path / "record")
+    value = ("--asset", asset, "-O", "value:v", "-O", "json:j")
+    runs = [
+        ("merchant", "--sandbox", "--record", "--evidence", record, *value),
+        ("replay", record, *value[2:]),
+        ("history", "show", "--sandbox", *value),
+    ]
+    for command in runs:
+        result = program.run(*command, cwd=tmp_path)
+        written = (tmp_path / "v").read_text() if (tmp_path / "v").exists() else None
+        assert (code, "", amount) == (result.code, result.out, written), command
+        assert json.loads((tmp_path / "j").read_text())["complete"]
+        assert ("no value: " in result.err) == (amount is None)
+        (tmp_path / "v").unlink(missing_ok=True)
+        (tmp_path / "j").unlink()
 
 
 DESTINATIONS: Final[dict[tuple[str, ...], tuple[str | None, dict[str, str]]]] = {
@@ -407,6 +432,7 @@ def test_a_file_that_is_stdout_too_is_wrong_usage(program: Program) -> None:
         ("history --prune 1d", "csv", 2),
         ("history --prune 1d", "json", 0),
         ("diff", "csv", 2),
+        ("diff", "value", 2),
         ("replay record", "prometheus", 0),
         ("replay record --check", "json", 2),
         ("replay record --check", "table", 0),
@@ -428,12 +454,12 @@ def test_a_comparison_goes_into_several_files(program: Program, tmp_path: Path) 
     for fault in ((), ("--fault", "minus")):
         program.run(*ASKED, "--record", *fault)
     files = ("-O", "json:d.json", "-O", "table:d.txt")
-    assert (1, "") == ((result := program.run("diff", *files, cwd=tmp_path)).code, result.out)
+    assert (1, "") == ((result := program.run("diff", "--sandbox", *files, cwd=tmp_path)).code, result.out)
     assert json.loads((tmp_path / "d.json").read_text())["different"]
-    assert program.run("diff").out == (tmp_path / "d.txt").read_text()
-    assert 0 == program.run("history", *files, "-O", "csv:d.csv", cwd=tmp_path).code
+    assert program.run("diff", "--sandbox").out == (tmp_path / "d.txt").read_text()
+    assert 0 == program.run("history", "--sandbox", *files, "-O", "csv:d.csv", cwd=tmp_path).code
     assert 2 == len(json.loads((tmp_path / "d.json").read_text())["runs"])
-    assert program.run("history", "-o", "csv").out == (tmp_path / "d.csv").read_text().replace(
+    assert program.run("history", "--sandbox", "-o", "csv").out == (tmp_path / "d.csv").read_text().replace(
         "\r\n", "\n"
     ).replace("\n", "\r\n")
 

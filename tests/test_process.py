@@ -394,6 +394,7 @@ WITH_SANDBOX = {
     "check": ["--asset", "USDT", "--crit", "0:"],
     "diff": ["--live"],
     "doctor": ["--offline"],
+    "history": [],
 }
 """The commands that take --sandbox, each with what it needs beside that."""
 
@@ -407,7 +408,12 @@ def test_every_command_with_a_sandbox_is_listed() -> None:
 
 @each_case(
     ("command", "option"),
-    [(command, option) for command in WITH_SANDBOX for option in ("-p=main", "-c=x.toml", "--env-file=x")],
+    [
+        (command, option)
+        for command in WITH_SANDBOX
+        for option in ("-p=main", "-c=x.toml", "--env-file=x")
+        if any(option.partition("=")[0] in each.opts for each in load(command).params)
+    ],
 )
 def test_a_profile_beside_the_sandbox_is_wrong_usage(program: Program, command: str, option: str) -> None:
     """A named profile, or its file, would go unseen: 2 (3 for `check`), in either order, and nothing is run."""

@@ -17,7 +17,7 @@ RECORD = ("all", "--sandbox", "--record")
 
 
 def _history(program: Program) -> Path:
-    return program.folder / ".local" / "state" / "balcli" / "history.db"
+    return program.folder / ".local" / "state" / "balcli" / "sandbox.db"
 
 
 def test_a_run_is_kept_as_it_was_shown(program: Program) -> None:

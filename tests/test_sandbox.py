@@ -6,7 +6,7 @@ import socket
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from balcli.cli.options import Format
+from balcli.cli.options import REPORTS
 from balcli.sandbox import Sandbox, SandboxRequest, SandboxResponse
 from balcli.sandbox.loopring import ACCOUNT_ID, ADDRESS, KEY, Loopring
 from balcli.sandbox.merchant import TOKEN, Merchant
@@ -109,7 +109,7 @@ def test_the_list_of_faults_has_the_codes_by_provider(program: Program) -> None:
 
 def test_a_fault_leads_to_its_code_in_every_format(program: Program) -> None:
     """Answers that are errors, refusals at 200 and odd fields end with the code that is listed, whatever the format."""
-    formats = itertools.cycle([form.value for form in Format])
+    formats = itertools.cycle([form.value for form in REPORTS])
     faults = [*PRETENCES, "page", "error", "degraded", "denied", *HARD, "minus", "repeated"]
     faults.remove("long")
     wrong = []

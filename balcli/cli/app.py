@@ -21,6 +21,7 @@ from balcli.errors import BalcliError, Bug, MachineExhausted, OutputError, Termi
 from balcli.providers import PROVIDERS
 from balcli.secret import redact
 
+_HELP_OPTIONS: Final = ["--help", "-h"]
 _CHECK: Final = "check"
 _HELP: Final = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
 
@@ -41,9 +42,9 @@ COMMANDS: Final = {
     },
     "all": Entry("balances", "Show every account at once, with totals by asset."),
     _CHECK: Entry("check", "Hold balances against limits, as a monitoring plugin.", exit_code=3),
-    "diff": Entry("diff", "Compare two recorded runs, or one with what there is now.", exit_code=2),
+    "diff": Entry("diff", "Compare two runs: recorded, in a file of -o json, or now.", exit_code=2),
     "doctor": Entry("doctor", "Say what keeps a run from working, and what to do."),
-    "history": Entry("history", "List the recorded runs, or show how amounts went from run to run."),
+    "history": Entry("history", "List the recorded runs, show one again, or show how amounts went."),
     "replay": Entry("replay", "Print what a run printed, from its evidence alone."),
     "sandbox": Entry("sandbox", "Run a stand-in for the providers, and print a profile."),
     "schema": Entry("schema", "Print the JSON Schema of -o json."),
@@ -64,12 +65,10 @@ class CommandLine(NamedTuple):
     """The format of `-o` or BALCLI_OUTPUT, "" without one."""
 
 
-class Command(TyperCommand):
-    """A command."""
+class _RefusesRepeats:
+    """Refuses a text or path that is given twice."""
 
-    def get_help(self, ctx: Any) -> str:
-        """The text of its --help."""
-        return _help(self, ctx)
+    make_parser: Any
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line. Raises UsageError for what would go unseen.
@@ -81,7 +80,7 @@ class Command(TyperCommand):
         for option, count in Counter(filter(_takes_one_text, in_order)).items():
             if count > 1 and not ctx.resilient_parsing:
                 raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
-        rest = super().parse_args(ctx, args)
+        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         if ctx.params.get("sandbox") and not ctx.resilient_parsing:
             from balcli.cli.profiles import SANDBOX
 
@@ -93,12 +92,29 @@ class Command(TyperCommand):
         return rest
 
 
-class Group(TyperGroup):
-    """A group of commands."""
+class Command(_RefusesRepeats, TyperCommand):
+    """A command."""
 
     def get_help(self, ctx: Any) -> str:
         """The text of its --help."""
         return _help(self, ctx)
+
+
+class Group(TyperGroup):
+    """A group of commands."""
+
+    is_command = False
+    """Whether it does something without one of its commands."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of its --help."""
+        return _help(self, ctx)
+
+
+class CommandGroup(_RefusesRepeats, Group):
+    """A group of commands that is a command itself."""
+
+    is_command = True
 
 
 def _takes_one_text(parameter: Any) -> bool:
@@ -145,7 +161,7 @@ app = typer.Typer(
     help=_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
+    context_settings={"help_option_names": _HELP_OPTIONS},
 )
 
 
@@ -233,7 +249,11 @@ def parse_again(arguments: list[str]) -> CommandLine:
         names.append(below)
         command = command.commands[below]
     context = typer.Context(
-        command, ignore_unknown_options=True, allow_interspersed_args=True, resilient_parsing=True
+        command,
+        ignore_unknown_options=True,
+        allow_interspersed_args=True,
+        resilient_parsing=True,
+        help_option_names=_HELP_OPTIONS,  # a command keeps the help option of the first context
     )
     parser: Any = command.make_parser(context)
     options: dict[str, Any] = {}

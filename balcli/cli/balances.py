@@ -14,7 +14,7 @@ import typer
 from balcli import pipes
 from balcli.cli import options
 from balcli.cli.app import Command, CommandLine
-from balcli.cli.options import Format, account_option, output_option, recording_option, shown_option
+from balcli.cli.options import REPORTS, Format, account_option, output_option, recording_option, shown_option
 from balcli.cli.output import (
     Outputs,
     print_error,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from balcli.evidence.record import Recorder
     from balcli.models import Report
     from balcli.providers.base import Flag, Key, Provider
+    from balcli.render.value import ValueRequest
     from balcli.run import RunRequest, RunResult
 
 
@@ -47,12 +48,19 @@ class Display(NamedTuple):
     no_color: bool
     addresses: bool = False
     """Whether the table shows deposit addresses."""
+    value: "ValueRequest | None" = None
+    """The amount that the format `value` prints."""
     verbose: bool = False
     """Whether the table of a terminal shows targets whole."""
     about: str = ""
     """The end of the status line of a terminal: how long the run took, or how old it is."""
     deadline: float | None = None
     """The seconds that the run has; None for the default."""
+
+    @property
+    def formats(self) -> list[str]:
+        """Every format that is written."""
+        return [form for form, _ in self.outputs.all(self.output)]
 
     @property
     def colour(self) -> bool:
@@ -113,6 +121,8 @@ def _show_balances(
     mode: options.Mode = None,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
+    field: options.ValueField = None,
+    absent: options.ValueAbsent = None,
     nonzero: Annotated[
         bool, shown_option("--nonzero", help="Hide rows whose every amount is exactly 0.")
     ] = False,
@@ -182,7 +192,7 @@ def _show_balances(
         wait=wait,
     )
     display = Display(
-        output, Outputs(), quiet, no_color, "addresses" in request.flags, verbose, deadline=deadline
+        output, Outputs(), quiet, no_color, "addresses" in request.flags, verbose=verbose, deadline=deadline
     )
     begun = time.monotonic()
     observe = print_exchange if verbose else None
@@ -193,11 +203,19 @@ def _show_balances(
         watching.validate_options(output, record=record, files=output_file, evidence=evidence)
         _validate_options(request, flags, fault)
         request = request._replace(assets=wanted(asset, exact=exact))
+        options.value_request([output], request.assets, field, absent)
         pipes.reader.refusal = "it is a FIFO, and --watch reads it again at each look"
         with opening as opened:
             colour = wants_colour(os.environ, no_color=no_color)
-            run_once = partial(run, opened, request, observe=observe)
-            raise typer.Exit(watching.watch(watch, run_once, output, quiet=quiet, colour=colour))
+            raise typer.Exit(
+                watching.watch(
+                    watch,
+                    partial(run, opened, request, observe=observe),
+                    output,
+                    quiet=quiet,
+                    colour=colour,
+                )
+            )
     recorder: Recorder | None = None
     try:
         _validate_options(request, flags, fault)
@@ -211,6 +229,9 @@ def _show_balances(
 
             recorder = evidence_record.Recorder(evidence)
         request = request._replace(assets=wanted(asset, exact=exact))
+        display = display._replace(
+            value=options.value_request(display.formats, request.assets, field, absent)
+        )
         with opening as opened:
             profile = opened.name
             display = display._replace(deadline=deadline or opened.request_settings.deadline)
@@ -221,7 +242,7 @@ def _show_balances(
         result = RunResult(report, report)
     if recorder is not None:
         try:
-            digest = _keep_evidence(recorder, result, request, output, exact=exact)
+            digest = _keep_evidence(recorder, result, request, display, exact=exact)
         except OutputError as problem:
             result = result._replace(problems=(*result.problems, problem))
         else:
@@ -241,20 +262,21 @@ def _validate_options(request: "RunRequest", flags: Sequence["Flag"], faults: li
 
 
 def _keep_evidence(
-    recorder: "Recorder", result: "RunResult", request: "RunRequest", output: Format, *, exact: bool
+    recorder: "Recorder", result: "RunResult", request: "RunRequest", display: Display, *, exact: bool
 ) -> str:
     """Write the evidence of a run; the SHA-256 of its manifest. Raises OutputError."""
-    report = result.document
     shaping = {
-        "output": output.value,
-        "assets": [] if report.failures else request.assets,
+        "output": display.output.value,
+        "field": display.value and display.value.field,
+        "absent": "zero" if display.value and display.value.absent_zero else None,
+        "assets": [] if result.report.failures else request.assets,
         "exact": exact,
         "flags": sorted(request.flags),
         "nonzero": request.nonzero,
         "sort": request.sort,
         "totals_only": request.totals_only,
     }
-    return recorder.keep(report, shaping, report.notices[len(result.report.notices) :])
+    return recorder.keep(result.document, shaping)
 
 
 def write_report(result: "RunResult", display: Display) -> int:
@@ -263,18 +285,36 @@ def write_report(result: "RunResult", display: Display) -> int:
     Where an account answered, the first problem with recording or writing decides, if there is one.
     """
     report, document, outputs = result.report, result.document, display.outputs
+    found = None
+    if Format.value in display.formats:
+        from balcli.render.value import Value, value
+
+        found = Value(None, exit_code=result.whole.exit_code)
+        if display.value is not None and not result.whole.failures:
+            found = value(result.whole, display.value)
+        if found.text is None:
+            outputs = outputs.without(Format.value, display.output)
+    exit_code = report.exit_code if found is None else found.exit_code
+
+    def rendered(output: str, file: Path | None) -> Iterable[str]:
+        if found is not None and output == Format.value:
+            return f"{found.text}\n"
+        return _rendered(document, display, output, file)
+
     # Of a run that failed wholly, an older file is worth more.
     unwritten = outputs.write(
         display.output,
-        lambda output, file: _rendered(document, display, output, file),
+        rendered,
         keep_old=not report.answered,
         deadline=display.deadline,
     )
     in_table = outputs.show_on_stdout(Format.table, display.output)
     print_problems(report, quiet=display.quiet, in_table=in_table)
+    if found is not None and found.reason:
+        print_message(found.reason)
     problems = [*result.problems, *unwritten]
     codes = [*map(print_error, problems)]
-    return codes[0] if codes and report.answered else report.exit_code
+    return codes[0] if codes and report.answered else exit_code
 
 
 def _rendered(report: "Report", display: Display, output: str, file: Path | None) -> Iterable[str]:
@@ -305,7 +345,7 @@ def machine(name: str, report: "Report") -> Iterator[str]:
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
     """Write the document of a run that failed before it began, in a format for programs."""
-    if line.output in set(Format) - {Format.table}:
+    if line.output in set(REPORTS) - {Format.table}:
         from balcli.report import failed
 
         write_stdout(machine(line.output, failed(None, error)))

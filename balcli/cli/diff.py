@@ -1,14 +1,13 @@
-"""`balcli diff`: what is different between two recorded runs, or between one and now."""
+"""`balcli diff`: what is different between two runs, each recorded, in a file of `-o json`, or asked now."""
 
 import os
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn, cast
 
 import typer
 
-from balcli.cli import completion, options, times
+from balcli.cli import completion, options
 from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import SHOWN, shown_option
 from balcli.cli.output import (
@@ -21,13 +20,29 @@ from balcli.cli.output import (
     write_stdout,
 )
 from balcli.cli.profiles import open_profile
-from balcli.errors import BalcliError, StateError, UsageError
-from balcli.text import did_you_mean, printable
+from balcli.cli.recorded import (
+    LAST,
+    Recorded,
+    file_label,
+    find_run,
+    is_file,
+    is_one_file,
+    kind_of,
+    newest_runs,
+    open_recorded,
+    profile_text,
+    read_document,
+    read_run,
+)
+from balcli.errors import BalcliError, UsageError
+from balcli.render.layout import local_iso
+from balcli.text import did_you_mean, join_names, printable
 
 if TYPE_CHECKING:
     from balcli.config.profile import Profile
     from balcli.diff import DiffFilter
-    from balcli.history.reading import RecordedRun, RunSummary
+    from balcli.history.reading import RecordedRun
+    from balcli.history.recording import Selection
     from balcli.http.timing import Deadline
     from balcli.models import Report
     from balcli.render.diff import Comparison, Side
@@ -38,16 +53,33 @@ DIFFERENT: Final = 1
 TROUBLE: Final = 2
 """The exit code of everything that keeps a comparison from an answer."""
 
-_LAST: Final = "last"
+_NOW: Final = "now"
 
 
-class _History(NamedTuple):
-    """The recorded runs that can be compared."""
+class _Source(NamedTuple):
+    """One of the two runs that are compared, and where it is from."""
 
-    file: Path
-    profile: str | None
-    """The profile that is named; None for the one that there is."""
-    allow_partial: bool
+    report: "Report"
+    label: str
+    """What messages call it."""
+    id: int | None = None
+    """Its id in the history."""
+    file: str | None = None
+    """Its file; "-" is stdin."""
+    selection: "Selection | None" = None
+    """What it was asked for; None where that is not known, as of a file."""
+
+    @property
+    def side(self) -> "Side":
+        """The run as the output names it."""
+        from balcli.render.diff import Side
+
+        return Side(self.id, self.report.generated_at, self.report.complete, self.file)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that it was narrowed to."""
+        return self.selection.accounts if self.selection else ()
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -59,13 +91,13 @@ def diff(
         str | None,
         typer.Argument(
             metavar="[FROM]",
-            help="A run: its id, a time, so long ago (24h), or `last`.",
+            help="A run: its id, `last`, a time, a date, an age (24h), or a file of -o json.",
             rich_help_panel=SHOWN,
         ),
     ] = None,
     after: Annotated[
         str | None,
-        typer.Argument(metavar="[TO]", help="The other run; the last one by default.", rich_help_panel=SHOWN),
+        typer.Argument(metavar="[TO]", help="The other run [default: the last one].", rich_help_panel=SHOWN),
     ] = None,
     output: options.TableOrJsonOption = None,
     output_file: options.OutputFiles = None,
@@ -104,11 +136,11 @@ def diff(
     no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Compare two recorded runs, or one with what there is now.
+    """Compare two runs: recorded, in a file of -o json, or now.
 
-    The last two complete ones by default. Nothing is printed where nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
+    The last two complete runs that asked for everything by default. Nothing is printed where nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
     """
-    from balcli.history.database import history_file, within
+    from balcli.history.database import within
     from balcli.http.timing import Deadline
     from balcli.models import Failure
     from balcli.providers.selection import wanted
@@ -128,7 +160,7 @@ def diff(
         named.check()
         outputs = named
         _validate_options(after, fault, live=live, sandbox=sandbox)
-        recorded = _History(history_file(history, os.environ), profile, allow_partial)
+        recorded = open_recorded(history, profile, sandbox=sandbox, complete=not allow_partial, full=True)
         with ExitStack() as stack:
             opened, clock = None, None
             if live:
@@ -139,15 +171,12 @@ def diff(
                 # It bounds the wait for a busy history, too.
                 clock = Deadline(opened.request_settings._replace(**request.settings).deadline)
                 stack.enter_context(within(clock.for_requests()))
-            first, second = _chosen(recorded, before, after, live=live)
+            first, second = _sources(recorded, before, after, live=live)
             narrowing = _narrowing(first, second, account, wanted(asset, exact=exact), threshold)
-            if second is not None:
-                report = second.report
-            elif opened is not None:
-                report = _asked_now(opened, request, first, narrowing, clock, quiet=quiet)
-        if not (second or report.complete or allow_partial):
-            _refuse_incomplete(report)
-        comparison = _compared(first, second, report, narrowing, allow_partial=allow_partial, quiet=quiet)
+            if second is None:
+                asked = _asked_now(cast("Profile", opened), request, first, narrowing, clock, quiet=quiet)
+                second = _Source(asked, _NOW)
+        comparison = _compared(first, second, narrowing, allow_partial=allow_partial, quiet=quiet)
     except BalcliError as problem:
         document = render.failed(profile, problem)
         outputs.write(
@@ -193,51 +222,74 @@ def _validate_options(after: str | None, faults: list[str] | None, *, live: bool
 
 
 def _compared(
-    first: "RecordedRun",
-    second: "RecordedRun | None",
-    report: "Report",
-    narrowing: "DiffFilter",
-    *,
-    allow_partial: bool,
-    quiet: bool,
+    first: _Source, second: _Source, narrowing: "DiffFilter", *, allow_partial: bool, quiet: bool
 ) -> "Comparison":
-    """A run and what is different in another report, that of the second run or of now. Raises UsageError."""
+    """What is different in the second run. Raises UsageError where the two cannot be compared."""
     from balcli.diff import compare
-    from balcli.render.diff import Comparison, Side
+    from balcli.render.diff import Comparison
 
-    profile, number = report.profile, None if second is None else second.id
-    side = Side(number, report.generated_at, report.complete)
-    if first.report.profile != profile:
+    old, new = first.report, second.report
+    for each in (first, second):
+        _check_source(each, allow_partial=allow_partial)
+    if old.profile != new.profile and not (first.file or second.file):
         raise UsageError(
-            f"run {first.id} is {_profile_text(first.report.profile)}, the other {_profile_text(profile)}; name two runs of one profile"
+            f"{first.label} is {profile_text(old.profile)}, the other {profile_text(new.profile)}; name two runs of one profile"
         )
-    if second is not None:
-        _refuse_unlike(first, second, narrowing)
+    if first.selection and second.selection:
+        _refuse_unlike(first, first.selection, second.selection, narrowing)
     if not quiet:
-        _print_unlisted(narrowing.assets, (first.report, report))
-        _print_step_back(first, side)
-    old = Side(first.id, first.report.generated_at, first.report.complete)
-    changes = compare(first.report, report, narrowing)
+        _print_unlisted(narrowing.assets, (old, new))
+        _print_step_back(first, second)
+        _print_hidden(first, second)
+    changes = compare(old, new, narrowing)
     if changes.incomparable and not allow_partial:
         change = changes.incomparable[0]
         raise UsageError(
             f"{printable(change.account, 40)} cannot be compared: {change.reason}; add --allow-partial to compare the others"
         )
-    return Comparison(profile, old, side, changes)
+    return Comparison(new.profile, first.side, second.side, changes)
 
 
-def _print_step_back(first: "RecordedRun", side: "Side") -> None:
-    """A note where the clock stepped back from the run that was recorded first to the other."""
-    at = first.report.generated_at
-    if (side.id is None or first.id < side.id) and side.at < at:
-        name = "now" if side.id is None else f"run {side.id}"
+def _check_source(source: _Source, *, allow_partial: bool) -> None:
+    """Raise UsageError for a run that failed, that is partial, or that has no rows."""
+    report = source.report
+    if report.failures:
+        raise UsageError(
+            f"{source.label} is of a run that failed ({report.failures[0].code}); name one in which accounts answered"
+        )
+    if any(notice.code == "rows.left_out" for notice in report.notices):
+        raise UsageError(
+            f"{source.label} was made with --totals-only and has no balances; make one without it"
+        )
+    if report.complete or allow_partial:
+        return
+    if source.label == _NOW:
+        _refuse_incomplete(report)
+    raise UsageError(
+        f"{source.label} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
+    )
+
+
+def _print_hidden(first: _Source, second: _Source) -> None:
+    """A note where one of the runs leaves out rows of zeros."""
+    sources = [s for s in (first, second) if any(n.code == "rows.hidden" for n in s.report.notices)]
+    if len(sources) == 1:
         print_message(
-            f"note: the clock stepped back by {at - side.at} between run {first.id} and {name}; look at the order, not the times"
+            f"note: {sources[0].label} was made with --nonzero: a row that it does not list may be one of zeros"
         )
 
 
-def _profile_text(profile: str | None) -> str:
-    return "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
+def _print_step_back(first: _Source, second: _Source) -> None:
+    """A note where the clock stepped back from the run that was recorded first to the other."""
+    before, after = first.report.generated_at, second.report.generated_at
+    in_order = first.id is not None and (
+        second.label == _NOW or (second.id is not None and first.id < second.id)
+    )
+    if in_order and after < before:
+        print_message(
+            f"note: the clock stepped back by {before - after} between {first.label} and {second.label}; "
+            "look at the order, not the times"
+        )
 
 
 def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> None:
@@ -254,25 +306,35 @@ def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -
 def _asked_now(
     profile: "Profile",
     request: "RunRequest",
-    first: "RecordedRun",
+    first: _Source,
     narrowing: "DiffFilter",
     deadline: "Deadline | None",
     *,
     quiet: bool,
 ) -> "Report":
-    """What the accounts of a recorded run answer now, asked for the same assets. Raises BalcliErrors."""
+    """What the accounts of a run answer now, asked for the same assets. Raises BalcliErrors."""
+    from balcli import document
     from balcli.history.recording import with_url_digests
+    from balcli.render.json import pieces
     from balcli.run import run
 
-    if first.selection.flags:
+    if first.selection is None:
+        made_with = {row.details.get("kind") for row in first.report.balances} - {None}
+    else:
+        made_with = {*first.selection.flags}
+    if made_with:
         raise UsageError(
-            f"run {first.id} was made with switches of its provider; compare it with a recorded run"
+            f"{first.label} was made with options of its provider; compare it with another run that has them"
         )
     names = [outcome.account.name for outcome in first.report.outcomes]
     wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
-    request = request._replace(accounts=wanted, assets=first.selection.asked)
-    report = run(profile, request, progress=progress(quiet=quiet), deadline=deadline).report
-    return with_url_digests(report, sandbox=request.sandbox)
+    request = request._replace(accounts=wanted, assets=first.selection.asked if first.selection else ())
+    report = with_url_digests(
+        run(profile, request, progress=progress(quiet=quiet), deadline=deadline).report,
+        sandbox=request.sandbox,
+    )
+    # Both sides are read in the same way: a plugin's detail can be text that looks like an amount.
+    return report._replace(balances=document.parse("".join(pieces(report)).encode()).balances)
 
 
 def _refuse_incomplete(report: "Report") -> NoReturn:
@@ -285,8 +347,8 @@ def _refuse_incomplete(report: "Report") -> NoReturn:
 
 
 def _narrowing(
-    first: "RecordedRun",
-    second: "RecordedRun | None",
+    first: _Source,
+    second: _Source | None,
     account: list[str] | None,
     assets: tuple[str, ...],
     threshold: str | None,
@@ -303,7 +365,7 @@ def _narrowing(
         raise UsageError("--threshold: that is no amount of 0 or more; write it like 0.5")
     accounts = tuple(account or ())
     _refuse_unasked(accounts, first, second)
-    for names in (run.selection.accounts for run in (first, second) if run is not None):
+    for names in (source.accounts for source in (first, second) if source is not None):
         if names:
             accounts = tuple(name for name in accounts or names if name in names)
             if not accounts:
@@ -313,115 +375,87 @@ def _narrowing(
     return DiffFilter(accounts, assets, least)
 
 
-def _refuse_unasked(named: tuple[str, ...], first: "RecordedRun", second: "RecordedRun | None") -> None:
+def _refuse_unasked(named: tuple[str, ...], first: _Source, second: _Source | None) -> None:
     """Raise UsageError for an account that is named and that a run did not ask: what it held then is not known."""
-    runs = [run for run in (first, second) if run is not None]
-    there = [outcome.account.name for run in runs for outcome in run.report.outcomes]
+    sources = [source for source in (first, second) if source is not None]
+    there = [outcome.account.name for source in sources for outcome in source.report.outcomes]
     for name in named:
-        shown = printable(name, 40)
+        account = printable(name, 40)
         if name not in there:
-            where = f"run {first.id}" if second is None else f"run {first.id} or {second.id}"
+            where = " or ".join(source.label for source in sources)
             raise UsageError(
-                f"--account: there is no account {shown} in {where}; {did_you_mean(name, there)}"
+                f"--account: there is no account {account} in {where}; {did_you_mean(name, there)}"
             )
-        for run in runs:
-            if run.selection.accounts and name not in run.selection.accounts:
+        for source in sources:
+            if source.accounts and name not in source.accounts:
                 raise UsageError(
-                    f"--account: run {run.id} did not ask {shown}; leave it out, or name two runs that did"
+                    f"--account: {source.label} did not ask {account}; leave it out, or name two runs that did"
                 )
 
 
-def _chosen(
-    history: _History, before: str | None, after: str | None, *, live: bool
-) -> tuple["RecordedRun", "RecordedRun | None"]:
-    """The two recorded runs that are meant; the second is None where it is now. Raises UsageError or StateError."""
+def _sources(
+    recorded: Recorded, before: str | None, after: str | None, *, live: bool
+) -> tuple[_Source, _Source | None]:
+    """The two runs that are meant; the second is None where it is now. Raises UsageError or StateError."""
     if live:
-        return _found(history, _LAST if before is None else before), None
+        return _source(recorded, LAST if before is None else before), None
     if before is None:
-        newest = _candidates(history, limit=2)
-        if len(newest) < 2:
-            which = "recorded runs" if history.allow_partial else "complete recorded runs"
-            raise UsageError(
-                f"there are too few {which} to compare, {len(newest)} of two; record more with balcli all --record"
-            )
-        return _whole(history, newest[0]), _whole(history, newest[1])
-    first, second = _found(history, before), _found(history, _LAST if after is None else after)
-    if first.id == second.id:
+        return _last_two(recorded)
+    words = (before, LAST if after is None else after)
+    if is_one_file(*words):
+        raise UsageError(f"both are {file_label(before)}; name two files")
+    first, second = (_source(recorded, word) for word in words)
+    if first.id is not None and first.id == second.id:
         raise UsageError(
-            f"both are run {first.id} ({first.report.generated_at:%Y-%m-%d %H:%M:%S} UTC), no run since; "
-            "record another with balcli all --record, or name two runs"
+            f"both are {first.label} ({local_iso(first.report.generated_at)}), no run since; "
+            f"record another with balcli all --record, or name two runs that {recorded.command} lists"
         )
     return first, second
 
 
-def _found(history: _History, text: str) -> "RecordedRun":
+def _last_two(recorded: Recorded) -> tuple[_Source, _Source]:
+    newest = newest_runs(recorded, 2)
+    if len(newest) < 2:
+        others = len(newest_runs(recorded._replace(full=False), 2)) - len(newest)
+        passed = " that asked for everything" if others else ""
+        raise UsageError(
+            f"there are too few runs to compare: {len(newest)} of two {kind_of(recorded)}s{passed}; record another with "
+            f"balcli all --record, or name two that {recorded.command} lists"
+        )
+    first, second = (_of_run(read_run(recorded, each.id)) for each in newest)
+    return first, second
+
+
+def _source(recorded: Recorded, word: str) -> _Source:
     """The run that a word of the command line means."""
-    from balcli.history.reading import run as read
-
-    if text.isascii() and text.isdigit() and len(text) <= 15:
-        found = read(history.file, int(text)) if history.file.exists() else None
-        if found is None:
-            raise UsageError(f"there is no recorded run {text}; balcli history lists those that there are")
-        if not (found.report.complete or history.allow_partial):
-            raise UsageError(
-                f"run {text} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
-            )
-        return found
-    until = None if text == _LAST else times.parse_time(text, f"run {text}")
-    runs = _candidates(history, limit=1, until=until)
-    if not runs:
-        which = "recorded run" if history.allow_partial else "complete recorded run"
-        when = "" if until is None else f" from {until:%Y-%m-%d %H:%M:%S} UTC or before"
-        raise UsageError(f"there is no {which}{when}; balcli history lists those that there are")
-    return _whole(history, runs[0])
+    if is_file(word):
+        return _Source(read_document(recorded, word), file_label(word), file=word)
+    return _of_run(find_run(recorded, word))
 
 
-def _candidates(history: _History, *, limit: int, until: datetime | None = None) -> "tuple[RunSummary, ...]":
-    """The newest runs that can be compared, of the one profile that there is or is named."""
-    from balcli.history.reading import runs
-
-    if not history.file.exists():
-        return ()
-    found = runs(history.file, history.profile, until=until, complete=not history.allow_partial, limit=limit)
-    kinds = sorted({_profile_text(each.profile) for each in found})
-    if len(kinds) > 1:
-        raise UsageError(f"the last runs are {' and '.join(kinds)}; name one with --profile, or two runs")
-    return found
+def _of_run(run: "RecordedRun") -> _Source:
+    return _Source(run.report, f"run {run.id}", run.id, selection=run.selection)
 
 
-def _whole(history: _History, recorded: "RunSummary") -> "RecordedRun":
-    from balcli.history.reading import run as read
-
-    found = read(history.file, recorded.id)
-    if found is None:
-        raise StateError(f"run {recorded.id} was removed meanwhile; try again")
-    return found
-
-
-def _refuse_unlike(before: "RecordedRun", after: "RecordedRun", narrowing: "DiffFilter") -> None:
+def _refuse_unlike(first: _Source, one: "Selection", other: "Selection", narrowing: "DiffFilter") -> None:
     """Raise UsageError where one run was asked for less than the other: what it leaves out has not vanished."""
-    one, other = before.selection, after.selection
     if one.flags != other.flags:
         raise UsageError(
-            f"run {before.id} was made with other switches of its provider than the other; name two runs of one kind"
+            f"{first.label} was made with other options of its provider ({_listed(one.flags, 'none')}) than the other "
+            f"({_listed(other.flags, 'none')}); name two runs of one kind"
         )
-    limited = [selection.asked for selection in (one, other) if selection.assets]
-    if (one.assets, one.exact) != (other.assets, other.exact) and not all(
-        _covers(assets, narrowing.assets) for assets in limited
+    if (one.assets, one.exact) != (other.assets, other.exact) and not (
+        one.covers(narrowing.assets) and other.covers(narrowing.assets)
     ):
         raise UsageError(
-            f"run {before.id} and the other were not made for the same assets; name those to compare with --asset"
+            f"{first.label} was asked for {_assets_of(one)} and the other for {_assets_of(other)}; "
+            "name the assets to compare with --asset"
         )
 
 
-def _covers(assets: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether a run that was asked for some assets was asked for all that are wanted, in each spelling that these take."""
-    from balcli.providers.selection import ExactName, selects
+def _assets_of(selection: "Selection") -> str:
+    return _listed(selection.assets, "all assets") + (" (--exact)" if selection.exact else "")
 
-    return bool(wanted) and all(
-        any(
-            selects((asset,), name) and (isinstance(name, ExactName) or not isinstance(asset, ExactName))
-            for asset in assets
-        )
-        for name in wanted
-    )
+
+def _listed(names: tuple[str, ...], nothing: str) -> str:
+    return join_names(names) if names else nothing

@@ -27,9 +27,22 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "balcli check --sandbox --asset USDT --crit 500:",
         "balcli check --asset ETH --warn 2: --crit 1: -o json",
     ),
-    "diff": ("balcli diff", "balcli diff 24h --asset USDT", "balcli diff --live --threshold 0.01"),
+    "diff": (
+        "balcli diff 24h --asset USDT",
+        "balcli diff june.json july.json",
+        "balcli diff --live --threshold 0.01",
+    ),
     "doctor": ("balcli doctor --sandbox", "balcli doctor --offline", "balcli doctor treasury"),
-    "history": ("balcli history --limit 10", "balcli history --asset USDT --since 7d"),
+    "history": (
+        "balcli history --limit 10",
+        "balcli history --asset USDT --since 7d",
+        "balcli history --account shop --since 2026-10-01 -o csv",
+    ),
+    "history show": (
+        "balcli history show",
+        "balcli history show 2026-10-31 -o csv",
+        "balcli history show 12 -o json",
+    ),
     "replay": ("balcli replay evidence", "balcli replay evidence --check"),
     "sandbox": ("balcli sandbox --faults", "balcli sandbox --profile sandbox.toml --latency 200"),
     "schema": ("balcli schema", "balcli schema --lines"),
@@ -64,7 +77,7 @@ def help_text(command: Any, context: Any) -> str:
         "Usage:",
         context.command_path,
         "[OPTIONS]",
-        *(["COMMAND", "[ARGS]..."] if commands else arguments),
+        *(_below(command) if commands else arguments),
     ]
     about = [line for part in command.help.split("\n\n") for line in _wrapped(part, columns, "  ", "  ")]
     # An option without a heading, such as --help, goes with those of the output.
@@ -85,6 +98,11 @@ def help_text(command: Any, context: Any) -> str:
         for block in blocks:
             block[0] = f"{_BOLD}{block[0]}{_PLAIN}"
     return ("\n\n" if airy else "\n").join("\n".join(block) for block in blocks)
+
+
+def _below(group: Any) -> list[str]:
+    """What stands for a group's commands in its usage."""
+    return ["[COMMAND [ARGS]...]"] if group.is_command else ["COMMAND", "[ARGS]..."]
 
 
 def examples(path: str) -> tuple[str, ...]:

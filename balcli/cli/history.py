@@ -1,19 +1,29 @@
-"""`balcli history`: lists recorded runs, shows how amounts went, and lets old runs go."""
+"""`balcli history`: lists recorded runs, shows one again, shows how amounts went, and deletes old runs."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import typer
 
 from balcli.cli import completion, options, times
-from balcli.cli.app import Command, CommandLine
-from balcli.cli.options import OtherFormat, format_option, recording_option, shown_option
+from balcli.cli.app import Command, CommandGroup, CommandLine
+from balcli.cli.options import (
+    SHOWN,
+    Format,
+    OtherFormat,
+    format_option,
+    output_option,
+    recording_option,
+    shown_option,
+)
 from balcli.cli.output import (
+    Outputs,
     can_encode,
+    is_interactive,
     print_error,
     print_message,
     terminal_columns,
@@ -21,11 +31,18 @@ from balcli.cli.output import (
     wants_colour,
     write_stdout,
 )
+from balcli.cli.recorded import LAST, Recorded, find_run, open_recorded
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
+from balcli.render.layout import local_iso
 from balcli.text import did_you_mean, printable
 
-Render: TypeAlias = Callable[[str, Path | None], str]
+if TYPE_CHECKING:
+    from balcli.history.pruning import Pruned
+    from balcli.history.reading import RecordedRun
+    from balcli.models import Report
+
+Render: TypeAlias = Callable[[str, Path | None], str | Iterable[str]]
 """What makes the text of a format for a file, or for stdout."""
 
 
@@ -41,21 +58,35 @@ class HistoryFormat(OtherFormat):
 class HistoryRequest(NamedTuple):
     """What a command line asks of the history."""
 
-    file: Path
-    named: bool
-    profile: str | None
+    recorded: Recorded
     assets: tuple[str, ...]
     accounts: tuple[str, ...]
     since: datetime | None
+    until: datetime | None
     limit: int | None
     output: HistoryFormat
 
+    @property
+    def file(self) -> Path:
+        """The history."""
+        return self.recorded.file
+
+    @property
+    def profile(self) -> str | None:
+        """The profile that is named."""
+        return self.recorded.profile
+
+
+_SandboxRuns = Annotated[
+    bool, recording_option("--sandbox", help="Use the history of the runs of --sandbox.")
+]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@app.command("history", cls=Command)
-def show_history(
+@app.callback(cls=CommandGroup, invoke_without_command=True)
+def history_of_runs(
+    context: typer.Context,
     asset: Annotated[
         list[str] | None,
         shown_option(
@@ -74,7 +105,11 @@ def show_history(
     ] = None,
     since: Annotated[
         str | None,
-        shown_option("--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date, an ISO time (UTC)."),
+        shown_option("--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date, an ISO time."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        shown_option("--until", metavar="WHEN", help="Up to then; a date is meant to its end."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -84,10 +119,20 @@ def show_history(
     ] = None,
     prune: Annotated[
         str | None,
-        recording_option("--prune", metavar="WHEN", help="Remove the runs from before then, such as 90d."),
+        recording_option("--prune", metavar="WHEN", help="Delete the runs from before then, such as 90d."),
     ] = None,
+    dry_run: Annotated[
+        bool, recording_option("--dry-run", help="With --prune: delete nothing, say how much it would be.")
+    ] = False,
+    yes: Annotated[
+        bool,
+        recording_option(
+            "--yes", help="With --prune: do not ask, and delete a profile's newest complete run, too."
+        ),
+    ] = False,
     profile: options.ProfileName = None,
     history: options.HistoryFile = None,
+    sandbox: _SandboxRuns = False,
     output: Annotated[HistoryFormat | None, format_option("table")] = None,
     output_file: options.OutputFiles = None,
     mode: options.Mode = None,
@@ -95,41 +140,149 @@ def show_history(
     _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """List the recorded runs, or show how amounts went from run to run.
+    """List the recorded runs, show one again, or show how amounts went.
 
     Runs are recorded by --record. Without --profile, those of all profiles are shown.
     """
-    from balcli.history.database import history_file
+    if context.invoked_subcommand is not None:
+        _refuse_options(context, context.invoked_subcommand)
+        return
     from balcli.providers.selection import wanted
 
     request = HistoryRequest(
-        file=history_file(history, os.environ),
-        named=history is not None,
-        profile=profile,
+        recorded=open_recorded(history, profile, sandbox=sandbox),
         assets=wanted(asset, exact=exact),
         accounts=tuple(account or ()),
         since=None if since is None else times.parse_time(since, "--since"),
+        until=None if until is None else times.parse_time(until, "--until", end=True),
         limit=limit,
         output=HistoryFormat.chosen(output),
     )
-    if prune is None and wait is not None:
-        raise UsageError("--wait is for --prune alone; add --prune, or leave it out")
+    for name, given in (("--wait", wait is not None), ("--dry-run", dry_run), ("--yes", yes)):
+        if given and prune is None:
+            raise UsageError(f"{name} is for --prune alone; add --prune, or leave it out")
     formats = HistoryFormat if prune is None else options.TableOrJson
     outputs = options.outputs(output_file, formats, explicit=output is not None, mode=mode)
     outputs.check()
-    with waiting_for("reading the history" if prune is None else "removing old runs"):
-        if prune is None:
-            render = _found(request, [name for name, _ in outputs.all(request.output)])
-        else:
-            render = _prune(request, times.parse_time(prune, "--prune"), wait or 0)
     if prune is None:
         _print_steps_back(request)
+        with waiting_for("reading the history"):
+            render = _found(request, [name for name, _ in outputs.all(request.output)])
+        _print_steps_back(request)
+    else:
+        before = times.parse_time(prune, "--prune")
+        render = _prune(request, before, wait or 0, dry_run=dry_run, yes=yes)
     unwritten = outputs.write(request.output, render)
     raise typer.Exit(max(map(print_error, unwritten), default=0))
 
 
+@app.command("show", cls=Command)
+def show_run(
+    context: typer.Context,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run: its id, `last`, a time, or a date for the last complete run of that day.",
+            rich_help_panel=SHOWN,
+            show_default=False,
+        ),
+    ] = LAST,
+    asset: Annotated[
+        list[str] | None, shown_option("--asset", metavar="SYMBOL", help="The asset of -o value.")
+    ] = None,
+    exact: options.Exact = False,
+    field: options.ValueField = None,
+    absent: options.ValueAbsent = None,
+    output: Annotated[
+        Format, output_option("--output", "-o", envvar="BALCLI_OUTPUT", metavar="FORMAT", help="The format.")
+    ] = Format.table,
+    output_file: options.OutputFiles = None,
+    mode: options.Mode = None,
+    profile: options.ProfileName = None,
+    history: options.HistoryFile = None,
+    sandbox: _SandboxRuns = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+    _color: options.Color = None,
+) -> None:
+    """Show a recorded run again, in any format.
+
+    The last run by default. The exit code is that of the run.
+    """
+    from balcli.cli.balances import Display, write_report
+    from balcli.providers.selection import wanted
+    from balcli.report import failed
+    from balcli.run import RunResult
+
+    display = Display(output, Outputs(), quiet, no_color)
+    try:
+        explicit = options.is_explicit(context, "output")
+        outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
+        display = display._replace(outputs=outputs.without_files())
+        outputs.check()
+        display = display._replace(outputs=outputs)
+        assets = wanted(asset, exact=exact)
+        if assets and Format.value not in display.formats:
+            raise UsageError("--asset is for -o value alone; add -o value, or leave it out")
+        display = display._replace(value=options.value_request(display.formats, assets, field, absent))
+        recorded = open_recorded(history, profile, sandbox=sandbox)
+        with waiting_for("reading the history"):
+            found = find_run(recorded, run)
+        if assets and not found.selection.covers(assets):
+            raise UsageError(
+                f"run {found.id} was not asked for {assets[0]}; {recorded.command} lists the runs"
+            )
+        report = _past_report(found)
+        about = f"run {found.id}, {_age(found.report.generated_at)} old"
+        display = display._replace(addresses="addresses" in found.selection.flags, about=about)
+    except BalcliError as problem:
+        report = failed(profile, problem)
+    raise typer.Exit(write_report(RunResult(report, report), display))
+
+
+def _past_report(run: "RecordedRun") -> "Report":
+    """The report of a recorded run, with a notice that it is past."""
+    from balcli.models import Notice
+    from balcli.render.json import format_time
+
+    message = (
+        f"this is run {run.id}, recorded at {format_time(run.report.generated_at)}; it says nothing of today"
+    )
+    narrowed = run.selection.narrowed_to
+    message += f"; it was asked for {narrowed} alone" if narrowed else ""
+    notice = Notice("history.past_run", None, message)
+    return run.report._replace(notices=(*run.report.notices, notice))
+
+
+def _age(at: datetime) -> str:
+    """The time since then in its largest whole unit."""
+    from balcli.render.words import numbered
+
+    seconds = max(0, int(datetime.now(UTC).timestamp() - at.timestamp()))
+    units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
+    name, length = next(each for each in units.items() if seconds >= each[1] or each[1] == 1)
+    return numbered(seconds // length, name)
+
+
+def _refuse_options(context: typer.Context, command: str) -> None:
+    """Raise UsageError for an option in front of a command, which would not see it."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            option = max(parameter.opts, key=len)
+            raise UsageError(
+                f"{option} is in front of {command}; write it behind: balcli history {command} {option}"
+            )
+
+
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of the list, the series or the pruning that a command line asks for and that failed."""
+    """Write the document of the list, the series, the pruning or the run that a command line asks for."""
+    if line.names[1:]:
+        from balcli.cli import balances
+
+        balances.write_failure(error, line)
+        return
     if line.output != HistoryFormat.json:
         return
     from balcli.render.json import SCHEMA_VERSION, to_json
@@ -155,13 +308,14 @@ def _found(request: HistoryRequest, formats: list[str]) -> Render:
             assets=request.assets,
             accounts=request.accounts,
             since=request.since,
+            until=request.until,
         )
     if found or formats != [HistoryFormat.table]:
         _print_mistyped(request, {each.account for each in found})
     if request.limit is not None:
         found = tuple(each._replace(intervals=each.intervals[-request.limit :]) for each in found)
 
-    def rendered(output: str, file: Path | None) -> str:
+    def rendered(output: str, file: Path | None) -> str | Iterable[str]:
         if output != HistoryFormat.table:
             return {"json": render.as_json, "jsonl": render.as_jsonl, "csv": render.as_csv}[output](found)
         if not found:
@@ -178,7 +332,9 @@ def _found_runs(request: HistoryRequest, formats: list[str]) -> Render:
 
     found: tuple[RunSummary, ...] = ()
     if request.file.exists():
-        found = runs(request.file, request.profile, since=request.since, limit=request.limit)
+        found = runs(
+            request.file, request.profile, since=request.since, until=request.until, limit=request.limit
+        )
     if not found and formats != [HistoryFormat.table]:
         _print_mistyped(request, set())
 
@@ -207,21 +363,23 @@ def _print_steps_back(request: HistoryRequest) -> None:
         number, before, at = found[-1]
         more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
         print_message(
-            f"note: the clock stepped back from {before:%Y-%m-%d %H:%M:%S} to {at:%Y-%m-%d %H:%M:%S} UTC before run {number}"
+            f"note: the clock stepped back from {local_iso(before)} to {local_iso(at)} before run {number}"
             f"{more}; runs are in the order in which they were recorded"
         )
 
 
 def _nothing_found(request: HistoryRequest) -> str:
     """That there is nothing to show, in words."""
-    narrowed = any((request.profile, request.assets, request.accounts, request.since))
+    narrowed = any((request.profile, request.assets, request.accounts, request.since, request.until))
     if narrowed and request.file.exists():
         mistyped = _mistyped(request)
         if mistyped is not None:
             return f"no recorded run in {shown(request.file)} is of {mistyped}\n"
-        return f"no recorded run in {shown(request.file)} fits what was asked for; balcli history lists those that there are\n"
-    option = f" --history {shown(request.file)}" if request.named else ""
-    return f"no run is recorded in {shown(request.file)}; balcli all --record{option} records one\n"
+        return (
+            f"no recorded run in {shown(request.file)} matches; {request.recorded.command} lists the runs\n"
+        )
+    options_of_file = request.recorded.command.removeprefix("balcli history")
+    return f"no run is recorded in {shown(request.file)}; balcli all --record{options_of_file} records one\n"
 
 
 def _print_mistyped(request: HistoryRequest, found: set[str | None]) -> None:
@@ -245,39 +403,60 @@ def _mistyped(request: HistoryRequest) -> str | None:
     return None if other is None else f"account {printable(other, 40)}; {did_you_mean(other, accounts)}"
 
 
-def _prune(request: HistoryRequest, before: datetime, wait: float) -> Render:
-    """Remove what is older, each profile's under its lock, and say what that came to."""
+def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: bool, yes: bool) -> Render:
+    """Delete what is older, each profile's under its lock, and say what that came to."""
     if request.output not in {HistoryFormat.table, HistoryFormat.json}:
         raise UsageError(
             f"--prune says what it did as a table or json, not as {request.output}; leave -o out"
         )
-    if request.assets or request.accounts or request.since or request.limit:
-        raise UsageError("--prune removes whole runs; leave out --asset, --account, --since and --limit")
+    if request.assets or request.accounts or request.since or request.until or request.limit:
+        raise UsageError(
+            "--prune deletes whole runs; leave out --asset, --account, --since, --until and --limit"
+        )
     from balcli import state
-    from balcli.history.pruning import prune
-    from balcli.history.reading import runs
+    from balcli.history.pruning import Pruned, prune
+    from balcli.history.reading import profiles
 
-    gone = left = 0
+    done, there = Pruned(0, 0), 0
     if request.file.exists():
-        profiles = dict.fromkeys(run.profile for run in runs(request.file, request.profile, until=before))
+        counts = _of_profile(request, profiles(request.file))
+        names = [*_of_profile(request, profiles(request.file, before))]
+        there = sum(counts.values())
         with ExitStack() as held:
-            for name in profiles:
-                held.enter_context(state.lock(name, os.environ, wait=wait))
-            gone = prune(request.file, tuple(profiles), before)
-        left = len(runs(request.file, request.profile))
-    size = f", and the history takes {request.file.stat().st_size:,} bytes" if gone else ""
+            asks = not (yes or dry_run) and is_interactive()
+            with waiting_for("removing old runs"):
+                for name in () if dry_run else names:
+                    held.enter_context(state.lock(name, os.environ, wait=wait))
+                done = prune(request.file, names, before, keep_newest=not yes, dry_run=dry_run or asks)
+            if asks and done.runs:
+                question = f"{_told(done, before, there, 'would be deleted')}. Delete them?"
+                done = Pruned(0, 0)
+                if typer.confirm(question, err=True):
+                    with waiting_for("removing old runs"):
+                        done = prune(request.file, names, before)
 
     def rendered(output: str, _file: Path | None) -> str:
         if output == HistoryFormat.json:
             from balcli.render.json import SCHEMA_VERSION, format_time, to_json
 
             told = {
-                "schema_version": SCHEMA_VERSION,
                 "before": format_time(before),
-                "pruned": gone,
-                "left": left,
+                "pruned": done.runs,
+                "left": there - done.runs,
+                "bytes": done.bytes,
             }
-            return to_json(told)
-        return f"{gone} run{'' if gone == 1 else 's'} from before {before:%Y-%m-%dT%H:%M:%SZ} removed; {left} left{size}\n"
+            return to_json({"schema_version": SCHEMA_VERSION, **told, "dry_run": dry_run})
+        return f"{_told(done, before, there, 'would be deleted' if dry_run else 'deleted')}\n"
 
     return rendered
+
+
+def _of_profile(request: HistoryRequest, counts: Mapping[str | None, int]) -> dict[str | None, int]:
+    """The counts of the profile that is named, or of all."""
+    return {name: count for name, count in counts.items() if request.profile in {None, name}}
+
+
+def _told(done: "Pruned", before: datetime, there: int, verb: str) -> str:
+    """What a pruning came to, in one sentence; `there` is how many runs there were."""
+    runs = "1 run" if done.runs == 1 else f"{done.runs:,} runs"
+    return f"{runs} from before {local_iso(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"

@@ -3,11 +3,11 @@
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
@@ -17,6 +17,9 @@ from balcli.errors import ConfigFileError, UsageError
 from balcli.files import expand_home
 from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, parse_seconds
 from balcli.text import printable
+
+if TYPE_CHECKING:
+    from balcli.render.value import ValueRequest
 
 WHOSE: Final = "Which accounts"
 LIMIT: Final = "The limit"
@@ -46,6 +49,11 @@ class Format(StrEnum):
     prometheus = "prometheus"
     beancount = "beancount"
     hledger = "hledger"
+    value = "value"
+
+
+REPORTS: Final = tuple(form for form in Format if form is not Format.value)
+"""The formats that show a whole report."""
 
 
 class OtherFormat(StrEnum):
@@ -90,6 +98,17 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= MOST_SECONDS:
         raise typer.BadParameter(f"{printable(text, 40)} is not from 0 to {MOST_SECONDS:g} seconds")
     return value
+
+
+def _one_of(*words: str) -> Callable[[str | None], str | None]:
+    """A callback that takes one of these words."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in words:
+            raise typer.BadParameter(f"{value!r} is not {' or '.join(words)}")
+        return value
+
+    return check
 
 
 def latency_seconds(text: str) -> float:
@@ -187,6 +206,22 @@ OnlyAssets = Annotated[
     shown_option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
 ]
 Exact = Annotated[bool, shown_option("--exact", help="Take each --asset in that spelling alone.")]
+ValueField = Annotated[
+    str | None,
+    output_option(
+        "--field",
+        metavar="FIELD",
+        callback=_one_of("total", "available", "locked"),
+        help="With -o value: total (default), available or locked.",
+        autocompletion=completion.fields,
+    ),
+]
+ValueAbsent = Annotated[
+    str | None,
+    output_option(
+        "--absent", metavar="zero", callback=_one_of("zero"), help="With -o value: 0 if no account lists it."
+    ),
+]
 Timeout = Annotated[
     float | None,
     network_option(
@@ -273,6 +308,22 @@ NoColor = Annotated[
 def given(**options: Any) -> dict[str, Any]:
     """The options that have a value."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def value_request(
+    formats: Iterable[str], assets: tuple[str, ...], field: str | None, absent: str | None
+) -> "ValueRequest | None":
+    """What the format `value` prints; None if it is not among these. Raises UsageError unless exactly one asset is named."""
+    if Format.value not in set(formats):
+        for name, given in (("--field", field), ("--absent", absent)):
+            if given is not None:
+                raise UsageError(f"{name} is for -o value alone; add -o value, or leave it out")
+        return None
+    if len(assets) != 1:
+        raise UsageError("-o value prints one amount of one asset; name it with --asset")
+    from balcli.render.value import ValueRequest  # here, because few runs print one
+
+    return ValueRequest(assets[0], field or "total", absent is not None)
 
 
 def is_explicit(context: typer.Context, name: str) -> bool:

@@ -106,6 +106,11 @@ class Outputs(NamedTuple):
         """The same without its files, for what keeps them from being written."""
         return self._replace(file=None, others=())
 
+    def without(self, form: str, output: str) -> "Outputs":
+        """The same without this format, where `-o` is the other one."""
+        others = tuple(each for each in self.others if each[0] != form)
+        return self._replace(others=others, has_main=self.has_main and output != form)
+
     def check(self) -> None:
         """Raise UsageError for one file given twice, OutputError for one that could not be written. No file is touched."""
         files = [file for _, file in self.all("") if file is not None]
@@ -322,6 +327,14 @@ def is_terminal() -> bool:
     """Whether stdout is a terminal."""
     try:
         return sys.__stdout__ is not None and sys.__stdout__.isatty()
+    except ValueError:
+        return False
+
+
+def is_interactive() -> bool:
+    """Whether somebody can be asked: stdin and stderr are terminals."""
+    try:
+        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
     except ValueError:
         return False
 

@@ -20,9 +20,10 @@ from balcli.cli.options import (
     in_home,
     outputs,
     shown_option,
+    value_request,
 )
 from balcli.cli.output import Outputs, print_error, print_message
-from balcli.errors import BalcliError
+from balcli.errors import BalcliError, UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -83,4 +84,12 @@ def replay(
     if output is None and recorded.options.output in set(Format):
         display = display._replace(output=Format(recorded.options.output))
     display = display._replace(addresses="addresses" in recorded.options.flags)
+    if Format.value in display.formats:
+        run = recorded.options
+        try:
+            display = display._replace(
+                value=value_request(display.formats, run.assets, run.field, run.absent)
+            )
+        except UsageError as problem:
+            raise typer.Exit(print_error(problem)) from None
     raise typer.Exit(write_report(RunResult(recorded.report, recorded.report), display))

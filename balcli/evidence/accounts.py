@@ -23,19 +23,16 @@ _KINDS: Final[dict[str, type]] = {
 
 
 def account_entry(account: Account[Any], values: Mapping[str, Value], names: Names) -> dict[str, Any]:
-    """The account as a plain object, from which `opened` makes one that asks the same."""
-    return {
-        "account": account.name,
-        "provider": account.provider,
-        "base_url": display_url(account.base_url),
-        "settings": {key: _plain(value, names) for key, value in values.items() if key not in _BESIDE},
-    }
+    """The account as a plain object, from which `open_entry` makes one that asks the same."""
+    settings = {key: _written(value, names) for key, value in values.items() if key not in _BESIDE}
+    place = display_url(account.base_url)
+    return {"account": account.name, "provider": account.provider, "base_url": place, "settings": settings}
 
 
 def open_entry(entry: Mapping[str, Any]) -> Account[Any]:
     """The account of such an object, with names for secrets.
 
-    Raises EvidenceAltered or EvidenceDiffers, and TypeError or KeyError for what `written` does not write.
+    Raises EvidenceAltered or EvidenceDiffers, and TypeError or KeyError for what `account_entry` does not make.
     """
     provider = PROVIDERS.get(entry["provider"])
     name, base_url = entry["account"], entry["base_url"]
@@ -46,9 +43,9 @@ def open_entry(entry: Mapping[str, Any]) -> Account[Any]:
             f"the record has an account at {printable(entry['provider'], 40)}, which this balcli does not know; "
             "install the provider's plug-in"
         )
-    kinds = {key.name: key.kind for key in provider.KEYS}
-    values = {key: _value(setting) for key, setting in entry["settings"].items()}
-    if not all(isinstance(value, _KINDS[kinds[key]]) for key, value in values.items()):
+    kinds = {key.name: _KINDS[key.kind] for key in provider.KEYS}
+    values = {key: _read(value) for key, value in entry["settings"].items()}
+    if not all(isinstance(value, kinds[key]) for key, value in values.items()):
         raise TypeError("a setting is of another kind than its key")
     try:
         return provider.open_account(name, base_url, Values(values))
@@ -59,45 +56,26 @@ def open_entry(entry: Mapping[str, Any]) -> Account[Any]:
         ) from None
 
 
-def _plain(value: Value, names: Names) -> Any:
+def _written(value: Any, names: Names, *, hidden: bool = False) -> Any:
+    """A setting as plain objects; of a login's table, all texts and numbers are hidden, too."""
     if isinstance(value, Secret):
         return {"secret": names.of(value)}
     if isinstance(value, Mapping):
-        # A login is a secret throughout: its texts and numbers, too.
-        return {"table": _named(value, names)}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _named(value: Any, names: Names) -> Any:
-    """A part of a login's table, with names for its secrets, texts and numbers."""
-    if isinstance(value, Mapping):
-        return {key: _named(item, names) for key, item in value.items()}
+        return {"table": {key: _written(item, names, hidden=True) for key, item in value.items()}}
     if isinstance(value, list | tuple):
-        return [_named(item, names) for item in value]
-    if isinstance(value, Secret):
-        return {"secret": names.of(value)}
-    if isinstance(value, str):
+        return [_written(item, names, hidden=hidden) for item in value]
+    if isinstance(value, str) and hidden:
         return names.of_text(value)
-    return names.of_number(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return names.of_number(value) if is_number and hidden else value
 
 
-def _value(setting: Any) -> Value:
-    """A setting as it was before `_plain`. Raises TypeError or KeyError for what that does not write."""
-    if isinstance(setting, list):
-        return tuple(str(item) for item in setting)
-    if not isinstance(setting, Mapping):
-        if not isinstance(setting, str | int):
-            raise TypeError(f"a {type(setting).__name__} is no setting")
-        return setting
-    if setting.keys() == {"secret"}:
-        return Secret(str(setting["secret"]))
-    table = _unnamed(setting["table"])
-    return table if isinstance(table, Mapping) else {}
-
-
-def _unnamed(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        if value.keys() == {"secret"} and isinstance(value["secret"], str):
-            return Secret(value["secret"])
-        return {key: _unnamed(item) for key, item in value.items()}
-    return [_unnamed(item) for item in value] if isinstance(value, list) else value
+def _read(value: Any) -> Any:
+    """A setting as it was before `_written`. Raises TypeError or KeyError for what that does not make."""
+    if isinstance(value, list):
+        return tuple(map(_read, value))
+    if not isinstance(value, Mapping):
+        return value
+    if "secret" in value:
+        return Secret(str(value["secret"]))
+    return {key: _read(item) for key, item in value["table"].items()}

@@ -6,13 +6,13 @@ and prove something only together with the manifest's SHA-256 in a place that ot
 """
 
 import errno
+import json
 import os
-import re
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from balcli.atomic import write_error
 from balcli.errors import EvidenceAltered, EvidenceIncomplete, OutputError, UsageError
@@ -20,15 +20,15 @@ from balcli.files import CAN_CHECK, is_relative_to_nothing, nowhere, open_for_re
 from balcli.text import printable
 
 MANIFEST: Final = "manifest.json"
+DOCUMENT: Final = "document.json"
 _END: Final = "manifest.sha256"
-_BODY = re.compile(r"[0-9]{4,8}\.body")
-_MOST_BYTES: Final = 64 * 1024 * 1024
+_MOST_BYTES: Final = 128 * 1024 * 1024
 
 
 class Files(NamedTuple):
     """The files of a record as they were read: the manifest, its SHA-256, and the others by name."""
 
-    manifest: bytes
+    manifest: Any
     sha256: str
     others: Mapping[str, bytes]
 
@@ -61,17 +61,19 @@ def claim(folder: Path) -> None:
         raise write_error(folder, problem) from None
 
 
-def write(folder: Path, others: Mapping[str, bytes], manifest: bytes) -> str:
+def write(folder: Path, others: Mapping[str, bytes], manifest: Mapping[str, Any]) -> str:
     """Write a record into its folder; the SHA-256 of its manifest. Raises OutputError, and leaves no file then."""
-    name, sha256 = "", digest(manifest)
-    files = {**others, MANIFEST: manifest, _END: _end(sha256)}
+    digests = {name: digest(data) for name, data in others.items()}
+    data = f"{json.dumps({**manifest, 'files': digests}, indent=1)}\n".encode()
+    sha256 = digest(data)
+    name = ""
     made: list[Path] = []
     try:
-        for name, data in files.items():
+        for name, content in {**others, MANIFEST: data, _END: _end(sha256)}.items():
             made.append(folder / name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             with os.fdopen(os.open(made[-1], flags, 0o600), "wb") as file:
-                file.write(data)
+                file.write(content)
                 file.flush()
                 if name in {MANIFEST, _END}:
                     os.fsync(file.fileno())
@@ -84,7 +86,11 @@ def write(folder: Path, others: Mapping[str, bytes], manifest: bytes) -> str:
 
 
 def read(folder: Path) -> Files:
-    """The files of a whole record. Raises EvidenceAltered or EvidenceIncomplete, and UsageError for what is no folder."""
+    """The files of a whole record.
+
+    Raises EvidenceAltered or EvidenceIncomplete, UsageError for what is not a folder, and what reading a manifest of
+    another shape raises: KeyError, TypeError, ValueError, AttributeError or RecursionError.
+    """
     if is_relative_to_nothing(folder):
         raise UsageError(nowhere(folder))
     try:
@@ -99,18 +105,26 @@ def read(folder: Path) -> Files:
             f"{shown(folder)} has no {missing}: the run was ended before its record was, or the file was removed; "
             "do not trust it, and record anew with --evidence"
         )
-    manifest = _content(folder, MANIFEST)
-    sha256 = digest(manifest)
+    data = _content(folder, MANIFEST)
+    sha256 = digest(data)
     if _content(folder, _END) != _end(sha256):
         raise EvidenceAltered(f"{shown(folder)}: {MANIFEST} or {_END} was altered; ask for the record anew")
-    others = {
-        name: _content(folder, name) for name in sorted(names - {MANIFEST, _END}) if _BODY.fullmatch(name)
-    }
-    strangers = sorted(names - {MANIFEST, _END} - others.keys())
+    manifest = json.loads(data)
+    digests = {str(name): str(value) for name, value in manifest["files"].items()}
+    strangers = sorted(names - {MANIFEST, _END} - digests.keys())
     if strangers:
         raise EvidenceAltered(
-            f"{shown(folder)}: {printable(strangers[0], 60)} is no part of the record; remove it, or ask for the record anew"
+            f"{shown(folder)}: {printable(strangers[0], 60)} is not part of the record; remove it, or ask for the record anew"
         )
+    others = {}
+    for name, expected in digests.items():
+        if name not in names:
+            raise EvidenceAltered(
+                f"{shown(folder)}: {printable(name, 60)} is missing; ask for the record anew"
+            )
+        others[name] = _content(folder, name)
+        if digest(others[name]) != expected:
+            raise EvidenceAltered(f"{shown(folder)}: {name} was altered; ask for the record anew")
     return Files(manifest, sha256, others)
 
 
@@ -123,7 +137,9 @@ def _content(folder: Path, name: str) -> bytes:
     try:
         with os.fdopen(open_for_reading(folder / name), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise EvidenceAltered(f"{shown(folder)}: {name} is no regular file; ask for the record anew")
+                raise EvidenceAltered(
+                    f"{shown(folder)}: {name} is not a regular file; ask for the record anew"
+                )
             data = file.read(_MOST_BYTES + 1)
     except OSError as problem:
         raise EvidenceAltered(

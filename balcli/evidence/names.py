@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from balcli.http.strictjson import Json, Number, decode
-from balcli.secret import Secret, reveal, validate_credential
+from balcli.secret import Secret, reveal
 
 NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
 """What a name looks like."""
@@ -18,8 +18,6 @@ NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
 # Keys and numbers of a login's answer that are too short and plain to be a credential.
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_]{1,24}")
 _LONGEST_NUMBER: Final = 6
-# Endings that give a name each of the flaws which keep a text from being sent.
-_FLAWED_ENDINGS: Final = ("", "\x01", "\u0100", " ", "\xad")
 
 
 class Names:
@@ -51,9 +49,9 @@ class Names:
 
     def shape(self, body: bytes) -> bytes:
         """What is kept of a login's answer: its shape, with a name for each text."""
-        return dumped(self._shape(decode(body))).encode()
+        return json.dumps(self._shape(decode(body))).encode()
 
-    def _shape(self, value: Json) -> Json:
+    def _shape(self, value: Json) -> object:
         if isinstance(value, dict):
             return {
                 key if _PLAIN_KEY.fullmatch(key) else self.of_text(key): self._shape(item)
@@ -62,19 +60,8 @@ class Names:
         if isinstance(value, list):
             return [self._shape(item) for item in value]
         if isinstance(value, Number):
-            return value if len(value) <= _LONGEST_NUMBER else Number("0")
-        return self._like(value) if isinstance(value, str) and not value.isspace() else value
-
-    def _like(self, text: str) -> str:
-        """The name of a login's text, with the same flaw, if it has one that keeps it from being sent."""
-        if not text:
-            return text
-        name = self.of_text(text)
-        problem = validate_credential(text)
-        return next(
-            (f"{name}{end}" for end in _FLAWED_ENDINGS if validate_credential(f"{name}{end}") == problem),
-            name,
-        )
+            return int(value) if value.isdigit() and len(value) <= _LONGEST_NUMBER else 0
+        return self.of_text(value) if isinstance(value, str) and value.strip() else value
 
 
 class GivenNames:
@@ -87,12 +74,3 @@ class GivenNames:
     def stands_for(self, text: str) -> str | None:
         """The text, if it is a name."""
         return text if NAME.fullmatch(text) else None
-
-
-def dumped(value: Json) -> str:
-    """The document as JSON, numbers by their own characters."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{dumped(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(dumped(item) for item in value) + "]"
-    return str(value) if isinstance(value, Number) else json.dumps(value)

@@ -1,6 +1,5 @@
 """A run being recorded: every try of every request with its answer, gathered as it runs and written at its end."""
 
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from balcli import __version__
-from balcli.collect import deadline_passed, open_client, written_too_late
+from balcli.collect import open_client
 from balcli.config.entry import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder, requests
@@ -20,13 +19,13 @@ from balcli.http import echoes
 from balcli.http.client import Exchange, Request, RequestSettings, SupportsRequest
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
-from balcli.models import Failure, Notice, Outcome, Report
-from balcli.render.json import format_time, pieces
+from balcli.models import Report
+from balcli.render.json import pieces
 
 if TYPE_CHECKING:
     from balcli.http.transport import Answer
 
-LAYOUT: Final = "1.0"
+LAYOUT: Final = "2.0"
 
 # Headers that are worth keeping, each with the form that it must have: what a server puts elsewhere could be an echo.
 _DATE: Final = r"(?:[A-Za-z]{3,9}, )?[0-9]{1,2}[ -][A-Za-z]{3}[ -][0-9]{2,4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|UTC|[+-][0-9]{4})"
@@ -59,8 +58,6 @@ class Recorder:
         folder.claim(place)
         self._place = place
         self._names = Names()
-        self._settings: RequestSettings | None = None
-        self._notices: Sequence[Notice] = ()
         self._accounts: list[dict[str, Any]] = []
         self._requests: list[_RecordedRequest] = []
         self._lock = threading.Lock()
@@ -69,15 +66,11 @@ class Recorder:
     def client(
         self,
         accounts: Sequence[OpenedAccount],
-        notices: Sequence[Notice],
         settings: RequestSettings,
         deadline: Deadline,
         observe: Callable[[Exchange], None] | None,
     ) -> SupportsRequest:
-        """The client for these accounts, and the recorder before it; another may observe, too.
-
-        `notices` are those that the run begins with.
-        """
+        """The client for these accounts, and the recorder before it; another may observe, too."""
 
         def observe_exchange(exchange: Exchange) -> None:
             self._here.request.tries.append(exchange)
@@ -85,7 +78,6 @@ class Recorder:
                 observe(exchange)
 
         pairs = [(each.account, each.values) for each in accounts if each.account is not None]
-        self._settings, self._notices = settings, notices
         self._accounts = [account_entry(account, values, self._names) for account, values in pairs]
         return _RecordingClient(
             open_client([account for account, _ in pairs], settings, deadline, observe_exchange), self._begin
@@ -97,49 +89,33 @@ class Recorder:
             self._requests.append(recorded)
         return recorded
 
-    def keep(
-        self,
-        report: Report,
-        options: Mapping[str, Any],
-        added: Sequence[Notice] = (),
-    ) -> str:
-        """Write what was gathered, and what the report came to; the SHA-256 of the manifest. Raises OutputError.
+    def keep(self, report: Report, options: Mapping[str, Any]) -> str:
+        """Write what was gathered, and the report's document; the SHA-256 of the manifest. Raises OutputError.
 
-        `options` is what the run was asked for that shapes its output, `added` what notices came to the
-        report after it was shaped.
+        `options` are those of the run that shape its output.
         """
         with self._lock:
             recorded = [
                 _RecordedRequest(one.request, [*one.tries], one.finished, one.problem)
                 for one in self._requests
             ]
-        bodies: dict[str, bytes] = {}
+        files: dict[str, bytes] = {}
         manifest = {
             "evidence": LAYOUT,
             "balcli": __version__,
-            "generated_at": format_time(report.generated_at),
-            "profile": report.profile,
             "options": options,
-            "limits": None if self._settings is None else _written_settings(self._settings),
             "accounts": self._accounts,
-            "asked": [self._written(one, bodies) for one in recorded],
-            "outcomes": [self._outcome(outcome) for outcome in report.outcomes],
-            "warnings": [self._notice(notice) for notice in self._notices],
-            "added_warnings": [self._notice(notice) for notice in added],
-            "errors": [self._failure(failure) for failure in report.failures],
-            "document_sha256": document_digest(report),
+            "asked": [self._written(one, files) for one in recorded],
         }
-        text = json.dumps(manifest, indent=1) + "\n"
-        return folder.write(self._place, bodies, text.encode())
+        files[folder.DOCUMENT] = "".join(pieces(report)).encode()
+        return folder.write(self._place, files, manifest)
 
     def _written(self, recorded: _RecordedRequest, bodies: dict[str, bytes]) -> dict[str, Any]:
         """One request as a plain object; the bodies of its answers are added to the files."""
         return {
             "request": requests.written(recorded.request, self._names),
             "finished": recorded.finished,
-            "error": None
-            if recorded.problem is None
-            else self._failure(Failure.from_error(recorded.problem)),
+            "error": None if recorded.problem is None else _written_error(recorded.problem),
             "tries": [self._try(one, recorded, bodies) for one in recorded.tries],
         }
 
@@ -152,9 +128,7 @@ class Recorder:
             "seconds": f"{exchange.seconds:.3f}",
             "sent_headers": list(exchange.headers),
             "sent_bytes": exchange.sent,
-            "error": None
-            if exchange.problem is None
-            else {"code": exchange.problem.code, "message": exchange.problem.message},
+            "error": None if exchange.problem is None else _written_error(exchange.problem),
             "status": None if answer is None else answer.status,
             "headers": {} if answer is None else _headers(recorded.request.base_url, answer.headers),
             "body": None if answer is None else self._body(answer, recorded, bodies),
@@ -167,15 +141,11 @@ class Recorder:
         kept = self._kept(answer, recorded)
         if not answer.body and kept is not None:
             return None
-        file = None if kept is None else f"{len(bodies) + 1:04}.body"
-        if file is not None and kept is not None:
+        file = None
+        if kept is not None:
+            file = f"{len(bodies) + 1:04}.body"
             bodies[file] = kept
-        return {
-            "file": file,
-            "redacted": kept != answer.body,
-            "sha256": None if kept is None else folder.digest(kept),
-            "received_bytes": len(answer.body),
-        }
+        return {"file": file, "redacted": kept != answer.body, "received_bytes": len(answer.body)}
 
     def _kept(self, answer: "Answer", recorded: _RecordedRequest) -> bytes | None:
         """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
@@ -190,29 +160,6 @@ class Recorder:
                 return None
             body = self._names.shape(body)
         return None if echoes.may_contain_credential(base_url, body) else body
-
-    def _outcome(self, outcome: Outcome) -> dict[str, Any]:
-        """What came of an account. `late` is one whose answers do not tell: the deadline came before them, or before its rows were written."""
-        failure = outcome.failure
-        late = self._settings is not None and failure in {
-            make(outcome.account, self._settings).failure for make in (deadline_passed, written_too_late)
-        }
-        return {
-            "account": outcome.account.name,
-            "fetched_at": None if outcome.fetched_at is None else format_time(outcome.fetched_at),
-            "late": failure is not None and late,
-            "error": None if failure is None else self._failure(failure),
-        }
-
-    def _notice(self, notice: Notice) -> dict[str, Any]:
-        return {"code": notice.code, "account": notice.account, "message": notice.message}
-
-    def _failure(self, failure: Failure) -> dict[str, Any]:
-        return {
-            "code": failure.code,
-            "message": failure.message,
-            "http_status": failure.http_status,
-        }
 
 
 class _RecordingClient:
@@ -239,9 +186,8 @@ class _RecordingClient:
         self._client.close()
 
 
-def document_digest(report: Report) -> str:
-    """The SHA-256 of a report's JSON document, as it is printed."""
-    return folder.digest("".join(pieces(report)).encode())
+def _written_error(error: BalcliError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "http_status": error.http_status}
 
 
 def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
@@ -252,15 +198,6 @@ def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in kept.items()
         if not echoes.contains_credential(base_url, {name: value}, b"")
-    }
-
-
-def _written_settings(settings: RequestSettings) -> dict[str, Any]:
-    return {
-        "timeout": f"{settings.timeout:g}",
-        "deadline": f"{settings.deadline:g}",
-        "retries": settings.retries,
-        "jobs": settings.jobs,
     }
 
 

@@ -1,37 +1,48 @@
-"""Replays a record: the providers send the same requests, and get the recorded responses. No network, no secret."""
+"""Replay a record: the providers ask as they did, and the recorded responses answer. No network, no secret.
+
+The balances and totals are made anew from the responses and must be those of the recorded document. What the
+responses do not say, such as times, a failure's message or an account that came too late, is taken from the document.
+"""
 
 import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn, get_args
+from typing import Any, Final, NamedTuple, get_args
 
-from balcli import __version__
+from balcli import __version__, document
 from balcli import report as reports
 from balcli.collect import collect
 from balcli.errors import BalcliError, DeadlinePassed, EvidenceAltered, EvidenceDiffers, leaves
 from balcli.evidence import folder, requests
 from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
-from balcli.evidence.record import LAYOUT, document_digest
+from balcli.evidence.record import LAYOUT
 from balcli.files import shown
 from balcli.http.client import Request, RequestSettings
 from balcli.http.response import parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
-from balcli.models import Account, Failure, Notice, Outcome, Report
+from balcli.models import Account, Outcome, Report
 from balcli.providers.selection import ExactName
+from balcli.render.json import pieces
 from balcli.settings import Order
 from balcli.text import printable
 
 _PATIENCE: Final = 3600.0
-_LEFT_OUT: Final = "the record leaves out an answer of the run, because it repeats a credential; replay a record without such an answer"
+_ORDERS: Final[Mapping[str | None, Order | None]] = {
+    None: None,
+    **{order: order for order in get_args(Order)},
+}
+_ERRORS: Final = {leaf.code: leaf for leaf in leaves(BalcliError)}
+_LEFT_OUT: Final = "the record leaves out a response of the run, because it repeats a credential; replay a record without such a response"
+_SHAPED: Final = frozenset({"rows.hidden", "rows.left_out"})
+"""The warnings that `--nonzero` and `--totals-only` add to a report."""
 
 
 class Options(NamedTuple):
-    """What the run was asked for that shapes its report or its output."""
+    """The options of the run that shape its report or its output."""
 
     output: str
     assets: tuple[str, ...]
@@ -39,43 +50,24 @@ class Options(NamedTuple):
     nonzero: bool
     sort: Order | None
     totals_only: bool
+    field: str | None
+    absent: str | None
 
 
 class ReplayResult(NamedTuple):
-    """What a record came to: the report, the options that shape its output, and the record's own SHA-256."""
+    """The report of a record, the options that shape its output, and the SHA-256 of its manifest."""
 
     report: Report
     options: Options
     sha256: str
     answers: int
-    """How many bodies of answers are in the record."""
+    """The number of response bodies in the record."""
     other_version: str | None
     """The version of balcli that printed another document from this record; None where it is the same."""
 
 
-def replay(place: Path) -> ReplayResult:
-    """The report of a recorded run. Raises the EvidenceErrors, and UsageError for what is no folder."""
-    files = folder.read(place)
-    try:
-        record = _read(place, files)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        # Hashes that fit say nothing of who made them.
-        raise EvidenceAltered(
-            f"{shown(place)}: {folder.MANIFEST} is not as balcli writes it; ask for the record anew"
-        ) from None
-    report = _replayed(record)
-    same = document_digest(report) == record.document_sha256
-    if not same and record.version == __version__:
-        raise EvidenceDiffers(
-            f"{shown(place)} is whole, but does not come to the document that its run printed; please report it"
-        )
-    return ReplayResult(
-        report, record.options, files.sha256, len(files.others), None if same else record.version
-    )
-
-
 class _RecordedResponse(NamedTuple):
-    """What one request came to in the end."""
+    """The last attempt of a request."""
 
     finished: bool
     status: int | None
@@ -85,164 +77,123 @@ class _RecordedResponse(NamedTuple):
     problem: BalcliError | None
 
 
-class _RecordedOutcome(NamedTuple):
-    """What came of one account: when it was had, or why it failed, and whether because it came too late."""
-
-    account: str
-    fetched_at: datetime | None
-    failure: Failure | None
-    late: bool
-
-
 class _Record(NamedTuple):
     """A manifest as values, each of its type."""
 
     version: str
-    generated_at: datetime
-    profile: str | None
     options: Options
     accounts: tuple[Account[Any], ...]
     given: tuple[str, ...]
     """The names of the secrets that the accounts were opened with."""
     requests: tuple[tuple[Mapping[str, Any], _RecordedResponse], ...]
-    outcomes: tuple[_RecordedOutcome, ...]
-    notices: tuple[Notice, ...]
-    added: tuple[Notice, ...]
-    failures: tuple[Failure, ...]
-    document_sha256: str
+
+
+def replay(place: Path) -> ReplayResult:
+    """The report of a recorded run. Raises the EvidenceErrors, and UsageError for what is not a folder."""
+    try:
+        files = folder.read(place)
+        record = _read(place, files)
+        printed = files.others[folder.DOCUMENT]
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        # Hashes that fit do not tell who made them.
+        raise EvidenceAltered(
+            f"{shown(place)}: {folder.MANIFEST} is not as balcli writes it; ask for the record anew"
+        ) from None
+    try:
+        report = _replayed(record, document.parse(printed))
+    except document.DocumentError as problem:
+        raise EvidenceDiffers(
+            f"{shown(place)}: {folder.DOCUMENT} is not a document that balcli {__version__} knows ({problem}); "
+            f"replay it with balcli {record.version}"
+        ) from None
+    same = "".join(pieces(report)).encode() == printed
+    if not same and record.version == __version__:
+        raise EvidenceDiffers(
+            f"{shown(place)} is whole, but does not come to the document that its run printed; please report it"
+        )
+    bodies = len(files.others) - 1
+    return ReplayResult(report, record.options, files.sha256, bodies, None if same else record.version)
 
 
 def _read(place: Path, files: folder.Files) -> _Record:
-    """The record that the files hold, each body with the digest that the manifest has for it.
-
-    Raises EvidenceAltered, EvidenceDiffers, and what reading a manifest of another shape raises.
-    """
-    manifest = json.loads(files.manifest, parse_float=_reject_fraction, parse_constant=_reject_fraction)
+    """The record that the files hold. Raises EvidenceAltered, EvidenceDiffers, and as `folder.read` for another shape."""
+    manifest = files.manifest
     if manifest["evidence"] != LAYOUT:
         raise EvidenceDiffers(
-            f"{shown(place)} is a record of the kind {printable(str(manifest['evidence']), 20)}, and this "
-            f"balcli {__version__} knows {LAYOUT} alone; use a newer one"
+            f"{shown(place)} is a record of the kind {printable(str(manifest['evidence']), 20)}, and this balcli "
+            f"{__version__} knows {LAYOUT} alone; replay it with balcli {printable(str(manifest['balcli']), 20)}"
         )
-    _compare(place, manifest, files.others)
-    options, profile = manifest["options"], manifest["profile"]
+    options = manifest["options"]
     return _Record(
         version=printable(str(manifest["balcli"]), 20),
-        generated_at=_parse_time(manifest["generated_at"]),
-        profile=None if profile is None else str(profile),
         options=Options(
             output=str(options["output"]),
-            # A record of before it could be asked for has none.
-            assets=tuple(map(ExactName if options.get("exact") is True else str, options["assets"])),
+            assets=tuple(map(ExactName if options["exact"] is True else str, options["assets"])),
             flags=frozenset(map(str, options["flags"])),
             nonzero=options["nonzero"] is True,
-            sort=_order(options["sort"]),
+            sort=_ORDERS[options["sort"]],
             totals_only=options["totals_only"] is True,
+            field=options["field"] and str(options["field"]),
+            absent=options["absent"] and str(options["absent"]),
         ),
         accounts=tuple(open_entry(entry) for entry in manifest["accounts"]),
         given=tuple(NAME.findall(json.dumps(manifest["accounts"]))),
         requests=tuple(
             (dict(entry["request"]), _recorded_response(entry, files.others)) for entry in manifest["asked"]
         ),
-        outcomes=tuple(_recorded_outcome(entry) for entry in manifest["outcomes"]),
-        notices=tuple(_notice(entry) for entry in manifest["warnings"]),
-        added=tuple(_notice(entry) for entry in manifest["added_warnings"]),
-        failures=tuple(Failure.from_error(_error(entry)) for entry in manifest["errors"]),
-        document_sha256=str(manifest["document_sha256"]),
     )
 
 
-def _compare(place: Path, manifest: Any, others: Mapping[str, bytes]) -> None:
-    """Raise EvidenceAltered unless each body is there, as it was, and no other."""
-    bodies = [one["body"] for asked in manifest["asked"] for one in asked["tries"]]
-    expected = {
-        body["file"]: body["sha256"] for body in bodies if body is not None and body["file"] is not None
-    }
-    for name, sha256 in expected.items():
-        if name not in others:
-            raise EvidenceAltered(
-                f"{shown(place)}: {printable(name, 60)} is missing; ask for the record anew"
-            )
-        if folder.digest(others[name]) != sha256:
-            raise EvidenceAltered(f"{shown(place)}: {name} was altered; ask for the record anew")
-    strangers = sorted(others.keys() - expected.keys())
-    if strangers:
-        raise EvidenceAltered(
-            f"{shown(place)}: {strangers[0]} is no part of the record; remove it, or ask for the record anew"
-        )
-
-
 def _recorded_response(entry: Any, bodies: Mapping[str, bytes]) -> _RecordedResponse:
-    """The last of a request's tries, and how it ended."""
-    problem = None if entry["error"] is None else _error(entry["error"])
+    """The last of a request's attempts, and how it ended."""
+    error, problem = entry["error"], None
+    if error is not None:
+        problem = _ERRORS[error["code"]](str(error["message"]), http_status=error["http_status"])
     finished = entry["finished"] is True
     if not entry["tries"]:
         return _RecordedResponse(finished, None, {}, None, problem)
     last = entry["tries"][-1]
-    body: bytes | None = b""
-    if last["body"] is not None:
-        body = None if last["body"]["file"] is None else bodies[last["body"]["file"]]
-    status = None if last["status"] is None else int(last["status"])
+    kept, status = last["body"], None if last["status"] is None else int(last["status"])
+    body = b"" if kept is None else None if kept["file"] is None else bodies[kept["file"]]
     return _RecordedResponse(finished, status, dict(last["headers"]), body, problem)
 
 
-def _recorded_outcome(entry: Any) -> _RecordedOutcome:
-    at = entry["fetched_at"]
-    failure = None if entry["error"] is None else Failure.from_error(_error(entry["error"]))
-    return _RecordedOutcome(
-        str(entry["account"]), None if at is None else _parse_time(at), failure, late=entry["late"] is True
-    )
-
-
-def _replayed(record: _Record) -> Report:
-    """The report of a record, at the time of its run. Raises EvidenceDiffers where other accounts answer."""
-    if record.failures:
-        return Report(generated_at=record.generated_at, profile=record.profile, failures=record.failures)
-    outcomes = collect(
-        record.accounts,
-        RequestSettings(),
-        Deadline(_PATIENCE),
-        assets=record.options.assets,
-        flags=record.options.flags,
-        client=_ReplayClient(record.requests, record.given),
-    )
-    # The run may have been sorted by account: its outcomes stand in the order of its output.
-    by_account = {recorded.account: recorded for recorded in record.outcomes}
-    if sorted(outcome.account.name for outcome in outcomes) != sorted(
-        recorded.account for recorded in record.outcomes
-    ):
-        raise EvidenceDiffers(
-            "the record's answers come to other accounts than its run had; please report it"
-        )
-    for outcome, recorded in zip(outcomes, record.outcomes, strict=True):
-        if recorded.failure is None and _lacks_answer(outcome):
-            raise EvidenceDiffers(_LEFT_OUT)
-    report = reports.build(
-        record.profile,
-        [_outcome_as_recorded(outcome, by_account[outcome.account.name]) for outcome in outcomes],
-        record.notices,
-    )
+def _replayed(record: _Record, was: Report) -> Report:
+    """The report of a record, with its balances and totals made anew. Raises EvidenceDiffers where an account lacks."""
+    if was.failures:
+        return was
     options = record.options
-    report = reports.without_zeros(report) if options.nonzero else report
-    report = reports.arranged(report, options.sort, totals_only=options.totals_only)
-    return report._replace(generated_at=record.generated_at, notices=(*report.notices, *record.added))
+    client = _ReplayClient(record.requests, record.given)
+    settings, deadline = RequestSettings(), Deadline(_PATIENCE)
+    outcomes = collect(
+        record.accounts, settings, deadline, assets=options.assets, flags=options.flags, client=client
+    )
+    endings = {outcome.account.name: outcome for outcome in was.outcomes}
+    if {outcome.account.name for outcome in outcomes} != endings.keys():
+        raise EvidenceDiffers(
+            "the recorded responses come to other accounts than the run had; please report it"
+        )
+    made = reports.build(was.profile, [_as_it_was(each, endings[each.account.name]) for each in outcomes])
+    made = reports.without_zeros(made) if options.nonzero else made
+    made = reports.arranged(made, options.sort, totals_only=options.totals_only)
+    notices = tuple(notice for notice in was.notices if notice.code not in _SHAPED)
+    return made._replace(generated_at=was.generated_at, notices=notices)
 
 
-def _outcome_as_recorded(outcome: Outcome, recorded: _RecordedOutcome) -> Outcome:
-    """The outcome at the time of its run; one that came too late then, or lacks an answer here, fails as it did."""
-    if recorded.failure is not None and (recorded.late or _lacks_answer(outcome)):
-        return Outcome(outcome.account, None, None, recorded.failure)
-    return outcome if outcome.failure is not None else outcome._replace(fetched_at=recorded.fetched_at)
-
-
-def _lacks_answer(outcome: Outcome) -> bool:
-    return outcome.failure is not None and outcome.failure.message == _LEFT_OUT
+def _as_it_was(outcome: Outcome, was: Outcome) -> Outcome:
+    """The outcome at the time of its run. Raises EvidenceDiffers for a failure where there was none."""
+    if was.failure is not None:
+        return Outcome(outcome.account, None, None, was.failure)
+    if outcome.failure is not None:
+        raise EvidenceDiffers(outcome.failure.message)
+    return outcome._replace(fetched_at=was.fetched_at)
 
 
 class _ReplayClient:
-    """Answers requests from a record, as the client would; the tries of one request count as their last.
+    """Answers requests from a record, as the client would; of the attempts of one request, the last counts.
 
-    Requests that are alike are answered in the order in which they were sent. A token counts as the
-    login that gave it: which of two accounts made it anew first is chance.
+    Equal requests are answered in the order in which they were sent. A token counts as the login that
+    returned it: which of two accounts logged in first is chance.
     """
 
     def __init__(
@@ -263,7 +214,7 @@ class _ReplayClient:
         """Do nothing: a record has no connections."""
 
     def request(self, request: Request) -> Json:
-        """The payload of the recorded answer; raises what was raised then, and EvidenceDiffers for a request that was not recorded."""
+        """The payload of the recorded response. Raises what was raised then, and EvidenceDiffers without a response."""
         key = self._key(requests.written(request, self._names))
         with self._lock:
             answers = self._answers[key]
@@ -271,7 +222,7 @@ class _ReplayClient:
                 raise EvidenceDiffers(
                     "the record does not hold a request that balcli makes; replay it with the version of balcli that made it"
                 )
-            # Here a token may be made anew once more than it was then; the last one serves.
+            # A token may be renewed once more than it was then; the last one serves.
             last = request.returns_credential and len(answers) == 1
             answer = answers[0] if last else answers.popleft()
         by_answer = not isinstance(answer.problem, DeadlinePassed)
@@ -282,37 +233,8 @@ class _ReplayClient:
                 if type(problem) is not type(answer.problem):
                     raise
                 # Its message names settings, waits and clocks, which are not in the response.
-        if answer.problem is None:
-            raise EvidenceDiffers(_LEFT_OUT)
-        raise answer.problem
+        raise answer.problem or EvidenceDiffers(_LEFT_OUT)
 
     def _key(self, written: Mapping[str, Any]) -> str:
-        """What a request is known by: of what a login gave, the login."""
+        """What tells a request from others: in the place of a token, the login that returned it."""
         return NAME.sub(lambda name: self._issuers.get(name[0]) or name[0], requests.key(written))
-
-
-def _error(entry: Any) -> BalcliError:
-    """The error that a record tells. Raises KeyError for a code that there is none of."""
-    kinds = {leaf.code: leaf for leaf in leaves(BalcliError)}
-    return kinds[entry["code"]](str(entry["message"]), http_status=entry["http_status"])
-
-
-def _notice(entry: Any) -> Notice:
-    account = entry["account"]
-    return Notice(str(entry["code"]), None if account is None else str(account), str(entry["message"]))
-
-
-def _order(text: Any) -> Order | None:
-    """The order of that name. Raises KeyError for one that there is none of."""
-    orders: dict[str | None, Order | None] = {order: order for order in get_args(Order)}
-    return None if text is None else orders[text]
-
-
-def _reject_fraction(text: str) -> NoReturn:
-    """There is none in a manifest."""
-    raise ValueError(text)
-
-
-def _parse_time(text: str) -> datetime:
-    """A moment as a manifest has it. Raises ValueError or TypeError."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

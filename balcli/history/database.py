@@ -94,11 +94,14 @@ _MIGRATIONS: Final = (
 """The migration to each version from the one before; `PRAGMA user_version` counts them."""
 
 
-def history_file(named: Path | None, environ: Mapping[str, str]) -> Path:
-    """The history that is named, or the user's own. Raises StateError if home or working directory are not usable."""
+def history_file(named: Path | None, environ: Mapping[str, str], *, sandbox: bool = False) -> Path:
+    """The history that is named, else the user's own, or that of the sandbox's runs.
+
+    Raises StateError if home or working directory are not usable.
+    """
     if named is not None and is_relative_to_nothing(named):
         raise StateError(nowhere(named))
-    return named or state.folder(environ) / "history.db"
+    return named or state.folder(environ) / ("sandbox.db" if sandbox else "history.db")
 
 
 def to_milliseconds(moment: datetime) -> int:

@@ -1,9 +1,10 @@
 """Delete old runs: the file shrinks, and every run that remains reads as before."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from balcli.history.database import connect, execute_with_retry, to_milliseconds, write_transaction
 
@@ -11,21 +12,56 @@ if TYPE_CHECKING:
     from balcli.history.database import Connection
 
 
-def prune(path: Path, profiles: Iterable[str | None], before: datetime) -> int:
-    """Delete these profiles' runs from before a time and free their space. Returns how many there were.
+class Pruned(NamedTuple):
+    """How many runs were deleted, or would be, and the bytes that the history shrinks by."""
 
-    Deletes all of them or none. Raises StateError.
+    runs: int
+    bytes: int
+
+
+def prune(
+    path: Path,
+    profiles: Iterable[str | None],
+    before: datetime,
+    *,
+    keep_newest: bool = True,
+    dry_run: bool = False,
+) -> Pruned:
+    """Delete these profiles' runs from before a time and free their space: all of them, or none.
+
+    With `keep_newest`, the newest complete run of each profile stays. With `dry_run`, nothing is deleted, and the
+    bytes are those of the pages that would become free: a few less than it would be. Raises StateError.
     """
+    size = path.stat().st_size
+    gone = 0
     with connect(path) as connection:
-        with write_transaction(connection):
-            gone = sum(_remove(connection, each, to_milliseconds(before)) for each in profiles)
+        with suppress(_Undo), write_transaction(connection):
+            for profile in profiles:
+                gone += _remove(connection, profile, to_milliseconds(before), keep_newest=keep_newest)
+            if dry_run:
+                free, page = (
+                    connection.execute(f"PRAGMA {name}").fetchone()[0]
+                    for name in ("freelist_count", "page_size")
+                )
+                raise _Undo
+        if dry_run:
+            return Pruned(gone, free * page)
         if gone:
             execute_with_retry(connection, "VACUUM")
-    return gone
+    return Pruned(gone, size - path.stat().st_size)
 
 
-def _remove(connection: "Connection", profile: str | None, before: int) -> int:
-    gone = connection.execute("DELETE FROM runs WHERE profile IS ? AND at < ?", (profile, before)).rowcount
+class _Undo(Exception):
+    """Rolls a transaction back."""
+
+
+def _remove(connection: "Connection", profile: str | None, before: int, *, keep_newest: bool) -> int:
+    (newest,) = connection.execute(
+        "SELECT max(id) FROM runs WHERE profile IS ? AND complete AND ?", (profile, keep_newest)
+    ).fetchone()
+    gone = connection.execute(
+        "DELETE FROM runs WHERE profile IS ? AND at < ? AND id IS NOT ?", (profile, before, newest)
+    ).rowcount
     if not gone:
         return 0
     connection.execute("DELETE FROM asked WHERE run NOT IN (SELECT id FROM runs)")

@@ -8,16 +8,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+from balcli import document
 from balcli.errors import StateError
 from balcli.files import shown
 from balcli.history.database import connect, from_milliseconds, read_transaction, to_milliseconds
 from balcli.history.recording import SETTINGS, Selection
 from balcli.models import (
+    AMOUNT_FIELDS,
     Account,
     Amounts,
     Balance,
     DepositAddress,
-    Detail,
     Failure,
     Holdings,
     Notice,
@@ -92,20 +93,28 @@ def runs(
     since: datetime | None = None,
     until: datetime | None = None,
     complete: bool = False,
+    full: bool = False,
     limit: int | None = None,
 ) -> tuple[RunSummary, ...]:
     """The recorded runs, oldest first, of one profile or all, between two times; with a limit the newest ones.
 
-    With `complete`, only runs in which every account answered. Raises StateError.
+    With `complete`, only runs in which every account answered; with `full`, only those that asked for everything.
+    Raises StateError.
     """
     with snapshot(path) as connection:
         cursor = connection.execute(
             "SELECT r.id, r.at, r.profile, r.complete, a.name, q.failure IS NULL FROM ("
             " SELECT * FROM runs WHERE profile IS ifnull(?, profile) AND at BETWEEN ? AND ? AND complete >= ?"
-            " ORDER BY id DESC LIMIT ?) r"
+            " AND (selection IS NULL) >= ? ORDER BY id DESC LIMIT ?) r"
             " LEFT JOIN asked q ON q.run = r.id AND q.place > 0 LEFT JOIN accounts a ON a.id = q.account"
             " ORDER BY r.id, q.place",
-            (profile_parameter(profile), *time_range(since, until), complete, -1 if limit is None else limit),
+            (
+                profile_parameter(profile),
+                *time_range(since, until),
+                complete,
+                full,
+                -1 if limit is None else limit,
+            ),
         )
         rows = check_types(cursor.fetchall(), INT, INT, MAYBE_TEXT, INT, MAYBE_TEXT, INT)
         found = []
@@ -114,6 +123,34 @@ def runs(
             number, at, name, whole = facts
             found.append(RunSummary(number, from_milliseconds(at), name, bool(whole), accounts))
     return tuple(found)
+
+
+def profiles(path: Path, until: datetime | None = None) -> Mapping[str | None, int]:
+    """The profiles of the runs up to a time, each with the number of its runs, in order of their names.
+
+    Raises StateError.
+    """
+    with snapshot(path) as connection:
+        cursor = connection.execute(
+            "SELECT profile, count(*) FROM runs WHERE at BETWEEN ? AND ? GROUP BY profile ORDER BY profile",
+            time_range(None, until),
+        )
+        return dict(check_types(cursor.fetchall(), MAYBE_TEXT, INT))
+
+
+def nearest(
+    path: Path, profile: str | None, before: datetime, after: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """The times of the last complete run before a time and of the first one after another. Raises StateError."""
+    with snapshot(path) as connection:
+        found = connection.execute(
+            "SELECT max(at) FILTER (WHERE at < ?), min(at) FILTER (WHERE at > ?) FROM runs"
+            " WHERE complete AND profile IS ifnull(?, profile)",
+            (to_milliseconds(before), to_milliseconds(after), profile_parameter(profile)),
+        ).fetchone()
+        check_types([found], MAYBE_INT, MAYBE_INT)
+        earlier, later = (None if at is None else from_milliseconds(at) for at in found)
+        return earlier, later
 
 
 def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datetime, datetime], ...]:
@@ -217,29 +254,27 @@ def _outcome(
 
 def _balance(account: str, provider: str, row: _Row) -> Balance:
     asset, asset_id, _, *amounts, counted, others, rest = row
-    parts = parse_amounts(amounts)
     texts = [*amounts, *load_json(others or "[]", _TEXTS)]
     details, raw = load_json(rest, _ROW)
-    return Balance(
-        account,
-        provider,
-        asset,
-        asset_id,
-        parts.total,
-        parts.available,
-        parts.locked,
-        {key: _detail(value, texts) for key, value in details.items()},
-        {key: None if place is None else _text_at(texts, place) for key, place in raw.items()},
-        bool(counted),
-    )
+    entry = {
+        "account": account,
+        "provider": provider,
+        "asset": asset,
+        "asset_id": asset_id,
+        **dict(zip(AMOUNT_FIELDS, amounts, strict=True)),
+        "details": {key: _detail(value, texts) for key, value in details.items()},
+        "raw": {key: None if place is None else _text_at(texts, place) for key, place in raw.items()},
+    }
+    return document.balance(entry)._replace(counted=bool(counted))
 
 
 def _total(row: _Row) -> Total:
     asset, _, _, *amounts, _, others, rest = row
     texts = [*amounts, *load_json(others or "[]", _TEXTS)]
     places, missing = load_json(rest, _TOTAL)
-    known = parse_amounts([None if place is None else _text_at(texts, place) for place in places])
-    return Total(asset, parse_amounts(amounts), known, tuple(missing))
+    known = [None if place is None else _text_at(texts, place) for place in places]
+    names = (dict(zip(AMOUNT_FIELDS, each, strict=True)) for each in (amounts, known))
+    return document.total({"asset": asset, **next(names), "known": next(names), "missing": missing})
 
 
 def parse_amounts(texts: Sequence[str | None]) -> Amounts:
@@ -254,13 +289,13 @@ def time_range(since: datetime | None, until: datetime | None) -> tuple[int, int
     return first, 2**62 if until is None else to_milliseconds(until)
 
 
-def _detail(value: Any, texts: Sequence[str | None]) -> Detail:
-    """A detail from its JSON: `[n]` is the amount of the text with that number, a list of lists is addresses."""
+def _detail(value: Any, texts: Sequence[str | None]) -> object:
+    """A detail as the document has it: `[n]` is the text with that number, a list of lists is addresses."""
     if value is None or isinstance(value, str | bool):
         return value
     if _has_shape(value, (int,)):
-        return parse_canonical(_text_at(texts, value[0]))
-    return tuple(DepositAddress(*address) for address in _with_shape(value, _ADDRESSES))
+        return _text_at(texts, value[0])
+    return [DepositAddress(*address)._asdict() for address in _with_shape(value, _ADDRESSES)]
 
 
 def _text_at(texts: Sequence[str | None], place: int) -> str:

@@ -11,7 +11,8 @@ from balcli.errors import StateError
 from balcli.history.database import connect, to_milliseconds, write_transaction
 from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, Outcome, Report
 from balcli.money import Amount
-from balcli.providers.selection import ExactName
+from balcli.providers.selection import ExactName, selects
+from balcli.text import join_names
 from balcli.urls import normalize_url
 
 if TYPE_CHECKING:
@@ -38,6 +39,24 @@ class Selection(NamedTuple):
     def asked(self) -> tuple[str, ...]:
         """The assets, the exact ones marked as such."""
         return tuple(ExactName(asset) if asset in self.exact else asset for asset in self.assets)
+
+    @property
+    def narrowed_to(self) -> str:
+        """The accounts and assets that alone were asked for, in words; empty where everything was."""
+        parts = {"account": self.accounts, "asset": self.assets}
+        return " and ".join(f"{kind} {join_names(names)}" for kind, names in parts.items() if names)
+
+    def covers(self, assets: tuple[str, ...]) -> bool:
+        """Whether a run was asked for all of these assets, in each spelling that they take; without any, for all."""
+        if not self.assets:
+            return True
+        return bool(assets) and all(
+            any(
+                selects((asked,), name) and (isinstance(name, ExactName) or not isinstance(asked, ExactName))
+                for asked in self.asked
+            )
+            for name in assets
+        )
 
 
 EVERYTHING: Final = Selection()

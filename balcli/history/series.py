@@ -1,10 +1,12 @@
 """Read amounts over time: for each series, the intervals in which runs had the same amounts."""
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
+from functools import cache
+from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
@@ -16,17 +18,19 @@ from balcli.history.reading import (
     TEXT,
     check_types,
     load_json,
-    parse_amounts,
     profile_parameter,
     snapshot,
     time_range,
 )
+from balcli.money import is_canonical
 from balcli.providers.selection import names, selects
 
 if TYPE_CHECKING:
     from balcli.history.database import Connection
 
-_UNKNOWN: Final = [None, None, None]
+_UNKNOWN: Final = (None, None, None)
+_ANSWERED: Final = 1
+_NARROWED: Final = 2
 
 IntervalStatus: TypeAlias = Literal["ok", "failed", "absent"]
 
@@ -73,13 +77,22 @@ class _StoredInterval(NamedTuple):
     """The id of its first run: runs are ordered as they were recorded, whatever the clock did."""
 
 
-class _Answers(NamedTuple):
-    """The runs that asked an account, oldest first, and which of them it answered."""
+class _Answers:
+    """The runs that asked an account, oldest first: a year has 50,000, so each is three numbers in arrays."""
 
-    ids: list[int]
-    times: list[int]
-    spans: list[tuple[int, int, bool, bool]]
-    """Start and end (exclusive) of runs alike: whether it answered, and whether only some assets were asked for."""
+    def __init__(self) -> None:
+        self.ids = array("q")
+        self.times = array("q")
+        self.flags = bytearray()
+        """Of each run `_ANSWERED` if the account answered, and `_NARROWED` if only some assets were asked for."""
+
+    def spans(self) -> Iterator[tuple[int, int, bool, bool]]:
+        """Start and end (exclusive) of runs alike: whether it answered, and whether only some assets were asked for."""
+        start = 0
+        for flags, alike in groupby(self.flags):
+            end = start + sum(1 for _ in alike)
+            yield start, end, bool(flags & _ANSWERED), bool(flags & _NARROWED)
+            start = end
 
 
 def series(
@@ -99,17 +112,18 @@ def series(
         found = _found(connection, profile, assets, accounts)
         wanted = {account for each in found.values() for _, account in each}
         answers = _answers(connection, profile, wanted, time_range(since, until))
-        pieces = {
-            facts: [
-                piece
+        told = []
+        moment = cache(from_milliseconds)  # the series share their times
+        for facts, each in found.items():
+            pieces: Iterable[_StoredInterval] = chain.from_iterable(
+                _intervals(_changes(connection, number), answers[account], odd=facts[6] is not None)
                 for number, account in each
-                for piece in _intervals(
-                    _changes(connection, number), answers[account], odd=facts[6] is not None
-                )
-            ]
-            for facts, each in found.items()
-        }
-        told = [_series(facts, of_series) for facts, of_series in pieces.items() if of_series]
+            )
+            if len(each) > 1:
+                pieces = sorted(pieces, key=attrgetter("first"))
+            made = _series(facts, _merged(pieces), moment)
+            if made.intervals:
+                told.append(made)
     # A sum over one account is that account's row again.
     return tuple(each for each in told if len(each.over) != 1)
 
@@ -138,26 +152,24 @@ def _answers(
     connection: "Connection", profile: str | None, wanted: set[int], times: tuple[int, int]
 ) -> Mapping[int, _Answers]:
     """For each account, the runs within those times that asked it."""
-    rows: dict[int, list[tuple[int, int, bool, bool]]] = {account: [] for account in wanted}
-    for account, *row in connection.execute(
-        "SELECT account, r.id, r.at, failure IS NULL, selection IS NOT NULL FROM runs r JOIN asked ON run = r.id AND place >= 0"
+    found = {account: _Answers() for account in wanted}
+    # An array raises TypeError for anything but an integer.
+    appends = {
+        account: (answers.ids.append, answers.times.append, answers.flags.append)
+        for account, answers in found.items()
+    }
+    for account, run, at, flags in connection.execute(
+        "SELECT account, r.id, r.at, (failure IS NULL) * ? + (selection IS NOT NULL) * ?"
+        " FROM runs r JOIN asked ON run = r.id AND place >= 0"
         " WHERE profile IS ifnull(?, profile) AND r.at BETWEEN ? AND ? ORDER BY r.id",
-        (profile_parameter(profile), *times),
+        (_ANSWERED, _NARROWED, profile_parameter(profile), *times),
     ):
-        if account in wanted:
-            rows[account].append(tuple(row))
-    return {account: _answered(each) for account, each in rows.items()}
-
-
-def _answered(rows: Sequence[tuple[int, int, bool, bool]]) -> _Answers:
-    spans = []
-    start = 0
-    for (answered, narrowed), alike in groupby(rows, lambda row: row[2:]):
-        end = start + sum(1 for _ in alike)
-        spans.append((start, end, bool(answered), bool(narrowed)))
-        start = end
-    check_types(rows, INT, INT)
-    return _Answers([row[0] for row in rows], [row[1] for row in rows], spans)
+        if account in appends:
+            add_id, add_time, add_flags = appends[account]
+            add_id(run)
+            add_time(at)
+            add_flags(flags)
+    return found
 
 
 def _changes(connection: "Connection", number: int) -> Sequence[tuple[Any, ...]]:
@@ -172,7 +184,7 @@ def _intervals(
 ) -> Iterator[_StoredInterval]:
     """A series' intervals. Rows that only some runs ask for (`odd`) are never absent."""
     begins = [bisect_left(answers.ids, run) for run, *_ in changes]
-    for start, end, answered, narrowed in answers.spans:
+    for start, end, answered, narrowed in answers.spans():
         number = bisect_right(begins, start) - 1
         if not answered:
             if number >= 0:
@@ -182,9 +194,9 @@ def _intervals(
         while at < end:
             until = min(begins[number + 1] if number + 1 < len(begins) else end, end)
             if number >= 0 and until > at:
-                _, held, *texts = changes[number]
+                held = changes[number][1]
                 if held:
-                    yield _interval(answers, at, until, "ok", texts)
+                    yield _interval(answers, at, until, "ok", changes[number][2:])
                 elif not narrowed and not odd:
                     yield _interval(answers, at, until, "absent", _UNKNOWN)
             at, number = max(at, until), number + 1
@@ -194,29 +206,38 @@ def _interval(
     answers: _Answers, start: int, end: int, status: IntervalStatus, texts: Sequence[str | None]
 ) -> _StoredInterval:
     times = answers.times[start:end]
-    return _StoredInterval(min(times), max(times), end - start, status, texts, answers.ids[start])
+    since, until = (times[0], times[0]) if end - start == 1 else (min(times), max(times))
+    return _StoredInterval(since, until, end - start, status, texts, answers.ids[start])
 
 
-def _series(facts: tuple[Any, ...], pieces: list[_StoredInterval]) -> Series:
-    """The series of these intervals, adjacent ones with the same amounts merged.
+def _merged(pieces: Iterable[_StoredInterval]) -> Iterator[_StoredInterval]:
+    """The intervals with adjacent ones merged that have the same amounts.
 
     Raises ValueError for a text that is not a canonical amount.
     """
-    profile, account, provider, over, asset, asset_id, kind, merchant, nth = facts
-    pieces.sort(key=attrgetter("first"))
-    merged: list[_StoredInterval] = []
+    last: _StoredInterval | None = None
     for piece in pieces:
-        last = merged[-1] if merged else None
         if last is not None and (last.status, last.texts) == (piece.status, piece.texts):
             since, until = min(last.since, piece.since), max(last.until, piece.until)
-            merged[-1] = last._replace(since=since, until=until, runs=last.runs + piece.runs)
-        else:
-            merged.append(piece)
-    for piece in merged:
-        parse_amounts(piece.texts)
-    intervals = [
-        Interval(from_milliseconds(since), from_milliseconds(until), number, status, *texts)
-        for since, until, number, status, texts, _ in merged
-    ]
+            last = last._replace(since=since, until=until, runs=last.runs + piece.runs)
+            continue
+        if not all(text is None or is_canonical(text) for text in piece.texts):
+            raise ValueError("not a canonical amount")
+        if last is not None:
+            yield last
+        last = piece
+    if last is not None:
+        yield last
+
+
+def _series(
+    facts: tuple[Any, ...], pieces: Iterable[_StoredInterval], moment: Callable[[int], datetime]
+) -> Series:
+    """The series of these intervals."""
+    profile, account, provider, over, asset, asset_id, kind, merchant, nth = facts
+    intervals = tuple(
+        Interval(moment(since), moment(until), number, status, *texts)
+        for since, until, number, status, texts, _ in pieces
+    )
     names = tuple(load_json(over, [str])) if over is not None else ()
-    return Series(profile, account, names, provider, asset, asset_id, kind, merchant, nth, tuple(intervals))
+    return Series(profile, account, names, provider, asset, asset_id, kind, merchant, nth, intervals)

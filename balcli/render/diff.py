@@ -10,7 +10,7 @@ from balcli.errors import BalcliError
 from balcli.models import Failure
 from balcli.money import Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
-from balcli.render.layout import Column, Line, Style, first_fitting, pad, paragraph, to_text
+from balcli.render.layout import Column, Line, Style, first_fitting, local_iso, pad, paragraph, to_text
 from balcli.render.words import local_time, signed, style_of
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -24,11 +24,12 @@ _STYLES: Final[Mapping[str, Style]] = {
 
 
 class Side(NamedTuple):
-    """One of the two runs: its id in the history (None for a live run), its time, and whether it is complete."""
+    """One of the two runs: its id in the history or its file (None for a live run), its time, and whether it is complete."""
 
     id: int | None
     at: datetime
     complete: bool
+    file: str | None = None
 
 
 class Comparison(NamedTuple):
@@ -48,7 +49,7 @@ def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
     if not (comparison.changes.accounts or comparison.changes.balances):
         return ""
     heading = " -> ".join(
-        _named(side, format_time if columns is None else local_time)
+        _named(side, local_iso if columns is None else local_time)
         for side in (comparison.before, comparison.after)
     )
     told = [*paragraph(heading, "", columns, "head"), *lines(comparison.changes, columns)]
@@ -56,7 +57,8 @@ def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
 
 
 def _named(side: Side, time: Callable[[datetime], str]) -> str:
-    name = "now" if side.id is None else f"run {side.id}"
+    of_file = "now" if side.file is None else printable(side.file, LONGEST_NAME)
+    name = of_file if side.id is None else f"run {side.id}"
     return f"{name} ({time(side.at)}{'' if side.complete else ', partial'})"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from balcli.text import width
@@ -179,3 +180,11 @@ def _wrapped(text: str, room: int) -> list[str]:
                 rows[-1] += character
                 taken += step
     return [row for row in rows if row]
+
+
+def local_iso(at: datetime) -> str:
+    """A time for messages and pipes, in one word: local by TZ, with its offset, to the second."""
+    try:
+        return at.astimezone().isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):  # at an end of the calendar
+        return at.isoformat(timespec="seconds")

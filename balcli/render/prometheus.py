@@ -14,8 +14,8 @@ _Sample: TypeAlias = tuple[_Labels, str]
 _HELP: Final = {
     "balcli_balance": "What an account holds of an asset, in whole units. Absent where unknown, never 0.",
     "balcli_balance_unknown": "1 for each amount of a balance that is not known and has no sample.",
-    "balcli_total": "The sum of an asset over all accounts. Absent unless every account made it known.",
-    "balcli_total_complete": "Whether every account made its part of a total known.",
+    "balcli_asset_balance": "The sum of an asset over all accounts. Absent unless every account made it known.",
+    "balcli_asset_complete": "Whether every account made its part of a total known.",
     "balcli_account_up": "Whether the account answered.",
     "balcli_failure": "1 for each failure, of an account or of the whole run, by its code.",
     "balcli_warnings": "How many warnings there are, by account and code.",
@@ -30,8 +30,8 @@ def pieces(report: Report) -> Iterator[str]:
     families = {
         "balcli_balance": _balances(report, run, known=True),
         "balcli_balance_unknown": _balances(report, run, known=False),
-        "balcli_total": _totals(report, run),
-        "balcli_total_complete": _whole_totals(report, run),
+        "balcli_asset_balance": _totals(report, run),
+        "balcli_asset_complete": _whole_totals(report, run),
         "balcli_account_up": _accounts(report, run),
         "balcli_failure": _failures(report, run),
         "balcli_warnings": _warnings(report, run),

@@ -6,7 +6,7 @@ from typing import Any, Final
 from balcli.history.reading import RunSummary
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json, to_jsonl
-from balcli.render.layout import Line, Style, hanging_indent, pad, to_text
+from balcli.render.layout import Line, Style, hanging_indent, local_iso, pad, to_text
 from balcli.render.words import local_time
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -15,8 +15,8 @@ _NARROWEST: Final = 20
 
 
 def table(runs: Sequence[RunSummary], columns: int | None, *, colour: bool = False) -> str:
-    """A line for each run, oldest first, in local time on a terminal. `columns` is its width; None stands for a pipe."""
-    time = format_time if columns is None else local_time
+    """A line for each run, oldest first, in local time. `columns` is the width of a terminal; None stands for a pipe."""
+    time = local_iso if columns is None else local_time
     times = [time(run.at) for run in runs]
     profiles = ["-" if run.profile is None else printable(run.profile, LONGEST_NAME) for run in runs]
     number = max([len("ID"), *(len(str(run.id)) for run in runs)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 from balcli.history.series import Interval, Series
@@ -9,7 +10,7 @@ from balcli.models import AMOUNT_FIELDS
 from balcli.money import Amount, parse_canonical
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, encode, format_time, to_jsonl
-from balcli.render.layout import Column, Line, first_fitting, paragraph, to_text
+from balcli.render.layout import Column, Line, first_fitting, local_iso, paragraph, to_text
 from balcli.render.words import local_time, short_times
 from balcli.text import LONGEST_NAME, printable
 
@@ -26,7 +27,7 @@ _CHART_ROWS: Final = 6
 def table(series: Sequence[Series], columns: int | None, bars: str = BARS, *, colour: bool = False) -> str:
     """Each series under its name, a line for each interval of runs that said the same; every amount whole.
 
-    `columns` is the terminal's width; None stands for a pipe. A terminal has local times, and a chart of a single series.
+    `columns` is the terminal's width; None stands for a pipe. Times are local. A terminal has a chart of a single series.
     """
     lines: list[Line] = []
     for number, each in enumerate(series):
@@ -37,7 +38,7 @@ def table(series: Sequence[Series], columns: int | None, bars: str = BARS, *, co
             lines += _chart(each.intervals, bars, columns)
         else:
             lines += _spark_lines(each.intervals, bars, columns)
-        time = format_time if columns is None else local_time
+        time = local_iso if columns is None else local_time
         layouts = (
             (Line().add(row) for row in layout(each.intervals, time)) for layout in (_wide, _stacked, _tall)
         )
@@ -123,7 +124,7 @@ def _wide(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Ite
     columns = [Column([row[n] for row in rows], name.upper()) for n, name in enumerate(AMOUNT_FIELDS)]
     runs = max(len("RUNS"), *(len(str(interval.runs)) for interval in intervals))
     heads = "  ".join(column.heading for column in columns)
-    zone, at = "", len("2026-11-21T00:57:00Z")
+    zone, at = "", len("2026-11-21T00:57:00+00:00")
     if time is local_time:
         zone, at = short_times(each for interval in intervals for each in (interval.since, interval.until))
     since, until = f"SINCE{zone}", f"UNTIL{zone}"
@@ -173,40 +174,42 @@ def _runs(interval: Interval) -> str:
     return f"{interval.runs} run{'s' if interval.runs > 1 else ''}"
 
 
-def as_json(series: Sequence[Series]) -> str:
-    """One document, an interval a line."""
-    blocks = []
+def as_json(series: Sequence[Series]) -> Iterator[str]:
+    """One document, an interval a line, in pieces."""
+    yield f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "series": ['
+    between = "\n"
     for each in series:
-        points = ",\n".join(f"        {encode(_plain(interval))}" for interval in each.intervals)
-        facts = encode(_facts(each))[:-1]
-        blocks.append(f'    {facts},\n      "points": [\n{points}\n      ]}}')
-    body = ",\n".join(blocks)
-    return (
-        f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "series": ['
-        + (f"\n{body}\n  " if series else "")
-        + "]\n}\n"
-    )
+        yield f'{between}    {encode(_facts(each))[:-1]},\n      "points": ['
+        inner = "\n        "
+        for lines in to_jsonl(map(_plain, each.intervals)):
+            yield inner + lines[:-1].replace("\n", ",\n        ")
+            inner = ",\n        "
+        yield "\n      ]}"
+        between = ",\n"
+    yield "\n  ]\n}\n" if series else "]\n}\n"
 
 
-def as_jsonl(series: Sequence[Series]) -> str:
-    """An interval a line, and a summary last."""
-    lines = [
+def as_jsonl(series: Sequence[Series]) -> Iterator[str]:
+    """An interval a line, and a summary last, in pieces."""
+    points = sum(len(each.intervals) for each in series)
+    lines = (
         {"type": "point", **_facts(each), **_plain(interval)}
         for each in series
         for interval in each.intervals
-    ]
-    lines.append({"type": "summary", "schema_version": SCHEMA_VERSION, "points": len(lines)})
-    return "".join(to_jsonl(lines))
+    )
+    summary = {"type": "summary", "schema_version": SCHEMA_VERSION, "points": points}
+    return to_jsonl(chain(lines, [summary]))
 
 
-def as_csv(series: Sequence[Series]) -> str:
-    """A row for each interval; a sum has its accounts in the column `over`."""
-    rows: list[Sequence[object]] = [(*_FACTS, *Interval._fields)]
-    for each in series:
-        *names, nth = (_facts(each) | {"over": " + ".join(each.over)}).values()
-        facts = (*map(text, names), nth)
-        rows += [(*facts, *_plain(interval).values()) for interval in each.intervals]
-    return "".join(to_csv(rows))
+def as_csv(series: Sequence[Series]) -> Iterator[str]:
+    """A row for each interval, in pieces; a sum has its accounts in the column `over`."""
+    return to_csv(chain([(*_FACTS, *Interval._fields)], chain.from_iterable(map(_rows, series))))
+
+
+def _rows(series: Series) -> Iterator[Sequence[object]]:
+    *names, nth = (_facts(series) | {"over": " + ".join(series.over)}).values()
+    facts = (*map(text, names), nth)
+    return ((*facts, *_plain(interval).values()) for interval in series.intervals)
 
 
 def _facts(series: Series) -> dict[str, Any]:
@@ -214,5 +217,5 @@ def _facts(series: Series) -> dict[str, Any]:
 
 
 def _plain(interval: Interval) -> dict[str, Any]:
-    since, until = format_time(interval.since), format_time(interval.until)
-    return interval._asdict() | {"since": since, "until": until}
+    since, until, *others = interval
+    return dict(zip(Interval._fields, (format_time(since), format_time(until), *others), strict=True))

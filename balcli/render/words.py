@@ -7,7 +7,7 @@ from typing import Final
 from balcli.diff import AmountChange
 from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
 from balcli.money import ZERO, Amount
-from balcli.render.layout import Style
+from balcli.render.layout import Style, local_iso
 from balcli.text import LONGEST_NAME, printable
 
 UNKNOWN: Final = "unknown"
@@ -19,7 +19,8 @@ def shows_totals(report: Report) -> bool:
     """Whether totals say more than the rows: of one account they are the rows again, if no asset repeats."""
     if report.left_out is not None or len(report.outcomes) > 1:
         return True
-    assets = [balance.asset for balance in report.balances if balance.counted]
+    counted = {total.asset for total in report.totals}
+    assets = [balance.asset for balance in report.balances if balance.asset in counted]
     return len(set(assets)) < len(assets)
 
 
@@ -49,8 +50,8 @@ def amount_text(amount: Amount | None) -> str:
 
 def local_time(at: datetime) -> str:
     """A time as people read it: to the second, in the zone of `TZ`, with its offset."""
-    text = at.astimezone().isoformat(" ", "seconds")
-    return f"{text[:19]} {text[19:]}"
+    text = local_iso(at)
+    return f"{text[:10]} {text[11:19]} {text[19:]}"
 
 
 def short_times(times: Iterable[datetime]) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from balcli.cli.options import Format
+from balcli.cli.options import REPORTS
 from balcli.evidence.replay import replay
 from balcli.render import table
 from tests.rendering import machine
@@ -15,7 +15,7 @@ RUNS: Final = {
     "refused": ("loopring", "--fault", "refused"),
 }
 """The command lines by the names of their records."""
-FORMATS: Final = tuple(form.value for form in Format)
+FORMATS: Final = tuple(form.value for form in REPORTS)
 
 
 def output(record: Path, form: str) -> str:

@@ -365,18 +365,17 @@ def _kept() -> Iterator[list[Run]]:
             Run(f"all --sandbox --record -q -o json{more}")
             for more in ("", " --retries 0 --fault shop:refused", " -v")
         ),
-        *(Run(line) for line in ("history", "history -o json", "history -o csv", "history --asset USDT")),
         *(
-            Run(line)
-            for line in ("history --asset USDT -o json", "history --asset ETH -o jsonl", "history --limit 1")
-        ),
-        *(
-            Run(line)
-            for line in ("diff", "diff -o json", "diff last --live --sandbox", "diff 1 2", "diff 1 9")
-        ),
-        *(
-            Run(line)
-            for line in ("diff --allow-partial 1 2", "history --since 24h", "history --prune 1d", "diff 24h")
+            Run(f"{line} --sandbox")
+            for line in (
+                *("history", "history -o json", "history -o csv", "history --asset USDT"),
+                *("history --asset USDT -o json", "history --asset ETH -o jsonl", "history --limit 1"),
+                *("diff", "diff -o json", "diff last --live", "diff 1 2", "diff 1 9", "diff 24h"),
+                *("diff --allow-partial 1 2", "history --since 24h", "history --until 24h"),
+                *(f"history show {run} -o {form}" for run in ("1", "last") for form in FORMATS),
+                *("history show 9", "history show 2020-01-01", "history show -o value --asset USDT"),
+                *("history --prune 1d", "history --prune 0h --dry-run", "history --prune 0h -o json"),
+            )
         ),
     ]
     for line in (

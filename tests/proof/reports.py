@@ -64,7 +64,10 @@ def loopring_row(rng: random.Random, name: str) -> Balance:
     if kind < 0.15:
         raw = {part: str(rng.randrange(10 ** rng.choice((1, 18, 29, 79)))) for part in ("total", "locked")}
         number = str(rng.randrange(300))
-        return Balance(name, "loopring", f"#{number}", number, None, None, None, {}, raw, counted=False)
+        return Balance(
+            name, "loopring", f"#{number}", number, None, None, None,
+            {"pending_withdraw": None, "pending_deposit": None}, raw, counted=False,
+        )  # fmt: skip
     counted = kind > 0.25
     row = (asset(rng), None, maybe(rng), maybe(rng), maybe(rng), details)
     return Balance(name, "loopring", *row, raw={"total": "1", "locked": "0"}, counted=counted)
@@ -81,7 +84,9 @@ def wallet_row(rng: random.Random, name: str) -> Balance:
 def merchant_row(rng: random.Random, name: str) -> Balance:
     """A row of a merchant: crypto, or fiat, of which the total alone is known."""
     if rng.random() < 0.2:
-        return Balance(name, "merchant", "EUR", None, amount(rng), None, None, {"kind": "fiat"})
+        return Balance(
+            name, "merchant", "EUR", None, amount(rng), None, None, {"kind": "fiat", "merchant_id": "7"}
+        )
     details: dict[str, Detail] = {"asset_name": some_name(rng), "can_deposit": True, "merchant_id": "7"}
     return Balance(name, "merchant", asset(rng), "1", amount(rng), amount(rng), amount(rng), details)
 

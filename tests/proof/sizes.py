@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from balcli.cli.options import Format
+from balcli.cli.options import REPORTS
 from tests.conftest import ROOT, Program
 from tests.faults.wire import sends
 from tests.wire import TOKEN, Wire, answer
@@ -23,7 +23,7 @@ _SMALL_BOUND: Final = 150_000_000
 _SMALL: Final = 5000
 _AT_ONCE: Final = 8
 _DEADLINE: Final = 60
-FORMATS: Final = (*Format, "terminal")
+FORMATS: Final = (*REPORTS, "terminal")
 """What is measured: each format through a pipe, and the table as a terminal has it, in colour."""
 
 

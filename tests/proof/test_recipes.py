@@ -58,8 +58,9 @@ def done(
     script: str, folder: Path, *options: str, environment: dict[str, str]
 ) -> "subprocess.CompletedProcess[str]":
     """A script, run to its end."""
+    script = script.replace(BALCLI, " ".join([BALCLI, "--sandbox", *options]))
     return subprocess.run(
-        ["bash", "-c", script.replace(BALCLI, " ".join([BALCLI, "--sandbox", *options]))],
+        ["bash", "-c", script.replace("balcli history", "balcli history --sandbox")],
         env={**environment, "PATH": SCRIPTS},
         cwd=folder,
         capture_output=True,
@@ -133,7 +134,7 @@ def test_the_history_is_kept_in_silence(program: Program, tmp_path: Path) -> Non
     record, prune = cron_lines("A history")
     runs = [shell(program, record, tmp_path), shell(program, f"{prune} -p sandbox", tmp_path)]
     assert [(0, "", "")] * 2 == [(run.returncode, run.stdout, run.stderr) for run in runs]
-    assert 1 == len(program.run("history", "-p", "sandbox", "-o", "json").json["runs"])
+    assert 1 == len(program.run("history", "--sandbox", "-o", "json").json["runs"])
 
 
 def test_gnuplot_draws_a_bar_for_each_line_of_a_series(program: Program, tmp_path: Path) -> None:
@@ -254,6 +255,17 @@ def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
         text=True,
     )
     assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("fault", ["flaky", "wallet:refused", "refused", "wallet:units"])
+def test_prometheus_accepts_the_metrics(program: Program, fault: str) -> None:
+    """Promtool's linter finds nothing wrong with the metrics of whole, partial and failed runs."""
+    promtool = tool("promtool", "prometheus")
+    made = program.run("all", "--sandbox", "-o", "prometheus", "--fault", fault)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=made.out, capture_output=True, check=False, text=True
+    )
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("off", ["0", "0.01"])

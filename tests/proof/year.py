@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from balcli.cli.balances import machine
+from balcli.cli.recorded import find_run, open_recorded
 from balcli.errors import TimedOut
 from balcli.history.database import connect, write_transaction
 from balcli.history.pruning import prune
@@ -41,12 +43,12 @@ def main(argv: Sequence[str]) -> int:
         flush=True,
     )
     with tempfile.TemporaryDirectory() as folder:
-        return _measure(Path(folder) / "history.db", given.count, given.changing, random.Random(given.seed))
+        return _measure(Path(folder) / "history.db", given.count, given.changing, given.seed)
 
 
-def _measure(file: Path, count: int, changing: int, chance: random.Random) -> int:
+def _measure(file: Path, count: int, changing: int, seed: int) -> int:
     kept: dict[int, Report] = {}
-    last = _timed("written, in batches of 500", lambda: _write(file, count, changing, chance, kept))
+    last = _timed("written, in batches of 500", lambda: write_year(file, count, changing, seed, kept))
     _size(file)
     alone = [
         _seconds(partial(record, file, last._replace(generated_at=last.generated_at + STEP * n)))[0]
@@ -58,22 +60,31 @@ def _measure(file: Path, count: int, changing: int, chance: random.Random) -> in
     _timed("series of all assets of one account", lambda: series(file, accounts=["account1"]))
     _timed("two runs read whole, for a diff", lambda: [run(file, listed[0].id), run(file, listed[-1].id)])
     wrong = sum(not _same(file, number, report) for number, report in kept.items())
+    middle = f"{START + STEP * (count // 2):%Y-%m-%d}"
+    _timed("a day in the middle, found and written as json", lambda: _shown(file, middle))
     before = START + STEP * count - timedelta(days=90)
+    _timed("prune of all but 90 days, as a dry run", lambda: prune(file, ["main"], before, dry_run=True))
     gone = _timed("prune of all but 90 days", lambda: prune(file, ["main"], before))
     _size(file)
     wrong += sum(
         not _same(file, number, report) for number, report in kept.items() if report.generated_at >= before
     )
     print(
-        f"  {len(listed):,} runs listed, {sum(len(each.intervals) for each in shown):,} intervals, {gone:,} runs pruned"
+        f"  {len(listed):,} runs listed, {sum(len(each.intervals) for each in shown):,} intervals, {gone.runs:,} runs and {gone.bytes:,} bytes pruned"
     )
     print(f"runs that read otherwise than they were written, of {len(kept)}: {wrong}")
     return 1 if wrong else 0
 
 
-def _write(file: Path, count: int, changing: int, chance: random.Random, kept: dict[int, Report]) -> Report:
+def _shown(file: Path, day: str) -> str:
+    """The document of the last complete run of a day."""
+    found = find_run(open_recorded(file, None, sandbox=False), day)
+    return "".join(machine("json", found.report))
+
+
+def write_year(file: Path, count: int, changing: int, seed: int, kept: dict[int, Report]) -> Report:
     """Record the runs; every 500th is kept, to be compared."""
-    reports = _reports(count, changing, chance)
+    reports = _reports(count, changing, random.Random(seed))
     report = next(reports)
     with connect(file, create=True) as connection:
         for begin in range(0, count, BATCH):

@@ -1,0 +1,202 @@
+"""The runs that a command line can name: recorded ones, by id, as the last, by a time or a date, and files of `-o json`."""
+
+import os
+import shlex
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from balcli.cli import times
+from balcli.errors import StateError, UsageError
+from balcli.files import shown
+from balcli.render.layout import local_iso
+from balcli.text import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from balcli.history.reading import RecordedRun, RunSummary
+    from balcli.models import Report
+
+LAST: Final = "last"
+_STDIN: Final = "-"
+_MOST_BYTES: Final = 128 * 1024 * 1024
+
+
+class Recorded(NamedTuple):
+    """A history, and the runs in it that are meant."""
+
+    file: Path
+    profile: str | None
+    """The profile that is named; None for the one that there is."""
+    command: str
+    """The command that lists these runs."""
+    complete: bool = False
+    """Whether only runs count in which every account answered."""
+    full: bool = False
+    """Whether only runs count that asked for everything, if there are any, unless they are named by their ids."""
+
+
+def open_recorded(
+    history: Path | None, profile: str | None, *, sandbox: bool, complete: bool = False, full: bool = False
+) -> Recorded:
+    """The history of these options. Raises StateError where it has no fixed place."""
+    from balcli.history.database import history_file
+
+    words = ["balcli", "history", *(["--sandbox"] if sandbox and history is None else [])]
+    words += [] if history is None else ["--history", shown(history)]
+    file = history_file(history, os.environ, sandbox=sandbox)
+    return Recorded(file, profile, shlex.join(words), complete, full)
+
+
+def find_run(recorded: Recorded, word: str) -> "RecordedRun":
+    """The run that a word means. Raises UsageError where there is none, and StateError."""
+    if word.isascii() and word.isdigit() and len(word) <= 15:
+        return _by_id(recorded, int(word))
+    label = f"run {printable(word, 40)}"
+    day = None if word == LAST else times.parse_day(word, label)
+    if day is not None:
+        return _of_day(recorded, word, *day)
+    until = None if word == LAST else times.parse_time(word, label)
+    runs = newest_runs(recorded, 1, until=until)
+    if not runs:
+        when = "" if until is None else f" from {local_iso(until)} or before"
+        raise UsageError(f"there is no {kind_of(recorded)}{when}; {recorded.command} lists the runs")
+    return read_run(recorded, runs[0].id)
+
+
+def newest_runs(
+    recorded: Recorded, limit: int, since: datetime | None = None, until: datetime | None = None
+) -> "tuple[RunSummary, ...]":
+    """The newest runs that count, oldest first. Raises UsageError where they could be of several profiles."""
+    from balcli.history.reading import runs
+
+    if not recorded.file.exists():
+        return ()
+    _check_profile(recorded)
+    # Where only narrowed runs are recorded, these are meant.
+    full = recorded.full and bool(runs(recorded.file, recorded.profile, full=True, limit=1))
+    return runs(
+        recorded.file,
+        recorded.profile,
+        since=since,
+        until=until,
+        complete=recorded.complete,
+        full=full,
+        limit=limit,
+    )
+
+
+def read_run(recorded: Recorded, number: int) -> "RecordedRun":
+    """A run that was there. Raises StateError if it is no longer."""
+    from balcli.history.reading import run
+
+    found = run(recorded.file, number)
+    if found is None:
+        raise StateError(f"run {number} was deleted in the meantime; try again")
+    return found
+
+
+def kind_of(recorded: Recorded) -> str:
+    """What counts as a run, in words."""
+    words = ["complete"] if recorded.complete else []
+    of = "" if recorded.profile is None else f" of profile {printable(recorded.profile, 40)}"
+    return " ".join([*words, f"recorded run{of}"])
+
+
+def profile_text(profile: str | None) -> str:
+    """A run's profile in words."""
+    return "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
+
+
+def is_file(word: str) -> bool:
+    """Whether a word means a file, and not a recorded run."""
+    return word == _STDIN or "/" in word or word.endswith(".json")
+
+
+def is_one_file(one: str, other: str) -> bool:
+    """Whether two words mean one file."""
+    if not (is_file(one) and is_file(other)):
+        return False
+    try:
+        return one == other or Path(one).samefile(other)
+    except OSError:
+        return False
+
+
+def file_label(word: str) -> str:
+    """What messages call a file."""
+    return "stdin" if word == _STDIN else shown(Path(word))
+
+
+def read_document(recorded: Recorded, word: str) -> "Report":
+    """The report whose document a file holds. Raises UsageError."""
+    from balcli import document
+
+    label, cure = file_label(word), f"name a file of -o json, or a run that {recorded.command} lists"
+    try:
+        if word == _STDIN:
+            data = b"" if sys.stdin is None else sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with Path(word).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or "not a path"
+        raise UsageError(f"{label} cannot be read: {reason}; {cure}") from None
+    if len(data) > _MOST_BYTES:
+        raise UsageError(f"{label} is larger than any document that balcli writes; {cure}")
+    try:
+        return document.parse(data)
+    except document.DocumentError as problem:
+        raise UsageError(f"{label} is not a document of balcli -o json: {problem}; {cure}") from None
+
+
+def _by_id(recorded: Recorded, number: int) -> "RecordedRun":
+    from balcli.history.reading import run
+
+    found = run(recorded.file, number) if recorded.file.exists() else None
+    if found is None:
+        raise UsageError(
+            f"there is no recorded run {number} in {shown(recorded.file)}; {recorded.command} lists the runs"
+        )
+    profile = found.report.profile
+    if recorded.profile is not None and profile != recorded.profile:
+        raise UsageError(
+            f"run {number} is {profile_text(profile)}, not {printable(recorded.profile, 40)}; "
+            f"{recorded.command} lists the runs"
+        )
+    return found
+
+
+def _of_day(recorded: Recorded, word: str, begin: datetime, end: datetime) -> "RecordedRun":
+    """The last complete run of a day; one that was narrowed only where no other is complete."""
+    from balcli.history.reading import nearest
+
+    for full in (True, recorded.full):
+        runs = newest_runs(recorded._replace(complete=True, full=full), 1, begin, end)
+        if runs:
+            return read_run(recorded, runs[0].id)
+    near = nearest(recorded.file, recorded.profile, begin, end) if recorded.file.exists() else (None, None)
+    days = " and ".join(local_iso(at)[:10] for at in near if at is not None)
+    others = f"; the nearest days with one are {days}" if days else ""
+    raise UsageError(
+        f"there is no {kind_of(recorded._replace(complete=True))} of {word}{others}; "
+        f"{recorded.command} lists the runs"
+    )
+
+
+def _check_profile(recorded: Recorded) -> None:
+    """Raise UsageError for a profile without runs, and where none is named and there are several."""
+    from balcli.history.reading import profiles
+
+    found = profiles(recorded.file)
+    names = [name for name in found if name is not None]
+    if recorded.profile is None and len(found) > 1:
+        raise UsageError(
+            f"the runs are {' and '.join(map(profile_text, found))}; name one with --profile, or a run by its id "
+            f"({recorded.command} lists the runs)"
+        )
+    if recorded.profile is not None and recorded.profile not in found and found:
+        raise UsageError(
+            f"no recorded run is of profile {printable(recorded.profile, 40)}; {did_you_mean(recorded.profile, names)}; "
+            f"{recorded.command} lists the runs"
+        )

@@ -1,0 +1,52 @@
+"""The one amount of `-o value`: a number that is known and complete, or none and the reason."""
+
+from typing import NamedTuple
+
+from balcli.models import Report
+from balcli.providers.selection import names_of, selects, suggestion
+from balcli.text import join_names, printable
+
+
+class ValueRequest(NamedTuple):
+    """The amount that is asked for."""
+
+    asset: str
+    """As `providers.selection.wanted` returns it."""
+    field: str = "total"
+    absent_zero: bool = False
+    """Whether an asset that no account lists counts as 0."""
+
+
+class Value(NamedTuple):
+    """The text of an amount, or None with the reason and the exit code."""
+
+    text: str | None
+    reason: str = ""
+    exit_code: int = 0
+
+
+def value(report: Report, request: ValueRequest) -> Value:
+    """The amount over all accounts of a report. Its rows of zeros must not be hidden."""
+    if not report.complete:
+        missing = [outcome.account.name for outcome in report.outcomes if outcome.failure is not None]
+        return Value(None, f"no value: {join_names(missing)} did not answer", report.exit_code)
+    rows = [row for row in report.balances if selects((request.asset,), *names_of(row))]
+    matching = list(dict.fromkeys(row.asset for row in rows))
+    if not matching and request.absent_zero:
+        return Value("0")
+    asset = printable(request.asset, 60)
+    if len(matching) > 1:
+        return Value(None, f"no value: {asset} matches {join_names(matching)}; name one with --exact", 2)
+    amounts = [total.amounts for total in report.totals if [total.asset] == matching]
+    amount = getattr(amounts[0], request.field) if amounts else None
+    if amount is not None:
+        return Value(str(amount))
+    if not matching:
+        close = suggestion(request.asset, (), (row.asset for row in report.balances))
+        reason = f"no account lists {asset}{close}; --absent zero takes such an asset as 0"
+    elif amounts:
+        where = join_names(row.account for row in rows if getattr(row, request.field) is None)
+        reason = f"{request.field} of {asset} is unknown at {where}; see -o json"
+    else:
+        reason = f"{asset} is in no total; see -o json"
+    return Value(None, f"no value: {reason}", 6)
