@@ -13,6 +13,7 @@ import pytest
 
 from balcli import __version__
 from balcli.errors import (
+    AccessBlocked,
     AnswerTooLarge,
     BadJson,
     BadShape,
@@ -216,12 +217,13 @@ def meant(number: int, endpoint: Endpoint) -> type[BalcliError] | None:
         return RedirectRefused
     if 500 <= number < 600 or number in {408, 425}:
         return ServerUnavailable
-    return {401: CredentialsRefused, 403: CredentialsRefused, 429: RateLimited}.get(number, UnexpectedStatus)
+    own = {401: CredentialsRefused, 403: CredentialsRefused, 429: RateLimited, 451: AccessBlocked}
+    return own.get(number, UnexpectedStatus)
 
 
 SINGULAR: Final = frozenset(
     {200, 201, 202, 299, 300, 399, 400, 401, 402, 403, 404, 407, 408, 409, 424, 425, 426, 428, 429}
-    | {430, 499, 500, 599, 600, 999}
+    | {430, 451, 499, 500, 599, 600, 999}
 )
 """The statuses that have a meaning of their own, and those at the bounds of the others."""
 
