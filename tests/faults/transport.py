@@ -20,7 +20,7 @@ CONNECTIONS: Final = {
     "body-drip": Fault("the body stops half-way, and then comes byte by byte", 5, scripted(wire.drips_out)),
     "continue": Fault(
         "100 Continue, again and again",
-        5,
+        6,
         scripted(wire.drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
     ),
     "hang-up": Fault("the connection closes without a byte, every time", 5, scripted(wire.hangs_up)),

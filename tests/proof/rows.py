@@ -262,7 +262,7 @@ def _behind_tls(
         line = f"ca_bundle = {json.dumps(trusted)}\n" if bundle != "built-in" else ""
         stage.rewrite(
             lambda text: text.replace("[profiles.main]\n", f"[profiles.main]\n{line}").replace(
-                stage.host.url, wire.url
+                stage.host.address(stage.provider), wire.url
             )
         )
         return wire
@@ -328,7 +328,7 @@ socket.getaddrinfo = hang
 
 def _hanging_resolver(stage: Stage) -> None:
     stage.customize(_HANGING_RESOLVER)
-    stage.rewrite(lambda text: text.replace(stage.host.url, "https://nowhere.example"))
+    stage.rewrite(lambda text: text.replace(stage.host.address(stage.provider), "https://nowhere.example"))
 
 
 @contextlib.contextmanager
@@ -340,7 +340,9 @@ def _full_backlog(stage: Stage) -> Iterator[None]:
             client = stack.enter_context(socket.socket())
             client.settimeout(0)
             client.connect_ex(address)
-        stage.rewrite(lambda text: text.replace(stage.host.url, f"http://127.0.0.1:{address[1]}"))
+        stage.rewrite(
+            lambda text: text.replace(stage.host.address(stage.provider), f"http://127.0.0.1:{address[1]}")
+        )
         yield
 
 
