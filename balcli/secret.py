@@ -101,7 +101,8 @@ def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
         return None  # as nearly all are, without a regular expression
     if is_key and re.match(r"bearer\s", text, re.IGNORECASE):
         return 'starts with "Bearer", which balcli adds itself'
-    name = "[A-Za-z_][A-Za-z0-9_]*" if is_key else "[A-Z_][A-Z0-9_]+"
+    # Of one case, as names of variables are: a random key that begins with a dollar is of both.
+    name = "(?:[A-Z_][A-Z0-9_]*|[a-z_]+)" if is_key else "[A-Z_][A-Z0-9_]+"
     if re.fullmatch(rf"\$\{{?{name}\}}?|%{name}%|\$\{{.*\}}", text):
         return "is the name of a variable instead of its value (a profile takes ${NAME})"
     shapes = r"<[a-z][a-z0-9 _.'/-]*>|\{\{.*\}\}"
