@@ -169,7 +169,8 @@ def test_a_process_substitution_is_an_output(program: Program) -> None:
     assert json.loads((program.folder / "got").read_text())["complete"]
 
 
-@each_case("path", ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+@pytest.mark.whole
+@each_case("path", sampled(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"], 2))
 def test_stdout_by_any_name_is_stdout(program: Program, tmp_path: Path, path: str) -> None:
     """Stdout's other names make what no -O makes, a reader that goes away included."""
     (tmp_path / "link").symlink_to("/dev/stdout")
@@ -570,7 +571,8 @@ def test_a_signal_between_two_renames_waits_for_the_last(
 HOMELESS: Final[tuple[dict[str, str], ...]] = ({}, {"HOME": ""}, {"HOME": "relative"})
 
 
-@each_case("env", HOMELESS)
+@pytest.mark.whole
+@each_case("env", sampled(HOMELESS, 3))
 @each_case(
     ("given", "code"),
     [

@@ -18,14 +18,15 @@ MAKER: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@each_case("scene", SCENES)
+@pytest.mark.whole
+@each_case("scene", sampled(SCENES, 3))
 def test_a_scene_looks_as_it_is_recorded(scene: str) -> None:
     """Each scene is to the character what `python -m tests.screens` recorded, at five widths."""
     assert (FOLDER / f"{scene}.txt").read_text(encoding="utf-8").splitlines() == recorded(scene).splitlines()
 
 
 @pytest.mark.whole
-@each_case("scene", SCENES)
+@each_case("scene", sampled(SCENES, 2))
 @each_case("columns", sampled(WIDTHS, 3))
 def test_what_is_copied_from_a_terminal_is_the_text(scene: str, columns: int) -> None:
     """Lines that fit are shown as they are written: colours bring no character along, and none goes."""
