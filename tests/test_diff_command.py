@@ -235,6 +235,7 @@ def test_a_clock_that_stepped_back_is_said(program: Program, tmp_path: Path) -> 
         assert (
             f"{said}from 2026-11-21T13:00:00+00:00 to 2026-11-21T09:00:00+00:00 before run 3;" in result.err
         )
+        assert 1 == result.err.count(said)
     intervals = [each for one in _document(drawn)["series"] for each in one["points"]]
     assert ["1", "2"] == [each["total"] for each in intervals]
     assert all(each["since"] <= each["until"] for each in intervals)

@@ -165,7 +165,6 @@ def history_of_runs(
     outputs = options.outputs(output_file, formats, explicit=output is not None, mode=mode)
     outputs.check()
     if prune is None:
-        _print_steps_back(request)
         with waiting_for("reading the history"):
             render = _found(request, [name for name, _ in outputs.all(request.output)])
         _print_steps_back(request)
