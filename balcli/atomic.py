@@ -1,7 +1,8 @@
 """Atomic writes: a temporary file renamed into place, so that readers see the old file or the new one, whole.
 
-Several files are all written before the first is renamed. The temporary file is `.NAME.PID-NUMBER.balcli` in the same folder, locked while its run lives. A run that is
-killed leaves it there; the next run that writes the same file removes it.
+Several files are all written before the first is renamed. The temporary file is `.NAME.PID-NUMBER.balcli` in the
+same folder, locked while its run lives. A run that is killed leaves it there; the next run that writes the same file
+removes it.
 """
 
 import errno

@@ -17,7 +17,7 @@ from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, Machine
 from balcli.http import echoes
 from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest, trusted
 from balcli.http.timing import Deadline, seconds_to_retry, writable_rows
-from balcli.models import Account, Failure, Holdings, Notice, Outcome
+from balcli.models import Account, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
 from balcli.secret import redact
@@ -264,7 +264,7 @@ def _accounts_for(
         noted = echoes.record_echoes()
         accounts = [each._replace(ca=account.ca) for each in provider.expand(account, run)]
     except BalcliError as problem:
-        return Outcome(account, None, None, Failure.from_error(problem))
+        return Outcome.failed(account, problem)
     if not accounts:
         return _with_notice(_empty(account, "the provider lists none"), noted)
     return accounts, noted
@@ -311,7 +311,7 @@ def _without_given(outcome: Outcome) -> Outcome:
     holdings = outcome.holdings
     if holdings is None or not echoes.contains_issued_token(outcome.account.base_url, _texts(holdings)):
         return outcome
-    return Outcome(outcome.account, None, None, Failure.from_error(EchoesCredential(_REPEATED)))
+    return Outcome.failed(outcome.account, EchoesCredential(_REPEATED))
 
 
 def _texts(holdings: Holdings) -> Iterator[str]:
@@ -333,12 +333,12 @@ def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:
     try:
         return fetch(account, run)
     except BalcliError as problem:
-        return Outcome(account, None, None, Failure.from_error(problem))
+        return Outcome.failed(account, problem)
     except (MemoryError, OSError, RuntimeError) as problem:
         exhausted = MachineExhausted.from_exception(problem)
         if exhausted is None:
             raise
-        return Outcome(account, None, None, Failure.from_error(exhausted))
+        return Outcome.failed(account, exhausted)
 
 
 def _ambiguous(account: Account[Any]) -> Outcome:
@@ -346,7 +346,7 @@ def _ambiguous(account: Account[Any]) -> Outcome:
     problem = ProviderError(
         f"{account.provider} made two accounts of one name out of this one; ask the maker of the plug-in"
     )
-    return Outcome(account, None, None, Failure.from_error(problem))
+    return Outcome.failed(account, problem)
 
 
 def _empty(account: Account[Any], why: str) -> Outcome:
@@ -361,7 +361,7 @@ def deadline_passed(account: Account[Any], settings: RequestSettings) -> Outcome
     problem = DeadlinePassed(
         f"no answer before the deadline of {settings.deadline:g} s; raise --deadline or try later"
     )
-    return Outcome(account, None, None, Failure.from_error(problem))
+    return Outcome.failed(account, problem)
 
 
 def writable(
@@ -383,4 +383,4 @@ def written_too_late(account: Account[Any], settings: RequestSettings) -> Outcom
         f"answered with more rows than can be written before the deadline of {settings.deadline:g} s; "
         "raise --deadline or name fewer accounts"
     )
-    return Outcome(account, None, None, Failure.from_error(problem))
+    return Outcome.failed(account, problem)

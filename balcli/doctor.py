@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from balcli.collect import OnProgress, each, fetch, open_client
-from balcli.config.credentials import expiring_credentials, short_credentials, source_of
+from balcli.config.credentials import credential_notices, source_of
 from balcli.config.entry import Entry, OpenedAccount, open_entry
 from balcli.config.inspection import base_url_note, shown_name
 from balcli.config.problems import Problem, Problems
@@ -44,7 +44,7 @@ from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Run
 from balcli.settings import CA_VARIABLES
-from balcli.text import printable
+from balcli.text import numbered, printable
 from balcli.urls import display_url, is_loopback
 
 _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
@@ -206,7 +206,7 @@ class _AccountDiagnosis:
         """Add the step that an error ended; it is the outcome of an opened account. No step follows the `last`."""
         outcome = None
         if self.account is not None:
-            outcome = Outcome(self.account, None, None, Failure.from_error(problem))
+            outcome = Outcome.failed(self.account, problem)
         self._add(Step.failed(self.entry.name, step, problem), outcome, last=last)
 
     def warn(self, step: str, notice: Notice) -> None:
@@ -216,8 +216,7 @@ class _AccountDiagnosis:
     def answer(self, outcome: Outcome) -> None:
         """Add the steps of a successful call, and its outcome."""
         holdings = outcome.holdings or Holdings(())
-        count = len(holdings.balances)
-        said = f"accepted; {count} balance{'' if count == 1 else 's'} listed"
+        said = f"accepted; {numbered(len(holdings.balances), 'balance')} listed"
         self._add(Step(self.entry.name, "credentials", "ok", said), outcome)
         for notice in holdings.notices:
             if notice.code == EchoesCredential.code:
@@ -300,8 +299,7 @@ def _open_all(
         for notice in base_url_note(opened):
             diagnosis.warn("settings", notice)
         diagnosis.note("secrets", "ok", "; ".join(_secret_sources(diagnosis.entry)))
-        warnings = (*short_credentials(opened), *expiring_credentials(opened))
-        for notice in (*warnings, *diagnosis.entry.exposed_files()):
+        for notice in credential_notices(opened):
             diagnosis.warn("secrets", notice)
         diagnosis.account = account
     return general

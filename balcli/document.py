@@ -96,7 +96,7 @@ def _detail(key: str, value: Any) -> Detail:
             return value
     if isinstance(value, list):
         return tuple(DepositAddress(*(each[field] for field in DepositAddress._fields)) for each in value)
-    return None if value is None else bool(value) if isinstance(value, bool) else str(value)
+    return value if value is None or isinstance(value, bool) else str(value)
 
 
 def _report(document: Mapping[str, Any]) -> Report:

@@ -129,6 +129,11 @@ class Outcome(NamedTuple):
     fetched_at: datetime | None
     failure: Failure | None
 
+    @classmethod
+    def failed(cls, account: Account[object], error: BalcliError) -> "Outcome":
+        """The outcome of an account that ended with an error."""
+        return cls(account, None, None, Failure.from_error(error))
+
     @property
     def status(self) -> AccountStatus:
         """The status as every format writes it."""

@@ -1,4 +1,4 @@
-"""Escape untrusted text for display (one line, bounded, nothing invisible), and suggest names for mistyped ones.
+"""Escape untrusted text for display (one line, bounded, nothing invisible), and word lists, counts and likely names.
 
 Used for everything that comes from a server, a file name or a user and is shown to a person.
 """
@@ -106,6 +106,11 @@ def join_names(names: Iterable[str]) -> str:
             return f"{text} and {len(names) - number} more"
         text = longer
     return text
+
+
+def numbered(number: int, thing: str) -> str:
+    """The number with the thing in singular or plural."""
+    return f"1 {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def folded(text: str) -> str:

@@ -201,6 +201,18 @@ def test_a_reader_that_goes_away_is_told(program: Program, tmp_path: Path) -> No
 # Mount points.
 
 
+def run_with_mounts(program: Program, script: str) -> "subprocess.CompletedProcess[str]":
+    """A script in a mount namespace of its own."""
+    return subprocess.run(
+        ["unshare", "-m", "bash", "-c", script],
+        env=program.environment({"PYTHONPATH": str(ROOT)}),
+        cwd=program.folder,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
 @pytest.mark.skipif(not CAN_MOUNT, reason="a mount namespace cannot be had: unshare -m")
 def test_a_mount_point_is_refused_before_any_request(program: Program) -> None:
     """A file that is bind-mounted, also by a link or under an odd name, is 9 with the cure, and no request is made."""
@@ -210,14 +222,7 @@ def test_a_mount_point_is_refused_before_any_request(program: Program) -> None:
         f'"{sys.executable}" -m balcli merchant --sandbox -v -O "$name"; echo "$?"; done; '
         f'"{sys.executable}" -m balcli merchant --sandbox -q -O beside && cat beside'
     )
-    done = subprocess.run(
-        ["unshare", "-m", "bash", "-c", script],
-        env=program.environment({"PYTHONPATH": str(ROOT)}),
-        cwd=program.folder,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
+    done = run_with_mounts(program, script)
     assert f"9\n9\n9\n{program.run(*ASKED).out}" == done.stdout
     lines = done.stderr.splitlines()
     assert 3 == len(lines)  # -v would tell a request
@@ -234,14 +239,7 @@ def test_a_mount_point_that_is_not_listed_is_told_at_the_rename(program: Program
         "touch source out && mount --bind source out && mount --bind /dev/null /proc/self/mountinfo; "
         f'mount -t tmpfs none /proc; "{sys.executable}" -m balcli merchant --sandbox -q -O out; echo "$?"; ls -A'
     )
-    done = subprocess.run(
-        ["unshare", "-m", "bash", "-c", script],
-        env=program.environment({"PYTHONPATH": str(ROOT)}),
-        cwd=program.folder,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
+    done = run_with_mounts(program, script)
     assert done.stdout.startswith(program.run(*ASKED).out)
     code, *left = done.stdout.removeprefix(program.run(*ASKED).out).split()
     assert ("9", ["out", "source"]) == (code, [name for name in left if name not in {".cache", ".local"}])

@@ -65,15 +65,15 @@ class CommandLine(NamedTuple):
     """The format of `-o` or BALCLI_OUTPUT, "" without one."""
 
 
-class _RefusesRepeats:
-    """Refuses a text or path that is given twice."""
+class _RefusesUnseen:
+    """Refuses an option that would have no effect."""
 
     make_parser: Any
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse a command line. Raises UsageError for what would go unseen.
+        """Parse a command line. Raises UsageError for a text or path given twice, and for a profile beside --sandbox.
 
-        That is a text or path that is given twice, and a profile that is named beside --sandbox. Of numbers and choices, the last counts, so that an alias can be overridden.
+        Of numbers and choices, the last counts, so that an alias can be overridden.
         """
         parser: Any = self.make_parser(ctx)
         _, _, in_order = parser.parse_args(list(args))
@@ -92,7 +92,7 @@ class _RefusesRepeats:
         return rest
 
 
-class Command(_RefusesRepeats, TyperCommand):
+class Command(_RefusesUnseen, TyperCommand):
     """A command."""
 
     def get_help(self, ctx: Any) -> str:
@@ -111,7 +111,7 @@ class Group(TyperGroup):
         return _help(self, ctx)
 
 
-class CommandGroup(_RefusesRepeats, Group):
+class CommandGroup(_RefusesUnseen, Group):
     """A group of commands that is a command itself."""
 
     is_command = True

@@ -22,12 +22,19 @@ from balcli.cli.options import (
     TableOrJsonOption,
     in_home,
 )
-from balcli.cli.output import print_message, print_notice, terminal_columns, wants_colour, write_stdout
+from balcli.cli.output import (
+    is_interactive,
+    print_message,
+    print_notice,
+    terminal_columns,
+    wants_colour,
+    write_stdout,
+)
 from balcli.cli.profiles import default_file, refuse_existing, write_new_files
 from balcli.errors import BalcliError, ConfigFileError, UsageError
 from balcli.files import is_relative_to_nothing, nowhere, shown
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS
-from balcli.text import did_you_mean, join_names, printable, width
+from balcli.text import did_you_mean, join_names, numbered, printable, width
 
 if TYPE_CHECKING:
     from balcli.config.inspection import InspectedProfile, Inspection, ListedProfile, Setting
@@ -103,7 +110,7 @@ def init(
     names = _named(provider or ())
     if provider and not names:
         raise UsageError(f"--provider names no provider; there are: {join_names(PROVIDERS)}")
-    asks = not quiet and _is_interactive()
+    asks = not quiet and is_interactive()
     if not names and asks:
         names = _ask_for_providers()
     chosen = [each for name, each in PROVIDERS.items() if name in names or not names]
@@ -250,7 +257,7 @@ def check(
 
     All its profiles are checked, or the one of --profile. No secret's command is run.
     """
-    from balcli.config.credentials import expiring_credentials, short_credentials
+    from balcli.config.credentials import credential_notices
     from balcli.config.inspection import base_url_note
 
     inspection = _inspect(config, profile, env_file, every=True)
@@ -258,8 +265,7 @@ def check(
     for inspected in inspection.profiles:
         found += inspected.profile.variables.notices
         for opened in inspected.accounts:
-            found += [*base_url_note(opened), *short_credentials(opened), *expiring_credentials(opened)]
-            found += opened.entry.exposed_files()
+            found += [*base_url_note(opened), *credential_notices(opened)]
     notices = [*dict.fromkeys(found)]
     if TableOrJson.chosen(output) is TableOrJson.json:
         document = {"file": str(_path(config)), "ok": not inspection.problems}
@@ -291,14 +297,6 @@ def _path(config: Path | None) -> Path:
     if is_relative_to_nothing(file):
         raise ConfigFileError(nowhere(file))
     return file.absolute()
-
-
-def _is_interactive() -> bool:
-    """Whether stdin and stderr are terminals."""
-    try:
-        return sys.stdin.isatty() and sys.stderr.isatty()
-    except (AttributeError, ValueError):  # a stream is missing or closed
-        return False
 
 
 def _ask(question: str) -> str:
@@ -399,11 +397,11 @@ def _profile_name(name: str | None) -> str:
 
 
 def _count(accounts: int | None) -> str:
-    return "not a table" if accounts is None else f"{accounts} account{'' if accounts == 1 else 's'}"
+    return "not a table" if accounts is None else numbered(accounts, "account")
 
 
 def _not_ok(about: str, problems: int) -> str:
-    return f"not ok  {about}: {problems} problem{'s' if problems > 1 else ''}\n"
+    return f"not ok  {about}: {numbered(problems, 'problem')}\n"
 
 
 def _plain(settings: "Iterable[Setting | ListedProfile]") -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ def diagnose(
         lambda output, file: _rendered(
             diagnosis, output, file, no_color=no_color, verbose=verbose, offline=offline
         ),
-        # A diagnosis of what fails is one all the same; without a step there is none.
+        # The old file is kept only if nothing was checked: a diagnosis of failures is still one.
         keep_old=not diagnosis.steps,
         deadline=deadline,
     )

@@ -35,7 +35,7 @@ from balcli.cli.recorded import LAST, Recorded, find_run, open_recorded
 from balcli.errors import BalcliError, UsageError
 from balcli.files import shown
 from balcli.render.layout import local_iso
-from balcli.text import did_you_mean, printable
+from balcli.text import did_you_mean, numbered, printable
 
 if TYPE_CHECKING:
     from balcli.history.pruning import Pruned
@@ -256,8 +256,6 @@ def _past_report(run: "RecordedRun") -> "Report":
 
 def _age(at: datetime) -> str:
     """The time since then in its largest whole unit."""
-    from balcli.render.words import numbered
-
     seconds = max(0, int(datetime.now(UTC).timestamp() - at.timestamp()))
     units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
     name, length = next(each for each in units.items() if seconds >= each[1] or each[1] == 1)

@@ -325,17 +325,18 @@ def can_encode(text: str, stream: TextIO | None = None) -> bool:
 
 def is_terminal() -> bool:
     """Whether stdout is a terminal."""
-    try:
-        return sys.__stdout__ is not None and sys.__stdout__.isatty()
-    except ValueError:
-        return False
+    return _is_tty(sys.__stdout__)
 
 
 def is_interactive() -> bool:
     """Whether somebody can be asked: stdin and stderr are terminals."""
+    return _is_tty(sys.stdin) and _is_tty(sys.stderr)
+
+
+def _is_tty(stream: TextIO | None) -> bool:
     try:
-        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-    except ValueError:
+        return stream is not None and stream.isatty()
+    except ValueError:  # it is closed
         return False
 
 
@@ -352,11 +353,7 @@ def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Pr
 
     With `colour`, what draws colours is imported while the accounts are waited for.
     """
-    try:
-        on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    except ValueError:
-        on_terminal = False
-    shown = not quiet and on_terminal and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+    shown = not quiet and _is_tty(sys.stderr) and os.environ.get("TERM", "dumb") not in {"", "dumb"}
     if not (shown or colour):
         return nullcontext()
     from balcli.cli.progress import Progress  # here, because most runs are short or have no terminal

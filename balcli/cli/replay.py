@@ -24,6 +24,7 @@ from balcli.cli.options import (
 )
 from balcli.cli.output import Outputs, print_error, print_message
 from balcli.errors import BalcliError, UsageError
+from balcli.text import numbered
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -77,8 +78,7 @@ def replay(
             f"note: balcli {recorded.other_version} printed another document from this record; install that version to see it"
         )
     if check:
-        count = "1 answer" if recorded.answers == 1 else f"{recorded.answers} answers"
-        text = f"whole, with {count}; the manifest's SHA-256 is {recorded.sha256}\n"
+        text = f"whole, with {numbered(recorded.answers, 'answer')}; the manifest's SHA-256 is {recorded.sha256}\n"
         unwritten = destinations.write("table", lambda *_: text)
         raise typer.Exit(max(map(print_error, unwritten), default=0))
     if output is None and recorded.options.output in set(Format):

@@ -110,7 +110,14 @@ def _origin(entry: "Entry", path: KeyPath) -> str:
     return f"{name}, from {printable(source, 100)}" if source else name
 
 
-def short_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
+def credential_notices(opened: "OpenedAccount") -> Iterator[Notice]:
+    """A notice for whatever is amiss with a credential of an account that can be asked for all the same."""
+    yield from _short_credentials(opened)
+    yield from expiring_credentials(opened)
+    yield from opened.entry.exposed_files()
+
+
+def _short_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
     """A notice for each credential of an account that cannot be told from data."""
     for keys, secret in credentials_of(opened.values):
         if not is_recognizable(secret):

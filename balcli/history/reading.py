@@ -16,7 +16,6 @@ from balcli.history.recording import SETTINGS, Selection
 from balcli.models import (
     AMOUNT_FIELDS,
     Account,
-    Amounts,
     Balance,
     DepositAddress,
     Failure,
@@ -26,7 +25,6 @@ from balcli.models import (
     Report,
     Total,
 )
-from balcli.money import parse_canonical
 from balcli.text import is_text
 
 if TYPE_CHECKING:
@@ -275,12 +273,6 @@ def _total(row: _Row) -> Total:
     known = [None if place is None else _text_at(texts, place) for place in places]
     names = (dict(zip(AMOUNT_FIELDS, each, strict=True)) for each in (amounts, known))
     return document.total({"asset": asset, **next(names), "known": next(names), "missing": missing})
-
-
-def parse_amounts(texts: Sequence[str | None]) -> Amounts:
-    """The three amounts of stored texts. Raises ValueError for a text that is not a canonical amount."""
-    total, available, locked = (None if text is None else parse_canonical(text) for text in texts)
-    return Amounts(total, available, locked)
 
 
 def time_range(since: datetime | None, until: datetime | None) -> tuple[int, int]:

@@ -4,7 +4,7 @@ Three columns of amounts, aligned on the point. Amounts that are too long for th
 lines of their own below their row; where most are, all have. The layout is ours: a general table cuts what does not fit.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -15,18 +15,22 @@ from balcli.render.layout import Column, Line, Style, pad, paragraph, ranked
 from balcli.render.words import (
     addresses_of,
     amount_text,
+    by_account,
     details_of,
     facts_of,
     joined,
     label_of,
     local_time,
     no_rows,
+    note_on,
     omissions,
+    shown_outcomes,
     shows_totals,
     signed,
     style_of,
+    without_answer,
 )
-from balcli.text import LONGEST_NAME, printable, width
+from balcli.text import LONGEST_NAME, numbered, printable, width
 
 _INDENT: Final = "  "
 _GAP: Final = "   "
@@ -99,7 +103,7 @@ def status_line(report: Report, view: View) -> Iterator[Line]:
     whole = [outcome for outcome in report.outcomes if outcome.missing_kind is None]
     answered = sum(outcome.failure is None for outcome in whole)
     parts = [name for outcome in report.outcomes if (name := outcome.missing_kind and outcome.account.name)]
-    said = f"{answered} of {len(whole)} account{'' if len(whole) == 1 else 's'} answered"
+    said = f"{answered} of {numbered(len(whole), 'account')} answered"
     if parts:
         said += f", without {joined(parts)}"
     style: Style = "good" if report.complete else "open" if answered else "bad"
@@ -130,10 +134,8 @@ class _Table:
     def __init__(self, report: Report, view: View) -> None:
         self._report = report
         self._view = view
-        self._silent = tuple(o.account.name for o in report.outcomes if o.failure is not None)
-        self._balances: dict[str, list[Balance]] = defaultdict(list)
-        for balance in report.balances:
-            self._balances[balance.account].append(balance)
+        self._silent = without_answer(report)
+        self._balances = by_account(report.balances)
         self._rows = {name: [*map(self._of_balance, found)] for name, found in self._balances.items()}
         self._totals = [*map(self._of_total, report.totals)] if shows_totals(report) else []
         self._fit([*(row for rows in self._rows.values() for row in rows), *self._totals])
@@ -232,8 +234,7 @@ class _Table:
                 head += f"{field.upper():>{at + len(_GAP) + column.whole - len(head)}}"
                 at += len(_GAP) + column.width
             yield from ranked(0, [Line().add(head, "head"), rule])
-        # Of accounts whose rows are left out, only those that failed have something to say.
-        shown = [o for o in self._report.outcomes if self._report.left_out is None or o.failure is not None]
+        shown = shown_outcomes(self._report)
         for number, outcome in enumerate(shown):
             if number:
                 yield Line()
@@ -352,8 +353,7 @@ class _Table:
         if notices or hidden:
             yield Line()
         for notice in notices:
-            about = f"{printable(notice.account, LONGEST_NAME)}: " if notice.account else ""
-            yield from self._prose(f"note: {about}{printable(notice.message)}", "open", "")
+            yield from self._prose(note_on(notice), "open", "")
         if hidden:
             yield from self._prose(", ".join(hidden), "faint", "")
 

@@ -1,6 +1,6 @@
 """Amounts over time: a table with a sparkline for people, and json, jsonl and csv."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any, Final
@@ -12,7 +12,7 @@ from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, encode, format_time, to_jsonl
 from balcli.render.layout import Column, Line, first_fitting, local_iso, paragraph, to_text
 from balcli.render.words import local_time, short_times
-from balcli.text import LONGEST_NAME, printable
+from balcli.text import LONGEST_NAME, numbered, printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.:-=+*#"
@@ -60,8 +60,13 @@ def title(series: Series) -> str:
     return f"{asset} at {printable(series.account, LONGEST_NAME)}" + (f" ({about})" if about else "")
 
 
+def _totals(intervals: Iterable[Interval]) -> dict[str, Amount]:
+    """Each total that is known, by its text."""
+    return {text: parse_canonical(text) for interval in intervals if (text := interval.total) is not None}
+
+
 def _spark_lines(intervals: Sequence[Interval], bars: str, columns: int | None) -> list[Line]:
-    totals = [parse_canonical(interval.total) for interval in intervals if interval.total is not None]
+    totals = _totals(intervals).values()
     if not totals:
         return []
     low, high = min(totals), max(totals)
@@ -74,7 +79,7 @@ def _spark_lines(intervals: Sequence[Interval], bars: str, columns: int | None) 
 
 def _chart(intervals: Sequence[Interval], bars: str, columns: int) -> list[Line]:
     """The totals over time as a chart across the terminal, between the largest and the smallest total."""
-    totals = [parse_canonical(interval.total) for interval in intervals if interval.total is not None]
+    totals = _totals(intervals).values()
     if not totals:
         return []
     heights = _heights(intervals, max(columns - 4, 1), _CHART_ROWS * len(bars) - 1)
@@ -95,7 +100,7 @@ def sparkline(intervals: Sequence[Interval], bars: str) -> str:
 
 def _heights(intervals: Sequence[Interval], slots: int, most: int) -> list[int | None]:
     """The position of the total in each of so many equal parts of the time, from 0 to `most`; None where there was none."""
-    totals = {text: parse_canonical(text) for interval in intervals if (text := interval.total) is not None}
+    totals = _totals(intervals)
     low, high = min(totals.values()), max(totals.values())
     # Where the clock stepped back, the first and last are not those of the earliest and latest time.
     start, end = min(each.since for each in intervals), max(each.until for each in intervals)
@@ -171,7 +176,7 @@ def _texts(interval: Interval) -> list[str]:
 
 
 def _runs(interval: Interval) -> str:
-    return f"{interval.runs} run{'s' if interval.runs > 1 else ''}"
+    return numbered(interval.runs, "run")
 
 
 def as_json(series: Sequence[Series]) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """The table of `-o table`: for a terminal by `render.display`; for a pipe or a file a row of three amounts an asset."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,16 +10,19 @@ from balcli.render.layout import Column, Line, Style, pad, to_text
 from balcli.render.words import (
     addresses_of,
     amount_text,
+    by_account,
     details_of,
     facts_of,
     joined,
     label_of,
     no_rows,
-    numbered,
+    note_on,
     omissions,
+    shown_outcomes,
     shows_totals,
+    without_answer,
 )
-from balcli.text import LONGEST_NAME, printable, width
+from balcli.text import LONGEST_NAME, numbered, printable, width
 
 _KNOWN: Final = "known so far"
 _INDENT: Final = "  "
@@ -53,9 +55,7 @@ class _Table:
         labels = [label_of(balance.asset) for balance in report.balances]
         labels += [label_of(total.asset) for total in report.totals]
         self._label_width = max(width(label) for label in (*labels, _KNOWN))
-        self._by_account: dict[str, list[Balance]] = defaultdict(list)
-        for balance in report.balances:
-            self._by_account[balance.account].append(balance)
+        self._by_account = by_account(report.balances)
 
     def lines(self) -> Iterator[Line]:
         """The lines of the table."""
@@ -63,8 +63,7 @@ class _Table:
         if report.balances or report.totals:
             heading = "".join(f"{_GAP}{self._cells[part].heading}" for part in AMOUNT_FIELDS)
             yield Line().add(_INDENT + " " * self._label_width).add(heading, "head")
-        # Of accounts whose rows are left out, only those that failed have something to say.
-        told = [o for o in report.outcomes if report.left_out is None or o.failure is not None]
+        told = shown_outcomes(report)
         for number, outcome in enumerate(told):
             if number:
                 yield Line()
@@ -73,10 +72,7 @@ class _Table:
             if told:
                 yield Line()
             yield from self._totals()
-        notes = omissions(report)
-        for notice in report.notices:
-            about = f"{printable(notice.account, LONGEST_NAME)}: " if notice.account else ""
-            notes.append(f"note: {about}{printable(notice.message)}")
+        notes = [*omissions(report), *map(note_on, report.notices)]
         if notes:
             yield Line()
         for note in notes:
@@ -113,7 +109,7 @@ class _Table:
 
     def _totals(self) -> Iterator[Line]:
         outcomes = self._report.outcomes
-        silent = tuple(outcome.account.name for outcome in outcomes if outcome.failure is not None)
+        silent = without_answer(self._report)
         line = Line().add("TOTALS", "head")
         if silent:
             yield line.add(f" (INCOMPLETE: without {joined(silent)})", "bad")

@@ -1,14 +1,15 @@
 """What tables say about a report besides its amounts: names, details, addresses, what is left out."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
 from balcli.diff import AmountChange
-from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
+from balcli.models import AMOUNT_FIELDS, Balance, Notice, Outcome, Report
 from balcli.money import ZERO, Amount
 from balcli.render.layout import Style, local_iso
-from balcli.text import LONGEST_NAME, printable
+from balcli.text import LONGEST_NAME, numbered, printable
 
 UNKNOWN: Final = "unknown"
 _WITHOUT_OFFSET: Final = len("2026-11-21 00:57:00")
@@ -24,9 +25,28 @@ def shows_totals(report: Report) -> bool:
     return len(set(assets)) < len(assets)
 
 
-def numbered(number: int, thing: str) -> str:
-    """The number with the thing in singular or plural."""
-    return f"1 {thing}" if number == 1 else f"{number} {thing}s"
+def shown_outcomes(report: Report) -> list[Outcome]:
+    """The accounts that a table shows: of those whose rows are left out, only one that failed has something to say."""
+    return [o for o in report.outcomes if report.left_out is None or o.failure is not None]
+
+
+def without_answer(report: Report) -> tuple[str, ...]:
+    """The names of the accounts that failed."""
+    return tuple(outcome.account.name for outcome in report.outcomes if outcome.failure is not None)
+
+
+def by_account(balances: Iterable[Balance]) -> Mapping[str, list[Balance]]:
+    """The balances of each account, by its name; an empty list for any other."""
+    found: dict[str, list[Balance]] = defaultdict(list)
+    for balance in balances:
+        found[balance.account].append(balance)
+    return found
+
+
+def note_on(notice: Notice) -> str:
+    """A notice as a table ends with it."""
+    about = f"{printable(notice.account, LONGEST_NAME)}: " if notice.account else ""
+    return f"note: {about}{printable(notice.message)}"
 
 
 def label_of(asset: str) -> str:
