@@ -73,7 +73,9 @@ def collect(
     noted: Mapping[_Position, Sequence[echoes.CredentialEcho]] = {}
     if flags:  # no account expands to others without one
         positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
-    found = each(positions, partial(_fetch_or_fail, run=run), settings.jobs, deadline, on_progress)
+    found = each(
+        positions, partial(_or_failed, partial(fetch, run=run)), settings.jobs, deadline, on_progress
+    )
     for position, account in positions.items():
         outcomes[position] = found.get(position) or deadline_passed(account, settings)
     for position, echo in noted.items():
@@ -217,7 +219,9 @@ def _expanded(
 
     The third part has, for the first account of each, the responses to this that repeat a credential.
     """
-    found = each(positions, partial(_accounts_for, run=run), settings.jobs, deadline, on_progress)
+    found = each(
+        positions, partial(_or_failed, partial(_accounts_for, run=run)), settings.jobs, deadline, on_progress
+    )
     accounts: dict[_Position, Account[Any]] = {}
     outcomes: dict[_Position, Outcome] = {}
     noted: dict[_Position, list[echoes.CredentialEcho]] = {}
@@ -252,19 +256,16 @@ def _expanded(
 def _accounts_for(
     account: Account[Any], run: Run
 ) -> tuple[list[Account[Any]], list[echoes.CredentialEcho]] | Outcome:
-    """The accounts that one expands to, with the echoes in the responses that name them.
+    """The accounts that one expands to, with the echoes in the responses that name them; its outcome if there are none.
 
-    Its outcome where there are none, or they cannot be listed.
+    Raises what the provider's `expand` raises.
     """
     provider = PROVIDERS[account.provider]
     if not isinstance(provider, SupportsExpand):
         return [account], []
     trusted.set(account.ca)
-    try:
-        noted = echoes.record_echoes()
-        accounts = [each._replace(ca=account.ca) for each in provider.expand(account, run)]
-    except BalcliError as problem:
-        return Outcome.failed(account, problem)
+    noted = echoes.record_echoes()
+    accounts = [each._replace(ca=account.ca) for each in provider.expand(account, run)]
     if not accounts:
         return _with_notice(_empty(account, "the provider lists none"), noted)
     return accounts, noted
@@ -329,9 +330,10 @@ def _texts(holdings: Holdings) -> Iterator[str]:
                     yield from filter(None, address)
 
 
-def _fetch_or_fail(account: Account[Any], run: Run) -> Outcome:
+def _or_failed(ask: Callable[[Account[Any]], T], account: Account[Any]) -> T | Outcome:
+    """What asking for an account returns; its outcome if that fails, or the machine has no more to give."""
     try:
-        return fetch(account, run)
+        return ask(account)
     except BalcliError as problem:
         return Outcome.failed(account, problem)
     except (MemoryError, OSError, RuntimeError) as problem:

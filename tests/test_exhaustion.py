@@ -10,6 +10,8 @@ from typing import Final
 import pytest
 
 from balcli.errors import MachineExhausted
+from balcli.sandbox import Sandbox
+from balcli.sandbox.merchant import API_KEY, API_SECRET
 from tests.conftest import ROOT, Program
 from tests.lists import each_case
 from tests.wire import Wire, answer, holdings, keeps
@@ -108,6 +110,38 @@ def test_accounts_that_cannot_be_asked_fail(tmp_path: Path, number: int, words: 
     if output == "json":
         codes = {account["error"]["code"] for account in json.loads(result.stdout)["accounts"]}
         assert {"machine.exhausted"} == codes
+
+
+NO_MEMORY_ONCE = """
+import json
+class Decoder(json.JSONDecoder):
+    spent = False
+    def decode(self, text, *more):
+        if {word!r} in text and not Decoder.spent:
+            Decoder.spent = True
+            raise MemoryError
+        return super().decode(text, *more)
+json.JSONDecoder = Decoder
+"""
+
+
+@each_case(("word", "options", "second"), [("merchantName", ["--all-merchants"], 3), ("canDeposit", [], 1)])
+def test_an_account_without_memory_for_its_answer_fails_alone(
+    tmp_path: Path, sandbox: Sandbox, word: str, options: list[str], second: int
+) -> None:
+    """Where memory is too small for one answer, be it the list of an account's merchants, the others are shown."""
+    program = Program(tmp_path)
+    (program.folder / "sitecustomize.py").write_text(NO_MEMORY_ONCE.format(word=word))
+    keys = f'api_key = "{API_KEY}"\napi_secret = "{API_SECRET}"\nbase_url = "{sandbox.url}/merchant"\n'
+    profile = "".join(
+        f'[[profiles.main.merchant]]\nname = "{name}"\nmerchant_id = {number}\n{keys}'
+        for number, name in ((12345, "first"), (12346, "second"))
+    )
+    arguments = ("merchant", *options, "--jobs", "1", "-o", "json")
+    result = program.with_profile(profile, *arguments, env={"PYTHONPATH": str(program.folder)})
+    first, *others = result.json["accounts"]
+    assert (8, "first", "machine.exhausted") == (result.code, first["account"], first["error"]["code"])
+    assert ["ok"] * second == [account["status"] for account in others]
 
 
 @each_case(
