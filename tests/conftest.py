@@ -21,7 +21,7 @@ from balcli import secret
 from balcli.render import schema
 from balcli.sandbox import Sandbox
 from benchmarks.modules import TELLING_MODULES, modules_of
-from tests.warm import Warm, needs_own_process
+from tests.warm import Running, Warm, needs_own_process
 
 ROOT = Path(__file__).parent.parent
 
@@ -131,6 +131,38 @@ class Program:
             code, out, err = warm().run(arguments, whole, cwd or ROOT, timeout)
         assert b"Traceback" not in err, err.decode()
         return Result(code, out.decode(), err.decode())
+
+    def start(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        session: bool = False,
+    ) -> Running:
+        """A run that goes on, a fork of a warm process too, with these streams as `subprocess.Popen` takes them.
+
+        With `session` it leads a session of its own; a stream that is a terminal is then its controlling terminal.
+        """
+        opened: list[int] = []
+        ours: list[int | None] = []
+        streams = []
+        for stream in (stdin, stdout, stderr):
+            reading = None
+            if stream == subprocess.PIPE:
+                reading, stream = os.pipe()  # noqa: PLW2901 - the run's end of it
+                opened.append(stream)
+            elif stream == subprocess.DEVNULL:
+                stream = os.open(os.devnull, os.O_RDWR)  # noqa: PLW2901 - the same
+                opened.append(stream)
+            ours.append(reading)
+            streams.append(stream)
+        first, second, third = streams
+        connection = warm().start(arguments, self.environment(env), ROOT, (first, second, third), session)
+        for each in opened:
+            os.close(each)
+        return Running(connection, *ours[1:])
 
     def loaded(self, *arguments: str, **env: str) -> set[str]:
         """The modules that `balcli ARGUMENTS` has loaded when it ends, however it ends."""

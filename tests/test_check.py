@@ -21,6 +21,7 @@ from balcli.thresholds import Finding, State, Threshold, Verdict, evaluate, pars
 from tests.conftest import ROOT, Program, Result
 from tests.lists import each_case
 from tests.plugins import plugin
+from tests.warm import Running
 
 BALCLI = [sys.executable, "-m", "balcli"]
 SHOP = ("check", "--sandbox", "--asset", "USDT", "--account", "shop")
@@ -328,32 +329,20 @@ def test_a_reader_that_goes_away_is_141(program: Program) -> None:
     """If nobody reads, there is no state to tell: the code is that of the closed pipe."""
     reading, writing = os.pipe()
     os.close(reading)
-    process = subprocess.Popen(
-        [*BALCLI, *SHOP, "--crit", "1:"],
-        env=program.environment(),
-        cwd=ROOT,
-        stdout=writing,
-        stderr=subprocess.PIPE,
-    )
+    process = program.start(*SHOP, "--crit", "1:", stdout=writing)
     os.close(writing)
     _, err = process.communicate(timeout=30)
     assert (141, b"") == (process.returncode, err)
 
 
 @contextmanager
-def waiting(program: Program, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+def waiting(program: Program, *arguments: str) -> Iterator[Running]:
     """A check that waits for a silent server."""
     asked: list[str] = []
     with Sandbox(faults=["merchant:silent"], log_line=asked.append) as server:
         text = f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'
         file = program.write(text + limits('asset = "USDT"\ncrit = "1:"'))
-        process = subprocess.Popen(
-            [*BALCLI, "check", "-c", str(file), "--timeout", "600", *arguments],
-            env=program.environment(),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        process = program.start("check", "-c", str(file), "--timeout", "600", *arguments)
         limit = time.monotonic() + 20
         while not asked and time.monotonic() < limit:
             time.sleep(0.01)

@@ -303,15 +303,7 @@ def session(program: Program, *arguments: str, answers: list[bytes | None]) -> t
     Each answer follows a request; None is an interrupt.
     """
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "balcli", *arguments],
-        env=program.environment(),
-        cwd=ROOT,
-        stdin=slave,
-        stderr=slave,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = program.start(*arguments, stdin=slave, stderr=slave, session=True)
     os.close(slave)
     screen = b""
     waiting = list(answers)
@@ -334,15 +326,11 @@ def session(program: Program, *arguments: str, answers: list[bytes | None]) -> t
                     process.send_signal(signal.SIGINT)
                 else:
                     os.write(master, answer)
-        code = process.wait(10)
-        out = process.stdout.read().decode() if process.stdout is not None else ""
+        out, _ = process.communicate(timeout=10)
     finally:
         process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
         os.close(master)
-    return code, out, screen.decode(errors="replace").replace("\r\n", "\n")
+    return process.returncode, out.decode(), screen.decode(errors="replace").replace("\r\n", "\n")
 
 
 @each_case(

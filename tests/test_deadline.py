@@ -1,11 +1,10 @@
 """One deadline for a whole run: whatever is slow, the run ends by it with what it has, in every format."""
 
 import json
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +12,7 @@ import pytest
 
 from balcli.http.timing import Deadline, writable_rows, writing_seconds
 from balcli.sandbox.faults import keeps_silent
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import Program, Result
 from tests.lists import each_case
 from tests.proof.sizes import serving
 from tests.wire import Wire, answer, holdings, merchant
@@ -28,18 +27,10 @@ _START: Final = 1.5
 def ended(program: Program, seconds: float, *arguments: str, timeout: float = 30) -> Result:
     """The result of a process with that deadline, which must end by it."""
     begun = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "balcli", *arguments, "--deadline", str(seconds)],
-        env=program.environment(),
-        cwd=ROOT,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=timeout,
-        check=False,
-    )
+    result = program.run(*arguments, "--deadline", str(seconds), timeout=timeout)
     took = time.monotonic() - begun
     assert took < seconds + _SLACK + _START, (took, arguments)
-    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+    return result
 
 
 @contextmanager
@@ -133,20 +124,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 def looks(program: Program, arguments: Sequence[str], seconds: float) -> list[str]:
     """The documents of a watch that is interrupted after so many seconds."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "balcli", *arguments],
-        env=program.environment(),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with ExitStack() as stack:
-        stack.callback(process.kill)
-        time.sleep(seconds)
-        process.send_signal(2)
-        out, _ = process.communicate(timeout=10)
-    return out.splitlines()
+    process = program.start(*arguments)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=10)
+    return out.decode().splitlines()
 
 
 def test_each_look_of_a_watch_has_its_own_deadline(program: Program) -> None:

@@ -473,24 +473,7 @@ def test_a_signal_ends_it_at_once(program: Program, number: signal.Signals) -> N
     """Ctrl-C is 130 and SIGTERM 143 within half a second, in the middle of a wait, without a word."""
     with Sandbox(faults=["merchant:silent"]) as server:
         file = program.write(_shop(f"{server.url}/merchant"))
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "balcli",
-                "doctor",
-                "-c",
-                str(file),
-                "--timeout",
-                "60",
-                "--deadline",
-                "60",
-            ],
-            env=program.environment(),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        process = program.start("doctor", "-c", str(file), "--timeout", "60", "--deadline", "60")
         limit = time.monotonic() + 20
         while not server.log and time.monotonic() < limit:
             time.sleep(0.01)

@@ -13,7 +13,7 @@ import pytest
 
 from balcli.cli.app import COMMANDS, load
 from balcli.sandbox import Sandbox
-from tests.conftest import ROOT, Program
+from tests.conftest import Program
 from tests.generated import sampled
 
 BALANCES: Final = {
@@ -148,13 +148,7 @@ def test_a_watch_that_saw_nothing_was_interrupted(program: Program) -> None:
     for output in ("table", "json"):
         with Sandbox(faults=["silent"]) as server:
             file = program.write(server.profile("main"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", "balcli", "all", "--watch", "1", "-c", str(file), "-o", output],
-                env=program.environment(),
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+            process = program.start("all", "--watch", "1", "-c", str(file), "-o", output)
             limit = time.monotonic() + 30
             while not server.log and time.monotonic() < limit:
                 time.sleep(0.02)

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -333,16 +332,12 @@ def test_a_killed_run_leaves_no_record(program: Program) -> None:
     place = program.folder / "evidence"
     with Sandbox(latency=20) as server:
         file = program.write(server.profile("main"))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "balcli", "all", "-c", str(file), "--evidence", str(place)],
-            env=program.environment(),
-            cwd=ROOT,
-        )
+        process = program.start("all", "-c", str(file), "--evidence", str(place))
         limit = time.monotonic() + 30
         while not server.log and time.monotonic() < limit:
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate()
     result = replayed(program, str(place), "-o", "json")
     assert (6, ["evidence.incomplete"]) == (result.code, [e["code"] for e in result.json["errors"]])
 

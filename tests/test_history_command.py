@@ -5,8 +5,6 @@ import io
 import json
 import os
 import pty
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +24,7 @@ from balcli.money import Amount, parse_canonical
 from balcli.render.runs import table as runs_table
 from balcli.render.series import BARS, PLAIN_BARS, position, sparkline, table
 from balcli.report import build
-from tests.conftest import ROOT, Program
+from tests.conftest import Program
 from tests.generated import examples
 from tests.lists import each_case
 
@@ -263,15 +261,15 @@ def test_pruning_asks_on_a_terminal(program: Program, tmp_path: Path, answer: st
             history,
             build("main", [_outcome("shop", [])])._replace(generated_at=START + timedelta(days=number)),
         )
-    command = (sys.executable, "-m", "balcli", "history", "--history", str(history), "--prune", "2026-11-04")
     terminal, own_end = pty.openpty()
-    with subprocess.Popen(
-        command, stdin=own_end, stdout=subprocess.PIPE, stderr=own_end, env=program.environment(), cwd=ROOT
-    ) as asked:
-        os.close(own_end)
-        os.write(terminal, f"{answer}\n".encode())
-        out, _ = asked.communicate(timeout=60)
-    question = os.read(terminal, 4096)
+    command = ("history", "--history", str(history), "--prune", "2026-11-04")
+    asked = program.start(*command, stdin=own_end, stderr=own_end)
+    os.close(own_end)
+    question = b""
+    while b"[y/N]:" not in question:
+        question += os.read(terminal, 4096)
+    os.write(terminal, f"{answer}\n".encode())
+    out, _ = asked.communicate()
     os.close(terminal)
     assert (
         b"3 runs from before 2026-11-04T00:00:00+00:00 would be deleted (0 bytes); 4 left. Delete them? [y/N]:"

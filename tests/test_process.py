@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
 
@@ -23,25 +22,13 @@ from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program, warm
 from tests.documents import README
 from tests.lists import each_case
+from tests.warm import Running
 
 BALCLI = [sys.executable, "-m", "balcli"]
 
 
 def _profile(server: Sandbox) -> str:
     return f'[profiles.main.merchant]\nname = "shop"\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'
-
-
-def _popen(
-    program: Program, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
-) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [*BALCLI, *arguments],
-        env=program.environment(),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-    )
 
 
 def test_quiet_and_well_is_silent(program: Program) -> None:
@@ -64,7 +51,7 @@ def test_quiet_never_hides_a_failure(program: Program) -> None:
 def test_a_full_disk_is_told(program: Program, arguments: list[str]) -> None:
     """Output that cannot be written is exit code 9, with one line, and nothing else."""
     with Path("/dev/full").open("wb") as full:
-        process = _popen(program, *arguments, stdout=full)
+        process = program.start(*arguments, stdout=full.fileno())
         _, err = process.communicate(timeout=30)
     assert (9, 1) == (process.returncode, len(err.splitlines()))
     assert b"stdout cannot be written: No space left on device" in err
@@ -91,7 +78,7 @@ def test_a_reader_that_goes_away(program: Program, arguments: list[str]) -> None
     """If the reader has closed the pipe, the program ends silently with 141."""
     reading, writing = os.pipe()
     os.close(reading)
-    process = _popen(program, *arguments, stdout=writing)
+    process = program.start(*arguments, stdout=writing)
     os.close(writing)
     _, err = process.communicate(timeout=30)
     assert (141, b"") == (process.returncode, err)
@@ -227,12 +214,12 @@ def test_a_terminal_is_told_the_verdict_once(program: Program) -> None:
 
 
 @contextmanager
-def _waiting(program: Program, arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+def _waiting(program: Program, arguments: list[str]) -> Iterator[Running]:
     """A run that waits for a silent server."""
     asked: list[str] = []
     with Sandbox(faults=["merchant:silent"], log_line=asked.append) as server:
         file = program.write(_profile(server))
-        process = _popen(program, "all", "-c", str(file), *arguments)
+        process = program.start("all", "-c", str(file), *arguments)
         limit = time.monotonic() + 20
         while not asked and time.monotonic() < limit:
             time.sleep(0.01)
@@ -372,7 +359,7 @@ def test_version_and_help(program: Program) -> None:
 
 def test_the_sandbox_command_prints_a_profile_that_works(program: Program) -> None:
     """`balcli sandbox` prints a profile; a run with it is complete, and each request is logged without its query."""
-    process = _popen(program, "sandbox", "--latency", "1")
+    process = program.start("sandbox", "--latency", "1")
     assert process.stdout is not None
     text = b""
     while b"merchant_id = 0" not in text:
@@ -498,13 +485,11 @@ def test_the_sandbox_leaves_what_is_there(program: Program, kind: str) -> None:
     )
 
 
-def _sandbox_with(
-    program: Program, file: Path, *arguments: str, umask: int = 0o022
-) -> "subprocess.Popen[bytes]":
+def _sandbox_with(program: Program, file: Path, *arguments: str, umask: int = 0o022) -> Running:
     """A sandbox that has written its profile to this file."""
     before = os.umask(umask)
     try:
-        process = _popen(program, "sandbox", "--profile", str(file), *arguments)
+        process = program.start("sandbox", "--profile", str(file), *arguments)
     finally:
         os.umask(before)
     assert process.stdout is not None
@@ -512,7 +497,7 @@ def _sandbox_with(
     return process
 
 
-def _ended(process: "subprocess.Popen[bytes]", number: int) -> tuple[bytes, bytes]:
+def _ended(process: Running, number: int) -> tuple[bytes, bytes]:
     """What a process still writes after this signal."""
     process.send_signal(number)
     return process.communicate(timeout=10)

@@ -32,16 +32,12 @@ COLUMNS = 80
 class _Terminal:
     """A run whose stdout and stderr are one terminal of 80 columns, or whose stderr alone is."""
 
-    def __init__(
-        self, program: Program, *arguments: str, both: bool = True, code: str = "", **env: str
-    ) -> None:
+    def __init__(self, program: Program, *arguments: str, both: bool = True, **env: str) -> None:
         self._master, terminal = pty.openpty()
         ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-        self.process = subprocess.Popen(
-            [sys.executable, *(["-c", code] if code else ["-m", "balcli"]), *arguments],
-            env={**program.environment(), "TERM": "xterm", "NO_COLOR": "1", **env},
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
+        self.process = program.start(
+            *arguments,
+            env={"TERM": "xterm", "NO_COLOR": "1", **env},
             stdout=terminal if both else subprocess.DEVNULL,
             stderr=terminal,
         )
@@ -66,7 +62,8 @@ class _Terminal:
         """The exit code, once the run is over and all of it is shown."""
         self.shown += "".join(self._pieces())
         os.close(self._master)
-        return self.process.wait(timeout=20)
+        self.process.communicate(timeout=20)
+        return int(self.process.returncode)
 
 
 @pytest.fixture
@@ -92,11 +89,22 @@ def test_a_terminal_is_told_who_is_waited_for(program: Program, slow: Path) -> N
 
 
 @each_case(("seconds", "shown"), [(0.0, ""), (1.0, f"{ERASED}balcli: reading the history ...{ERASED}")])
-def test_long_work_is_told(program: Program, seconds: float, shown: str) -> None:
+def test_long_work_is_told(seconds: float, shown: str) -> None:
     """What takes over half a second in one piece says what it is, in a line that is erased."""
+    screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, COLUMNS))
     code = f"import time; from balcli.cli.output import waiting_for as w\nwith w('reading the history'): time.sleep({seconds})"
-    run = _Terminal(program, code=code)
-    assert (0, shown) == (run.end(), run.shown)
+    subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint('end')"],
+        env={"TERM": "xterm"},
+        cwd=ROOT,
+        stdout=terminal,
+        stderr=terminal,
+        check=True,
+    )
+    assert f"{shown}end\r\n" == os.read(screen, 4096).decode()
+    os.close(screen)
+    os.close(terminal)
 
 
 def test_ctrl_c_leaves_an_empty_line(program: Program, slow: Path) -> None:

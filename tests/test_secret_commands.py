@@ -22,6 +22,7 @@ from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program
 from tests.generated import sampled
 from tests.lists import each_case
+from tests.warm import Running
 
 BALCLI: Final = [sys.executable, "-m", "balcli"]
 
@@ -34,29 +35,18 @@ def _write(program: Program, url: str, command: list[str], settings: str = "") -
     )
 
 
-def _start(program: Program, *arguments: str, **streams: Any) -> "subprocess.Popen[bytes]":
-    """A run without a controlling terminal."""
-    return subprocess.Popen(
-        [*BALCLI, "merchant", "-q", "-o", "json", "-c", str(program.file), *arguments],
-        env=program.environment(),
-        cwd=ROOT,
-        start_new_session=True,
-        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
-    )
+def _start(program: Program, *arguments: str, **streams: Any) -> Running:
+    """A run in a session of its own, without a controlling terminal unless a stream is one."""
+    command = ("merchant", "-q", "-o", "json", "-c", str(program.file), *arguments)
+    return program.start(*command, session=True, **streams)
 
 
 class _Terminal:
     """A run whose controlling terminal this is, and what the terminal has shown."""
 
-    def __init__(self, program: Program, *arguments: str, **streams: Any) -> None:
+    def __init__(self, program: Program, *arguments: str, **streams: int) -> None:
         self.ours, theirs = pty.openpty()
-        self.process = _start(
-            program,
-            *arguments,
-            **{"stdin": theirs, "stderr": theirs, **streams},
-            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
-            pass_fds=[theirs],
-        )
+        self.process = _start(program, *arguments, **{"stdin": theirs, "stderr": theirs, **streams})
         os.close(theirs)
         self.shown = b""
 
@@ -271,12 +261,13 @@ def test_a_hangup_that_is_ignored_stays_so(program: Program) -> None:
     """Under nohup a run goes on when its terminal hangs up."""
     with Sandbox(faults=["silent"]) as server:
         _write(program, server.url, ["echo", TOKEN])
-        process = _start(
-            program, "--deadline", "3", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        command = ["nohup", *BALCLI, "merchant", "-c", str(program.file), "--deadline", "2"]
+        process = subprocess.Popen(
+            command, env=program.environment(), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         _until(lambda: bool(server.log))
         process.send_signal(signal.SIGHUP)
-        process.communicate(timeout=30)
+        process.wait(timeout=30)
     assert 5 == process.returncode
 
 

@@ -6,7 +6,6 @@ import os
 import pwd
 import signal
 import stat
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from balcli import files
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import Program, Result
 from tests.lists import each_case
 from tests.profiles import codes, private
 
@@ -175,13 +174,7 @@ def test_a_command_does_not_outlive_an_interrupted_run(
         ]
     )
     file = program.write(_profile("http://127.0.0.1:9", f"token_command = {command}"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "balcli", "merchant", "-c", str(file)],
-        env=program.environment(),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = program.start("merchant", "-c", str(file))
     limit = time.monotonic() + 20
     while not (noted.exists() and noted.read_text()) and time.monotonic() < limit:
         time.sleep(0.01)

@@ -7,7 +7,6 @@ import re
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable
@@ -23,9 +22,10 @@ from balcli.render.display import View
 from balcli.render.layout import Line, fitted, to_text
 from balcli.render.screen import Answer, WatchUpdate, screen
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
-from tests.conftest import ROOT, Program
+from tests.conftest import Program
 from tests.lists import each_case
 from tests.screens import Screen as Terminal
+from tests.warm import Running
 from tests.wire import row
 
 ASSETS = "/merchant/v2/assets/account/assets"
@@ -41,17 +41,9 @@ def _assets(total: str) -> SandboxResponse:
     )
 
 
-def _start(
-    program: Program, *arguments: str, stdout: int = subprocess.PIPE, term: str = "xterm"
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "balcli", *arguments],
-        env={**program.environment(), "TERM": term, "LINES": "60"},
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL if stdout == subprocess.PIPE else stdout,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-    )
+def _start(program: Program, *arguments: str, stdout: int = subprocess.PIPE, term: str = "xterm") -> Running:
+    stdin = subprocess.DEVNULL if stdout == subprocess.PIPE else stdout
+    return program.start(*arguments, env={"TERM": term, "LINES": "60"}, stdin=stdin, stdout=stdout)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +106,7 @@ class _Screen:
                 break
         os.close(self._master)
         self.process.communicate(timeout=20)
-        return self.process.returncode
+        return int(self.process.returncode)
 
 
 def test_a_terminal_shows_what_moved(program: Program) -> None:

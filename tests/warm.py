@@ -1,8 +1,8 @@
 """A process that has imported balcli once and forks for each run: a fork costs a tenth of a start.
 
 `python -m tests.warm ADDRESS` serves runs at the Unix socket ADDRESS until its stdin is closed. A request is one
-JSON object (`arguments`, `environment`, `cwd`) with three descriptors, the streams of the run; the response is
-two lines, the run's process id and its exit status.
+JSON object (`arguments`, `environment`, `cwd`, and where they are wanted `umask` and `session`) with three descriptors,
+the streams of the run; the response is two lines, the run's process id and its exit status.
 
 What is decided when an interpreter starts (its flags, its encoding, its warnings, what it has imported) is the
 same in every fork: a test of such things needs a process of its own. PYTHONPATH is the exception: its folders are
@@ -12,6 +12,7 @@ searched, their modules replace those already imported, and balcli is imported a
 import atexit
 import contextlib
 import errno
+import fcntl
 import gc
 import importlib
 import io
@@ -113,9 +114,21 @@ class Warm:
         environment: Mapping[str, str],
         cwd: Path,
         streams: tuple[int, int, int],
+        session: bool = False,
     ) -> socket.socket:
-        """Start a run with these streams; the socket gives its process id and, at its end, its exit status."""
-        request = {"arguments": arguments, "environment": dict(environment), "cwd": str(cwd)}
+        """Start a run with these streams; the socket gives its process id and, at its end, its exit status.
+
+        With `session` the run leads a session of its own, whose terminal is the first of its streams that is one.
+        """
+        umask = os.umask(0o077)
+        os.umask(umask)
+        request = {
+            "arguments": arguments,
+            "environment": dict(environment),
+            "cwd": str(cwd),
+            "umask": umask,
+            "session": session,
+        }
         connection = self._connected()
         socket.send_fds(connection, [json.dumps(request).encode()], streams)
         connection.shutdown(socket.SHUT_WR)
@@ -148,6 +161,62 @@ class Warm:
         self._process.stdin.close()
         self._process.wait()
         self._folder.cleanup()
+
+
+class Running:
+    """A run that goes on, with the part of `subprocess.Popen` that tests use."""
+
+    def __init__(self, connection: socket.socket, out: int | None, err: int | None) -> None:
+        self._connection = connection
+        self._told = bytearray()
+        self.stdout, self.stderr = (
+            None if stream is None else io.FileIO(stream, "rb") for stream in (out, err)
+        )
+        self.returncode: Any = None
+
+    @property
+    def pid(self) -> int:
+        """The run's process id."""
+        while b"\n" not in self._told:
+            self._told += self._connection.recv(64)
+        return int(self._told.split()[0])
+
+    def poll(self) -> Any:
+        """The exit code, None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._until_ended({}, 0)
+        return self.returncode
+
+    def communicate(self, timeout: float = 60) -> tuple[bytes, bytes]:
+        """What it still writes to its pipes, to their ends, and wait for its own. Raises subprocess.TimeoutExpired."""
+        received = {each.fileno(): bytearray() for each in (self.stdout, self.stderr) if each}
+        self._until_ended(received, timeout)
+        texts = [bytes(received[each.fileno()]) if each else b"" for each in (self.stdout, self.stderr)]
+        self._close()
+        return texts[0], texts[1]
+
+    def _until_ended(self, received: dict[int, bytearray], timeout: float) -> None:
+        status = {} if self.returncode is not None else {self._connection.fileno(): self._told}
+        try:
+            _read_all(received | status, time.monotonic() + timeout)
+        except TimeoutError:
+            raise subprocess.TimeoutExpired(["balcli"], timeout) from None
+        self.returncode = os.waitstatus_to_exitcode(int(self._told.split()[1]))
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it."""
+        self.send_signal(signal.SIGKILL)
+
+    def _close(self) -> None:
+        for each in (self.stdout, self.stderr, self._connection):
+            if each is not None:
+                each.close()
+        self.stdout = self.stderr = None
 
 
 def _terminal(columns: int) -> tuple[int, int]:
@@ -254,6 +323,10 @@ def _received(connection: socket.socket) -> tuple[Any, list[int]]:
 
 def _become(request: Any, streams: list[int]) -> NoReturn:
     """Be `balcli ARGUMENTS`, from its streams to its exit."""
+    if request.get("session"):
+        os.setsid()
+        if terminals := [*filter(os.isatty, streams)]:
+            fcntl.ioctl(terminals[0], termios.TIOCSCTTY, 0)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -263,6 +336,7 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
     if "TZ" in request["environment"]:
         time.tzset()
     os.chdir(request["cwd"])
+    os.umask(request.get("umask", 0o022))
     _search(request["environment"].get("PYTHONPATH", ""))
     if "--fault" in request["arguments"]:
         importlib.import_module("tests.faults").register()
