@@ -67,6 +67,7 @@ class Sandbox:
         self._closed, self._deaf = socket.socket(), socket.create_server((_LOOPBACK, 0))
         self._closed.bind((_LOOPBACK, 0))
         self._own = {} if port else {name: socket.create_server((_LOOPBACK, 0)) for name in self._stand_ins}
+        self._listeners = (self._server.socket, *self._own.values())
 
     @property
     def url(self) -> str:
@@ -94,14 +95,13 @@ class Sandbox:
         return next((text for text in addresses if text != HERE), HERE).format(**hosts)
 
     def start(self) -> Self:
-        """Serve in a thread of its own."""
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        for listener in self._own.values():
+        """Serve each port in a thread of its own."""
+        for listener in self._listeners:
             threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
         return self
 
     def _serve(self, listener: socket.socket) -> None:
-        """Serve at one provider's port until it is closed."""
+        """Serve at one port until it is closed."""
         with suppress(OSError):
             while True:
                 self._server.process_request(*listener.accept())
@@ -112,12 +112,10 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        for listener in self._own.values():
+        for listener in self._listeners:
             with suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)  # ends the wait for a connection
-        for each in (self._closed, self._deaf, *self._own.values()):
+        for each in (self._closed, self._deaf, *self._listeners):
             each.close()
 
     def answer(self, request: SandboxRequest) -> SandboxResponse:
