@@ -79,8 +79,8 @@ def raising(problem: BaseException) -> Callable[[], NoReturn]:
 
 
 def test_the_version_is_one_line(run: Callable[..., Ran]) -> None:
-    """--version prints the program's name and version, and nothing else."""
-    assert Ran(0, f"balcli {__version__}\n", "") == run("--version")
+    """--version and `version` print the program's name and version, and nothing else."""
+    assert [Ran(0, f"balcli {__version__}\n", "")] * 2 == [run("--version"), run("version")]
 
 
 def test_help_is_on_stdout_in_two_spellings(run: Callable[..., Ran]) -> None:

@@ -95,6 +95,9 @@ OFFERED = {
     "balcli diff --account s": ["shop"],
     "balcli check --field ": ["total", "available", "locked"],
     "balcli all --fault expi": ["expired"],
+    "balcli help wal": ["wallet"],
+    "balcli help config s": ["show"],
+    "balcli help wallet s": [],
     "balcli config ": ["init", "path", "profiles", "show", "check"],
     "balcli all --non": ["--nonzero"],
 }
@@ -204,11 +207,19 @@ def test_fish_is_told_whether_there_is_anything(
     [("bash", "complete -o default -F"), ("zsh", "#compdef balcli"), ("fish", "complete --command balcli")],
 )
 def test_completion_can_be_shown(program: Program, shell: str, part: str) -> None:
-    """--show-completion prints the script of a shell on stdout."""
+    """`completion SHELL` prints the script of a shell on stdout, which is that of --show-completion."""
     env = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     result = program.run("--show-completion", shell, env=env)
     assert (0, "") == (result.code, result.err)
     assert part in result.out
+    assert result == program.run("completion", shell)
+
+
+def test_a_shell_without_a_script_is_wrong_usage(program: Program) -> None:
+    """`completion` names the shells that it has a script for."""
+    result = program.run("completion", "tcsh")
+    assert (2, "") == (result.code, result.out)
+    assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in result.err
 
 
 def set_up(shell: str) -> str:

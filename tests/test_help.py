@@ -11,6 +11,7 @@ from balcli.cli.app import COMMANDS
 from balcli.cli.help import EXAMPLES
 from balcli.cli.options import HEADINGS, OUTPUT
 from tests.conftest import Program
+from tests.lists import each_case
 from tests.tree import commands
 
 SCREEN = 45
@@ -83,6 +84,19 @@ def test_every_command_has_examples() -> None:
     assert {"" if name == "balcli" else name for name in TREE} == set(EXAMPLES)
     for name, lines in EXAMPLES.items():
         assert all(line.startswith(f"balcli {name}".rstrip()) for line in lines)
+
+
+@each_case("name", ["", "all", "config", "config init", "help"])
+def test_help_of_a_command_is_its_help(program: Program, name: str) -> None:
+    """`balcli help COMMAND` prints what `balcli COMMAND --help` prints, and `balcli help` what `balcli --help` does."""
+    assert program.run(*name.split(), "--help") == program.run("help", *name.split())
+
+
+def test_help_of_an_unknown_command_is_wrong_usage(program: Program) -> None:
+    """`balcli help` of a name that is no command ends with 2 and prints nothing on stdout."""
+    result = program.run("help", "walet")
+    assert (2, "") == (result.code, result.out)
+    assert "No such command 'walet'" in result.err
 
 
 def test_an_example_is_a_command_line(subtests: pytest.Subtests) -> None:

@@ -49,6 +49,9 @@ COMMANDS: Final = {
     "sandbox": Entry("sandbox", "Run a stand-in for the providers, and print a profile."),
     "schema": Entry("schema", "Print the JSON Schema of -o json."),
     "config": Entry("config", "Write a profile, say where it is, list them, show one, check it."),
+    "completion": Entry("about", "Print the completion script for bash, zsh or fish."),
+    "help": Entry("about", "Show the help of a command."),
+    "version": Entry("about", "Show the version."),
 }
 
 

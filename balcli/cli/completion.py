@@ -19,7 +19,7 @@ def profiles(context: typer.Context, incomplete: str) -> list[str]:
     from balcli.errors import BalcliError
 
     try:
-        return _offered(_file(context).names, incomplete)
+        return offered(_file(context).names, incomplete)
     except (BalcliError, OSError, ValueError):
         return []
 
@@ -40,28 +40,28 @@ def accounts(context: typer.Context, incomplete: str) -> list[str]:
         for entry in profile.entries
         if entry.name not in given and (command not in PROVIDERS or command == entry.provider)
     ]
-    return _offered(names, incomplete)
+    return offered(names, incomplete)
 
 
 def providers(incomplete: str) -> list[str]:
     """The providers that match."""
     from balcli.providers import PROVIDERS
 
-    return _offered(list(PROVIDERS), incomplete)
+    return offered(list(PROVIDERS), incomplete)
 
 
 def fields(incomplete: str) -> list[str]:
     """The fields of a balance that match."""
     from balcli.models import AMOUNT_FIELDS
 
-    return _offered(list(AMOUNT_FIELDS), incomplete)
+    return offered(list(AMOUNT_FIELDS), incomplete)
 
 
 def faults(incomplete: str) -> list[str]:
     """The faults of the sandbox that match; with `PROVIDER:` in front where the text has a colon."""
     from balcli.sandbox.faults import fault_names
 
-    return _offered(fault_names(incomplete), incomplete)
+    return offered(fault_names(incomplete), incomplete)
 
 
 def _file(context: typer.Context) -> "ProfileFile":
@@ -81,7 +81,8 @@ def _file(context: typer.Context) -> "ProfileFile":
     return ProfileFile(path, Source("", text), parse_toml(text, ""), Variables(os.environ))
 
 
-def _offered(names: list[str], incomplete: str) -> list[str]:
+def offered(names: list[str], incomplete: str) -> list[str]:
+    """The names that start with the incomplete text and that every shell takes, as the shell that asks writes them."""
     fitting = [name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name)]
     if os.environ.get("_BALCLI_COMPLETE", "").endswith("_bash"):
         # Bash inserts a completion unquoted; the other shells quote it.

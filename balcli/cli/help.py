@@ -52,6 +52,9 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "config profiles": ("balcli config profiles",),
     "config show": ("balcli config show --profile main",),
     "config check": ("balcli config check", "balcli config check -o json"),
+    "completion": ("balcli completion bash", "balcli completion fish"),
+    "help": ("balcli help all", "balcli help config init"),
+    "version": ("balcli version",),
 }
 """Of the program, whose name here is empty, and of each command by its whole name: what is typed."""
 

@@ -30,7 +30,10 @@ OWN: Final = {
 _GROUP: Final = "balcli.providers"
 _NAMES: Final = ("NAME", "TITLE", "BASE_URL", "KEYS", "FLAGS", "ENDPOINTS", "open_account", "fetch")
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_COMMANDS: Final = {"all", "check", "config", "diff", "doctor", "history", "replay", "sandbox", "schema"}
+_COMMANDS: Final = {
+    *("all", "check", "completion", "config", "diff", "doctor"),
+    *("help", "history", "replay", "sandbox", "schema", "version"),
+}
 _KEYS: Final = {"ca_bundle", "command_timeout", "deadline", "jobs", "limits", "proxy", "retries", "timeout"}
 TAKEN: Final = frozenset(_COMMANDS | _KEYS)
 """The names of other commands and of a profile's own keys, beside which a provider has its table."""

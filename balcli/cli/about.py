@@ -1,0 +1,68 @@
+"""`balcli help`, `balcli version` and `balcli completion`: the options of the program under the names that people try."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from balcli.cli.app import COMMANDS, Command, load
+from balcli.cli.app import app as program
+from balcli.cli.completion import offered
+
+
+class Shell(StrEnum):
+    """A shell that balcli has a completion script for."""
+
+    bash = "bash"
+    zsh = "zsh"
+    fish = "fish"
+
+
+def app_for(name: str, about: str) -> typer.Typer:
+    """The Typer app of one of these commands, with this help."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    command: Callable[..., None] = {"help": show_help, "version": show_version, "completion": print_script}[
+        name
+    ]
+    app.command(name, cls=Command, help=about)(command)
+    return app
+
+
+def _commands(context: typer.Context, incomplete: str) -> list[str]:
+    """The commands that match, or those below the command that is given."""
+    given = [name for name in context.params.get("commands") or () if name in COMMANDS]
+    return offered([*(getattr(load(given[0]), "commands", ()) if given else COMMANDS)], incomplete)
+
+
+def show_help(
+    commands: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[COMMAND]...",
+            help="The command, for example: config init.",
+            show_default=False,
+            autocompletion=_commands,
+        ),
+    ] = None,
+) -> None:
+    """Print what `balcli COMMAND --help` prints."""
+    _run(*(commands or ()), "--help")
+
+
+def show_version() -> None:
+    """Print what `balcli --version` prints."""
+    _run("--version")
+
+
+def print_script(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell.", show_default=False)],
+) -> None:
+    """Print what `balcli --show-completion` prints in that shell."""
+    from typer._completion_shared import get_completion_script  # Typer has no public name for it
+
+    typer.echo(get_completion_script(prog_name="balcli", complete_var="_BALCLI_COMPLETE", shell=shell))
+
+
+def _run(*arguments: str) -> None:
+    program(arguments, prog_name="balcli", standalone_mode=False)
