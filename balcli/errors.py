@@ -75,7 +75,7 @@ class BalcliError(Exception):
 
 
 class UsageError(BalcliError):
-    """The command line asks for something that does not go together."""
+    """The command line is wrong, or its options do not go together."""
 
     code = "usage"
     exit_code = 2
@@ -88,7 +88,7 @@ class ConfigError(BalcliError):
 
 
 class ConfigFileError(ConfigError):
-    """A configuration file cannot be read as one."""
+    """A configuration file cannot be read."""
 
     code = "config.file"
 
@@ -100,19 +100,19 @@ class ConfigSyntaxError(ConfigError):
 
 
 class ProfileError(ConfigError):
-    """The profile that was asked for is not there, or none can be chosen."""
+    """The requested profile does not exist, or none is chosen."""
 
     code = "config.profile"
 
 
 class AccountError(ConfigError):
-    """An account is not there, or two accounts are one."""
+    """An account does not exist, or two accounts are the same."""
 
     code = "config.account"
 
 
 class KeyProblem(ConfigError):
-    """A key is missing, unknown, doubled or half-given."""
+    """A key is missing, unknown, duplicated or incomplete."""
 
     code = "config.key"
 
@@ -136,14 +136,14 @@ class SecretError(ConfigError):
 
 
 class CredentialsRefused(BalcliError):
-    """The provider answered, and did not accept the key, token or login."""
+    """The provider responded, and did not accept the key, token or login."""
 
     code = "credentials.refused"
     exit_code = 4
 
 
 class AccessBlocked(BalcliError):
-    """A firewall, a list of addresses or a law keeps the request from the provider; the credentials are not the reason."""
+    """A firewall, an IP allowlist or a law blocks the request; the credentials are not the reason."""
 
     code = "access.blocked"
     exit_code = 4
@@ -157,13 +157,13 @@ class NetworkError(BalcliError):
 
 
 class NameNotResolved(NetworkError):
-    """The host's name has no address."""
+    """The host name could not be resolved."""
 
     code = "network.dns"
 
 
 class ConnectionFailed(NetworkError):
-    """The connection was refused, reset or closed before an answer."""
+    """The connection was refused, reset or closed before a response."""
 
     code = "network.connection"
 
@@ -173,14 +173,14 @@ class NotConnected(ConnectionFailed):
 
 
 class TlsFailed(NetworkError):
-    """The TLS handshake or the certificate failed; trying again does not mend that."""
+    """The TLS handshake or the certificate failed; a retry does not help."""
 
     code = "network.tls"
     retryable = False
 
 
 class ProxyFailed(NetworkError):
-    """The proxy could not be reached or did not let the request pass."""
+    """The proxy could not be reached, or did not let the request pass."""
 
     code = "network.proxy"
 
@@ -192,19 +192,19 @@ class ProxyRefused(ProxyFailed):
 
 
 class TimedOut(NetworkError):
-    """One request took longer than its time-out."""
+    """One request took longer than its timeout."""
 
     code = "network.timeout"
 
 
 class DeadlinePassed(NetworkError):
-    """The whole run's time was used up before this account answered."""
+    """The run's deadline came before this account answered, or before its rows could be written."""
 
     code = "network.deadline"
 
 
 class ServerUnavailable(NetworkError):
-    """The server answered 408, 425 or 5xx, or its own code for that, also after the retries."""
+    """The server returned 408, 425 or 5xx, or its own code for that, even after the retries."""
 
     code = "network.unavailable"
 
@@ -216,32 +216,32 @@ class AnswerError(BalcliError):
 
 
 class UnexpectedStatus(AnswerError):
-    """The HTTP status is none that means an answer."""
+    """The HTTP status is not one that balcli expects."""
 
     code = "answer.status"
 
 
 class RedirectRefused(AnswerError):
-    """The server redirects; credentials are never carried to another place."""
+    """The server redirects; balcli never sends credentials to another place."""
 
     code = "answer.redirect"
 
 
 class CutAnswer(AnswerError):
-    """The body ends before its end, also after the retries."""
+    """The body was cut short, even after the retries."""
 
     code = "answer.cut"
     retryable = True
 
 
 class BrokenAnswer(AnswerError):
-    """The answer's framing, encoding or length is wrong."""
+    """The framing, encoding or length of the response is wrong."""
 
     code = "answer.broken"
 
 
 class AnswerTooLarge(AnswerError):
-    """The answer is larger than any that could be meant."""
+    """The response is too large."""
 
     code = "answer.size"
 
@@ -253,25 +253,25 @@ class BadJson(AnswerError):
 
 
 class BadShape(AnswerError):
-    """The JSON is not of the documented shape."""
+    """The JSON does not have the documented shape."""
 
     code = "answer.shape"
 
 
 class BadAmount(AnswerError):
-    """An amount is not written as one; it is never guessed."""
+    """An amount is not a plain number; balcli never guesses one."""
 
     code = "answer.amount"
 
 
 class EchoesCredential(AnswerError):
-    """The answer repeats a credential in what would be shown, stored or cached; nothing of it is."""
+    """The response repeats a credential in what would be shown, stored or cached; none of it is."""
 
     code = "answer.echoes_credential"
 
 
 class ProviderError(AnswerError):
-    """The provider answered with an error of its own."""
+    """The provider returned an error of its own."""
 
     code = "provider.error"
 
@@ -289,19 +289,19 @@ class EvidenceAltered(EvidenceError):
 
 
 class EvidenceIncomplete(EvidenceError):
-    """A record has no end: its run was ended before, or the end was removed."""
+    """A record is incomplete: its run was ended early, or its end was removed."""
 
     code = "evidence.incomplete"
 
 
 class EvidenceDiffers(EvidenceError):
-    """A record that is whole does not come to the document that its run printed."""
+    """A complete record does not give the document that its run printed."""
 
     code = "evidence.differs"
 
 
 class PluginFault(BalcliError):
-    """A plug-in's provider did what no provider may: it returned something else, raised, or exited."""
+    """A plugin's provider broke the protocol: it returned something else, raised, or exited."""
 
     code = "plugin.fault"
     exit_code = 6
@@ -323,7 +323,7 @@ class OutputError(BalcliError):
 
 
 class StateError(BalcliError):
-    """What balcli keeps on disk, the history or the lock, cannot be read or written."""
+    """The history or the lock cannot be read or written."""
 
     code = "state.unusable"
     exit_code = 9
@@ -354,7 +354,7 @@ _MORE_MEMORY: Final = "raise the limit (ulimit -v), or name fewer accounts"
 
 
 class LockHeld(BalcliError):
-    """Another run that writes the profile's state has not ended."""
+    """Another run that writes the profile's state is still running."""
 
     code = "lock.held"
     exit_code = 10
@@ -362,7 +362,7 @@ class LockHeld(BalcliError):
 
 
 class Bug(BalcliError):
-    """Something that balcli did not foresee; only the boundary of the command line makes one."""
+    """An error that balcli did not foresee. Only the boundary of the command line raises one."""
 
     code = "bug"
     exit_code = 1

@@ -1,4 +1,4 @@
-"""Runs the examples of the README and its pages anew, writes their output there, draws its pictures, makes the man page.
+"""Makes what the pages show: the output of the examples, the pictures, the reference and the man page.
 
 `python docs/refresh.py`, with balcli installed in the interpreter's environment and jq and mlr (Miller) on the PATH.
 """
@@ -7,29 +7,32 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import manpage
 import pictures
+import reference
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 EXAMPLE = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:(?!```).*\n)*)```\n")
 
 
-def output(command: str, **env: str) -> str:
-    """What a command line prints, with this environment's balcli first on the PATH, blanks at line ends left out."""
+def output(command: str) -> str:
+    """What a command line prints in an empty folder without a history, with this environment's balcli on the PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-c", command],
-        cwd=ROOT,
-        env={"HOME": os.environ["HOME"], "PATH": path, **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        text=True,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=folder,
+            env={"HOME": os.environ["HOME"], "PATH": path, "XDG_STATE_HOME": folder},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            text=True,
+        )
     return done.stdout
 
 
@@ -42,4 +45,5 @@ if __name__ == "__main__":
     for page in (README, *sorted((ROOT / "docs").glob("*.md"))):
         page.write_text(refreshed(page.read_text()))
     pictures.refresh()
+    reference.refresh()
     manpage.refresh()

@@ -6,11 +6,9 @@ from typing import Final
 from tests.conftest import ROOT
 
 README: Final = (ROOT / "README.md").read_text()
-OPERATIONS: Final = (ROOT / "docs" / "operations.md").read_text()
-PAGES: Final = {
-    str(path.relative_to(ROOT)): path.read_text()
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-}
+DOCS: Final = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+"""The text of each page of `docs/`, by the name of its file."""
+PAGES: Final = {"README.md": README, **{f"docs/{name}": text for name, text in DOCS.items()}}
 """Each document's text, by its path from the root."""
 
 

@@ -382,7 +382,7 @@ def test_there_are_as_many_tries_after_the_first_as_the_limits_say(retries: int)
 
 
 def test_three_tries_follow_the_first_by_default() -> None:
-    """Limits that say nothing are those of the README: 10 s, 30 s, three retries, eight at once, no proxy."""
+    """Limits that say nothing are those of the documentation: 10 s, 30 s, three retries, eight at once, no proxy."""
     assert (
         RequestSettings(timeout=10, deadline=30, retries=3, jobs=8, proxy=None, ca_bundle=CaSource())
         == RequestSettings()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Program, Result, warm
+from tests.documents import DOCS
 from tests.lists import each_case
 
 PROFILE = """\
@@ -48,7 +49,6 @@ token = "${NO_SUCH_TOKEN}"
 name = "stall"
 token = "t-1"
 """
-README = (ROOT / "README.md").read_text()
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -223,8 +223,10 @@ def test_a_shell_without_a_script_is_wrong_usage(program: Program) -> None:
 
 
 def set_up(shell: str) -> str:
-    """The line of the README that sets up completion in a shell."""
-    (line,) = re.findall(rf"^(.*\b_BALCLI_COMPLETE=source_{shell} balcli.*?) +# ~/", README, re.MULTILINE)
+    """The line of the documentation that sets up completion in a shell."""
+    (line,) = re.findall(
+        rf"^(.*\bbalcli completion {shell}\b.*?) +# ~/", DOCS["configuration.md"], re.MULTILINE
+    )
     return str(line)
 
 
@@ -252,7 +254,7 @@ def in_shell(program: Program, env: Mapping[str, str], *command: str) -> str:
 
 
 def test_bash_itself_completes(program: Program, env: dict[str, str]) -> None:
-    """In a real bash, set up as the README says, a name of two words is one word, ready to be used."""
+    """In a real bash, set up as documented, a name of two words is one word, ready to be used."""
     script = (
         f'{set_up("bash")}; COMP_WORDS=(balcli wallet "two"); COMP_CWORD=2; '
         '_balcli_completion balcli; printf "%s\\n" "${COMPREPLY[@]}"'
@@ -269,7 +271,7 @@ def test_bash_itself_completes(program: Program, env: dict[str, str]) -> None:
     ],
 )
 def test_fish_itself_completes(program: Program, env: dict[str, str], line: str, expected: list[str]) -> None:
-    """A real fish, set up as the README says, offers the names and the options."""
+    """A real fish, set up as documented, offers the names and the options."""
     script = f"{set_up('fish')}; complete -C '{line}'"
     offered = in_shell(program, env, "fish", "--no-config", "-c", script)
     assert expected == [line.partition("\t")[0] for line in offered.splitlines()]
@@ -285,7 +287,7 @@ def test_fish_itself_completes(program: Program, env: dict[str, str], line: str,
     ],
 )
 def test_zsh_itself_completes(program: Program, env: dict[str, str], typed: str, expected: str) -> None:
-    """In a real zsh on a terminal of its own, set up as the README says, the Tab key completes what is typed."""
+    """In a real zsh on a terminal of its own, set up as documented, the Tab key completes what is typed."""
     told = program.folder / "told"
     keys = f"{typed}\t\x18"
     script = f"""

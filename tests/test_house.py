@@ -15,7 +15,7 @@ from balcli.sandbox.exchange import FaultContext
 from balcli.sandbox.faults import EXPIRED, HERE
 from balcli.sandbox.loopring import Loopring
 from tests.conftest import ROOT, Program
-from tests.documents import README
+from tests.documents import DOCS
 from tests.faults import ALL
 from tests.lists import each_case
 
@@ -122,9 +122,9 @@ def test_the_foundation_stands_on_the_standard_library(name: str) -> None:
     assert {module.split(".")[0] for module in _imports(PACKAGE / name)} <= sys.stdlib_module_names
 
 
-def test_the_readme_draws_the_arrows_as_they_are() -> None:
+def test_the_page_on_development_draws_the_arrows_as_they_are() -> None:
     """The drawing has each room that there is on the line of its level, the command line on top."""
-    (drawn,) = re.findall(r"```\n(__main__\n(?:[a-z ]+\n)+)```", README)
+    (drawn,) = re.findall(r"```\n(__main__\n(?:[a-z ]+\n)+)```", DOCS["development.md"])
     assert [list(rooms) for rooms in reversed(ORDER)] == [line.split() for line in drawn.splitlines()]
     assert {_room(path) for path in MODULES} == set(LEVEL)
 

@@ -1,13 +1,12 @@
 """The man page: made of the live command tree, whole, without a word that troff stumbles over, and in the wheel."""
 
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
 import tomllib
-from typing import Any
 
+import manpage
 import pytest
 
 from balcli.errors import BalcliError, leaves
@@ -17,7 +16,6 @@ from tests.tree import commands, options
 
 FILE = ROOT / "docs" / "balcli.1"
 PAGE = FILE.read_text()
-MAKER: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "manpage.py"))
 
 
 def _read(troff: str) -> str:
@@ -40,7 +38,7 @@ COMMANDS = {"balcli": SECTIONS["OPTIONS"], **_parts(SECTIONS["COMMANDS"], "SS")}
 
 def test_the_page_is_what_the_tree_gives() -> None:
     """The page that is kept, and shipped, is the one that is made now; else run `python docs/manpage.py`."""
-    assert MAKER["page"](MAKER["date_of"](PAGE)) == PAGE, "run `python docs/manpage.py`"
+    assert manpage.page(manpage.date_of(PAGE)) == PAGE, "run `python docs/manpage.py`"
 
 
 def test_the_page_has_its_sections() -> None:

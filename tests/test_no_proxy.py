@@ -1,4 +1,4 @@
-"""What a name in NO_PROXY leaves out: as requests reads it, which the README says in a line."""
+"""What a name in NO_PROXY leaves out: as requests reads it, which docs/configuration.md says in a line."""
 
 import pytest
 

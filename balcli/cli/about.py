@@ -22,10 +22,12 @@ class Shell(StrEnum):
 def app_for(name: str, about: str) -> typer.Typer:
     """The Typer app of one of these commands, with this help."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    command: Callable[..., None] = {"help": show_help, "version": show_version, "completion": print_script}[
-        name
-    ]
-    app.command(name, cls=Command, help=about)(command)
+    commands: dict[str, Callable[..., None]] = {
+        "help": show_help,
+        "version": show_version,
+        "completion": print_script,
+    }
+    app.command(name, cls=Command, help=about)(commands[name])
     return app
 
 

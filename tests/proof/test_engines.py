@@ -12,7 +12,7 @@ import pytest
 
 from balcli.sandbox import Sandbox
 from tests.conftest import ROOT, Program
-from tests.documents import OPERATIONS
+from tests.documents import DOCS
 
 BALCLI = [sys.executable, "-m", "balcli"]
 SHOP = ("check", "--sandbox", "--asset", "USDT", "--account", "shop")
@@ -111,7 +111,7 @@ check_interval 600
 
 def block(kind: str) -> str:
     """The one block of a kind on the page for operators."""
-    (found,) = re.findall(rf"```{kind}\n(.*?)```", OPERATIONS, re.DOTALL)
+    (found,) = re.findall(rf"```{kind}\n(.*?)```", DOCS["operations.md"], re.DOTALL)
     return str(found)
 
 

@@ -1,4 +1,4 @@
-"""The recipes of the README and of the page for operators, run as they stand there against the sandbox, with the tools that they are for."""
+"""The recipes of the README and the pages, run as they stand there against the sandbox, with the tools that they are for."""
 
 import json
 import os
@@ -17,17 +17,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from balcli.sandbox import Sandbox
 from tests.conftest import Program, free_port
-from tests.documents import OPERATIONS, README
+from tests.documents import DOCS, README
 from tests.test_ledgers import SCRIPTS, Line, beancount_ledger, beancount_lines
 
-RECIPES = README.partition("## Recipes\n")[2].partition("\n## ")[0]
+RECIPES = [text.partition("## Recipes\n")[2].partition("\n## ")[0] for text in (README, DOCS["scripting.md"])]
 BALCLI = "balcli all"
 
 
 def recipe(title: str, kind: str) -> list[str]:
     """The blocks of code of a recipe: of one kind, below its title in bold letters or its heading, up to the next."""
     start = rf"\n(?:\*\*|## )(?={re.escape(title)})"
-    text = next(text for text in (RECIPES, OPERATIONS) if re.search(start, text))
+    text = next(text for text in (*RECIPES, DOCS["operations.md"]) if re.search(start, text))
     below = re.split(r"\n(?:\*\*|## )", re.split(start, text, maxsplit=1)[1], maxsplit=1)[0]
     found = re.findall(rf"```{kind}\n(.*?)```", below, re.DOTALL)
     assert found
@@ -60,7 +60,7 @@ def done(
     """A script, run to its end."""
     script = script.replace(BALCLI, " ".join([BALCLI, "--sandbox", *options]))
     return subprocess.run(
-        ["bash", "-c", script.replace("balcli history", "balcli history --sandbox")],
+        ["bash", "-c", re.sub(r"balcli (history show|history|check|diff)", r"balcli \1 --sandbox", script)],
         env={**environment, "PATH": SCRIPTS},
         cwd=folder,
         capture_output=True,
@@ -131,10 +131,42 @@ def test_a_new_key_is_asked_with_before_it_is_used(
 
 def test_the_history_is_kept_in_silence(program: Program, tmp_path: Path) -> None:
     """The lines of cron record a run, keep it, and print nothing."""
-    record, prune = cron_lines("A history")
+    record, prune = cron_lines("Nightly archive")
     runs = [shell(program, record, tmp_path), shell(program, f"{prune} -p sandbox", tmp_path)]
     assert [(0, "", "")] * 2 == [(run.returncode, run.stdout, run.stderr) for run in runs]
     assert 1 == len(program.run("history", "--sandbox", "-o", "json").json["runs"])
+
+
+def test_an_alert_is_mailed_only_outside_the_limit(program: Program, tmp_path: Path) -> None:
+    """The line of cron prints nothing while the limit holds, and the status line if it does not, or is not known."""
+    (line,) = cron_lines("Limit alert")
+    runs = [shell(program, line, tmp_path)]
+    runs += [
+        shell(program, line.replace("500:", limit), tmp_path) for limit in ("5000:", "500: --fault refused")
+    ]
+    said = [run.stdout.partition(" - ")[0] for run in runs]
+    assert ["", "BALCLI CRITICAL", "BALCLI UNKNOWN"] == said
+    assert "" == runs[0].stderr
+
+
+def test_a_month_end_is_exported_and_compared(program: Program, tmp_path: Path) -> None:
+    """The recipe writes the csv of a recorded run, and prints what changed since."""
+    (script,) = recipe("Month-end", "sh")
+    for fault in ("flaky", "wallet:minus"):
+        shell(program, f"{BALCLI} -q --record > /dev/null", tmp_path, "--fault", fault)
+    run = shell(program, script.replace("2026-10-31", "1").replace("2026-11-30", "2"), tmp_path)
+    assert (1, 1) == (run.returncode, len(run.stderr.splitlines())), run.stderr
+    assert "treasury,wallet,BTC,,1.75," in (tmp_path / "october.csv").read_text()
+    assert "run 1 " in run.stdout
+
+
+def test_metrics_are_readable_by_the_collector(program: Program, tmp_path: Path) -> None:
+    """The short recipe for Prometheus writes metrics that every user can read."""
+    (script,) = recipe("Prometheus", "sh")
+    run = shell(program, script.replace("/var/lib/node_exporter", str(tmp_path)), tmp_path)
+    file = tmp_path / "balances.prom"
+    assert (0, "", 0o644) == (run.returncode, run.stdout + run.stderr, file.stat().st_mode & 0o777)
+    assert 40 < len(numbers(file.read_text()))
 
 
 def test_gnuplot_draws_a_bar_for_each_line_of_a_series(program: Program, tmp_path: Path) -> None:
@@ -245,7 +277,7 @@ def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
     (rules,) = recipe("node_exporter", "yaml")
     (tmp_path / "rules.yaml").write_text(rules)
     assert set(re.findall(r"balcli_\w+", rules)) <= set(
-        re.findall(r"^\| `(balcli_\w+)`", README, re.MULTILINE)
+        re.findall(r"^\| `(balcli_\w+)`", DOCS["formats.md"], re.MULTILINE)
     )
     promtool = tool("promtool", "prometheus")
     done = subprocess.run(
@@ -280,7 +312,7 @@ def test_bean_check_holds_the_ledger_to_the_balances(program: Program, tmp_path:
     assert (off == "0") == (done.returncode == 0), done.stderr
 
 
-def test_jq_says_what_the_readme_says_of_it() -> None:
+def test_jq_rounds_as_the_recipes_say() -> None:
     """The traps are there: jq's sum of nothing is null, and a number of 21 digits does not come back."""
     jq = tool("jq", "jq")
 
