@@ -23,17 +23,17 @@ MONITORING: Final = ROOT / "docs" / "monitoring.md"
 OPTIONS: Final = "[*OPTION*]..."
 
 VARIABLES = {
-    "BALCLI_DEBUG": "If 1, a bug in balcli prints its traceback, too, without local variables.",
-    "NO_COLOR": "If it is not empty, there is no colour.",
-    "FORCE_COLOR": "If it is not empty, a table has colour in a pipe, too; `NO_COLOR` and `--no-color` win over it.",
-    "TERM": "If dumb, there is no colour.",
-    "HTTPS_PROXY, NO_PROXY": "The proxy, and for which hosts there is none, where the profile names none.",
-    "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME": "Where the files below are, other than under the home folder.",
+    "BALCLI_DEBUG": "If 1, a bug in balcli also prints its traceback, without local variables.",
+    "NO_COLOR": "If not empty, disables colour.",
+    "FORCE_COLOR": "If not empty, a table has colour in a pipe, too. `NO_COLOR` and `--no-color` override it.",
+    "TERM": "If dumb, disables colour.",
+    "HTTPS_PROXY, NO_PROXY": "The proxy and the hosts that bypass it, if the profile has no `proxy`.",
+    "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME": "Replace ~/.config, ~/.cache and ~/.local/state in the paths below.",
 }
 FILES = {
     "~/.config/balcli/config.toml": "The profiles. macOS: ~/Library/Application Support/balcli/config.toml.",
-    "~/.config/balcli/.env": "What `${NAME}` in a profile stands for, where the environment does not say it; always "
-    "the one beside the profile, or that of `--env-file`.",
+    "~/.config/balcli/.env": "Values for `${NAME}` in a profile, if the environment has none. It is the one next to "
+    "the profile, or the file of `--env-file`.",
     "~/.local/state/balcli/history.db": "The runs of `--record`.",
     "~/.local/state/balcli/PROFILE.lock": "Held by a run with `--record`. There is never a reason to remove it.",
     "~/.cache/balcli/": "Token tables, which are public.",
@@ -156,7 +156,7 @@ def variables(commands: Sequence[Page]) -> Iterator[Described]:
         for variable in re.findall(rf"also from ({PREFIX}\w+)", option.about):
             named.setdefault(variable, {})[long_name(option)] = None
     for variable, names in sorted(named.items()):
-        yield Described(code(variable), f"Stands for {', '.join(names)}, where it is not given.")
+        yield Described(code(variable), f"The default of {', '.join(names)}.")
     yield from (Described(code(name), about) for name, about in VARIABLES.items())
     for provider in OWN:
         for key in (*PROVIDERS[provider].KEYS, BASE_URL):

@@ -32,20 +32,19 @@ from balcli.cli.options import HEADINGS
 PAGE = ROOT / "docs" / "balcli.1"
 
 DESCRIPTION = """\
-Every digit that a provider sent is shown, a failure is never shown as zero, and a total is a number only if every \
-account answered.
+Every digit is the provider's, a failure is never shown as zero, and a total is a number only if every account answered.
 
 stdout is data and nothing else. Messages go to stderr, one line each. No option takes a secret, because process \
 lists show options.
 
-Accounts stand in a profile: `balcli config init` writes one, `balcli config check` and `balcli doctor` say what is \
-wrong with it. With `--sandbox` a command needs none, and asks a stand-in that it starts itself."""
+Accounts are in a profile: `balcli config init` writes one, `balcli config check` and `balcli doctor` check it. With \
+`--sandbox`, a command needs no profile, and uses a local server that it starts itself."""
 EXAMPLES = (
     ("The accounts of the built-in sandbox:", "balcli all --sandbox"),
-    ("What a script reads:", "balcli all --sandbox -o json"),
-    ("A profile, and what is wrong with it:", "balcli config init --provider merchant\nbalcli doctor"),
+    ("JSON for a script:", "balcli all --sandbox -o json"),
+    ("Create a profile and check it:", "balcli config init --provider merchant\nbalcli doctor"),
     ("Two assets of one wallet:", "balcli wallet treasury --asset BTC,USDT"),
-    ("From cron, into a file that is never half written:", "balcli all -q -o json -O balances.json"),
+    ("From cron, into a file that is replaced atomically:", "balcli all -q -o json -O balances.json"),
     ("As a monitoring plugin:", "balcli check --asset USDT --account shop --warn 5000: --crit 500:"),
     ("What changed since yesterday:", "balcli all --record\nbalcli diff 24h"),
 )
