@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from balcli.sandbox import Sandbox
 from tests.conftest import Program, free_port
-from tests.documents import DOCS, README
+from tests.documents import DOCS, PAGES, README
 from tests.test_ledgers import SCRIPTS, Line, beancount_ledger, beancount_lines
 
 RECIPES = [text.partition("## Recipes\n")[2].partition("\n## ")[0] for text in (README, DOCS["scripting.md"])]
@@ -310,6 +310,19 @@ def test_bean_check_holds_the_ledger_to_the_balances(program: Program, tmp_path:
     (script,) = recipe("A ledger", "sh")
     done = shell(program, script.replace(BALCLI, f"set -e; {BALCLI}"), tmp_path)
     assert (off == "0") == (done.returncode == 0), done.stderr
+
+
+def test_shellcheck_accepts_the_scripts(tmp_path: Path) -> None:
+    """Shellcheck finds nothing wrong with the shell scripts of all pages."""
+    shellcheck = tool("shellcheck", "shellcheck")
+    blocks = [block for page in PAGES.values() for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
+    files = [tmp_path / f"{number}.sh" for number in range(len(blocks))]
+    for file, block in zip(files, blocks, strict=True):
+        file.write_text(block)
+    # SC1090: the lines for a shell's start-up file source what balcli prints.
+    command = [shellcheck, "--shell=bash", "--exclude=SC1090", "--format=gcc", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert (0, "") == (done.returncode, done.stdout + done.stderr)
 
 
 def test_jq_rounds_as_the_recipes_say() -> None:
