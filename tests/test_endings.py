@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from balcli.cli.app import COMMANDS, load
 from balcli.sandbox import Sandbox
 from tests.conftest import Program
+from tests.documents import DOCS
 from tests.generated import sampled
 
 BALANCES: Final = {
@@ -42,6 +44,7 @@ SHAPES: Final[dict[tuple[str, ...], set[str] | None]] = {
     ("config", "profiles"): {"schema_version", "file", "profiles", "warnings", "errors"},
     ("config", "check"): {"schema_version", "file", "ok", "problems", "warnings"},
     **dict.fromkeys((("schema",), ("sandbox",), ("config", "init"), ("config", "path"))),
+    **dict.fromkeys((("completion",), ("help",), ("version",))),
 }  # fmt: skip
 """The keys of each command's document where it could not begin; None where it prints none."""
 CODES: Final = {"check": 3}
@@ -74,6 +77,19 @@ def test_wrong_usage_makes_the_commands_own_document(program: Program) -> None:
         if plain.code != CODES.get(command[0], 2) or (plain.out and command != ("check",)):
             wrong.append((command, (), (), plain))
     assert [] == wrong
+
+
+def test_the_keys_of_each_document_are_listed() -> None:
+    """The page on formats has a row for each command with a document of its own, with the keys that it has."""
+    table = DOCS["formats.md"].partition("## Documents of other commands")[2]
+    listed = {
+        name: set(re.findall(r"\w+", keys))
+        for name, keys in re.findall(r"^\| (.*?) \| (.*) \|$", table, re.MULTILINE)
+    }
+    for command, keys in SHAPES.items():
+        if keys is not None and keys is not BALANCES:
+            name = "`history` of assets or accounts" if "series" in keys else f"`{' '.join(command[:2])}`"
+            assert set() == keys - listed[name], name
 
 
 def test_usage_that_a_command_finds_wrong_makes_its_document(program: Program) -> None:
