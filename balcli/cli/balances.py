@@ -329,7 +329,7 @@ def _rendered(report: "Report", display: Display, output: str, file: Path | None
     if view is not None:
         view = view._replace(verbose=display.verbose, about=display.about)
     colour = wants_colour(os.environ, no_color=display.no_color, file=file)
-    return (table.render(report, view, colour=colour, addresses=display.addresses),)
+    return table.pieces(report, view, colour=colour, addresses=display.addresses)
 
 
 def machine(name: str, report: "Report") -> Iterator[str]:

@@ -5,12 +5,24 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from balcli.diff import AccountChange, AmountChange, BalanceChange, Diff
+from balcli.diff import AccountChange, BalanceChange, Diff
 from balcli.errors import BalcliError
 from balcli.models import Failure
 from balcli.money import Amount
 from balcli.render.json import SCHEMA_VERSION, amount_text, format_time, run_error, to_json
-from balcli.render.layout import Column, Line, Style, first_fitting, local_iso, pad, paragraph, to_text
+from balcli.render.layout import (
+    Block,
+    Column,
+    Line,
+    Style,
+    first_fitting,
+    local_iso,
+    pad,
+    paragraph,
+    stacked,
+    tall,
+    to_text,
+)
 from balcli.render.words import local_time, signed, style_of
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -69,7 +81,8 @@ def lines(changes: Diff, columns: int | None) -> Iterator[Line]:
     for name, rows in groupby(changes.balances, lambda change: change.account):
         of_account = list(rows)
         yield Line().add(printable(name, LONGEST_NAME), "name").add(f" ({of_account[0].provider})", "faint")
-        yield from first_fitting((_wide(of_account), _stacked(of_account), _tall(of_account)), columns)
+        below = stacked(map(_block, of_account)), tall(map(_block, of_account), "    ", " ")
+        yield from first_fitting((_wide(of_account), *below), columns)
     if changes.within_threshold:
         rows_are = "row is" if changes.within_threshold == 1 else "rows are"
         yield Line().add(f"{changes.within_threshold} more {rows_are} within the threshold", "faint")
@@ -79,23 +92,15 @@ def _account_line(change: AccountChange) -> Line:
     said = f"not compared: {change.reason}" if change.reason else change.happened
     name = printable(change.account, LONGEST_NAME)
     style = _STYLES[change.happened]
-    line = (
-        Line()
-        .add(f"{_MARKS[change.happened]} ", style)
-        .add(name, "name")
-        .add(f" ({change.provider}) ", "faint")
-    )
-    return line.add(said, style)
+    line = Line().add(f"{_MARKS[change.happened]} ", style).add(name, "name")
+    return line.add(f" ({change.provider}) ", "faint").add(said, style)
 
 
 def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
     """The rows of one account, one line for each amount, its difference first."""
     moves = [move for change in changes for move in change.amounts]
     difference = Column([signed(move) for move in moves])
-    before, after = (
-        Column([_text(move.before) for move in moves]),
-        Column([_text(move.after) for move in moves]),
-    )
+    before, after = Column(_text(move.before) for move in moves), Column(_text(move.after) for move in moves)
     assets = {id(change): printable(change.asset, LONGEST_NAME) for change in changes}
     wide = max(map(width, assets.values()))
     parts = max((len(_words(move.field)) for move in moves), default=0)
@@ -110,40 +115,20 @@ def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
             yield line.add(f"  {before.cell(_text(move.before))}  ->  {after.cell(_text(move.after))}")
 
 
-def _stacked(changes: list[BalanceChange]) -> Iterator[Line]:
-    """The rows of one account, each amount beside its name: the difference, what was, what is."""
-    told = [each for change in changes for move in change.amounts for each in _rows_of(move)]
-    cells = Column(text for _, text, _ in told)
-    wide = max((len(name) for name, _, _ in told), default=0)
-    for change in changes:
-        yield from _heading(change)
-        for name, text, style in (each for move in change.amounts for each in _rows_of(move)):
-            yield Line().add(f"    {name:<{wide}}  ").add(cells.cell(text), style)
-
-
-def _tall(changes: list[BalanceChange]) -> Iterator[Line]:
-    """The same with each amount below its name."""
-    for change in changes:
-        yield from _heading(change)
-        for name, text, style in (each for move in change.amounts for each in _rows_of(move)):
-            yield Line().add(f"    {name}")
-            yield Line().add(" ").add(text, style)
-
-
-def _heading(change: BalanceChange) -> Iterator[Line]:
-    style = _STYLES[change.happened]
-    yield Line().add(f"  {_MARKS[change.happened]} {printable(change.asset, LONGEST_NAME)}", style)
+def _block(change: BalanceChange) -> Block:
+    """The same of one row as a block: the difference of each amount, what was, what is."""
+    heading = [
+        Line().add(
+            f"  {_MARKS[change.happened]} {printable(change.asset, LONGEST_NAME)}", _STYLES[change.happened]
+        )
+    ]
     if not change.amounts:
-        yield Line().add(f"    {change.happened}, with no amount that is known")
-
-
-def _rows_of(move: AmountChange) -> tuple[tuple[str, str, Style], ...]:
-    """The lines of a changed amount: name, text and style."""
-    return (
-        (_words(move.field), signed(move), style_of(move)),
-        ("  before", _text(move.before), ""),
-        ("  after", _text(move.after), ""),
-    )
+        heading.append(Line().add(f"    {change.happened}, with no amount that is known"))
+    amounts: list[tuple[str, str, Style]] = []
+    for move in change.amounts:
+        amounts.append((_words(move.field), signed(move), style_of(move)))
+        amounts += [("  before", _text(move.before), ""), ("  after", _text(move.after), "")]
+    return Block(heading, amounts)
 
 
 def _words(part: str) -> str:

@@ -5,31 +5,14 @@ lines of their own below their row; where most are, all have. The layout is ours
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from balcli.diff import BalanceChange
 from balcli.models import AMOUNT_FIELDS, Balance, Notice, Outcome, Report, Total
 from balcli.providers.selection import NOT_LISTED
+from balcli.render import words
 from balcli.render.layout import Column, Line, Style, pad, paragraph, ranked
-from balcli.render.words import (
-    addresses_of,
-    amount_text,
-    by_account,
-    details_of,
-    facts_of,
-    joined,
-    label_of,
-    local_time,
-    no_rows,
-    note_on,
-    omissions,
-    shown_outcomes,
-    shows_totals,
-    signed,
-    style_of,
-    without_answer,
-)
 from balcli.text import LONGEST_NAME, numbered, printable, width
 
 _INDENT: Final = "  "
@@ -62,26 +45,11 @@ class View(NamedTuple):
         return sign if self.unicode else SIGNS[sign]
 
 
-class _Row(NamedTuple):
-    label: str
-    texts: tuple[str, str, str]
-    notes: list[str]
-    style: Style = "faint"
-    """The style of the notes."""
-    moved: Mapping[str, Style] = {}
-    """The style of each amount that changed, by its field."""
-
-
 def lines(report: Report, view: View) -> Iterator[Line]:
     """The report as lines for that terminal. Its status, then totals and failures are the last that are left out."""
     yield from ranked(0, status_line(report, view))
     yield Line()
-    yield from table_lines(report, view)
-
-
-def table_lines(report: Report, view: View) -> Iterator[Line]:
-    """The same without the status line."""
-    yield from _Table(report, view).lines()
+    yield from Table(report, view).lines()
 
 
 def _columns_of(label: int, longest: int, texts: list[list[str]]) -> tuple[list[Column], int]:
@@ -105,10 +73,10 @@ def status_line(report: Report, view: View) -> Iterator[Line]:
     parts = [name for outcome in report.outcomes if (name := outcome.missing_kind and outcome.account.name)]
     said = f"{answered} of {numbered(len(whole), 'account')} answered"
     if parts:
-        said += f", without {joined(parts)}"
+        said += f", without {words.joined(parts)}"
     style: Style = "good" if report.complete else "open" if answered else "bad"
     pieces: list[tuple[str, Style]] = [(printable(report.profile or "no profile", LONGEST_NAME), "name")]
-    pieces.append((local_time(report.generated_at), ""))
+    pieces.append((words.local_time(report.generated_at), ""))
     pieces.append((said, style))
     if view.about:
         pieces.append((view.about, "faint"))
@@ -128,56 +96,56 @@ def status_line(report: Report, view: View) -> Iterator[Line]:
     yield line
 
 
-class _Table:
+class Table:
     """One report being laid out: its rows, the columns that fit, and the amounts that have lines of their own."""
 
     def __init__(self, report: Report, view: View) -> None:
         self._report = report
         self._view = view
-        self._silent = without_answer(report)
-        self._balances = by_account(report.balances)
+        self._silent = words.without_answer(report)
+        self._balances = words.by_account(report.balances)
         self._rows = {name: [*map(self._of_balance, found)] for name, found in self._balances.items()}
-        self._totals = [*map(self._of_total, report.totals)] if shows_totals(report) else []
+        self._totals = [*map(self._of_total, report.totals)] if words.shows_totals(report) else []
         self._fit([*(row for rows in self._rows.values() for row in rows), *self._totals])
 
-    def _of_balance(self, balance: Balance) -> _Row:
-        notes = details_of(balance)
+    def _of_balance(self, balance: Balance) -> words.Row:
+        row = words.row_of(balance)
         if self._view.addresses:
-            notes += addresses_of(balance)
-        texts = amount_text(balance.total), amount_text(balance.available), amount_text(balance.locked)
+            row = row._replace(notes=[*row.notes, *words.addresses_of(balance)])
         change = self._view.moves.get((balance.account, balance.asset, balance.asset_id))
         if change is None:
-            return _Row(label_of(balance.asset), texts, notes)
-        moved: dict[str, Style] = {move.field: style_of(move) for move in change.amounts}
+            return row
+        moved = {move.field: words.style_of(move) for move in change.amounts}
         told = [
-            f"{move.field.replace('_', ' ')} {signed(move)}" for move in change.amounts if move.difference
+            f"{move.field.replace('_', ' ')} {words.signed(move)}"
+            for move in change.amounts
+            if move.difference
         ]
         styles = {*moved.values()}
         style = styles.pop() if len(styles) == 1 else "open"
-        return _Row(
-            label_of(balance.asset), texts, [", ".join(told) or change.happened, *notes], style, moved
-        )
+        notes = [", ".join(told) or change.happened, *row.notes]
+        return row._replace(notes=notes, style=style, moved=moved)
 
-    def _of_total(self, total: Total) -> _Row:
+    def _of_total(self, total: Total) -> words.Row:
         """A total, or the sum of what is known, which is marked in words; whom all lack, the heading says."""
-        total_text, available, locked = (
-            amount_text(known if amount is None else amount)
-            for amount, known in zip(total.amounts, total.known, strict=True)
-        )
         lacking = [
             field for field, amount in zip(AMOUNT_FIELDS, total.amounts, strict=True) if amount is None
         ]
+        texts = words.texts_of(
+            known if amount is None else amount
+            for amount, known in zip(total.amounts, total.known, strict=True)
+        )
+        if not lacking:
+            return words.Row(words.label_of(total.asset), texts)
         note = "incomplete" if len(lacking) == len(AMOUNT_FIELDS) else f"{', '.join(lacking)} incomplete"
         if total.missing and total.missing != self._silent:
-            note += f": without {joined(total.missing)}"
-        notes = [note] if lacking else []
-        return _Row(label_of(total.asset), (total_text, available, locked), notes, "open")
+            note += f": without {words.joined(total.missing)}"
+        return words.Row(words.label_of(total.asset), texts, [note], style="open")
 
-    def _fit(self, rows: list[_Row]) -> None:
+    def _fit(self, rows: list[words.Row]) -> None:
         """Choose the widths of the label and the columns, and the length of the longest amount that goes into them."""
         self._has_rows = bool(rows)
         labels = sorted({0, *(width(row.label) for row in rows)})
-        lengths = sorted({0, *(len(text) for row in rows for text in row.texts)}, reverse=True)
         narrow = [each for each in labels if each <= _NARROW_LABEL]
         # One amount for each shape that there is, so that a try costs the same for a thousand rows.
         shapes = [
@@ -185,6 +153,7 @@ class _Table:
             for n in range(3)
         ]
         texts = [[*shape.values()] for shape in shapes]
+        lengths = sorted({0, *(len(text) for each in texts for text in each)}, reverse=True)
         tries = [(narrow[-1], each) for each in lengths]
         # Beside the columns there can be room for the mark of the totals that are incomplete.
         marks = [len(_GAP) + width(note) for row in self._totals for note in row.notes]
@@ -200,7 +169,7 @@ class _Table:
         self._beside = Column(text for found in below for text in found)
 
     def _layout(
-        self, rows: list[_Row], texts: list[list[str]], tries: list[tuple[int, int]], room: int
+        self, rows: list[words.Row], texts: list[list[str]], tries: list[tuple[int, int]], room: int
     ) -> tuple[int, int, int, int, list[Column]]:
         """The widest layout for that room: the lines that it adds to the rows, the room, label, longest amount, columns.
 
@@ -210,16 +179,19 @@ class _Table:
             columns, end = _columns_of(label, longest, texts)
             if end <= room:
                 break
-        lines = [sum(len(text) > longest for text in {*row.texts}) for row in rows]
-        if end > room or sum(map(bool, lines)) * 2 > len(rows):
+        long = [row for row in rows if max(map(len, row.texts)) > longest]
+        if end > room or len(long) * 2 > len(rows):
             return 4 * len(rows), -room, label, 0, []
         beside = self._view.columns - end - len(_GAP)
         notes = sum(width(", ".join(row.notes)) > beside for row in rows if row.notes)
-        return 2 * sum(lines) + notes, -room, label, longest, columns
+        lines = sum(len(text) > longest for row in long for text in {*row.texts})
+        return 2 * lines + notes, -room, label, longest, columns
 
-    def _below(self, row: _Row) -> dict[str, str]:
+    def _below(self, row: words.Row) -> dict[str, str]:
         """The amounts of a row that are too long for the columns, each with the names of the fields that have it."""
         found: dict[str, str] = {}
+        if max(map(len, row.texts)) <= self._longest:  # as of nearly all rows
+            return found
         for field, text in zip(AMOUNT_FIELDS, row.texts, strict=True):
             if len(text) > self._longest:
                 found[text] = f"{found[text]}, {field}" if text in found else field
@@ -234,12 +206,13 @@ class _Table:
                 head += f"{field.upper():>{at + len(_GAP) + column.whole - len(head)}}"
                 at += len(_GAP) + column.width
             yield from ranked(0, [Line().add(head, "head"), rule])
-        shown = shown_outcomes(self._report)
+        shown = words.shown_outcomes(self._report)
         for number, outcome in enumerate(shown):
             if number:
                 yield Line()
-            yield from ranked(2 if outcome.failure is not None else 9, self._account(outcome))
-        if shows_totals(self._report):
+            account = self._account(outcome)
+            yield from account if outcome.failure is None else ranked(2, account)
+        if words.shows_totals(self._report):
             if shown:
                 yield from ranked(1, [Line([*rule.spans])])
             yield from ranked(1, self._total_lines())
@@ -255,7 +228,7 @@ class _Table:
             f"{key.replace('_', ' ') if own else account.provider} {self._target(value)}"
             for key, value in account.target.items()
         ]
-        facts = [", ".join(targets), *facts_of(self._balances[account.name])]
+        facts = [", ".join(targets), *words.facts_of(self._balances[account.name])]
         about = f" {view.sign('·')} ".join(facts)
         line = Line(prose=True).add(f"{mark} ", "bad" if failed else "good").add(name, "name")
         if any(row.moved for row in self._rows.get(account.name, ())):
@@ -269,9 +242,9 @@ class _Table:
             yield from self._prose(f"unavailable: {printable(outcome.failure.message)}", "bad")
             return
         for row in self._rows.get(account.name, ()):
-            yield from ranked(3 if row.moved else 9, self._row(row))
+            yield from ranked(3, self._row(row)) if row.moved else self._row(row)
         if account.name not in self._rows:
-            yield from self._prose(no_rows(outcome), "faint")
+            yield from self._prose(words.no_rows(outcome), "faint")
 
     def _target(self, value: str) -> str:
         text = printable(value, 80)
@@ -279,18 +252,17 @@ class _Table:
             return text
         return text[: _LONGEST_TARGET - 4] + self._view.sign("…")
 
-    def _row(self, row: _Row) -> Iterator[Line]:
+    def _row(self, row: words.Row) -> Iterator[Line]:
         """A row; its amounts that are too long below it, and its notes beside it where there is room for them."""
-        line, label = Line().add(_INDENT), row.label
+        label, below, start = row.label, self._below(row), self._start
+        beside, notes = self._placed(row.notes) if row.notes else ([], [])
         if width(label) > self._label:
-            yield line.add(label)
-            line, label = Line().add(_INDENT), ""
-        line.add(pad(label, self._label))
-        below, start = self._below(row), self._start
-        beside, notes = self._placed(row.notes)
+            yield Line().add(_INDENT).add(label)
+            label = ""
+        line = Line([(_INDENT + pad(label, self._label), "")])
         if self._columns:
             for field, column, text in zip(AMOUNT_FIELDS, self._columns, row.texts, strict=True):
-                line.add(_GAP)
+                line.spans.append((_GAP, ""))
                 if len(text) > self._longest:
                     line.add(" " * column.width)
                 elif field in row.moved:
@@ -310,15 +282,17 @@ class _Table:
         for note in notes:
             yield from paragraph(note, _INDENT * 2, self._view.columns, row.style)
 
-    def _placed(self, notes: list[str]) -> tuple[list[str], list[str]]:
-        """The notes that are shown beside a row, and those below it: on one line if it fits, else each by itself.
+    def _placed(self, notes: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """Of some notes those that are shown beside a row, and those below it: on one line if it fits, else each by itself.
 
         Broken elsewhere, the end of `raw locked 5` would look like a locked amount of 5 whole units.
         """
         together = ", ".join(notes)
         room = self._view.columns - self._end - len(_GAP) if self._columns else 0
+        if width(together) <= room:
+            return [together], []
         if all(width(note) <= room for note in notes):
-            return ([together] if notes and width(together) <= room else notes), []
+            return notes, []
         return [], [together] if width(together) + len(_INDENT) * 2 <= self._view.columns else notes
 
     def _amount(self, start: str, name: str, text: str) -> Iterator[Line]:
@@ -336,7 +310,7 @@ class _Table:
 
     def _total_lines(self) -> Iterator[Line]:
         line = Line(prose=True).add("TOTALS", "head")
-        said = f"incomplete: without {joined(self._silent)}" if self._silent else ""
+        said = f"incomplete: without {words.joined(self._silent)}" if self._silent else ""
         if len("TOTALS" + _INDENT) + width(said) <= self._view.columns:
             yield line.add(_INDENT + said, "bad")
         else:
@@ -349,11 +323,11 @@ class _Table:
 
     def _footer(self) -> Iterator[Line]:
         """What needs attention, and how many rows are not shown."""
-        notices, hidden = self._attention(), omissions(self._report)
+        notices, hidden = self._attention(), words.omissions(self._report)
         if notices or hidden:
             yield Line()
         for notice in notices:
-            yield from self._prose(note_on(notice), "open", "")
+            yield from self._prose(words.note_on(notice), "open", "")
         if hidden:
             yield from self._prose(", ".join(hidden), "faint", "")
 

@@ -1,9 +1,9 @@
 """Lines for people: text in spans, amounts aligned on the decimal point and never cut."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from balcli.text import width
 
@@ -54,17 +54,18 @@ class Column:
     """
 
     def __init__(self, texts: Iterable[str], heading: str = "") -> None:
-        self.whole = self._fraction = word = 0
-        for text in texts:
-            whole, point, fraction = text.partition(".")
-            if len(whole) > self.whole:
-                if whole[-1].isdigit():
-                    self.whole = len(whole)
-                else:
-                    word = max(word, len(whole))
-            self._fraction = max(self._fraction, len(point + fraction))
-        self.widen(max(len(heading), word) - self._fraction)
-        self.heading = f"{heading:>{self.whole}}".ljust(self.width)
+        self.whole = self._fraction = 0
+        word = len(heading)
+        # A thousand amounts have few shapes.
+        for point, length, is_amount in {(text.find("."), len(text), text[-1:].isdigit()) for text in texts}:
+            whole = length if point < 0 else point
+            if is_amount:
+                self.whole = max(self.whole, whole)
+            else:
+                word = max(word, whole)
+            self._fraction = max(self._fraction, length - whole)
+        self.widen(word - self._fraction)
+        self.heading = heading.rjust(self.whole).ljust(self.width)
         """The heading, ending where the whole parts end, if it is that short."""
 
     def widen(self, whole: int) -> None:
@@ -73,39 +74,39 @@ class Column:
         self.width = self.whole + self._fraction
 
     def cell(self, text: str) -> str:
-        """The whole text, its decimal point aligned with the column's."""
+        """The whole text, its decimal point aligned with the column's; a longer word begins where the column does."""
         point = text.find(".")
         whole = len(text) if point < 0 else point
-        if whole > self.whole:  # a word
-            return text.ljust(self.width)
-        return (" " * (self.whole - whole) + text).ljust(self.width)
+        return text.rjust(self.whole + len(text) - whole).ljust(self.width)
 
     def spans(self, text: str) -> list[tuple[str, Style]]:
         """The same in pieces with their styles: fractions and zeros faint, thousands told apart, negatives marked."""
-        cell = self.cell(text)
-        if text == "0":
-            return [(cell, "faint")]
-        if text[0] == "-":
-            return [(cell, "minus")]
-        if not text[0].isdigit():
-            return [(cell, "open")]
-        spans: list[tuple[str, Style]] = []
-        end, digits = self.whole, len(text.partition(".")[0])
-        style: Style = ""
-        while digits > 3:
-            spans.append((cell[end - 3 : end], style))
-            end, digits, style = end - 3, digits - 3, "" if style else "thousands"
-        spans.append((cell[:end], style))
-        spans.reverse()
+        if text == "0" or not text[0].isdigit():
+            return [(self.cell(text), "faint" if text == "0" else "minus" if text[0] == "-" else "open")]
+        point = text.find(".")
+        whole = len(text) if point < 0 else point
+        groups = (whole - 1) // 3
+        end = whole - 3 * groups
+        spans: list[tuple[str, Style]] = [
+            (text[:end].rjust(self.whole - 3 * groups), "thousands" if groups % 2 else "")
+        ]
+        for left in reversed(range(groups)):
+            spans.append((text[end : end + 3], "thousands" if left % 2 else ""))
+            end += 3
         if self._fraction:
-            spans.append((cell[self.whole :], "faint"))
+            spans.append((text[whole:].ljust(self._fraction), "faint"))
         return spans
 
 
 def to_text(lines: Iterable[Line], *, colour: bool) -> str:
     """The lines as text, with terminal colours where that is asked for."""
+    return "".join(to_pieces(lines, colour=colour))
+
+
+def to_pieces(lines: Iterable[Line], *, colour: bool) -> Iterator[str]:
+    """The same line by line."""
     if not colour:
-        return "".join([f"{line.text}\n" for line in lines])
+        return (f"{line.text}\n" for line in lines)
     from balcli.render.terminal import coloured  # here, because it imports rich
 
     return coloured(lines)
@@ -140,11 +141,41 @@ def paragraph(text: str, indent: str, columns: int | None, style: Style = "") ->
     return [Line(prose=True).add(indent).add(row, style) for row in rows]
 
 
-def hanging_indent(start: str, text: str, columns: int | None) -> list[str]:
-    """A text after a start, wrapped as by `paragraph`, further lines indented to where the text began."""
-    indent = " " * width(start)
-    first, *more = (line.text for line in paragraph(text, indent, columns))
-    return [start + first.removeprefix(indent), *more]
+def hanging(line: Line, text: str, columns: int | None, style: Style = "") -> Iterator[Line]:
+    """The line with a text added, wrapped as by `paragraph`, further lines indented to where the text began."""
+    indent = " " * sum(width(before) for before, _ in line.spans)
+    for row in paragraph(text, indent, columns, style):
+        line.spans.append(row.spans[-1])
+        yield line
+        line = Line([(indent, "")])
+
+
+class Block(NamedTuple):
+    """Amounts below a heading, each as its name, its text and its style, where a terminal is too narrow for columns."""
+
+    heading: Iterable[Line]
+    amounts: Sequence[tuple[str, str, Style]]
+
+
+def stacked(blocks: Iterable[Block]) -> Iterator[Line]:
+    """Each amount beside its name, aligned on the point."""
+    blocks = [*blocks]
+    amounts = [amount for block in blocks for amount in block.amounts]
+    column = Column(text for _, text, _ in amounts)
+    wide = max((len(name) for name, _, _ in amounts), default=0)
+    for block in blocks:
+        yield from block.heading
+        for name, text, style in block.amounts:
+            yield Line().add(f"    {name:<{wide}}  ").add(column.cell(text), style)
+
+
+def tall(blocks: Iterable[Block], name_indent: str, indent: str) -> Iterator[Line]:
+    """Each amount below its name."""
+    for block in blocks:
+        yield from block.heading
+        for name, text, style in block.amounts:
+            yield Line().add(name_indent + name)
+            yield Line().add(indent).add(text, style)
 
 
 def first_fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from balcli.history.reading import RunSummary
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json, to_jsonl
-from balcli.render.layout import Line, Style, hanging_indent, local_iso, pad, to_text
+from balcli.render.layout import Line, Style, hanging, local_iso, pad, to_text
 from balcli.render.words import local_time
 from balcli.text import LONGEST_NAME, printable, width
 
@@ -31,9 +31,7 @@ def table(runs: Sequence[RunSummary], columns: int | None, *, colour: bool = Fal
         if not beside:
             lines.append(Line().add(start))
             start = " " * (number + 2)
-        first, *more = hanging_indent(start, _result(run), columns)
-        lines.append(Line().add(start).add(first.removeprefix(start), style))
-        lines += [Line().add(each, style) for each in more]
+        lines += hanging(Line().add(start), _result(run), columns, style)
     return to_text(lines, colour=colour)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from balcli.diff import BalanceChange, Diff, compare
 from balcli.models import Balance, Outcome, Report
 from balcli.render.diff import lines as diff_lines
-from balcli.render.display import View, lines, table_lines
+from balcli.render.display import Table, View, lines
 from balcli.render.layout import Line, Style, paragraph, ranked
 from balcli.text import LONGEST_NAME, join_names, printable
 
@@ -83,7 +83,7 @@ def _stale(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
         )
         old = Report(look.report.generated_at, look.report.profile, (kept.outcome,), kept.balances)
         narrow = view._replace(columns=max(1, view.columns - len(_MARK)), moves={})
-        for line in table_lines(old, narrow):
+        for line in Table(old, narrow).lines():
             yield Line().add(f"{_MARK}{line.text}", "faint")
 
 

@@ -10,7 +10,18 @@ from balcli.models import AMOUNT_FIELDS
 from balcli.money import Amount, parse_canonical
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, encode, format_time, to_jsonl
-from balcli.render.layout import Column, Line, first_fitting, local_iso, paragraph, to_text
+from balcli.render.layout import (
+    Block,
+    Column,
+    Line,
+    Style,
+    first_fitting,
+    local_iso,
+    paragraph,
+    stacked,
+    tall,
+    to_text,
+)
 from balcli.render.words import local_time, short_times
 from balcli.text import LONGEST_NAME, numbered, printable
 
@@ -20,6 +31,7 @@ PLAIN_BARS: Final = "_.:-=+*#"
 _SPARKS: Final = 40
 _MOST_NAMES: Final = 4
 _WORDS: Final = {"failed": "unavailable", "absent": "not listed"}
+_STYLES: Final[dict[str, Style]] = {"failed": "bad", "absent": "faint"}
 _FACTS: Final = Series._fields[:-1]  # all but the intervals
 _CHART_ROWS: Final = 6
 
@@ -40,7 +52,9 @@ def table(series: Sequence[Series], columns: int | None, bars: str = BARS, *, co
             lines += _spark_lines(each.intervals, bars, columns)
         time = local_iso if columns is None else local_time
         layouts = (
-            (Line().add(row) for row in layout(each.intervals, time)) for layout in (_wide, _stacked, _tall)
+            _wide(each.intervals, time),
+            stacked(_blocks(each.intervals, time, high=False)),
+            tall(_blocks(each.intervals, time, high=True), "  ", "  "),
         )
         lines += first_fitting(layouts, columns)
     return to_text(lines, colour=colour)
@@ -124,7 +138,7 @@ def position(amount: Amount, low: Amount, high: Amount, most: int) -> int:
     return units * most // of if of else 0
 
 
-def _wide(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Iterator[str]:
+def _wide(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Iterator[Line]:
     rows = [_texts(interval) for interval in intervals if interval.status == "ok"]
     columns = [Column([row[n] for row in rows], name.upper()) for n, name in enumerate(AMOUNT_FIELDS)]
     runs = max(len("RUNS"), *(len(str(interval.runs)) for interval in intervals))
@@ -133,50 +147,32 @@ def _wide(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Ite
     if time is local_time:
         zone, at = short_times(each for interval in intervals for each in (interval.since, interval.until))
     since, until = f"SINCE{zone}", f"UNTIL{zone}"
-    yield f"  {since:<{at}}  {until:<{at}}  {'RUNS':>{runs}}  {heads}"
+    yield Line().add(f"  {since:<{at}}  {until:<{at}}  {'RUNS':>{runs}}  {heads}", "head")
     for interval in intervals:
         times = f"{time(interval.since)[:at]}  {time(interval.until)[:at]}"
-        line = f"  {times}  {interval.runs:>{runs}}  "
+        start = f"  {times}  {interval.runs:>{runs}}  "
         if interval.status == "ok":
             cells = zip(columns, _texts(interval), strict=True)
-            line += "  ".join(column.cell(text) for column, text in cells)
+            yield Line().add(start + "  ".join(column.cell(text) for column, text in cells))
         else:
-            line += _WORDS[interval.status]
-        yield line
+            yield Line().add(start).add(_WORDS[interval.status], _STYLES[interval.status])
 
 
-def _stacked(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Iterator[str]:
-    """A line for each amount, beside its name."""
-    column = Column(text for each in intervals if each.status == "ok" for text in _texts(each))
-    for interval in intervals:
-        yield f"  {time(interval.since)} to {time(interval.until)}, {_runs(interval)}"
-        if interval.status != "ok":
-            yield f"    {_WORDS[interval.status]}"
-            continue
-        for name, amount in zip(AMOUNT_FIELDS, _texts(interval), strict=True):
-            yield f"    {name:<9}  {column.cell(amount)}"
-
-
-def _tall(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Iterator[str]:
-    """Each amount below its name."""
-    for interval in intervals:
-        yield f" {time(interval.since)}"
-        yield f" to {time(interval.until)}"
-        yield f" {_runs(interval)}"
-        if interval.status != "ok":
-            yield f"  {_WORDS[interval.status]}"
-            continue
-        for name, amount in zip(AMOUNT_FIELDS, _texts(interval), strict=True):
-            yield f"  {name}"
-            yield f"  {amount}"
+def _blocks(intervals: Sequence[Interval], time: Callable[[datetime], str], *, high: bool) -> Iterator[Block]:
+    """The same as blocks, the heading of each in one line or, where that is too wide, in three."""
+    for each in intervals:
+        since, until, runs = time(each.since), f"to {time(each.until)}", numbered(each.runs, "run")
+        heading = [f" {since}", f" {until}", f" {runs}"] if high else [f"  {since} {until}, {runs}"]
+        amounts: list[tuple[str, str, Style]] = []
+        if each.status == "ok":
+            amounts += [(name, text, "") for name, text in zip(AMOUNT_FIELDS, _texts(each), strict=True)]
+        else:
+            heading.append(f"{'  ' if high else '    '}{_WORDS[each.status]}")
+        yield Block([Line().add(line) for line in heading], amounts)
 
 
 def _texts(interval: Interval) -> list[str]:
     return [text or "unknown" for text in (interval.total, interval.available, interval.locked)]
-
-
-def _runs(interval: Interval) -> str:
-    return numbered(interval.runs, "run")
 
 
 def as_json(series: Sequence[Series]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from balcli.render.layout import Line, hanging_indent, pad, paragraph, to_text
+from balcli.render.layout import Line, hanging, pad, paragraph, to_text
 from balcli.text import width
 
 _GAP: Final = "  "
@@ -44,9 +44,9 @@ def _row_width(row: Row, key: int, value: int) -> int:
 
 def _lines(row: Row, key: int, value: int, columns: int | None) -> Iterator[Line]:
     start = _GAP + pad(row.key, key) + _GAP
+    line = Line().add(start)
     if (columns is None or _row_width(row, key, value) <= columns) and width(row.value) <= value:
-        yield Line().add(start + pad(row.value, value) + _GAP).add(row.source, "faint")
+        yield line.add(pad(row.value, value) + _GAP).add(row.source, "faint")
         return
-    yield from (Line().add(line) for line in hanging_indent(start, row.value, columns))
-    indent = " " * width(start) + _GAP
-    yield from (Line().add(line, "faint") for line in hanging_indent(indent, row.source, columns))
+    yield from hanging(line, row.value, columns)
+    yield from paragraph(row.source, " " * width(start) + _GAP, columns, "faint")

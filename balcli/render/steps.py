@@ -8,7 +8,7 @@ from typing import Final
 from balcli.models import Diagnosis, Failure, Status, Step
 from balcli.render.display import View
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json
-from balcli.render.layout import Line, Style, pad, paragraph, to_text
+from balcli.render.layout import Line, Style, hanging, pad, paragraph, to_text
 from balcli.text import LONGEST_NAME, printable
 
 _STATUS_WIDTH: Final = len("warning")
@@ -102,13 +102,9 @@ def _kind(step: Step) -> tuple[bool, object]:
 
 def _row(step: Step, name: str, wide: int, columns: int | None) -> Iterator[Line]:
     style = _STYLES[step.status]
-    mark = pad(step.status, _STATUS_WIDTH)
     text = printable(step.message)
     text = f"{name}: {text}" if not wide else f"{pad(name, wide)}  {text}"
-    indent = " " * (_STATUS_WIDTH + 4)
-    first, *more = paragraph(text, indent, columns)
-    # The mark takes the place of the first line's indentation.
-    yield Line(prose=True).add("  ").add(mark, style).add("  ").add(first.text.removeprefix(indent))
-    yield from more
+    line = Line().add("  ").add(pad(step.status, _STATUS_WIDTH), style).add("  ")
+    yield from hanging(line, text, columns)
     if step.cure is not None:
-        yield from paragraph(f"→ {printable(step.cure)}", indent, columns, style)
+        yield from paragraph(f"→ {printable(step.cure)}", " " * (_STATUS_WIDTH + 4), columns, style)

@@ -1,7 +1,7 @@
 """What a terminal draws: the one palette, and lines as coloured text. Rich is imported here alone."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from rich.color import ColorSystem
@@ -25,24 +25,17 @@ PALETTE: Final[dict[Style, dict[str, Any]]] = {
 }
 
 
-def coloured(lines: Iterable[Line]) -> str:
-    """The lines as text with the terminal's codes.
+def coloured(lines: Iterable[Line]) -> Iterator[str]:
+    """The lines as text with the terminal's codes, one by one.
 
     The codes of each style are made once by rich: its console takes ten times as long for a line, and twice as long
     to import.
     """
     system = ColorSystem.EIGHT_BIT if _has_256_colours() else ColorSystem.STANDARD
-    codes = {
-        style: Look(**look).render("\0", color_system=system).split("\0") for style, look in PALETTE.items()
-    }
-    codes[""] = ["", ""]
-    pieces: list[str] = []
+    codes = {style: Look(**look).render("\0", color_system=system) for style, look in PALETTE.items()}
+    codes[""] = "\0"
     for line in lines:
-        for text, style in line.trimmed():
-            before, after = codes[style]
-            pieces += (before, text, after)
-        pieces.append("\n")
-    return "".join(pieces)
+        yield "".join([codes[style].replace("\0", text) for text, style in line.trimmed()]) + "\n"
 
 
 def _has_256_colours() -> bool:

@@ -1,12 +1,12 @@
 """What tables say about a report besides its amounts: names, details, addresses, what is left out."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from balcli.diff import AmountChange
-from balcli.models import AMOUNT_FIELDS, Balance, Notice, Outcome, Report
+from balcli.models import Balance, Notice, Outcome, Report
 from balcli.money import ZERO, Amount
 from balcli.render.layout import Style, local_iso
 from balcli.text import LONGEST_NAME, numbered, printable
@@ -14,6 +14,24 @@ from balcli.text import LONGEST_NAME, numbered, printable
 UNKNOWN: Final = "unknown"
 _WITHOUT_OFFSET: Final = len("2026-11-21 00:57:00")
 _BLANK: Final = "\\x20"
+
+
+class Row(NamedTuple):
+    """A row of a table as text: the name of an asset, its three amounts, and what is said beside or below them."""
+
+    label: str
+    texts: Sequence[str]
+    notes: Sequence[str] = ()
+    style: Style = "faint"
+    """The style of the notes."""
+    moved: Mapping[str, Style] = {}
+    """The style of each amount that changed, by its field."""
+
+
+def row_of(balance: Balance) -> Row:
+    """The row of a balance."""
+    texts = texts_of((balance.total, balance.available, balance.locked))
+    return Row(label_of(balance.asset), texts, details_of(balance))
 
 
 def shows_totals(report: Report) -> bool:
@@ -63,9 +81,9 @@ def joined(accounts: Iterable[str]) -> str:
     return ", ".join(printable(name, LONGEST_NAME) for name in accounts)
 
 
-def amount_text(amount: Amount | None) -> str:
-    """The amount as people read it."""
-    return UNKNOWN if amount is None else str(amount)
+def texts_of(amounts: Iterable[Amount | None]) -> list[str]:
+    """Amounts as people read them."""
+    return [UNKNOWN if amount is None else str(amount) for amount in amounts]
 
 
 def local_time(at: datetime) -> str:
@@ -119,9 +137,9 @@ def details_of(balance: Balance) -> list[str]:
     notes = [
         f"{key.replace('_', ' ')} {value}"
         for key, value in balance.details.items()
-        if isinstance(value, Amount) and value
+        if isinstance(value, Amount) and value.units
     ]
-    if all(getattr(balance, part) is None for part in AMOUNT_FIELDS):
+    if balance.total is balance.available is balance.locked is None:
         notes += [f"raw {key} {printable(value)}" for key, value in balance.raw.items() if value is not None]
     return notes
 

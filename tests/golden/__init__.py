@@ -21,4 +21,4 @@ FORMATS: Final = tuple(form.value for form in REPORTS)
 def output(record: Path, form: str) -> str:
     """What a record comes to in a format; a table as wide as it likes."""
     report = replay(record).report
-    return table.render(report, None, colour=False) if form == "table" else machine(form, report)
+    return "".join(table.pieces(report, None, colour=False)) if form == "table" else machine(form, report)

@@ -38,7 +38,7 @@ class Render(Protocol):
 def rendered(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """The table for a terminal of that width with -v, or for a pipe."""
     view = None if columns is None else View(columns, verbose=True)
-    return table.render(report, view, colour=colour, addresses=addresses)
+    return "".join(table.pieces(report, view, colour=colour, addresses=addresses))
 
 
 class Row(NamedTuple):
@@ -219,7 +219,9 @@ def read_terminal(text: str, made: Report, columns: int, *, with_addresses: bool
         demand(squeezed(f"unavailable: {shown(failure.message)}") in said, f"{failure.message} is not told")
     demand(said.count("unavailable:") >= len(failures), "a failed account is not shown as unavailable")
     if shows_totals(made):
-        totals = squeezed(text[text.rindex("\nTOTALS") :])
+        # A name or a notice can begin a line with the same word, but not after a rule or a blank line.
+        heading = re.search("[\n─]\nTOTALS", text)
+        totals = squeezed(text[heading.start() :] if heading else "")
         open_ones = sum(None in total.amounts for total in made.totals)
         demand(totals.count("incomplete") >= open_ones, "a total does not say that it is incomplete")
     for line in lines:

@@ -93,7 +93,7 @@ def _at_noon(report: Report) -> Report:
 def _balances(columns: int, request: RunRequest, *faults: str, verbose: bool = False) -> str:
     report = sandbox_run(request, *faults).report
     view = View(columns, verbose=verbose, about="0.2 s")
-    return table.render(report, view, colour=True, addresses="addresses" in request.flags)
+    return "".join(table.pieces(report, view, colour=True, addresses="addresses" in request.flags))
 
 
 def _large(columns: int) -> str:
@@ -112,7 +112,7 @@ def _large(columns: int) -> str:
         Balance("shop", "merchant", name, None, amount, amount, parse("0.5"))
         for name, amount in zip(names, amounts, strict=True)
     ]
-    return table.render(report._replace(balances=tuple(rows)), View(columns), colour=True)
+    return "".join(table.pieces(report._replace(balances=tuple(rows)), View(columns), colour=True))
 
 
 def _watch(columns: int) -> str:
