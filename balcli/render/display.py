@@ -75,14 +75,14 @@ def status_line(report: Report, view: View) -> Iterator[Line]:
     if parts:
         said += f", without {words.joined(parts)}"
     style: Style = "good" if report.complete else "open" if answered else "bad"
-    pieces: list[tuple[str, Style]] = [(printable(report.profile or "no profile", LONGEST_NAME), "name")]
-    pieces.append((words.local_time(report.generated_at), ""))
-    pieces.append((said, style))
-    if view.about:
-        pieces.append((view.about, "faint"))
+    profile, at = (
+        printable(report.profile or "no profile", LONGEST_NAME),
+        words.local_time(report.generated_at),
+    )
+    pieces: list[tuple[str, Style]] = [(profile, "name"), (at, ""), (said, style), (view.about, "faint")]
     dot = f" {view.sign('·')} "
     line, taken = Line(prose=True), 0
-    for number, (text, style) in enumerate(pieces):
+    for number, (text, style) in enumerate(piece for piece in pieces if piece[0]):
         if number and taken + len(dot) + width(text) > view.columns:
             yield line
             line, taken = Line(prose=True), 0
@@ -144,7 +144,6 @@ class Table:
 
     def _fit(self, rows: list[words.Row]) -> None:
         """Choose the widths of the label and the columns, and the length of the longest amount that goes into them."""
-        self._has_rows = bool(rows)
         labels = sorted({0, *(width(row.label) for row in rows)})
         narrow = [each for each in labels if each <= _NARROW_LABEL]
         # One amount for each shape that there is, so that a try costs the same for a thousand rows.
@@ -200,7 +199,7 @@ class Table:
     def lines(self) -> Iterator[Line]:
         """The lines of the table."""
         rule = Line().add(self._view.sign("─") * min(self._end, self._view.columns), "faint")
-        if self._has_rows and self._columns:
+        if self._columns and (self._rows or self._totals):
             head, at = "", len(_INDENT) + self._label
             for field, column in zip(AMOUNT_FIELDS, self._columns, strict=True):
                 head += f"{field.upper():>{at + len(_GAP) + column.whole - len(head)}}"
@@ -233,11 +232,7 @@ class Table:
         line = Line(prose=True).add(f"{mark} ", "bad" if failed else "good").add(name, "name")
         if any(row.moved for row in self._rows.get(account.name, ())):
             line.rank = 3  # a row that is shown is shown under its account
-        if len(f"{mark} {_INDENT}") + width(name + about) <= view.columns:
-            yield line.add(_INDENT + about, "faint")
-        else:
-            yield line
-            yield from self._prose(about, "faint")
+        yield from self._titled(line, about, "faint")
         if outcome.failure is not None:
             yield from self._prose(f"unavailable: {printable(outcome.failure.message)}", "bad")
             return
@@ -309,13 +304,8 @@ class Table:
         yield line
 
     def _total_lines(self) -> Iterator[Line]:
-        line = Line(prose=True).add("TOTALS", "head")
         said = f"incomplete: without {words.joined(self._silent)}" if self._silent else ""
-        if len("TOTALS" + _INDENT) + width(said) <= self._view.columns:
-            yield line.add(_INDENT + said, "bad")
-        else:
-            yield line
-            yield from self._prose(said, "bad")
+        yield from self._titled(Line(prose=True).add("TOTALS", "head"), said, "bad")
         for row in self._totals:
             yield from self._row(row)
         if not self._totals:
@@ -343,6 +333,14 @@ class Table:
             elif lacking[asset] >= answered:
                 kept.setdefault(asset, notice if answered == 1 else notice._replace(account=None))
         return [*kept.values()]
+
+    def _titled(self, title: Line, text: str, style: Style) -> Iterator[Line]:
+        """A title with a text behind it, or below it where it does not fit."""
+        if width(f"{title.text}{_INDENT}{text}") <= self._view.columns:
+            yield title.add(_INDENT + text, style)
+        else:
+            yield title
+            yield from self._prose(text, style)
 
     def _prose(self, text: str, style: Style, indent: str = _INDENT) -> Iterator[Line]:
         yield from paragraph(text, indent, self._view.columns, style)

@@ -27,10 +27,12 @@ _HELP: Final = {
 def pieces(report: Report) -> Iterator[str]:
     """The report as gauges; a family without a sample is left out."""
     run = () if report.profile is None else (("profile", _label(report.profile)),)
+    balances = [((*run, *_row_labels(balance)), balance) for balance in report.balances]
+    totals = [((*run, ("asset", _label(total.asset))), total.amounts) for total in report.totals]
     families = {
-        "balcli_balance": _balances(report, run, known=True),
-        "balcli_balance_unknown": _balances(report, run, known=False),
-        "balcli_asset_balance": _totals(report, run),
+        "balcli_balance": _sums(balances, known=True),
+        "balcli_balance_unknown": _sums(balances, known=False),
+        "balcli_asset_balance": _sums(totals, known=True),
         "balcli_asset_complete": _whole_totals(report, run),
         "balcli_account_up": _accounts(report, run),
         "balcli_failure": _failures(report, run),
@@ -60,16 +62,6 @@ def _escaped(value: str) -> str:
 def _label(value: str | None) -> str:
     """A label's value, control characters escaped; "" for None."""
     return escape_unprintable(value or "", keep="\n")
-
-
-def _balances(report: Report, run: _Labels, *, known: bool) -> Iterator[_Sample]:
-    rows = (((*run, *_row_labels(balance)), balance) for balance in report.balances)
-    return _sums(rows, known=known)
-
-
-def _totals(report: Report, run: _Labels) -> Iterator[_Sample]:
-    rows = (((*run, ("asset", _label(total.asset))), total.amounts) for total in report.totals)
-    return _sums(rows, known=True)
 
 
 def _sums(rows: Iterable[tuple[_Labels, Balance | Amounts]], *, known: bool) -> Iterator[_Sample]:
@@ -106,10 +98,8 @@ def _whole_totals(report: Report, run: _Labels) -> Iterator[_Sample]:
 
 def _accounts(report: Report, run: _Labels) -> Iterator[_Sample]:
     for outcome in report.outcomes:
-        yield (
-            (*run, *_account_labels(outcome.account.provider, outcome.account.name)),
-            str(int(outcome.failure is None)),
-        )
+        about = _account_labels(outcome.account.provider, outcome.account.name)
+        yield (*run, *about), str(int(outcome.failure is None))
 
 
 def _account_labels(provider: str, account: str) -> _Labels:

@@ -7,8 +7,8 @@ from balcli.history.reading import RunSummary
 from balcli.render.csv import text, to_csv
 from balcli.render.json import SCHEMA_VERSION, format_time, to_json, to_jsonl
 from balcli.render.layout import Line, Style, hanging, local_iso, pad, to_text
-from balcli.render.words import local_time
-from balcli.text import LONGEST_NAME, printable, width
+from balcli.render.words import joined, local_time
+from balcli.text import LONGEST_NAME, numbered, printable, width
 
 _NARROWEST: Final = 20
 """Columns for the result beside the rest of its line; where fewer are left, it stands below."""
@@ -36,11 +36,10 @@ def table(runs: Sequence[RunSummary], columns: int | None, *, colour: bool = Fal
 
 
 def _result(run: RunSummary) -> str:
-    silent = [printable(name, LONGEST_NAME) for name, status in run.accounts if status != "ok"]
+    silent = [name for name, status in run.accounts if status != "ok"]
     if silent:
-        return f"INCOMPLETE: without {', '.join(silent)}"
-    accounts = "1 account" if len(run.accounts) == 1 else f"{len(run.accounts)} accounts"
-    return f"complete: {accounts} answered"
+        return f"INCOMPLETE: without {joined(silent)}"
+    return f"complete: {numbered(len(run.accounts), 'account')} answered"
 
 
 def as_json(runs: Sequence[RunSummary]) -> str:

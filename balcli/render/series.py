@@ -96,29 +96,24 @@ def _chart(intervals: Sequence[Interval], bars: str, columns: int) -> list[Line]
     totals = _totals(intervals).values()
     if not totals:
         return []
-    heights = _heights(intervals, max(columns - 4, 1), _CHART_ROWS * len(bars) - 1)
-    lines = [Line().add(f"  {max(totals)}", "faint")]
-    for row in reversed(range(_CHART_ROWS)):
-        parts = [None if height is None else height - row * len(bars) for height in heights]
-        cells = [" " if part is None or part < 0 else bars[min(part, len(bars) - 1)] for part in parts]
-        lines.append(Line().add(f"  {''.join(cells)}", "bar"))
-    return [*lines, Line().add(f"  {min(totals)}", "faint")]
+    rows = _bar_rows(intervals, bars, max(columns - 4, 1), _CHART_ROWS)
+    top, bottom = (Line().add(f"  {total}", "faint") for total in (max(totals), min(totals)))
+    return [top, *(Line().add(f"  {row}", "bar") for row in rows), bottom]
 
 
 def sparkline(intervals: Sequence[Interval], bars: str) -> str:
     """The totals over time as a row of bars, a blank where there was none; the lowest bar is the least total."""
-    slots = min(_SPARKS, sum(interval.runs for interval in intervals))
-    heights = _heights(intervals, slots, len(bars) - 1)
-    return "".join(" " if height is None else bars[height] for height in heights)
+    (row,) = _bar_rows(intervals, bars, min(_SPARKS, sum(interval.runs for interval in intervals)), 1)
+    return row
 
 
-def _heights(intervals: Sequence[Interval], slots: int, most: int) -> list[int | None]:
-    """The position of the total in each of so many equal parts of the time, from 0 to `most`; None where there was none."""
+def _bar_rows(intervals: Sequence[Interval], bars: str, slots: int, rows: int) -> list[str]:
+    """A bar for the total in each of so many equal parts of the time, over so many rows; a blank where there was none."""
     totals = _totals(intervals)
     low, high = min(totals.values()), max(totals.values())
     # Where the clock stepped back, the first and last are not those of the earliest and latest time.
     start, end = min(each.since for each in intervals), max(each.until for each in intervals)
-    heights: list[int | None] = []
+    heights: list[int] = []
     at = 0
     for slot in range(1, slots + 1):
         # The last that was said before the slot's end.
@@ -126,8 +121,11 @@ def _heights(intervals: Sequence[Interval], slots: int, most: int) -> list[int |
         while at + 1 < len(intervals) and intervals[at + 1].since <= until:
             at += 1
         said = intervals[at].total
-        heights.append(None if said is None else position(totals[said], low, high, most))
-    return heights
+        heights.append(-1 if said is None else position(totals[said], low, high, len(bars) * rows - 1))
+    return [
+        "".join(" " if height < base else bars[min(height - base, len(bars) - 1)] for height in heights)
+        for base in range(len(bars) * (rows - 1), -1, -len(bars))
+    ]
 
 
 def position(amount: Amount, low: Amount, high: Amount, most: int) -> int:

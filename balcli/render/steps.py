@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from balcli.models import Diagnosis, Failure, Status, Step
+from balcli.models import Diagnosis, Status, Step
 from balcli.render.display import View
-from balcli.render.json import SCHEMA_VERSION, format_time, to_json
+from balcli.render.json import SCHEMA_VERSION, format_time, run_error, to_json
 from balcli.render.layout import Line, Style, hanging, pad, paragraph, to_text
 from balcli.text import LONGEST_NAME, printable
 
@@ -21,31 +21,30 @@ def render(diagnosis: Diagnosis, view: View | None, *, colour: bool, offline: bo
 
     A terminal without -v has a line for what is well, and all else in full.
     """
-    brief = view is not None and not view.verbose
-    lines = (
-        _brief(diagnosis, view) if view is not None and brief else _lines(diagnosis, view and view.columns)
-    )
+    if view is None or view.verbose:
+        lines = _lines(diagnosis, view and view.columns)
+    else:
+        lines = _brief(diagnosis, view)
     return to_text([*lines, *_verdict(diagnosis, offline=offline)], colour=colour)
 
 
 def render_json(diagnosis: Diagnosis) -> str:
     """The diagnosis as one JSON document, in ASCII; `errors` holds what decides the exit code."""
     report = diagnosis.report
+    of_accounts = [
+        {"code": outcome.failure.code, "message": f"{outcome.account.name}: {outcome.failure.message}"}
+        for outcome in report.outcomes
+        if outcome.failure is not None
+    ]
     document = {
         "schema_version": SCHEMA_VERSION,
         "generated_at": format_time(report.generated_at),
         "profile": report.profile,
         "ok": diagnosis.exit_code == 0,
         "steps": [step._asdict() for step in diagnosis.steps],
-        "errors": [_error(failure, None) for failure in report.failures]
-        + [_error(o.failure, o.account.name) for o in report.outcomes if o.failure is not None],
+        "errors": [*map(run_error, report.failures), *of_accounts],
     }
     return to_json(document)
-
-
-def _error(failure: Failure, account: str | None) -> dict[str, str]:
-    about = "" if account is None else f"{account}: "
-    return {"code": failure.code, "message": f"{about}{failure.message}"}
 
 
 def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:

@@ -23,17 +23,16 @@ _NO_LABEL: Final = str.maketrans("'=|", "___")
 
 
 def render(verdict: Verdict, *, colour: bool, terminal: bool = False) -> str:
-    """The status line, never coloured, and a line for each limit.
+    """The status line, `BALCLI STATE - text | performance data`, never coloured, and a line for each limit.
 
     A terminal gets no performance data, the state in colour, and nothing twice: of a single limit, the status line says all.
     """
-    details = [_detail(each) for each in verdict.findings]
-    if terminal:
-        status = Line(prose=True).add(f"BALCLI {verdict.state.name}", _STYLES[verdict.state])
-        return to_text(
-            [status.add(f" - {_text(verdict)}"), *(details if len(details) > 1 else ())], colour=colour
-        )
-    return to_text([Line(prose=True).add(_status_line(verdict)), *details], colour=colour)
+    status = Line().add(f"BALCLI {verdict.state.name}", _STYLES[verdict.state] if terminal else "")
+    status.add(f" - {_text(verdict)}")
+    if not terminal and verdict.findings:
+        status.add(f" | {' '.join(_performance(verdict.findings))}")
+    details = map(_detail, verdict.findings if not terminal or len(verdict.findings) > 1 else ())
+    return to_text([status, *details], colour=colour)
 
 
 def render_json(verdict: Verdict) -> str:
@@ -69,12 +68,6 @@ def _limit(finding: Finding) -> dict[str, Any]:
         "state": finding.state.name,
         "reason": finding.reason,
     }
-
-
-def _status_line(verdict: Verdict) -> str:
-    """`BALCLI STATE - text | performance data`."""
-    data = " ".join(_performance(verdict.findings))
-    return f"BALCLI {verdict.state.name} - {_text(verdict)}{' | ' if data else ''}{data}"
 
 
 def _text(verdict: Verdict) -> str:
