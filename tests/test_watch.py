@@ -20,7 +20,7 @@ from balcli.cli.watching import worse
 from balcli.models import Account, Failure, Outcome, Report
 from balcli.render.display import View
 from balcli.render.layout import Line, fitted, to_text
-from balcli.render.screen import Answer, WatchUpdate, screen
+from balcli.render.screen import WatchUpdate, screen
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from tests.conftest import Program
 from tests.lists import each_case
@@ -213,7 +213,8 @@ def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
     failed = Failure("network", "no answer; try again", retryable=True, http_status=None, exit_code=5)
     whole = Report(now, "main", (Outcome(there, None, now, None), Outcome(gone, None, None, failed)), ())
     before = {
-        name: Answer(Outcome(each, None, now, None), ()) for name, each in (("shop", there), ("gone", gone))
+        name: Report(now, None, (Outcome(each, None, now, None),))
+        for name, each in (("shop", there), ("gone", gone))
     }
     look = WatchUpdate(2, 1, whole, whole, before, {"gone": before["gone"]})
     shown = to_text(screen(look, now, View(200)), colour=False)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from balcli.models import Report
-    from balcli.render.screen import Answer, WatchUpdate
+    from balcli.render.screen import WatchUpdate
     from balcli.run import RunResult
 
 # As xterm has them: the alternate screen without a cursor, and back; home; what is left of a line, of the screen.
@@ -92,8 +92,8 @@ class _Screen:
         self._colour = colour
         self._number = 0
         self._newest: WatchUpdate | None = None
-        self._first: dict[str, Answer] = {}
-        self._before: dict[str, Answer] = {}
+        self._first: dict[str, Report] = {}
+        self._before: dict[str, Report] = {}
         self._dumb = os.environ.get("TERM", "dumb") in {"", "dumb"}
 
     def look(self, every: int, report: "Report", whole: "Report") -> None:

@@ -79,20 +79,19 @@ def status_line(report: Report, view: View) -> Iterator[Line]:
         printable(report.profile or "no profile", LONGEST_NAME),
         words.local_time(report.generated_at),
     )
-    pieces: list[tuple[str, Style]] = [(profile, "name"), (at, ""), (said, style), (view.about, "faint")]
+    pieces: list[tuple[str, Style]] = [(profile, "name"), (at, ""), (said, style)]
+    if view.about:
+        pieces.append((view.about, "faint"))
     dot = f" {view.sign('·')} "
-    line, taken = Line(prose=True), 0
-    for number, (text, style) in enumerate(piece for piece in pieces if piece[0]):
-        if number and taken + len(dot) + width(text) > view.columns:
+    line, more = Line(), list[Line]()
+    for text, style in pieces:
+        if line.spans and not more and width(f"{line.text}{dot}{text}") <= view.columns:
+            line.add(dot, "faint").add(text, style)
+            continue
+        if line.spans:
             yield line
-            line, taken = Line(prose=True), 0
-        elif number:
-            line.add(dot, "faint")
-            taken += len(dot)
-        *more, line_end = paragraph(text, "", view.columns, style)
+        *more, line = paragraph(text, "", view.columns, style)
         yield from more
-        line.spans += line_end.spans
-        taken += width(text)
     yield line
 
 
@@ -229,7 +228,7 @@ class Table:
         ]
         facts = [", ".join(targets), *words.facts_of(self._balances[account.name])]
         about = f" {view.sign('·')} ".join(facts)
-        line = Line(prose=True).add(f"{mark} ", "bad" if failed else "good").add(name, "name")
+        line = Line().add(f"{mark} ", "bad" if failed else "good").add(name, "name")
         if any(row.moved for row in self._rows.get(account.name, ())):
             line.rank = 3  # a row that is shown is shown under its account
         yield from self._titled(line, about, "faint")
@@ -305,7 +304,7 @@ class Table:
 
     def _total_lines(self) -> Iterator[Line]:
         said = f"incomplete: without {words.joined(self._silent)}" if self._silent else ""
-        yield from self._titled(Line(prose=True).add("TOTALS", "head"), said, "bad")
+        yield from self._titled(Line().add("TOTALS", "head"), said, "bad")
         for row in self._totals:
             yield from self._row(row)
         if not self._totals:

@@ -15,13 +15,9 @@ Style: TypeAlias = Literal[
 
 @dataclass(slots=True)
 class Line:
-    """One line of output, as pieces of text with what each of them is.
-
-    Prose was broken to fit before; what is still too long in it is one word, and does no harm.
-    """
+    """One line of output, as pieces of text with what each of them is."""
 
     spans: list[tuple[str, Style]] = field(default_factory=list)
-    prose: bool = False
     rank: int = 9
     """How soon the line is left out where not all fit: the highest first."""
 
@@ -138,7 +134,7 @@ def fitted(lines: Iterable[Line], rows: int | None, sign: str = "...") -> list[L
 def paragraph(text: str, indent: str, columns: int | None, style: Style = "") -> list[Line]:
     """A text wrapped to that many columns, None for no limit. An ASCII word is never broken."""
     rows = [text] if columns is None else _wrapped(text, max(columns - len(indent), 1))
-    return [Line(prose=True).add(indent).add(row, style) for row in rows]
+    return [Line().add(indent).add(row, style) for row in rows]
 
 
 def hanging(line: Line, text: str, columns: int | None, style: Style = "") -> Iterator[Line]:
@@ -179,11 +175,11 @@ def tall(blocks: Iterable[Block], name_indent: str, indent: str) -> Iterator[Lin
 
 
 def first_fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line]:
-    """The first layout whose lines, prose aside, fit that many columns; else the last one."""
+    """The first layout whose lines fit that many columns; else the last one."""
     lines: list[Line] = []
     for layout in layouts:
         lines = list(layout)
-        if columns is None or all(width(line.text) <= columns for line in lines if not line.prose):
+        if columns is None or all(width(line.text) <= columns for line in lines):
             break
     return lines
 

@@ -10,6 +10,7 @@ from balcli.text import escape_unprintable
 
 _Labels: TypeAlias = tuple[tuple[str, str], ...]
 _Sample: TypeAlias = tuple[_Labels, str]
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 _HELP: Final = {
     "balcli_balance": "What an account holds of an asset, in whole units. Absent where unknown, never 0.",
@@ -51,12 +52,8 @@ def _family(name: str, samples: list[_Sample]) -> str:
 
 
 def _braces(labels: _Labels) -> str:
-    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
+    pairs = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
     return f"{{{pairs}}}" if pairs else ""
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
 def _label(value: str | None) -> str:

@@ -3,23 +3,18 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from balcli.diff import BalanceChange, Diff, compare
-from balcli.models import Balance, Outcome, Report
+from balcli.models import Report
 from balcli.render.diff import lines as diff_lines
 from balcli.render.display import Table, View, lines
 from balcli.render.layout import Line, Style, paragraph, ranked
+from balcli.render.words import by_account
 from balcli.text import LONGEST_NAME, join_names, printable
 
 _MARK = "stale | "
-
-
-class Answer(NamedTuple):
-    """What an account answered, and its rows."""
-
-    outcome: Outcome
-    balances: tuple[Balance, ...]
 
 
 class WatchUpdate(NamedTuple):
@@ -31,17 +26,18 @@ class WatchUpdate(NamedTuple):
     report: Report
     whole: Report
     """The report with the rows, too, that options leave out of the other."""
-    first: Mapping[str, Answer]
+    first: Mapping[str, Report]
     """The first answer of each account that has answered."""
-    before: Mapping[str, Answer]
+    before: Mapping[str, Report]
     """The newest answer of each account from before this look."""
 
 
-def answers(report: Report) -> dict[str, Answer]:
-    """What each account of a report answered that did."""
+def answers(report: Report) -> dict[str, Report]:
+    """What each account of a report answered that did, as a report of that account alone."""
+    rows = by_account(report.balances)
     return {
-        outcome.account.name: Answer(
-            outcome, tuple(row for row in report.balances if row.account == outcome.account.name)
+        outcome.account.name: report._replace(
+            outcomes=(outcome,), balances=tuple(rows[outcome.account.name]), totals=()
         )
         for outcome in report.outcomes
         if outcome.failure is None
@@ -75,24 +71,23 @@ def _stale(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
         kept = look.before.get(outcome.account.name)
         if outcome.failure is None or kept is None:
             continue
-        name, at = printable(outcome.account.name, LONGEST_NAME), kept.outcome.fetched_at
+        name, at = printable(outcome.account.name, LONGEST_NAME), kept.outcomes[0].fetched_at
         age = "of unknown age" if at is None else f"from {_age(at, now)} s ago"
         yield Line()
         yield from ranked(
             2, paragraph(f"STALE: {name} does not answer; this is {age}", "", view.columns, "bad")
         )
-        old = Report(look.report.generated_at, look.report.profile, (kept.outcome,), kept.balances)
         narrow = view._replace(columns=max(1, view.columns - len(_MARK)), moves={})
-        for line in Table(old, narrow).lines():
+        for line in Table(kept, narrow).lines():
             yield Line().add(f"{_MARK}{line.text}", "faint")
 
 
-def _changes(look: WatchUpdate, past: Mapping[str, Answer]) -> tuple[Diff, list[str]]:
+def _changes(look: WatchUpdate, past: Mapping[str, Report]) -> tuple[Diff, list[str]]:
     """What moved at the accounts that answered now and then, and the names of the others."""
     now = answers(look.whole)
     names = [name for name in now if name in past]
     left_out = [o.account.name for o in look.whole.outcomes if o.account.name not in names]
-    return compare(_of(look, past, names), _of(look, now, names)), left_out
+    return compare(_merged(look, past, names), _merged(look, now, names)), left_out
 
 
 def _by_row(report: Report, changes: Diff) -> tuple[dict[tuple[str, str, str | None], BalanceChange], Diff]:
@@ -121,11 +116,9 @@ def _told(
     yield from diff_lines(listed, view.columns)
 
 
-def _of(look: WatchUpdate, past: Mapping[str, Answer], names: list[str]) -> Report:
+def _merged(look: WatchUpdate, past: Mapping[str, Report], names: list[str]) -> Report:
     """A report of these accounts with what they answered then."""
-    return Report(
-        look.report.generated_at,
-        look.report.profile,
-        tuple(past[name].outcome for name in names),
-        tuple(row for name in names for row in past[name].balances),
+    outcomes = tuple(past[name].outcomes[0] for name in names)
+    return look.whole._replace(
+        outcomes=outcomes, balances=tuple(chain.from_iterable(past[name].balances for name in names))
     )

@@ -53,7 +53,7 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
     for account, of_account in groupby(diagnosis.steps, lambda step: step.account):
         if account is not None:
             yield Line()
-            yield Line(prose=True).add(printable(account, LONGEST_NAME), "name")
+            yield Line().add(printable(account, LONGEST_NAME), "name")
         for (skipped, _), alike in groupby(of_account, _kind):
             found = list(alike)
             # What was skipped for one reason is one line.
@@ -78,7 +78,7 @@ def _brief(diagnosis: Diagnosis, view: View) -> Iterator[Line]:
             if (step.step, step.status) == ("latency", "ok")
         ]
         name = "setup" if account is None else printable(account, LONGEST_NAME)
-        yield Line(prose=True).add(f"{sign} ", style).add(name, "name").add(f"  {', '.join(told)}", "faint")
+        yield Line().add(f"{sign} ", style).add(name, "name").add(f"  {', '.join(told)}", "faint")
         wide = max((len(step.step) for step in bad), default=0)
         for step in bad:
             yield from _row(step, step.step, wide, view.columns)
@@ -90,7 +90,7 @@ def _verdict(diagnosis: Diagnosis, *, offline: bool) -> Iterator[Line]:
     if code == 0 and offline:
         verdict = "no problem found offline; network and credentials were not tested"
     yield Line()
-    yield Line(prose=True).add(verdict, "bad" if code else "head" if offline else "good")
+    yield Line().add(verdict, "bad" if code else "head" if offline else "good")
 
 
 def _kind(step: Step) -> tuple[bool, object]:

@@ -110,7 +110,7 @@ def _detail(finding: Finding) -> Line:
     text = f": {_subject(limit)} {_value(finding)}; {', '.join(ranges)}"
     if finding.reason is not None:
         text += f"; {plain(finding.reason, _LONGEST_LINE)}"
-    return Line(prose=True).add(finding.state.name, _STYLES[finding.state]).add(text)
+    return Line().add(finding.state.name, _STYLES[finding.state]).add(text)
 
 
 def _performance(findings: Iterable[Finding]) -> Iterator[str]:
