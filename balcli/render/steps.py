@@ -54,11 +54,11 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
         if account is not None:
             yield Line()
             yield Line().add(printable(account, LONGEST_NAME), "name")
-        for (skipped, _), alike in groupby(of_account, _kind):
+        # What was skipped for one reason is one line.
+        for _, alike in groupby(of_account, lambda s: s.message if s.status == "skipped" else id(s)):
             found = list(alike)
-            # What was skipped for one reason is one line.
-            name = ", ".join(step.step for step in found) if skipped else found[0].step
-            yield from _row(found[0], name, 0 if skipped else wide, columns)
+            name = ", ".join(step.step for step in found)
+            yield from _row(found[0], name, 0 if found[0].status == "skipped" else wide, columns)
 
 
 def _brief(diagnosis: Diagnosis, view: View) -> Iterator[Line]:
@@ -91,12 +91,6 @@ def _verdict(diagnosis: Diagnosis, *, offline: bool) -> Iterator[Line]:
         verdict = "no problem found offline; network and credentials were not tested"
     yield Line()
     yield Line().add(verdict, "bad" if code else "head" if offline else "good")
-
-
-def _kind(step: Step) -> tuple[bool, object]:
-    """The key by which adjacent steps share a line: only skipped ones do, by their reason."""
-    skipped = step.status == "skipped"
-    return skipped, step.message if skipped else id(step)
 
 
 def _row(step: Step, name: str, wide: int, columns: int | None) -> Iterator[Line]:
