@@ -78,8 +78,9 @@ def row_of(balance: Balance, *, with_addresses: bool) -> Row:
 
 def shows_totals(made: Report) -> bool:
     """Whether there must be totals: they stand alone, or do not repeat the rows of the only account."""
-    counted = [balance.asset for balance in made.balances if balance.counted]
-    return made.left_out is not None or len(made.outcomes) > 1 or len(set(counted)) < len(counted)
+    added = {total.asset for total in made.totals}
+    names = [balance.asset for balance in made.balances if balance.asset in added]
+    return made.left_out is not None or len(made.outcomes) > 1 or len(set(names)) < len(names)
 
 
 def total_rows(made: Report) -> Iterator[Row]:
