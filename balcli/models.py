@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
-from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar, final
 
 from balcli.errors import BalcliError
+from balcli.files import shown
 from balcli.money import Amount, is_nonzero
-from balcli.settings import CaSource
 from balcli.urls import normalize_url
 
 Settings = TypeVar("Settings")
@@ -17,6 +18,21 @@ KINDS = frozenset({"fiat"})
 
 AMOUNT_FIELDS = ("total", "available", "locked")
 """The three amounts of a balance and of a total, in the order in which they are shown."""
+
+
+class CaSource(NamedTuple):
+    """The certificates of authorities that servers are verified with."""
+
+    kind: Literal["file", "folder", "system", "built-in"] = "built-in"
+    path: Path | None = None
+    named_by: str = ""
+    """What names it: a variable, or the `ca_bundle` of an account or the profile; empty for the built-in ones."""
+
+    @property
+    def described(self) -> str:
+        """The source for people."""
+        place = f"the {self.kind} certificates" if self.path is None else shown(self.path)
+        return f"{place} ({self.named_by})" if self.named_by else place
 
 
 class Account(NamedTuple, Generic[Settings]):
@@ -44,6 +60,13 @@ class Account(NamedTuple, Generic[Settings]):
         """What two accounts share that are the same account, however the place of each is spelled."""
         place = normalize_url(self.base_url)
         return self.provider, *(place if part == self.base_url else part for part in self.identity)
+
+
+@final
+class ExactName(str):
+    """The name of an asset that was asked for, and matches its own spelling only; any other matches every ASCII case."""
+
+    __slots__ = ()
 
 
 class DepositAddress(NamedTuple):

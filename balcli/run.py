@@ -14,7 +14,7 @@ from balcli.config.sources import SecretSources
 from balcli.errors import BalcliError, StateError
 from balcli.http.client import Exchange, RequestSettings, SupportsRequest
 from balcli.http.timing import Deadline, writing_seconds
-from balcli.models import Notice, Report
+from balcli.models import ExactName, Notice, Report
 from balcli.providers import PLUGIN_NOTICES
 from balcli.settings import Order
 
@@ -161,7 +161,6 @@ def _record(report: Report, profile: Profile, request: RunRequest, deadline: Dea
     """Add the run to the history, in time for the report to be written. Raises StateError."""
     from balcli.history.database import history_file, within
     from balcli.history.recording import Selection, record, with_url_digests
-    from balcli.providers.selection import ExactName
 
     asked_all = not request.targets and all(
         request.provider in {None, entry.provider}

@@ -86,7 +86,7 @@ def secrets_in(value: object) -> Iterator[Secret]:
         yield value
     elif isinstance(value, Mapping):
         yield from secrets_in([*value.values()])
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         yield from chain.from_iterable(map(secrets_in, value))
 
 
@@ -97,8 +97,8 @@ def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
     """
     text = reveal(secret)
     words = text.lower()
-    if text[:1] not in "$%<{" and len(set(words)) > 1 and not any(word in words for word in _TEMPLATE_WORDS):
-        return None  # as nearly all are, without a regular expression
+    if text[:1] not in "$%<{" and len(set(words)) > 1 and not _TEMPLATE_WORDS.search(words):
+        return None  # as nearly all are
     if is_key and re.match(r"bearer\s", text, re.IGNORECASE):
         return 'starts with "Bearer", which balcli adds itself'
     # Of one case, as names of variables are: a random key that begins with a dollar is of both.
@@ -111,7 +111,7 @@ def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
     return None
 
 
-_TEMPLATE_WORDS: Final = ("bearer", "your", "change", "replace")
+_TEMPLATE_WORDS: Final = re.compile("bearer|your|change|replace")
 # Keys and tokens are random: none is a phrase in which a template speaks to its reader.
 _WORDS: Final = (
     r"(?:(?:insert|enter|put|paste|add)[-_ ])?your[-_ ]?(?:[a-z0-9]+[-_ ]){0,3}?(?:api[-_ ]?)?"
@@ -204,10 +204,6 @@ class CredentialMatcher:
             self._new.append(text)
             self.texts.add(text)
 
-    def matches(self, text: str) -> bool:
-        """Whether the text contains a credential in any encoding."""
-        return bool(self.find_in(text))
-
     def find_in(self, text: str) -> list[str]:
         """The encoded credentials in the text, the longest first: one can contain another.
 
@@ -219,7 +215,10 @@ class CredentialMatcher:
         else:
             pieces = (text[at : at + size] for at in range(len(text) - size + 1))
             begun = {piece for piece in pieces if piece in starts}
-        found = {form for start in begun if start in text for form in starts[start] if form in text}
+        found: set[str] = set()
+        for start in begun:
+            if start in text:
+                found.update([form for form in starts[start] if form in text])
         return sorted(found, key=len, reverse=True)
 
     @property

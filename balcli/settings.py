@@ -1,9 +1,6 @@
-"""The bounds and units of a run's settings, its certificates, and the order of its rows; options are parsed with it."""
+"""The bounds and units of a run's settings, and the order of its rows; options are parsed with it."""
 
-from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeAlias
-
-from balcli.files import shown
+from typing import Final, Literal, TypeAlias
 
 MOST_SECONDS: Final = 86_400.0
 COMMAND_SECONDS: Final = 10.0
@@ -39,18 +36,3 @@ def parse_seconds(text: str, plain: str = "s") -> float:
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The variables of the real environment that name certificates, the first that is set."""
-
-
-class CaSource(NamedTuple):
-    """The certificates of authorities that servers are verified with."""
-
-    kind: Literal["file", "folder", "system", "built-in"] = "built-in"
-    path: Path | None = None
-    named_by: str = ""
-    """What names it: a variable, or the `ca_bundle` of an account or the profile; empty for the built-in ones."""
-
-    @property
-    def described(self) -> str:
-        """The source for people."""
-        place = f"the {self.kind} certificates" if self.path is None else shown(self.path)
-        return f"{place} ({self.named_by})" if self.named_by else place

@@ -120,4 +120,4 @@ def folded(text: str) -> str:
 
 def is_text(text: str) -> bool:
     """Whether a string can be encoded: it has no unpaired surrogate."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+    return not any("\ud800" <= character <= "\udfff" for character in text)

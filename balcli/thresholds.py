@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple, TypeAlias
 
-from balcli.models import AMOUNT_FIELDS, Balance, Outcome, Report
+from balcli.models import AMOUNT_FIELDS, Balance, ExactName, Outcome, Report
 from balcli.money import ZERO, Amount, exact_sum, parse
-from balcli.providers.selection import NOT_LISTED, ExactName, names_of, selects, suggestion
+from balcli.providers.selection import NOT_LISTED, names_of, selects, suggestion
 from balcli.text import folded, printable
 
 KEYS: Final = {

@@ -12,8 +12,9 @@ import pytest
 from balcli.config.sources import ca_source
 from balcli.files import shown
 from balcli.http.client import trusted
+from balcli.models import CaSource
 from balcli.providers.base import Run
-from balcli.settings import CA_VARIABLES, CaSource
+from balcli.settings import CA_VARIABLES
 from tests.authority import Authority, found, serving
 from tests.conftest import Program, Result
 from tests.lists import each_case

@@ -39,9 +39,9 @@ from balcli.http.echoes import EchoedText
 from balcli.http.response import parse_response, refusal_message
 from balcli.http.strictjson import Json, Number
 from balcli.http.timing import Deadline
+from balcli.models import CaSource
 from balcli.sandbox.faults import keeps_silent
 from balcli.secret import Secret, reveal
-from balcli.settings import CaSource
 from tests.faults.wire import hangs_up, sends
 from tests.generated import sampled
 from tests.lists import each_case

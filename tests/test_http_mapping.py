@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from balcli import errors
-from balcli.settings import CaSource
+from balcli.models import CaSource
 from tests.lists import each_case
 from tests.wire import TOKEN
 

@@ -32,8 +32,8 @@ from balcli.errors import (
 )
 from balcli.files import shown
 from balcli.http.transport import Answer, Proxy, Transport, proxy_for, tls_context
+from balcli.models import CaSource
 from balcli.sandbox.faults import keeps_silent
-from balcli.settings import CaSource
 from tests.authority import LEAF, Authority, found, serving
 from tests.faults.wire import chunked, drips, hangs_up, pours, resets, sends
 from tests.lists import each_case

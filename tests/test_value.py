@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balcli.history.recording import Selection, record
-from balcli.models import AMOUNT_FIELDS
-from balcli.providers.selection import ExactName
+from balcli.models import AMOUNT_FIELDS, ExactName
 from balcli.render.json import document
 from balcli.render.value import ValueRequest, value
 from balcli.sandbox import Sandbox, json_response

@@ -25,10 +25,10 @@ from balcli.config.sources import (
 )
 from balcli.errors import BalcliError, ConfigError, PluginFault, ValueProblem
 from balcli.http.echoes import contains_any_credential
-from balcli.models import Notice
+from balcli.models import CaSource, Notice
 from balcli.providers import PROVIDERS
 from balcli.providers.base import HasBaseUrlNote
-from balcli.settings import CA_VARIABLES, CaSource
+from balcli.settings import CA_VARIABLES
 from balcli.text import printable
 from balcli.thresholds import DEFAULT_FIELD, KEYS, Range
 from balcli.urls import normalize_url

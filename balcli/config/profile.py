@@ -31,6 +31,7 @@ from balcli.errors import AccountError, ConfigFileError, ProfileError, UsageErro
 from balcli.files import shown, working_folder
 from balcli.http import echoes
 from balcli.http.client import RequestSettings
+from balcli.models import CaSource
 from balcli.providers import PROVIDERS
 from balcli.secret import Secret, reveal
 from balcli.settings import (
@@ -39,7 +40,6 @@ from balcli.settings import (
     MOST_JOBS,
     MOST_RETRIES,
     MOST_SECONDS,
-    CaSource,
     parse_seconds,
 )
 from balcli.text import did_you_mean, join_names, printable

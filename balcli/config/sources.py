@@ -22,9 +22,9 @@ from balcli.files import (
     shown,
 )
 from balcli.http.strictjson import is_deeper
-from balcli.models import Notice
+from balcli.models import CaSource, Notice
 from balcli.secret import Secret, validate_credential
-from balcli.settings import CA_VARIABLES, COMMAND_SECONDS, CaSource
+from balcli.settings import CA_VARIABLES, COMMAND_SECONDS
 from balcli.text import printable
 
 if TYPE_CHECKING:

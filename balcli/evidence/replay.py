@@ -24,8 +24,7 @@ from balcli.http.client import Request, RequestSettings
 from balcli.http.response import parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
-from balcli.models import Account, Outcome, Report
-from balcli.providers.selection import ExactName
+from balcli.models import Account, ExactName, Outcome, Report
 from balcli.render.json import pieces
 from balcli.settings import Order
 from balcli.text import printable

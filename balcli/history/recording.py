@@ -9,9 +9,9 @@ from zlib import crc32
 
 from balcli.errors import StateError
 from balcli.history.database import connect, to_milliseconds, write_transaction
-from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, Outcome, Report
+from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, ExactName, Outcome, Report
 from balcli.money import Amount
-from balcli.providers.selection import ExactName, selects
+from balcli.providers.selection import selects
 from balcli.text import join_names
 from balcli.urls import normalize_url
 

@@ -46,8 +46,9 @@ from balcli.http.timing import (
     parse_retry_after,
     sleep_before_retry,
 )
-from balcli.secret import Secret, reveal, secrets_in
-from balcli.settings import COMMAND_SECONDS, CaSource
+from balcli.models import CaSource
+from balcli.secret import Secret, reveal
+from balcli.settings import COMMAND_SECONDS
 from balcli.urls import display_host, is_loopback_url
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Request(NamedTuple):
     """How many such requests a second the host allows; None if it does not say."""
     returns_credential: bool = False
     """True if the response contains a credential (a login): it is never recorded."""
-    credentials: tuple[Secret, ...] = ()
+    credentials: object = None
     """The account's settings that authenticate it and are not in its headers or body themselves, such as a key that signs."""
 
     @property
@@ -106,11 +107,6 @@ class Request(NamedTuple):
         """The whole URL with its query, which can contain a secret: it is never shown."""
         query = f"?{urlencode(self.query, safe=',')}" if self.query else ""
         return f"{self.base_url}{self.endpoint.path}{query}"
-
-    @property
-    def secrets(self) -> list[Secret]:
-        """The secrets in its headers and body, at any depth."""
-        return [*secrets_in(self.headers), *secrets_in(self.body)]
 
     @property
     def host(self) -> str:
@@ -319,8 +315,8 @@ class Client:
             # An error that a provider calls its own may pass, whatever the HTTP status.
             is_temporary = isinstance(own, ServerUnavailable) and answer.status < 500
             raise (_RetryableError(own, backoff(number)) if is_temporary else own) from None
-        login_secrets = request.secrets if request.returns_credential else None
-        return echoes.mark_echoes(request.base_url, answer.headers, answer.body, payload, login_secrets)
+        login = [request.headers, request.body] if request.returns_credential else None
+        return echoes.mark_echoes(request.base_url, answer.headers, answer.body, payload, login)
 
     def _rate_limiter(self, request: Request) -> RateLimiter | None:
         """The rate limiter of the request's host; None if the host sets no limit."""

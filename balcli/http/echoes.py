@@ -4,16 +4,16 @@ Data is never rewritten: a response is shown as it was sent, or not at all.
 """
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Final, final
+from operator import attrgetter, itemgetter
+from typing import Final, NamedTuple, final
 from urllib.parse import unquote, urlsplit
 
 from balcli.errors import BalcliError
 from balcli.http.strictjson import Json, decode
-from balcli.secret import MIN_RECOGNIZABLE, CredentialMatcher, Secret, is_recognizable, reveal
+from balcli.secret import MIN_RECOGNIZABLE, CredentialMatcher, Secret, reveal, secrets_in
 from balcli.urls import normalize_url
 
 _SHORTEST_PIECE: Final = 6
@@ -54,7 +54,7 @@ class _Credentials(CredentialMatcher):
         if number != len(self.texts) or len(clean) > _MOST_CLEAN:
             self._clean = number, clean = (len(self.texts), set())
         for text in {*texts} - clean:
-            if len(text) >= MIN_RECOGNIZABLE and self.matches(text):
+            if len(text) >= MIN_RECOGNIZABLE and self.find_in(text):
                 return True
             if len(text) <= _LONGEST_CLEAN:
                 clean.add(text)
@@ -74,7 +74,7 @@ class _Credentials(CredentialMatcher):
             return True
         # In a large body most texts are long and differ: remembering them would not help.
         whole = (text,) if self.are_few else (found[0] for found in re.finditer(_LONG_PIECE, text))
-        return any(map(self.matches, whole)) or (escaped and any(map(self.matches, _texts(document))))
+        return any(map(self.find_in, whole)) or (escaped and any(map(self.find_in, _texts(document))))
 
     def pieces(self) -> set[str]:
         """Beginnings, middles and ends of all encodings, in lower case."""
@@ -88,18 +88,16 @@ class _Credentials(CredentialMatcher):
         return found
 
 
-class _Host:
+class _Host(NamedTuple):
     """The credentials of this process for one host: those of its accounts, and tokens that logins returned."""
 
-    def __init__(self) -> None:
-        self.own = _Credentials()
-        self.issued = _Credentials()
-        self.digits: set[str] = set()
-        """Those of 12 digits or more, which only names of accounts are searched for."""
+    own: _Credentials
+    issued: _Credentials
+    digits: set[str]
+    """Those of 12 digits or more, which only names of accounts are searched for."""
 
 
 _hosts: dict[str, _Host] = {}
-_lock = threading.Lock()
 _noted: ContextVar[list[CredentialEcho] | None] = ContextVar("_noted", default=None)
 
 
@@ -111,18 +109,13 @@ def host_key(base_url: str) -> str:
 
 def _host(base_url: str) -> _Host:
     key = host_key(base_url)
-    host = _hosts.get(key)
-    if host is None:
-        with _lock:
-            host = _hosts.setdefault(key, _Host())
-    return host
+    return _hosts.get(key) or _hosts.setdefault(key, _Host(_Credentials(), _Credentials(), set()))
 
 
 def register_credentials(base_url: str, credentials: Iterable[Secret]) -> None:
     """Search the responses of a host for an account's credentials, if those can be told from data."""
     host = _host(base_url)
-    for secret in credentials:
-        text = reveal(secret)
+    for text in map(reveal, credentials):
         if len(text) >= MIN_RECOGNIZABLE:
             (host.digits if text.isdigit() else host.own).add(text)
 
@@ -130,14 +123,14 @@ def register_credentials(base_url: str, credentials: Iterable[Secret]) -> None:
 def register_token(base_url: str, secret: Secret) -> None:
     """Search the responses of a host for a credential in a request, such as a token that a login returned."""
     host, text = _host(base_url), reveal(secret).removeprefix("Bearer ")
-    if text not in host.own.texts and text not in host.issued.texts and is_recognizable(Secret(text)):
+    if len(text) >= MIN_RECOGNIZABLE and not text.isdigit() and text not in host.own.texts:
         host.issued.add(text)
 
 
 def contains_any_credential(text: str) -> bool:
     """Whether a text contains a credential of 12 characters or more of any account of this process."""
     return len(text) >= MIN_RECOGNIZABLE and any(
-        host.own.matches(text) or any(digits in text for digits in host.digits) for host in [*_hosts.values()]
+        host.own.find_in(text) or any(digits in text for digits in host.digits) for host in [*_hosts.values()]
     )
 
 
@@ -149,7 +142,7 @@ def contains_credential(
     In the response of a `login`, tokens do not count.
     """
     host = _host(base_url)
-    text, values = body.decode("utf-8", "replace"), [value for _, value in headers.items()]
+    text, values = body.decode("utf-8", "replace"), [*map(itemgetter(1), headers.items())]
     searched = (host.own,) if login else (host.own, host.issued)
     for credentials in searched:
         if credentials.texts and credentials.matches_response(values, text, document):
@@ -162,21 +155,19 @@ def mark_echoes(
     headers: Mapping[str, str],
     body: bytes,
     document: Json,
-    login_secrets: Iterable[Secret] | None = None,
+    login: object = None,
 ) -> Json:
     """The document of a good response, with an `EchoedText` in the place of each text that repeats a credential.
 
-    `login_secrets` are the secrets in the request, if it was a login.
+    `login` is what the request sent, if it was a login.
     """
-    login = login_secrets is not None
-    if not contains_credential(base_url, headers, body, document, login=login):
+    is_login = login is not None
+    if not contains_credential(base_url, headers, body, document, login=is_login):
         return document
     host = _host(base_url)
-    echo = CredentialEcho(
-        [reveal(secret) for secret in login_secrets or () if reveal(secret) in host.own.texts]
-    )
-    marked = _marked(document, (host.own,) if login else (host.own, host.issued), echo)
-    echo.elsewhere = not echo.texts or contains_credential(base_url, headers, b"", login=login)
+    echo = CredentialEcho(host.own.texts.intersection(map(reveal, secrets_in(login))))
+    marked = _marked(document, (host.own,) if is_login else (host.own, host.issued), echo)
+    echo.elsewhere = not echo.texts or contains_credential(base_url, headers, b"", login=is_login)
     noted = _noted.get()
     if noted is not None:
         noted.append(echo)
@@ -190,7 +181,7 @@ def contains_issued_token(base_url: str, texts: Iterable[str]) -> bool:
 
 def tokens_were_issued() -> bool:
     """Whether any login of this process returned a token that was used."""
-    return any(host.issued.texts for host in [*_hosts.values()])
+    return any(map(attrgetter("issued.texts"), [*_hosts.values()]))
 
 
 def may_contain_credential(base_url: str, body: bytes) -> bool:

@@ -26,7 +26,8 @@ from balcli.errors import (
     TlsFailed,
 )
 from balcli.http import connect
-from balcli.settings import CA_VARIABLES, CaSource
+from balcli.models import CaSource
+from balcli.settings import CA_VARIABLES
 
 TIMED_OUT: Final = "no answer in time"
 CUT: Final = "the answer ends before its end"

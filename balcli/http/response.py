@@ -21,7 +21,7 @@ from balcli.errors import (
 from balcli.http import echoes
 from balcli.http.strictjson import Json, decode, error_text
 from balcli.http.timing import CLOCK_TOLERANCE, seconds_ahead
-from balcli.secret import redact
+from balcli.secret import redact, secrets_in
 
 if TYPE_CHECKING:
     from balcli.http.client import Request
@@ -140,7 +140,8 @@ def with_cure(request: "Request", answer: "Answer", problem: CredentialsRefused)
     """The refusal with the settings that were refused, and what is wrong with them or this machine's clock."""
     from balcli.http import jwt  # here, because few runs are refused
 
-    secrets = [secret for secret in (*request.secrets, *request.credentials) if secret.origin]
+    sent = secrets_in([request.headers, request.body, request.credentials])
+    secrets = [secret for secret in sent if secret.origin]
     settings = dict.fromkeys(secret.origin() for secret in secrets if secret.origin)
     named = (", and " if any(", from " in each for each in settings) else " and ").join(settings)
     cure = f"check {named or _NO_SETTING}"

@@ -37,7 +37,8 @@ from balcli.errors import (
 )
 from balcli.http import connect
 from balcli.http.library_errors import CUT, TIMED_OUT, Setup, explained, family
-from balcli.settings import MOST_JOBS, CaSource
+from balcli.models import CaSource
+from balcli.settings import MOST_JOBS
 from balcli.urls import validate_proxy
 
 MAX_BODY: Final = 8 * 1024 * 1024

@@ -6,7 +6,7 @@ what one account's rows amount to, and `own_error` recognizes a provider's own e
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import (
     BadAmount,
@@ -45,6 +45,19 @@ _CODES: Final = ("code", "statusCode", "status")
 _ADVICE: Final = "check the account's settings, or ask the provider"
 
 
+class NamedPlace(NamedTuple):
+    """A place in a response below another, by a name that the provider chose: made safe to show where a message has it."""
+
+    above: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.above}.{message_text(self.name)}"
+
+
+Place: TypeAlias = str | NamedPlace
+
+
 def _kind(value: Json) -> str:
     if value is None:
         return "null"
@@ -68,7 +81,7 @@ def _untrusted(problem: str) -> BadAmount:
     return BadAmount(f"the provider's answer cannot be trusted: the amount {problem}; ask the provider")
 
 
-def as_object(value: Json, where: str) -> Row:
+def as_object(value: Json, where: Place) -> Row:
     """The value, if it is an object. Raises BadShape."""
     if not isinstance(value, dict):
         raise bad_shape(f"{where} is {_kind(value)}, not an object")
@@ -112,7 +125,7 @@ def valid_text(value: str, where: str) -> str:
     return value
 
 
-def optional_text(row: Row, key: str, where: str) -> str | None:
+def optional_text(row: Row, key: str, where: Place) -> str | None:
     """The text or number of a key, as text; None where it is null or missing. Raises BadShape and EchoesCredential."""
     value = row.get(key)
     if value is None:
@@ -150,12 +163,14 @@ def optional_amount(row: Row, key: str, where: str, read: Callable[[str], Amount
     return None if value is None else _amount(value, key, where, read)
 
 
-def checked_text(value: str, where: str, key: str) -> str:
+def checked_text(value: str, where: Place, key: str) -> str:
     """A text of a response that may be shown, stored and cached. Raises EchoesCredential and BadShape."""
+    if type(value) is str and value.isascii():
+        return value  # as nearly all are
     return valid_text(reject_echo(value, where, key), f"{where}.{key}")
 
 
-def reject_echo(value: str, where: str, key: str) -> str:
+def reject_echo(value: str, where: Place, key: str) -> str:
     """The string. Raises EchoesCredential if it repeats a credential."""
     if isinstance(value, EchoedText):
         raise EchoesCredential(
@@ -212,11 +227,13 @@ class HoldingsBuilder:
 
     def shows(self, *names: str) -> bool:
         """Whether `--asset` and the profile select a row of the asset with these names."""
+        if not (self.assets or self.account.assets):
+            return True  # as in most runs
         return selects(self.assets, *names) and selects(self.account.assets, *names)
 
     def requires(self, *names: str) -> bool:
         """Whether the amounts of a row that is shown are needed: thresholds are on its asset, or on none."""
-        return selects(self._limited, *names)
+        return not self._limited or selects(self._limited, *names)
 
     def amounts(
         self, row: Row, where: str, asset: str, read: Callable[[Row, str], T], *, required: bool
@@ -278,7 +295,8 @@ class HoldingsBuilder:
         balances, notices = tuple(self.balances), tuple(self.notices)
         if failure is not None:
             return Holdings(balances, notices, failed=(failure,))
-        missing = unlisted(self.account.name, self.assets or self.account.assets, balances, self.listed)
+        asked = self.assets or self.account.assets
+        missing = unlisted(self.account.name, asked, balances, self.listed) if asked else ()
         return Holdings(balances, (*notices, *missing))
 
     def _is_new(self, code: str, field: str) -> bool:

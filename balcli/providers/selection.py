@@ -1,20 +1,12 @@
 """The assets that the user asked for, by symbol, label or `#id`, in any ASCII case or exactly."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import final
 
 from balcli.errors import UsageError
-from balcli.models import Balance, Notice
+from balcli.models import Balance, ExactName, Notice
 from balcli.text import closest_match, folded, printable
 
 NOT_LISTED = "asset.not_listed"
-
-
-@final
-class ExactName(str):
-    """A name that matches its own spelling only; any other matches every ASCII case."""
-
-    __slots__ = ()
 
 
 def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ...]:
@@ -64,10 +56,7 @@ def unlisted(
 
     `others` are names in the response besides those of the balances. A similar one is suggested.
     """
-    assets = tuple(assets)
-    if not assets:
-        return []
-    balances = tuple(balances)
+    assets, balances = tuple(assets), tuple(balances)
     there = {name for balance in balances for name in names_of(balance)}
     loose = {folded(name) for name in there}
     names = [*(balance.asset for balance in balances), *others]

@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 from balcli.http.client import Endpoint, Request
-from balcli.http.strictjson import Json, message_text
+from balcli.http.strictjson import Json
 from balcli.models import Account, Balance, DepositAddress, Detail, Holdings
 from balcli.money import Amount
 from balcli.providers import OWN
 from balcli.providers.base import Coverage, Flag, Key, Run, SettingProblem, Values
 from balcli.providers.parsing import (
     HoldingsBuilder,
+    NamedPlace,
     Row,
     as_object,
     checked_text,
@@ -29,7 +30,7 @@ from balcli.providers.parsing import (
     required_text,
     rows,
 )
-from balcli.secret import Secret, reveal, secrets_in
+from balcli.secret import Secret, reveal
 from balcli.text import folded
 
 NAME: Final = "wallet"
@@ -97,14 +98,13 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     wallet_id = values.text("wallet_id")
     if not wallet_id:
         raise SettingProblem("wallet_id", "is missing; add the wallet's UUID")
-    wallet = folded(wallet_id)
-    bare_uuid = re.sub("^urn:uuid:|[-{}]", "", wallet)
+    bare_uuid = re.sub("^urn:uuid:|[-{}]", "", wallet_id.lower())
     return Account(
         name=name,
         provider=NAME,
         base_url=base_url,
         target={"wallet_id": wallet_id},
-        identity=(base_url, bare_uuid if re.fullmatch("[0-9a-f]{32}", bare_uuid) else wallet),
+        identity=(base_url, bare_uuid if re.fullmatch("[0-9a-f]{32}", bare_uuid) else folded(wallet_id)),
         settings=Settings(
             headers=headers,
             login=values.table("login") if given == "login" else None,
@@ -194,7 +194,7 @@ def _deposit_addresses(row: Row, key: str, where: str) -> tuple[DepositAddress, 
     found = []
     networks = row.get(key)
     for network, item in as_object({} if networks is None else networks, f"{where}.{key}").items():
-        place = f"{where}.{key}.{message_text(network)}"
+        place = NamedPlace(f"{where}.{key}", network)
         shown = checked_text(network, where, key)
         entry = as_object(item, place)
         address = optional_text(entry, "address", place)
@@ -211,9 +211,15 @@ def _fetch_balances(account: Account[Settings], run: Run, headers: Mapping[str, 
     # Those of the profile alone: whether the provider compares case is unknown, so `--asset` is applied to the response.
     if account.assets:
         body["assets"] = list(account.assets)
-    login = tuple(secrets_in(account.settings.login))
     return run.client.request(
-        Request(_BALANCE, account.base_url, _explain, headers=headers, body=body, credentials=login)
+        Request(
+            _BALANCE,
+            account.base_url,
+            _explain,
+            headers=headers,
+            body=body,
+            credentials=account.settings.login,
+        )
     )
 
 
