@@ -15,7 +15,7 @@ from balcli.collect import OnProgress, each, fetch, open_client
 from balcli.config.credentials import credential_notices, source_of
 from balcli.config.entry import Entry, OpenedAccount, open_entry
 from balcli.config.inspection import base_url_note, shown_name
-from balcli.config.problems import Problem, Problems
+from balcli.config.problems import Problem, Problems, Source
 from balcli.config.profile import Profile, check_certificates, check_together, load, select
 from balcli.config.sources import (
     SecretSources,
@@ -91,7 +91,7 @@ def _file_steps(file: Path) -> list[Step]:
     problems = Problems()
     with problems.step():
         read = read_text(file, problems)
-        parse_toml(read.text, shown(file))
+        parse_toml(Source(file, read.text))
         if not problems.found:
             return [Step(None, "profile", "ok", f"{shown(file)}, mode {_mode(read.state.st_mode)}")]
     return _failed("profile", problems)

@@ -133,9 +133,12 @@ def _fetched(
         request.accounts,
         request.targets,
     )
-    expiring = (notice for each in found for notice in expiring_credentials(each))
-    notices = (*PLUGIN_NOTICES, *profile.variables.notices, *expiring)
-    accounts = [each.account for each in found if each.account is not None]
+    notices = [*PLUGIN_NOTICES, *profile.variables.notices]
+    accounts = []
+    for opened in found:
+        notices += expiring_credentials(opened)
+        if opened.account is not None:
+            accounts.append(opened.account)
     if recorder is None:
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)
     else:

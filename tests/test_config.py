@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from balcli.config.problems import Source
 from balcli.config.profile import holds_secret, load, open_accounts
 from balcli.config.sources import SecretSources, parse_toml
 from balcli.http.client import RequestSettings
@@ -649,7 +650,8 @@ def test_example_works_against_the_sandbox(program: Program, sandbox: Sandbox, s
 )
 def test_a_secret_that_stands_in_the_file_is_seen_at_any_depth(line: str, expected: bool) -> None:
     """A secret, or any text of a login, that is not wholly filled in makes a file that nobody else may read."""
-    assert expected is holds_secret(parse_toml(f"[[profiles.main.wallet]]\n{line}\n", "FILE"))
+    source = Source("FILE", f"[[profiles.main.wallet]]\n{line}\n")
+    assert expected is holds_secret(parse_toml(source))
 
 
 SPELLINGS = [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from balcli.config.problems import line_numbers
+from balcli.config.problems import Source, line_numbers
 from balcli.config.sources import parse_toml
 from balcli.providers import PROVIDERS
 from balcli.render.settings import Row
@@ -62,7 +62,9 @@ def default_file(program: Program) -> Path:
 def tables(file: Path) -> list[str]:
     """The providers that a written profile has a table for."""
     return [
-        key for key in parse_toml(file.read_text(), "")["profiles"]["main"] if key in (*PROVIDERS, "acme")
+        key
+        for key in parse_toml(Source("", file.read_text()))["profiles"]["main"]
+        if key in (*PROVIDERS, "acme")
     ]
 
 
@@ -281,7 +283,7 @@ def test_each_commented_key_can_be_uncommented(program: Program) -> None:
         "crit",
     } <= keys
     text = "\n".join(line[2:] if line in commented else line for line in lines)
-    parse_toml(text, "")
+    parse_toml(Source("", text))
     result = program.with_profile(text, "config", "check", "-o", "json")
     assert "config.key" not in {problem["code"] for problem in result.json["problems"]}
 

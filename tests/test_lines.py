@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balcli.config.problems import KeyPath, line_numbers
+from balcli.config.problems import KeyPath, Source, line_numbers
 from balcli.config.sources import parse_toml
 from tests.conftest import Program
 from tests.generated import examples
@@ -137,7 +137,7 @@ def test_each_key_has_its_own_line(data: st.DataObject) -> None:
     writer.document()
     found = line_numbers(writer.text)
     assert writer.lines == found
-    assert paths(parse_toml(writer.text, "")) == set(found)
+    assert paths(parse_toml(Source("", writer.text))) == set(found)
     assert found == line_numbers(writer.text.replace("\n", "\r\n"))
 
 

@@ -77,8 +77,8 @@ def _file(context: typer.Context) -> "ProfileFile":
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
     path = Path(expand_home(str(named), os.environ)) if named else default_file()
     reader.refusal = "it is a FIFO, whose content is for the run"
-    text = read_text(path).text
-    return ProfileFile(path, Source("", text), parse_toml(text, ""), Variables(os.environ))
+    source = Source("", read_text(path).text)
+    return ProfileFile(path, source, parse_toml(source), Variables(os.environ))
 
 
 def offered(names: list[str], incomplete: str) -> list[str]:

@@ -89,7 +89,7 @@ def sandbox_profile(server: "Sandbox") -> "Profile":
 
     # No variable of the environment may mix a real account in among the false ones.
     source = Source("the sandbox's profile", server.profile(SANDBOX))
-    document = parse_toml(source.text, source.name)
+    document = parse_toml(source)
     return ProfileFile(Path(os.sep, "config.toml"), source, document, Variables({})).profile(SANDBOX)
 
 

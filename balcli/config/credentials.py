@@ -4,9 +4,9 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial, reduce
-from operator import getitem
+from operator import attrgetter, getitem
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from balcli.config.problems import KeyPath, Problems, Source
 from balcli.config.sources import Variables, has_own_text, names_in, texts_in
@@ -30,56 +30,55 @@ _BESIDE_CODE: Final = frozenset({"otp", "auth", "2fa", "mfa"})
 @lru_cache(maxsize=256)  # many accounts have logins of the same keys
 def names_credential(key: str) -> bool:
     """Whether the value of a login's key is a credential, by the key's words: split at `_`, `-` and case changes."""
-    found = _WORD.findall(key)
-    words = {form for word in found for form in (word.lower(), word.lower().rstrip("0123456789"))}
+    found, words = _WORD.findall(key), set[str]()
+    for word in map(str.lower, found):
+        words |= {word, word.rstrip("0123456789")}
     if words & _CREDENTIALS:
         return True
     return "code" in words and (len(found) == 1 or bool(words & _BESIDE_CODE))
 
 
-def credentials_of(
-    value: Any, keys: KeyPath = (), *, is_credential: bool = False
-) -> Iterator[tuple[KeyPath, Secret]]:
-    """The credentials of an account's values, each with its keys: `("token",)`, or `("login", "device", "pin")`."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            named = names_credential(key) if keys else isinstance(item, Secret)
-            if keys or isinstance(item, Secret | Mapping):
-                yield from credentials_of(item, (*keys, key), is_credential=is_credential or named)
-    elif isinstance(value, list):
-        for item in value:
-            yield from credentials_of(item, keys, is_credential=is_credential)
-    elif is_credential and isinstance(value, Secret):
-        yield keys, value
-    elif is_credential and isinstance(value, int) and not isinstance(value, bool):
-        yield keys, Secret(str(value))
+class PlacedSecret(NamedTuple):
+    """A secret in an account's values, with its keys and list indices: `("token",)`, or `("login", "device", "pin")`."""
+
+    path: KeyPath
+    secret: Secret
+    is_credential: bool
 
 
-def _secrets(value: Any, keys: KeyPath = ()) -> Iterator[tuple[KeyPath, Secret]]:
-    """The secrets in an account's values, each with its keys and list indices."""
+def secrets_of(value: Any, path: KeyPath = (), *, is_credential: bool = False) -> Iterator[PlacedSecret]:
+    """The secrets in an account's values, and the numbers in them that are credentials."""
     if isinstance(value, Secret):
-        yield keys, value
+        yield PlacedSecret(path, value, is_credential or len(path) == 1)
     elif isinstance(value, Mapping | list):
         for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-            yield from _secrets(item, (*keys, key))
+            named = path != () and isinstance(key, str) and names_credential(key)
+            yield from secrets_of(item, (*path, key), is_credential=is_credential or named)
+    elif is_credential and isinstance(value, int) and not isinstance(value, bool):
+        yield PlacedSecret(path, Secret(str(value)), is_credential)
 
 
-def set_origins(entry: "Entry", values: dict[str, Value], problems: Problems) -> None:
-    """Let each credential know the setting that it is the value of, and refuse one that was never filled in.
+def set_origins(entry: "Entry", values: dict[str, Value], problems: Problems) -> list[Secret]:
+    """Let each credential know the setting that it is the value of, and drop one that was never filled in.
 
-    Of a login none of whose texts is a credential, all are of the login as a whole.
+    Of a login none of whose texts is a credential, all are of the login as a whole. Returns the credentials.
     """
+    credentials: list[Secret] = []
     for key, value in [*values.items()]:
-        credentials = {id(secret) for _, secret in credentials_of({key: value})}
-        for path, secret in _secrets(value, (key,)):
-            if not credentials or id(secret) in credentials:
-                secret.origin = partial(_origin, entry, path if credentials else (key,))
+        found = [*secrets_of({key: value})]
+        named = [*filter(attrgetter("is_credential"), found)]
+        for path, secret, is_credential in found:
+            if is_credential or not named:
+                secret.origin = partial(_origin, entry, path if named else (key,))
             flaw = placeholder_problem(secret, is_key=len(path) == 1)
             if flaw is not None and not _is_literal(entry, path):
                 values.pop(key, None)
                 names = [part for part in (_spelling(entry, key), *path[1:]) if isinstance(part, str)]
                 where = _origin(entry, path).partition(", from ")[2] or "its place"
                 problems.add(SecretError(f"{flaw}; put the credential itself into {where}"), entry, *names)
+        if key in values:
+            credentials += map(attrgetter("secret"), named)
+    return credentials
 
 
 def _is_literal(entry: "Entry", path: KeyPath) -> bool:
@@ -119,13 +118,14 @@ def credential_notices(opened: "OpenedAccount") -> Iterator[Notice]:
 
 def _short_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
     """A notice for each credential of an account that cannot be told from data."""
-    for keys, secret in credentials_of(opened.values):
-        if not is_recognizable(secret):
+    for path, secret, is_credential in secrets_of(opened.values):
+        if is_credential and not is_recognizable(secret):
+            keys = [part for part in path if isinstance(part, str)]
             yield Notice(
                 "secret.short",
                 opened.entry.name,
                 opened.entry.located(
-                    keys,
+                    tuple(keys),
                     f"is shorter than {MIN_RECOGNIZABLE} characters or only digits, so balcli does not recognize "
                     "it in a response; use a longer one if the provider offers it",
                 ),

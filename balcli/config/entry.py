@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from balcli.config.credentials import credentials_of, names_credential, set_origins
+from balcli.config.credentials import names_credential, set_origins
 from balcli.config.problems import UNKNOWN_KEY, KeyPath, Problems, Source, located
 from balcli.config.sources import (
     SecretSources,
@@ -47,7 +47,10 @@ _STAND_IN_URL: Final = "https://localhost"
 @cache  # once for each provider, not for each account
 def allowed_keys(provider: str) -> Mapping[str, Key]:
     """The keys of an account's table at a provider, by each spelling: `token`, `token_file`, `token_command`."""
-    return {name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings}
+    allowed: dict[str, Key] = {}
+    for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS):
+        allowed |= dict.fromkeys(key.spellings, key)
+    return allowed
 
 
 def allowed_variables(provider: str) -> list[str]:
@@ -248,7 +251,7 @@ def open_entry(
             value = reader.read(key, spellings[0])
             if len(problems.found) == before:
                 values[key.name] = value
-    set_origins(entry, values, problems)
+    credentials = set_origins(entry, values, problems)
     faulty = {key.name for key in given_keys} - values.keys() if problems.found else set()
     base_url = _STAND_IN_URL
     if "base_url" not in faulty:
@@ -256,7 +259,7 @@ def open_entry(
         with problems.step(entry, "base_url"):
             base_url = _base_url(entry, values.get("base_url"))
             faulty.remove("base_url")
-    echoes.register_credentials(base_url, [secret for _, secret in credentials_of(values)])
+    echoes.register_credentials(base_url, credentials)
     for name, settings in _with_targets(entry, values, targets) if targets else ((entry.name, values),):
         yield _open(entry, name, base_url, settings, faulty, targets, problems)
 

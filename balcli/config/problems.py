@@ -6,10 +6,12 @@ No message has a value in it.
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from balcli.errors import ConfigError
+from balcli.files import shown
 from balcli.secret import MIN_RECOGNIZABLE
 from balcli.text import printable
 
@@ -77,10 +79,15 @@ class _Step(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A TOML text with its name in messages."""
+    """A TOML text, and its file or another name for it in messages."""
 
-    name: str
+    place: Path | str
     text: str
+
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+        return self.place if isinstance(self.place, str) else shown(self.place)
 
     def at(self, path: KeyPath) -> str:
         """The name with the line of the key at this path, or of the table that lacks it: `config.toml:14`."""
@@ -91,11 +98,20 @@ class Source(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of a TOML text; `title` is its name in messages, empty for the whole text."""
+    """A table of a TOML text: a profile, one of its limits, or the whole text."""
 
     source: Source
-    path: KeyPath
-    title: str
+    path: KeyPath = ()
+
+    @property
+    def title(self) -> str:
+        """Its name in messages, empty for the whole text."""
+        match self.path:
+            case ():
+                return ""
+            case (*_, "limits", int(number)):
+                return f"limit {number + 1}"
+        return f'profile "{printable(str(self.path[-1]), 40)}"'
 
     def located(self, keys: KeyPath, text: str) -> str:
         """The message on a key of the table, as a Place has it."""
@@ -180,7 +196,9 @@ class _Scanner:
         while (piece := self._pieces[self._next][0]) not in {"=", "]"}:
             self._next += 1
             if piece != ".":
-                keys.append(next(iter(parse_toml(f"{piece} = 0", ""))) if piece[0] in "\"'" else piece)
+                keys.append(
+                    next(iter(parse_toml(Source("", f"{piece} = 0")))) if piece[0] in "\"'" else piece
+                )
         return keys, line
 
     def _heading(self) -> KeyPath:

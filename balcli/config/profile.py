@@ -108,7 +108,8 @@ class ProfileFile(NamedTuple):
                 entries += entries_of_table(key, value, self.source, path, folder, variables, problems)
             elif key not in known:
                 problems.add(unknown_key(key, known), place, key)
-        entries += entries_of_variables(variables, table, working_folder(), problems)
+        if variables.have_settings:
+            entries += entries_of_variables(variables, table, working_folder(), problems)
         named: dict[str, Entry] = {}
         for entry in entries:
             first = named.setdefault(entry.name, entry)
@@ -124,14 +125,9 @@ class ProfileFile(NamedTuple):
             # The name of an account with a problem may be unknown.
             names = [entry.name for entry in entries] if len(problems.found) == before else None
             thresholds = read_thresholds(table[_LIMITS], place, names, variables, problems)
-        settings: dict[str, Any] = {}
-        for key in RUN_KEYS:
-            if key in table:
-                with problems.step(place, key):
-                    settings[key] = _run_setting(key, table[key], variables)
-        with problems.step(place, "command_timeout"):
-            _refuse_longer_command(settings)
-        unusable = frozenset(RUN_KEYS.keys() & table.keys() - settings.keys())
+        given = RUN_KEYS.keys() & table.keys()
+        settings = _run_settings(table, place, variables, problems) if given else {}
+        unusable = frozenset(given - settings.keys())
         settings["ca_bundle"] = ca_source(None, settings.get("ca_bundle"), folder, variables.environ)
         return Profile(
             str(place.path[-1]),
@@ -202,11 +198,10 @@ def read_file(file: Path, *, env_file: Path | None, environ: Mapping[str, str]) 
     variables = read_variables(environ, env_file, problems)
     with problems.step():
         read = read_text(file, problems)
-        source = Source(shown(file), read.text)
-        document = parse_toml(read.text, source.name)
-        if holds_secret(document):
-            with problems.step():
-                read.require_private("contains a secret")
+        source = Source(file, read.text)
+        document = parse_toml(source)
+        if read.exposure and holds_secret(document):
+            problems.add(ConfigFileError(f"{source.name} contains a secret and {read.exposure}"))
         _check_document(document, source, problems)
         return ProfileFile(file, source, document, variables, tuple(problems.found))
     raise problems.error()
@@ -231,7 +226,7 @@ def holds_secret(document: Mapping[str, Any]) -> bool:
 
 def _check_document(document: Mapping[str, Any], source: Source, problems: Problems) -> None:
     """Add what is wrong with a file beside its profiles."""
-    whole, known = Table(source, (), ""), ("default_profile", "profiles")
+    whole, known = Table(source), ("default_profile", "profiles")
     for key in document:
         if key not in known:
             problems.add(unknown_key(key, known), whole, key)
@@ -251,30 +246,49 @@ def _hint(wanted: str, profiles: Mapping[str, Any]) -> str:
 
 def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Table, Mapping[str, Any]]:
     """The profile to use, with its place: the given one, the default or the only one. Raises ConfigError."""
-    where, default = file.source.name, file.document.get("default_profile")
-    profiles = file.document.get("profiles", {})
+    default, profiles = file.document.get("default_profile"), file.document.get("profiles", {})
     if not isinstance(profiles, dict):
-        whole = Table(file.source, (), "")
-        raise ValueProblem(whole.located(("profiles",), "must be a table; write it as [profiles.main]"))
+        raise ValueProblem(
+            Table(file.source).located(("profiles",), "must be a table; write it as [profiles.main]")
+        )
     if name is not None and name not in profiles:
-        raise ProfileError(f"{where} has no profile {printable(name, 40)}; {_hint(name, profiles)}")
+        raise ProfileError(
+            f"{file.source.name} has no profile {printable(name, 40)}; {_hint(name, profiles)}"
+        )
     if name is None and isinstance(default, str) and default in profiles:
         name = default
     if name is None and not profiles:
-        raise ProfileError(f"{where} has no profile; add [profiles.main]")
+        raise ProfileError(f"{file.source.name} has no profile; add [profiles.main]")
     if name is None and len(profiles) > 1:
         if default is not None:
             raise problems.error()  # a bad default leaves it open
         raise ProfileError(
-            f"{where} has several profiles ({join_names(profiles)}); name one with --profile or default_profile"
+            f"{file.source.name} has several profiles ({join_names(profiles)}); "
+            "name one with --profile or default_profile"
         )
     chosen = next(iter(profiles)) if name is None else name
-    place = Table(file.source, ("profiles", chosen), f'profile "{printable(chosen, 40)}"')
+    place = Table(file.source, ("profiles", chosen))
     if not isinstance(profiles[chosen], dict):
         raise ValueProblem(
             place.located((), f"must be a table; write it as [profiles.{printable(chosen, 40)}]")
         )
     return place, profiles[chosen]
+
+
+def _run_settings(
+    table: Mapping[str, Any], place: Table, variables: Variables, problems: Problems
+) -> dict[str, Any]:
+    """The values of those of `RUN_KEYS` that the profile has and that have no problem."""
+    settings: dict[str, Any] = {}
+    for key in RUN_KEYS:
+        if key in table:
+            with problems.step(place, key):
+                settings[key] = _run_setting(key, table[key], variables)
+    if settings.get("command_timeout", 0.0) > (deadline := settings.get("deadline", MOST_SECONDS)):
+        del settings["command_timeout"]
+        text = f"is above the deadline of {deadline:g} s, which ends the run; raise deadline, or lower it"
+        problems.add(ValueProblem(text), place, "command_timeout")
+    return settings
 
 
 def _run_setting(key: str, value: Any, variables: Variables) -> Any:
@@ -307,15 +321,6 @@ def _seconds(value: Any, variables: Variables, most: float) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= most:
         raise ValueProblem(f'must be above 0 and up to {most:g} seconds; write it as 5 or "500ms"')
     return float(found)
-
-
-def _refuse_longer_command(settings: dict[str, Any]) -> None:
-    """Raise ValueProblem, and drop it, for a command_timeout above the deadline, where the profile names both."""
-    if settings.get("command_timeout", 0.0) > (deadline := settings.get("deadline", MOST_SECONDS)):
-        del settings["command_timeout"]
-        raise ValueProblem(
-            f"is above the deadline of {deadline:g} s, which ends the run; raise deadline, or lower it"
-        )
 
 
 def _whole(value: Any, least: int, most: int) -> int:
@@ -359,7 +364,9 @@ def open_accounts(
 
 def select(profile: Profile, provider: str | None, names: list[str], problems: Problems) -> list[Entry]:
     """The entries of a provider or all, and of these names if any. Adds an AccountError if there are none."""
-    of_provider = [entry for entry in profile.entries if provider in (None, entry.provider)]
+    of_provider = [*profile.entries]
+    if provider is not None:
+        of_provider = [entry for entry in of_provider if entry.provider == provider]
     kind = f"{provider} account" if provider else "account"
     if not of_provider:
         heading = f"[profiles.{printable(profile.name or 'main', 40)}.{provider or 'loopring'}]"

@@ -4,12 +4,12 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import methodcaller
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from balcli import pipes
-from balcli.config.problems import Problems
+from balcli.config.problems import Problems, Source
 from balcli.errors import ConfigFileError, ConfigSyntaxError, SecretError, VariableError
 from balcli.files import (
     chmod,
@@ -68,16 +68,10 @@ def exists(path: Path) -> bool:
 class FileText(NamedTuple):
     """The text of a file, and the state of the opened file."""
 
-    path: Path
     text: str
     state: os.stat_result
-
-    def require_private(self, why: str) -> None:
-        """Raise ConfigFileError, with the chmod, if every user may read the file."""
-        if is_readable_by_others(self.state):
-            raise ConfigFileError(
-                f"{shown(self.path)} {why} and is readable by everyone; {chmod(self.state, self.path)}"
-            )
+    exposure: str
+    """That every user can read the file, with the chmod, for messages; "" of a private one."""
 
 
 def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MAX_BYTES) -> FileText:
@@ -86,61 +80,67 @@ def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MA
     The checks are made on the opened file, so that it cannot be changed between check and use.
     Raises ConfigFileError. A wrong owner or mode is added to the problems, if they are given.
     """
-    name = shown(path)
-    if is_relative_to_nothing(path):
+    if not path.is_absolute() and is_relative_to_nothing(path):
         raise ConfigFileError(nowhere(path))
 
     def check(state: os.stat_result) -> None:
         flaw = permission_problem(state, path)
         if flaw is not None:
-            untrusted = ConfigFileError(f"{name} {flaw}")
+            untrusted = ConfigFileError(f"{shown(path)} {flaw}")
             if problems is None:
                 raise untrusted
             problems.add(untrusted)
 
-    if pipes.is_fifo(path):
-        try:
-            content, state = pipes.reader.read(path, most_bytes + 1, check)
-        except OSError as problem:
-            raise ConfigFileError(
-                f"{name} cannot be read: {problem.strerror}; start what writes to it before balcli, or give the path of a file"
-            ) from None
-    else:
-        content, state = _read_file(path, most_bytes + 1, check)
+    content, state = _read_file(path, most_bytes + 1, check)
     if len(content) > most_bytes:
         size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
-        raise ConfigFileError(f"{name} is larger than {size}; name the right file")
+        raise ConfigFileError(f"{shown(path)} is larger than {size}; name the right file")
+    exposure = f"is readable by everyone; {chmod(state, path)}" if is_readable_by_others(state) else ""
     try:
-        return FileText(path, content.decode("utf-8-sig"), state)
+        return FileText(content.decode("utf-8-sig"), state, exposure)
     except UnicodeDecodeError:
-        raise ConfigFileError(f"{name} is not UTF-8; save it in that encoding") from None
+        raise ConfigFileError(f"{shown(path)} is not UTF-8; save it in that encoding") from None
 
 
 def _read_file(
     path: Path, most: int, check: Callable[[os.stat_result], None]
 ) -> tuple[bytes, os.stat_result]:
-    """At most that many bytes of a regular file, and its state. Raises ConfigFileError, and what the check raises."""
-    name = shown(path)
+    """At most that many bytes of a regular file or FIFO, and its state. Raises ConfigFileError, and what the check raises."""
     try:
+        if path.is_fifo():
+            return _read_fifo(path, most, check)
         descriptor = open_for_reading(path)
     except FileNotFoundError:
-        raise ConfigFileError(f"{name} does not exist; check the path") from None
+        raise ConfigFileError(f"{shown(path)} does not exist; check the path") from None
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or "not a usable path"
         raise ConfigFileError(
-            f"{name} cannot be opened: {reason}; check the path and its permissions"
+            f"{shown(path)} cannot be opened: {reason}; check the path and its permissions"
         ) from None
     try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise ConfigFileError(f"{name} is not a regular file; give the path of one")
+            raise ConfigFileError(f"{shown(path)} is not a regular file; give the path of one")
         check(state)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(most), state
     except OSError as problem:
-        raise ConfigFileError(f"{name} cannot be read: {problem.strerror}; check the disk") from None
+        raise ConfigFileError(f"{shown(path)} cannot be read: {problem.strerror}; check the disk") from None
     finally:
         os.close(descriptor)
+
+
+def _read_fifo(
+    path: Path, most: int, check: Callable[[os.stat_result], None]
+) -> tuple[bytes, os.stat_result]:
+    from balcli import pipes  # here, because few runs read one
+
+    try:
+        return pipes.reader.read(path, most, check)
+    except OSError as problem:
+        raise ConfigFileError(
+            f"{shown(path)} cannot be read: {problem.strerror}; start what writes to it before balcli, or give the path of a file"
+        ) from None
 
 
 # What a message of tomli begins with, the flaw and the cure. The whole message may contain a piece of a secret.
@@ -161,26 +161,29 @@ _TOML_FLAWS: Final = {
 }
 
 
-def parse_toml(text: str, name: str) -> dict[str, Any]:
-    """The document of a TOML 1.1 text; messages call it `name`.
+def parse_toml(source: Source) -> dict[str, Any]:
+    """The document of a TOML 1.1 text.
 
     Raises ConfigSyntaxError with line, column and kind alone: the text there may be a secret.
     """
     import tomli  # not needed by `--help`
 
-    too_deep = ConfigSyntaxError(f"{name} is nested too deeply; a profile needs four levels")
+    document, text = None, source.text
     try:
         document = tomli.loads(text)
     except tomli.TOMLDecodeError as problem:
         flaw, cure = next(said for begin, said in _TOML_FLAWS.items() if problem.msg.startswith(begin))
-        raise ConfigSyntaxError(f"{name}:{problem.lineno}: {flaw} (column {problem.colno}); {cure}") from None
+        where = f"{source.name}:{problem.lineno}"
+        raise ConfigSyntaxError(f"{where}: {flaw} (column {problem.colno}); {cure}") from None
     except RecursionError:
-        raise too_deep from None
+        document = None
     except ValueError:
         # tomli lets a number of over 4,300 digits through to int(), which refuses it.
-        raise ConfigSyntaxError(f"{name} contains a number that is too long; shorten it") from None
-    if is_deeper(document, _MOST_LEVELS):
-        raise too_deep
+        raise ConfigSyntaxError(f"{source.name} contains a number that is too long; shorten it") from None
+    # Each level is written with one of these characters.
+    may_be_deep = sum(map(text.count, "[{.")) >= _MOST_LEVELS
+    if document is None or (may_be_deep and is_deeper(document, _MOST_LEVELS)):
+        raise ConfigSyntaxError(f"{source.name} is nested too deeply; a profile needs four levels")
     return document
 
 
@@ -263,6 +266,12 @@ class Variables(NamedTuple):
         prefix = prefix_of(provider)
         return tuple(name for name in {**self.environ, **self.from_file} if name.startswith(prefix))
 
+    @property
+    def have_settings(self) -> bool:
+        """Whether a variable may be one of those that make accounts, `BALCLI_<PROVIDER>_<KEY>`."""
+        begins = methodcaller("startswith", PREFIX)
+        return any(map(begins, self.environ)) or any(map(begins, self.from_file))
+
     def settings(self, provider: str) -> dict[str, str]:
         """The values of the provider's `BALCLI_<PROVIDER>_<KEY>` variables by key, all from one of the two sources."""
         prefix = prefix_of(provider)
@@ -328,8 +337,9 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: 
     notices: list[Notice] = []
     with problems.step():
         file = read_text(env_file, problems)
-        with problems.step():
-            file.require_private("counts as a file of secrets")
+        if file.exposure:
+            text = f"{shown(env_file)} counts as a file of secrets and {file.exposure}"
+            problems.add(ConfigFileError(text))
         for binding in parse_stream(StringIO(file.text)):
             # A binding begins after the line before it: blank lines ahead of it count as its own.
             skipped = len(binding.original.string) - len(binding.original.string.lstrip())
@@ -378,6 +388,8 @@ class SecretSources:
     def from_file(self, path: Path) -> Secret:
         """The content of a file without one final line break. Raises SecretError."""
         if self._deadline is not None:
+            from balcli import pipes  # here, because few secrets are in files
+
             pipes.reader.stop_after(self._deadline.left())
         try:
             text = read_text(path, most_bytes=_MOST_BYTES).text

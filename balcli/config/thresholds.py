@@ -37,7 +37,7 @@ def read_thresholds(
     found: list[ThresholdEntry] = []
     seen: dict[tuple[object, ...], int] = {}
     for number, table in enumerate(tables):
-        place = Table(profile.source, (*profile.path, "limits", number), f"limit {number + 1}")
+        place = Table(profile.source, (*profile.path, "limits", number))
         before = len(problems.found)
         with problems.step(place):
             if not isinstance(table, dict):

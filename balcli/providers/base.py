@@ -40,7 +40,8 @@ class Key(NamedTuple):
     @property
     def spellings(self) -> tuple[str, ...]:
         """The keys that can set it in a profile: a secret also by a file or a command."""
-        return (self.name, self.in_file, f"{self.name}_command") if self.kind == "secret" else (self.name,)
+        name = self.name
+        return (name, f"{name}_file", f"{name}_command") if self.kind == "secret" else (name,)
 
 
 class Flag(NamedTuple):
