@@ -80,8 +80,8 @@ class _RefusesUnseen:
         """
         parser: Any = self.make_parser(ctx)
         _, _, in_order = parser.parse_args(list(args))
-        for option, count in Counter(filter(_takes_one_text, in_order)).items():
-            if count > 1 and not ctx.resilient_parsing:
+        for option, count in Counter(in_order).items():
+            if count > 1 and _takes_one_text(option) and not ctx.resilient_parsing:
                 raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
         rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         if ctx.params.get("sandbox") and not ctx.resilient_parsing:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from balcli import pipes
 from balcli.cli import options
 from balcli.cli.app import Command, CommandLine
 from balcli.cli.options import REPORTS, Format, account_option, output_option, recording_option, shown_option
@@ -26,7 +26,6 @@ from balcli.cli.output import (
     wants_colour,
     write_stdout,
 )
-from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, OutputError, UsageError
 from balcli.providers import PROVIDERS
 from balcli.settings import Order
@@ -58,9 +57,9 @@ class Display(NamedTuple):
     """The seconds that the run has; None for the default."""
 
     @property
-    def formats(self) -> list[str]:
+    def formats(self) -> Iterable[str]:
         """Every format that is written."""
-        return [form for form, _ in self.outputs.all(self.output)]
+        return dict(self.outputs.all(self.output))
 
     @property
     def colour(self) -> bool:
@@ -75,15 +74,15 @@ _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
 def app_for(name: str, about: str) -> typer.Typer:
     """The Typer app of `all`, or of a provider's command with the options that it declares, with this help."""
     provider = PROVIDERS.get(name)
-    keys = [key for key in provider.KEYS if key.option] if provider else []
-    flags = {flag.name.replace("-", "_"): flag for flag in provider.FLAGS} if provider else {}
+    keys = [*filter(attrgetter("option"), provider.KEYS)] if provider else []
+    flags = provider.FLAGS if provider else ()
 
     def command(**values: Any) -> None:
         targets: dict[str, tuple[str, ...]] = {}
         for key in keys:
             if (value := values.pop(key.name)) not in (None, []):
                 targets[key.name] = tuple(value) if isinstance(value, list) else (value,)
-        chosen = [flag for option, flag in flags.items() if values.pop(option)]
+        chosen = [flag for flag in flags if values.pop(flag.name.replace("-", "_"))]
         _show_balances(provider, targets, chosen, **values)
 
     _, _, _, context, accounts, *fixed = inspect.signature(_show_balances).parameters.values()
@@ -94,7 +93,7 @@ def app_for(name: str, about: str) -> typer.Typer:
     return app
 
 
-def _provider_options(keys: "Iterable[Key]", flags: "Mapping[str, Flag]") -> Iterator[inspect.Parameter]:
+def _provider_options(keys: "Iterable[Key]", flags: "Iterable[Flag]") -> Iterator[inspect.Parameter]:
     """The options that a provider declares: those of its keys, and its flags."""
     for key in keys:
         metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
@@ -102,9 +101,9 @@ def _provider_options(keys: "Iterable[Key]", flags: "Mapping[str, Flag]") -> Ite
         option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
         kind = list[str] | None if key.repeatable else str | None
         yield _keyword(key.name, default=None, annotation=Annotated[kind, option])
-    for name, flag in flags.items():
+    for flag in flags:
         switch = shown_option(f"--{flag.name}", help=flag.help)
-        yield _keyword(name, default=False, annotation=Annotated[bool, switch])
+        yield _keyword(flag.name.replace("-", "_"), default=False, annotation=Annotated[bool, switch])
 
 
 def _show_balances(
@@ -180,7 +179,7 @@ def _show_balances(
         provider=provider.NAME if provider else None,
         accounts=accounts or (),
         targets=targets,
-        flags=frozenset(flag.name for flag in flags),
+        flags=frozenset(map(attrgetter("name"), flags)),
         settings=options.given(timeout=timeout, deadline=deadline, retries=retries, jobs=jobs),
         nonzero=nonzero,
         sort=sort,
@@ -196,9 +195,12 @@ def _show_balances(
     )
     begun = time.monotonic()
     observe = print_exchange if verbose else None
-    opening = open_profile(config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline)
+    opening = options.open_profile(
+        config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline
+    )
     if watch is not None:
-        from balcli.cli import watching  # here, because few runs are watched
+        from balcli import pipes  # both here, because few runs are watched
+        from balcli.cli import watching
 
         watching.validate_options(output, record=record, files=output_file, evidence=evidence)
         _validate_options(request, flags, fault)
@@ -219,19 +221,20 @@ def _show_balances(
     recorder: Recorder | None = None
     try:
         _validate_options(request, flags, fault)
-        explicit = options.is_explicit(context, "output")
-        outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
-        display = display._replace(outputs=outputs.without_files())
-        outputs.check()
-        display = display._replace(outputs=outputs)
+        if output_file or mode:
+            explicit = options.is_explicit(context, "output")
+            outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
+            display = display._replace(outputs=outputs.without_files())
+            outputs.check()
+            display = display._replace(outputs=outputs)
         if evidence is not None:
             from balcli.evidence import record as evidence_record  # here, because few runs keep any
 
             recorder = evidence_record.Recorder(evidence)
-        request = request._replace(assets=wanted(asset, exact=exact))
-        display = display._replace(
-            value=options.value_request(display.formats, request.assets, field, absent)
-        )
+        request = request._replace(assets=wanted(asset, exact=exact) if asset or exact else ())
+        if field or absent or Format.value in display.formats:
+            value = options.value_request(display.formats, request.assets, field, absent)
+            display = display._replace(value=value)
         with opening as opened:
             profile = opened.name
             display = display._replace(deadline=deadline or opened.request_settings.deadline)
@@ -241,13 +244,7 @@ def _show_balances(
         report = reports.failed(profile, problem)
         result = RunResult(report, report)
     if recorder is not None:
-        try:
-            digest = _keep_evidence(recorder, result, request, display, exact=exact)
-        except OutputError as problem:
-            result = result._replace(problems=(*result.problems, problem))
-        else:
-            if not quiet:
-                print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
+        result = _with_evidence(recorder, result, request, display, exact=exact)
     about = f"{time.monotonic() - begun:.1f} s"
     raise typer.Exit(write_report(result, display._replace(about=about)))
 
@@ -257,14 +254,19 @@ def _validate_options(request: "RunRequest", flags: Sequence["Flag"], faults: li
     for flag in flags:
         if not request.targets.keys().isdisjoint(flag.excludes):
             raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
-    options.validate_faults(faults, sandbox=request.sandbox)
-    options.validate_recording(record=request.record, history=request.history, wait=request.wait)
+    options.validate_options(
+        faults,
+        sandbox=request.sandbox,
+        record=request.record,
+        history=request.history,
+        wait=request.wait,
+    )
 
 
-def _keep_evidence(
+def _with_evidence(
     recorder: "Recorder", result: "RunResult", request: "RunRequest", display: Display, *, exact: bool
-) -> str:
-    """Write the evidence of a run; the SHA-256 of its manifest. Raises OutputError."""
+) -> "RunResult":
+    """Write the evidence of a run, and print the SHA-256 of its manifest; the result, with what went wrong."""
     shaping = {
         "output": display.output.value,
         "field": display.value and display.value.field,
@@ -276,7 +278,13 @@ def _keep_evidence(
         "sort": request.sort,
         "totals_only": request.totals_only,
     }
-    return recorder.keep(result.document, shaping)
+    try:
+        digest = recorder.keep(result.document, shaping)
+    except OutputError as problem:
+        return result._replace(problems=(*result.problems, problem))
+    if not display.quiet:
+        print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
+    return result
 
 
 def write_report(result: "RunResult", display: Display) -> int:
@@ -296,15 +304,10 @@ def write_report(result: "RunResult", display: Display) -> int:
             outputs = outputs.without(Format.value, display.output)
     exit_code = report.exit_code if found is None else found.exit_code
 
-    def rendered(output: str, file: Path | None) -> Iterable[str]:
-        if found is not None and output == Format.value:
-            return f"{found.text}\n"
-        return _rendered(document, display, output, file)
-
     # Of a run that failed wholly, an older file is worth more.
     unwritten = outputs.write(
         display.output,
-        rendered,
+        partial(_rendered, document, display, found and found.text),
         keep_old=not report.answered,
         deadline=display.deadline,
     )
@@ -317,8 +320,12 @@ def write_report(result: "RunResult", display: Display) -> int:
     return codes[0] if codes and report.answered else exit_code
 
 
-def _rendered(report: "Report", display: Display, output: str, file: Path | None) -> Iterable[str]:
-    """The report in a format for a file or stdout, in one piece or more."""
+def _rendered(
+    report: "Report", display: Display, amount: str | None, output: str, file: Path | None
+) -> Iterable[str]:
+    """The report in a format for a file or stdout, in one piece or more; in the format `value` its one amount."""
+    if output == Format.value:
+        return f"{amount}\n"
     if output != Format.table:
         return machine(output, report)
     if report.failures:

@@ -18,7 +18,6 @@ from balcli.cli.output import (
     wants_colour,
     write_stdout,
 )
-from balcli.cli.profiles import open_profile
 from balcli.errors import BalcliError, KeyProblem, OutputError, UsageError
 from balcli.text import printable
 
@@ -109,8 +108,7 @@ def check(
     )
     thresholds: tuple[Threshold, ...] = ()
     try:
-        options.validate_faults(fault, sandbox=sandbox)
-        options.validate_recording(record=record, history=history, wait=wait)
+        options.validate_options(fault, sandbox=sandbox, record=record, history=history, wait=wait)
         texts = {
             "asset": asset,
             "field": field,
@@ -120,7 +118,7 @@ def check(
             "absent": absent,
         }
         given = _given(texts, exact=exact)
-        with open_profile(
+        with options.open_profile(
             config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline
         ) as opened:
             profile = opened.name

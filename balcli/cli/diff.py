@@ -19,7 +19,6 @@ from balcli.cli.output import (
     wants_colour,
     write_stdout,
 )
-from balcli.cli.profiles import open_profile
 from balcli.cli.recorded import (
     LAST,
     Recorded,
@@ -165,7 +164,9 @@ def diff(
             opened, clock = None, None
             if live:
                 opened = stack.enter_context(
-                    open_profile(config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline)
+                    options.open_profile(
+                        config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline
+                    )
                 )
                 deadline = deadline or opened.request_settings.deadline
                 # It bounds the wait for a busy history, too.
@@ -218,7 +219,7 @@ def _validate_options(after: str | None, faults: list[str] | None, *, live: bool
     """Raise UsageError for options that cannot be meant together."""
     if live and after is not None:
         raise UsageError("--live compares with now; leave the second run out")
-    options.validate_faults(faults, sandbox=sandbox)
+    options.validate_options(faults, sandbox=sandbox)
 
 
 def _compared(

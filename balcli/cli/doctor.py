@@ -20,7 +20,7 @@ from balcli.cli.output import (
     wants_colour,
     write_stdout,
 )
-from balcli.cli.profiles import default_file, open_profile
+from balcli.cli.profiles import default_file
 from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
 from balcli.models import Step
 
@@ -66,14 +66,14 @@ def diagnose(
     outputs = Outputs()
     settings = options.given(timeout=timeout, deadline=deadline)
     try:
-        options.validate_faults(fault, sandbox=sandbox)
+        options.validate_options(fault, sandbox=sandbox)
         named = options.outputs(output_file, options.TableOrJson, explicit=output is not None, mode=mode)
         outputs = named.without_files()
         named.check()
         outputs = named
         if sandbox:
             steps = [Step(None, "profile", "ok", "the sandbox's own; no file is read")]
-            with open_profile(None, None, None, sandbox=True, faults=fault) as opened:
+            with options.open_profile(None, None, None, sandbox=True, faults=fault) as opened:
                 diagnosis = _examined(opened, steps, accounts, settings, offline=offline, quiet=quiet)
         else:
             if deadline is not None:

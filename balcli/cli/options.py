@@ -3,7 +3,8 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from balcli.settings import MOST_JOBS, MOST_RETRIES, MOST_SECONDS, parse_seconds
 from balcli.text import printable
 
 if TYPE_CHECKING:
+    from balcli.config.profile import Profile
     from balcli.render.value import ValueRequest
 
 WHOSE: Final = "Which accounts"
@@ -52,8 +54,8 @@ class Format(StrEnum):
     value = "value"
 
 
-REPORTS: Final = tuple(form for form in Format if form is not Format.value)
-"""The formats that show a whole report."""
+REPORTS: Final = tuple(Format)[:-1]
+"""The formats that show a whole report: all but `value`."""
 
 
 class OtherFormat(StrEnum):
@@ -131,7 +133,7 @@ def whole_seconds(text: str) -> int:
 
 def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
     """A path that an option gives, with the home folder in the place of `~/`. Raises UsageError or ConfigFileError."""
-    if value is None or context.resilient_parsing:
+    if value is None or context.resilient_parsing or not str(value).startswith("~/"):
         return value
     try:
         return Path(expand_home(str(value), os.environ))
@@ -283,15 +285,10 @@ class When(StrEnum):
     never = "never"
 
 
-def _choose_colour(value: When | None) -> When | None:
-    if value in {When.always, When.never}:
+def _choose_colour(value: When | bool | None) -> When | bool | None:
+    """Choose by --color, or by --no-color, which is True where it is given."""
+    if value and value is not When.auto:
         choose_colour(always=value is When.always)
-    return value
-
-
-def _choose_none(value: bool) -> bool:
-    if value:
-        choose_colour(always=False)
     return value
 
 
@@ -301,13 +298,52 @@ Color = Annotated[
 ]
 NoColor = Annotated[
     bool,
-    output_option("--no-color", callback=_choose_none, hidden=True, help="Use no colours, as --color never."),
+    output_option(
+        "--no-color", callback=_choose_colour, hidden=True, help="Use no colours, as --color never."
+    ),
 ]
+
+
+@contextmanager
+def open_profile(
+    file: Path | None,
+    name: str | None,
+    env_file: Path | None,
+    *,
+    sandbox: bool = False,
+    faults: Sequence[str] | None = None,
+    deadline: float | None = None,
+) -> "Iterator[Profile]":
+    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError.
+
+    The deadline, in seconds from now, ends the wait for a FIFO in the place of a file.
+    """
+    if sandbox:
+        from balcli.cli.profiles import sandbox_profile, start_sandbox
+
+        with start_sandbox(faults=faults) as server:
+            yield sandbox_profile(server)
+        return
+    from balcli.config.profile import load
+
+    if deadline is not None:
+        from balcli import pipes  # here, because few runs read one
+
+        pipes.reader.stop_after(deadline)
+    must_exist = file is not None
+    if file is None:
+        from balcli.cli.profiles import default_file
+
+        file = default_file()
+    yield load(file, must_exist=must_exist, name=name, env_file=env_file, environ=os.environ)
 
 
 def given(**options: Any) -> dict[str, Any]:
     """The options that have a value."""
-    return {name: value for name, value in options.items() if value is not None}
+    for name in [*options]:
+        if options[name] is None:
+            del options[name]
+    return options
 
 
 def value_request(
@@ -381,14 +417,17 @@ def _output_path(text: str) -> Path | None:
     return None if is_stdout(path) else path
 
 
-def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:
-    """Raise UsageError for a fault without a sandbox."""
+def validate_options(
+    faults: list[str] | None,
+    *,
+    sandbox: bool,
+    record: bool = False,
+    history: Path | None = None,
+    wait: float | None = None,
+) -> None:
+    """Raise UsageError for a fault without a sandbox, and an option of recording where nothing is recorded."""
     if faults and not sandbox:
         raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
-
-
-def validate_recording(*, record: bool, history: Path | None, wait: float | None) -> None:
-    """Raise UsageError for an option of recording where nothing is recorded."""
     for name, value in (("--history", history), ("--wait", wait)):
         if value is not None and not record:
             raise UsageError(f"{name} is for --record alone; add --record, or leave it out")

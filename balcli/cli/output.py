@@ -142,8 +142,13 @@ class Outputs(NamedTuple):
         The format of `-o` then goes to stdout. FIFOs, devices and descriptors are written until the deadline, in
         seconds from the command's start. Raises as `write_stdout`.
         """
-        to_stdout = [form for form, file in self.all(output) if file is None]
-        files = [(form, file) for form, file in self.all(output) if file is not None]
+        to_stdout: list[str] = []
+        files: list[tuple[str, Path]] = []
+        for form, file in self.all(output):
+            if file is None:
+                to_stdout.append(form)
+            else:
+                files.append((form, file))
         problems: list[OutputError] = []
         if files:
             written, problems = self._write_files(files, render, keep_old=keep_old, deadline=deadline)

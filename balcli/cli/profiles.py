@@ -1,14 +1,12 @@
-"""The profile of a run: the user's file, or that of a sandbox which serves for as long as it is open."""
+"""Where the user's profile file is, what may be written there, and the profile of a sandbox."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
-from balcli import pipes
 from balcli.cli.output import print_message
 from balcli.errors import ConfigFileError, OutputError, UsageError
 from balcli.files import shown, write_new
@@ -20,33 +18,6 @@ if TYPE_CHECKING:
 
 SANDBOX: Final = "sandbox"
 """The name of the sandbox's profile."""
-
-
-@contextmanager
-def open_profile(
-    file: Path | None,
-    name: str | None,
-    env_file: Path | None,
-    *,
-    sandbox: bool = False,
-    faults: Sequence[str] | None = None,
-    deadline: float | None = None,
-) -> "Iterator[Profile]":
-    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError.
-
-    The deadline, in seconds from now, ends the wait for a FIFO in the place of a file.
-    """
-    if sandbox:
-        with start_sandbox(faults=faults) as server:
-            yield sandbox_profile(server)
-        return
-    from balcli.config.profile import load
-
-    if deadline is not None:
-        pipes.reader.stop_after(deadline)
-    yield load(
-        file or default_file(), must_exist=file is not None, name=name, env_file=env_file, environ=os.environ
-    )
 
 
 def default_file() -> Path:

@@ -20,6 +20,7 @@ from balcli.config.sources import (
     Variables,
     ca_source,
     exists,
+    exposed_error,
     has_own_text,
     parse_toml,
     prefix_of,
@@ -28,7 +29,7 @@ from balcli.config.sources import (
     texts_in,
 )
 from balcli.errors import AccountError, ConfigFileError, ProfileError, UsageError, ValueProblem
-from balcli.files import shown, working_folder
+from balcli.files import is_readable_by_others, shown, working_folder
 from balcli.http import echoes
 from balcli.http.client import RequestSettings
 from balcli.models import CaSource
@@ -200,8 +201,8 @@ def read_file(file: Path, *, env_file: Path | None, environ: Mapping[str, str]) 
         read = read_text(file, problems)
         source = Source(file, read.text)
         document = parse_toml(source)
-        if read.exposure and holds_secret(document):
-            problems.add(ConfigFileError(f"{source.name} contains a secret and {read.exposure}"))
+        if is_readable_by_others(read.state) and holds_secret(document):
+            problems.add(exposed_error(file, read.state, "contains a secret"))
         _check_document(document, source, problems)
         return ProfileFile(file, source, document, variables, tuple(problems.found))
     raise problems.error()

@@ -70,8 +70,11 @@ class FileText(NamedTuple):
 
     text: str
     state: os.stat_result
-    exposure: str
-    """That every user can read the file, with the chmod, for messages; "" of a private one."""
+
+
+def exposed_error(path: Path, state: os.stat_result, why: str) -> ConfigFileError:
+    """The error of a file that every user can read, with the chmod."""
+    return ConfigFileError(f"{shown(path)} {why} and is readable by everyone; {chmod(state, path)}")
 
 
 def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MAX_BYTES) -> FileText:
@@ -95,9 +98,8 @@ def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MA
     if len(content) > most_bytes:
         size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
         raise ConfigFileError(f"{shown(path)} is larger than {size}; name the right file")
-    exposure = f"is readable by everyone; {chmod(state, path)}" if is_readable_by_others(state) else ""
     try:
-        return FileText(content.decode("utf-8-sig"), state, exposure)
+        return FileText(content.decode("utf-8-sig"), state)
     except UnicodeDecodeError:
         raise ConfigFileError(f"{shown(path)} is not UTF-8; save it in that encoding") from None
 
@@ -337,9 +339,8 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: 
     notices: list[Notice] = []
     with problems.step():
         file = read_text(env_file, problems)
-        if file.exposure:
-            text = f"{shown(env_file)} counts as a file of secrets and {file.exposure}"
-            problems.add(ConfigFileError(text))
+        if is_readable_by_others(file.state):
+            problems.add(exposed_error(env_file, file.state, "counts as a file of secrets"))
         for binding in parse_stream(StringIO(file.text)):
             # A binding begins after the line before it: blank lines ahead of it count as its own.
             skipped = len(binding.original.string) - len(binding.original.string.lstrip())

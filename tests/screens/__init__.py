@@ -14,7 +14,7 @@ from typing import Final
 import pyte
 import pytest
 
-from balcli.cli.profiles import open_profile
+from balcli.cli.options import open_profile
 from balcli.diff import compare
 from balcli.history.reading import RunSummary
 from balcli.history.series import Interval, Series
