@@ -49,9 +49,9 @@ def instance(kind: type[BaseException], *arguments: object) -> BaseException:
 
 def explained(problem: BaseException) -> errors.BalcliError:
     """What the transport makes of an exception."""
-    from balcli.http import library_errors
+    from balcli.http import connect, library_errors
 
-    return library_errors.explained(problem, library_errors.Setup())
+    return library_errors.explained(problem, connect.Setup())
 
 
 def of(path: str) -> type[BaseException]:

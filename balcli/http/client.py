@@ -239,7 +239,8 @@ class Client:
         for value in request.headers.values():
             if isinstance(value, Secret):
                 echoes.register_token(request.base_url, value)
-        limiter = self._wait_for_turn(request)
+        limits = self._pauses or request.per_second is not None
+        limiter = self._wait_for_turn(request) if limits else None
         left = self._deadline.left()
         seconds, begun, began = min(self._settings.timeout, left), time.monotonic(), time.time_ns()
         answer, problem = None, None

@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain, zip_longest
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
 
 from balcli.errors import MachineExhausted
+from balcli.models import CaSource
 
 NEXT_ADDRESS: Final = 0.25
 """Seconds until the next address of a host is tried, beside those under way (RFC 8305, section 5)."""
@@ -41,6 +42,17 @@ _failed: dict[_Address, float] = {}
 """When an address last failed or did not answer in time, by the monotonic clock."""
 
 
+class Setup(NamedTuple):
+    """The settings of connections that messages on proxies and certificates name."""
+
+    trusted: CaSource = CaSource()
+    """The certificates of the authorities that are trusted."""
+    proxy: str = "HTTPS_PROXY"
+    """The setting that names the proxy."""
+    has_password: bool = False
+    """Whether the proxy's URL has a user name or password."""
+
+
 class TooManyInterimResponses(http.client.HTTPException):
     """The server sent more than `MAX_INTERIM` interim responses."""
 
@@ -61,11 +73,11 @@ def addresses(host: str, port: int) -> list[tuple[int, _Address]]:
     except socket.gaierror:
         socket.socket().close()  # raises what is wrong where the resolver got no descriptor
         raise
-    found = list(dict.fromkeys((int(entry[0]), entry[4]) for entry in entries))
-    first = [entry for entry in found if entry[0] == found[0][0]]
-    others = [entry for entry in found if entry[0] != found[0][0]]
-    in_turn = [entry for entry in chain(*zip_longest(first, others)) if entry is not None]
-    return sorted(in_turn, key=lambda entry: _failed.get(entry[1], 0.0))
+    by_family: dict[int, dict[tuple[int, _Address], None]] = {}
+    for family, _, _, _, address in entries:
+        by_family.setdefault(family, {})[int(family), address] = None
+    in_turn = [*filter(None, chain.from_iterable(zip_longest(*by_family.values())))]
+    return sorted(in_turn, key=lambda entry: _failed.get(entry[1], 0.0)) if _failed else in_turn
 
 
 def report_failure(host: str, port: int) -> None:
@@ -239,6 +251,5 @@ def close_idle(pool: HTTPConnectionPool) -> int:
     return closed
 
 
-def use_connections(manager: PoolManager) -> None:
-    """Let a manager make the connections of this module."""
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+POOLS: Final = {"http": _Pool, "https": _TlsPool}
+"""The `pool_classes_by_scheme` of a manager that makes the connections of this module."""

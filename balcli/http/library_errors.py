@@ -8,7 +8,7 @@ import os
 import re
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from urllib3 import exceptions as raw
 
@@ -54,18 +54,7 @@ _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError],
 )  # fmt: skip
 
 
-class Setup(NamedTuple):
-    """The settings that messages on proxies and certificates name."""
-
-    trusted: CaSource = CaSource()
-    """The certificates of the authorities that are trusted."""
-    proxy: str = "HTTPS_PROXY"
-    """The setting that names the proxy."""
-    has_password: bool = False
-    """Whether the proxy's URL has a user name or password."""
-
-
-def explained(problem: BaseException, setup: Setup) -> BalcliError:
+def explained(problem: BaseException, setup: connect.Setup) -> BalcliError:
     """The error of the tree for what a library raised."""
     members = list(family(problem))
     for member in members:
@@ -104,7 +93,7 @@ _FLAWS: Final = {
 }
 
 
-def _proxy_error(members: Sequence[BaseException], setup: Setup) -> ProxyFailed:
+def _proxy_error(members: Sequence[BaseException], setup: connect.Setup) -> ProxyFailed:
     """The error of a proxy, before the connection through it was there."""
     refused = [found[1] for member in members if (found := _TUNNEL_REFUSED.match(str(member)))]
     if "407" in refused and setup.has_password:

@@ -13,12 +13,14 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from requests import PreparedRequest, Response
 from requests import exceptions as wrapped
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 from urllib3 import exceptions as raw
@@ -36,7 +38,7 @@ from balcli.errors import (
     ValueProblem,
 )
 from balcli.http import connect
-from balcli.http.library_errors import CUT, TIMED_OUT, Setup, explained, family
+from balcli.http.library_errors import CUT, TIMED_OUT, explained, family
 from balcli.models import CaSource
 from balcli.settings import MOST_JOBS
 from balcli.urls import validate_proxy
@@ -150,7 +152,7 @@ class _Route(NamedTuple):
     """The connections by which a host is reached, and the settings that decided it."""
 
     connections: HTTPConnectionPool
-    setup: Setup
+    setup: connect.Setup
 
     def report_failure(self) -> None:
         """Try the other addresses of the server, or of the proxy, first from now on."""
@@ -182,19 +184,17 @@ class _Adapter(HTTPAdapter):
     """The adapter of requests, with one TLS context and the connections of `balcli.http.connect`."""
 
     def __init__(self, context: ssl.SSLContext | None, trusted: CaSource, connections: int) -> None:
+        super().__init__()
         self._context = context
-        self._setup = Setup(trusted)
-        super().__init__(pool_maxsize=connections)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
+        self._setup = connect.Setup(trusted)
         # Without a context of ours, each connection would parse the whole CA bundle again.
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **more)
-        connect.use_connections(self.poolmanager)
+        self.init_poolmanager(DEFAULT_POOLSIZE, connections, ssl_context=context)
+        self.poolmanager.pool_classes_by_scheme = connect.POOLS
 
     def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
         more |= {"ssl_context": self._context, "proxy_ssl_context": self._context}
         manager = super().proxy_manager_for(proxy, **more)
-        connect.use_connections(manager)
+        manager.pool_classes_by_scheme = connect.POOLS
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
@@ -282,19 +282,17 @@ class Transport:
                 if not self._can_go_on():
                     raise
             finally:
-                self._leave()
+                with self._changed:
+                    self._active -= 1
+                    self._changed.notify()
 
     def _enter(self, until: float) -> None:
         """Wait until another request may be sent. Raises TimedOut."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._active < self._most, until - time.monotonic()):
-                raise TimedOut(TIMED_OUT)
+            while self._active >= self._most:
+                if not self._changed.wait(until - time.monotonic()):
+                    raise TimedOut(TIMED_OUT)
             self._active += 1
-
-    def _leave(self) -> None:
-        with self._changed:
-            self._active -= 1
-            self._changed.notify()
 
     def _can_go_on(self) -> bool:
         """Whether a request that found too few descriptors, threads or memory may be sent again: with fewer at once."""
@@ -307,7 +305,7 @@ class Transport:
 
     def _close_idle(self) -> int:
         """Close the connections that no request is using; how many there were."""
-        return sum(connect.close_idle(route.connections) for route in list(self._routes.values()))
+        return sum(map(connect.close_idle, map(attrgetter("connections"), [*self._routes.values()])))
 
     def close(self) -> None:
         """Close the connections, and end the threads, that no request is using."""
@@ -323,7 +321,7 @@ class Transport:
         sender = self._sender()
         if sender is None:
             return self._send(prepared, seconds, refusals, outcome)
-        sender.put((lambda: self._send(prepared, seconds, refusals, outcome), outcome))
+        sender.put((partial(self._send, prepared, seconds, refusals, outcome), outcome))
         try:
             result = outcome.get(timeout=seconds + _GRACE)
             if result is None:  # the status is there, and its explanation under way
@@ -404,12 +402,12 @@ def _send_all(sender: _Sender) -> None:
 
 def _body(stream: BaseHTTPResponse, until: float) -> bytes:
     """The whole body, decoded, at most 8 MiB. Raises BrokenAnswer, CutAnswer, AnswerTooLarge or TimedOut."""
-    lengths = {
-        part.strip() for value in stream.headers.getlist("content-length") for part in value.split(",")
-    }
+    named = stream.headers.getlist("content-length")
+    lengths = {*map(str.strip, ",".join(named).split(","))} if named else set[str]()
     if len(lengths) > 1:
         raise BrokenAnswer("the answer names two different lengths")
-    if any(not (length.isascii() and length.isdigit()) for length in lengths):
+    length = "".join(lengths)
+    if lengths and not (length.isascii() and length.isdigit()):
         raise BrokenAnswer("the answer's Content-Length is no number")
     if lengths and "transfer-encoding" in stream.headers:
         raise BrokenAnswer("the answer has both a Content-Length and a Transfer-Encoding")
@@ -436,24 +434,23 @@ def _hint(stream: BaseHTTPResponse, until: float) -> bytes:
 def _pieces(stream: BaseHTTPResponse, until: float) -> Iterator[bytes]:
     """The body as it travels, piece by piece, at most 8 MiB and until that moment of the monotonic clock."""
     total = 0
-    # read1 returns what one receive brought: a slow drip comes back here, where the clock is read.
-    while piece := _received(stream):
+    while True:
+        try:
+            # What one receive brought: a slow drip comes back here, where the clock is read.
+            piece = stream.read1(_CHUNK, decode_content=False)
+        except raw.SSLError as problem:
+            # TLS can stop without saying so.
+            if any(isinstance(member, ssl.SSLEOFError) for member in family(problem)):
+                raise CutAnswer(CUT) from None
+            raise
+        if not piece:
+            return
         total += len(piece)
         if total > MAX_BODY:
             raise AnswerTooLarge(_TOO_LARGE)
         if time.monotonic() > until:
             raise TimedOut("the answer did not arrive whole in time")
         yield piece
-
-
-def _received(stream: BaseHTTPResponse) -> bytes:
-    """What one receive brought; b"" at the end. Raises CutAnswer where TLS stops without saying so."""
-    try:
-        return stream.read1(_CHUNK, decode_content=False)
-    except raw.SSLError as problem:
-        if any(isinstance(member, ssl.SSLEOFError) for member in family(problem)):
-            raise CutAnswer(CUT) from None
-        raise
 
 
 def _unzipped(pieces: Iterator[bytes]) -> bytes:
