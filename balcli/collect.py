@@ -17,7 +17,7 @@ from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, Machine
 from balcli.http import echoes
 from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest, trusted
 from balcli.http.timing import Deadline, seconds_to_retry, writable_rows
-from balcli.models import Account, Holdings, Notice, Outcome
+from balcli.models import Account, CaSource, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
 from balcli.secret import redact
@@ -87,7 +87,7 @@ def collect(
                 name=f"{outcome.account.name}/{kind}", part_of=None, aggregate_of=None
             )
             outcomes[*position, number] = Outcome(account, None, None, failure)
-    ordered = [outcomes[position] for position in sorted(outcomes)]
+    ordered = [*map(outcomes.__getitem__, sorted(outcomes))]
     return tuple(map(_without_given, ordered) if echoes.tokens_were_issued() else ordered)
 
 
@@ -101,11 +101,13 @@ def open_client(
 
     `observe` is called with every attempt of a request, in its thread.
     """
-    endpoints: list[Endpoint] = []
-    for provider in {account.provider for account in accounts}:
-        endpoints += PROVIDERS[provider].ENDPOINTS
-    tls = any(account.base_url.startswith("https:") for account in accounts)
-    certificates = dict.fromkeys(account.ca or settings.ca_bundle for account in accounts)
+    endpoints: set[Endpoint] = set()
+    certificates: dict[CaSource, None] = {}
+    tls = False
+    for account in accounts:
+        endpoints.update(PROVIDERS[account.provider].ENDPOINTS)
+        certificates[account.ca or settings.ca_bundle] = None
+        tls = tls or account.base_url.startswith("https:")
     return Client(settings, deadline, endpoints, tls=tls, certificates=certificates, observe=observe)
 
 
@@ -123,7 +125,9 @@ def each(
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
     threads: dict[_Position, int] = {}
-    workers = min(affordable(jobs), len(tasks))
+    workers = min(jobs, len(tasks))
+    if workers > 1:
+        workers = affordable(workers)
     for position_or_end in (*tasks, *[None] * workers):
         waiting.put(position_or_end)
     work = partial(_work, tasks, do, waiting, done, threads)
@@ -199,7 +203,7 @@ def affordable(jobs: int) -> int:
         import resource
 
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        free = limit - sum(1 for _ in Path("/dev/fd").iterdir())
+        free = limit - len([*Path("/dev/fd").iterdir()])
     except (ImportError, OSError):
         return jobs  # a system without these limits
     # Two for each: its connection, and the resolver's or an idle one at another host.

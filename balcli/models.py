@@ -58,8 +58,8 @@ class Account(NamedTuple, Generic[Settings]):
     @property
     def key(self) -> tuple[str, ...]:
         """What two accounts share that are the same account, however the place of each is spelled."""
-        place = normalize_url(self.base_url)
-        return self.provider, *(place if part == self.base_url else part for part in self.identity)
+        normal = {self.base_url: normalize_url(self.base_url)}
+        return self.provider, *map(normal.get, self.identity, self.identity)
 
 
 @final

@@ -21,7 +21,7 @@ def build(profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[No
     found, balances, aggregates = [*notices], list[Balance](), list[str]()
     left_out, about_doubles = _doubles(outcomes)
     # To add an aggregate to what it sums up would count money twice.
-    single = {outcome.account.part_of for outcome in outcomes} - {None}
+    single = {*map(attrgetter("account.part_of"), outcomes)} - {None}
     for outcome in outcomes:
         is_aggregate = outcome.account.aggregate_of in single
         if is_aggregate:
@@ -34,14 +34,7 @@ def build(profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[No
                     left_out.add(id(balance))
     found += _repeated(balances, left_out)
     found += _in_several_cases(balances)
-    found += [
-        Notice(
-            "total.aggregate_left_out",
-            name,
-            "sums up merchants that are in this run themselves: it is left out of the totals",
-        )
-        for name in sorted(aggregates)
-    ]
+    found += map(_about_aggregate, sorted(aggregates))
     found += about_doubles
     totals = _totals(balances, left_out, outcomes)
     return Report(
@@ -52,6 +45,11 @@ def build(profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[No
         totals=tuple(totals),
         notices=tuple(found),
     )
+
+
+def _about_aggregate(name: str) -> Notice:
+    message = "sums up merchants that are in this run themselves: it is left out of the totals"
+    return Notice("total.aggregate_left_out", name, message)
 
 
 def without_zeros(report: Report) -> Report:
@@ -175,8 +173,11 @@ def _repetition(rows: Sequence[Balance], left_out: set[int]) -> Notice:
 
 def _in_several_cases(balances: Iterable[Balance]) -> Iterator[Notice]:
     """A notice for each set of assets of the run whose names differ in ASCII case alone."""
+    assets = {*map(attrgetter("asset"), balances)}
+    if len({*map(str.lower, assets)}) == len(assets):
+        return  # as nearly always: no two of them differ in any case
     spellings: dict[str, list[str]] = defaultdict(list)
-    for asset in sorted({*map(attrgetter("asset"), balances)}):
+    for asset in sorted(assets):
         spellings[folded(asset)].append(asset)
     for names in spellings.values():
         if len(names) > 1:

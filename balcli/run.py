@@ -111,7 +111,8 @@ def run(
             except StateError as problem:
                 problems = (problem,)
     report = reports.without_zeros(whole) if request.nonzero else whole
-    report = reports.arranged(report, request.sort, totals_only=request.totals_only)
+    if request.sort or request.totals_only:
+        report = reports.arranged(report, request.sort, totals_only=request.totals_only)
     return RunResult(report, whole, problems)
 
 

@@ -62,10 +62,9 @@ class Display(NamedTuple):
         return dict(self.outputs.all(self.output))
 
     @property
-    def colour(self) -> bool:
-        """Whether stdout gets a table in colour."""
-        in_table = self.outputs.show_on_stdout(Format.table, self.output)
-        return in_table and wants_colour(os.environ, no_color=self.no_color)
+    def in_table(self) -> bool:
+        """Whether stdout gets a table."""
+        return (Format.table, None) in self.outputs.all(self.output)
 
 
 _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
@@ -238,7 +237,8 @@ def _show_balances(
         with opening as opened:
             profile = opened.name
             display = display._replace(deadline=deadline or opened.request_settings.deadline)
-            bar = progress(quiet=quiet or verbose, colour=display.colour)
+            colour = display.in_table and wants_colour(os.environ, no_color=no_color)
+            bar = progress(quiet=quiet or verbose, colour=colour)
             result = run(opened, request, recorder=recorder, observe=observe, progress=bar)
     except BalcliError as problem:
         report = reports.failed(profile, problem)
@@ -311,8 +311,7 @@ def write_report(result: "RunResult", display: Display) -> int:
         keep_old=not report.answered,
         deadline=display.deadline,
     )
-    in_table = outputs.show_on_stdout(Format.table, display.output)
-    print_problems(report, quiet=display.quiet, in_table=in_table)
+    print_problems(report, quiet=display.quiet, in_table=display.in_table)
     if found is not None and found.reason:
         print_message(found.reason)
     problems = [*result.problems, *unwritten]

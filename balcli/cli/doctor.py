@@ -103,7 +103,7 @@ def diagnose(
         keep_old=not diagnosis.steps,
         deadline=deadline,
     )
-    in_table = bool(diagnosis.steps) and outputs.show_on_stdout("table", chosen)
+    in_table = bool(diagnosis.steps) and ("table", None) in outputs.all(chosen)
     if not (in_table and is_one_terminal()):
         _print_steps(diagnosis, quiet=quiet)
     raise typer.Exit(max(map(print_error, unwritten), default=diagnosis.exit_code))

@@ -98,10 +98,6 @@ class Outputs(NamedTuple):
         """Every format with its file, where `-o` is this one."""
         return [*([(output, self.file)] if self.has_main else []), *self.others]
 
-    def show_on_stdout(self, shown: str, output: str) -> bool:
-        """Whether this format is printed on stdout, where `-o` is the other one."""
-        return (shown, None) in self.all(output)
-
     def without_files(self) -> "Outputs":
         """The same without its files, for what keeps them from being written."""
         return self._replace(file=None, others=())

@@ -100,11 +100,11 @@ class ProfileFile(NamedTuple):
         if place is None:
             raise problems.error()
         variables, folder = self.variables, self.path.parent
-        known = (*PROVIDERS, *RUN_KEYS, _LIMITS)
+        known = (*PROVIDERS.titles, *RUN_KEYS, _LIMITS)
         before = len(problems.found)
         entries: list[Entry] = []
         for key, value in table.items():
-            if key in PROVIDERS:
+            if key in PROVIDERS.titles:
                 path = (*place.path, key)
                 entries += entries_of_table(key, value, self.source, path, folder, variables, problems)
             elif key not in known:

@@ -63,8 +63,6 @@ class _Registry(Mapping[str, "Provider"]):
 
     def add_installed(self) -> "Iterator[Notice]":
         """Add the providers of other packages; a notice for each that cannot be used."""
-        if not _are_installed():
-            return
         from importlib.metadata import entry_points
 
         from balcli.models import Notice
@@ -118,7 +116,7 @@ def _are_installed() -> bool:
 
 
 PROVIDERS: Final = _Registry()
-PLUGIN_NOTICES: Final = tuple(PROVIDERS.add_installed())
+PLUGIN_NOTICES: Final = tuple(PROVIDERS.add_installed()) if _are_installed() else ()
 """A notice for each provider of another package that cannot be used."""
 
 

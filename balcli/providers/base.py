@@ -106,7 +106,7 @@ class Values:
 
     def one_of(self, *keys: str) -> str:
         """The one of these keys that is set. Raises SettingProblem if none is, or two are."""
-        given = [key for key in keys if key in self._values]
+        given = [*filter(self._values.__contains__, keys)]
         if not given:
             raise SettingProblem(keys[0], f"is missing; add {' or '.join(keys)}", keys)
         if len(given) > 1:
@@ -196,6 +196,8 @@ class Run:
 
     def limited(self, account: str) -> tuple[str, ...]:
         """The assets of an account that thresholds are on; empty means that all of its rows count."""
+        if not self._limited:
+            return ()
         return tuple(asset for name, asset in self._limited if name in {None, account})
 
     def share(self, key: Hashable, make: Callable[[], T]) -> RunOnce[T]:

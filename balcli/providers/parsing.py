@@ -369,13 +369,14 @@ def own_error(
 
 def is_error(answer: dict[str, Json]) -> bool:
     """Whether a response is marked as an error: beside its data, in its place, or in its object."""
-    if _own_codes(answer):
+    if not answer.keys().isdisjoint(_CODES) and _own_codes(answer):
         return True
     for part in (answer, answer.get("data")):
-        if isinstance(part, dict) and (
-            part.get("success") is False or _is_filled(part.get("errors")) or _is_filled(part.get("error"))
-        ):
-            return True
+        if isinstance(part, dict):
+            errors, error = part.get("errors"), part.get("error")
+            is_marked = (errors and _is_filled(errors)) or (error and _is_filled(error))
+            if is_marked or part.get("success") is False:
+                return True
     return False
 
 
@@ -409,8 +410,8 @@ def _is_bad_status(value: Json) -> bool:
 
 
 def _is_filled(value: Json) -> bool:
-    """Whether an `error` or `errors` is not empty; null, false, 0, "", [] and {} are."""
-    return bool(value) and not (isinstance(value, Number) and _is_in(value, {0}))
+    """Whether an `error` or `errors` that is true in Python is no 0, which is empty as null, false, "", [] and {} are."""
+    return not (isinstance(value, Number) and _is_in(value, {0}))
 
 
 def _is_word(value: Json, among: frozenset[str]) -> bool:

@@ -7,7 +7,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Final
 
-from balcli.models import Amounts, Balance, Failure, Notice, Outcome, Report, Total
+from balcli.models import Amounts, Balance, DepositAddress, Failure, Notice, Outcome, Report, Total
 from balcli.money import Amount
 from balcli.providers import coverage_of
 
@@ -148,21 +148,19 @@ def _balance(balance: Balance) -> dict[str, Any]:
         if isinstance(value, Amount):
             details[key] = str(value)
         elif isinstance(value, tuple):
-            details[key] = [address._asdict() for address in value]
+            details[key] = [*map(DepositAddress._asdict, value)]
     return {
         "account": balance.account,
         "provider": balance.provider,
         "asset": balance.asset,
         "asset_id": balance.asset_id,
-        "total": amount_text(balance.total),
-        "available": amount_text(balance.available),
-        "locked": amount_text(balance.locked),
+        **_amount_texts(balance),
         "details": details,
         "raw": dict(balance.raw),
     }
 
 
-def _amount_texts(amounts: Amounts) -> dict[str, str | None]:
+def _amount_texts(amounts: Amounts | Balance) -> dict[str, str | None]:
     """The amounts by their names."""
     return {
         "total": amount_text(amounts.total),
