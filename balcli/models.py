@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar, final
@@ -265,8 +266,9 @@ class Report(NamedTuple):
         """0 complete, 8 if some accounts answered, else the lowest of what went wrong."""
         if self.failures:
             return min(failure.exit_code for failure in self.failures)
-        codes = [outcome.failure.exit_code for outcome in self.outcomes if outcome.failure is not None]
-        return 8 if 0 < len(codes) < len(self.outcomes) else min(codes, default=0)
+        failures = [*filter(None, map(attrgetter("failure"), self.outcomes))]
+        codes = map(attrgetter("exit_code"), failures)
+        return 8 if 0 < len(failures) < len(self.outcomes) else min(codes, default=0)
 
 
 def _counted(number: int, one: str, more: str) -> str:

@@ -190,9 +190,7 @@ def _in_several_cases(balances: Iterable[Balance]) -> Iterator[Notice]:
 
 def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[Outcome]) -> list[Total]:
     """The totals by asset. An amount is a number only if every account of the run made it known."""
-    failed = [
-        (outcome.missing_kind, outcome.account.name) for outcome in outcomes if outcome.failure is not None
-    ]
+    failed = [*filter(attrgetter("failure"), outcomes)]
     by_asset: dict[str, list[Balance]] = defaultdict(list)
     for balance in balances:
         if id(balance) not in left_out:
@@ -203,7 +201,7 @@ def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[
         if failed:
             # Of an account that lacks one kind of rows, the totals of other kinds are known.
             kinds = {None, *(row.details.get("kind") for row in rows)}
-            lacking = {name for kind, name in failed if kind in kinds}
+            lacking = {outcome.account.name for outcome in failed if outcome.missing_kind in kinds}
         whole = not lacking
         sums, known = [], []
         for part in AMOUNT_FIELDS:

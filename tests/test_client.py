@@ -34,9 +34,9 @@ from balcli.errors import (
     UnexpectedStatus,
 )
 from balcli.http import echoes
-from balcli.http.client import Client, Endpoint, Exchange, Request, RequestSettings
+from balcli.http.client import Client, Endpoint, Exchange, Request, RequestSettings, parse_response
 from balcli.http.echoes import EchoedText
-from balcli.http.response import parse_response, refusal_message
+from balcli.http.response import refusal_message
 from balcli.http.strictjson import Json, Number
 from balcli.http.timing import Deadline
 from balcli.models import CaSource

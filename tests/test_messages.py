@@ -16,7 +16,7 @@ COMPLETED: Final = {
     ("http/transport.py", ""): "the client puts the host before it and a cure behind it",
     ("http/strictjson.py", ""): "the client does the same",
     (
-        "http/response.py",
+        "http/client.py",
         "{…} refused the credentials ({…})",
     ): "`with_cure` names the settings to check behind it",
     ("providers/parsing.py", "{…} refused the credentials ({…})"): "the same",

@@ -354,7 +354,7 @@ def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Pr
 
     With `colour`, what draws colours is imported while the accounts are waited for.
     """
-    shown = not quiet and _is_tty(sys.stderr) and os.environ.get("TERM", "dumb") not in {"", "dumb"}
+    shown = not quiet and os.environ.get("TERM", "dumb") not in {"", "dumb"} and _is_tty(sys.stderr)
     if not (shown or colour):
         return nullcontext()
     from balcli.cli.progress import Progress  # here, because most runs are short or have no terminal

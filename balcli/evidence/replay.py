@@ -20,8 +20,7 @@ from balcli.evidence.accounts import open_entry
 from balcli.evidence.names import NAME, GivenNames
 from balcli.evidence.record import LAYOUT
 from balcli.files import shown
-from balcli.http.client import Request, RequestSettings
-from balcli.http.response import parse_response
+from balcli.http.client import Request, RequestSettings, parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, ExactName, Outcome, Report

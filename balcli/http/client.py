@@ -1,9 +1,10 @@
-"""The HTTP client: which endpoints are allowed, how long, and how often to try."""
+"""The HTTP client: which endpoints are allowed, how long, how often to try, and what counts as an answer."""
 
 import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -11,6 +12,7 @@ from urllib.parse import urlencode
 
 from balcli import __version__
 from balcli.errors import (
+    AccessBlocked,
     AnswerError,
     BalcliError,
     Bug,
@@ -21,9 +23,11 @@ from balcli.errors import (
     NotConnected,
     ProxyFailed,
     RateLimited,
+    RedirectRefused,
     ServerUnavailable,
     TimedOut,
     TlsFailed,
+    UnexpectedStatus,
 )
 from balcli.http import echoes
 from balcli.http.response import (
@@ -31,12 +35,17 @@ from balcli.http.response import (
     RETRIED_STATUSES,
     TRY_LATER,
     asked_wait,
-    parse_response,
+    blocked_message,
+    is_page,
+    own_words,
+    refusal_message,
+    temporary_error,
     unavailable_error,
     with_cure,
+    with_words,
     without_echo,
 )
-from balcli.http.strictjson import Json
+from balcli.http.strictjson import Json, decode, error_text
 from balcli.http.timing import (
     SHORTEST_PAUSE,
     Deadline,
@@ -349,6 +358,50 @@ class Client:
             self._pause(request).extend(pause, wait)
         error = unavailable_error(request, answer, wait)
         return error if retry_after is not None and asked is None else _RetryableError(error, pause)
+
+
+def parse_response(request: "Request", status: int, headers: Mapping[str, str], body: bytes) -> Json:
+    """The payload of a good response; raises as `Client.request` does after its last attempt.
+
+    The message of CredentialsRefused has no cure: the client adds it.
+    """
+    if status in RETRIED_STATUSES or 500 <= status < 600:
+        raise temporary_error(request, status, own_words(body))
+    if 300 <= status < 400:
+        raise RedirectRefused(
+            f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
+            http_status=status,
+        )
+    if status == 200 or (status == 201 and request.endpoint.method == "POST"):
+        try:
+            payload = decode(body)
+        except BalcliError as problem:
+            raise type(problem)(
+                f"{request.host}: {problem.message}; {TRY_LATER}", http_status=status
+            ) from None
+        explained = request.explain(status, payload)
+        if explained is not None:
+            raise explained
+        return payload
+    payload = None
+    if 400 <= status < 500:
+        # Without a payload, the status alone decides.
+        with suppress(BalcliError):
+            payload = decode(body)
+    if status == 451 or (status == 403 and is_page(headers, body, payload)):
+        raise AccessBlocked(blocked_message(request.host, status, error_text(payload)), http_status=status)
+    explained = request.explain(status, payload) if payload is not None else None
+    if explained is not None:
+        raise explained
+    if status in {401, 403}:
+        raise CredentialsRefused(
+            refusal_message(request.host, status, error_text(payload)), http_status=status
+        )
+    what = with_words(status, error_text(payload))
+    raise UnexpectedStatus(
+        f"{request.host} answered {what}, which is no answer to {request.endpoint.path}; check base_url",
+        http_status=status,
+    )
 
 
 def _reveal(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What a response means: its payload, or an error with whose fault it is and what to do."""
+"""The errors that responses mean: whose fault each is, in the provider's own words, and what to do."""
 
 import math
 import re
@@ -16,7 +16,6 @@ from balcli.errors import (
     RateLimited,
     RedirectRefused,
     ServerUnavailable,
-    UnexpectedStatus,
 )
 from balcli.http import echoes
 from balcli.http.strictjson import Json, decode, error_text
@@ -36,8 +35,8 @@ _OMITTED: Final = "its words are left out, because the response repeats a creden
 
 def unavailable_error(request: "Request", answer: "Answer", wait: str) -> BalcliError:
     """The error of a response of 408, 425, 429 or 5xx, with the provider's words and the wait that it asked for."""
-    words = _OMITTED if _repeats_credential(request, answer) else _own_words(answer.body)
-    return _unavailable_error(request, answer.status, words, wait)
+    words = _OMITTED if _repeats_credential(request, answer) else own_words(answer.body)
+    return temporary_error(request, answer.status, words, wait)
 
 
 def asked_wait(seconds: float | None) -> str:
@@ -48,9 +47,9 @@ def asked_wait(seconds: float | None) -> str:
     return redact(f" and asked to wait {'over 999999' if math.isinf(seconds) else math.ceil(seconds)} s")
 
 
-def _unavailable_error(request: "Request", status: int, words: str, wait: str = "") -> BalcliError:
+def temporary_error(request: "Request", status: int, words: str, wait: str = "") -> BalcliError:
     """The error of a response of 408, 425, 429 or 5xx with the provider's words, and with the wait that it asked for."""
-    what = _http(status, words)
+    what = with_words(status, words)
     if status == 429:
         return RateLimited(
             f"{request.host} limits the rate of requests ({what}){wait}; {FEWER_REQUESTS}",
@@ -62,75 +61,32 @@ def _unavailable_error(request: "Request", status: int, words: str, wait: str = 
     )
 
 
-def _http(status: int, words: str) -> str:
+def with_words(status: int, words: str) -> str:
     """The status for messages, with the provider's own words if there are any."""
     return f"HTTP {status}: {words}" if words else f"HTTP {status}"
 
 
-def _own_words(body: bytes) -> str:
+def own_words(body: bytes) -> str:
     """The provider's own message in the body of an error; "" if there is none."""
     with suppress(BalcliError):
         return error_text(decode(body))
     return ""
 
 
-def parse_response(request: "Request", status: int, headers: Mapping[str, str], body: bytes) -> Json:
-    """The payload of a good response; raises as `Client.request` does after its last attempt.
-
-    The message of CredentialsRefused has no cure: the client adds it.
-    """
-    if status in RETRIED_STATUSES or 500 <= status < 600:
-        raise _unavailable_error(request, status, _own_words(body))
-    if 300 <= status < 400:
-        raise RedirectRefused(
-            f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
-            http_status=status,
-        )
-    if status == 200 or (status == 201 and request.endpoint.method == "POST"):
-        try:
-            payload = decode(body)
-        except BalcliError as problem:
-            raise type(problem)(
-                f"{request.host}: {problem.message}; {TRY_LATER}", http_status=status
-            ) from None
-        explained = request.explain(status, payload)
-        if explained is not None:
-            raise explained
-        return payload
-    payload = None
-    if 400 <= status < 500:
-        # Without a payload, the status alone decides.
-        with suppress(BalcliError):
-            payload = decode(body)
-    if status == 451 or (status == 403 and _is_page(headers, body, payload)):
-        raise AccessBlocked(_blocked_message(request.host, status, error_text(payload)), http_status=status)
-    explained = request.explain(status, payload) if payload is not None else None
-    if explained is not None:
-        raise explained
-    if status in {401, 403}:
-        raise CredentialsRefused(
-            refusal_message(request.host, status, error_text(payload)), http_status=status
-        )
-    what = _http(status, error_text(payload))
-    raise UnexpectedStatus(
-        f"{request.host} answered {what}, which is no answer to {request.endpoint.path}; check base_url",
-        http_status=status,
-    )
-
-
 def refusal_message(host: str, status: int, words: str = "") -> str:
     """The message for credentials that a host refused, with the provider's own words; the client adds the cure."""
-    return f"{host} refused the credentials ({_http(status, words)})"
+    return f"{host} refused the credentials ({with_words(status, words)})"
 
 
-def _blocked_message(host: str, status: int, words: str = "") -> str:
+def blocked_message(host: str, status: int, words: str = "") -> str:
+    """The message for a request that something before the provider refused, with its own words."""
     return (
-        f"{host} blocked the request ({_http(status, words)}): a firewall, a list of allowed addresses or this "
+        f"{host} blocked the request ({with_words(status, words)}): a firewall, a list of allowed addresses or this "
         "region; ask the provider to allow this machine's address"
     )
 
 
-def _is_page(headers: Mapping[str, str], body: bytes, payload: Json) -> bool:
+def is_page(headers: Mapping[str, str], body: bytes, payload: Json) -> bool:
     """Whether a response is a web page: providers answer in JSON, firewalls in HTML."""
     is_html = re.match(r"\s*(text/html|application/xhtml)", headers.get("content-type", ""), re.IGNORECASE)
     return body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") or (is_html is not None and payload is None)
@@ -176,14 +132,14 @@ def without_echo(request: "Request", answer: "Answer", problem: BalcliError) -> 
     if isinstance(problem, BadJson | AnswerTooLarge) or not _repeats_credential(request, answer):
         return problem
     if answer.status >= 500:
-        return _unavailable_error(request, answer.status, _OMITTED)
+        return temporary_error(request, answer.status, _OMITTED)
     if isinstance(problem, RedirectRefused):
         what, _, cure = problem.message.rpartition("; ")
         message = f"{what}: {_OMITTED}; {cure}"
     elif isinstance(problem, CredentialsRefused):
         message = refusal_message(request.host, answer.status, _OMITTED)
     elif isinstance(problem, AccessBlocked):
-        message = _blocked_message(request.host, answer.status, _OMITTED)
+        message = blocked_message(request.host, answer.status, _OMITTED)
     else:
         message = (
             f"{request.host} returned an error (HTTP {answer.status}): {_OMITTED}; "

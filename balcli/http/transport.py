@@ -186,7 +186,7 @@ class _Adapter(HTTPAdapter):
     def __init__(self, context: ssl.SSLContext | None, trusted: CaSource, connections: int) -> None:
         super().__init__()
         self._context = context
-        self._setup = connect.Setup(trusted)
+        self.setup = connect.Setup(trusted)
         # Without a context of ours, each connection would parse the whole CA bundle again.
         self.init_poolmanager(DEFAULT_POOLSIZE, connections, ssl_context=context)
         self.poolmanager.pool_classes_by_scheme = connect.POOLS
@@ -206,15 +206,13 @@ class _Adapter(HTTPAdapter):
         credentials = b64encode(unquote_to_bytes(auth if ":" in auth else f"{auth}:"))
         return {"Proxy-Authorization": f"Basic {credentials.decode()}"}
 
-    def route(self, host: str, proxy: Proxy | None) -> _Route:
-        """The connections to a scheme and host, directly or through a proxy."""
-        if proxy is None:
-            return _Route(self.poolmanager.connection_from_url(host), self._setup)
+    def route_through(self, proxy: Proxy, host: str) -> _Route:
+        """The connections to a scheme and host through a proxy."""
         manager = self.proxy_manager_for(proxy.url)
         has_password = parse_url(proxy.url).auth is not None
         return _Route(
             manager.connection_from_url(host),
-            self._setup._replace(proxy=proxy.setting, has_password=has_password),
+            self.setup._replace(proxy=proxy.setting, has_password=has_password),
         )
 
     def get_connection_with_tls_context(self, request: _Prepared, *_: Any, **__: Any) -> HTTPConnectionPool:  # type: ignore[override]
@@ -275,7 +273,11 @@ class Transport:
         prepared = _Prepared(route, method, url, f"/{path}", headers, body)
         until = time.monotonic() + seconds
         while True:
-            self._enter(until)
+            with self._changed:
+                while self._active >= self._most:
+                    if not self._changed.wait(until - time.monotonic()):
+                        raise TimedOut(TIMED_OUT)
+                self._active += 1
             try:
                 return self._attempt(prepared, max(until - time.monotonic(), 0.001))
             except MachineExhausted:
@@ -285,14 +287,6 @@ class Transport:
                 with self._changed:
                     self._active -= 1
                     self._changed.notify()
-
-    def _enter(self, until: float) -> None:
-        """Wait until another request may be sent. Raises TimedOut."""
-        with self._changed:
-            while self._active >= self._most:
-                if not self._changed.wait(until - time.monotonic()):
-                    raise TimedOut(TIMED_OUT)
-            self._active += 1
 
     def _can_go_on(self) -> bool:
         """Whether a request that found too few descriptors, threads or memory may be sent again: with fewer at once."""
@@ -355,8 +349,12 @@ class Transport:
         """The connections by which a scheme and host are asked. Raises ProxyRefused for an unusable proxy."""
         with self._lock:
             if host not in self._routes:
-                proxy = proxy_for(host, self._proxy, loopback=loopback)
-                self._routes[host] = self._adapter.route(host, proxy)
+                proxy, adapter = proxy_for(host, self._proxy, loopback=loopback), self._adapter
+                self._routes[host] = (
+                    _Route(adapter.poolmanager.connection_from_url(host), adapter.setup)
+                    if proxy is None
+                    else adapter.route_through(proxy, host)
+                )
             return self._routes[host]
 
     def _send(self, prepared: _Prepared, seconds: float, refusals: list[Answer], outcome: _Outcome) -> Answer:
