@@ -26,7 +26,7 @@ from balcli.cli.output import (
     wants_colour,
     write_stdout,
 )
-from balcli.errors import BalcliError, OutputError, UsageError
+from balcli.errors import BalcliError, OutputError
 from balcli.providers import PROVIDERS
 from balcli.settings import Order
 
@@ -202,7 +202,7 @@ def _show_balances(
         from balcli.cli import watching
 
         watching.validate_options(output, record=record, files=output_file, evidence=evidence)
-        _validate_options(request, flags, fault)
+        options.validate_options(request, fault, flags)
         request = request._replace(assets=wanted(asset, exact=exact))
         options.value_request([output], request.assets, field, absent)
         pipes.reader.refusal = "it is a FIFO, and --watch reads it again at each look"
@@ -219,7 +219,7 @@ def _show_balances(
             )
     recorder: Recorder | None = None
     try:
-        _validate_options(request, flags, fault)
+        options.validate_options(request, fault, flags)
         if output_file or mode:
             explicit = options.is_explicit(context, "output")
             outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
@@ -247,20 +247,6 @@ def _show_balances(
         result = _with_evidence(recorder, result, request, display, exact=exact)
     about = f"{time.monotonic() - begun:.1f} s"
     raise typer.Exit(write_report(result, display._replace(about=about)))
-
-
-def _validate_options(request: "RunRequest", flags: Sequence["Flag"], faults: list[str] | None) -> None:
-    """Raise UsageError for options that cannot be meant together."""
-    for flag in flags:
-        if not request.targets.keys().isdisjoint(flag.excludes):
-            raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
-    options.validate_options(
-        faults,
-        sandbox=request.sandbox,
-        record=request.record,
-        history=request.history,
-        wait=request.wait,
-    )
 
 
 def _with_evidence(

@@ -108,7 +108,7 @@ def check(
     )
     thresholds: tuple[Threshold, ...] = ()
     try:
-        options.validate_options(fault, sandbox=sandbox, record=record, history=history, wait=wait)
+        options.validate_options(request, fault)
         texts = {
             "asset": asset,
             "field": field,

@@ -158,7 +158,9 @@ def diff(
         outputs = named.without_files()
         named.check()
         outputs = named
-        _validate_options(after, fault, live=live, sandbox=sandbox)
+        if live and after is not None:
+            raise UsageError("--live compares with now; leave the second run out")
+        options.validate_options(request, fault)
         recorded = open_recorded(history, profile, sandbox=sandbox, complete=not allow_partial, full=True)
         with ExitStack() as stack:
             opened, clock = None, None
@@ -213,13 +215,6 @@ def _incomparable_error(comparison: "Comparison") -> UsageError | None:
     """Why a comparison in which nothing is different does not say that all is the same; None where it does."""
     names = [printable(change.account, 40) for change in comparison.changes.incomparable]
     return UsageError(f"not compared: {', '.join(names)}; record a run in which it can be") if names else None
-
-
-def _validate_options(after: str | None, faults: list[str] | None, *, live: bool, sandbox: bool) -> None:
-    """Raise UsageError for options that cannot be meant together."""
-    if live and after is not None:
-        raise UsageError("--live compares with now; leave the second run out")
-    options.validate_options(faults, sandbox=sandbox)
 
 
 def _compared(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
-from balcli.cli import completion
+from balcli.cli import completion, profiles
 from balcli.cli.output import Outputs, choose_colour
 from balcli.errors import ConfigFileError, UsageError
 from balcli.files import expand_home
@@ -21,7 +21,9 @@ from balcli.text import printable
 
 if TYPE_CHECKING:
     from balcli.config.profile import Profile
+    from balcli.providers.base import Flag
     from balcli.render.value import ValueRequest
+    from balcli.run import RunRequest
 
 WHOSE: Final = "Which accounts"
 LIMIT: Final = "The limit"
@@ -319,10 +321,8 @@ def open_profile(
     The deadline, in seconds from now, ends the wait for a FIFO in the place of a file.
     """
     if sandbox:
-        from balcli.cli.profiles import sandbox_profile, start_sandbox
-
-        with start_sandbox(faults=faults) as server:
-            yield sandbox_profile(server)
+        with profiles.start_sandbox(faults=faults) as server:
+            yield profiles.sandbox_profile(server)
         return
     from balcli.config.profile import load
 
@@ -330,12 +330,8 @@ def open_profile(
         from balcli import pipes  # here, because few runs read one
 
         pipes.reader.stop_after(deadline)
-    must_exist = file is not None
-    if file is None:
-        from balcli.cli.profiles import default_file
-
-        file = default_file()
-    yield load(file, must_exist=must_exist, name=name, env_file=env_file, environ=os.environ)
+    path = file or profiles.default_file()
+    yield load(path, must_exist=file is not None, name=name, env_file=env_file, environ=os.environ)
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -417,17 +413,17 @@ def _output_path(text: str) -> Path | None:
     return None if is_stdout(path) else path
 
 
-def validate_options(
-    faults: list[str] | None,
-    *,
-    sandbox: bool,
-    record: bool = False,
-    history: Path | None = None,
-    wait: float | None = None,
-) -> None:
-    """Raise UsageError for a fault without a sandbox, and an option of recording where nothing is recorded."""
-    if faults and not sandbox:
+def validate_options(request: "RunRequest", faults: list[str] | None, flags: "Iterable[Flag]" = ()) -> None:
+    """Raise UsageError for options that cannot be meant together.
+
+    These are a flag beside a target that it stands for, a fault without a sandbox, and an option of recording where
+    nothing is recorded.
+    """
+    for flag in flags:
+        if not request.targets.keys().isdisjoint(flag.excludes):
+            raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
+    if faults and not request.sandbox:
         raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
-    for name, value in (("--history", history), ("--wait", wait)):
-        if value is not None and not record:
+    for name, value in (("--history", request.history), ("--wait", request.wait)):
+        if value is not None and not request.record:
             raise UsageError(f"{name} is for --record alone; add --record, or leave it out")

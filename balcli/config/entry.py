@@ -446,13 +446,15 @@ class _Reader(NamedTuple):
             }
         if isinstance(value, list):
             return [self._login_value(item, keys, is_credential=is_credential) for item in value]
+        read: Any = None
         with self.problems.step(self.entry, *keys):
             if isinstance(value, int):
-                return _bounded(value)
-            if not isinstance(value, str):
+                read = _bounded(value)
+            elif isinstance(value, str):
+                read = checked_secret(self.entry.expand(value), is_credential=is_credential)
+            else:
                 raise ValueProblem("must be text, a whole number, true or false; change it")
-            return checked_secret(self.entry.expand(value), is_credential=is_credential)
-        return None
+        return read
 
     def _header(self, value: Any) -> str:
         if isinstance(value, int) and not isinstance(value, bool):

@@ -4,10 +4,10 @@ No message has a value in it.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from balcli.errors import ConfigError
@@ -39,9 +39,13 @@ class Problems:
         """Add a problem, whose message ends a sentence on these keys, or is whole without a place."""
         self.found.append((problem, place, keys))
 
-    def step(self, place: Place | None = None, *keys: str | int) -> "_Step":
+    @contextmanager
+    def step(self, place: Place | None = None, *keys: str | int) -> Iterator[None]:
         """A context that a ConfigError ends and does not leave: it is added."""
-        return _Step(self, place, keys)
+        try:
+            yield
+        except ConfigError as problem:
+            self.add(problem, place, *keys)
 
     def errors(self) -> tuple[ConfigError, ...]:
         """The problems with their whole messages, in the order in which they were met, each message once."""
@@ -59,23 +63,6 @@ class Problems:
 
 
 Problem: TypeAlias = tuple[ConfigError, Place | None, KeyPath]
-
-
-class _Step(NamedTuple):
-    problems: Problems
-    place: Place | None
-    keys: KeyPath
-
-    def __enter__(self) -> None:
-        """Begin the step."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, _: TracebackType | None
-    ) -> bool:
-        if not isinstance(problem, ConfigError):
-            return False
-        self.problems.add(problem, self.place, *self.keys)
-        return True
 
 
 class Source(NamedTuple):

@@ -29,22 +29,7 @@ from balcli.errors import (
     TlsFailed,
     UnexpectedStatus,
 )
-from balcli.http import echoes
-from balcli.http.response import (
-    FEWER_REQUESTS,
-    RETRIED_STATUSES,
-    TRY_LATER,
-    asked_wait,
-    blocked_message,
-    is_page,
-    own_words,
-    refusal_message,
-    temporary_error,
-    unavailable_error,
-    with_cure,
-    with_words,
-    without_echo,
-)
+from balcli.http import echoes, response
 from balcli.http.strictjson import Json, decode, error_text
 from balcli.http.timing import (
     SHORTEST_PAUSE,
@@ -296,11 +281,14 @@ class Client:
 
         Raises RateLimited or DeadlinePassed at once if the deadline comes first.
         """
-        pause, limiter = self._pause(request), self._rate_limiter(request)
+        host = echoes.host_key(request.base_url)
+        pause, limiter = self._pauses.setdefault(host, HostPause()), None
+        if request.per_second is not None:
+            limiter = self._rate_limiters.setdefault(host, RateLimiter(request.per_second))
         while True:
             if not pause.wait(self._deadline):
                 raise RateLimited(
-                    f"{request.host} limits the rate of requests{pause.reason}; {FEWER_REQUESTS}"
+                    f"{request.host} limits the rate of requests{pause.reason}; {response.FEWER_REQUESTS}"
                 )
             if limiter is not None and not limiter.acquire(self._deadline):
                 raise DeadlinePassed(
@@ -314,33 +302,19 @@ class Client:
 
     def _payload(self, request: Request, answer: "Answer", number: int) -> Json:
         """The payload of a response. Raises its error, without the provider's message if that repeats a credential."""
-        if answer.status in RETRIED_STATUSES:
+        if answer.status in response.RETRIED_STATUSES:
             raise self._unavailable(request, answer, number)
         try:
             payload = parse_response(request, answer.status, answer.headers, answer.body)
         except BalcliError as problem:
-            own = without_echo(request, answer, problem)
+            own = response.without_echo(request, answer, problem)
             if isinstance(own, CredentialsRefused):
-                own = with_cure(request, answer, own)
+                own = response.with_cure(request, answer, own)
             # An error that a provider calls its own may pass, whatever the HTTP status.
             is_temporary = isinstance(own, ServerUnavailable) and answer.status < 500
             raise (_RetryableError(own, backoff(number)) if is_temporary else own) from None
         login = [request.headers, request.body] if request.returns_credential else None
         return echoes.mark_echoes(request.base_url, answer.headers, answer.body, payload, login)
-
-    def _rate_limiter(self, request: Request) -> RateLimiter | None:
-        """The rate limiter of the request's host; None if the host sets no limit."""
-        if request.per_second is None:
-            return None
-        with self._lock:
-            return self._rate_limiters.setdefault(
-                echoes.host_key(request.base_url), RateLimiter(request.per_second)
-            )
-
-    def _pause(self, request: Request) -> HostPause:
-        """The pause of the request's host."""
-        with self._lock:
-            return self._pauses.setdefault(echoes.host_key(request.base_url), HostPause())
 
     def _unavailable(self, request: Request, answer: "Answer", number: int) -> BalcliError | _RetryableError:
         """The error of a response of 408, 425, 429 or 5xx, retryable unless `Retry-After` cannot be read.
@@ -349,14 +323,15 @@ class Client:
         """
         retry_after = answer.headers.get("retry-after")
         asked = None if retry_after is None else parse_retry_after(retry_after, answer.headers.get("date"))
-        wait = "" if retry_after is None else asked_wait(asked)
+        wait = "" if retry_after is None else response.asked_wait(asked)
         is_limit = answer.status == 429
         pause = (
             backoff(number + is_limit) if asked is None else max(asked, 1.0 if is_limit else SHORTEST_PAUSE)
         )
         if is_limit:
-            self._pause(request).extend(pause, wait)
-        error = unavailable_error(request, answer, wait)
+            host = echoes.host_key(request.base_url)
+            self._pauses.setdefault(host, HostPause()).extend(pause, wait)
+        error = response.unavailable_error(request, answer, wait)
         return error if retry_after is not None and asked is None else _RetryableError(error, pause)
 
 
@@ -365,8 +340,8 @@ def parse_response(request: "Request", status: int, headers: Mapping[str, str], 
 
     The message of CredentialsRefused has no cure: the client adds it.
     """
-    if status in RETRIED_STATUSES or 500 <= status < 600:
-        raise temporary_error(request, status, own_words(body))
+    if status in response.RETRIED_STATUSES or 500 <= status < 600:
+        raise response.temporary_error(request, status, response.own_words(body))
     if 300 <= status < 400:
         raise RedirectRefused(
             f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
@@ -377,7 +352,7 @@ def parse_response(request: "Request", status: int, headers: Mapping[str, str], 
             payload = decode(body)
         except BalcliError as problem:
             raise type(problem)(
-                f"{request.host}: {problem.message}; {TRY_LATER}", http_status=status
+                f"{request.host}: {problem.message}; {response.TRY_LATER}", http_status=status
             ) from None
         explained = request.explain(status, payload)
         if explained is not None:
@@ -388,16 +363,18 @@ def parse_response(request: "Request", status: int, headers: Mapping[str, str], 
         # Without a payload, the status alone decides.
         with suppress(BalcliError):
             payload = decode(body)
-    if status == 451 or (status == 403 and is_page(headers, body, payload)):
-        raise AccessBlocked(blocked_message(request.host, status, error_text(payload)), http_status=status)
+    if status == 451 or (status == 403 and response.is_page(headers, body, payload)):
+        raise AccessBlocked(
+            response.blocked_message(request.host, status, error_text(payload)), http_status=status
+        )
     explained = request.explain(status, payload) if payload is not None else None
     if explained is not None:
         raise explained
     if status in {401, 403}:
         raise CredentialsRefused(
-            refusal_message(request.host, status, error_text(payload)), http_status=status
+            response.refusal_message(request.host, status, error_text(payload)), http_status=status
         )
-    what = with_words(status, error_text(payload))
+    what = response.with_words(status, error_text(payload))
     raise UnexpectedStatus(
         f"{request.host} answered {what}, which is no answer to {request.endpoint.path}; check base_url",
         http_status=status,
@@ -436,4 +413,4 @@ def _advice(problem: BalcliError, seconds: float) -> str:
         return f"it had {seconds:.3g} s: try later, or raise --timeout"
     if isinstance(problem, NameNotResolved):
         return "check base_url and the resolver"
-    return TRY_LATER
+    return response.TRY_LATER

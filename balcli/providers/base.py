@@ -68,45 +68,39 @@ class SettingProblem(Exception):
         self.missing = missing
 
 
-class Values:
+class Values(dict[str, Value]):
     """The settings of one account, each of the kind of its key."""
-
-    def __init__(self, values: Mapping[str, Value]) -> None:
-        self._values = values
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._values
 
     def text(self, key: str) -> str:
         """The text of a key; "" if it is missing."""
-        value = self._values.get(key, "")
+        value = self.get(key, "")
         return value if isinstance(value, str) else ""
 
     def integer(self, key: str, default: int = 0) -> int:
         """The integer of a key; the default if it is missing."""
-        value = self._values.get(key, default)
+        value = self.get(key, default)
         return value if isinstance(value, int) else default
 
     def secret(self, key: str) -> Secret:
         """The secret of a key. Raises SettingProblem if it is missing."""
-        value = self._values.get(key)
+        value = self.get(key)
         if not isinstance(value, Secret):
             raise SettingProblem(key, f"is missing; add {key}", (key,))
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """The list of a key; empty if it is missing."""
-        value = self._values.get(key, ())
+        value = self.get(key, ())
         return value if isinstance(value, tuple) else ()
 
     def table(self, key: str) -> Mapping[str, Any]:
         """The table of a key; empty if it is missing."""
-        value = self._values.get(key, {})
+        value = self.get(key, {})
         return value if isinstance(value, Mapping) else {}
 
     def one_of(self, *keys: str) -> str:
         """The one of these keys that is set. Raises SettingProblem if none is, or two are."""
-        given = [*filter(self._values.__contains__, keys)]
+        given = [*filter(self.__contains__, keys)]
         if not given:
             raise SettingProblem(keys[0], f"is missing; add {' or '.join(keys)}", keys)
         if len(given) > 1:
