@@ -156,11 +156,3 @@ class Reader:
 
 reader: Final = Reader()
 """The reader of this process."""
-
-
-def is_fifo(path: Path) -> bool:
-    """Whether a path leads to a FIFO, which is not opened."""
-    try:
-        return stat.S_ISFIFO(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False

@@ -3,7 +3,6 @@
 import re
 import threading
 from binascii import b2a_base64
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NoReturn, final
@@ -179,7 +178,10 @@ def is_recognizable(secret: Secret) -> bool:
 
 def redact(text: str) -> str:
     """A message with every credential of 6 characters or more, in any encoding, replaced by `***`."""
-    for form in _known.find_in(text):
+    if len(_known) != len(_filter.texts):
+        for new in _known - _filter.texts:
+            _filter.add(new)
+    for form in _filter.find_in(text):
         text = text.replace(form, _SHOWN)
     return text
 
@@ -192,24 +194,27 @@ class CredentialMatcher:
 
     def __init__(self, shortest: int, texts: Iterable[str] = ()) -> None:
         self._shortest = shortest
-        self.texts = {*texts}
-        self._new = deque(self.texts)
+        self.texts: set[str] = set()
         self._by_start: dict[str, list[str]] = {}
         self._lock = threading.Lock()
+        for text in texts:
+            self.add(text)
 
     def add(self, text: str) -> None:
         """Search for this credential too."""
-        if text not in self.texts:
-            # In this order: a thread that finds it in `texts`, or counts them, must search for it already.
-            self._new.append(text)
-            self.texts.add(text)
+        with self._lock:
+            if text not in self.texts:
+                for form in encodings(text):
+                    self._by_start.setdefault(form[: self._shortest], []).append(form)
+                # Last: a thread that finds it in `texts`, or counts them, must search for it already.
+                self.texts.add(text)
 
     def find_in(self, text: str) -> list[str]:
         """The encoded credentials in the text, the longest first: one can contain another.
 
         Only those whose beginning it contains are compared.
         """
-        size, starts = self._shortest, self._starts()
+        size, starts = self._shortest, self._by_start
         if len(starts) <= _FEW:
             begun: Iterable[str] = [*starts]  # a copy, because another thread may add some
         else:
@@ -224,22 +229,14 @@ class CredentialMatcher:
     @property
     def are_few(self) -> bool:
         """Whether a search is fast in a text of any length."""
-        return len(self._starts()) <= _FEW
+        return len(self._by_start) <= _FEW
 
     def encodings(self) -> list[str]:
         """All encoded credentials that are searched for."""
-        return list(chain.from_iterable([*self._starts().values()]))
-
-    def _starts(self) -> dict[str, list[str]]:
-        """The encoded credentials by their beginnings."""
-        if self._new:
-            with self._lock:
-                while self._new:  # removed last: another thread must not miss it
-                    for form in encodings(self._new[0]):
-                        self._by_start.setdefault(form[: self._shortest], []).append(form)
-                    self._new.popleft()
-        return self._by_start
+        return list(chain.from_iterable([*self._by_start.values()]))
 
 
-# Every credential of this process. Encoding all of them again for each message takes seconds with many logins.
-_known = CredentialMatcher(_SHORTEST_FILTERED)
+_known: set[str] = set()
+"""Every credential of this process."""
+# Those that are encoded: few runs have a message, and to encode all again for each takes seconds with many logins.
+_filter = CredentialMatcher(_SHORTEST_FILTERED)

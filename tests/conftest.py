@@ -195,10 +195,11 @@ class Program:
 @contextmanager
 def secrets_forgotten() -> Iterator[None]:
     """A block after which the secrets are forgotten that it made known."""
-    known = secret._known
-    secret._known = secret.CredentialMatcher(secret._SHORTEST_FILTERED, known.texts)
+    known, encoded = secret._known, secret._filter
+    secret._known = {*known}
+    secret._filter = secret.CredentialMatcher(secret._SHORTEST_FILTERED)
     yield
-    secret._known = known
+    secret._known, secret._filter = known, encoded
 
 
 @pytest.fixture(autouse=True)

@@ -288,7 +288,8 @@ class Bench:
     def run(self, rng: random.Random, options: Sequence[str]) -> tuple[int, str, str]:
         """New accounts and answers; the exit code and both streams of the program that asks for them."""
         # Each run is a process of its own to the user.
-        secret._known = secret.CredentialMatcher(secret._SHORTEST_FILTERED)
+        secret._known = set()
+        secret._filter = secret.CredentialMatcher(secret._SHORTEST_FILTERED)
         echoes._hosts.clear()
         self.accounts = [_account(rng, self._host.url, number) for number in range(PER_RUN)]
         self.logins.clear()
