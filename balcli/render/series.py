@@ -216,5 +216,13 @@ def _facts(series: Series) -> dict[str, Any]:
 
 
 def _plain(interval: Interval) -> dict[str, Any]:
-    since, until, *others = interval
-    return dict(zip(Interval._fields, (format_time(since), format_time(until), *others), strict=True))
+    # Written out, because there can be 100,000 of them: `_asdict` takes twice as long.
+    return {
+        "since": format_time(interval.since),
+        "until": format_time(interval.until),
+        "runs": interval.runs,
+        "status": interval.status,
+        "total": interval.total,
+        "available": interval.available,
+        "locked": interval.locked,
+    }
