@@ -1,5 +1,6 @@
 """`balcli diff`: which runs it compares, what it prints, and its exit codes."""
 
+import itertools
 import json
 import random
 import subprocess
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balcli.diff import AmountChange, BalanceChange, Diff
+from balcli import document
+from balcli.diff import AmountChange, BalanceChange, Diff, compare
+from balcli.history.reading import run
 from balcli.history.recording import record
-from balcli.models import Account, Balance, Holdings, Outcome
+from balcli.models import Account, Balance, Holdings, Outcome, Report
 from balcli.money import parse_canonical
 from balcli.render.diff import Comparison, Side, render
 from balcli.report import build
@@ -23,7 +26,7 @@ from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import TOKEN
 from balcli.sandbox.wallet import API_KEY, TREASURY
 from tests.conftest import ROOT, Program, Result
-from tests.generated import examples
+from tests.generated import examples, sampled
 from tests.lists import each_case
 from tests.proof import reports
 from tests.rendering import machine
@@ -162,13 +165,14 @@ def test_a_run_is_never_compared_with_itself(program: Program, tmp_path: Path) -
     ]
     empty = [("",), ("1", ""), ("", "1"), ("", ""), ("--live", "")]
     wrong = []
-    for words in [*runs, *empty]:
-        for more in ((), ("--allow-partial",), ("-o", "json")):
-            result = program.run("diff", "--history", str(history), *more, *words)
-            said = ", no run since; " in result.err or words in empty
-            document = _document(result) if "json" in more else {"different": None}
-            if (2, True, None) != (result.code, said, document["different"]):
-                wrong.append((words, more, result))
+    for words, more in zip(
+        [*runs, *empty], itertools.cycle([(), ("--allow-partial",), ("-o", "json")]), strict=False
+    ):
+        result = program.run("diff", "--history", str(history), *more, *words)
+        said = ", no run since; " in result.err or words in empty
+        different = _document(result)["different"] if "json" in more else result.out or None
+        if (2, True, None) != (result.code, said, different):
+            wrong.append((words, more, result))
     assert [] == wrong
 
 
@@ -403,14 +407,12 @@ def test_exact_names_are_told_from_those_in_any_case(recorded: Callable[..., Cal
     assert ["usdt"] == [change["asset"] for change in moved]
 
 
-def _without_places(result: Result) -> tuple[int, Any]:
-    """A comparison without where its two sides are from."""
-    made = _document(result)
-    for side in ("from", "to"):
-        if made[side] is not None:
-            made[side] |= {"id": None, "file": None}
-    made["errors"] = [error["code"] for error in made["errors"]]
-    return result.code, made
+def _two_runs(seed: int) -> tuple[Report, Report]:
+    """A report, and one a day later with some rows gone and some amounts changed."""
+    one, rng = past_report(seed), random.Random(seed)
+    rows = [row for row in one.balances if rng.random() < 0.8]
+    rows = [row._replace(total=reports.maybe(rng)) if rng.random() < 0.3 else row for row in rows]
+    return one, one._replace(generated_at=one.generated_at + timedelta(days=1), balances=tuple(rows))
 
 
 @examples(300)
@@ -418,27 +420,42 @@ def _without_places(result: Result) -> tuple[int, Any]:
 def test_documents_are_compared_as_their_runs_are(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
-    """The comparison of two documents is that of the two runs, in any mixture, with the same exit code."""
-    folder = tmp_path_factory.mktemp("home")
-    program, history = Program(folder), folder / "own.db"
-    one = past_report(seed)
-    rng = random.Random(seed)
-    rows = [row for row in one.balances if rng.random() < 0.8]
-    rows = [row._replace(total=reports.maybe(rng)) if rng.random() < 0.3 else row for row in rows]
-    other = one._replace(generated_at=one.generated_at + timedelta(days=1), balances=tuple(rows))
-    words = [("1", "2")]
-    for number, report in enumerate((one, other), 1):
-        record(history, report)
-        (folder / f"{number}.json").write_text(machine("json", report))
-    words += [(f"{folder}/1.json", f"{folder}/2.json"), ("1", f"{folder}/2.json"), (f"{folder}/1.json", "2")]
-    more = () if one.complete and other.complete else ("--allow-partial",)
-    found = [
-        _without_places(program.run("diff", "--history", str(history), "-q", "-o", "json", *more, *pair))
-        for pair in words
-    ]
+    """Two documents differ as the two runs do, in any mixture."""
+    history = tmp_path_factory.mktemp("history") / "own.db"
+    sides = []
+    for report in _two_runs(seed):
+        recorded = run(history, record(history, report))
+        assert recorded is not None
+        sides.append((recorded.report, document.parse(machine("json", report).encode())))
+    found = [compare(before, after) for before, after in itertools.product(*sides)]
     assert [found[0]] * 4 == found
-    tables = [program.run("diff", "--history", str(history), "-q", *more, *pair).out for pair in words]
-    assert 1 == len({text.partition("\n")[2] for text in tables})
+
+
+@pytest.mark.whole
+def test_files_are_compared_as_their_runs_are(program: Program, tmp_path: Path) -> None:
+    """The output of a comparison is the same for runs and for files, in any mixture, with the same exit code."""
+    history, table = tmp_path / "own.db", tmp_path / "table.txt"
+    codes = set()
+    for seed in sampled(range(300), 100):
+        pair, sides = _two_runs(seed), []
+        for report in pair:
+            number = record(history, report)
+            file = tmp_path / f"{number}.json"
+            file.write_text(machine("json", report))
+            sides.append((str(number), str(file)))
+        more = () if all(report.complete for report in pair) else ("--allow-partial",)
+        found = []
+        for words in itertools.product(*sides):
+            asked = ("-q", "-o", "json", "-O", f"table:{table}", *more, *words)
+            result = program.run("diff", "--history", str(history), *asked)
+            made = _document(result)
+            for side in filter(None, (made["from"], made["to"])):
+                side |= {"id": None, "file": None}
+            made["errors"] = [error["code"] for error in made["errors"]]
+            found.append((result.code, made, table.read_text().partition("\n")[2]))
+        assert [found[0]] * 4 == found
+        codes.add(found[0][0])
+    assert codes >= {1, 2}
 
 
 def test_a_document_is_read_from_files_of_all_kinds(program: Program, tmp_path: Path) -> None:
@@ -449,13 +466,13 @@ def test_a_document_is_read_from_files_of_all_kinds(program: Program, tmp_path: 
         (tmp_path / f"{number}.json").write_text(shown.out)
     expected = program.run("diff", "--sandbox", "1", "2").out.partition("\n")[2]
     assert expected
-    for command in (
-        f"diff 1.json {tmp_path}/2.json",
-        "diff --sandbox 1 2.json",
-        "diff --sandbox 1.json",
-        "diff - 2.json < 1.json",
-        "diff <(cat 1.json) <(cat 2.json)",
-    ):
+    paths = (
+        ("1.json", f"{tmp_path}/2.json"),
+        ("--sandbox", "1", "2.json"),
+        ("--sandbox", "1.json"),
+    )
+    found = [program.run("diff", *words, cwd=tmp_path) for words in paths]
+    for command in ("diff - 2.json < 1.json", "diff <(cat 1.json) <(cat 2.json)"):
         done = subprocess.run(
             ["bash", "-c", f"{sys.executable} -m balcli {command}"],
             env={**program.environment(), "PYTHONPATH": str(ROOT)},
@@ -464,8 +481,10 @@ def test_a_document_is_read_from_files_of_all_kinds(program: Program, tmp_path: 
             text=True,
             check=False,
         )
-        heading, _, rest = done.stdout.partition("\n")
-        assert (1, expected, "") == (done.returncode, rest, done.stderr), command
+        found.append(Result(done.returncode, done.stdout, done.stderr))
+    for result in found:
+        heading, _, rest = result.out.partition("\n")
+        assert (1, expected, "") == (result.code, rest, result.err), heading
         assert heading.startswith(("1.json (", "run 1 (", "- (", "/dev/fd/")), heading
 
 
@@ -479,6 +498,25 @@ def test_a_document_is_compared_with_now(program: Program, tmp_path: Path) -> No
     file.write_text(program.run("merchant", "--sandbox", "--fiat", "-o", "json").out)
     fiat = program.run(*live)
     assert (2, True) == (fiat.code, "was made with options of its provider" in fiat.err)
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a document of a run, and with files that are not to be compared with it."""
+    folder = tmp_path_factory.mktemp("documents")
+    program = Program(folder)
+    made = program.run("all", "--sandbox", "-o", "json").out
+    files = {
+        "1": made,
+        "bad": "no document",
+        "odd": made.replace('"total": "0.099476758"', '"total": "1.0"', 1),
+        "totals": program.run("all", "--sandbox", "--totals-only", "-o", "json").out,
+        "failed": program.run("all", "--nope", "-o", "json").out,
+        "partial": program.run("all", "--sandbox", "--fault", "wallet:refused", "-o", "json").out,
+    }
+    for name, text in files.items():
+        (folder / f"{name}.json").write_text(text)
+    return folder
 
 
 @each_case(
@@ -501,24 +539,13 @@ def test_a_document_is_compared_with_now(program: Program, tmp_path: Path) -> No
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_what_there_is(
-    program: Program, tmp_path: Path, words: list[str], said: str
+    program: Program, documents: Path, words: list[str], said: str
 ) -> None:
     """No run, no file, the wrong file: 2, with the reason and the command that lists what there is."""
-    made = program.run("all", "--sandbox", "-o", "json")
-    files = {
-        "1": made.out,
-        "bad": "no document",
-        "odd": made.out.replace('"total": "0.099476758"', '"total": "1.0"', 1),
-        "totals": program.run("all", "--sandbox", "--totals-only", "-o", "json").out,
-        "failed": program.run("all", "--nope", "-o", "json").out,
-        "partial": program.run("all", "--sandbox", "--fault", "wallet:refused", "-o", "json").out,
-    }
-    for name, text in files.items():
-        (tmp_path / f"{name}.json").write_text(text)
-    result = program.run("diff", *words, cwd=tmp_path)
-    assert (2, "", True) == (result.code, result.out, said in result.err), result.err
-    document = _document(program.run("diff", *words, "-o", "json", cwd=tmp_path))
-    assert (None, ["usage"]) == (document["different"], [error["code"] for error in document["errors"]])
+    result = program.run("diff", *words, "-o", "json", cwd=documents)
+    assert (2, True) == (result.code, said in result.err), result.err
+    made = _document(result)
+    assert (None, ["usage"]) == (made["different"], [error["code"] for error in made["errors"]])
 
 
 def test_hidden_rows_are_noted(program: Program, tmp_path: Path) -> None:
@@ -532,13 +559,12 @@ def test_hidden_rows_are_noted(program: Program, tmp_path: Path) -> None:
 
 def test_narrowed_runs_are_passed_over(program: Program) -> None:
     """By default the last two runs are compared that asked for everything; only narrowed ones where there are no others."""
-    for line in ("merchant", "merchant", "all", "all shop", "all --asset BTC", "all"):
+    lines = ("merchant", "merchant", "all", "all shop", "all --asset BTC", "all")
+    for number, line in enumerate(lines, 1):
         program.run(*line.split(), "--sandbox", "--record")
-        runs = len(program.run("history", "--sandbox", "-o", "json").json["runs"])
         compared = program.run("diff", "--sandbox", "-o", "json")
         sides = [side and side["id"] for side in (_document(compared)[key] for key in ("from", "to"))]
-        expected = {2: [1, 2], 6: [3, 6]}.get(runs, [None, None])
-        assert expected == sides
+        assert {2: [1, 2], 6: [3, 6]}.get(number, [None, None]) == sides
     program.run("all", "--sandbox", "--record", "--asset", "BTC")
     assert [3, 6] == [
         _document(program.run("diff", "--sandbox", "3", "-o", "json"))[key]["id"] for key in ("from", "to")

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 from balcli import document
 from balcli.cli.options import REPORTS, Format
 from balcli.errors import TimedOut
+from balcli.history.reading import run
 from balcli.history.recording import Selection, record
 from balcli.models import Account, Balance, Failure, Holdings, Outcome, Report
 from balcli.money import ZERO, parse
@@ -25,7 +26,7 @@ from balcli.render.json import document as to_document
 from balcli.report import build
 from balcli.text import is_text
 from tests.conftest import Program, Result
-from tests.generated import examples
+from tests.generated import examples, sampled
 from tests.lists import each_case
 from tests.proof import reports
 from tests.rendering import machine
@@ -63,18 +64,21 @@ def _small(total: str, *, fails: bool = False, at: datetime = NOON, profile: str
 
 @examples(300)
 @given(st.integers(0, 2**64))
-def test_a_document_reads_back_as_its_report(seed: int) -> None:
-    """The document of a report gives a report whose every format is the same."""
+def test_a_report_reads_back(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    """From its document and from the history a report reads back as one whose every format is the same."""
     report = past_report(seed)
-    again = document.parse(machine("json", report).encode())
-    assert to_document(report) == to_document(again)
-    for name in REPORTS:
-        if name is not Format.table:
-            assert machine(name, report) == machine(name, again), name
-    for view in (None, View(60)):
-        assert [*table.pieces(report, view, colour=False, addresses=True)] == [
-            *table.pieces(again, view, colour=False, addresses=True)
-        ]
+    file = tmp_path_factory.mktemp("history") / "own.db"
+    recorded = run(file, record(file, report))
+    assert recorded is not None
+    for again in (document.parse(machine("json", report).encode()), recorded.report):
+        assert to_document(report) == to_document(again)
+        for name in REPORTS:
+            if name is not Format.table:
+                assert machine(name, report) == machine(name, again), name
+        for view in (None, View(60)):
+            assert [*table.pieces(report, view, colour=False, addresses=True)] == [
+                *table.pieces(again, view, colour=False, addresses=True)
+            ]
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -182,31 +186,25 @@ def _show(program: Program, history: Path, *arguments: str, **env: str) -> Resul
     return program.run("history", "show", *arguments, "--history", str(history), env=env)
 
 
-@examples(300)
-@given(seeds=st.lists(st.integers(0, 2**64), min_size=1, max_size=3))
-def test_a_recorded_run_is_shown_again(tmp_path_factory: pytest.TempPathFactory, seeds: list[int]) -> None:
+@pytest.mark.whole
+def test_a_recorded_run_is_shown_again(program: Program, tmp_path: Path) -> None:
     """Show's document is that of the run but for one warning, other formats are made of it, the exit code is the run's."""
-    folder = tmp_path_factory.mktemp("home")
-    program, history = Program(folder), folder / "own.db"
-    runs = [past_report(seed, NOON + timedelta(hours=hour)) for hour, seed in enumerate(seeds)]
-    for report in runs:
-        record(history, report)
-    for number, report in enumerate(runs, 1):
-        expected = to_document(report)
-        shown = _show(program, history, str(number), "-o", "json")
-        made = json.loads(shown.out)
-        *warnings, last = made["warnings"]
+    history = tmp_path / "own.db"
+    others = [name for name in REPORTS if name is not Format.json]
+    for seed in sampled(range(300), 60):
+        report = past_report(seed)
+        number = str(record(history, report))
+        files = (argument for name in others for argument in ("-O", f"{name.value}:{tmp_path / name.value}"))
+        shown = _show(program, history, number, "-o", "json", *files)
+        *warnings, last = shown.json["warnings"]
         assert ("history.past_run", None) == (last["code"], last["account"])
-        assert expected == {**made, "warnings": warnings}
+        assert to_document(report) == {**shown.json, "warnings": warnings}
         assert report.exit_code == shown.code
         again = document.parse(shown.out.encode())
-        name = Format(REPORTS[seeds[0] % len(REPORTS)])
-        other = _show(program, history, str(number), "-o", name.value)
-        assert report.exit_code == other.code
-        if name is Format.table:
-            assert "".join(table.pieces(again, None, colour=False)) == other.out
-        else:
-            assert machine(name, again) == other.out
+        for name in others:
+            in_table = name is Format.table
+            expected = "".join(table.pieces(again, None, colour=False)) if in_table else machine(name, again)
+            assert expected == (tmp_path / name.value).read_bytes().decode(), name
 
 
 @pytest.fixture
@@ -278,6 +276,10 @@ def test_no_such_run_is_2(program: Program, tmp_path: Path, arguments: list[str]
     assert (2, ["usage"]) == (shown.code, [error["code"] for error in shown.json["errors"]])
     assert shown.err.startswith(f"balcli: {said.format(file=file)}"), shown.err
     assert " lists the runs\n" in shown.err or "write 24h" in shown.err
+
+
+def test_a_history_that_is_not_there_has_no_run(program: Program, tmp_path: Path) -> None:
+    """Where nothing was recorded, there is nothing to show: 2, and no file is made."""
     missing = _show(program, tmp_path / "none.db", "-o", "json")
     assert (2, True) == (missing.code, "there is no recorded run; balcli history " in missing.err)
     assert not (tmp_path / "none.db").exists()
