@@ -108,7 +108,7 @@ def read(folder: Path) -> Files:
     data = _content(folder, MANIFEST)
     sha256 = digest(data)
     if _content(folder, _END) != _end(sha256):
-        raise EvidenceAltered(f"{shown(folder)}: {MANIFEST} or {_END} was altered; ask for the record anew")
+        raise altered(folder, f"{MANIFEST} or {_END} was altered")
     manifest = json.loads(data)
     digests = {str(name): str(value) for name, value in manifest["files"].items()}
     strangers = sorted(names - {MANIFEST, _END} - digests.keys())
@@ -119,13 +119,16 @@ def read(folder: Path) -> Files:
     others = {}
     for name, expected in digests.items():
         if name not in names:
-            raise EvidenceAltered(
-                f"{shown(folder)}: {printable(name, 60)} is missing; ask for the record anew"
-            )
+            raise altered(folder, f"{printable(name, 60)} is missing")
         others[name] = _content(folder, name)
         if digest(others[name]) != expected:
-            raise EvidenceAltered(f"{shown(folder)}: {name} was altered; ask for the record anew")
+            raise altered(folder, f"{name} was altered")
     return Files(manifest, sha256, others)
+
+
+def altered(folder: Path, what: str) -> EvidenceAltered:
+    """The error of a record that is not as it was written."""
+    return EvidenceAltered(f"{shown(folder)}: {what}; ask for the record anew")
 
 
 def _end(sha256: str) -> bytes:
@@ -137,16 +140,12 @@ def _content(folder: Path, name: str) -> bytes:
     try:
         with os.fdopen(open_for_reading(folder / name), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise EvidenceAltered(
-                    f"{shown(folder)}: {name} is not a regular file; ask for the record anew"
-                )
+                raise altered(folder, f"{name} is not a regular file")
             data = file.read(_MOST_BYTES + 1)
     except OSError as problem:
         raise EvidenceAltered(
             f"{shown(folder)}: {name} cannot be read: {problem.strerror}; check its permissions and the disk"
         ) from None
     if len(data) > _MOST_BYTES:
-        raise EvidenceAltered(
-            f"{shown(folder)}: {name} is larger than any that balcli writes; ask for the record anew"
-        )
+        raise altered(folder, f"{name} is larger than any that balcli writes")
     return data

@@ -1,4 +1,4 @@
-"""What stands for each secret in a record.
+"""What stands for each secret in a record, and its requests with such names in the places of their secrets.
 
 The same secret has the same name throughout a record, so that a request can be told from another,
 and an account that is opened with the names asks what the account with the secrets asked.
@@ -7,10 +7,13 @@ and an account that is opened with the names asks what the account with the secr
 import json
 import os
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
+from balcli.http.client import Request
 from balcli.http.strictjson import Json, Number, decode
 from balcli.secret import Secret, reveal
+from balcli.urls import display_url
 
 NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
 """What a name looks like."""
@@ -74,3 +77,32 @@ class GivenNames:
     def stands_for(self, text: str) -> str | None:
         """The text, if it is a name."""
         return text if NAME.fullmatch(text) else None
+
+
+def written_request(request: Request, names: Names | GivenNames) -> dict[str, Any]:
+    """The request as a plain object. A value is null where nobody said that it is no secret."""
+    loggable = request.endpoint.loggable_params
+    return {
+        "method": request.endpoint.method,
+        "url": f"{display_url(request.base_url)}{request.endpoint.path}",
+        "query": [[name, _loggable(value, names, known=name in loggable)] for name, value in request.query],
+        "headers": {
+            name: _loggable(value, names, known=name in loggable) for name, value in request.headers.items()
+        },
+        "body": None
+        if request.body is None
+        else {key: _loggable(value, names, known=key in loggable) for key, value in request.body.items()},
+    }
+
+
+def _loggable(value: object, names: Names | GivenNames, *, known: bool) -> Any:
+    """A value of a request: by its name if it has one, as it stands if it is known to be no secret, else null."""
+    if isinstance(value, Secret):
+        return names.of(value)
+    if isinstance(value, Mapping):
+        return {name: _loggable(item, names, known=known) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_loggable(item, names, known=known) for item in value]
+    if not isinstance(value, str):
+        return value if known else None
+    return names.stands_for(value) or (value if known else None)

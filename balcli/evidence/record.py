@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +12,9 @@ from balcli import __version__
 from balcli.collect import open_client
 from balcli.config.entry import OpenedAccount
 from balcli.errors import BalcliError
-from balcli.evidence import folder, requests
+from balcli.evidence import folder
 from balcli.evidence.accounts import account_entry
-from balcli.evidence.names import Names
+from balcli.evidence.names import Names, written_request
 from balcli.http import echoes
 from balcli.http.client import Exchange, Request, RequestSettings, SupportsRequest
 from balcli.http.strictjson import Json
@@ -95,10 +95,7 @@ class Recorder:
         `options` are those of the run that shape its output.
         """
         with self._lock:
-            recorded = [
-                _RecordedRequest(one.request, [*one.tries], one.finished, one.problem)
-                for one in self._requests
-            ]
+            recorded = [replace(one, tries=[*one.tries]) for one in self._requests]
         files: dict[str, bytes] = {}
         manifest = {
             "evidence": LAYOUT,
@@ -113,7 +110,7 @@ class Recorder:
     def _written(self, recorded: _RecordedRequest, bodies: dict[str, bytes]) -> dict[str, Any]:
         """One request as a plain object; the bodies of its answers are added to the files."""
         return {
-            "request": requests.written(recorded.request, self._names),
+            "request": written_request(recorded.request, self._names),
             "finished": recorded.finished,
             "error": None if recorded.problem is None else _written_error(recorded.problem),
             "tries": [self._try(one, recorded, bodies) for one in recorded.tries],
@@ -175,8 +172,7 @@ class _RecordingClient:
         try:
             payload = self._client.request(request)
         except BalcliError as problem:
-            recorded.problem = problem
-            recorded.finished = True
+            recorded.problem, recorded.finished = problem, True
             raise
         recorded.finished = True
         return payload
@@ -192,12 +188,11 @@ def _written_error(error: BalcliError) -> dict[str, Any]:
 
 def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that are worth keeping, those that repeat a credential left out."""
-    there = ((name, headers.get(name, ""), form) for name, form in _HEADERS.items())
-    kept = {name: value for name, value, form in there if form.fullmatch(value)}
     return {
         name: value
-        for name, value in kept.items()
-        if not echoes.contains_credential(base_url, {name: value}, b"")
+        for name, form in _HEADERS.items()
+        if form.fullmatch(value := headers.get(name, ""))
+        and not echoes.contains_credential(base_url, {name: value}, b"")
     }
 
 

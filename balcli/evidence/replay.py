@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple, get_args
 from balcli import __version__, document
 from balcli import report as reports
 from balcli.collect import collect
-from balcli.errors import BalcliError, DeadlinePassed, EvidenceAltered, EvidenceDiffers, leaves
-from balcli.evidence import folder, requests
+from balcli.errors import BalcliError, DeadlinePassed, EvidenceDiffers, leaves
+from balcli.evidence import folder
 from balcli.evidence.accounts import open_entry
-from balcli.evidence.names import NAME, GivenNames
+from balcli.evidence.names import NAME, GivenNames, written_request
 from balcli.evidence.record import LAYOUT
 from balcli.files import shown
 from balcli.http.client import Request, RequestSettings, parse_response
@@ -94,9 +94,7 @@ def replay(place: Path) -> ReplayResult:
         printed = files.others[folder.DOCUMENT]
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         # Hashes that fit do not tell who made them.
-        raise EvidenceAltered(
-            f"{shown(place)}: {folder.MANIFEST} is not as balcli writes it; ask for the record anew"
-        ) from None
+        raise folder.altered(place, f"{folder.MANIFEST} is not as balcli writes it") from None
     try:
         report = _replayed(record, document.parse(printed))
     except document.DocumentError as problem:
@@ -213,7 +211,7 @@ class _ReplayClient:
 
     def request(self, request: Request) -> Json:
         """The payload of the recorded response. Raises what was raised then, and EvidenceDiffers without a response."""
-        key = self._key(requests.written(request, self._names))
+        key = self._key(written_request(request, self._names))
         with self._lock:
             answers = self._answers[key]
             if not answers:
@@ -235,4 +233,6 @@ class _ReplayClient:
 
     def _key(self, written: Mapping[str, Any]) -> str:
         """What tells a request from others: in the place of a token, the login that returned it."""
-        return NAME.sub(lambda name: self._issuers.get(name[0]) or name[0], requests.key(written))
+        return NAME.sub(
+            lambda name: self._issuers.get(name[0]) or name[0], json.dumps(written, sort_keys=True)
+        )

@@ -100,21 +100,17 @@ def runs(
     Raises StateError.
     """
     with snapshot(path) as connection:
-        cursor = connection.execute(
+        most = -1 if limit is None else limit
+        rows = read_rows(
+            connection,
             "SELECT r.id, r.at, r.profile, r.complete, a.name, q.failure IS NULL FROM ("
             " SELECT * FROM runs WHERE profile IS ifnull(?, profile) AND at BETWEEN ? AND ? AND complete >= ?"
             " AND (selection IS NULL) >= ? ORDER BY id DESC LIMIT ?) r"
             " LEFT JOIN asked q ON q.run = r.id AND q.place > 0 LEFT JOIN accounts a ON a.id = q.account"
             " ORDER BY r.id, q.place",
-            (
-                profile_parameter(profile),
-                *time_range(since, until),
-                complete,
-                full,
-                -1 if limit is None else limit,
-            ),
+            (profile_parameter(profile), *time_range(since, until), complete, full, most),
+            *(INT, INT, MAYBE_TEXT, INT, MAYBE_TEXT, INT),
         )
-        rows = check_types(cursor.fetchall(), INT, INT, MAYBE_TEXT, INT, MAYBE_TEXT, INT)
         found = []
         for facts, of_run in groupby(rows, lambda row: row[:4]):
             accounts = tuple((row[4], _STATUS[row[5]]) for row in of_run if row[4] is not None)
@@ -129,11 +125,10 @@ def profiles(path: Path, until: datetime | None = None) -> Mapping[str | None, i
     Raises StateError.
     """
     with snapshot(path) as connection:
-        cursor = connection.execute(
-            "SELECT profile, count(*) FROM runs WHERE at BETWEEN ? AND ? GROUP BY profile ORDER BY profile",
-            time_range(None, until),
+        query = (
+            "SELECT profile, count(*) FROM runs WHERE at BETWEEN ? AND ? GROUP BY profile ORDER BY profile"
         )
-        return dict(check_types(cursor.fetchall(), MAYBE_TEXT, INT))
+        return dict(read_rows(connection, query, time_range(None, until), MAYBE_TEXT, INT))
 
 
 def nearest(
@@ -141,12 +136,13 @@ def nearest(
 ) -> tuple[datetime | None, datetime | None]:
     """The times of the last complete run before a time and of the first one after another. Raises StateError."""
     with snapshot(path) as connection:
-        found = connection.execute(
-            "SELECT max(at) FILTER (WHERE at < ?), min(at) FILTER (WHERE at > ?) FROM runs"
+        (found,) = read_rows(
+            connection,
+            "SELECT max(CASE WHEN at < ? THEN at END), min(CASE WHEN at > ? THEN at END) FROM runs"
             " WHERE complete AND profile IS ifnull(?, profile)",
             (to_milliseconds(before), to_milliseconds(after), profile_parameter(profile)),
-        ).fetchone()
-        check_types([found], MAYBE_INT, MAYBE_INT)
+            *(MAYBE_INT, MAYBE_INT),
+        )
         earlier, later = (None if at is None else from_milliseconds(at) for at in found)
         return earlier, later
 
@@ -157,14 +153,15 @@ def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datet
     Raises StateError.
     """
     with snapshot(path) as connection:
-        cursor = connection.execute(
+        rows = read_rows(
+            connection,
             # A fifth of the time and memory of lag().
             "SELECT id, before, at FROM (SELECT id, at, (SELECT at FROM runs WHERE id < r.id AND profile IS r.profile"
             " ORDER BY id DESC LIMIT 1) before FROM runs r WHERE profile IS ifnull(?, profile))"
             " WHERE at < before ORDER BY id",
             (profile_parameter(profile),),
+            *(INT, INT, INT),
         )
-        rows = check_types(cursor.fetchall(), INT, INT, INT)
         return tuple(
             (number, from_milliseconds(before), from_milliseconds(at)) for number, before, at in rows
         )
@@ -173,83 +170,75 @@ def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datet
 def run(path: Path, number: int) -> RecordedRun | None:
     """The run with that id, exactly as it was recorded; None where there is none. Raises StateError."""
     with snapshot(path) as connection:
-        facts = connection.execute(
+        of_run = read_rows(
+            connection,
             "SELECT at, profile, complete, selection, text FROM runs LEFT JOIN texts ON texts.id = notices"
             " WHERE runs.id = ?",
             (number,),
-        ).fetchone()
-        if facts is None:
-            return None
-        check_types([facts], INT, MAYBE_TEXT, INT, MAYBE_TEXT, MAYBE_TEXT)
-        cursor = connection.execute(
+            *(INT, MAYBE_TEXT, INT, MAYBE_TEXT, MAYBE_TEXT),
+        )
+        asked = read_rows(
+            connection,
             "SELECT place, account, name, provider, target, fetched_at, text FROM asked"
             " JOIN accounts ON accounts.id = account LEFT JOIN texts ON texts.id = failure"
-            " WHERE run = ? AND place >= 0 ORDER BY place",
-            (number,),
-        )
-        asked = check_types(cursor.fetchall(), INT, INT, MAYBE_TEXT, MAYBE_TEXT, TEXT, MAYBE_INT, MAYBE_TEXT)
-        settings = connection.execute(
-            "SELECT target FROM asked JOIN accounts ON accounts.id = account WHERE run = ? AND place = ?",
+            " WHERE run = ? AND place >= ? ORDER BY place",
             (number, SETTINGS),
-        ).fetchone()
+            *(INT, INT, MAYBE_TEXT, MAYBE_TEXT, TEXT, MAYBE_INT, MAYBE_TEXT),
+        )
         held = {
             account: _rows_of(connection, account, number)
-            for _, account, *_, failure in asked
-            if failure is None
+            for place, account, *_, failure in asked
+            if place != SETTINGS and failure is None
         }
-        return _report_of(number, facts, asked, held, load_json(settings[0] if settings else "{}", _SETTINGS))
+        return _report_of(number, of_run[0], asked, held) if of_run else None
 
 
 def _rows_of(connection: "Connection", account: int, run: int) -> Sequence[_Row]:
     """The stored rows of an account in a run in which it answered."""
-    cursor = connection.execute(
+    return read_rows(
+        connection,
         "SELECT asset, asset_id, place, total, available, locked, counted, texts, text FROM series s"
         " JOIN changes c ON c.series = s.id"
         " AND c.run = (SELECT max(run) FROM changes WHERE series = s.id AND run <= ?)"
         " LEFT JOIN texts ON texts.id = rest WHERE s.account = ? AND held"
         " ORDER BY asset, ifnull(asset_id, ''), place",
         (run, account),
+        *(TEXT, MAYBE_TEXT, MAYBE_INT, *[MAYBE_TEXT] * 3, MAYBE_INT, MAYBE_TEXT, TEXT),
     )
-    amounts = (MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
-    return check_types(cursor.fetchall(), TEXT, MAYBE_TEXT, MAYBE_INT, *amounts, MAYBE_INT, MAYBE_TEXT, TEXT)
 
 
 def _report_of(
-    number: int,
-    facts: _Row,
-    asked: Sequence[_Row],
-    held: Mapping[int, Sequence[_Row]],
-    settings: Mapping[str, tuple[str, list[str]]],
+    number: int, of_run: _Row, asked: Sequence[_Row], held: Mapping[int, Sequence[_Row]]
 ) -> RecordedRun:
-    at, profile, _, selection, notices = facts
-    outcomes = tuple(_outcome(row, held, settings) for row in asked if row[0] > 0)
-    balances = [balance for each in outcomes if each.holdings for balance in each.holdings.balances]
+    generated_at, profile, _, selection, notices = of_run
+    settings: dict[str, tuple[str, list[str]]] = {}
+    outcomes, totals = list[Outcome](), list[Total]()
+    for place, key, name, provider, target, fetched_at, failure in asked:
+        if place == SETTINGS:
+            settings = load_json(target, _SETTINGS)
+        elif place == 0:
+            totals += map(_total, held[key])
+        else:
+            check_types([(name, provider)], TEXT, TEXT)
+            base_url, assets = settings.get(name, ("", []))
+            facts = load_json(target, {str: str})
+            account = Account[object](name, provider, base_url, facts, (), None, assets=tuple(assets))
+            if failure is None:
+                rows = Holdings(tuple(_balance(name, provider, row) for row in held[key]))
+                at = None if fetched_at is None else from_milliseconds(fetched_at)
+                outcomes.append(Outcome(account, rows, at, None))
+            else:
+                outcomes.append(Outcome(account, None, None, Failure(*load_json(failure, _FAILURE))))
     report = Report(
-        generated_at=from_milliseconds(at),
+        generated_at=from_milliseconds(generated_at),
         profile=profile,
-        outcomes=outcomes,
-        balances=tuple(balances),
-        totals=tuple(_total(row) for place, account, *_ in asked if place == 0 for row in held[account]),
+        outcomes=tuple(outcomes),
+        balances=tuple(row for each in outcomes if each.holdings for row in each.holdings.balances),
+        totals=tuple(totals),
         notices=tuple(Notice(*notice) for notice in load_json(notices or "[]", _NOTICES)),
     )
     chosen = load_json(selection or "{}", {str: _TEXTS})
     return RecordedRun(number, report, Selection(**{name: tuple(texts) for name, texts in chosen.items()}))
-
-
-def _outcome(
-    row: _Row, held: Mapping[int, Sequence[_Row]], settings: Mapping[str, tuple[str, list[str]]]
-) -> Outcome:
-    _, number, name, provider, target, fetched_at, failure = row
-    check_types([(name, provider)], TEXT, TEXT)
-    place, assets = settings.get(name, ("", []))
-    facts = load_json(target, {str: str})
-    account: Account[object] = Account(name, provider, place, facts, (), None, assets=tuple(assets))
-    if failure is not None:
-        return Outcome(account, None, None, Failure(*load_json(failure, _FAILURE)))
-    balances = tuple(_balance(name, provider, each) for each in held[number])
-    return Outcome(
-        account, Holdings(balances), None if fetched_at is None else from_milliseconds(fetched_at), None
-    )
 
 
 def _balance(account: str, provider: str, row: _Row) -> Balance:
@@ -301,6 +290,13 @@ def _text_at(texts: Sequence[str | None], place: int) -> str:
 def profile_parameter(profile: str | None) -> str | bytes | None:
     """A profile's name as a query parameter. A name that SQLite cannot encode becomes bytes, which match no row."""
     return profile if profile is None or is_text(profile) else b""
+
+
+def read_rows(
+    connection: "Connection", query: str, parameters: Sequence[object], *kinds: frozenset[object]
+) -> Sequence[_Row]:
+    """The rows of a query. Raises TypeError where a column has a value of another type than given."""
+    return check_types(connection.execute(query, parameters).fetchall(), *kinds)
 
 
 def check_types(rows: Sequence[_Row], *kinds: frozenset[object]) -> Sequence[_Row]:

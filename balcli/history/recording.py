@@ -4,10 +4,9 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from zlib import crc32
 
-from balcli.errors import StateError
 from balcli.history.database import connect, to_milliseconds, write_transaction
 from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, ExactName, Outcome, Report
 from balcli.money import Amount
@@ -96,18 +95,15 @@ def record(path: Path, report: Report, selection: Selection = EVERYTHING) -> int
 def insert(connection: "Connection", report: Report, selection: Selection = EVERYTHING) -> int:
     """Add a run within an open transaction. Returns its id."""
     notices = [(notice.code, notice.account, notice.message) for notice in report.notices]
+    chosen = {key: value for key, value in selection._asdict().items() if value}
     run = _new(
         connection,
-        "INSERT INTO runs (at, profile, complete, selection, notices) VALUES (?, ?, ?, ?, ?)",
-        (
-            to_milliseconds(report.generated_at),
-            report.profile,
-            report.complete,
-            _to_json({key: value for key, value in selection._asdict().items() if value})
-            if any(selection)
-            else None,
-            _text(connection, notices) if notices else None,
-        ),
+        "runs (at, profile, complete, selection, notices)",
+        to_milliseconds(report.generated_at),
+        report.profile,
+        report.complete,
+        _to_json(chosen) if chosen else None,
+        _text(connection, notices) if notices else None,
     )
     rows: defaultdict[str, list[Balance]] = defaultdict(list)
     for balance in report.balances:
@@ -148,11 +144,8 @@ def _insert_changes(connection: "Connection", run: int, account: int, now: dict[
     for key, value in now.items():
         series, last = before.get(key, (None, None))
         if series is None:
-            series = _new(
-                connection,
-                "INSERT INTO series (account, asset, asset_id, kind, merchant, nth) VALUES (?, ?, ?, ?, ?, ?)",
-                (account, *key),
-            )
+            columns = "series (account, asset, asset_id, kind, merchant, nth)"
+            series = _new(connection, columns, account, *key)
         if last != value:
             changes.append((series, run, *value))
     gone = [series for key, (series, last) in before.items() if key not in now and last != _GONE]
@@ -239,32 +232,26 @@ def _failure(connection: "Connection", outcome: Outcome) -> int | None:
 def _text(connection: "Connection", value: object) -> int:
     """The id of a value's JSON, which is stored once."""
     text = _to_json(value)
-    facts = (crc32(text.encode()), text)
-    found = connection.execute("SELECT id FROM texts WHERE digest = ? AND text = ?", facts).fetchone()
-    return (
-        int(found[0]) if found else _new(connection, "INSERT INTO texts (digest, text) VALUES (?, ?)", facts)
-    )
+    return _id_of(connection, "texts", digest=crc32(text.encode()), text=text)
 
 
 def _account(
     connection: "Connection", profile: str | None, name: str | None, provider: str | None, target: object
 ) -> int:
     """The id of a profile's account with this target."""
-    facts = (profile, name, provider, _to_json(target))
-    found = connection.execute(
-        "SELECT id FROM accounts WHERE profile IS ? AND name IS ? AND provider IS ? AND target = ?", facts
-    ).fetchone()
-    if found:
-        return int(found[0])
-    return _new(
-        connection, "INSERT INTO accounts (profile, name, provider, target) VALUES (?, ?, ?, ?)", facts
-    )
+    facts = {"profile": profile, "name": name, "provider": provider, "target": _to_json(target)}
+    return _id_of(connection, "accounts", **facts)
 
 
-def _new(connection: "Connection", statement: str, facts: tuple[Any, ...]) -> int:
-    number = connection.execute(statement, facts).lastrowid
-    if number is None:
-        raise StateError(
-            "the history gave a row no id, which SQLite never does; check the disk, or name another with --history"
-        )
-    return number
+def _id_of(connection: "Connection", table: str, **facts: object) -> int:
+    """The id of the row of a table that has these values; it is made where there is none."""
+    conditions = " AND ".join(f"{column} IS ?" for column in facts)
+    found = connection.execute(f"SELECT id FROM {table} WHERE {conditions}", (*facts.values(),)).fetchone()  # noqa: S608 - names of this module
+    return int(found[0]) if found else _new(connection, f"{table} ({', '.join(facts)})", *facts.values())
+
+
+def _new(connection: "Connection", columns: str, *values: object) -> int:
+    """The id of a row that is made with these values in these columns."""
+    places = ", ".join("?" * len(values))
+    number = connection.execute(f"INSERT INTO {columns} VALUES ({places})", values).lastrowid  # noqa: S608 - as above
+    return cast("int", number)

@@ -19,6 +19,7 @@ from balcli.history.reading import (
     check_types,
     load_json,
     profile_parameter,
+    read_rows,
     snapshot,
     time_range,
 )
@@ -109,17 +110,16 @@ def _found(
 ) -> Mapping[Series, list[tuple[int, int]]]:
     """The series without intervals, each with its stored ones and their accounts: several where a target changed."""
     found: dict[Series, list[tuple[int, int]]] = defaultdict(list)
-    cursor = connection.execute(
+    rows = read_rows(
+        connection,
         "SELECT s.id, s.account, a.profile, a.name, CASE WHEN a.name IS NULL THEN a.target END, a.provider, asset,"
         " asset_id, kind, merchant, nth FROM series s JOIN accounts a ON a.id = s.account"
         " WHERE a.profile IS ifnull(?, a.profile)"
         " ORDER BY a.profile, a.name IS NULL, a.name, asset, ifnull(asset_id, ''), kind, merchant, nth, s.id",
         (profile_parameter(profile),),
+        *(INT, INT, *[MAYBE_TEXT] * 4, TEXT, *[MAYBE_TEXT] * 3, INT),
     )
-    kinds = (INT, INT, *[MAYBE_TEXT] * 4, TEXT, *[MAYBE_TEXT] * 3, INT)
-    for number, account, of, name, target, provider, asset, asset_id, *more in check_types(
-        cursor.fetchall(), *kinds
-    ):
+    for number, account, of, name, target, provider, asset, asset_id, *more in rows:
         over = tuple(load_json(target or "[]", [str]))
         # A sum over one account is that account's row again.
         is_wanted = len(over) != 1 and (not accounts or name in accounts)
@@ -135,8 +135,8 @@ def _runs(connection: "Connection", profile: str | None, within: tuple[int, int]
     ids, times = array("q"), list[datetime]()
     spans: dict[int, list[tuple[int, int, bool, bool]]] = defaultdict(list)
     cursor = connection.execute(
-        "SELECT selection IS NOT NULL, group_concat(account) FILTER (WHERE failure IS NULL),"
-        " group_concat(account) FILTER (WHERE failure IS NOT NULL), r.id, r.at"
+        "SELECT selection IS NOT NULL, group_concat(CASE WHEN failure IS NULL THEN account END),"
+        " group_concat(CASE WHEN failure IS NOT NULL THEN account END), r.id, r.at"
         " FROM runs r JOIN asked ON run = r.id AND place >= 0"
         " WHERE profile IS ifnull(?, profile) AND r.at BETWEEN ? AND ? GROUP BY r.id",
         (profile_parameter(profile), *within),
