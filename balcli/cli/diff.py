@@ -3,7 +3,7 @@
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, cast
 
 import typer
 
@@ -260,7 +260,11 @@ def _check_source(source: _Source, *, allow_partial: bool) -> None:
     if report.complete or allow_partial:
         return
     if source.label == _NOW:
-        _refuse_incomplete(report)
+        name, failure = next((o.account.name, o.failure) for o in report.outcomes if o.failure is not None)
+        raise UsageError(
+            f"{name} did not answer now ({failure.message.partition(';')[0]}); "
+            "add --allow-partial to compare the others"
+        )
     raise UsageError(
         f"{source.label} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
     )
@@ -331,15 +335,6 @@ def _asked_now(
     )
     # Both sides are read in the same way: a plugin's detail can be text that looks like an amount.
     return report._replace(balances=document.parse("".join(pieces(report)).encode()).balances)
-
-
-def _refuse_incomplete(report: "Report") -> NoReturn:
-    """Raise UsageError for the first account that did not answer now."""
-    outcome, failure = next((each, each.failure) for each in report.outcomes if each.failure is not None)
-    raise UsageError(
-        f"{outcome.account.name} did not answer now ({failure.message.partition(';')[0]}); "
-        "add --allow-partial to compare the others"
-    )
 
 
 def _narrowing(
