@@ -108,13 +108,13 @@ def is_open_as(path: Path, descriptor: int) -> bool:
         return False
 
 
-def replace(path: Path, data: bytes | bytearray, mode: int | None = None) -> None:
+def replace(path: Path, data: bytes, mode: int | None = None) -> None:
     """Write a file as `replace_all` does."""
-    replace_all([(path, data)], mode)
+    replace_all([(path, (data,))], mode)
 
 
-def replace_all(files: Iterable[tuple[Path, bytes | bytearray]], mode: int | None = None) -> None:
-    """Write files and sync them to the disk, all of them or none, each whole.
+def replace_all(files: Iterable[tuple[Path, Iterable[bytes]]], mode: int | None = None) -> None:
+    """Write files, each in one piece or more, and sync them to the disk: all of them or none, each whole.
 
     All are written aside before the first is renamed; what interrupts the run meanwhile waits till the last is.
     Without a mode, a new file has 0600, and another keeps its mode; and its owner where that is allowed. Of a
@@ -138,14 +138,14 @@ def replace_all(files: Iterable[tuple[Path, bytes | bytearray]], mode: int | Non
             _sync(target.parent)
 
 
-def _write_aside(target: _Target, data: bytes | bytearray, mode: int | None, stack: ExitStack) -> Path:
+def _write_aside(target: _Target, data: Iterable[bytes], mode: int | None, stack: ExitStack) -> Path:
     """Write a temporary file beside the target, synced to the disk, which lives as long as the stack."""
     temporary, file = stack.enter_context(_temporary_file(target.path))
     if CAN_CHECK and target.old is not None:
         _copy_mode(file.fileno(), target.old)
     if CAN_CHECK and mode is not None:
         os.fchmod(file.fileno(), mode)
-    file.write(data)
+    file.writelines(data)
     file.flush()
     os.fsync(file.fileno())
     if not CAN_CHECK:

@@ -13,8 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from balcli.errors import BalcliError, DeadlinePassed, EchoesCredential, MachineExhausted, ProviderError
-from balcli.http import echoes
+from balcli.errors import (
+    AnswerTooLarge,
+    BalcliError,
+    DeadlinePassed,
+    EchoesCredential,
+    MachineExhausted,
+    ProviderError,
+)
+from balcli.http import echoes, turns
 from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest, trusted
 from balcli.http.timing import Deadline, seconds_to_retry, writable_rows
 from balcli.models import Account, CaSource, Holdings, Notice, Outcome
@@ -42,6 +49,9 @@ _PROGRESS_SECONDS: Final = 0.25
 _REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
 # An attempt that ends with the deadline has the better message: what it waited for.
 _GRACE: Final = 0.1
+MAX_ROWS: Final = 100_000
+"""The most balances in one run."""
+_SPARE_ROWS: Final = 10_000
 _OTHER_FILES: Final = 12
 """Descriptors that the rest of a run may need at once: modules, the cache, the history, output files."""
 
@@ -73,9 +83,16 @@ def collect(
     noted: Mapping[_Position, Sequence[echoes.CredentialEcho]] = {}
     if flags:  # no account expands to others without one
         positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
-    found = each(
-        positions, partial(_or_failed, partial(fetch, run=run)), settings.jobs, deadline, on_progress
+    found = _Outcomes()
+    each(
+        positions,
+        partial(_or_failed, partial(fetch, run=run)),
+        settings.jobs,
+        deadline,
+        on_progress,
+        results=found,
     )
+    found.drop()
     for position, account in positions.items():
         outcomes[position] = found.get(position) or deadline_passed(account, settings)
     for position, echo in noted.items():
@@ -117,10 +134,11 @@ def each(
     jobs: int,
     deadline: Deadline,
     on_progress: OnProgress | None = None,
+    results: dict[_Position, T] | None = None,
 ) -> dict[_Position, T]:
-    """The result of `do` for each account that has one before the deadline. Raises what `do` raises.
+    """The result of `do` for each account that has one before the deadline, in `results` if given.
 
-    `on_progress` is called in this thread, a few times a second.
+    Raises what `do` raises. `on_progress` is called in this thread, a few times a second.
     """
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
@@ -133,7 +151,7 @@ def each(
     work = partial(_work, tasks, do, waiting, done, threads)
     if tasks and not _started(work, workers):
         work()
-    results: dict[_Position, T] = {}
+    results = {} if results is None else results
     progress_due = 0.0
     while len(results) < len(tasks):
         if on_progress is not None and time.monotonic() >= progress_due:
@@ -166,6 +184,34 @@ def _progress_of(name: str, result: object, thread: int | None) -> AccountProgre
         return AccountProgress(name, "waiting", seconds_to_retry(thread))
     failed = result is False or (isinstance(result, Outcome) and result.failure is not None)
     return AccountProgress(name, "failed" if failed else "answered")
+
+
+class _Outcomes(dict[_Position, Outcome]):
+    """The outcomes of accounts, of which those with rows beyond the most of a run have failed.
+
+    Rows are counted in the profile's order, in whatever order the accounts answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[_Position, int] = {}
+        self._held = 0
+
+    def __setitem__(self, position: _Position, outcome: Outcome) -> None:
+        super().__setitem__(position, outcome)
+        self._rows[position] = len(outcome.holdings.balances) if outcome.holdings else 0
+        self._held += self._rows[position]
+        if self._held > MAX_ROWS + _SPARE_ROWS:
+            self.drop()
+
+    def drop(self) -> None:
+        """Fail the accounts whose rows are beyond the most, and drop their rows."""
+        rows = 0
+        for position in sorted(self):
+            rows += self._rows[position]
+            if rows > MAX_ROWS and self[position].holdings is not None and self._rows[position]:
+                self._held -= self._rows[position]
+                super().__setitem__(position, _too_many_rows(self[position].account))
 
 
 def _work(
@@ -269,7 +315,10 @@ def _accounts_for(
         return [account], []
     trusted.set(account.ca)
     noted = echoes.record_echoes()
-    accounts = [each._replace(ca=account.ca) for each in provider.expand(account, run)]
+    try:
+        accounts = [each._replace(ca=account.ca) for each in provider.expand(account, run)]
+    finally:
+        turns.leave()
     if not accounts:
         return _with_notice(_empty(account, "the provider lists none"), noted)
     return accounts, noted
@@ -283,7 +332,10 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     provider: Provider = PROVIDERS[account.provider]
     trusted.set(account.ca)
     noted = echoes.record_echoes()
-    holdings = provider.fetch(account, run)
+    try:
+        holdings = provider.fetch(account, run)
+    finally:
+        turns.leave()
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
     if not noted:
         return outcome
@@ -360,6 +412,16 @@ def _empty(account: Account[Any], why: str) -> Outcome:
     notice = Notice("account.empty", account.name, f"there is nothing to ask for: {why}")
     # It is the aggregate of no account in this run.
     return Outcome(account._replace(aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
+
+
+def _too_many_rows(account: Account[Any]) -> Outcome:
+    """The outcome of an account with which the run would have too many rows."""
+    return Outcome.failed(
+        account,
+        AnswerTooLarge(
+            f"with this account the run has more than {MAX_ROWS:,} rows; name fewer accounts, or assets with --asset"
+        ),
+    )
 
 
 def deadline_passed(account: Account[Any], settings: RequestSettings) -> Outcome:

@@ -26,7 +26,7 @@
     │   ├── RedirectRefused     answer.redirect
     │   ├── CutAnswer           answer.cut
     │   ├── BrokenAnswer        answer.broken
-    │   ├── AnswerTooLarge      answer.size
+    │   ├── AnswerTooLarge      answer.too_large
     │   ├── BadJson             answer.json
     │   ├── BadShape            answer.shape
     │   ├── BadAmount           answer.amount
@@ -243,7 +243,7 @@ class BrokenAnswer(AnswerError):
 class AnswerTooLarge(AnswerError):
     """The response is too large."""
 
-    code = "answer.size"
+    code = "answer.too_large"
 
 
 class BadJson(AnswerError):

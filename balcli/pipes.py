@@ -6,7 +6,7 @@ import re
 import select
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -42,18 +42,19 @@ def check_writable(path: Path) -> None:
         raise OSError(errno.EBADF, "Open for reading only")
 
 
-def write(path: Path, data: bytes | bytearray, until: float) -> None:
-    """Write to a FIFO, device or descriptor until that moment of the monotonic clock. Raises OSError."""
+def write(path: Path, data: Iterable[bytes], until: float) -> None:
+    """Write pieces to a FIFO, device or descriptor until that moment of the monotonic clock. Raises OSError."""
     descriptor = _open_for_writing(path, until)
     try:
-        rest = memoryview(data)
-        while rest:
-            _wait(descriptor, until)
-            # Where a pipe has room at all, it has room for this much: the call returns at once.
-            try:
-                rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
-            except BlockingIOError:
-                time.sleep(_PAUSE)
+        for piece in data:
+            rest = memoryview(piece)
+            while rest:
+                _wait(descriptor, until)
+                # Where a pipe has room at all, it has room for this much: the call returns at once.
+                try:
+                    rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
+                except BlockingIOError:
+                    time.sleep(_PAUSE)
     finally:
         os.close(descriptor)
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
@@ -147,11 +148,12 @@ def _asset_of(balance: Balance) -> str:
 
 
 def _repeated(balances: Sequence[Balance], left_out: set[int]) -> Iterator[Notice]:
-    """A notice for each asset that one account's answer lists more than once, under one id or several."""
-    rows: dict[tuple[str, str], list[Balance]] = defaultdict(list)
-    for balance in balances:
-        rows[balance.account, balance.asset].append(balance)
-    for alike in rows.values():
+    """A notice for each asset that one account's answer lists more than once, under one id or several.
+
+    Rows of one asset of an account are neighbours: no row is kept but those.
+    """
+    for _, group in groupby(balances, key=attrgetter("account", "asset")):
+        alike = [*group]
         if len(alike) > 1 and not _of_merchants(alike):
             yield _repetition(alike, left_out)
 
@@ -191,12 +193,11 @@ def _in_several_cases(balances: Iterable[Balance]) -> Iterator[Notice]:
 def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[Outcome]) -> list[Total]:
     """The totals by asset. An amount is a number only if every account of the run made it known."""
     failed = [*filter(attrgetter("failure"), outcomes)]
-    by_asset: dict[str, list[Balance]] = defaultdict(list)
-    for balance in balances:
-        if id(balance) not in left_out:
-            by_asset[balance.asset].append(balance)
+    counted = [balance for balance in balances if id(balance) not in left_out]
+    counted.sort(key=attrgetter("asset"))
     totals = []
-    for asset, rows in sorted(by_asset.items()):
+    for asset, group in groupby(counted, key=attrgetter("asset")):
+        rows = [*group]
         lacking: set[str] = set()
         if failed:
             # Of an account that lacks one kind of rows, the totals of other kinds are known.
@@ -213,7 +214,8 @@ def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[
         missing: tuple[str, ...] = ()
         if lacking:
             missing = tuple(o.account.name for o in outcomes if o.account.name in lacking)
-        totals.append(Total(asset, Amounts(*sums), Amounts(*known), missing))
+        amounts = Amounts(*known)
+        totals.append(Total(asset, amounts if sums == known else Amounts(*sums), amounts, missing))
     return totals
 
 

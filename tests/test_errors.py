@@ -30,7 +30,7 @@ CONTRACT: Final = {
     "RedirectRefused": ("answer.redirect", 6, False),
     "CutAnswer": ("answer.cut", 6, True),
     "BrokenAnswer": ("answer.broken", 6, False),
-    "AnswerTooLarge": ("answer.size", 6, False),
+    "AnswerTooLarge": ("answer.too_large", 6, False),
     "BadJson": ("answer.json", 6, False),
     "BadShape": ("answer.shape", 6, False),
     "BadAmount": ("answer.amount", 6, False),

@@ -384,7 +384,7 @@ TOO_LARGE: Final = {
 }
 
 
-@each_case("case", refused(TOO_LARGE, errors=("answer.size",), bound=20), ids=str)
+@each_case("case", refused(TOO_LARGE, errors=("answer.too_large",), bound=20), ids=str)
 def test_a_body_over_8_mib_is_refused_when_that_is_seen(case: Case, played: Batch) -> None:
     """No more than 8 MiB are taken, packed or unpacked, and the answer is not asked for again."""
     assert_failed(case, played(case))

@@ -499,7 +499,7 @@ def _writing(folder: Path, new: bytes) -> int:
     code = 1
     try:
         signal.signal(signal.SIGTERM, app._terminate)
-        atomic.replace_all((folder / name, content + new) for name, content in CONTENTS.items())
+        atomic.replace_all((folder / name, (content, new)) for name, content in CONTENTS.items())
         code = 0
     except SystemExit as ending:
         code = int(str(ending.code))
@@ -559,7 +559,7 @@ def test_a_signal_between_two_renames_waits_for_the_last(
 
     monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        atomic.replace_all([(tmp_path / "a", b"new"), (tmp_path / "b", b"new")])
+        atomic.replace_all([(tmp_path / "a", [b"new"]), (tmp_path / "b", [b"new"])])
     assert (["a", "b"], {b"new"}) == (renamed, {path.read_bytes() for path in tmp_path.iterdir()})
 
 

@@ -1,10 +1,11 @@
-"""stdout, stderr and files: data is written whole or not at all, and a message is one line."""
+"""stdout, stderr and files: a file is written whole or not at all, and a message is one line."""
 
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TextIO, TypeAlias, cast
 
@@ -26,6 +27,8 @@ _LEAST_SECONDS: Final = 0.4
 
 _Data: TypeAlias = str | bytes | Iterable[str]
 """Text, in one piece or in several that each end with a newline, or the bytes of a picture."""
+_CHUNK: Final = 1_048_576
+"""The bytes that are gathered before they are written: the whole of nearly every output."""
 
 _written = False
 _colour_chosen: bool | None = None
@@ -46,11 +49,13 @@ def write_stdout(text: _Data) -> None:
     if stream is None:
         raise OutputError("stdout is closed; give the output somewhere to go")
     # A character that the locale cannot encode is escaped: the amounts must still be written.
-    data = _bytes(text, stream.encoding)
+    chunks = _chunks(text, stream.encoding)
+    chunk = next(chunks)
     _written = True
     try:
         stream.flush()
-        cast("BinaryIO", stream.buffer).write(data)
+        for data in chain((chunk,), chunks):
+            cast("BinaryIO", stream.buffer).write(data)
         stream.buffer.flush()
     except BrokenPipeError:
         _give_up_stdout()
@@ -70,14 +75,18 @@ def has_written() -> bool:
     return _written
 
 
-def _bytes(text: _Data, encoding: str = "utf-8") -> bytes | bytearray:
-    """The data encoded whole, before any of it is written: an error in a piece must not leave half of it."""
+def _chunks(text: _Data, encoding: str = "utf-8") -> Iterator[bytes]:
+    """The data encoded, in one chunk at least. Small data is one, so that an error in a piece leaves nothing of it."""
     if isinstance(text, bytes):
-        return text
+        yield text
+        return
     data = bytearray()
     for piece in (text,) if isinstance(text, str) else text:
         data += piece.encode(encoding, "backslashreplace")
-    return data
+        if len(data) >= _CHUNK:
+            yield bytes(data)
+            data.clear()
+    yield bytes(data)
 
 
 class Outputs(NamedTuple):
@@ -173,7 +182,9 @@ class Outputs(NamedTuple):
         problems: list[OutputError] = []
         if not keep_old:
             try:
-                atomic.replace_all(((file, _bytes(render(form, file))) for form, file in replaced), self.mode)
+                atomic.replace_all(
+                    ((file, _chunks(render(form, file))) for form, file in replaced), self.mode
+                )
                 written.update(file for _, file in replaced)
             except OutputError as problem:
                 problems.append(problem)
@@ -181,7 +192,7 @@ class Outputs(NamedTuple):
         for form, file in files:
             if (form, file) not in replaced:
                 try:
-                    pipes.write(file, _bytes(render(form, file)), until)
+                    pipes.write(file, _chunks(render(form, file)), until)
                     written.add(file)
                 except OSError as problem:
                     problems.append(atomic.write_error(file, problem))

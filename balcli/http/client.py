@@ -29,7 +29,7 @@ from balcli.errors import (
     TlsFailed,
     UnexpectedStatus,
 )
-from balcli.http import echoes, response
+from balcli.http import echoes, response, turns
 from balcli.http.strictjson import Json, decode, error_text
 from balcli.http.timing import (
     SHORTEST_PAUSE,
@@ -195,9 +195,11 @@ class Client:
             )
         attempt = 0
         while True:
+            turns.leave()
             try:
                 return self._attempt(request, attempt)
             except _RetryableError as again:
+                turns.leave()
                 is_repeatable = request.repeatable or isinstance(again.error, NameNotResolved | NotConnected)
                 if attempt >= self._settings.retries or not is_repeatable:
                     raise again.error from None
@@ -302,6 +304,11 @@ class Client:
 
     def _payload(self, request: Request, answer: "Answer", number: int) -> Json:
         """The payload of a response. Raises its error, without the provider's message if that repeats a credential."""
+        if not turns.take(len(answer.body), self._deadline):
+            raise DeadlinePassed(
+                f"{request.host}: no time was left of the run's {self._deadline.seconds:g} s to read the answer; "
+                "raise --deadline or name fewer accounts"
+            )
         if answer.status in response.RETRIED_STATUSES:
             raise self._unavailable(request, answer, number)
         try:

@@ -6,6 +6,7 @@ from contextvars import copy_context
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from balcli.errors import CredentialsRefused
+from balcli.http import turns
 from balcli.http.client import Endpoint, SupportsRequest, trusted
 from balcli.models import Account, Holdings
 from balcli.secret import Secret
@@ -129,6 +130,8 @@ class RunOnce(Generic[T]):
 
     def get(self) -> T:
         """The value, made now unless it exists. Raises what making it raised."""
+        if not self._made:
+            turns.leave()  # another thread may make it, and wait for its own turn
         made = self._fill()
         if self._problem is not None:
             raise self._problem
@@ -162,6 +165,8 @@ class RunOnce(Generic[T]):
                     self._made.append(self._make())
                 except BaseException as problem:  # noqa: BLE001 - raised by each `get`
                     self._problem = problem
+                finally:
+                    turns.leave()
             return [*self._made]
 
 

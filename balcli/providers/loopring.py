@@ -35,7 +35,7 @@ from balcli.providers.loopring_tokens import (
     token_of,
     unknown_unit,
 )
-from balcli.providers.parsing import HoldingsBuilder, is_error, rows, valid_text
+from balcli.providers.parsing import HoldingsBuilder, balance_rows, is_error, valid_text
 from balcli.providers.selection import absent, names_of, selects
 from balcli.secret import Secret
 
@@ -171,7 +171,7 @@ def parse(
     """
     builder = HoldingsBuilder(account, assets, limited)
     owner = account.target.get("account_id")
-    for where, row in rows(payload, "the answer", "balances"):
+    for where, row in balance_rows(payload, "the answer", "balances"):
         owner = checked_owner(row, where, owner)
         token = token_of(token_id(row, where), tokens)
         if token.symbol is not None:

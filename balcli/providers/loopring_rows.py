@@ -15,10 +15,10 @@ from balcli.providers.parsing import (
     amount,
     as_object,
     bad_shape,
+    balance_rows,
     optional_amount,
     raw_texts,
     required_field,
-    rows,
 )
 from balcli.providers.selection import selects
 
@@ -120,7 +120,7 @@ def _parse_nfts(
     if not isinstance(announced, str) or ID.fullmatch(announced) is None:
         raise bad_shape("totalNum, of the NFTs, is no count")
     page = []
-    for where, row in rows(required_field(payload, "data", "the answer"), "data", "data"):
+    for where, row in balance_rows(required_field(payload, "data", "the answer"), "data", "data"):
         owner = checked_owner(row, where, owner)
         slot = nft_slot(token_id(row, where))
         shown = selects(builder.assets, *slot.names)

@@ -21,11 +21,11 @@ from balcli.providers.parsing import (
     amount,
     as_object,
     bad_shape,
+    balance_rows,
     optional_flag,
     optional_text,
     required_field,
     required_text,
-    rows,
     whole_number,
 )
 from balcli.providers.selection import names
@@ -166,7 +166,7 @@ def _parse_crypto(payload: Json, builder: HoldingsBuilder) -> None:
     account = builder.account
     data = as_object(required_field(payload, "data", "the answer"), "data")
     can_deposit = builder.optional(data, "canDeposit", "data", optional_flag)
-    for where, row in rows(required_field(data, "balances", "data"), "data.balances", "balances"):
+    for where, row in balance_rows(required_field(data, "balances", "data"), "data.balances", "balances"):
         asset = required_text(row, "asset", where)
         builder.listed.append(asset)
         asset_id = optional_text(row, "assetId", where)

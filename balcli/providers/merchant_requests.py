@@ -15,6 +15,7 @@ from balcli.providers.parsing import (
     as_list,
     as_object,
     bad_shape,
+    check_count,
     login_token,
     own_error,
     required_field,
@@ -83,7 +84,7 @@ class Session(NamedTuple):
                 paging = zip(_PAGING, (str(size), str(number)), strict=True)
                 return self._get(endpoint, (*query, *paging), token)
 
-            return all_rows(fetch_page)
+            return all_rows(fetch_page, is_balances=endpoint is FIAT)
 
         return self._with_token(fetch_rows)
 
@@ -138,17 +139,20 @@ def signature(secret: str, timestamp: str) -> str:
     return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
 
 
-def all_rows(ask: Callable[[int, int], Json]) -> list[Row]:
+def all_rows(ask: Callable[[int, int], Json], *, is_balances: bool = False) -> list[Row]:
     """All rows of a list; `ask` returns the response for a page size and a page number, from 1.
 
     The list ends with its `total` if it has one, else with an empty page or one that repeats the last, as a server
-    that does not page sends it. Raises BadShape for a list that ends before its `total`, or not at all.
+    that does not page sends it. Raises BadShape for a list that ends before its `total`, or not at all, and
+    AnswerTooLarge for a page with too many balances.
     """
     found: list[Row] = []
     previous: list[Row] = []
     total: int | None = None
     for page in range(1, _MOST_PAGES + 1):
         rows, total = _page(ask(_PAGE_SIZE, page))
+        if is_balances:
+            check_count(rows)
         is_over = not rows or rows == previous
         found += () if is_over else rows
         if is_over if total is None else len(found) >= total:

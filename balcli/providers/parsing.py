@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import (
+    AnswerTooLarge,
     BadAmount,
     BadShape,
     BalcliError,
@@ -28,6 +29,8 @@ from balcli.text import LONGEST_NAME, is_text, printable
 T = TypeVar("T")
 Row: TypeAlias = dict[str, Json]
 
+MAX_ROWS: Final = 20_000
+"""The most balances in one answer."""
 _SAMPLE: Final = 40
 # Parts of names of fields that may hold funds.
 _FUNDS: Final = ("balance", "amount", "fund", "frozen", "reserve", "pending", "settle")
@@ -108,6 +111,20 @@ def rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
     for number, item in enumerate(as_list(value, where)):
         place = f"{label}[{number}]"
         yield place, as_object(item, place)
+
+
+def balance_rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
+    """Each object of a list of balances, as `rows` gives it. Raises BadShape, and AnswerTooLarge for too many."""
+    check_count(as_list(value, where))
+    return rows(value, where, label)
+
+
+def check_count(balances: Sequence[object]) -> None:
+    """Raise AnswerTooLarge for more balances than an answer may have."""
+    if len(balances) > MAX_ROWS:
+        raise AnswerTooLarge(
+            f"the provider's answer has {len(balances):,} rows, more than {MAX_ROWS:,}; ask the provider for a shorter one"
+        )
 
 
 def required_text(row: Row, key: str, where: str) -> str:

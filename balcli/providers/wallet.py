@@ -21,6 +21,7 @@ from balcli.providers.parsing import (
     NamedPlace,
     Row,
     as_object,
+    balance_rows,
     checked_text,
     login_token,
     optional_amount,
@@ -28,7 +29,6 @@ from balcli.providers.parsing import (
     own_error,
     required_field,
     required_text,
-    rows,
 )
 from balcli.secret import Secret, reveal
 from balcli.text import folded
@@ -145,7 +145,7 @@ def parse(
     """
     builder = HoldingsBuilder(account, assets, limited)
     balance_is_total = account.settings.balance_is == "total"
-    for where, row in rows(required_field(payload, "data", "the answer"), "data", "data"):
+    for where, row in balance_rows(required_field(payload, "data", "the answer"), "data", "data"):
         asset = required_text(row, "asset", where)
         builder.listed.append(asset)
         shown = builder.shows(asset)

@@ -1,12 +1,14 @@
 """The samples of `-o prometheus`: text exposition for a textfile collector, with exact decimal texts as values."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias, TypeVar
 
 from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Report
 from balcli.money import Amount, exact_sum
 from balcli.text import escape_unprintable
+
+K = TypeVar("K")
 
 _Labels: TypeAlias = tuple[tuple[str, str], ...]
 _Sample: TypeAlias = tuple[_Labels, str]
@@ -28,12 +30,10 @@ _HELP: Final = {
 def pieces(report: Report) -> Iterator[str]:
     """The report as gauges; a family without a sample is left out."""
     run = () if report.profile is None else (("profile", _label(report.profile)),)
-    balances = [((*run, *_row_labels(balance)), balance) for balance in report.balances]
-    totals = [((*run, ("asset", _label(total.asset))), total.amounts) for total in report.totals]
     families = {
-        "balcli_balance": _sums(balances, known=True),
-        "balcli_balance_unknown": _sums(balances, known=False),
-        "balcli_asset_balance": _sums(totals, known=True),
+        "balcli_balance": _balances(report, run, known=True),
+        "balcli_balance_unknown": _balances(report, run, known=False),
+        "balcli_asset_balance": _totals(report, run),
         "balcli_asset_complete": _whole_totals(report, run),
         "balcli_account_up": _accounts(report, run),
         "balcli_failure": _failures(report, run),
@@ -41,14 +41,15 @@ def pieces(report: Report) -> Iterator[str]:
         "balcli_complete": iter([(run, str(int(report.complete)))]),
         "balcli_last_run_timestamp_seconds": iter([(run, str(int(report.generated_at.timestamp())))]),
     }
-    yield from (_family(name, list(samples)) for name, samples in families.items())
+    for name, samples in families.items():
+        yield from _family(name, samples)
 
 
-def _family(name: str, samples: list[_Sample]) -> str:
-    if not samples:
-        return ""
+def _family(name: str, samples: Iterator[_Sample]) -> Iterator[str]:
     head = f"# HELP {name} {_HELP[name]}\n# TYPE {name} gauge\n"
-    return head + "".join(f"{name}{_braces(labels)} {value}\n" for labels, value in samples)
+    for labels, value in samples:
+        yield f"{head}{name}{_braces(labels)} {value}\n"
+        head = ""
 
 
 def _braces(labels: _Labels) -> str:
@@ -61,17 +62,34 @@ def _label(value: str | None) -> str:
     return escape_unprintable(value or "", keep="\n")
 
 
-def _sums(rows: Iterable[tuple[_Labels, Balance | Amounts]], *, known: bool) -> Iterator[_Sample]:
-    """The known amounts, or a 1 for each unknown one. Rows with the same labels are added."""
-    alike: dict[_Labels, list[Balance | Amounts]] = defaultdict(list)
-    for labels, row in rows:
-        alike[labels].append(row)
-    for labels, same in alike.items():
+def _balances(report: Report, run: _Labels, *, known: bool) -> Iterator[_Sample]:
+    # One account after the other: the labels of 20,000 rows fit into memory, those of 100,000 would take half of it.
+    by_account: dict[str, list[Balance]] = defaultdict(list)
+    for balance in report.balances:
+        by_account[_label(balance.account)].append(balance)
+    for balances in by_account.values():
+        rows = ((_row_labels(balance), balance) for balance in balances)
+        yield from _sums(rows, lambda labels: (*run, *labels), known=known)
+
+
+def _totals(report: Report, run: _Labels) -> Iterator[_Sample]:
+    rows = ((_label(total.asset), total.amounts) for total in report.totals)
+    return _sums(rows, lambda asset: (*run, ("asset", asset)), known=True)
+
+
+def _sums(
+    rows: Iterable[tuple[K, Balance | Amounts]], labels: Callable[[K], _Labels], *, known: bool
+) -> Iterator[_Sample]:
+    """The known amounts, or a 1 for each unknown one. Rows with the same key, which has the `labels`, are added."""
+    alike: dict[K, list[Balance | Amounts]] = defaultdict(list)
+    for key, row in rows:
+        alike[key].append(row)
+    for key, same in alike.items():
         for part in AMOUNT_FIELDS:
             amounts: list[Amount | None] = [getattr(row, part) for row in same]
             there = [amount for amount in amounts if amount is not None]
             if known is (len(there) == len(amounts)):
-                yield (*labels, ("kind", part)), str(exact_sum(there)) if known else "1"
+                yield (*labels(key), ("kind", part)), str(exact_sum(there)) if known else "1"
 
 
 def _row_labels(balance: Balance) -> _Labels:

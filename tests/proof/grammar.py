@@ -41,7 +41,7 @@ class Refused(Exception):
 def read(body: bytes) -> Told:
     """The one document that a body is. Raises Refused."""
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
-        raise Refused("answer.size")
+        raise Refused("answer.too_large")
     reader = _Reader(body)
     value = reader.value(0)
     reader.blanks()

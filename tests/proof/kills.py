@@ -194,7 +194,7 @@ def _several(folder: Path) -> Subject:
 
     def write() -> int:
         signal.signal(signal.SIGTERM, app._terminate)
-        atomic.replace_all((file, contents[-1]) for file in files)
+        atomic.replace_all((file, (contents[-1],)) for file in files)
         return 0
 
     def start() -> int:

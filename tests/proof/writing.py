@@ -15,7 +15,7 @@ class Made(NamedTuple):
 
 
 JSON: Final = "answer.json"
-SIZE: Final = "answer.size"
+SIZE: Final = "answer.too_large"
 _SHORT: Final = dict(zip('"\\/\b\f\n\r\t', '"\\/bfnrt', strict=True))
 _POOL: Final = "abcXYZ 0129_-+./:;,[]{}'<>&%$#@!\x7f"
 _SCALARS: Final = (
