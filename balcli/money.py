@@ -25,15 +25,26 @@ _NO_NUMBER: Final = "not a plain decimal number of at most 80 characters"
 class Amount:
     """An exact decimal number: `units` divided by ten to the power of `places`. Immutable by convention."""
 
-    __slots__ = ("_written", "places", "units")
+    __slots__ = ("_value", "places")
 
-    def __init__(self, units: int, places: int = 0, text: str | None = None) -> None:
-        """`text` is the canonical form where it is known, as of most amounts on the wire: then it need not be made."""
+    def __init__(self, value: int | str, places: int = 0) -> None:
+        """`value` is the units or, as of most amounts on the wire, the canonical text: one of them is enough to keep."""
         if places < 0:
             raise ValueError("an amount cannot have a negative number of decimal places")
-        self.units: Final = units
+        self._value: Final = value
         self.places: Final = places
-        self._written: Final = text
+
+    @property
+    def units(self) -> int:
+        """The amount as a number of its smallest decimal places."""
+        return self._value if isinstance(self._value, int) else int(self._value.replace(".", ""))
+
+    def is_consistent(self) -> bool:
+        """Whether the value is units, or a canonical text with that many places: a plug-in can make any Amount."""
+        if type(self._value) is str:
+            places = len(self._value.partition(".")[2])
+            return is_canonical(self._value) and type(self.places) is int and places == self.places
+        return type(self._value) is int and type(self.places) is int
 
     def _aligned(self, other: "Amount") -> tuple[int, int, int]:
         """Both amounts as units of the larger number of decimal places, and that number."""
@@ -43,7 +54,7 @@ class Amount:
         return self.units * 10**-finer, other.units, other.places
 
     def __add__(self, other: "Amount") -> "Amount":
-        if not other.units:  # as most amounts of a balance are
+        if not other:  # as most amounts of a balance are
             return self
         mine, its, places = self._aligned(other)
         return Amount(mine + its, places)
@@ -71,20 +82,20 @@ class Amount:
 
     def __bool__(self) -> bool:
         """Whether the amount is not exactly 0."""
-        return self.units != 0
+        return self._value not in {0, "0"}
 
     def __repr__(self) -> str:
         return f"Amount('{self}')"
 
     def __str__(self) -> str:
         """The canonical form: plain notation, no exponent, no needless zero, no `-0`."""
-        if self._written is not None:
-            return self._written
-        places = self.places
+        units, places = self._value, self.places
+        if isinstance(units, str):
+            return units
         if not places:
-            return str(self.units)
-        sign = "-" if self.units < 0 else ""
-        digits = str(abs(self.units))
+            return str(units)
+        sign = "-" if units < 0 else ""
+        digits = str(abs(units))
         if len(digits) <= places:
             digits = digits.rjust(places + 1, "0")
         text = f"{sign}{digits[:-places]}.{digits[-places:]}"
@@ -107,9 +118,8 @@ def parse(text: str) -> Amount:
     plain = _PLAIN.fullmatch(text)
     if plain is not None:  # as nearly all are
         whole, fraction = plain.groups("")
-        units = int(whole + fraction)
-        is_canonical = units and fraction[-1:] != "0"
-        return Amount(units, len(fraction), text if is_canonical else None)
+        is_canonical = fraction[-1] != "0" if fraction else whole != "-0"
+        return Amount(text if is_canonical else int(whole + fraction), len(fraction))
     match = _EXPONENT.fullmatch(text)
     if match is None:
         raise ValueError(_NO_NUMBER)

@@ -213,9 +213,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_amount(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, Amount) and type(value.units) is int and type(value.places) is int
-    )
+    return value is None or (isinstance(value, Amount) and value.is_consistent())
 
 
 def _is_detail(value: Any) -> bool:

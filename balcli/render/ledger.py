@@ -1,14 +1,14 @@
 """Balance assertions for a ledger: `-o beancount` and `-o hledger`. Exact; what is unknown is a comment."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from balcli.models import Balance, Report
-from balcli.money import Amount, exact_sum
+from balcli.models import Report
+from balcli.money import Amount
 from balcli.render.json import format_time
 from balcli.text import printable
 
@@ -92,19 +92,13 @@ def _assertions(report: Report) -> list[_Assertion]:
             _Assertion(None, each.asset, each.amounts.total, report.generated_at) for each in report.totals
         ]
     times = {outcome.account.name: outcome.fetched_at for outcome in report.outcomes}
-    held: dict[tuple[str, str], list[Balance]] = defaultdict(list)
-    for balance in report.balances:
-        held[balance.account, balance.asset].append(balance)
-    return [
-        _Assertion(account, asset, _sum(rows), times.get(account) or report.generated_at)
-        for (account, asset), rows in held.items()
-    ]
-
-
-def _sum(rows: Iterable[Balance]) -> Amount | None:
-    totals = [row.total for row in rows]
-    known = [total for total in totals if total is not None]
-    return exact_sum(known) if len(known) == len(totals) else None
+    held: dict[tuple[str, str], _Assertion] = {}
+    for account, _, asset, _, total, *_ in report.balances:
+        amount, before = total, held.get((account, asset))
+        if before is not None:
+            amount = None if total is None or before.amount is None else before.amount + total
+        held[account, asset] = _Assertion(account, asset, amount, times.get(account) or report.generated_at)
+    return [*held.values()]
 
 
 def _accounts(assertions: Iterable[_Assertion]) -> Iterator[str]:
@@ -157,6 +151,8 @@ def _legal(
         fits = re.fullmatch(pattern, plain(name)) is not None
         made[name] = plain(name) if fits else f"{renamed(name)}-{_digest(name)}"
     times = Counter(made.values())
+    if len(times) == len(made):
+        return made
     return {name: new for name, new in made.items() if times[new] == 1}
 
 
