@@ -6,7 +6,8 @@ lines of their own below their row; where most are, all have. The layout is ours
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple, TypeAlias
 
 from balcli.diff import BalanceChange
 from balcli.models import AMOUNT_FIELDS, Balance, Notice, Outcome, Report, Total
@@ -43,6 +44,10 @@ class View(NamedTuple):
     def sign(self, sign: str) -> str:
         """The sign, or what stands for it in ASCII."""
         return sign if self.unicode else SIGNS[sign]
+
+
+_Size: TypeAlias = tuple[tuple[int, ...], int | None]
+"""The lengths of the different amounts of a row, ascending, and the width of its notes, None without any."""
 
 
 def lines(report: Report, view: View) -> Iterator[Line]:
@@ -103,9 +108,15 @@ class Table:
         self._view = view
         self._silent = words.without_answer(report)
         self._balances = words.by_account(report.balances)
-        self._rows = {name: [*map(self._of_balance, found)] for name, found in self._balances.items()}
-        self._totals = [*map(self._of_total, report.totals)] if words.shows_totals(report) else []
-        self._fit([*(row for rows in self._rows.values() for row in rows), *self._totals])
+        self._shown_totals = report.totals if words.shows_totals(report) else ()
+        self._fit()
+
+    def _rows(self) -> Iterator[words.Row]:
+        """Every row, made anew each time: all rows at once take as much memory as the balances."""
+        return chain(map(self._of_balance, self._report.balances), self._totals())
+
+    def _totals(self) -> Iterator[words.Row]:
+        return map(self._of_total, self._shown_totals)
 
     def _of_balance(self, balance: Balance) -> words.Row:
         row = words.row_of(balance)
@@ -141,33 +152,41 @@ class Table:
             note += f": without {words.joined(total.missing)}"
         return words.Row(words.label_of(total.asset), texts, [note], style="open")
 
-    def _fit(self, rows: list[words.Row]) -> None:
+    def _fit(self) -> None:
         """Choose the widths of the label and the columns, and the length of the longest amount that goes into them."""
-        labels = sorted({0, *(width(row.label) for row in rows)})
-        narrow = [each for each in labels if each <= _NARROW_LABEL]
         # One amount for each shape that there is, so that a try costs the same for a thousand rows.
-        shapes = [
-            {(len(text), text.find("."), text[0]): text for row in rows for text in [row.texts[n]]}
-            for n in range(3)
-        ]
+        shapes: list[dict[tuple[int, int, str], str]] = [{} for _ in AMOUNT_FIELDS]
+        widths, sizes = {0}, Counter[_Size]()
+        for row in self._rows():
+            widths.add(width(row.label))
+            for shape, text in zip(shapes, row.texts, strict=True):
+                shape[len(text), text.find("."), text[0]] = text
+            notes = width(", ".join(row.notes)) if row.notes else None
+            sizes[tuple(sorted(map(len, {*row.texts}))), notes] += 1
+        self._has_rows = bool(sizes)
+        labels = sorted(widths)
+        lengths = sorted({0, *(length for shape in shapes for length, _, _ in shape)}, reverse=True)
+        narrow = [each for each in labels if each <= _NARROW_LABEL]
         texts = [[*shape.values()] for shape in shapes]
         lengths = sorted({0, *(len(text) for each in texts for text in each)}, reverse=True)
         tries = [(narrow[-1], each) for each in lengths]
         # Beside the columns there can be room for the mark of the totals that are incomplete.
-        marks = [len(_GAP) + width(note) for row in self._totals for note in row.notes]
-        rooms = [self._view.columns - mark for mark in sorted({0, *sorted(marks)[:1]})]
-        layouts = [self._layout(rows, texts, [(labels[-1], lengths[0]), *tries], room) for room in rooms]
+        marks = (len(_GAP) + width(note) for row in self._totals() for note in row.notes)
+        rooms = [self._view.columns - mark for mark in sorted({0, min(marks, default=0)})]
+        layouts = [self._layout(sizes, texts, [(labels[-1], lengths[0]), *tries], room) for room in rooms]
         _, _, self._label, self._longest, self._columns = min(layouts, key=lambda layout: layout[:2])
         self._end = len(_INDENT) * (1 if self._columns else 2) + self._label
         self._end += sum(len(_GAP) + column.width for column in self._columns)
-        below = [found for row in rows if (found := self._below(row))]
+        longer = lengths[0] > self._longest
         self._start = " " * (len(_INDENT) * 2 if self._columns else self._end)
         """The indentation of amounts that have lines of their own."""
+        below = map(self._below, self._rows() if longer else ())
         self._named = max((len(name) for found in below for name in found.values()), default=0)
+        below = map(self._below, self._rows() if longer else ())
         self._beside = Column(text for found in below for text in found)
 
     def _layout(
-        self, rows: list[words.Row], texts: list[list[str]], tries: list[tuple[int, int]], room: int
+        self, sizes: Counter[_Size], texts: list[list[str]], tries: list[tuple[int, int]], room: int
     ) -> tuple[int, int, int, int, list[Column]]:
         """The widest layout for that room: the lines that it adds to the rows, the room, label, longest amount, columns.
 
@@ -177,12 +196,12 @@ class Table:
             columns, end = _columns_of(label, longest, texts)
             if end <= room:
                 break
-        long = [row for row in rows if max(map(len, row.texts)) > longest]
-        if end > room or len(long) * 2 > len(rows):
-            return 4 * len(rows), -room, label, 0, []
+        rows = sizes.total()
+        lines = sum(sum(length > longest for length in size) * alike for (size, _), alike in sizes.items())
+        if end > room or sum(alike for (size, _), alike in sizes.items() if size[-1] > longest) * 2 > rows:
+            return 4 * rows, -room, label, 0, []
         beside = self._view.columns - end - len(_GAP)
-        notes = sum(width(", ".join(row.notes)) > beside for row in rows if row.notes)
-        lines = sum(len(text) > longest for row in long for text in {*row.texts})
+        notes = sum(alike for (_, note), alike in sizes.items() if note is not None and note > beside)
         return 2 * lines + notes, -room, label, longest, columns
 
     def _below(self, row: words.Row) -> dict[str, str]:
@@ -198,7 +217,7 @@ class Table:
     def lines(self) -> Iterator[Line]:
         """The lines of the table."""
         rule = Line().add(self._view.sign("─") * min(self._end, self._view.columns), "faint")
-        if self._columns and (self._rows or self._totals):
+        if self._columns and self._has_rows:
             head, at = "", len(_INDENT) + self._label
             for field, column in zip(AMOUNT_FIELDS, self._columns, strict=True):
                 head += f"{field.upper():>{at + len(_GAP) + column.whole - len(head)}}"
@@ -229,15 +248,16 @@ class Table:
         facts = [", ".join(targets), *words.facts_of(self._balances[account.name])]
         about = f" {view.sign('·')} ".join(facts)
         line = Line().add(f"{mark} ", "bad" if failed else "good").add(name, "name")
-        if any(row.moved for row in self._rows.get(account.name, ())):
+        here = self._balances[account.name]
+        if self._view.moves and any(row.moved for row in map(self._of_balance, here)):
             line.rank = 3  # a row that is shown is shown under its account
         yield from self._titled(line, about, "faint")
         if outcome.failure is not None:
             yield from self._prose(f"unavailable: {printable(outcome.failure.message)}", "bad")
             return
-        for row in self._rows.get(account.name, ()):
+        for row in map(self._of_balance, here):
             yield from ranked(3, self._row(row)) if row.moved else self._row(row)
-        if account.name not in self._rows:
+        if not here:
             yield from self._prose(words.no_rows(outcome), "faint")
 
     def _target(self, value: str) -> str:
@@ -305,9 +325,9 @@ class Table:
     def _total_lines(self) -> Iterator[Line]:
         said = f"incomplete: without {words.joined(self._silent)}" if self._silent else ""
         yield from self._titled(Line().add("TOTALS", "head"), said, "bad")
-        for row in self._totals:
+        for row in self._totals():
             yield from self._row(row)
-        if not self._totals:
+        if not self._report.totals:
             yield from self._prose("nothing to add up", "faint")
 
     def _footer(self) -> Iterator[Line]:

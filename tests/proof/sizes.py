@@ -3,12 +3,14 @@
 import argparse
 import json
 import os
+import pty
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,7 +26,7 @@ _SMALL: Final = 5000
 _AT_ONCE: Final = 8
 _DEADLINE: Final = 60
 FORMATS: Final = (*REPORTS, "terminal")
-"""What is measured: each format through a pipe, and the table as a terminal has it, in colour."""
+"""What is measured: each format through a pipe, and the table in colour on a pseudo-terminal."""
 
 
 class Cost(NamedTuple):
@@ -96,23 +98,31 @@ def serving(kind: str, accounts: int, rows: int, folder: Path) -> Iterator[Progr
 def cost(program: Program, output: str, *arguments: str) -> Cost:
     """What `balcli all` in a format takes, as a process of its own."""
     on_terminal = output == "terminal"
-    environment = program.environment({"FORCE_COLOR": "1"} if on_terminal else {})
+    environment = program.environment({"TERM": "xterm-256color"} if on_terminal else {})
     options = ["-o", "table" if on_terminal else output, "-q", "--config", str(program.file), *arguments]
-    with tempfile.TemporaryFile() as out:
-        begun = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "balcli", "all", *options],
-            cwd=ROOT,
-            env=environment,
-            stdout=out,
-            stderr=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        # Linux counts in KiB, macOS in bytes.
-        memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return Cost(process.returncode, seconds, memory, out.tell() or os.fstat(out.fileno()).st_size)
+    reader, writer = pty.openpty() if on_terminal else os.pipe()
+    if on_terminal:
+        termios.tcsetwinsize(writer, (40, 120))
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "balcli", "all", *options],
+        cwd=ROOT,
+        env=environment,
+        stdout=writer,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    written = 0
+    with suppress(OSError):  # what a pseudo-terminal on Linux ends with
+        while piece := os.read(reader, 65_536):
+            written += len(piece)
+    os.close(reader)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    # Linux counts in KiB, macOS in bytes.
+    memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Cost(process.returncode, seconds, memory, written)
 
 
 def bound(accounts: int, rows: int) -> int:
