@@ -45,7 +45,11 @@ RETURNED: Final = (
     *("Holdings((), None)", "Holdings((), ('note',))", "Holdings((), (), 7)"),
     *("Holdings((), (Notice(1, None, 'x'),))", "Holdings((), (Notice('a', 'shop', 'x'),))"),
     *("Holdings((row(total=1),))", "Holdings((row(total='1'),))", "Holdings((row(locked=0.5),))"),
-    *("Holdings((row(total=Amount(1.5)),))", "Holdings((row(total=Amount(True)),))", "Holdings((row(total=Amount('1.5')),))"),
+    *(
+        "Holdings((row(total=Amount(1.5)),))",
+        "Holdings((row(total=Amount(True)),))",
+        "Holdings((row(total=Amount('1.5')),))",
+    ),
     *("Holdings((row(account='shop'),))", "Holdings((row(provider='wallet'),))"),
     *("Holdings((row(asset=None),))", "Holdings((row(asset=''),))", "Holdings((row(asset_id=7),))"),
     *(

@@ -1,15 +1,16 @@
 """Balance assertions for a ledger: `-o beancount` and `-o hledger`. Exact; what is unknown is a comment."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from balcli.models import Report
-from balcli.money import Amount
+from balcli.models import Balance, Report
+from balcli.money import Amount, exact_sum
 from balcli.render.json import format_time
+from balcli.render.words import by_account
 from balcli.text import printable
 
 # Version 2 takes from 2 to 24 characters, and three words are its own.
@@ -92,13 +93,25 @@ def _assertions(report: Report) -> list[_Assertion]:
             _Assertion(None, each.asset, each.amounts.total, report.generated_at) for each in report.totals
         ]
     times = {outcome.account.name: outcome.fetched_at for outcome in report.outcomes}
-    held: dict[tuple[str, str], _Assertion] = {}
-    for account, _, asset, _, total, *_ in report.balances:
-        amount, before = total, held.get((account, asset))
-        if before is not None:
-            amount = None if total is None or before.amount is None else before.amount + total
-        held[account, asset] = _Assertion(account, asset, amount, times.get(account) or report.generated_at)
-    return [*held.values()]
+    repeated: dict[tuple[str, str], list[Balance]] = defaultdict(list)
+    for account, balances in by_account(report.balances).items():
+        counts = Counter(balance.asset for balance in balances)
+        for balance in balances:
+            if counts[balance.asset] > 1:
+                repeated[account, balance.asset].append(balance)
+    found = []
+    for balance in report.balances:
+        rows = repeated.get((balance.account, balance.asset), [balance])
+        if rows[0] is balance:
+            at = times.get(balance.account) or report.generated_at
+            found.append(_Assertion(balance.account, balance.asset, _sum(rows), at))
+    return found
+
+
+def _sum(rows: Iterable[Balance]) -> Amount | None:
+    totals = [row.total for row in rows]
+    known = [total for total in totals if total is not None]
+    return exact_sum(known) if len(known) == len(totals) else None
 
 
 def _accounts(assertions: Iterable[_Assertion]) -> Iterator[str]:
@@ -150,9 +163,9 @@ def _legal(
     for name in dict.fromkeys(names):
         fits = re.fullmatch(pattern, plain(name)) is not None
         made[name] = plain(name) if fits else f"{renamed(name)}-{_digest(name)}"
-    times = Counter(made.values())
-    if len(times) == len(made):
+    if all(name == new for name, new in made.items()):  # as nearly always
         return made
+    times = Counter(made.values())
     return {name: new for name, new in made.items() if times[new] == 1}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias, TypeVar
 
 from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Report
-from balcli.money import Amount, exact_sum
+from balcli.money import Amount
 from balcli.text import escape_unprintable
 
 K = TypeVar("K")
@@ -81,15 +81,22 @@ def _sums(
     rows: Iterable[tuple[K, Balance | Amounts]], labels: Callable[[K], _Labels], *, known: bool
 ) -> Iterator[_Sample]:
     """The known amounts, or a 1 for each unknown one. Rows with the same key, which has the `labels`, are added."""
-    alike: dict[K, list[Balance | Amounts]] = defaultdict(list)
+    alike: dict[K, Balance | Amounts] = {}
     for key, row in rows:
-        alike[key].append(row)
-    for key, same in alike.items():
+        alike[key] = _sum(alike[key], row) if key in alike else row
+    for key, row in alike.items():
         for part in AMOUNT_FIELDS:
-            amounts: list[Amount | None] = [getattr(row, part) for row in same]
-            there = [amount for amount in amounts if amount is not None]
-            if known is (len(there) == len(amounts)):
-                yield (*labels(key), ("kind", part)), str(exact_sum(there)) if known else "1"
+            amount: Amount | None = getattr(row, part)
+            if known is (amount is not None):
+                yield (*labels(key), ("kind", part)), str(amount) if known else "1"
+
+
+def _sum(one: Balance | Amounts, other: Balance | Amounts) -> Amounts:
+    """The sum of each amount that both know."""
+    pairs: list[tuple[Amount | None, Amount | None]] = [
+        (getattr(one, part), getattr(other, part)) for part in AMOUNT_FIELDS
+    ]
+    return Amounts(*(None if mine is None or its is None else mine + its for mine, its in pairs))
 
 
 def _row_labels(balance: Balance) -> _Labels:
