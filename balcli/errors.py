@@ -241,7 +241,7 @@ class BrokenAnswer(AnswerError):
 
 
 class AnswerTooLarge(AnswerError):
-    """The response is too large."""
+    """The response has more than 8 MiB, 400,000 values or 20,000 rows, or the run more than 100,000 rows."""
 
     code = "answer.too_large"
 
