@@ -43,7 +43,7 @@ class Amount:
         """Whether the value is units, or a canonical text with that many places: a plug-in can make any Amount."""
         if type(self._value) is str:
             places = len(self._value.partition(".")[2])
-            return is_canonical(self._value) and type(self.places) is int and places == self.places
+            return bool(is_canonical(self._value)) and type(self.places) is int and places == self.places
         return type(self._value) is int and type(self.places) is int
 
     def _aligned(self, other: "Amount") -> tuple[int, int, int]:
