@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from operator import attrgetter
 from typing import Final
 
-from balcli.models import AMOUNT_FIELDS, Outcome, Report
+from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Outcome, Report
 from balcli.render import display, words
 from balcli.render.layout import Column, Line, Style, pad, to_pieces
 from balcli.text import LONGEST_NAME, numbered, printable, width
@@ -34,24 +35,20 @@ class _Table:
         self._report = report
         self._by_account = words.by_account(report.balances)
         self._addresses = addresses
-        self._rows = {name: [*map(words.row_of, balances)] for name, balances in self._by_account.items()}
-        totals = report.totals if words.shows_totals(report) else ()
-        self._totals = [
-            (
-                words.Row(words.label_of(total.asset), words.texts_of(total.amounts)),
-                words.Row(_KNOWN, words.texts_of(total.known)),
-                total,
-            )
-            for total in totals
-        ]
-        rows = [*chain.from_iterable(self._rows.values())]
-        rows += [row for *of_total, _ in self._totals for row in of_total]
+        self._totals = report.totals if words.shows_totals(report) else ()
+        # The texts of rows are made twice: all of them at once take as much memory as the balances.
         self._columns = [
-            Column([row.texts[number] for row in rows], field.upper())
-            for number, field in enumerate(AMOUNT_FIELDS)
+            Column((words.amount_text(getattr(row, field)) for row in self._amounts()), field.upper())
+            for field in AMOUNT_FIELDS
         ]
-        labels = [words.label_of(total.asset) for total in report.totals]
-        self._label_width = max(map(width, [*labels, *(row.label for row in rows), _KNOWN]))
+        assets = map(attrgetter("asset"), chain(report.balances, report.totals))
+        self._label_width = max(map(width, chain([_KNOWN], map(words.label_of, assets))))
+
+    def _amounts(self) -> Iterator[Balance | Amounts]:
+        yield from self._report.balances
+        for total in self._totals:
+            yield total.amounts
+            yield total.known
 
     def lines(self) -> Iterator[Line]:
         """The lines of the table."""
@@ -85,7 +82,8 @@ class _Table:
         if outcome.failure is not None:
             yield Line().add(f"{_INDENT}unavailable: {printable(outcome.failure.message)}", "bad")
             return
-        for balance, row in zip(balances, self._rows.get(account.name, ()), strict=True):
+        for balance in balances:
+            row = words.row_of(balance)
             yield self._row(row)
             if row.notes:
                 yield Line().add(f"{_INDENT * 2}{', '.join(row.notes)}", "faint")
@@ -110,10 +108,10 @@ class _Table:
             yield line.add(f" ({answered}, but not with every amount)", "open")
         else:
             yield line.add(f" (complete: {answered})", "good")
-        for row, known, total in self._totals:
-            yield self._row(row)
+        for total in self._totals:
+            yield self._row(words.Row(words.label_of(total.asset), words.texts_of(total.amounts)))
             if total.known != total.amounts:
-                yield self._row(known, "open")
+                yield self._row(words.Row(_KNOWN, words.texts_of(total.known)), "open")
             if total.missing and total.missing != silent:
                 yield Line().add(f"{_INDENT * 2}not all known of {words.joined(total.missing)}", "open")
         if not self._totals:

@@ -81,9 +81,14 @@ def joined(accounts: Iterable[str]) -> str:
     return ", ".join(printable(name, LONGEST_NAME) for name in accounts)
 
 
+def amount_text(amount: Amount | None) -> str:
+    """An amount as people read it."""
+    return UNKNOWN if amount is None else str(amount)
+
+
 def texts_of(amounts: Iterable[Amount | None]) -> list[str]:
     """Amounts as people read them."""
-    return [UNKNOWN if amount is None else str(amount) for amount in amounts]
+    return [*map(amount_text, amounts)]
 
 
 def local_time(at: datetime) -> str:
