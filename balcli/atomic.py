@@ -12,8 +12,9 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from balcli import pipes, signals
 from balcli.errors import OutputError
@@ -145,8 +146,10 @@ def _write_aside(target: _Target, data: Iterable[bytes], mode: int | None, stack
         _copy_mode(file.fileno(), target.old)
     if CAN_CHECK and mode is not None:
         os.fchmod(file.fileno(), mode)
-    file.writelines(data)
-    file.flush()
+    for piece in data:
+        left = memoryview(piece)
+        while left:
+            left = left[file.write(left) :]
     os.fsync(file.fileno())
     if not CAN_CHECK:
         file.close()  # such a system does not rename an open file
@@ -216,14 +219,15 @@ def _resolve(path: Path) -> _Target:
 
 
 @contextmanager
-def _temporary_file(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+def _temporary_file(path: Path) -> Iterator[tuple[Path, FileIO]]:
     """A new, locked file beside another; removed when the work on it fails."""
     while True:
         number = int.from_bytes(os.urandom(4), "big")
         temporary = path.with_name(f".{_stem(path)}.{os.getpid()}-{number}.balcli")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
-            with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
+            # Without a buffer: closing one that could not be written fails again on Python 3.15.
+            with os.fdopen(os.open(temporary, flags, 0o600), "wb", buffering=0) as file:
                 if try_lock(file.fileno()) is False or not os.fstat(file.fileno()).st_nlink:
                     continue  # another run removed it before it was locked
                 yield temporary, file

@@ -176,7 +176,7 @@ def test_201_is_an_answer_to_a_post_alone() -> None:
 def test_a_body_of_anything_else_is_a_bug() -> None:
     """What JSON does not know and is no secret has no place in a body, and nothing leaves."""
     with Wire(FINE) as wire:
-        with pytest.raises(TypeError, match=r"^a bytes has no place in a request's body$"):
+        with pytest.raises(TypeError, match=r"(?m)^a bytes has no place in a request's body$"):
             opened().request(question(wire.url, POST, body={"a": b"raw"}))
         assert [] == wire.requests
 

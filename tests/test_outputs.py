@@ -523,6 +523,9 @@ def _killed(folder: Path, how: signal.Signals, seconds: float, new: bytes) -> tu
 
 
 @pytest.mark.whole
+@pytest.mark.filterwarnings(
+    "ignore:.*use of fork"
+)  # the threads of this process have no part in the child's work
 @each_case("how", [signal.SIGKILL, signal.SIGTERM])
 def test_kills_while_several_files_are_written(tmp_path: Path, how: signal.Signals) -> None:
     """Whenever a run is killed, each file is old or new, never torn; after SIGTERM all are new or none is, and no litter."""

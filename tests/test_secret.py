@@ -112,7 +112,7 @@ def test_a_format_never_reaches_the_text() -> None:
 @each_case("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_secret_is_not_pickled(protocol: int) -> None:
     """No protocol of pickle writes a secret down, and the refusal does not show it."""
-    with pytest.raises(TypeError, match=r"^a secret is not pickled$"):
+    with pytest.raises(TypeError, match=r"(?m)^a secret is not pickled$"):
         pickle.dumps({"key": Secret("tk-4419-hidden")}, protocol)
 
 
@@ -130,7 +130,7 @@ def test_a_secret_has_no_dictionary() -> None:
 
 def test_json_refuses_a_secret() -> None:
     """A secret that is put into a document by mistake stops the document, without being shown."""
-    with pytest.raises(TypeError, match=r"^Object of type Secret is not JSON serializable$"):
+    with pytest.raises(TypeError, match=r"(?m)^Object of type Secret is not JSON serializable$"):
         json.dumps([Secret("tk-4422-hidden")])
 
 
