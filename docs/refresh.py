@@ -1,4 +1,5 @@
-"""Makes what the pages show: the output of the examples, the pictures, the reference and the man page.
+"""Makes what the pages show: the output of the examples, the pictures, the reference, the man page and the
+completion files.
 
 `python docs/refresh.py`, with balcli installed in the interpreter's environment and jq and mlr (Miller) on the PATH.
 """
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import completions
 import manpage
 import pictures
 import reference
@@ -47,3 +49,4 @@ if __name__ == "__main__":
     pictures.refresh()
     reference.refresh()
     manpage.refresh()
+    completions.refresh()

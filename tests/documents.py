@@ -1,4 +1,4 @@
-"""What is written for people: the README, and the pages of `docs/` that it leads to."""
+"""What is written for people: the README, the pages beside it and those of `docs/`."""
 
 import re
 from typing import Final
@@ -8,7 +8,10 @@ from tests.conftest import ROOT
 README: Final = (ROOT / "README.md").read_text()
 DOCS: Final = {path.name: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
 """The text of each page of `docs/`, by the name of its file."""
-PAGES: Final = {"README.md": README, **{f"docs/{name}": text for name, text in DOCS.items()}}
+PAGES: Final = {
+    **{path.name: path.read_text() for path in sorted(ROOT.glob("*.md"))},
+    **{f"docs/{name}": text for name, text in DOCS.items()},
+}
 """Each document's text, by its path from the root."""
 
 

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from typing import Final
 
+import completions
 import pytest
 
 from tests.conftest import ROOT, Program, Result, warm
@@ -50,6 +52,13 @@ name = "stall"
 token = "t-1"
 """
 SHELLS = ("bash", "zsh", "fish")
+FILES: Final = ROOT / "contrib" / "completions"
+INSTALLED: Final = {
+    "bash": f"source {FILES}/balcli.bash",
+    "zsh": f"fpath=({FILES} $fpath); autoload -Uz compinit && compinit -u",
+    "fish": f"set --prepend fish_complete_path {FILES}",
+}
+"""By shell, what makes it load the file that the wheel installs."""
 
 
 def asked(shell: str, line: str) -> dict[str, str]:
@@ -222,6 +231,12 @@ def test_a_shell_without_a_script_is_wrong_usage(program: Program) -> None:
     assert "'tcsh' is not one of 'bash', 'zsh', 'fish'" in result.err
 
 
+@each_case("shell", SHELLS)
+def test_the_files_are_what_the_program_prints(shell: str) -> None:
+    """The files of contrib/ are the ones that are made now; else run `python docs/completions.py`."""
+    assert completions.script(shell) == (FILES / completions.FILES[shell]).read_text()
+
+
 def set_up(shell: str) -> str:
     """The line of the documentation that sets up completion in a shell."""
     (line,) = re.findall(
@@ -253,10 +268,11 @@ def in_shell(program: Program, env: Mapping[str, str], *command: str) -> str:
     return done.stdout.decode()
 
 
-def test_bash_itself_completes(program: Program, env: dict[str, str]) -> None:
-    """In a real bash, set up as documented, a name of two words is one word, ready to be used."""
+@pytest.mark.parametrize("line", [set_up("bash"), INSTALLED["bash"]])
+def test_bash_itself_completes(program: Program, env: dict[str, str], line: str) -> None:
+    """In a real bash, set up as documented or by the file, a name of two words is one word, ready to be used."""
     script = (
-        f'{set_up("bash")}; COMP_WORDS=(balcli wallet "two"); COMP_CWORD=2; '
+        f'{line}; COMP_WORDS=(balcli wallet "two"); COMP_CWORD=2; '
         '_balcli_completion balcli; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     assert in_shell(program, env, "bash", "--norc", "-c", script) == "two\\ words\n"
@@ -271,29 +287,32 @@ def test_bash_itself_completes(program: Program, env: dict[str, str]) -> None:
     ],
 )
 def test_fish_itself_completes(program: Program, env: dict[str, str], line: str, expected: list[str]) -> None:
-    """A real fish, set up as documented, offers the names and the options."""
-    script = f"{set_up('fish')}; complete -C '{line}'"
-    offered = in_shell(program, env, "fish", "--no-config", "-c", script)
-    assert expected == [line.partition("\t")[0] for line in offered.splitlines()]
+    """A real fish, set up as documented or by the file, offers the names and the options."""
+    for start in (set_up("fish"), INSTALLED["fish"]):
+        script = f"{start}; complete -C '{line}'"
+        offered = in_shell(program, env, "fish", "--no-config", "-c", script)
+        assert expected == [line.partition("\t")[0] for line in offered.splitlines()]
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("start", "typed", "expected"),
     [
-        ("balcli wallet tr", "balcli wallet treasury "),
-        ("balcli wallet tw", "balcli wallet two\\ words "),
-        ("balcli all -p s", "balcli all -p spare "),
-        ("balcli all --nonz", "balcli all --nonzero "),
+        (set_up("zsh"), "balcli wallet tr", "balcli wallet treasury "),
+        (set_up("zsh"), "balcli wallet tw", "balcli wallet two\\ words "),
+        (INSTALLED["zsh"], "balcli all -p s", "balcli all -p spare "),
+        (INSTALLED["zsh"], "balcli all --nonz", "balcli all --nonzero "),
     ],
 )
-def test_zsh_itself_completes(program: Program, env: dict[str, str], typed: str, expected: str) -> None:
-    """In a real zsh on a terminal of its own, set up as documented, the Tab key completes what is typed."""
+def test_zsh_itself_completes(
+    program: Program, env: dict[str, str], start: str, typed: str, expected: str
+) -> None:
+    """In a real zsh on a terminal, set up as documented or by the file, the Tab key completes what is typed."""
     told = program.folder / "told"
     keys = f"{typed}\t\x18"
     script = f"""
         zmodload zsh/zpty
         zpty shell zsh -f -i
-        zpty -w shell {shlex.quote(set_up("zsh"))}
+        zpty -w shell {shlex.quote(start)}
         zpty -w shell {shlex.quote(f'tell() {{ print -rn -- "$BUFFER" > {told}.new; mv {told}.new {told}; }}')}
         zpty -w shell "zle -N tell; bindkey '^X' tell; : > {told}.ready"
         until [[ -e {told}.ready ]]; do zpty -r -t shell > /dev/null; sleep 0.05; done

@@ -27,6 +27,8 @@ from tests.conftest import ROOT, Program, warm
 from tests.documents import DOCS, PAGES, README, anchors
 from tests.tree import commands, options
 
+KINDS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
+"""What Keep a Changelog calls the changes of a version."""
 EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", "".join(PAGES.values()))
 
 
@@ -66,7 +68,8 @@ def test_examples_print_what_the_readme_shows(
 
 def test_links_lead_somewhere() -> None:
     """Each link inside the project leads to a file that exists, and to one of its headings; the index has every page."""
-    assert [] == [name for name in DOCS if name != "README.md" and f"]({name})" not in DOCS["README.md"]]
+    others = [*DOCS.keys() - {"README.md"}, "../CHANGELOG.md", "../CONTRIBUTING.md", "../SECURITY.md"]
+    assert [] == [name for name in others if f"]({name})" not in DOCS["README.md"]]
     dead = []
     for page, text in PAGES.items():
         for target in re.findall(r"\]\((?!https?:)([^)]*)\)", text):
@@ -89,11 +92,14 @@ def test_the_reference_is_what_the_program_gives() -> None:
 
 
 def test_the_versions_are_told() -> None:
-    """The page of changes has the versions of the program and of all that it writes for later, and begins with this one."""
-    page = DOCS["changes.md"]
+    """The changelog has the versions of the program and of all that it writes for later, and begins with the next one."""
+    page = PAGES["CHANGELOG.md"]
     told = re.findall(r"^\| [^|]+ \| ([0-9.]+) \|", page, re.MULTILINE)
     assert [__version__, SCHEMA_VERSION, str(len(database._MIGRATIONS)), LAYOUT] == told
-    assert __version__ == re.findall(r"^## (\S+)", page, re.MULTILINE)[0]
+    newest = re.findall(r"^## \[([^]]+)\]", page, re.MULTILINE)[0]
+    assert newest in {"Unreleased", __version__}
+    kinds = re.findall(r"^### (.*)$", page.partition("\n## ")[2].partition("\n## ")[0], re.MULTILINE)
+    assert kinds == [kind for kind in KINDS if kind in kinds]
 
 
 def test_the_modules_that_are_named_are_there() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from balcli.sandbox import Sandbox
 from tests.conftest import ROOT, Program
-from tests.documents import DOCS
 
+CONTRIB = ROOT / "contrib"
 BALCLI = [sys.executable, "-m", "balcli"]
 SHOP = ("check", "--sandbox", "--asset", "USDT", "--account", "shop")
 NEGATE = "/usr/lib/nagios/plugins/negate"
@@ -109,12 +109,6 @@ check_interval 600
 """
 
 
-def block(kind: str) -> str:
-    """The one block of a kind on the page for operators."""
-    (found,) = re.findall(rf"```{kind}\n(.*?)```", DOCS["operations.md"], re.DOTALL)
-    return str(found)
-
-
 def nagios(folder: Path, objects: str) -> Path:
     """The configuration of an engine that runs each of the services once, as soon as it starts."""
     (folder / "results").mkdir(parents=True)
@@ -171,8 +165,10 @@ def test_nagios_reads_states_texts_and_performance_data(program: Program, sandbo
     """The recipe's commands and services in the engine itself: states, lines and performance data are as meant."""
     file = program.write(sandbox.profile("main") + PROFILE)
     environment = " ".join(f"{name}='{value}'" for name, value in program.environment().items())
-    recipe = block("nagios").replace(
-        "/usr/local/bin/balcli", f"cd {ROOT} && env -i {environment} {' '.join(BALCLI)}"
+    recipe = (
+        (CONTRIB / "nagios" / "balcli.cfg")
+        .read_text()
+        .replace("/usr/local/bin/balcli", f"cd {ROOT} && env -i {environment} {' '.join(BALCLI)}")
     )
     recipe = recipe.replace("/etc/balcli/config.toml", str(file))
     folder = program.folder / "engine"
@@ -214,7 +210,7 @@ def test_icinga_accepts_the_recipe(tmp_path: Path) -> None:
     """Icinga's own validation has nothing to say about the recipe's objects."""
     host = 'object Host "treasury" {\n  check_command = "balcli"\n}\n'
     file = tmp_path / "icinga2.conf"
-    file.write_text(host + block("icinga"))
+    file.write_text(host + (CONTRIB / "icinga2" / "balcli.conf").read_text())
     places = [f"-D{name}={tmp_path}" for name in ("DataDir", "LogDir", "CacheDir", "SpoolDir", "InitRunDir")]
     done = subprocess.run(
         [str(ICINGA), "daemon", "-C", "-c", str(file), "-DRunAsUser=root", "-DRunAsGroup=root", *places],

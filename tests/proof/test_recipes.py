@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from balcli.sandbox import Sandbox
-from tests.conftest import Program, free_port
+from tests.conftest import ROOT, Program, free_port
 from tests.documents import DOCS, PAGES, README
 from tests.test_ledgers import SCRIPTS, Line, beancount_ledger, beancount_lines
 
@@ -79,33 +78,12 @@ def cron_lines(title: str) -> list[str]:
 
 def test_cron_has_nothing_to_mail_when_all_is_well(program: Program, tmp_path: Path) -> None:
     """The lines of cron write the file and print nothing; when an account fails, one line says why."""
-    for line in cron_lines("cron") + cron_lines("A crontab"):
+    for line in cron_lines("cron"):
         well = by_cron(line, tmp_path)
         assert (0, "", "") == (well.returncode, well.stdout, well.stderr)
         assert json.loads((tmp_path / "balances.json").read_text())["complete"]
     partial = by_cron(line, tmp_path, "--fault", "merchant:refused")
     assert (8, "", 1) == (partial.returncode, partial.stdout, len(partial.stderr.splitlines()))
-
-
-def test_the_script_of_cron_gives_an_hour_to_what_may_pass(tmp_path: Path) -> None:
-    """It is silent about a partial run until none was complete for an hour, as the switch is; the rest it says at once."""
-    (script,) = recipe("A script in its place", "sh")
-    (switch,) = cron_lines("A dead man's switch")
-
-    def ended(*options: str) -> tuple[int, list[str]]:
-        run = by_cron(script, tmp_path, *options)
-        return run.returncode, (run.stdout + run.stderr).splitlines()
-
-    partial = ("--fault", "merchant:refused")
-    assert (0, []) == ended()
-    assert (0, []) == ended(*partial)
-    assert "" == by_cron(switch, tmp_path).stdout
-    os.utime(tmp_path / "complete", (time.time() - 7200,) * 2)
-    code, (said, reason) = ended(*partial)
-    assert (8, True) == (code, said.startswith("no complete run for an hour") and "shop" in reason)
-    assert "balcli: no complete run for an hour\n" == by_cron(switch, tmp_path).stdout
-    code, (said, *_) = ended("--fault", "refused")
-    assert (4, True) == (code, said.startswith("the profile or a credential is wrong"))
 
 
 def test_a_new_key_is_asked_with_before_it_is_used(
@@ -194,20 +172,6 @@ def test_the_shell_script_tells_partial_from_whole(program: Program, tmp_path: P
     assert [[], ["some accounts did not answer"], ["no balances"]] == told
 
 
-def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    """systemd-analyze finds nothing wrong with the service and the timer."""
-    verify = tool("systemd-analyze", "systemd")
-    service, timer = recipe("systemd", "ini")
-    (tmp_path / "balcli.service").write_text(service.replace("/usr/local/bin/balcli", sys.executable))
-    (tmp_path / "balcli.timer").write_text(timer)
-    for unit in ("balcli.service", "balcli.timer"):
-        done = subprocess.run(
-            [verify, "verify", "--man=no", str(tmp_path / unit)], capture_output=True, check=False, text=True
-        )
-        # It speaks of the machine's own units, too.
-        assert (0, []) == (done.returncode, [line for line in done.stderr.splitlines() if "balcli" in line])
-
-
 @contextmanager
 def exporter(folder: Path, port: int) -> Iterator[str]:
     """The address of a node_exporter that collects the textfiles of a folder and nothing else."""
@@ -272,23 +236,6 @@ def test_node_exporter_serves_the_file(program: Program, tmp_path: Path) -> None
     assert "node_textfile_scrape_error 0" in served
 
 
-def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
-    """Promtool finds nothing wrong with the rules, and each names a metric that there is."""
-    (rules,) = recipe("node_exporter", "yaml")
-    (tmp_path / "rules.yaml").write_text(rules)
-    assert set(re.findall(r"balcli_\w+", rules)) <= set(
-        re.findall(r"^\| `(balcli_\w+)`", DOCS["formats.md"], re.MULTILINE)
-    )
-    promtool = tool("promtool", "prometheus")
-    done = subprocess.run(
-        [promtool, "check", "rules", str(tmp_path / "rules.yaml")],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-
-
 @pytest.mark.parametrize("fault", ["flaky", "wallet:refused", "refused", "wallet:units"])
 def test_prometheus_accepts_the_metrics(program: Program, fault: str) -> None:
     """Promtool's linter finds nothing wrong with the metrics of whole, partial and failed runs."""
@@ -313,13 +260,14 @@ def test_bean_check_holds_the_ledger_to_the_balances(program: Program, tmp_path:
 
 
 def test_shellcheck_accepts_the_scripts(tmp_path: Path) -> None:
-    """Shellcheck finds nothing wrong with the shell scripts of all pages."""
+    """Shellcheck finds nothing wrong with the shell scripts of all pages, of contrib/ and of CI."""
     shellcheck = tool("shellcheck", "shellcheck")
     blocks = [block for page in PAGES.values() for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
     files = [tmp_path / f"{number}.sh" for number in range(len(blocks))]
     for file, block in zip(files, blocks, strict=True):
         file.write_text(block)
     # SC1090: the lines for a shell's start-up file source what balcli prints.
+    files += [*(ROOT / "contrib").glob("*/*.sh"), ROOT / ".ci" / "release", ROOT / ".ci" / "run"]
     command = [shellcheck, "--shell=bash", "--exclude=SC1090", "--format=gcc", *map(str, files)]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     assert (0, "") == (done.returncode, done.stdout + done.stderr)
