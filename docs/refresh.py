@@ -1,5 +1,4 @@
-"""Makes what the pages show: the output of the examples, the pictures, the reference, the man page and the
-completion files.
+"""Makes what the pages show: the output of the examples, the pictures, and the files that are generated.
 
 `python docs/refresh.py`, with balcli installed in the interpreter's environment and jq and mlr (Miller) on the PATH.
 """
