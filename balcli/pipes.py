@@ -98,6 +98,10 @@ class Piped(NamedTuple):
     state: os.stat_result
 
 
+REFUSAL: Final = "BALCLI_FIFO_REFUSAL"
+"""The variable with which `balcli mcp` tells its runs why none may be read."""
+
+
 class Reader:
     """Reads FIFOs (`/dev/fd/N` of a process substitution, too), each once a process: its writer writes once."""
 
@@ -116,8 +120,9 @@ class Reader:
 
         It is a TimeoutError where nobody opens it for writing for 10 seconds, or its writer does not come to an end.
         """
-        if self.refusal is not None:
-            raise OSError(errno.EINVAL, self.refusal)
+        refusal = self.refusal or os.environ.get(REFUSAL)
+        if refusal:
+            raise OSError(errno.EINVAL, refusal)
         state = path.stat()
         known = self._read.get((state.st_dev, state.st_ino))
         if known is None:

@@ -1,6 +1,7 @@
 """Makes what the pages show: the output of the examples, the pictures, and the files that are generated.
 
-`python docs/refresh.py`, with balcli installed in the interpreter's environment and jq and mlr (Miller) on the PATH.
+`python docs/refresh.py`, with balcli and its extra `mcp` installed in the interpreter's environment and jq and mlr
+(Miller) on the PATH.
 """
 
 import os
@@ -24,6 +25,7 @@ def output(command: str) -> str:
     """What a command line prints in an empty folder without a history, with this environment's balcli on the PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "docs").symlink_to(ROOT / "docs")
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=folder,

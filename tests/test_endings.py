@@ -43,7 +43,7 @@ SHAPES: Final[dict[tuple[str, ...], set[str] | None]] = {
     ("config", "show"): {"schema_version", "profile", "file", "accounts", "settings", "limits", "warnings", "errors"},
     ("config", "profiles"): {"schema_version", "file", "profiles", "warnings", "errors"},
     ("config", "check"): {"schema_version", "file", "ok", "problems", "warnings"},
-    **dict.fromkeys((("schema",), ("sandbox",), ("config", "init"), ("config", "path"))),
+    **dict.fromkeys((("mcp",), ("schema",), ("sandbox",), ("config", "init"), ("config", "path"))),
     **dict.fromkeys((("completion",), ("help",), ("version",))),
 }  # fmt: skip
 """The keys of each command's document where it could not begin; None where it prints none."""

@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "diff": Entry("diff", "Compare two runs: recorded, in a file of -o json, or now.", exit_code=2),
     "doctor": Entry("doctor", "Say what keeps a run from working, and what to do."),
     "history": Entry("history", "List the recorded runs, show one again, or show how amounts went."),
+    "mcp": Entry("mcp", "Serve balances to AI assistants, read-only, over stdio."),
     "replay": Entry("replay", "Print what a run printed, from its evidence alone."),
     "sandbox": Entry("sandbox", "Run a stand-in for the providers, and print a profile."),
     "schema": Entry("schema", "Print the JSON Schema of -o json."),

@@ -43,6 +43,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "balcli history show 2026-10-31 -o csv",
         "balcli history show 12 -o json",
     ),
+    "mcp": ("balcli mcp --profile main", "balcli mcp --config /etc/balcli/config.toml"),
     "replay": ("balcli replay evidence", "balcli replay evidence --check"),
     "sandbox": ("balcli sandbox --faults", "balcli sandbox --profile sandbox.toml --latency 200"),
     "schema": ("balcli schema", "balcli schema --lines"),

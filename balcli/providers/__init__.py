@@ -32,7 +32,7 @@ _NAMES: Final = ("NAME", "TITLE", "BASE_URL", "KEYS", "FLAGS", "ENDPOINTS", "ope
 _COMMAND = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _COMMANDS: Final = {
     *("all", "check", "completion", "config", "diff", "doctor"),
-    *("help", "history", "replay", "sandbox", "schema", "version"),
+    *("help", "history", "mcp", "replay", "sandbox", "schema", "version"),
 }
 _KEYS: Final = {"ca_bundle", "command_timeout", "deadline", "jobs", "limits", "proxy", "retries", "timeout"}
 TAKEN: Final = frozenset(_COMMANDS | _KEYS)

@@ -2,10 +2,12 @@
 
 `schema.json` beside this module says what must be there and of what form; keys that it does not name are
 allowed, because minor versions add keys: a document of 1.1 is valid by the schema of 1.0. It has no "format",
-because strict validators refuse those that they have no plug-in for.
+because strict validators refuse those that they have no plug-in for. `answers.json` has the other documents that
+`balcli mcp` returns.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,17 @@ def document() -> dict[str, Any]:
     """The schema of the document of `-o json`."""
     schema: dict[str, Any] = json.loads(Path(__file__).with_name("schema.json").read_bytes())
     return schema
+
+
+def answer(name: str) -> dict[str, Any]:
+    """The schema of a document in `answers.json`, with the definitions that it uses."""
+    answers = json.loads(Path(__file__).with_name("answers.json").read_bytes())
+    definitions = document()["$defs"] | answers["$defs"]
+    schema: dict[str, Any] = answers[name]
+    used: dict[str, Any] = {}
+    while missing := {*re.findall(r"#/\$defs/(\w+)", json.dumps([schema, used]))} - used.keys():
+        used |= {each: definitions[each] for each in definitions if each in missing}
+    return {**schema, "$defs": used}
 
 
 def line() -> dict[str, Any]:
