@@ -3,7 +3,6 @@
 import gzip
 import json
 import re
-import subprocess
 import sys
 import zlib
 from base64 import b64encode
@@ -15,9 +14,10 @@ from urllib.parse import quote
 import pytest
 
 from balcli import __version__
-from tests.conftest import ROOT, Program
+from tests.conftest import Program
 from tests.faults.wire import chunked, drips, pours, sends
 from tests.lists import each_case
+from tests.proof.sizes import cost
 from tests.wire import (
     GOOD,
     GZIPPED,
@@ -390,29 +390,6 @@ def test_a_body_over_8_mib_is_refused_when_that_is_seen(case: Case, played: Batc
     assert_failed(case, played(case))
 
 
-def peak_memory(program: Program, wire: Wire) -> tuple[int, int]:
-    """The exit code of a run against the server, and the most memory that the process had, in bytes."""
-    file = program.write(merchant(wire.url))
-    # A small process stands between: a child starts with the peak of the process that made it.
-    measure = (
-        "import resource, subprocess, sys\n"
-        "code = subprocess.run(sys.argv[1:], stdout=-3, stderr=-3).returncode\n"
-        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n"
-        "print(code, peak * (1 if sys.platform == 'darwin' else 1024))"
-    )
-    command = [sys.executable, "-m", "balcli", "merchant", "-o", "json", "--config", str(file)]
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", measure, *command],
-        env=program.environment(),
-        cwd=ROOT,
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-    code, peak = map(int, done.stdout.split())
-    return code, peak
-
-
 def of_many(piece: bytes) -> Script:
     """A script that sends 8 MiB of JSON in which this piece stands as often as it can."""
     room = 8 * MIB - len(b'{"code":200,"data":[0]}')
@@ -432,9 +409,9 @@ GREEDY: Final = {
 def test_no_answer_takes_the_program_beyond_150_mb(program: Program, name: str) -> None:
     """Bombs, endless bodies and 8 MiB of the costliest JSON are refused within 150 MB of memory."""
     with Wire(GREEDY[name]) as wire:
-        code, peak = peak_memory(program, wire)
-    assert code == 6
-    assert peak < MOST_MEMORY
+        program.write(merchant(wire.url))
+        took = cost(program, "json")
+    assert (6, True) == (took.code, took.memory < MOST_MEMORY)
 
 
 # Heads.

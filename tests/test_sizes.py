@@ -12,6 +12,7 @@ from balcli.models import Account, Balance, Holdings, Outcome
 from balcli.money import ZERO
 from balcli.providers.parsing import MAX_ROWS, balance_rows, check_count
 from tests.conftest import Program
+from tests.generated import sampled
 from tests.lists import each_case
 from tests.proof.sizes import FORMATS, KINDS, bound, cost, serving
 
@@ -63,7 +64,8 @@ def test_the_profiles_order_decides_who_is_beyond_the_rows_of_a_run(seed: int) -
     assert {"answer.too_large"} >= {each.failure.code for each in found.values() if each.failure}
 
 
-@each_case("output", [*FORMATS])
+@pytest.mark.whole
+@each_case("output", sampled(FORMATS, 4))
 def test_a_large_answer_takes_little_memory(program: Program, output: str) -> None:
     """An answer of 5,000 rows stays below 150 MB in every format; `python -m tests.proof sizes` has the larger ones."""
     with serving("wallet", 1, 5_000, program.folder) as large:

@@ -29,6 +29,15 @@ FORMATS: Final = (*REPORTS, "terminal")
 """What is measured: each format through a pipe, and the table in colour on a pseudo-terminal."""
 
 
+# A small process stands between: a child starts with the peak of the process that made it. Linux counts in KiB.
+_MEASURE: Final = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL).returncode
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(code, peak * (1 if sys.platform == "darwin" else 1024), file=sys.stderr)
+"""
+
+
 class Cost(NamedTuple):
     """What one run took, and how it ended."""
 
@@ -105,11 +114,11 @@ def cost(program: Program, output: str, *arguments: str) -> Cost:
         termios.tcsetwinsize(writer, (40, 120))
     begun = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "balcli", "all", *options],
+        [sys.executable, "-I", "-c", _MEASURE, sys.executable, "-m", "balcli", "all", *options],
         cwd=ROOT,
         env=environment,
         stdout=writer,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     os.close(writer)
     written = 0
@@ -117,12 +126,10 @@ def cost(program: Program, output: str, *arguments: str) -> Cost:
         while piece := os.read(reader, 65_536):
             written += len(piece)
     os.close(reader)
-    _, status, usage = os.wait4(process.pid, 0)
+    _, measured = process.communicate()
     seconds = time.monotonic() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    # Linux counts in KiB, macOS in bytes.
-    memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Cost(process.returncode, seconds, memory, written)
+    code, memory = map(int, measured.split())
+    return Cost(code, seconds, memory, written)
 
 
 def bound(accounts: int, rows: int) -> int:
