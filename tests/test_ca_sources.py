@@ -17,6 +17,7 @@ from balcli.providers.base import Run
 from balcli.settings import CA_VARIABLES
 from tests.authority import Authority, found, serving
 from tests.conftest import Program, Result
+from tests.generated import sampled
 from tests.lists import each_case
 from tests.wire import GOOD, TOKEN, Wire, assert_no_secret, merchant
 
@@ -100,7 +101,8 @@ def test_a_variable_can_name_a_folder(program: Program, two: Two, tmp_path: Path
     "content",
     [None, b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
 )
-@each_case("place", PLACES)
+@pytest.mark.whole
+@each_case("place", sampled(PLACES, 3))
 def test_what_is_no_bundle_ends_the_run(
     program: Program, two: Two, tmp_path: Path, place: str, content: bytes | None
 ) -> None:

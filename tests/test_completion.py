@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import ROOT, Program, Result, warm
 from tests.documents import DOCS
+from tests.generated import sampled
 from tests.lists import each_case
 
 PROFILE = """\
@@ -112,9 +113,10 @@ OFFERED = {
 }
 
 
+@pytest.mark.whole
 def test_names_are_offered(program: Program, env: dict[str, str], subtests: pytest.Subtests) -> None:
     """Accounts are those of the profile and the command's provider, profiles those of the file."""
-    for shell, (line, expected) in product(SHELLS, OFFERED.items()):
+    for shell, (line, expected) in sampled(product(SHELLS, OFFERED.items()), 2):
         with subtests.test(shell=shell, line=line):
             result, offered = complete(program, shell, line, env)
             names = [name.replace(" ", "\\ ") if shell == "bash" else name for name in expected]
@@ -156,9 +158,10 @@ TROUBLES = {
 }
 
 
+@pytest.mark.whole
 def test_trouble_offers_nothing(program: Program, subtests: pytest.Subtests) -> None:
     """Whatever is wrong with the file, nothing is offered and nothing said."""
-    for shell, (trouble, content) in product(SHELLS, TROUBLES.items()):
+    for shell, (trouble, content) in sampled(product(SHELLS, TROUBLES.items()), 2):
         program.file.unlink(missing_ok=True)
         if content is not None:
             program.file.write_bytes(content)

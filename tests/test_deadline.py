@@ -13,6 +13,7 @@ import pytest
 from balcli.http.timing import Deadline, writable_rows, writing_seconds
 from balcli.sandbox.faults import keeps_silent
 from tests.conftest import Program, Result
+from tests.generated import sampled
 from tests.lists import each_case
 from tests.proof.sizes import serving
 from tests.wire import Wire, answer, holdings, merchant
@@ -99,7 +100,8 @@ def test_a_slow_secret_command_leaves_the_other_accounts_nothing_to_wait_for(pro
         assert 0 == ended(program, 3, "all", "-c", str(file), "-o", "json").code
 
 
-@each_case("output", SOME)
+@pytest.mark.whole
+@each_case("output", sampled(SOME, 2))
 @each_case("seconds", [1, 20])
 def test_a_large_answer_is_written_by_the_deadline(large: Program, output: str, seconds: int) -> None:
     """20,000 rows are all shown where the deadline leaves the time for it, and none of them where it does not."""

@@ -21,6 +21,7 @@ from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from tests.conftest import ROOT, Program, warm
 from tests.documents import README
+from tests.generated import sampled
 from tests.lists import each_case
 from tests.warm import Running
 
@@ -393,14 +394,18 @@ def test_every_command_with_a_sandbox_is_listed() -> None:
     }
 
 
+@pytest.mark.whole
 @each_case(
     ("command", "option"),
-    [
-        (command, option)
-        for command in WITH_SANDBOX
-        for option in ("-p=main", "-c=x.toml", "--env-file=x")
-        if any(option.partition("=")[0] in each.opts for each in load(command).params)
-    ],
+    sampled(
+        [
+            (command, option)
+            for command in WITH_SANDBOX
+            for option in ("-p=main", "-c=x.toml", "--env-file=x")
+            if any(option.partition("=")[0] in each.opts for each in load(command).params)
+        ],
+        2,
+    ),
 )
 def test_a_profile_beside_the_sandbox_is_wrong_usage(program: Program, command: str, option: str) -> None:
     """A named profile, or its file, would go unseen: 2 (3 for `check`), in either order, and nothing is run."""

@@ -17,7 +17,8 @@ from tests.lists import each_case
 from tests.proof.sizes import FORMATS, KINDS, bound, cost, serving
 
 
-@each_case("kind", [*KINDS])
+@pytest.mark.whole
+@each_case("kind", sampled(KINDS, 3))
 @each_case("rows", [MAX_ROWS, MAX_ROWS + 1])
 def test_an_answer_has_at_most_so_many_rows(tmp_path: Path, kind: str, rows: int) -> None:
     """One row more than the bound, of names alone too, fails the account; none of the rows is shown."""
@@ -65,7 +66,7 @@ def test_the_profiles_order_decides_who_is_beyond_the_rows_of_a_run(seed: int) -
 
 
 @pytest.mark.whole
-@each_case("output", sampled(FORMATS, 4))
+@each_case("output", sampled(FORMATS, 8))
 def test_a_large_answer_takes_little_memory(program: Program, output: str) -> None:
     """An answer of 5,000 rows stays below 150 MB in every format; `python -m tests.proof sizes` has the larger ones."""
     with serving("wallet", 1, 5_000, program.folder) as large:
