@@ -250,6 +250,7 @@ def _read_all(received: Mapping[int, bytearray], until: float) -> None:
 
 def serve(address: str) -> None:
     """Fork for each run that is asked for, until stdin is closed; returns in the fork of a run, too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
     _import_everything()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
