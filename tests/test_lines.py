@@ -129,7 +129,7 @@ def paths(value: Any, path: KeyPath = ()) -> set[KeyPath]:
     return {(*path, key) for key, _ in items}.union(*(paths(item, (*path, key)) for key, item in items))
 
 
-@examples(1000)
+@examples(400)
 @given(st.data())
 def test_each_key_has_its_own_line(data: st.DataObject) -> None:
     """Every key, table and list item of a generated text has the line on which it was written, and nothing else has one."""
