@@ -436,7 +436,7 @@ def test_files_are_compared_as_their_runs_are(program: Program, tmp_path: Path) 
     """The output of a comparison is the same for runs and for files, in any mixture, with the same exit code."""
     history, table = tmp_path / "own.db", tmp_path / "table.txt"
     codes = set()
-    for seed in sampled(range(75), 25):
+    for seed in sampled(range(0, 300, 4), 25):
         pair, sides = _two_runs(seed), []
         for report in pair:
             number = record(history, report)

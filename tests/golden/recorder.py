@@ -147,6 +147,7 @@ def _alike(text: str) -> str:
         r"(127\.0\.0\.1|localhost|\[::1\]):\d{4,5}": r"\1:PORT",
         r"\b\d+(\.\d+)? ms\b": "N ms",
         r"\b\d{1,3}(\.\d+)? s (ago|later|earlier|apart)": r"N s \2",
+        r"(?m)\d+\.\d s(?=(\x1b\[0m)?$)": "N s",  # how long a run took, on its status line
         r"(timestamp_seconds(\{[^}]*\})?) [\d.e+]+": r"\1 SECONDS",
         r'"(sha256|hash|seconds|milliseconds|began|nonce)": ("[^"]*"|[\d.]+)': r'"\1": VALUE',
         r"\b[0-9a-f]{64}\b": "HASH",
