@@ -24,7 +24,7 @@ from balcli.errors import (
 from balcli.http import echoes, turns
 from balcli.http.client import Client, Endpoint, Exchange, RequestSettings, SupportsRequest, trusted
 from balcli.http.timing import Deadline, seconds_to_retry, writable_rows
-from balcli.models import Account, CaSource, Holdings, Notice, Outcome
+from balcli.models import Account, Holdings, Notice, Outcome
 from balcli.providers import PROVIDERS
 from balcli.providers.base import Provider, Run, SupportsExpand
 from balcli.secret import redact
@@ -104,7 +104,7 @@ def collect(
                 name=f"{outcome.account.name}/{kind}", part_of=None, aggregate_of=None
             )
             outcomes[*position, number] = Outcome(account, None, None, failure)
-    ordered = [*map(outcomes.__getitem__, sorted(outcomes))]
+    ordered = [outcomes[position] for position in sorted(outcomes)]
     return tuple(map(_without_given, ordered) if echoes.tokens_were_issued() else ordered)
 
 
@@ -118,13 +118,11 @@ def open_client(
 
     `observe` is called with every attempt of a request, in its thread.
     """
-    endpoints: set[Endpoint] = set()
-    certificates: dict[CaSource, None] = {}
-    tls = False
-    for account in accounts:
-        endpoints.update(PROVIDERS[account.provider].ENDPOINTS)
-        certificates[account.ca or settings.ca_bundle] = None
-        tls = tls or account.base_url.startswith("https:")
+    endpoints: list[Endpoint] = []
+    for provider in {account.provider for account in accounts}:
+        endpoints += PROVIDERS[provider].ENDPOINTS
+    tls = any(account.base_url.startswith("https:") for account in accounts)
+    certificates = dict.fromkeys(account.ca or settings.ca_bundle for account in accounts)
     return Client(settings, deadline, endpoints, tls=tls, certificates=certificates, observe=observe)
 
 

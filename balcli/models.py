@@ -1,8 +1,8 @@
 """The values that travel the line: Account, Balance, Failure, Outcome, Total, Report. No I/O."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar, final
@@ -59,8 +59,8 @@ class Account(NamedTuple, Generic[Settings]):
     @property
     def key(self) -> tuple[str, ...]:
         """What two accounts share that are the same account, however the place of each is spelled."""
-        normal = {self.base_url: normalize_url(self.base_url)}
-        return self.provider, *map(normal.get, self.identity, self.identity)
+        place = normalize_url(self.base_url)
+        return self.provider, *(place if part == self.base_url else part for part in self.identity)
 
 
 @final
@@ -106,6 +106,14 @@ class Balance(NamedTuple):
         return all(isinstance(amount, Amount) and not amount for amount in amounts) and not any(
             is_nonzero(text) for text in self.raw.values()
         )
+
+
+def by_account(balances: Iterable[Balance]) -> Mapping[str, list[Balance]]:
+    """The balances of each account, by its name; an empty list for any other."""
+    found: dict[str, list[Balance]] = defaultdict(list)
+    for balance in balances:
+        found[balance.account].append(balance)
+    return found
 
 
 class Notice(NamedTuple):
@@ -266,9 +274,8 @@ class Report(NamedTuple):
         """0 complete, 8 if some accounts answered, else the lowest of what went wrong."""
         if self.failures:
             return min(failure.exit_code for failure in self.failures)
-        failures = [*filter(None, map(attrgetter("failure"), self.outcomes))]
-        codes = map(attrgetter("exit_code"), failures)
-        return 8 if 0 < len(failures) < len(self.outcomes) else min(codes, default=0)
+        codes = [outcome.failure.exit_code for outcome in self.outcomes if outcome.failure is not None]
+        return 8 if 0 < len(codes) < len(self.outcomes) else min(codes, default=0)
 
 
 def _counted(number: int, one: str, more: str) -> str:

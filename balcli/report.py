@@ -22,7 +22,7 @@ def build(profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[No
     found, balances, aggregates = [*notices], list[Balance](), list[str]()
     left_out, about_doubles = _doubles(outcomes)
     # To add an aggregate to what it sums up would count money twice.
-    single = {*map(attrgetter("account.part_of"), outcomes)} - {None}
+    single = {outcome.account.part_of for outcome in outcomes} - {None}
     for outcome in outcomes:
         is_aggregate = outcome.account.aggregate_of in single
         if is_aggregate:
@@ -192,7 +192,7 @@ def _in_several_cases(balances: Iterable[Balance]) -> Iterator[Notice]:
 
 def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[Outcome]) -> list[Total]:
     """The totals by asset. An amount is a number only if every account of the run made it known."""
-    failed = [*filter(attrgetter("failure"), outcomes)]
+    failed = [outcome for outcome in outcomes if outcome.failure is not None]
     counted = [balance for balance in balances if id(balance) not in left_out]
     counted.sort(key=attrgetter("asset"))
     totals = []

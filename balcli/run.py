@@ -111,8 +111,7 @@ def run(
             except StateError as problem:
                 problems = (problem,)
     report = reports.without_zeros(whole) if request.nonzero else whole
-    if request.sort or request.totals_only:
-        report = reports.arranged(report, request.sort, totals_only=request.totals_only)
+    report = reports.arranged(report, request.sort, totals_only=request.totals_only)
     return RunResult(report, whole, problems)
 
 

@@ -77,22 +77,16 @@ def normalize_url(base_url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     implied = 443 if parts.scheme == "https" else 80
     port = "" if parts.port in {None, implied} else f":{parts.port}"
-    path = _normal_path(parts.path) if "%" in parts.path or "/." in parts.path else parts.path
-    return f"{parts.scheme}://{host}{port}{path.rstrip('/')}"
+    return f"{parts.scheme}://{host}{port}{_normal_path(parts.path)}"
 
 
 def _normal_host(host: str) -> str:
     """The host in lower case without a trailing dot; addresses in their shortest form, `127.0.0.1` for localhost."""
     name = host.lower().removesuffix(".")
-    if name == "localhost":
-        return _HERE
     try:
-        address = ipaddress.ip_address(name)
+        address = ipaddress.ip_address(name if (number := _old_ipv4(name)) is None else number)
     except ValueError:
-        number = _old_ipv4(name)
-        if number is None:
-            return name
-        address = ipaddress.ip_address(number)
+        return _HERE if name == "localhost" else name
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     address = mapped or address
     return _HERE if address.is_unspecified or str(address) in {_HERE, "::1"} else str(address)
@@ -115,7 +109,7 @@ def _old_ipv4(name: str) -> int | None:
 
 
 def _normal_path(path: str) -> str:
-    """The path with dot segments resolved, and percent-encoding only where it is needed."""
+    """The path with dot segments resolved, percent-encoding only where it is needed, and no final slash."""
 
     def spelled(found: re.Match[str]) -> str:
         character = chr(int(found[1], 16))
@@ -127,7 +121,7 @@ def _normal_path(path: str) -> str:
             del kept[max(len(kept) - 1, 1) :]  # the first segment is before the first slash
         elif segment != ".":
             kept.append(segment)
-    return "/".join(kept)
+    return "/".join(kept).rstrip("/")
 
 
 def validate_proxy(text: str) -> str:
@@ -152,13 +146,9 @@ def _split(text: str) -> SplitResult:
         raise ValueError("is not a valid URL; write it as https://host/path") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not a full URL; write it as https://host/path")
-    written = parts.hostname
-    if "[" in parts.netloc:
-        is_host, written = _is_ipv6(written), f"[{written}]"
-    else:
-        is_host = _NAME.fullmatch(written) is not None
-    if not is_host:
+    if not _is_host(parts.hostname, bracketed="[" in parts.netloc):
         raise ValueError("names a host that cannot be one; write it as https://host/path")
+    written = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     written += "" if port is None else f":{port}"
     if parts.netloc.rpartition("@")[2].lower() != written:
         raise ValueError("is not a valid URL; write it as https://host/path")
@@ -167,8 +157,10 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def _is_ipv6(host: str) -> bool:
-    """Whether a text is an IPv6 address."""
+def _is_host(host: str, *, bracketed: bool) -> bool:
+    """Whether a text is a DNS name or an IP address; an IPv6 address must be, and others must not be, in brackets."""
+    if not bracketed:
+        return _NAME.fullmatch(host) is not None
     try:
         return ipaddress.ip_address(host).version == 6
     except ValueError:

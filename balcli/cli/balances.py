@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -73,7 +72,7 @@ _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
 def app_for(name: str, about: str) -> typer.Typer:
     """The Typer app of `all`, or of a provider's command with the options that it declares, with this help."""
     provider = PROVIDERS.get(name)
-    keys = [*filter(attrgetter("option"), provider.KEYS)] if provider else []
+    keys = [key for key in provider.KEYS if key.option] if provider else []
     flags = provider.FLAGS if provider else ()
 
     def command(**values: Any) -> None:
@@ -178,7 +177,7 @@ def _show_balances(
         provider=provider.NAME if provider else None,
         accounts=accounts or (),
         targets=targets,
-        flags=frozenset(map(attrgetter("name"), flags)),
+        flags=frozenset(flag.name for flag in flags),
         settings=options.given(timeout=timeout, deadline=deadline, retries=retries, jobs=jobs),
         nonzero=nonzero,
         sort=sort,

@@ -56,8 +56,8 @@ class Format(StrEnum):
     value = "value"
 
 
-REPORTS: Final = tuple(Format)[:-1]
-"""The formats that show a whole report: all but `value`."""
+REPORTS: Final = tuple(form for form in Format if form is not Format.value)
+"""The formats that show a whole report."""
 
 
 class OtherFormat(StrEnum):
@@ -135,7 +135,7 @@ def whole_seconds(text: str) -> int:
 
 def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
     """A path that an option gives, with the home folder in the place of `~/`. Raises UsageError or ConfigFileError."""
-    if value is None or context.resilient_parsing or not str(value).startswith("~/"):
+    if value is None or context.resilient_parsing:
         return value
     try:
         return Path(expand_home(str(value), os.environ))
@@ -336,10 +336,7 @@ def open_profile(
 
 def given(**options: Any) -> dict[str, Any]:
     """The options that have a value."""
-    for name in [*options]:
-        if options[name] is None:
-            del options[name]
-    return options
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def value_request(
@@ -413,6 +410,12 @@ def _output_path(text: str) -> Path | None:
     return None if is_stdout(path) else path
 
 
+def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:
+    """Raise UsageError for a fault without a sandbox."""
+    if faults and not sandbox:
+        raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+
+
 def validate_options(request: "RunRequest", faults: list[str] | None, flags: "Iterable[Flag]" = ()) -> None:
     """Raise UsageError for options that cannot be meant together.
 
@@ -422,8 +425,7 @@ def validate_options(request: "RunRequest", faults: list[str] | None, flags: "It
     for flag in flags:
         if not request.targets.keys().isdisjoint(flag.excludes):
             raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
-    if faults and not request.sandbox:
-        raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+    validate_faults(faults, sandbox=request.sandbox)
     for name, value in (("--history", request.history), ("--wait", request.wait)):
         if value is not None and not request.record:
             raise UsageError(f"{name} is for --record alone; add --record, or leave it out")

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial, reduce
-from operator import attrgetter, getitem
+from operator import getitem
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,9 +30,8 @@ _BESIDE_CODE: Final = frozenset({"otp", "auth", "2fa", "mfa"})
 @lru_cache(maxsize=256)  # many accounts have logins of the same keys
 def names_credential(key: str) -> bool:
     """Whether the value of a login's key is a credential, by the key's words: split at `_`, `-` and case changes."""
-    found, words = _WORD.findall(key), set[str]()
-    for word in map(str.lower, found):
-        words |= {word, word.rstrip("0123456789")}
+    found = _WORD.findall(key)
+    words = {form for word in found for form in (word.lower(), word.lower().rstrip("0123456789"))}
     if words & _CREDENTIALS:
         return True
     return "code" in words and (len(found) == 1 or bool(words & _BESIDE_CODE))
@@ -66,7 +65,7 @@ def set_origins(entry: "Entry", values: dict[str, Value], problems: Problems) ->
     credentials: list[Secret] = []
     for key, value in [*values.items()]:
         found = [*secrets_of({key: value})]
-        named = [*filter(attrgetter("is_credential"), found)]
+        named = [each.secret for each in found if each.is_credential]
         for path, secret, is_credential in found:
             if is_credential or not named:
                 secret.origin = partial(_origin, entry, path if named else (key,))
@@ -77,7 +76,7 @@ def set_origins(entry: "Entry", values: dict[str, Value], problems: Problems) ->
                 where = _origin(entry, path).partition(", from ")[2] or "its place"
                 problems.add(SecretError(f"{flaw}; put the credential itself into {where}"), entry, *names)
         if key in values:
-            credentials += map(attrgetter("secret"), named)
+            credentials += named
     return credentials
 
 

@@ -47,10 +47,7 @@ _STAND_IN_URL: Final = "https://localhost"
 @cache  # once for each provider, not for each account
 def allowed_keys(provider: str) -> Mapping[str, Key]:
     """The keys of an account's table at a provider, by each spelling: `token`, `token_file`, `token_command`."""
-    allowed: dict[str, Key] = {}
-    for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS):
-        allowed |= dict.fromkeys(key.spellings, key)
-    return allowed
+    return {name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings}
 
 
 def allowed_variables(provider: str) -> list[str]:

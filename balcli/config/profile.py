@@ -365,9 +365,7 @@ def open_accounts(
 
 def select(profile: Profile, provider: str | None, names: list[str], problems: Problems) -> list[Entry]:
     """The entries of a provider or all, and of these names if any. Adds an AccountError if there are none."""
-    of_provider = [*profile.entries]
-    if provider is not None:
-        of_provider = [entry for entry in of_provider if entry.provider == provider]
+    of_provider = [entry for entry in profile.entries if provider in (None, entry.provider)]
     kind = f"{provider} account" if provider else "account"
     if not of_provider:
         heading = f"[profiles.{printable(profile.name or 'main', 40)}.{provider or 'loopring'}]"

@@ -4,7 +4,6 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from operator import methodcaller
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -170,9 +169,8 @@ def parse_toml(source: Source) -> dict[str, Any]:
     """
     import tomli  # not needed by `--help`
 
-    document, text = None, source.text
     try:
-        document = tomli.loads(text)
+        document = tomli.loads(source.text)
     except tomli.TOMLDecodeError as problem:
         flaw, cure = next(said for begin, said in _TOML_FLAWS.items() if problem.msg.startswith(begin))
         where = f"{source.name}:{problem.lineno}"
@@ -182,9 +180,7 @@ def parse_toml(source: Source) -> dict[str, Any]:
     except ValueError:
         # tomli lets a number of over 4,300 digits through to int(), which refuses it.
         raise ConfigSyntaxError(f"{source.name} contains a number that is too long; shorten it") from None
-    # Each level is written with one of these characters.
-    may_be_deep = sum(map(text.count, "[{.")) >= _MOST_LEVELS
-    if document is None or (may_be_deep and is_deeper(document, _MOST_LEVELS)):
+    if document is None or is_deeper(document, _MOST_LEVELS):
         raise ConfigSyntaxError(f"{source.name} is nested too deeply; a profile needs four levels")
     return document
 
@@ -271,8 +267,7 @@ class Variables(NamedTuple):
     @property
     def have_settings(self) -> bool:
         """Whether a variable may be one of those that make accounts, `BALCLI_<PROVIDER>_<KEY>`."""
-        begins = methodcaller("startswith", PREFIX)
-        return any(map(begins, self.environ)) or any(map(begins, self.from_file))
+        return any(name.startswith(PREFIX) for name in (*self.environ, *self.from_file))
 
     def settings(self, provider: str) -> dict[str, str]:
         """The values of the provider's `BALCLI_<PROVIDER>_<KEY>` variables by key, all from one of the two sources."""

@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
-from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple, final
 from urllib.parse import unquote, urlsplit
 
 from balcli.errors import BalcliError
 from balcli.http.strictjson import Json, decode
-from balcli.secret import MIN_RECOGNIZABLE, CredentialMatcher, Secret, reveal, secrets_in
+from balcli.secret import MIN_RECOGNIZABLE, CredentialMatcher, Secret, is_recognizable, reveal, secrets_in
 from balcli.urls import normalize_url
 
 _SHORTEST_PIECE: Final = 6
@@ -123,7 +122,7 @@ def register_credentials(base_url: str, credentials: Iterable[Secret]) -> None:
 def register_token(base_url: str, secret: Secret) -> None:
     """Search the responses of a host for a credential in a request, such as a token that a login returned."""
     host, text = _host(base_url), reveal(secret).removeprefix("Bearer ")
-    if len(text) >= MIN_RECOGNIZABLE and not text.isdigit() and text not in host.own.texts:
+    if text not in host.own.texts and is_recognizable(Secret(text)):
         host.issued.add(text)
 
 
@@ -142,7 +141,7 @@ def contains_credential(
     In the response of a `login`, tokens do not count.
     """
     host = _host(base_url)
-    text, values = body.decode("utf-8", "replace"), [*map(itemgetter(1), headers.items())]
+    text, values = body.decode("utf-8", "replace"), [value for _, value in headers.items()]
     searched = (host.own,) if login else (host.own, host.issued)
     for credentials in searched:
         if credentials.texts and credentials.matches_response(values, text, document):
@@ -181,7 +180,7 @@ def contains_issued_token(base_url: str, texts: Iterable[str]) -> bool:
 
 def tokens_were_issued() -> bool:
     """Whether any login of this process returned a token that was used."""
-    return any(map(attrgetter("issued.texts"), [*_hosts.values()]))
+    return any(host.issued.texts for host in [*_hosts.values()])
 
 
 def may_contain_credential(base_url: str, body: bytes) -> bool:

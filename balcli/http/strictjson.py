@@ -82,15 +82,12 @@ def is_deeper(document: Any, most: int) -> bool:
     """Whether lists and objects, or tables, are nested more than `most` levels deep."""
     level = [document]
     for _ in range(most + 1):
-        below: list[Any] = []
-        is_flat = True
-        for value in level:
-            if isinstance(value, dict | list):
-                is_flat = False
-                below += value.values() if isinstance(value, dict) else value
-        if is_flat:
+        nested = [value for value in level if isinstance(value, dict | list)]
+        if not nested:
             return False
-        level = below
+        level = []
+        for value in nested:
+            level += value.values() if isinstance(value, dict) else value
     return True
 
 

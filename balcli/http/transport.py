@@ -14,7 +14,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -299,7 +298,7 @@ class Transport:
 
     def _close_idle(self) -> int:
         """Close the connections that no request is using; how many there were."""
-        return sum(map(connect.close_idle, map(attrgetter("connections"), [*self._routes.values()])))
+        return sum(connect.close_idle(route.connections) for route in [*self._routes.values()])
 
     def close(self) -> None:
         """Close the connections, and end the threads, that no request is using."""

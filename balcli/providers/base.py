@@ -41,8 +41,7 @@ class Key(NamedTuple):
     @property
     def spellings(self) -> tuple[str, ...]:
         """The keys that can set it in a profile: a secret also by a file or a command."""
-        name = self.name
-        return (name, f"{name}_file", f"{name}_command") if self.kind == "secret" else (name,)
+        return (self.name, self.in_file, f"{self.name}_command") if self.kind == "secret" else (self.name,)
 
 
 class Flag(NamedTuple):
@@ -101,7 +100,7 @@ class Values(dict[str, Value]):
 
     def one_of(self, *keys: str) -> str:
         """The one of these keys that is set. Raises SettingProblem if none is, or two are."""
-        given = [*filter(self.__contains__, keys)]
+        given = [key for key in keys if key in self]
         if not given:
             raise SettingProblem(keys[0], f"is missing; add {' or '.join(keys)}", keys)
         if len(given) > 1:
@@ -195,8 +194,6 @@ class Run:
 
     def limited(self, account: str) -> tuple[str, ...]:
         """The assets of an account that thresholds are on; empty means that all of its rows count."""
-        if not self._limited:
-            return ()
         return tuple(asset for name, asset in self._limited if name in {None, account})
 
     def share(self, key: Hashable, make: Callable[[], T]) -> RunOnce[T]:

@@ -244,13 +244,11 @@ class HoldingsBuilder:
 
     def shows(self, *names: str) -> bool:
         """Whether `--asset` and the profile select a row of the asset with these names."""
-        if not (self.assets or self.account.assets):
-            return True  # as in most runs
         return selects(self.assets, *names) and selects(self.account.assets, *names)
 
     def requires(self, *names: str) -> bool:
         """Whether the amounts of a row that is shown are needed: thresholds are on its asset, or on none."""
-        return not self._limited or selects(self._limited, *names)
+        return selects(self._limited, *names)
 
     def amounts(
         self, row: Row, where: str, asset: str, read: Callable[[Row, str], T], *, required: bool
@@ -386,14 +384,13 @@ def own_error(
 
 def is_error(answer: dict[str, Json]) -> bool:
     """Whether a response is marked as an error: beside its data, in its place, or in its object."""
-    if not answer.keys().isdisjoint(_CODES) and _own_codes(answer):
+    if _own_codes(answer):
         return True
     for part in (answer, answer.get("data")):
-        if isinstance(part, dict):
-            errors, error = part.get("errors"), part.get("error")
-            is_marked = (errors and _is_filled(errors)) or (error and _is_filled(error))
-            if is_marked or part.get("success") is False:
-                return True
+        if isinstance(part, dict) and (
+            part.get("success") is False or _is_filled(part.get("errors")) or _is_filled(part.get("error"))
+        ):
+            return True
     return False
 
 
@@ -427,8 +424,8 @@ def _is_bad_status(value: Json) -> bool:
 
 
 def _is_filled(value: Json) -> bool:
-    """Whether an `error` or `errors` that is true in Python is no 0, which is empty as null, false, "", [] and {} are."""
-    return not (isinstance(value, Number) and _is_in(value, {0}))
+    """Whether an `error` or `errors` is not empty; null, false, 0, "", [] and {} are."""
+    return bool(value) and not (isinstance(value, Number) and _is_in(value, {0}))
 
 
 def _is_word(value: Json, among: frozenset[str]) -> bool:

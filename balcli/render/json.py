@@ -7,7 +7,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Final
 
-from balcli.models import Amounts, Balance, DepositAddress, Failure, Notice, Outcome, Report, Total
+from balcli.models import Amounts, Balance, Failure, Notice, Outcome, Report, Total
 from balcli.money import Amount
 from balcli.providers import coverage_of
 
@@ -148,7 +148,7 @@ def _balance(balance: Balance) -> dict[str, Any]:
         if isinstance(value, Amount):
             details[key] = str(value)
         elif isinstance(value, tuple):
-            details[key] = [*map(DepositAddress._asdict, value)]
+            details[key] = [address._asdict() for address in value]
     return {
         "account": balance.account,
         "provider": balance.provider,
