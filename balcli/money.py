@@ -154,17 +154,15 @@ def parse_units(text: str, decimals: int) -> Amount:
     return Amount(int(text), decimals)
 
 
-def parse_canonical(text: str) -> Amount:
-    """The amount of a canonical text of any length, as `str` makes it. Raises ValueError for any other text."""
-    whole, _, fraction = text.partition(".")
-    amount = Amount(int(f"{whole}{fraction}"), len(fraction))
-    if str(amount) != text:
-        raise ValueError("not a canonical amount")
-    return amount
-
-
 is_canonical: Final = _CANONICAL.fullmatch
 """Whether a text is the canonical form of an amount, as a match or None: twenty times as fast as to parse it."""
+
+
+def parse_canonical(text: str) -> Amount:
+    """The amount of a canonical text of any length, as `str` makes it. Raises ValueError for any other text."""
+    if not is_canonical(text):
+        raise ValueError("not a canonical amount")
+    return Amount(text, len(text.partition(".")[2]))
 
 
 def exact_sum(amounts: Iterable[Amount]) -> Amount:

@@ -84,16 +84,16 @@ def closest_match(name: str, there: Iterable[str]) -> str | None:
     return by_folded[found[0]] if found else None
 
 
-def did_you_mean(name: str, there: Iterable[str], known: str = "there are") -> str:
+def did_you_mean(name: str, there: Iterable[str]) -> str:
     """The hint for an unknown name: a similar name, and all names if the list is short."""
     names = list(dict.fromkeys(there))
     if not names:
         return "there is none"
     close = closest_match(name, names)
     if close is None:
-        return f"{known}: {join_names(names)}"
+        return f"there are: {join_names(names)}"
     every = join_names(names)
-    beside = f" {known}: {every}" if len(every) <= _SHORT_LIST else ""
+    beside = f" there are: {every}" if len(every) <= _SHORT_LIST else ""
     return f"did you mean {printable(close)}?{beside}"
 
 
@@ -120,4 +120,4 @@ def folded(text: str) -> str:
 
 def is_text(text: str) -> bool:
     """Whether a string can be encoded: it has no unpaired surrogate."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

@@ -61,13 +61,12 @@ def diagnose(
     """
     # Imported here, so that --help and completion do not load it.
     from balcli.doctor import read_files, surroundings, unreadable
-    from balcli.run import RunRequest
 
     chosen = options.TableOrJson.chosen(output)
     outputs = Outputs()
     settings = options.given(timeout=timeout, deadline=deadline)
     try:
-        options.validate_options(RunRequest(sandbox=sandbox), fault)
+        options.validate_faults(fault, sandbox=sandbox)
         named = options.outputs(output_file, options.TableOrJson, explicit=output is not None, mode=mode)
         outputs = named.without_files()
         named.check()

@@ -265,8 +265,7 @@ def _age(at: datetime) -> str:
 def _refuse_options(context: typer.Context, command: str) -> None:
     """Raise UsageError for an option in front of a command, which would not see it."""
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if source is not None and source.name == "COMMANDLINE":
+        if options.is_explicit(context, parameter.name or ""):
             option = max(parameter.opts, key=len)
             raise UsageError(
                 f"{option} is in front of {command}; write it behind: balcli history {command} {option}"

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout, suppress
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 
-from balcli import __version__, pipes
+from balcli import __version__, pipes, signals
 from balcli.cli import options
 from balcli.cli.app import Command
 from balcli.cli.output import ReaderGone, is_interactive, print_message
@@ -46,9 +45,7 @@ def serve(
 
     It speaks the Model Context Protocol and needs the extra mcp. Each call is a run of balcli with this profile.
     """
-    from balcli.run import RunRequest
-
-    options.validate_options(RunRequest(sandbox=sandbox), fault)
+    options.validate_faults(fault, sandbox=sandbox)
     if find_spec("mcp") is None:
         raise UsageError(f"balcli mcp needs the MCP SDK; install it with: {_install_command()}")
     if not sandbox:
@@ -69,7 +66,8 @@ def serve(
 
 def _install_command() -> str:
     """The command that adds the SDK to the environment that balcli runs in."""
-    from shlex import quote  # here, because it is hardly ever needed
+    from importlib import metadata  # both here, because they are hardly ever needed
+    from shlex import quote
 
     requirements = (each.partition(";") for each in metadata.requires("balcli") or ())
     sdk = " ".join(quote(name.strip()) for name, _, marker in requirements if "mcp" in marker)
@@ -112,9 +110,9 @@ def _serve_stdio(fixed: Mapping[str, list[str]]) -> None:
         async with stdio_server() as (reading, writing):
             await server.run(reading, writing, server.create_initialization_options())
 
-    for name in {"SIGTERM", "SIGINT", "SIGHUP"} & vars(signal).keys():
-        if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), calls.end)
+    for number in signals.ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, calls.end)
     try:
         asyncio.run(serve_stdio())
     except BaseExceptionGroup as group:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from balcli import document
 from balcli.errors import StateError
@@ -16,6 +16,7 @@ from balcli.history.recording import SETTINGS, Selection
 from balcli.models import (
     AMOUNT_FIELDS,
     Account,
+    AccountStatus,
     Balance,
     DepositAddress,
     Failure,
@@ -44,7 +45,7 @@ _TOTAL: Final = ((int | None, int | None, int | None), [str])
 _SETTINGS: Final = {str: (str, [str])}
 _ADDRESSES: Final = [(str, str | None, str | None)]
 
-_STATUS: Final[Mapping[int, Literal["ok", "failed"]]] = {1: "ok", 0: "failed"}
+_STATUS: Final[Mapping[int, AccountStatus]] = {1: "ok", 0: "failed"}
 _Row: TypeAlias = tuple[Any, ...]
 
 
@@ -55,7 +56,7 @@ class RunSummary(NamedTuple):
     at: datetime
     profile: str | None
     complete: bool
-    accounts: tuple[tuple[str, Literal["ok", "failed"]], ...]
+    accounts: tuple[tuple[str, AccountStatus], ...]
 
 
 class RecordedRun(NamedTuple):

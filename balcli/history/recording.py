@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from zlib import crc32
 
 from balcli.history.database import connect, to_milliseconds, write_transaction
-from balcli.models import AMOUNT_FIELDS, Account, Amounts, Balance, Detail, ExactName, Outcome, Report
+from balcli.models import (
+    AMOUNT_FIELDS,
+    Account,
+    Amounts,
+    Balance,
+    Detail,
+    ExactName,
+    Outcome,
+    Report,
+    by_account,
+)
 from balcli.money import Amount
 from balcli.providers.selection import selects
 from balcli.text import join_names
@@ -105,9 +115,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
         _to_json(chosen) if chosen else None,
         _text(connection, notices) if notices else None,
     )
-    rows: defaultdict[str, list[Balance]] = defaultdict(list)
-    for balance in report.balances:
-        rows[balance.account].append(balance)
+    rows = by_account(report.balances)
     names = [outcome.account.name for outcome in report.outcomes]
     whole = _account(connection, report.profile, None, None, names)
     _insert_changes(connection, run, whole, _totals(connection, report))

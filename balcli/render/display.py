@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Final, NamedTuple, TypeAlias
 
 from balcli.diff import BalanceChange
-from balcli.models import AMOUNT_FIELDS, Balance, Notice, Outcome, Report, Total
+from balcli.models import AMOUNT_FIELDS, Balance, Notice, Outcome, Report, Total, by_account
 from balcli.providers.selection import NOT_LISTED
 from balcli.render import words
 from balcli.render.layout import Column, Line, Style, pad, paragraph, ranked
@@ -107,8 +107,8 @@ class Table:
         self._report = report
         self._view = view
         self._silent = words.without_answer(report)
-        self._balances = words.by_account(report.balances)
-        self._shown_totals = report.totals if words.shows_totals(report) else ()
+        self._balances = by_account(report.balances)
+        self._shows_totals = words.shows_totals(report)
         self._fit()
 
     def _rows(self) -> Iterator[words.Row]:
@@ -116,7 +116,7 @@ class Table:
         return chain(map(self._of_balance, self._report.balances), self._totals())
 
     def _totals(self) -> Iterator[words.Row]:
-        return map(self._of_total, self._shown_totals)
+        return map(self._of_total, self._report.totals if self._shows_totals else ())
 
     def _of_balance(self, balance: Balance) -> words.Row:
         row = words.row_of(balance)
@@ -168,7 +168,6 @@ class Table:
         lengths = sorted({0, *(length for shape in shapes for length, _, _ in shape)}, reverse=True)
         narrow = [each for each in labels if each <= _NARROW_LABEL]
         texts = [[*shape.values()] for shape in shapes]
-        lengths = sorted({0, *(len(text) for each in texts for text in each)}, reverse=True)
         tries = [(narrow[-1], each) for each in lengths]
         # Beside the columns there can be room for the mark of the totals that are incomplete.
         marks = (len(_GAP) + width(note) for row in self._totals() for note in row.notes)
@@ -177,13 +176,11 @@ class Table:
         _, _, self._label, self._longest, self._columns = min(layouts, key=lambda layout: layout[:2])
         self._end = len(_INDENT) * (1 if self._columns else 2) + self._label
         self._end += sum(len(_GAP) + column.width for column in self._columns)
-        longer = lengths[0] > self._longest
         self._start = " " * (len(_INDENT) * 2 if self._columns else self._end)
         """The indentation of amounts that have lines of their own."""
-        below = map(self._below, self._rows() if longer else ())
+        below = map(self._below, self._rows() if lengths[0] > self._longest else ())
         self._named = max((len(name) for found in below for name in found.values()), default=0)
-        below = map(self._below, self._rows() if longer else ())
-        self._beside = Column(text for found in below for text in found)
+        self._beside = Column(text for each in texts for text in each if len(text) > self._longest)
 
     def _layout(
         self, sizes: Counter[_Size], texts: list[list[str]], tries: list[tuple[int, int]], room: int
@@ -229,7 +226,7 @@ class Table:
                 yield Line()
             account = self._account(outcome)
             yield from account if outcome.failure is None else ranked(2, account)
-        if words.shows_totals(self._report):
+        if self._shows_totals:
             if shown:
                 yield from ranked(1, [Line([*rule.spans])])
             yield from ranked(1, self._total_lines())
@@ -245,10 +242,10 @@ class Table:
             f"{key.replace('_', ' ') if own else account.provider} {self._target(value)}"
             for key, value in account.target.items()
         ]
-        facts = [", ".join(targets), *words.facts_of(self._balances[account.name])]
+        here = self._balances[account.name]
+        facts = [", ".join(targets), *words.facts_of(here)]
         about = f" {view.sign('·')} ".join(facts)
         line = Line().add(f"{mark} ", "bad" if failed else "good").add(name, "name")
-        here = self._balances[account.name]
         if self._view.moves and any(row.moved for row in map(self._of_balance, here)):
             line.rank = 3  # a row that is shown is shown under its account
         yield from self._titled(line, about, "faint")

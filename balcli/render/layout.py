@@ -120,14 +120,14 @@ def ranked(rank: int, lines: Iterable[Line]) -> Iterator[Line]:
         yield line
 
 
-def fitted(lines: Iterable[Line], rows: int | None, sign: str = "...") -> list[Line]:
+def fitted(lines: Iterable[Line], rows: int | None) -> list[Line]:
     """The lines that fit that many rows, the most important ones in their order; how many do not, the last line says."""
     lines = [*lines]
     if rows is None or len(lines) <= rows:
         return lines
     first = sorted(range(len(lines)), key=lambda number: lines[number].rank)
     kept = sorted(first[: max(rows - 1, 0)])
-    note = Line().add(f"{sign} {len(lines) - len(kept)} more lines do not fit", "open")
+    note = Line().add(f"... {len(lines) - len(kept)} more lines do not fit", "open")
     return [*(lines[number] for number in kept), note]
 
 

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from balcli.models import Balance, Report
+from balcli.models import Balance, Report, by_account
 from balcli.money import Amount, exact_sum
 from balcli.render.json import format_time
-from balcli.render.words import by_account
 from balcli.text import printable
 
 # Version 2 takes from 2 to 24 characters, and three words are its own.

@@ -7,11 +7,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from balcli.diff import BalanceChange, Diff, compare
-from balcli.models import Report
+from balcli.models import Report, by_account
 from balcli.render.diff import lines as diff_lines
 from balcli.render.display import Table, View, lines
 from balcli.render.layout import Line, Style, paragraph, ranked
-from balcli.render.words import by_account
 from balcli.text import LONGEST_NAME, join_names, printable
 
 _MARK = "stale | "

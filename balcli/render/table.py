@@ -5,7 +5,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import Final
 
-from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Outcome, Report
+from balcli.models import AMOUNT_FIELDS, Amounts, Balance, Outcome, Report, by_account
 from balcli.render import display, words
 from balcli.render.layout import Column, Line, Style, pad, to_pieces
 from balcli.text import LONGEST_NAME, numbered, printable, width
@@ -33,9 +33,10 @@ class _Table:
 
     def __init__(self, report: Report, *, addresses: bool) -> None:
         self._report = report
-        self._by_account = words.by_account(report.balances)
+        self._by_account = by_account(report.balances)
         self._addresses = addresses
-        self._totals = report.totals if words.shows_totals(report) else ()
+        self._shows_totals = words.shows_totals(report)
+        self._totals = report.totals if self._shows_totals else ()
         # The texts of rows are made twice: all of them at once take as much memory as the balances.
         self._columns = [
             Column((words.amount_text(getattr(row, field)) for row in self._amounts()), field.upper())
@@ -61,7 +62,7 @@ class _Table:
             if number:
                 yield Line()
             yield from self._account(outcome)
-        if words.shows_totals(report):
+        if self._shows_totals:
             if told:
                 yield Line()
             yield from self._total_lines()

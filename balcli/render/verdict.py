@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from balcli.render.json import amount_text, document, to_json
+from balcli.render.json import amount_text, head, lists, to_json
 from balcli.render.layout import Line, Style, to_text
 from balcli.text import printable
 from balcli.thresholds import Finding, State, Threshold, Verdict
@@ -37,7 +37,7 @@ def render(verdict: Verdict, *, colour: bool, terminal: bool = False) -> str:
 
 def render_json(verdict: Verdict) -> str:
     """The verdict as one JSON document, in ASCII. Values are canonical decimal texts in whole units; unknown is None."""
-    report = document(verdict.report)
+    report = {**head(verdict.report), **lists(verdict.report)}
     return to_json(
         {
             **{key: report[key] for key in ("schema_version", "generated_at", "profile")},

@@ -1,6 +1,5 @@
 """What tables say about a report besides its amounts: names, details, addresses, what is left out."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -51,14 +50,6 @@ def shown_outcomes(report: Report) -> list[Outcome]:
 def without_answer(report: Report) -> tuple[str, ...]:
     """The names of the accounts that failed."""
     return tuple(outcome.account.name for outcome in report.outcomes if outcome.failure is not None)
-
-
-def by_account(balances: Iterable[Balance]) -> Mapping[str, list[Balance]]:
-    """The balances of each account, by its name; an empty list for any other."""
-    found: dict[str, list[Balance]] = defaultdict(list)
-    for balance in balances:
-        found[balance.account].append(balance)
-    return found
 
 
 def note_on(notice: Notice) -> str:
@@ -142,7 +133,7 @@ def details_of(balance: Balance) -> list[str]:
     notes = [
         f"{key.replace('_', ' ')} {value}"
         for key, value in balance.details.items()
-        if isinstance(value, Amount) and value.units
+        if isinstance(value, Amount) and value
     ]
     if balance.total is balance.available is balance.locked is None:
         notes += [f"raw {key} {printable(value)}" for key, value in balance.raw.items() if value is not None]
