@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from balcli.cli.watching import worse
-from balcli.models import Account, Failure, Outcome, Report
+from balcli.errors import TimedOut
+from balcli.models import Account, Failure, Holdings, Notice, Outcome, Report
 from balcli.render.display import View
 from balcli.render.layout import Line, fitted, to_text
-from balcli.render.screen import WatchUpdate, screen
+from balcli.render.screen import WatchUpdate, answers, screen
+from balcli.report import build
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from tests.conftest import Program
 from tests.lists import each_case
@@ -152,6 +154,18 @@ def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
         "not compared since the start: merchant",
     ] == re.findall("not compared.*", shown)
     assert "nothing changed" not in shown
+
+
+def test_a_stale_answer_has_no_notes_of_its_run() -> None:
+    """A note of the run in which an account answered last is not shown again beside what is kept of it."""
+    account: Account[object] = Account("shop", "merchant", "https://m.example", {}, ("0",), None)
+    note = Notice("asset.case", None, "usdt, USDT differ in case alone")
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    then = build("main", [Outcome(account, Holdings(()), at, None)], [note])
+    now = build("main", [Outcome.failed(account, TimedOut("no answer in time"))])
+    look = WatchUpdate(2, 1, now, now, answers(then), answers(then))
+    shown = to_text(screen(look, at, View(100)), colour=False)
+    assert (True, False) == ("STALE: shop does not answer" in shown, "differ in case" in shown)
 
 
 def test_q_ends_it_and_the_last_look_stays(program: Program) -> None:

@@ -36,7 +36,7 @@ def answers(report: Report) -> dict[str, Report]:
     rows = by_account(report.balances)
     return {
         outcome.account.name: report._replace(
-            outcomes=(outcome,), balances=tuple(rows[outcome.account.name]), totals=()
+            outcomes=(outcome,), balances=tuple(rows[outcome.account.name]), totals=(), notices=()
         )
         for outcome in report.outcomes
         if outcome.failure is None
