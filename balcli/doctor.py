@@ -24,6 +24,7 @@ from balcli.config.sources import (
     read_text,
     read_variables,
 )
+from balcli.diagnosis import Diagnosis, Status, Step
 from balcli.errors import (
     AccountError,
     BalcliError,
@@ -40,7 +41,7 @@ from balcli.http import probe
 from balcli.http.client import Exchange, RequestSettings
 from balcli.http.echoes import host_key
 from balcli.http.timing import CLOCK_TOLERANCE, Deadline, seconds_ahead
-from balcli.models import Account, Diagnosis, Failure, Holdings, Notice, Outcome, Report, Status, Step
+from balcli.models import Account, Failure, Holdings, Notice, Outcome, Report
 from balcli.providers import PLUGIN_NOTICES, PROVIDERS, coverage_of
 from balcli.providers.base import Run
 from balcli.settings import CA_VARIABLES

@@ -14,10 +14,10 @@ MAX_DECIMALS: Final = 77
 """10**77 is the largest power of ten below 2**256: no token on an EVM chain can have more places."""
 
 # [0-9] and not \d, which also matches digits of other scripts.
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
-_PLAIN = re.compile(rf"({_INTEGER.pattern})(?:\.([0-9]+))?")
-_CANONICAL = re.compile(rf"(?!-0\Z){_INTEGER.pattern}(?:\.[0-9]*[1-9])?")
-_EXPONENT = re.compile(r"([^eE]+)[eE]([+-]?[0-9]{1,3})")
+_INTEGER: Final = "-?(?:0|[1-9][0-9]*)"
+_PLAIN = re.compile(rf"({_INTEGER})(?:\.([0-9]+))?")
+_CANONICAL = re.compile(rf"(?!-0\Z){_INTEGER}(?:\.[0-9]*[1-9])?")
+_EXPONENT: Final = "([^eE]+)[eE]([+-]?[0-9]{1,3})"
 _NO_NUMBER: Final = "not a plain decimal number of at most 80 characters"
 
 
@@ -120,7 +120,7 @@ def parse(text: str) -> Amount:
         whole, fraction = plain.groups("")
         is_canonical = fraction[-1] != "0" if fraction else whole != "-0"
         return Amount(text if is_canonical else int(whole + fraction), len(fraction))
-    match = _EXPONENT.fullmatch(text)
+    match = re.fullmatch(_EXPONENT, text)
     if match is None:
         raise ValueError(_NO_NUMBER)
     shift = int(match[2])
@@ -149,7 +149,8 @@ def parse_units(text: str, decimals: int) -> Amount:
         raise ValueError("decimals outside 0 to 77")
     if text == "0":
         return ZERO
-    if len(text) > MAX_CHARACTERS or _INTEGER.fullmatch(text) is None:
+    plain = _PLAIN.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    if plain is None or plain[2] is not None:
         raise ValueError("not a plain integer of at most 80 characters")
     return Amount(int(text), decimals)
 

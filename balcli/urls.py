@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 _LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HERE = "127.0.0.1"
 _NOT_IN_URL = frozenset(' \\"<>^`{|}')
-_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+_NAME = rf"{_LABEL}(\.{_LABEL})*\.?"
 
 
 @final
@@ -160,7 +160,7 @@ def _split(text: str) -> SplitResult:
 def _is_host(host: str, *, bracketed: bool) -> bool:
     """Whether a text is a DNS name or an IP address; an IPv6 address must be, and others must not be, in brackets."""
     if not bracketed:
-        return _NAME.fullmatch(host) is not None
+        return re.fullmatch(_NAME, host) is not None
     try:
         return ipaddress.ip_address(host).version == 6
     except ValueError:

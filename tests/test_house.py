@@ -30,7 +30,7 @@ ORDER = (
     ("models",),
     ("http",),
     ("cache",),
-    ("providers", "document"),
+    ("providers", "document", "diagnosis"),
     ("history", "diff", "thresholds"),
     ("config", "collect", "report", "render", "sandbox"),
     ("doctor", "evidence"),

@@ -7,18 +7,17 @@ from typing import Any, Final, cast
 
 import pytest
 
+from balcli.diagnosis import Diagnosis, Step
 from balcli.errors import BadShape, ConfigFileError, OutputError, TimedOut
 from balcli.models import (
     Account,
     Balance,
     DepositAddress,
-    Diagnosis,
     Failure,
     Holdings,
     Notice,
     Outcome,
     Report,
-    Step,
 )
 from balcli.money import Amount
 from tests.lists import each_case

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from balcli.config.profile import ProfileFile
 
 # Other characters have a meaning in some shell, and Typer's scripts do not quote them.
-_PLAIN: Final = re.compile(r"[\w ./@:+,%=-]+")
+_PLAIN: Final = r"[\w ./@:+,%=-]+"
 
 
 def profiles(context: typer.Context, incomplete: str) -> list[str]:
@@ -83,7 +83,7 @@ def _file(context: typer.Context) -> "ProfileFile":
 
 def offered(names: list[str], incomplete: str) -> list[str]:
     """The names that start with the incomplete text and that every shell takes, as the shell that asks writes them."""
-    fitting = [name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name)]
+    fitting = [name for name in names if name.startswith(incomplete) and re.fullmatch(_PLAIN, name)]
     if os.environ.get("_BALCLI_COMPLETE", "").endswith("_bash"):
         # Bash inserts a completion unquoted; the other shells quote it.
         return [name.replace(" ", "\\ ") for name in fitting]

@@ -21,14 +21,14 @@ from balcli.cli.output import (
     write_stdout,
 )
 from balcli.cli.profiles import default_file
+from balcli.diagnosis import Step
 from balcli.errors import BalcliError, ConfigError, OutputError, UsageError
-from balcli.models import Step
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from balcli.config.profile import Profile
-    from balcli.models import Diagnosis
+    from balcli.diagnosis import Diagnosis
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 REDACTED: Final = "***"
 _EXPIRING_SECONDS: Final = 72 * 3600
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+[A-Za-z]*")
+_WORD: Final = "[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+|[0-9]+[A-Za-z]*"
 _CREDENTIALS: Final = frozenset({"password", "passwd", "passphrase", "pin", "secret", "token", "otp", "key"})
 _BESIDE_CODE: Final = frozenset({"otp", "auth", "2fa", "mfa"})
 
@@ -30,7 +30,7 @@ _BESIDE_CODE: Final = frozenset({"otp", "auth", "2fa", "mfa"})
 @lru_cache(maxsize=256)  # many accounts have logins of the same keys
 def names_credential(key: str) -> bool:
     """Whether the value of a login's key is a credential, by the key's words: split at `_`, `-` and case changes."""
-    found = _WORD.findall(key)
+    found = re.findall(_WORD, key)
     words = {form for word in found for form in (word.lower(), word.lower().rstrip("0123456789"))}
     if words & _CREDENTIALS:
         return True

@@ -36,7 +36,6 @@ COMMON_KEYS: Final = (
     Key("base_url", "text", "where the API is"),
     Key("ca_bundle", "text", 'a PEM file, relative to this one, or "system"; before the profile\'s'),
 )
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _BEYOND: Final = 10**18
 _MOST_LEVELS: Final = 21
 """How deep a login may be nested: it is read and written by recursion."""
@@ -477,7 +476,7 @@ def _from_text(key: Key, text: str) -> Value:
     if key.kind == "secret":
         return checked_secret(text)
     if key.kind == "integer":
-        if _INTEGER.fullmatch(text) is None:
+        if re.fullmatch("-?[0-9]{1,18}", text) is None:
             raise ValueProblem("must be a whole number; write only digits")
         return int(text)
     if not text or not text.isprintable():

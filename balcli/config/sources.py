@@ -186,12 +186,9 @@ def parse_toml(source: Source) -> dict[str, Any]:
 
 
 # In this order, so that `$${` is taken for the literal before `${` is looked for.
-_PLACEHOLDER = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
+_PLACEHOLDER = r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{"
 # With these names a `.env` could redirect the program's traffic or load foreign code.
-_IGNORED = re.compile(
-    r".*_proxy|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|SSL_.*|SSLKEYLOGFILE|LD_.*|DYLD_.*|PYTHON.*|NETRC",
-    re.IGNORECASE,
-)
+_IGNORED = r".*_proxy|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|SSL_.*|SSLKEYLOGFILE|LD_.*|DYLD_.*|PYTHON.*|NETRC"
 PREFIX: Final = "BALCLI_"
 
 
@@ -228,7 +225,7 @@ class Variables(NamedTuple):
                 undefined[name] = None
             return found or ""
 
-        expanded = _PLACEHOLDER.sub(value, text)
+        expanded = re.sub(_PLACEHOLDER, value, text)
         if not expanded:
             undefined |= dict.fromkeys(name for name in names_in(text) if name not in self.environ)
         if undefined:
@@ -300,12 +297,14 @@ def texts_in(value: Any) -> Iterator[str]:
 
 def names_in(text: str) -> tuple[str, ...]:
     """The names of all `${NAME}` in a text."""
-    return tuple(match[1] for match in _PLACEHOLDER.finditer(text) if match[1] is not None)
+    if "${" not in text:  # as nearly all are
+        return ()
+    return tuple(match[1] for match in re.finditer(_PLACEHOLDER, text) if match[1] is not None)
 
 
 def as_written(text: str) -> str:
     """A text with each `$${` replaced by `${`, and each `${NAME}` left as it is."""
-    return _PLACEHOLDER.sub(lambda match: "${" if match[0] == "$${" else match[0], text)
+    return re.sub(_PLACEHOLDER, lambda match: "${" if match[0] == "$${" else match[0], text)
 
 
 def prefix_of(provider: str) -> str:
@@ -315,7 +314,7 @@ def prefix_of(provider: str) -> str:
 
 def has_own_text(text: str) -> bool:
     """Whether a text has anything beside `${NAME}` in it."""
-    return bool(_PLACEHOLDER.sub(lambda match: match[0] if match[1] is None else "", text))
+    return bool(re.sub(_PLACEHOLDER, lambda match: match[0] if match[1] is None else "", text))
 
 
 def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: Problems) -> Variables:
@@ -346,7 +345,7 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: 
                     problems.add(
                         ConfigSyntaxError(f"{where}: expected NAME=value; correct or remove this line")
                     )
-            elif _IGNORED.fullmatch(name):
+            elif re.fullmatch(_IGNORED, name, re.IGNORECASE):
                 message = f"{where}: {printable(name, 40)} is ignored in a .env; set it in the environment"
                 notices.append(Notice("env_file.ignored", None, message))
             else:

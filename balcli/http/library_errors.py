@@ -95,7 +95,7 @@ _FLAWS: Final = {
 
 def _proxy_error(members: Sequence[BaseException], setup: connect.Setup) -> ProxyFailed:
     """The error of a proxy, before the connection through it was there."""
-    refused = [found[1] for member in members if (found := _TUNNEL_REFUSED.match(str(member)))]
+    refused = [found[1] for member in members if (found := re.match(_TUNNEL_REFUSED, str(member)))]
     if "407" in refused and setup.has_password:
         return ProxyRefused(
             f"the proxy refused its user name or password (HTTP 407); correct them in {setup.proxy}"
@@ -124,7 +124,7 @@ _PROXY_MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] 
     ((http.client.HTTPException,), "the proxy does not speak HTTP"),
 )
 # The text that http.client and urllib3 raise an OSError with.
-_TUNNEL_REFUSED: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+_TUNNEL_REFUSED: Final = r"Tunnel connection failed: ([0-9]{3})\b"
 
 
 def _is_cut(problem: http.client.BadStatusLine) -> bool:

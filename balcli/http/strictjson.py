@@ -5,7 +5,6 @@ Numbers keep their text, and ambiguous documents are refused.
 
 import json
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeAlias, final
 
 from balcli.errors import AnswerTooLarge, BadJson
@@ -109,6 +108,8 @@ def error_text(payload: Json) -> str:
     if isinstance(data, dict):
         found |= dict.fromkeys(text for key in _FIELDS[:2] for text in _texts(data.get(key), _DEEPEST))
     messages = [text for text in found if text.casefold() not in _WELL]
+    from http import HTTPStatus  # here, because completion of a profile's name decodes no error
+
     # Phrases such as "Not Found" repeat the status, and are left out where there is another text.
     phrases = {status.phrase.casefold() for status in HTTPStatus}
     telling = [text for text in messages if text.casefold() not in phrases]

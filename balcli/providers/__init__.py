@@ -29,7 +29,6 @@ OWN: Final = {
 
 _GROUP: Final = "balcli.providers"
 _NAMES: Final = ("NAME", "TITLE", "BASE_URL", "KEYS", "FLAGS", "ENDPOINTS", "open_account", "fetch")
-_COMMAND = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _COMMANDS: Final = {
     *("all", "check", "completion", "config", "diff", "doctor"),
     *("help", "history", "mcp", "replay", "sandbox", "schema", "version"),
@@ -93,7 +92,7 @@ class _Registry(Mapping[str, "Provider"]):
         if missing:
             return f"it has no {', '.join(missing)}"
         name = provider.NAME
-        if not isinstance(name, str) or not _COMMAND.fullmatch(name) or name in TAKEN:
+        if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9-]{0,30}", name) or name in TAKEN:
             return "its NAME cannot be a subcommand"
         return type_problem(provider) or (f"its name {name} is taken" if name in self else "")
 

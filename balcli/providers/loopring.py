@@ -70,8 +70,7 @@ COVERAGE: Final = Coverage(
 )
 
 _PER_SECOND: Final = 5  # documented; beyond it come 429s, and possibly a suspended account
-_BY_ID = re.compile(f"(?:#|{NFT})({ID.pattern})", re.ASCII | re.IGNORECASE)
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_BY_ID = f"(?:#|{NFT})({ID.pattern})"
 
 # Error codes (documented) for a key, a signature or an account that was not accepted.
 _REFUSED: Final = frozenset({"104001", "104002", "104004", "104005"})
@@ -96,7 +95,7 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
         target["account_id"] = str(number)
     else:
         address = values.text("address")
-        if _ADDRESS.fullmatch(address) is None:
+        if re.fullmatch("0x[0-9a-fA-F]{40}", address) is None:
             raise SettingProblem("address", "is no address; give 0x and 40 hexadecimal digits")
         target["address"] = address
     return Account(
@@ -211,7 +210,8 @@ def _token_filter(table: RunOnce[TokenTable], assets: tuple[str, ...]) -> tuple[
     if not assets or table.get().from_cache:
         return ()
     tokens = table.get().tokens
-    numbers = {int(found[1]) for found in map(_BY_ID.fullmatch, assets) if found}
+    named = [re.fullmatch(_BY_ID, asset, re.ASCII | re.IGNORECASE) for asset in assets]
+    numbers = {int(found[1]) for found in named if found}
     ids = [str(number) for number in sorted(tokens) if selects(assets, *tokens[number].names)]
     # An id that the table does not list is found in the whole response.
     return (("tokens", ",".join(ids)),) if ids and numbers <= tokens.keys() else ()

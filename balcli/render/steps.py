@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from balcli.models import Diagnosis, Status, Step
+from balcli.diagnosis import Diagnosis, Status, Step
 from balcli.render.display import View
 from balcli.render.json import SCHEMA_VERSION, format_time, run_error, to_json
 from balcli.render.layout import Line, Style, hanging, pad, paragraph, to_text

@@ -1,6 +1,7 @@
 """Runs one proof: `python -m tests.proof NAME [--count N] [--seed N]`."""
 
 import ast
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -34,4 +35,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
     sys.exit(main(sys.argv[1:]))

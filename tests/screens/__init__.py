@@ -15,10 +15,11 @@ import pyte
 import pytest
 
 from balcli.cli.options import open_profile
+from balcli.diagnosis import Diagnosis, Step
 from balcli.diff import compare
 from balcli.history.reading import RunSummary
 from balcli.history.series import Interval, Series
-from balcli.models import Balance, Diagnosis, Failure, Report, Step
+from balcli.models import Balance, Failure, Report
 from balcli.money import parse
 from balcli.render import runs, screen, series, settings, table
 from balcli.render.diff import Comparison, Side
