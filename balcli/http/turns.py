@@ -4,12 +4,17 @@ A thread that has its turn never waits for another: it leaves its turn before a 
 """
 
 import threading
+from contextlib import suppress
+from functools import cache
 from typing import Final
 
 from balcli.http.timing import Deadline
 
 _LARGE: Final = 262_144
 """The bytes from which a body waits for its turn. Decoded, it is five to twenty times as large."""
+
+_M_MMAP_THRESHOLD: Final = -3
+"""The parameter's number in glibc's malloc.h; mallopt(3) describes it."""
 
 _lock = threading.Lock()
 _here = threading.local()
@@ -20,7 +25,20 @@ def take(size: int, deadline: Deadline) -> bool:
     if size < _LARGE or getattr(_here, "taken", False):
         return True
     _here.taken = _lock.acquire(timeout=deadline.left())
+    _free_to_system()
     return bool(_here.taken)
+
+
+@cache
+def _free_to_system() -> None:
+    """Make glibc return large blocks to the system when they are freed, as other C libraries do.
+
+    By default it keeps those of each thread once one of them was freed: 27 MiB after eight answers of 2 MB.
+    """
+    with suppress(ImportError, AttributeError, OSError, MemoryError):
+        import ctypes  # here, because few answers are large
+
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE // 2)
 
 
 def leave() -> None:
