@@ -159,7 +159,7 @@ def _changes(connection: "Connection", number: int) -> Iterator[tuple[Any, ...]]
     )
     while rows := cursor.fetchmany(_AT_ONCE):
         check_types(rows, INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
-        if not all(is_canonical(text) for _, _, *texts in rows for text in texts if text is not None):
+        if not all(map(is_canonical, [text for row in rows for text in row[2:] if text is not None])):
             raise ValueError("not a canonical amount")
         yield from rows
 

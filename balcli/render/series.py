@@ -216,10 +216,11 @@ def _facts(series: Series) -> dict[str, Any]:
 
 
 def _plain(interval: Interval) -> dict[str, Any]:
-    # Written out, because there can be 100,000 of them: `_asdict` takes twice as long.
+    # Written out, because there can be 100,000 of them, most of one run: `_asdict` takes twice as long.
+    since = format_time(interval.since)
     return {
-        "since": format_time(interval.since),
-        "until": format_time(interval.until),
+        "since": since,
+        "until": since if interval.until is interval.since else format_time(interval.until),
         "runs": interval.runs,
         "status": interval.status,
         "total": interval.total,
