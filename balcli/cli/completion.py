@@ -3,12 +3,12 @@
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
-    from balcli.config.profile import ProfileFile
+    from balcli.config.problems import Source
 
 # Other characters have a meaning in some shell, and Typer's scripts do not quote them.
 _PLAIN: Final = r"[\w ./@:+,%=-]+"
@@ -16,21 +16,27 @@ _PLAIN: Final = r"[\w ./@:+,%=-]+"
 
 def profiles(context: typer.Context, incomplete: str) -> list[str]:
     """The profiles of the file that start with the incomplete text."""
+    from balcli.config.sources import profile_names
     from balcli.errors import BalcliError
 
     try:
-        return offered(_file(context).names, incomplete)
+        _, document = _read(_path(context))
     except (BalcliError, OSError, ValueError):
         return []
+    return offered(profile_names(document), incomplete)
 
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
     """The accounts of the profile, or of the command's provider in it, that match and are not given yet."""
+    from balcli.config.profile import ProfileFile
+    from balcli.config.sources import Variables
     from balcli.errors import BalcliError
     from balcli.providers import PROVIDERS
 
     try:
-        profile = _file(context).profile(context.params.get("profile"))
+        path = _path(context)
+        file = ProfileFile(path, *_read(path), Variables(os.environ))
+        profile = file.profile(context.params.get("profile"))
     except (BalcliError, OSError, ValueError):
         return []
     command = context.info_name
@@ -64,21 +70,25 @@ def faults(incomplete: str) -> list[str]:
     return offered(fault_names(incomplete), incomplete)
 
 
-def _file(context: typer.Context) -> "ProfileFile":
-    """The profile file. No `.env` is read for a name."""
+def _path(context: typer.Context) -> Path:
+    """The path of the config file. Raises ValueError for `~/` without HOME."""
     from balcli.cli.profiles import default_file
-    from balcli.config.problems import Source
-    from balcli.config.profile import ProfileFile
-    from balcli.config.sources import Variables, parse_toml, read_text
     from balcli.files import expand_home
-    from balcli.pipes import reader
 
     # A command without --config does not read its variable.
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
-    path = Path(expand_home(str(named), os.environ)) if named else default_file()
+    return Path(expand_home(str(named), os.environ)) if named else default_file()
+
+
+def _read(path: Path) -> "tuple[Source, Any]":
+    """The config file's text and TOML document. No `.env` is read for a name."""
+    from balcli.config.problems import Source
+    from balcli.config.sources import parse_toml, read_text
+    from balcli.pipes import reader
+
     reader.refusal = "it is a FIFO, whose content is for the run"
     source = Source("", read_text(path).text)
-    return ProfileFile(path, source, parse_toml(source), Variables(os.environ))
+    return source, parse_toml(source)
 
 
 def offered(names: list[str], incomplete: str) -> list[str]:

@@ -24,6 +24,7 @@ from balcli.config.sources import (
     has_own_text,
     parse_toml,
     prefix_of,
+    profile_names,
     read_text,
     read_variables,
     texts_in,
@@ -144,8 +145,7 @@ class ProfileFile(NamedTuple):
     @property
     def names(self) -> list[str]:
         """The names of its profiles."""
-        profiles = self.document.get("profiles")
-        return list(profiles) if isinstance(profiles, dict) else []
+        return profile_names(self.document)
 
 
 def load(

@@ -21,23 +21,27 @@ from balcli.files import (
     shown,
 )
 from balcli.http.strictjson import is_deeper
-from balcli.models import CaSource, Notice
 from balcli.secret import Secret, validate_credential
 from balcli.settings import CA_VARIABLES, COMMAND_SECONDS
 from balcli.text import printable
 
 if TYPE_CHECKING:
     from balcli.http.timing import Deadline
+    from balcli.models import CaSource, Notice
 
 MAX_BYTES: Final = 1_000_000
 _MOST_LEVELS: Final = 50  # a login nested twenty deep begins at level five
 
 
-def ca_source(account: str | None, profile: str | None, folder: Path, environ: Mapping[str, str]) -> CaSource:
+def ca_source(
+    account: str | None, profile: str | None, folder: Path, environ: Mapping[str, str]
+) -> "CaSource":
     """The certificates that an account trusts: its own `ca_bundle`, the profile's, a variable's, the built-in ones.
 
     Relative paths of the two are relative to the folder. A directory that a variable names is one of OpenSSL's.
     """
+    from balcli.models import CaSource  # here, because completion names profiles without the models
+
     for whose, text in (("account", account), ("profile", profile)):
         if text is not None:
             named_by = f"ca_bundle of the {whose}"
@@ -185,6 +189,12 @@ def parse_toml(source: Source) -> dict[str, Any]:
     return document
 
 
+def profile_names(document: Mapping[str, Any]) -> list[str]:
+    """The names of the profiles in a config file."""
+    profiles = document.get("profiles")
+    return [*profiles] if isinstance(profiles, dict) else []
+
+
 # In this order, so that `$${` is taken for the literal before `${` is looked for.
 _PLACEHOLDER = r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{"
 # With these names a `.env` could redirect the program's traffic or load foreign code.
@@ -198,7 +208,7 @@ class Variables(NamedTuple):
     environ: Mapping[str, str]
     env_file: Path | None = None
     from_file: Mapping[str, str] = MappingProxyType({})
-    notices: tuple[Notice, ...] = ()
+    notices: "tuple[Notice, ...]" = ()
     lines: Mapping[str, int] = MappingProxyType({})
     """The line of each variable in the `.env` file."""
 
@@ -327,6 +337,8 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: 
     from io import StringIO
 
     from dotenv.parser import parse_stream  # takes longer to import than tomli
+
+    from balcli.models import Notice
 
     found: dict[str, str] = {}
     lines: dict[str, int] = {}
