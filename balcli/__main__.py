@@ -16,13 +16,16 @@ def main() -> None:
     # A start makes classes and functions, and no garbage. Collecting every 700 objects, and once more at the
     # exit, would take an eighth of a small run.
     gc.set_threshold(100_000)
-    from balcli.cli.app import run
-
     try:
+        from balcli.cli.app import run
+
         signal.signal(signal.SIGINT, interrupt)
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130
+    except (MemoryError, SystemError):  # too little even for the message of a MachineExhausted
+        os.write(2, b"balcli: too little memory; raise the limit (ulimit -v)\n")
+        os._exit(9)
     # From here on, an interrupt would only print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()

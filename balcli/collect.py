@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from balcli.errors import (
+    EXHAUSTION,
     AnswerTooLarge,
     BalcliError,
     DeadlinePassed,
@@ -390,7 +391,7 @@ def _or_failed(ask: Callable[[Account[Any]], T], account: Account[Any]) -> T | O
         return ask(account)
     except BalcliError as problem:
         return Outcome.failed(account, problem)
-    except (MemoryError, OSError, RuntimeError) as problem:
+    except EXHAUSTION as problem:
         exhausted = MachineExhausted.from_exception(problem)
         if exhausted is None:
             raise

@@ -339,18 +339,34 @@ class MachineExhausted(BalcliError):
     @staticmethod
     def from_exception(problem: BaseException) -> "MachineExhausted | None":
         """The error for what Python raises where threads, descriptors or memory run out; None for all else."""
-        if isinstance(problem, MemoryError):
-            return MachineExhausted(f"too little memory; {_MORE_MEMORY}")
+        number = problem.errno if isinstance(problem, OSError) else None
+        # An ImportError quotes dlopen(3). CPython can lose a MemoryError, and then raises a SystemError.
+        text = str(problem) if isinstance(problem, ImportError) else ""
+        if (
+            isinstance(problem, MemoryError)
+            or number in {errno.ENOMEM, errno.ENOBUFS}
+            or "allocate memory" in text
+            or "failed to map segment" in text
+            or (isinstance(problem, SystemError) and _memory_is_limited())
+        ):
+            return MachineExhausted("too little memory; raise the limit (ulimit -v), or name fewer accounts")
         if isinstance(problem, RuntimeError) and "start new thread" in str(problem):
             return MachineExhausted("too few threads; raise the limit (ulimit -u, and -v), or lower --jobs")
-        if isinstance(problem, OSError) and problem.errno in {errno.EMFILE, errno.ENFILE}:
+        if number in {errno.EMFILE, errno.ENFILE} or "Too many open files" in text:
             return MachineExhausted("too few file descriptors; raise the limit (ulimit -n), or lower --jobs")
-        if isinstance(problem, OSError) and problem.errno in {errno.ENOMEM, errno.ENOBUFS}:
-            return MachineExhausted(f"too little memory; {_MORE_MEMORY}")
         return None
 
 
-_MORE_MEMORY: Final = "raise the limit (ulimit -v), or name fewer accounts"
+EXHAUSTION: Final = (ImportError, MemoryError, OSError, RuntimeError, SystemError)
+"""The kinds of exceptions of which `MachineExhausted.from_exception` recognizes some."""
+
+
+def _memory_is_limited() -> bool:
+    try:
+        import resource
+    except ImportError:
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 class LockHeld(BalcliError):

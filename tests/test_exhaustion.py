@@ -144,6 +144,23 @@ def test_an_account_without_memory_for_its_answer_fails_alone(
     assert ["ok"] * second == [account["status"] for account in others]
 
 
+def test_a_lost_memory_error_is_exhaustion_where_memory_is_limited(tmp_path: Path) -> None:
+    """CPython can lose a MemoryError and raise a SystemError: under `ulimit -v` that is 9, and else a bug."""
+    program = Program(tmp_path)
+    (program.folder / "sitecustomize.py").write_text(
+        "import balcli.report\ndef broken(*_, **__):\n    raise SystemError\nbalcli.report.build = broken\n"
+    )
+    env = {"PYTHONPATH": str(program.folder)}
+    for limit, code, words in (
+        ("ulimit -v 4000000", 9, "too little memory; "),
+        ("true", 1, "this is a bug in "),
+    ):
+        result = run(program, limit, "all", "-o", "json", env=env)
+        assert (code, 1) == (result.returncode, len(result.stderr.splitlines()))
+        assert result.stderr.startswith(f"balcli: {words}")
+        assert code == json.loads(result.stdout)["exit_code"]
+
+
 @each_case(
     ("problem", "words"),
     [
@@ -152,7 +169,17 @@ def test_an_account_without_memory_for_its_answer_fails_alone(
         (OSError(24, "x"), "too few file descriptors; raise the limit (ulimit -n)"),
         (OSError(23, "x"), "too few file descriptors; "),
         (RuntimeError("can't start new thread"), "too few threads; raise the limit (ulimit -u"),
+        (ImportError("libssl.so.3: failed to map segment from shared object"), "too little memory; "),
+        (
+            ImportError("cannot create shared object descriptor: Cannot allocate memory"),
+            "too little memory; ",
+        ),
+        (
+            ImportError("_ssl.so: cannot open shared object file: Too many open files"),
+            "too few file descriptors; ",
+        ),
         (OSError(2, "x"), None),
+        (ImportError("No module named 'x'"), None),
         (RuntimeError("x"), None),
         (ValueError("can't start new thread"), None),
     ],

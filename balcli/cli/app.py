@@ -17,7 +17,15 @@ from typer.core import TyperCommand, TyperGroup
 
 from balcli import __version__
 from balcli.cli.output import ReaderGone, has_written, print_message, write_stdout
-from balcli.errors import BalcliError, Bug, MachineExhausted, OutputError, Terminated, UsageError
+from balcli.errors import (
+    EXHAUSTION,
+    BalcliError,
+    Bug,
+    MachineExhausted,
+    OutputError,
+    Terminated,
+    UsageError,
+)
 from balcli.providers import PROVIDERS
 from balcli.secret import redact
 
@@ -229,7 +237,7 @@ def _run(arguments: list[str]) -> int:
         code = 130
     except typer.TyperException as problem:
         return _end_with_usage(problem, arguments)
-    except (BalcliError, MemoryError, OSError, RuntimeError) as problem:
+    except (BalcliError, *EXHAUSTION) as problem:
         failure = problem if isinstance(problem, BalcliError) else MachineExhausted.from_exception(problem)
         if failure is None:
             raise
