@@ -25,8 +25,9 @@ OPTIONS: Final = "[*OPTION*]..."
 VARIABLES = {
     "BALCLI_DEBUG": "If 1, a bug in balcli also prints its traceback, without local variables.",
     "NO_COLOR": "If not empty, disables colour.",
-    "FORCE_COLOR": "If not empty, a table has colour in a pipe, too. `NO_COLOR` and `--no-color` override it.",
-    "TERM": "If dumb, disables colour.",
+    "FORCE_COLOR": "If `false`, disables colour. If `0` or empty, changes nothing. Otherwise enables colour, also in pipes and "
+    "files. `NO_COLOR` and `--no-color` override it.",
+    "TERM": "If dumb, disables colour, unless `FORCE_COLOR` enables it.",
     "HTTPS_PROXY, NO_PROXY": "The proxy and the hosts that bypass it, if the profile has no `proxy`.",
     "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME": "Replace ~/.config, ~/.cache and ~/.local/state in the paths below.",
 }
