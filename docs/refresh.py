@@ -1,6 +1,6 @@
-"""Makes what the pages show: the output of the examples, the pictures, and the files that are generated.
+"""Updates the pages: the output of the examples, the pictures, and the generated files.
 
-`python docs/refresh.py`, with balcli and its extra `mcp` installed in the interpreter's environment and jq and mlr
+Run `python docs/refresh.py`, with balcli and its extra `mcp` installed in the interpreter's environment, and jq and mlr
 (Miller) on the PATH.
 """
 
@@ -22,7 +22,7 @@ EXAMPLE = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:(?!```).*\n
 
 
 def output(command: str) -> str:
-    """What a command line prints in an empty folder without a history, with this environment's balcli on the PATH."""
+    """The output of a command line in an empty folder without a history, with this environment's balcli on the PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "docs").symlink_to(ROOT / "docs")
@@ -40,7 +40,7 @@ def output(command: str) -> str:
 
 
 def refreshed(text: str) -> str:
-    """A document's text with each example's output as it is now."""
+    """The text of a page, with the current output of each example."""
     return EXAMPLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```\n", text)
 
 
