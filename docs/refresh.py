@@ -22,7 +22,7 @@ EXAMPLE = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:(?!```).*\n
 
 
 def output(command: str) -> str:
-    """The output of a command line in an empty folder without a history, with this environment's balcli on the PATH."""
+    """What a command line prints in an empty folder without a history, with this environment's balcli on the PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "docs").symlink_to(ROOT / "docs")
@@ -40,7 +40,7 @@ def output(command: str) -> str:
 
 
 def refreshed(text: str) -> str:
-    """The text of a page, with the current output of each example."""
+    """A document's text with each example's output as it is now."""
     return EXAMPLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```\n", text)
 
 

@@ -275,7 +275,7 @@ def judge(stage: Stage, ended: Ended, code: int, rows: list[Row] | None, slack: 
 
 
 def _wrong_with_streams(ended: Ended, code: int) -> Iterator[str]:
-    """The problems on stderr: it must have a clean line for each failure, and otherwise only notes."""
+    """What is wrong with stderr: one clean line for a failure, and none for anything else but notes."""
     if b"Traceback" in ended.out + ended.err:
         yield "a traceback"
     text = ended.err.decode("utf-8", "replace")

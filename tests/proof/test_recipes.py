@@ -42,17 +42,10 @@ def tool(name: str, package: str) -> str:
 
 def shell(program: Program, script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """A script, run in a folder with the sandbox in the place of a profile."""
-    return done(script, folder, *options, environment=program.environment())
-
-
-def done(
-    script: str, folder: Path, *options: str, environment: dict[str, str]
-) -> "subprocess.CompletedProcess[str]":
-    """A script, run to its end."""
     script = script.replace(BALCLI, " ".join([BALCLI, "--sandbox", *options]))
     return subprocess.run(
         ["bash", "-c", re.sub(r"balcli (history show|history|check|diff)", r"balcli \1 --sandbox", script)],
-        env={**environment, "PATH": SCRIPTS},
+        env={**program.environment(), "PATH": SCRIPTS},
         cwd=folder,
         capture_output=True,
         check=False,
