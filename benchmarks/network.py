@@ -108,7 +108,7 @@ def row_5(bench: Bench) -> list[Line]:
         bench.server.log()
         bench.runner.run(ours)
         log = bench.server.log()
-        told = f"{log.requests} requests over {log.connections} connections, {log.together} under way at once"
+        told = f"{log.requests} requests over {log.connections} connections, {log.together} at once"
         trip = Line(
             5, f"{what}: requests", told, "", "one round trip", log.together == log.requests == len(THREE)
         )
@@ -180,9 +180,9 @@ def row_6(bench: Bench) -> list[Line]:
             lines.append(Line(6, what, measured, peer))
         else:
             lines.append(_held(bench, 6, what, measured, peer, "≤ 1.45 ×", met=ratio.median <= 1.45))
-    told = f"{log.requests:,} requests over {log.connections} connections, {log.together} under way at once"
+    told = f"{log.requests:,} requests over {log.connections} connections, {log.together} at once"
     # The server's waits alone: with so many connections, no client is faster than this.
-    floor = f"at least {math.ceil(count / _JOBS) * _LATENCY * 1000:,.0f} ms for anybody"
+    floor = f"at least {math.ceil(count / _JOBS) * _LATENCY * 1000:,.0f} ms for any client"
     lines.append(Line(6, f"{what}: requests", told, floor))
     lines.append(_per_account(bench, count))
     lines.append(_held(bench, 6, f"{what}: peak memory", f"{peak:.1f} MiB", "", "≤ 46 MiB", met=peak <= 46))

@@ -30,7 +30,7 @@ def row_8(bench: Bench) -> list[Line]:
     # As many totals as balances: each asset is another.
     commands = [bench.ask(files[0], one), bench.ask(files[1], many)]
     measured, _ = _each(*bench.runner.rounds(commands, bench.rounds(10, 1)))
-    what = f"a balance as json, of {_COUNT:,} in one account, each another asset"
+    what = f"a balance as json, of {_COUNT:,} in one account, each a different asset"
     lines.append(Line(8, what, measured, "the same with 1"))
     return [*lines, _memory(bench)]
 

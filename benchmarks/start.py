@@ -118,7 +118,7 @@ def row_3(bench: Bench) -> list[Line]:
         [
             _Start(what.format("json", "cached"), bench.ask(file, THREE), 15.8),
             _Start(what.format("table", "cached"), bench.ask(file, THREE, "table"), 19),
-            _Start(what.format("json", "asked for"), fresh, None),
+            _Start(what.format("json", "requested"), fresh, None),
         ],
     )
 
@@ -136,7 +136,7 @@ def row_4(bench: Bench) -> list[Line]:
     loads = log.read_text().split() if log.exists() else []
     what = "`all`, three providers over TLS, `-o json`, 0 ms, token table cached"
     return [
-        Line(4, "loads of the CA bundle in one such run", str(len(loads)), "", "1", len(loads) == 1),
+        Line(4, "loads of the CA bundle in one of these runs", str(len(loads)), "", "1", len(loads) == 1),
         *_lines(bench, 4, [_Start(what, command, 22.4)]),
     ]
 

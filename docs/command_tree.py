@@ -1,6 +1,6 @@
-"""What the man page and the reference say: the command tree, the providers' keys, the tables of exit codes.
+"""The content of the man page and the reference: the command tree, the providers' keys, the tables of exit codes.
 
-Texts are Markdown: names in backquotes, what stands for a value between asterisks.
+Texts are Markdown: names in backquotes, placeholders between asterisks.
 """
 
 import re
@@ -25,8 +25,9 @@ OPTIONS: Final = "[*OPTION*]..."
 VARIABLES = {
     "BALCLI_DEBUG": "If 1, a bug in balcli also prints its traceback, without local variables.",
     "NO_COLOR": "If not empty, disables colour.",
-    "FORCE_COLOR": "If not empty, a table has colour in a pipe, too. `NO_COLOR` and `--no-color` override it.",
-    "TERM": "If dumb, disables colour.",
+    "FORCE_COLOR": "If `false`, disables colour. If `0` or empty, changes nothing. Otherwise enables colour, also in pipes and "
+    "files. `NO_COLOR` and `--no-color` override it.",
+    "TERM": "If dumb, disables colour, unless `FORCE_COLOR` enables it.",
     "HTTPS_PROXY, NO_PROXY": "The proxy and the hosts that bypass it, if the profile has no `proxy`.",
     "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME": "Replace ~/.config, ~/.cache and ~/.local/state in the paths below.",
 }
@@ -35,14 +36,14 @@ FILES = {
     "~/.config/balcli/.env": "Values for `${NAME}` in a profile, if the environment has none. It is the one next to "
     "the profile, or the file of `--env-file`.",
     "~/.local/state/balcli/history.db": "The runs of `--record`.",
-    "~/.local/state/balcli/PROFILE.lock": "Held by a run with `--record`. There is never a reason to remove it.",
+    "~/.local/state/balcli/PROFILE.lock": "Locked by a run with `--record`. Never remove it.",
     "~/.cache/balcli/": "Token tables, which are public.",
 }
 BASE_URL = Key("base_url", "text", "the API's address")
 
 
 class Described(NamedTuple):
-    """An option, argument, code, variable or file: how it is written, what it means, and the heading of its help."""
+    """An option, argument, code, variable or file: its spelling, its meaning, and its heading in the help."""
 
     written: str
     about: str
@@ -50,7 +51,7 @@ class Described(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A command without subcommands: its whole name, help, arguments and options."""
+    """A command without subcommands: its full name, help, arguments and options."""
 
     name: str
     help: str
@@ -65,12 +66,12 @@ class Page(NamedTuple):
 
 
 def code(plain: str) -> str:
-    """A name, as it is typed."""
+    """A name as Markdown code."""
     return f"`{plain}`"
 
 
 def pages() -> Iterator[Page]:
-    """The commands of the tree; those of plug-ins are left out, which differ from one installation to the next."""
+    """The commands of the tree, without those of plugins, which differ between installations."""
     for name in COMMANDS:
         if name in PROVIDERS and name not in OWN:
             continue
@@ -85,7 +86,7 @@ def pages() -> Iterator[Page]:
 
 
 def argument(parameter: Any) -> Described:
-    """An argument, by the name that the usage has for it."""
+    """An argument, with its name in the usage."""
     return Described(f"*{parameter.metavar}*", parameter.help)
 
 
@@ -109,7 +110,7 @@ def option(parameter: Any) -> Described:
 
 
 def of_the_program() -> tuple[Described, ...]:
-    """The options of balcli itself, the help of each command among them."""
+    """The options of balcli itself, including --help."""
     group: Any = typer.main.get_command(app)
     context = typer.Context(group, info_name="balcli", **group.context_settings)
     return tuple(option(parameter) for parameter in group.get_params(context))
@@ -121,7 +122,7 @@ def long_name(option: Described) -> str:
 
 
 def shared_by(commands: Sequence[Page]) -> tuple[Described, ...]:
-    """The options of several commands, in the order of the tree; of those with one name, what most of them mean by it."""
+    """The options of several commands, in the order of the tree, each with the meaning that most commands give it."""
     counts = Counter(option for command in commands for option in command.options)
     most = {long_name(option): option for option, _ in reversed(counts.most_common())}
     return tuple(
@@ -130,7 +131,7 @@ def shared_by(commands: Sequence[Page]) -> tuple[Described, ...]:
 
 
 def table(page: Path, columns: str) -> Iterator[Described]:
-    """The rows of a page's table with these columns; the last is what a row means, those between are left out."""
+    """The first and last cells of the rows in a page's table with these columns."""
     (rows,) = re.findall(rf"^{re.escape(columns)}\n\|[-|]+\n((?:\|.*\n)+)", page.read_text(), re.MULTILINE)
     for row in rows.splitlines():
         first, *_, last = (cell.strip() for cell in row.strip("|").split(" | "))
@@ -138,19 +139,19 @@ def table(page: Path, columns: str) -> Iterator[Described]:
 
 
 def exit_codes() -> Iterator[Described]:
-    """What each exit code means by the README, and the codes of the errors that lead to it."""
+    """The README's meaning of each exit code, and the error codes that lead to it."""
     for written, about, _ in table(README, "| code | means |"):
         errors = [code(leaf.code) for leaf in leaves(BalcliError) if code(str(leaf.exit_code)) == written]
         yield Described(written, about + (f" In JSON: {', '.join(errors)}." if errors else ""))
 
 
 def check_codes() -> Iterator[Described]:
-    """What each exit code of `balcli check` means."""
+    """The meaning of each exit code of `balcli check`."""
     return table(MONITORING, "| exit code | state | means |")
 
 
 def variables(commands: Sequence[Page]) -> Iterator[Described]:
-    """The variables that stand for options, those of the surroundings, and those that make an account."""
+    """The variables for options, the other variables that balcli reads, and those that define an account."""
     named: dict[str, dict[str, None]] = {}
     for option in (option for command in commands for option in command.options):
         for variable in re.findall(rf"also from ({PREFIX}\w+)", option.about):

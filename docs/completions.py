@@ -1,6 +1,6 @@
-"""Writes the completion files of bash, zsh and fish to `contrib/completions/`, as the program prints them.
+"""Writes the output of `balcli completion` for bash, zsh and fish to `contrib/completions/`.
 
-`python docs/completions.py`, with balcli installed in the interpreter's environment.
+Run `python docs/completions.py`, with balcli installed in the interpreter's environment.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ FILES: Final = {"bash": "balcli.bash", "zsh": "_balcli", "fish": "balcli.fish"}
 
 
 def script(shell: str) -> str:
-    """The file that completes balcli in a shell."""
+    """The completion file of a shell."""
     done = subprocess.run(
         [sys.executable, "-m", "balcli", "completion", shell],
         cwd=ROOT,
@@ -22,7 +22,7 @@ def script(shell: str) -> str:
         check=True,
         text=True,
     )
-    # The first Tab loads the file of zsh: it must complete, too.
+    # In zsh, the first Tab loads the file, which must also complete.
     return done.stdout.strip() + ('\n\n_balcli_completion "$@"\n' if shell == "zsh" else "\n")
 
 

@@ -1,7 +1,7 @@
-"""Makes the man page, `docs/balcli.1`.
+"""Generates the man page, `docs/balcli.1`.
 
-`python docs/manpage.py`, with balcli installed in the interpreter's environment. The page's date is kept where
-nothing else is new.
+Run `python docs/manpage.py`, with balcli installed in the interpreter's environment. If nothing else changed, the page
+keeps its date.
 """
 
 import re
@@ -32,13 +32,13 @@ from balcli.cli.options import HEADINGS
 PAGE = ROOT / "docs" / "balcli.1"
 
 DESCRIPTION = """\
-Every digit is the provider's, a failure is never shown as zero, and a total is a number only if every account answered.
+balcli never rounds an amount, never shows a failure as zero, and shows a total only if every account answered.
 
-stdout is data and nothing else. Messages go to stderr, one line each. No option takes a secret, because process \
-lists show options.
+stdout contains only data. Messages go to stderr, one line each. No option takes a secret, because every user can see \
+the process list.
 
-Accounts are in a profile: `balcli config init` writes one, `balcli config check` and `balcli doctor` check it. With \
-`--sandbox`, a command needs no profile, and uses a local server that it starts itself."""
+Accounts are in a profile. `balcli config init` creates it, and `balcli config check` and `balcli doctor` check it. \
+With `--sandbox`, a command needs no profile, and starts a local server."""
 EXAMPLES = (
     ("The accounts of the built-in sandbox:", "balcli all --sandbox"),
     ("JSON for a script:", "balcli all --sandbox -o json"),
@@ -49,14 +49,14 @@ EXAMPLES = (
     ("What changed since yesterday:", "balcli all --record\nbalcli diff 24h"),
 )
 SEE_ALSO = ("jq(1)", "mlr(1)", "hledger(1)", "crontab(5)", "systemd.timer(5)")
-# What troff would read as something else, or print as a character that cannot be pasted into a shell.
+# Characters with a meaning in troff, and those that it prints as other ones, which cannot be pasted into a shell.
 SPECIAL = str.maketrans(
     {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", "…": "..."}
 )
 
 
 def text(plain: str) -> str:
-    """A text as troff prints it. Raises ValueError for a character that not every device has."""
+    """A text, escaped for troff. Raises ValueError for a character that is not ASCII."""
     escaped = plain.translate(SPECIAL)
     if not escaped.isascii():
         raise ValueError(f"not ASCII: {plain!r}")
@@ -64,7 +64,7 @@ def text(plain: str) -> str:
 
 
 def prose(markdown: str) -> str:
-    """Markdown as troff: names in bold, what stands for a value in italics, links as their text."""
+    """Markdown as troff: names in bold, placeholders in italics, links as their text."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
     parts = re.split(r"(`[^`]+`|\*[^*\s][^*]*\*)", plain)
     fonts = {"`": bold, "*": italic}
@@ -84,17 +84,17 @@ def italic(plain: str) -> str:
 
 
 def paragraphs(markdown: str) -> str:
-    """The paragraphs of a text; the first without a macro, because a heading is one."""
+    """The paragraphs of a text. The first has no macro, because it follows a heading."""
     return ".PP\n".join(f"{prose(one)}\n" for one in markdown.split("\n\n"))
 
 
 def terms(listed: Iterable[Described]) -> str:
-    """What is written, each with what it means indented below."""
+    """A list of terms, with their meanings indented below."""
     return "".join(f".TP\n{prose(one.written)}\n{prose(one.about)}\n" for one in listed)
 
 
 def of_the_command(page: Page, common: frozenset[Described]) -> str:
-    """A command's part of the page: usage, help, arguments, its own options, the names of the common ones, examples."""
+    """The part of a command: usage, help, arguments, its own options, the names of the common ones, examples."""
     made = f".SS {heading(page.name)}\n{prose(page.usage)}\n.PP\n"
     made += paragraphs(page.help)
     made += terms((*page.arguments, *(option for option in page.options if option not in common)))
@@ -109,17 +109,17 @@ def heading(plain: str) -> str:
 
 
 def examples() -> str:
-    """The examples, each as it is typed."""
+    """The examples, with their command lines."""
     return ".PP\n".join(f"{prose(about)}\n.PP\n{typed(lines)}" for about, lines in EXAMPLES)
 
 
 def typed(*lines: str) -> str:
-    """What is typed, as it stands."""
+    """Command lines, unchanged."""
     return f".nf\n.RS 4\n{text(chr(10).join(lines))}\n.RE\n.fi\n"
 
 
 def by_heading(listed: Sequence[Described]) -> str:
-    """Options under the headings that the help of a command has for them."""
+    """Options, under the headings of the help."""
     return "".join(
         f".SS {heading(name)}\n" + terms(one for one in listed if one.heading == name)
         for name in HEADINGS
@@ -128,7 +128,7 @@ def by_heading(listed: Sequence[Described]) -> str:
 
 
 def sections() -> dict[str, str]:
-    """What stands on the page, by its headings."""
+    """The sections of the page, by heading."""
     commands = tuple(pages())
     common = shared_by(commands)
     about = app.info.help or ""
@@ -151,7 +151,7 @@ def sections() -> dict[str, str]:
 
 
 def wrapped(troff: str) -> str:
-    """Troff with no line over 80 characters but macros, terms and what is typed."""
+    """Troff with lines of at most 80 characters, except macros, terms and command lines."""
     lines, filled, last = list[str](), True, ""
     for line in troff.splitlines():
         filled = line == ".fi" or (filled and line != ".nf")
@@ -159,7 +159,7 @@ def wrapped(troff: str) -> str:
             lines.append(line)
         else:
             first, *more = textwrap.wrap(line, 79, break_long_words=False, break_on_hyphens=False)
-            # A line that began so would be a macro.
+            # Otherwise this line would be a macro.
             lines += [first, *(re.sub(r"^([.'])", r"\\&\1", part) for part in more)]
         last = line
     return "\n".join(lines) + "\n"
@@ -168,7 +168,7 @@ def wrapped(troff: str) -> str:
 def page(date: str) -> str:
     """The whole page, with this date."""
     return wrapped(
-        '.\\" Made by docs/manpage.py of the command tree: do not change it by hand.\n'
+        '.\\" Generated by docs/manpage.py: do not edit it.\n'
         f'.TH BALCLI 1 {date} "balcli {__version__}" "User Commands"\n.nh\n.ad l\n'
         + "".join(f".SH {heading(name)}\n{content}" for name, content in sections().items())
     )
@@ -180,7 +180,7 @@ def date_of(made: str) -> str:
 
 
 def refresh() -> None:
-    """Write the page if it says anything new, with the date of today."""
+    """Write the page with today's date, if its content changed."""
     old = PAGE.read_text() if PAGE.exists() else ""
     if not old or page(date_of(old)) != old:
         PAGE.write_text(page(datetime.now(UTC).date().isoformat()))

@@ -1,7 +1,6 @@
-"""Draws the pictures of README.md and docs/ from the scenes that the tests record: `python docs/pictures.py`.
+"""Draws the pictures of README.md and docs/ from the scenes of the tests: `python docs/pictures.py`.
 
-Rich makes the SVG. Its font is fetched from a foreign host and its blanks are lost by renderers other than browsers:
-both are mended here.
+Rich exports the SVG. Its font comes from another host, and only browsers keep its spaces: both are corrected here.
 """
 
 import io
@@ -24,9 +23,9 @@ PICTURES: Final = {
     "history": ("balcli history --asset USDT --account shop", 100),
     "diff": ("balcli diff --live", 100),
 }
-"""Each scene with the command line that shows it, and the width of its terminal."""
+"""Each scene with its command line and the width of its terminal."""
 _BAR: Final = "#008787"
-"""The colour of bars, as rich writes that of the palette."""
+"""The colour of bars in rich's output."""
 
 
 def picture(scene: str) -> str:
@@ -42,9 +41,9 @@ def picture(scene: str) -> str:
     svg = console.export_svg(title=title, unique_id=f"balcli-{scene}", theme=MONOKAI)
     svg = re.sub(r"\s*@font-face \{.*?\}\n", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: Fira Code", "font-family: 'DejaVu Sans Mono', Menlo, Consolas", svg)
-    # Not every renderer stretches a text to its length: in this size, a character is as wide as rich counts.
+    # Not every renderer stretches text to its length. In this size, characters have the width that rich expects.
     svg = svg.replace("font-size: 20px", "font-size: 20.27px")
-    # Blocks do not fill a line of the picture: without an edge, bars have seams.
+    # Block characters are lower than a line. Without a stroke, bars have gaps.
     svg = svg.replace(f"fill: {_BAR}", f"fill: {_BAR}; stroke: {_BAR}; stroke-width: 3px")
     lines = svg.replace("<text ", '<text xml:space="preserve" ').splitlines()
     return "".join(f"{line.rstrip()}\n" for line in lines if line.strip())

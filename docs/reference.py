@@ -1,6 +1,6 @@
-"""Makes the reference, `docs/reference.md`: commands, options, error codes, the JSON document, variables and files.
+"""Generates `docs/reference.md`: commands, options, error codes, the JSON document, variables and files.
 
-`python docs/reference.py`, with balcli installed in the interpreter's environment.
+Run `python docs/reference.py`, with balcli installed in the interpreter's environment.
 """
 
 import re
@@ -28,31 +28,31 @@ PAGE = ROOT / "docs" / "reference.md"
 INTRODUCTION = """\
 # Reference
 
-Every command and option, error code, key, variable and file. `python docs/reference.py` makes this page from the \
-program; do not edit it. `man balcli` has the same with examples, and `balcli help COMMAND` a command at a time."""
+All commands, options, error codes, JSON keys, variables and files. `python docs/reference.py` generates this page; \
+do not edit it. `man balcli` has the same content with examples, and `balcli help COMMAND` shows one command."""
 EXIT_CODES = """\
-The [README](../README.md#exit-codes) has those of a run, and [Monitoring](monitoring.md#exit-codes) those of \
-`balcli check`."""
+The [README](../README.md#exit-codes) lists the exit codes of a run, and [Monitoring](monitoring.md#exit-codes) those \
+of `balcli check`."""
 DOCUMENT = """\
-What `-o json` prints, by `balcli schema`. [Formats](formats.md#json) says what the keys mean."""
+The document of `-o json`, from `balcli schema`. [Formats](formats.md#json) explains the keys."""
 DEFINITIONS = schema.document()["$defs"]
 WARNING = r'(?:Notice|notify)\(\s*"([a-z_.]+)"|^NOT_LISTED = "([a-z_.]+)"'
 
 
 def rows(first: str, listed: Iterable[Described]) -> str:
-    """A table of what is described; the first column has this heading."""
+    """A table whose first column has this heading."""
     lines = [f"| {first} | meaning |", "|---|---|"]
     lines += [f"| {cell(each.written)} | {cell(each.about)} |" for each in listed]
     return "\n".join(lines)
 
 
 def cell(markdown: str) -> str:
-    """A text in a table."""
+    """A text, escaped for a cell of a table."""
     return markdown.replace("|", "\\|")
 
 
 def command(page: Page, common: frozenset[Described]) -> Iterator[str]:
-    """A command's blocks: its usage and help, its own options, and the names of the common ones."""
+    """The blocks of a command: usage and help, its own options, and the names of the common ones."""
     own = [*page.arguments, *(option for option in page.options if option not in common)]
     shared = [long_name(option) for option in page.options if option in common]
     yield f"### balcli {page.name}"
@@ -64,7 +64,7 @@ def command(page: Page, common: frozenset[Described]) -> Iterator[str]:
 
 
 def errors() -> str:
-    """The table of error codes: what each means is the first line of its class."""
+    """The table of error codes. The meaning is the first line of the docstring of the class."""
     lines = ["| error code | exit code | meaning |", "|---|---|---|"]
     for leaf in leaves(BalcliError):
         about = (leaf.__doc__ or "").partition("\n")[0]
@@ -73,14 +73,14 @@ def errors() -> str:
 
 
 def warnings() -> str:
-    """The codes of warnings that the source can make."""
+    """The codes of all warnings in the source."""
     source = "".join(path.read_text() for path in sorted((ROOT / "balcli").rglob("*.py")))
     found = {one or other for one, other in re.findall(WARNING, source, re.MULTILINE)}
     return ", ".join(f"`{code}`" for code in sorted(found))
 
 
 def document() -> str:
-    """The table of the objects in the JSON document, each with its keys and their types, by the schema."""
+    """The table of the objects in the JSON document, with their keys and types from the schema."""
     lines = ["| object | keys |", "|---|---|"]
     for name, shape in objects("", schema.document()):
         keys = (f"`{key}` ({kind(about)})" for key, about in shape["properties"].items())
@@ -89,7 +89,7 @@ def document() -> str:
 
 
 def objects(name: str, shape: Any) -> Iterator[tuple[str, Any]]:
-    """An object of the document and those in it, with their names."""
+    """An object of the document and all objects in it, with their names."""
     yield f"`{name}`" if name else "the document", shape
     for key, about in shape["properties"].items():
         inner = resolved(about)
@@ -105,7 +105,7 @@ def objects(name: str, shape: Any) -> Iterator[tuple[str, Any]]:
 
 
 def resolved(shape: Any) -> Any:
-    """A schema with its reference followed; of alternatives, the one that is not null."""
+    """A schema with its reference resolved, or the alternative that is not null."""
     (shape,) = [each for each in shape.get("anyOf", [shape]) if each.get("type") != "null"]
     return DEFINITIONS[shape["$ref"].rpartition("/")[2]] if "$ref" in shape else shape
 
@@ -132,12 +132,12 @@ def page() -> str:
         blocks += command(each, frozenset(common))
     blocks += [
         "## Common options",
-        "Where a command has its own meaning for one of these, it is with the command.",
+        "If a command has another meaning for one of these, it is listed with the command.",
     ]
     blocks.append(rows("option", sorted(common, key=lambda option: HEADINGS.index(option.heading))))
     blocks += [
         *("## Exit codes", EXIT_CODES),
-        *("## Error codes", "They are stable.", errors()),
+        *("## Error codes", "These codes are stable.", errors()),
         *("## Warning codes", warnings()),
         *("## JSON document", DOCUMENT, document()),
         *("## Environment", rows("variable", variables(commands))),

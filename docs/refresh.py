@@ -1,6 +1,6 @@
-"""Makes what the pages show: the output of the examples, the pictures, and the files that are generated.
+"""Updates the pages: the output of the examples, the pictures, and the generated files.
 
-`python docs/refresh.py`, with balcli and its extra `mcp` installed in the interpreter's environment and jq and mlr
+Run `python docs/refresh.py`, with balcli and its extra `mcp` installed in the interpreter's environment, and jq and mlr
 (Miller) on the PATH.
 """
 

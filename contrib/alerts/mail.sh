@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run by cron, which mails what it prints. It gives an hour to failures that may pass by themselves, partial runs
-# included, and reports the others at once.
+# Run by cron, which mails its output. It reports temporary failures and partial runs only after an hour without a
+# complete run, and other failures at once.
 cd /var/lib/balcli || exit 9
 balcli all -q -o json -O balances.json > /dev/null 2> reasons
 code=$?

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Pings a service that alerts when a ping is late, such as Healthchecks: $1/0 after a complete run, $1/CODE after
-# another, with the reasons as the body. Run by cron: ping.sh https://hc-ping.com/UUID
+# Pings a service that alerts when a ping is late, such as Healthchecks: $1/0 after a complete run, otherwise $1/CODE
+# with the reasons as the body. Run by cron: ping.sh https://hc-ping.com/UUID
 cd /var/lib/balcli || exit 9
 balcli all -q -o json -O balances.json > /dev/null 2> reasons
 code=$?
