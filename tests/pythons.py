@@ -26,6 +26,7 @@ TOOLS: Final = (
     "findutils",
     "grep",
     "jq",
+    "libc-bin",
     "mount",
     "procps",
     "sed",

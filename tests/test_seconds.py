@@ -34,7 +34,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 @each_case(
     ("text", "seconds"),
-    [("0.25", 0.25), ("250ms", 0.25), ("2m", 120.0), ("1h", 3600.0), ("7s", 7.0), ("5", 5.0)],
+    [("2.5", 2.5), ("2500ms", 2.5), ("2m", 120.0), ("1h", 3600.0), ("7s", 7.0), ("5", 5.0)],
 )
 def test_options_and_profiles_take_the_same(program: Program, text: str, seconds: float) -> None:
     """`--timeout` and `timeout`, quoted, bare or from a variable, are the same number of seconds."""
