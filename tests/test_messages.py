@@ -20,10 +20,10 @@ COMPLETED: Final = {
         "{…} refused the credentials ({…})",
     ): "`with_cure` names the settings to check behind it",
     ("providers/parsing.py", "{…} refused the credentials ({…})"): "the same",
-    ("providers/loopring.py", "{…} refused the key with error {…} ({…})"): "the same",
+    ("providers/loopring.py", "{…} refused the API key with error {…} ({…})"): "the same",
     (
         "providers/loopring.py",
-        "{…} answered 101002 ({…}): there is no account with that account_id or address, or the key was refused",
+        "{…} returned error 101002 ({…}): the account_id or address does not exist, or the API key is wrong",
     ): "the same",
     ("http/client.py", "no time is left of the run's {…} s"): "and it does so with its own",
     ("http/client.py", "no answer before the deadline of {…} s"): "the same",
@@ -53,7 +53,7 @@ FILLED_LAST: Final = {
     ("thresholds.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
     (
         "providers/parsing.py",
-        "{…} answered with {…} ({…}){…}",
+        "{…} returned {…} ({…}){…}",
     ): "the advice on the vendor's code, or the general one",
     ("state.py", "{…} {…}"): "what is wrong with owner or mode, and its chmod",
 }
