@@ -37,7 +37,7 @@ NAME: Final = "wallet"
 TITLE: Final = OWN[NAME]
 BASE_URL: Final = None
 KEYS: Final = (
-    Key("access_token", "secret", "a JWT, sent as Authorization: Bearer (or set api_key or login)"),
+    Key("access_token", "secret", "a JWT, sent as Authorization: Bearer (or api_key, or login)"),
     Key("api_key", "secret", "an API key, sent as Api-key"),
     Key("login", "table", "the login request for a JWT: merchant_id (a header) and the body"),
     Key("wallet_id", "text", "the wallet's UUID", option="--wallet-id"),
