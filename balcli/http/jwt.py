@@ -1,4 +1,4 @@
-"""When a JSON web token expires. Nothing else of it is read, and nothing is verified: that is the provider's part."""
+"""The expiry of a JSON Web Token. Nothing else is read, and nothing is verified: that is up to the provider."""
 
 import re
 from binascii import a2b_base64
@@ -13,7 +13,7 @@ _LAST: Final = 253_402_300_799  # the end of the year 9999
 
 
 def expiry(secret: Secret) -> datetime | None:
-    """The `exp` of a JWT, also behind `Bearer ` (RFC 7519, 4.1.4); None for any other text."""
+    """The `exp` of a JWT, with or without `Bearer ` (RFC 7519, 4.1.4); None for any other text."""
     text = reveal(secret)
     found = text.count(".") == 2 and re.fullmatch(r"(?:Bearer )?[\w-]+\.([\w-]+)\.[\w-]*", text, re.ASCII)
     if not found:
