@@ -1,4 +1,4 @@
-"""Delete old runs: the file shrinks, and every run that remains reads as before."""
+"""Delete old runs and shrink the file. The remaining runs read as before."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Pruned(NamedTuple):
-    """How many runs were deleted, or would be, and the bytes that the history shrinks by."""
+    """The number of runs that were (or would be) deleted, and the bytes that this frees."""
 
     runs: int
     bytes: int
@@ -27,10 +27,10 @@ def prune(
     keep_newest: bool = True,
     dry_run: bool = False,
 ) -> Pruned:
-    """Delete these profiles' runs from before a time and free their space: all of them, or none.
+    """Delete the runs of these profiles before a time, in one transaction, and free their space.
 
     With `keep_newest`, the newest complete run of each profile stays. With `dry_run`, nothing is deleted, and the
-    bytes are those of the pages that would become free: a few less than it would be. Raises StateError.
+    bytes are those of the pages that would be freed, which is slightly too low. Raises StateError.
     """
     size = path.stat().st_size
     gone = 0
@@ -84,11 +84,11 @@ def _remove(connection: "Connection", profile: str | None, before: int, *, keep_
 
 
 def _forget(connection: "Connection", series: int, first: int | None) -> None:
-    """Delete the changes of a series that no run needs; `first` is the oldest run that remains, None without any."""
+    """Delete the changes of a series that no run needs; `first` is the oldest remaining run, None if there is none."""
     if first is None:
         connection.execute("DELETE FROM changes WHERE series = ?", (series,))
         return
-    # The last change up to the first run is what that run shows: it stays, unless it says that the row is gone.
+    # The first run shows the last change before it, which stays unless it removes the row.
     (base,) = connection.execute(
         "SELECT max(run) FROM changes WHERE series = ? AND run <= ?", (series, first)
     ).fetchone()
