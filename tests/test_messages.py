@@ -108,7 +108,7 @@ def test_the_exceptions_are_needed() -> None:
 
 def test_words_that_are_filled_in_say_what_to_do() -> None:
     """The words for a vendor's code and for a certificate have the next step that their message lacks."""
-    advice = [*merchant_requests._ADVICE.values(), *library_errors._FLAWS.values()]
+    advice = [*merchant_requests._ADVICE.values(), *library_errors._CERTIFICATE_PROBLEMS.values()]
     assert [] == [words for words in advice if "; " not in words and not words.startswith("check")]
 
 

@@ -31,7 +31,7 @@ _Key: TypeAlias = tuple[str, str | None, str | None, str | None, int]
 """The key of a row in its account: asset, asset_id, kind, merchant, and its number among equal keys."""
 _Value: TypeAlias = tuple[Any, ...]
 """The stored columns of a row: held, total, available, locked, counted, place, rest, texts."""
-_GONE: Final[_Value] = (0, *[None] * 7)
+_UNLISTED: Final[_Value] = (0, *[None] * 7)
 
 
 class Selection(NamedTuple):
@@ -107,7 +107,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
     """Add a run within an open transaction. Returns its id."""
     notices = [(notice.code, notice.account, notice.message) for notice in report.notices]
     chosen = {key: value for key, value in selection._asdict().items() if value}
-    run = _new(
+    run = _insert(
         connection,
         "runs (at, profile, complete, selection, notices)",
         to_milliseconds(report.generated_at),
@@ -154,11 +154,11 @@ def _insert_changes(connection: "Connection", run: int, account: int, now: dict[
         series, last = before.get(key, (None, None))
         if series is None:
             columns = "series (account, asset, asset_id, kind, merchant, nth)"
-            series = _new(connection, columns, account, *key)
+            series = _insert(connection, columns, account, *key)
         if last != value:
             changes.append((series, run, *value))
-    gone = [series for key, (series, last) in before.items() if key not in now and last != _GONE]
-    changes += [(series, run, *_GONE) for series in gone]
+    unlisted = [series for key, (series, last) in before.items() if key not in now and last != _UNLISTED]
+    changes += [(series, run, *_UNLISTED) for series in unlisted]
     connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes)
 
 
@@ -168,12 +168,12 @@ def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _
     places: Counter[tuple[str | None, ...]] = Counter()
     for balance in balances:
         what = (balance.asset, balance.asset_id)
-        kind, merchant = (_named(balance.details.get(key)) for key in ("kind", "merchant_id"))
+        kind, merchant = (_text_or_none(balance.details.get(key)) for key in ("kind", "merchant_id"))
         texts = _amounts(balance)
-        details = {name: _plain(value, texts) for name, value in balance.details.items()}
+        details = {name: _to_plain(value, texts) for name, value in balance.details.items()}
         raw = {name: None if text is None else _index_of(text, texts) for name, text in balance.raw.items()}
         rest = _text(connection, [details, raw])
-        value = (1, *texts[:3], int(balance.counted), places[what], rest, _others(texts))
+        value = (1, *texts[:3], int(balance.counted), places[what], rest, _extra_texts(texts))
         alike[*what, kind, merchant].append(value)
         places[what] += 1
     # Sorted by amounts, so that another order in the response is not a change.
@@ -191,7 +191,7 @@ def _totals(connection: "Connection", report: Report) -> dict[_Key, _Value]:
         texts = _amounts(total.amounts)
         known = [None if text is None else _index_of(text, texts) for text in _amounts(total.known)]
         rest = _text(connection, [known, total.missing])
-        rows[total.asset, None, None, None, 0] = (1, *texts[:3], None, None, rest, _others(texts))
+        rows[total.asset, None, None, None, 0] = (1, *texts[:3], None, None, rest, _extra_texts(texts))
     return rows
 
 
@@ -207,12 +207,12 @@ def _index_of(text: str, texts: list[str | None]) -> int:
     return texts.index(text)
 
 
-def _others(texts: list[str | None]) -> str | None:
+def _extra_texts(texts: list[str | None]) -> str | None:
     """The texts after the three amounts, in stored form."""
     return _to_json(texts[3:]) if texts[3:] else None
 
 
-def _plain(value: Detail, texts: list[str | None]) -> object:
+def _to_plain(value: Detail, texts: list[str | None]) -> object:
     """A detail as JSON: an amount is `[index of its text]`, and addresses are a list of lists."""
     if isinstance(value, Amount):
         return [_index_of(str(value), texts)]
@@ -221,7 +221,7 @@ def _plain(value: Detail, texts: list[str | None]) -> object:
     return value
 
 
-def _named(value: Detail) -> str | None:
+def _text_or_none(value: Detail) -> str | None:
     return value if isinstance(value, str) else None
 
 
@@ -255,10 +255,10 @@ def _id_of(connection: "Connection", table: str, **facts: object) -> int:
     """The id of the row with these values. It is added if there is none."""
     conditions = " AND ".join(f"{column} IS ?" for column in facts)
     found = connection.execute(f"SELECT id FROM {table} WHERE {conditions}", (*facts.values(),)).fetchone()  # noqa: S608 - names of this module
-    return int(found[0]) if found else _new(connection, f"{table} ({', '.join(facts)})", *facts.values())
+    return int(found[0]) if found else _insert(connection, f"{table} ({', '.join(facts)})", *facts.values())
 
 
-def _new(connection: "Connection", columns: str, *values: object) -> int:
+def _insert(connection: "Connection", columns: str, *values: object) -> int:
     """Insert a row with these values in these columns. Returns its id."""
     places = ", ".join("?" * len(values))
     number = connection.execute(f"INSERT INTO {columns} VALUES ({places})", values).lastrowid  # noqa: S608 - as above

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from balcli.history.database import Connection
 
 _UNKNOWN: Final = (None, None, None)
-_AT_ONCE: Final = 500
+_BATCH: Final = 500
 """The changes to read at once: a series can have 50,000."""
 
 IntervalStatus: TypeAlias = Literal["ok", "failed", "absent"]
@@ -93,12 +93,12 @@ def series(
     Assets are named as for `--asset`. Raises StateError.
     """
     with snapshot(path) as connection:
-        found = _found(connection, profile, assets, accounts)
+        found = _find_series(connection, profile, assets, accounts)
         runs = _runs(connection, profile, time_range(since, until))
         result = []
         for each, stored in found.items():
             pieces = [
-                _pieces(_changes(connection, number), runs, account, odd=each.kind is not None)
+                _pieces(_changes(connection, number), runs, account, optional=each.kind is not None)
                 for number, account in stored
             ]
             intervals = tuple(_merged(merge(*pieces, key=itemgetter(0))))
@@ -106,7 +106,7 @@ def series(
     return tuple(each for each in result if each.intervals)
 
 
-def _found(
+def _find_series(
     connection: "Connection", profile: str | None, assets: Sequence[str], accounts: Sequence[str]
 ) -> Mapping[Series, list[tuple[int, int]]]:
     """The series without intervals, each with the ids of its stored series and accounts: several if a target changed."""
@@ -158,7 +158,7 @@ def _changes(connection: "Connection", number: int) -> Iterator[tuple[Any, ...]]
     cursor = connection.execute(
         "SELECT run, held, total, available, locked FROM changes WHERE series = ? ORDER BY run", (number,)
     )
-    while rows := cursor.fetchmany(_AT_ONCE):
+    while rows := cursor.fetchmany(_BATCH):
         check_types(rows, INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
         if not all(is_canonical(text) for _, _, *texts in rows for text in texts if text is not None):
             raise ValueError("not a canonical amount")
@@ -166,29 +166,29 @@ def _changes(connection: "Connection", number: int) -> Iterator[tuple[Any, ...]]
 
 
 def _pieces(
-    changes: Iterable[tuple[Any, ...]], runs: _Runs, account: int, *, odd: bool
+    changes: Iterable[tuple[Any, ...]], runs: _Runs, account: int, *, optional: bool
 ) -> Iterator[tuple[int, Interval]]:
     """The intervals of a stored series, each with the index of its first run; adjacent ones can be equal.
 
-    Rows that only some runs request (`odd`) are never absent.
+    Rows that only some runs request (`optional`) are never absent.
     """
     spans = runs.spans.get(account, ())
-    at, span, said = 0, 0, None
+    at, span, current = 0, 0, None
     for change in chain(changes, [None]):
         until = len(runs.ids) if change is None else bisect_left(runs.ids, change[0], at)
-        while said is not None and span < len(spans) and spans[span][0] < until:
+        while current is not None and span < len(spans) and spans[span][0] < until:
             start, end, answered, narrowed = spans[span]
             first, last = max(start, at), min(end, until)
-            _, held, *texts = said
+            _, held, *texts = current
             status: IntervalStatus = "failed" if not answered else "ok" if held else "absent"
-            if first < last and (status != "absent" or not (narrowed or odd)):
+            if first < last and (status != "absent" or not (narrowed or optional)):
                 times = runs.times[first:last]
                 amounts = texts if status == "ok" else _UNKNOWN
                 yield first, Interval(min(times), max(times), last - first, status, *amounts)
             if end > until:
                 break
             span += 1
-        at, said = until, change
+        at, current = until, change
 
 
 def _merged(pieces: Iterable[tuple[int, Interval]]) -> Iterator[Interval]:

@@ -22,7 +22,7 @@ from balcli.models import CaSource
 
 NEXT_ADDRESS: Final = 0.25
 """Seconds until the next address of a host is tried in parallel (RFC 8305, section 5)."""
-_LATER_THAN_FIRST: Final = 2.0
+_WAIT_AFTER_FIRST: Final = 2.0
 MAX_INTERIM: Final = 10
 """Interim (1xx) responses that are skipped before the final one."""
 MAX_HEAD: Final = 256 * 1024
@@ -103,7 +103,7 @@ def connect(
                 if waiting:
                     family, address = waiting.pop(0)
                     try:
-                        pending.register(_begun(family, address, options), selectors.EVENT_WRITE, address)
+                        pending.register(_dial(family, address, options), selectors.EVENT_WRITE, address)
                     except OSError as refused:
                         if MachineExhausted.from_exception(refused):
                             raise
@@ -141,7 +141,7 @@ def try_all(host: str, port: int, seconds: float) -> dict[str, float | OSError]:
         for family, address in addresses(host, port):
             results[address[0]] = TimeoutError("no connection in time")
             try:
-                pending.register(_begun(family, address, ()), selectors.EVENT_WRITE, address[0])
+                pending.register(_dial(family, address, ()), selectors.EVENT_WRITE, address[0])
             except OSError as problem:
                 results[address[0]] = problem
         while pending.get_map() and (left := until - time.monotonic()) > 0:
@@ -150,13 +150,13 @@ def try_all(host: str, port: int, seconds: float) -> dict[str, float | OSError]:
                     error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 now = time.monotonic()
                 results[key.data] = OSError(error, "not connected") if error else now - began
-                until = until if error else min(until, now + _LATER_THAN_FIRST)
+                until = until if error else min(until, now + _WAIT_AFTER_FIRST)
         for key in pending.get_map().values():
             cast("socket.socket", key.fileobj).close()
     return results
 
 
-def _begun(family: int, address: _Address, options: Iterable[tuple[int, int, int | bytes]]) -> socket.socket:
+def _dial(family: int, address: _Address, options: Iterable[tuple[int, int, int | bytes]]) -> socket.socket:
     """A socket that is connecting to an address. Raises OSError if it failed at once."""
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -171,7 +171,7 @@ def _begun(family: int, address: _Address, options: Iterable[tuple[int, int, int
     return connection
 
 
-class _Head:
+class _LimitedHead:
     """A connection's file that limits the size of a response's head."""
 
     def __init__(self, file: Any) -> None:
@@ -194,7 +194,7 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self, **limits: Any) -> None:  # Python 3.15 passes the largest number of headers
         file = self.fp
-        self.fp = _Head(file)  # type: ignore[assignment]
+        self.fp = _LimitedHead(file)  # type: ignore[assignment]
         super().begin(**limits)
         self.fp = file
 

@@ -9,7 +9,7 @@ from balcli.errors import BalcliError
 from balcli.http.strictjson import Number, decode
 from balcli.secret import Secret, reveal
 
-_LAST: Final = 253_402_300_799  # the end of the year 9999
+_MAX_TIMESTAMP: Final = 253_402_300_799  # the end of the year 9999
 
 
 def expiry(secret: Secret) -> datetime | None:
@@ -24,6 +24,6 @@ def expiry(secret: Secret) -> datetime | None:
     except (BalcliError, ValueError):
         return None
     end = claims.get("exp") if isinstance(claims, dict) else None
-    if not isinstance(end, Number) or not 0 < float(end) <= _LAST:
+    if not isinstance(end, Number) or not 0 < float(end) <= _MAX_TIMESTAMP:
         return None
     return datetime.fromtimestamp(int(float(end)), UTC)

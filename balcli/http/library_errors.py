@@ -54,9 +54,9 @@ _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError],
 )  # fmt: skip
 
 
-def explained(problem: BaseException, setup: connect.Setup) -> BalcliError:
+def balcli_error(problem: BaseException, setup: connect.Setup) -> BalcliError:
     """The BalcliError for an exception of a library."""
-    members = list(family(problem))
+    members = list(exception_chain(problem))
     for member in members:
         if exhausted := MachineExhausted.from_exception(member):
             return exhausted
@@ -66,14 +66,14 @@ def explained(problem: BaseException, setup: connect.Setup) -> BalcliError:
         return ConnectionFailed(_CLOSED)
     for member in members:
         if isinstance(member, ssl.SSLCertVerificationError):
-            return TlsFailed(f"the certificate {certificate_flaw(member, setup.trusted)}")
+            return TlsFailed(f"the certificate {certificate_problem(member, setup.trusted)}")
     for kinds, meaning, words in _MEANINGS:
         if any(isinstance(member, kinds) for member in members):
             return meaning(words)
     return ConnectionFailed("the connection failed")
 
 
-def certificate_flaw(problem: ssl.SSLCertVerificationError, trusted: CaSource) -> str:
+def certificate_problem(problem: ssl.SSLCertVerificationError, trusted: CaSource) -> str:
     """The problem with a server's certificate, by OpenSSL's X509_V_ERR_… code, and a cure."""
     code = getattr(problem, "verify_code", 0)
     if code in {7, 18, 19, 20, 21}:  # 7: the same name with another key
@@ -82,10 +82,10 @@ def certificate_flaw(problem: ssl.SSLCertVerificationError, trusted: CaSource) -
         if unused is not None and trusted.named_by not in CA_VARIABLES:
             cure = f"remove the {trusted.named_by} to use {unused}"
         return f"is from an authority that is not in {trusted.described}; check base_url, or {cure}"
-    return _FLAWS.get(code, "cannot be verified; check base_url, the clock and ca_bundle")
+    return _CERTIFICATE_PROBLEMS.get(code, "cannot be verified; check base_url, the clock and ca_bundle")
 
 
-_FLAWS: Final = {
+_CERTIFICATE_PROBLEMS: Final = {
     9: "is not valid yet; check this machine's clock",
     10: "has expired; check this machine's clock, or tell the provider",
     62: "is for another host name; check base_url",
@@ -131,7 +131,7 @@ def _is_cut(problem: http.client.BadStatusLine) -> bool:
     return line.startswith("HTTP/") and not line.endswith("\n")
 
 
-def family(problem: BaseException) -> Iterator[BaseException]:
+def exception_chain(problem: BaseException) -> Iterator[BaseException]:
     """The exception and all exceptions that it wraps, each once."""
     seen: set[int] = set()
     waiting: list[object] = [problem]

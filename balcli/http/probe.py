@@ -15,7 +15,7 @@ from balcli.urls import display_host, is_loopback
 
 _PORTS: Final = {"http": 80, "https": 443}
 _DAY: Final = 86_400
-_SILENT: Final = "timed out"
+_TIMED_OUT: Final = "timed out"
 
 
 class Server(NamedTuple):
@@ -80,7 +80,7 @@ class Reached(NamedTuple):
     def require_answer(self, server: Server) -> None:
         """Raise TimedOut or ConnectionFailed if no address answered."""
         if not self.answered:
-            kind = TimedOut if _SILENT in self.failed.values() else ConnectionFailed
+            kind = TimedOut if _TIMED_OUT in self.failed.values() else ConnectionFailed
             tried = ", ".join(f"{address} {why}" for address, why in self.failed.items())
             raise kind(f"{server.shown}: no TCP connection ({tried}); check base_url and the firewall")
 
@@ -98,13 +98,13 @@ def reach(server: Server, settings: RequestSettings, deadline: Deadline) -> Reac
         ) from None
     return Reached(
         {address: took * 1000 for address, took in results.items() if isinstance(took, float)},
-        {address: _why(problem) for address, problem in results.items() if isinstance(problem, OSError)},
+        {address: _reason(problem) for address, problem in results.items() if isinstance(problem, OSError)},
     )
 
 
-def _why(problem: OSError) -> str:
+def _reason(problem: OSError) -> str:
     if isinstance(problem, TimeoutError):
-        return _SILENT
+        return _TIMED_OUT
     return "refused" if isinstance(problem, ConnectionRefusedError) else "has no route"
 
 
@@ -113,7 +113,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
 
     Raises TlsFailed, TimedOut or ConnectionFailed.
     """
-    from balcli.http.library_errors import certificate_flaw
+    from balcli.http.library_errors import certificate_problem
     from balcli.http.transport import tls_context
 
     context = tls_context(settings.ca_bundle)
@@ -125,7 +125,7 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             with context.wrap_socket(connection, server_hostname=server.host) as secured:
                 return Certificate(secured.version() or "TLS", _days_left(secured.getpeercert()))
         except ssl.SSLCertVerificationError as problem:
-            flaw = certificate_flaw(problem, settings.ca_bundle)
+            flaw = certificate_problem(problem, settings.ca_bundle)
             raise TlsFailed(f"{server.shown}: the certificate {flaw}") from None
         except TimeoutError:
             raise TimedOut(

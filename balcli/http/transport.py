@@ -36,7 +36,7 @@ from balcli.errors import (
     ValueProblem,
 )
 from balcli.http import connect
-from balcli.http.library_errors import CUT, TIMED_OUT, explained, family
+from balcli.http.library_errors import CUT, TIMED_OUT, balcli_error, exception_chain
 from balcli.models import CaSource
 from balcli.settings import MOST_JOBS
 from balcli.urls import validate_proxy
@@ -277,14 +277,14 @@ class Transport:
             try:
                 return self._attempt(prepared, max(until - time.monotonic(), 0.001))
             except MachineExhausted:
-                if not self._can_go_on():
+                if not self._can_retry():
                     raise
             finally:
                 with self._changed:
                     self._active -= 1
                     self._changed.notify()
 
-    def _can_go_on(self) -> bool:
+    def _can_retry(self) -> bool:
         """Whether a request can be retried, with fewer at once, after descriptors, threads or memory ran out."""
         closed = self._close_idle()
         with self._changed:
@@ -336,7 +336,7 @@ class Transport:
         except IndexError:
             sender: _Sender = queue.SimpleQueue()
         try:
-            threading.Thread(target=_send_all, args=(sender,), daemon=True).start()
+            threading.Thread(target=_run_attempts, args=(sender,), daemon=True).start()
         except RuntimeError:
             return None
         return sender
@@ -380,11 +380,11 @@ class Transport:
             raise
         except _RAISED as problem:
             prepared.route.report_failure()
-            raise explained(problem, prepared.route.setup) from None
+            raise balcli_error(problem, prepared.route.setup) from None
         return Answer(stream.status, stream.headers, content)
 
 
-def _send_all(sender: _Sender) -> None:
+def _run_attempts(sender: _Sender) -> None:
     """Make the attempts in a queue and return their outcomes, until None."""
     while (task := sender.get()) is not None:
         attempt, outcome = task
@@ -434,7 +434,7 @@ def _pieces(stream: BaseHTTPResponse, until: float) -> Iterator[bytes]:
             piece = stream.read1(_CHUNK, decode_content=False)
         except raw.SSLError as problem:
             # The TLS connection was closed without a close_notify.
-            if any(isinstance(member, ssl.SSLEOFError) for member in family(problem)):
+            if any(isinstance(member, ssl.SSLEOFError) for member in exception_chain(problem)):
                 raise CutAnswer(CUT) from None
             raise
         if not piece:
