@@ -147,7 +147,7 @@ def _many(bench: Bench, count: int) -> Command:
 
 
 def _curls(bench: Bench, count: int) -> tuple[Command, Command]:
-    """curl for each wallet, alone and piped into a jq that adds up."""
+    """One curl per wallet, alone and piped into a jq that adds up."""
     accounts = _wallets(count)
     file = shlex.quote(str(_curl_file(bench, f"wallets-{count}", accounts, apart=False)))
     curl = f"curl -sS --no-progress-meter --parallel --parallel-max {_JOBS} -K {file}"
