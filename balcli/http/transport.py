@@ -259,7 +259,7 @@ class Transport:
     ) -> Answer:
         """The response to one request within that many seconds, name resolution included.
 
-        Raises NetworkError, AnswerError, ValueProblem or MachineExhausted, and no exception of another library.
+        Raises NetworkError, AnswerError or MachineExhausted, and no exception of another library.
         """
         if url.startswith("https:") and not self._tls:
             raise RuntimeError("this transport was made without TLS")
