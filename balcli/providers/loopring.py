@@ -171,7 +171,7 @@ def parse(
     """
     builder = HoldingsBuilder(account, assets, limited)
     owner = account.target.get("account_id")
-    for where, row in balance_rows(payload, "the response", "balances"):
+    for where, row in balance_rows(payload, "the body", "balances"):
         owner = checked_owner(row, where, owner)
         token = token_of(token_id(row, where), tokens)
         if token.symbol is not None:

@@ -113,11 +113,11 @@ def _parse_nfts(
 
     The amount of an NFT is a count. It is not part of any total.
     """
-    announced = required_field(payload, "totalNum", "the response")
+    announced = required_field(payload, "totalNum", "the body")
     if not isinstance(announced, str) or ID.fullmatch(announced) is None:
         raise bad_shape("totalNum is not a whole number")
     page = []
-    for where, row in balance_rows(required_field(payload, "data", "the response"), "data", "data"):
+    for where, row in balance_rows(required_field(payload, "data", "the body"), "data", "data"):
         owner = checked_owner(row, where, owner)
         slot = nft_slot(token_id(row, where))
         shown = selects(builder.assets, *slot.names)

@@ -166,7 +166,7 @@ def parse(
 
 def _parse_crypto(payload: Json, builder: HoldingsBuilder) -> None:
     account = builder.account
-    data = as_object(required_field(payload, "data", "the response"), "data")
+    data = as_object(required_field(payload, "data", "the body"), "data")
     can_deposit = builder.optional(data, "canDeposit", "data", optional_flag)
     for where, row in balance_rows(required_field(data, "balances", "data"), "data.balances", "balances"):
         asset = required_text(row, "asset", where)

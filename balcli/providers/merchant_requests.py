@@ -120,7 +120,7 @@ class Session(NamedTuple):
                 credentials=self.signed_with,
             )
         )
-        data = as_object(required_field(payload, "data", "the response"), "data")
+        data = as_object(required_field(payload, "data", "the body"), "data")
         expires = whole_number(data.get("expireTime"))
         # A new token that has already expired means that a clock is wrong: then only a refusal renews it.
         is_future = expires is not None and expires > _now_ms()
@@ -166,7 +166,7 @@ def all_rows(fetch_page: Callable[[int, int], Json], *, is_balances: bool = Fals
 
 def _page(payload: Json) -> tuple[list[Row], int | None]:
     """The rows of a page, in `data` or `record` (both documented), and the number of all rows, if given."""
-    data = required_field(payload, "data", "the response")
+    data = required_field(payload, "data", "the body")
     if isinstance(data, list):
         return [as_object(row, "a row of data") for row in data], None
     answer = as_object(data, "data")

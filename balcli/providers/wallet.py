@@ -143,7 +143,7 @@ def parse(
     """
     builder = HoldingsBuilder(account, assets, limited)
     balance_is_total = account.settings.balance_is == "total"
-    for where, row in balance_rows(required_field(payload, "data", "the response"), "data", "data"):
+    for where, row in balance_rows(required_field(payload, "data", "the body"), "data", "data"):
         asset = required_text(row, "asset", where)
         builder.listed.append(asset)
         shown = builder.shows(asset)
