@@ -19,8 +19,8 @@ from benchmarks.checks import Check, Wrong
 
 _MOST_SAID: Final = 600
 _LONGEST_SECONDS: Final = 900.0
-# Runs a command and writes its peak memory to a file. It is a separate process, because the peak of a process
-# started with vfork begins at its parent's. Its own peak is 10 MB, below that of any measured Python program.
+# Runs a command and writes its peak into a file. A process of its own, because the peak of one that is started by
+# vfork begins at its parent's: this one's is 10 MB, below that of any Python program that is measured.
 _PEAK: Final = """
 import os, sys
 child = os.fork()

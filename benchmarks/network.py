@@ -181,7 +181,7 @@ def row_6(bench: Bench) -> list[Line]:
         else:
             lines.append(_held(bench, 6, what, measured, peer, "≤ 1.45 ×", met=ratio.median <= 1.45))
     told = f"{log.requests:,} requests over {log.connections} connections, {log.together} under way at once"
-    # Only the server's waits: with that many connections, no client can be faster.
+    # The server's waits alone: with so many connections, no client is faster than this.
     floor = f"at least {math.ceil(count / _JOBS) * _LATENCY * 1000:,.0f} ms for anybody"
     lines.append(Line(6, f"{what}: requests", told, floor))
     lines.append(_per_account(bench, count))

@@ -73,7 +73,7 @@ def in_session(
 
 
 def call_every_tool(program: Program, mode: str) -> None:
-    """Check that every tool answers a client in this mode, and that stderr has a line for each call."""
+    """Fail the test unless every tool answers a client in this mode, and stderr has a line for each call."""
     program.run("all", "--sandbox", "--record")
     program.run("all", "--sandbox", "--record", "--fault", "minus")
 

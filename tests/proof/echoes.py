@@ -286,8 +286,8 @@ class Bench:
             time.sleep(0.002)
 
     def run(self, rng: random.Random, options: Sequence[str]) -> tuple[int, str, str]:
-        """Make new accounts and responses. Returns the exit code and both streams of a run."""
-        # For the user, each run is a separate process.
+        """New accounts and answers; the exit code and both streams of the program that asks for them."""
+        # Each run is a process of its own to the user.
         secret._known = set()
         secret._filter = secret.CredentialMatcher(secret._SHORTEST_FILTERED)
         echoes._hosts.clear()

@@ -29,7 +29,7 @@ FORMATS: Final = (*REPORTS, "terminal")
 """The measured outputs: each format in a pipe, and the coloured table in a pseudo-terminal."""
 
 
-# Started by a small process, because a child starts with its parent's peak. Linux counts in KiB.
+# A small process stands between: a child starts with the peak of the process that made it. Linux counts in KiB.
 _MEASURE: Final = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL).returncode
@@ -122,7 +122,7 @@ def cost(program: Program, output: str, *arguments: str) -> Cost:
     )
     os.close(writer)
     written = 0
-    with suppress(OSError):  # the end of a pseudo-terminal on Linux
+    with suppress(OSError):  # what a pseudo-terminal on Linux ends with
         while piece := os.read(reader, 65_536):
             written += len(piece)
     os.close(reader)
