@@ -47,7 +47,9 @@ class AccountProgress(NamedTuple):
 OnProgress: TypeAlias = Callable[[Sequence[AccountProgress]], None]
 """Called with all accounts, in their order."""
 _PROGRESS_SECONDS: Final = 0.25
-_REPEATED: Final = "the provider's answer repeats a credential, and nothing of it is shown; tell the provider, and replace it"
+_REPEATED: Final = (
+    "the response repeats a credential, so it is not shown; replace the credential, and tell the provider"
+)
 # An attempt that ends with the deadline has the better message: what it waited for.
 _GRACE: Final = 0.1
 MAX_ROWS: Final = 100_000
@@ -351,7 +353,7 @@ def _with_notice(outcome: Outcome, noted: Iterable[echoes.CredentialEcho]) -> Ou
     notice = Notice(
         "answer.echoes_credential",
         outcome.account.name,
-        "a response repeats a credential in a part that is not shown; tell the provider, and replace the credential",
+        "a response repeats a credential in a part that is not shown; replace the credential, and tell the provider",
     )
     holdings = outcome.holdings._replace(notices=(*outcome.holdings.notices, notice))
     return outcome._replace(holdings=holdings)
@@ -426,7 +428,7 @@ def _too_many_rows(account: Account[Any]) -> Outcome:
 def deadline_passed(account: Account[Any], settings: RequestSettings) -> Outcome:
     """The outcome of an account that had not answered by the deadline."""
     problem = DeadlinePassed(
-        f"no answer before the deadline of {settings.deadline:g} s; raise --deadline or try later"
+        f"no response before the deadline of {settings.deadline:g} s; raise --deadline or try again later"
     )
     return Outcome.failed(account, problem)
 

@@ -1,9 +1,9 @@
-"""Measures balcli against the targets of its speed: `python -m benchmarks`, from a clone, in the venv to measure.
+"""Measure balcli against its speed targets: run `python -m benchmarks` in a clone, in the venv to measure.
 
-It needs curl and jq for the rows with a peer, openssl for the one over TLS, and perf (with counters) or
-valgrind to count instructions; a row says what it lacks. Of Python's packages it needs those of balcli alone.
-It is for Linux: it reads /proc.
+The rows with a peer need curl and jq, and the TLS row needs openssl. Counting instructions needs perf (with
+counters) or valgrind. A row says what is missing. No Python packages besides balcli's are needed. It runs on
+Linux only, because it reads /proc.
 
-For figures to quote, make a venv of its own, install the wheel there (`pip install .`) and run the command
-with its interpreter: an editable install adds a file that every start of the interpreter reads.
+For publishable figures, install the wheel in a new venv (`pip install .`) and use its interpreter: an editable
+install adds a file that every start of the interpreter reads.
 """

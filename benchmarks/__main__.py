@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [--row N]… [--output FILE]`: every figure of the targets, in one run."""
+"""`python -m benchmarks [--quick] [--row N]… [--output FILE]`: measure all targets in one run."""
 
 import argparse
 import shutil
@@ -26,7 +26,7 @@ ROWS: Final[dict[int, Callable[[Bench], list[Line]]]] = {
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure and print; 0, or 1 if a run failed or printed wrong amounts. No time decides the exit code."""
+    """Measure and print. Returns 1 if a run failed or printed wrong amounts; times do not affect it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and accounts, under a minute")
     parser.add_argument("--row", type=int, action="append", choices=list(ROWS), help="only this row; repeat")
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measured(bench: Bench, rows: Sequence[int]) -> list[Line]:
-    """The lines of these rows; one of which a run went wrong says so, and the others are measured all the same."""
+    """The lines of these rows. If a run fails, its row says so and the others are still measured."""
     lines = []
     for row in rows:
         begun = time.monotonic()
@@ -62,7 +62,7 @@ def measured(bench: Bench, rows: Sequence[int]) -> list[Line]:
 
 
 def _certificates(folder: Path) -> tuple[Path | None, Path | None]:
-    """The server's certificate, and a bundle of the usual size that knows it; None where they cannot be had."""
+    """The server's certificate, and a CA bundle of the usual size that includes it; None if unavailable."""
     bundle = _usual_bundle()
     if bundle is None or shutil.which("openssl") is None:
         return None, None
@@ -78,7 +78,7 @@ def _certificates(folder: Path) -> tuple[Path | None, Path | None]:
 
 
 def _usual_bundle() -> Path | None:
-    """The bundle that programs of this environment use: certifi's, else the system's."""
+    """The CA bundle of this environment: certifi's, or the system's."""
     try:
         import certifi
     except ImportError:

@@ -1,19 +1,19 @@
-"""What the server's accounts hold, computed from their numbers in whole numbers, and nothing of balcli's."""
+"""The balances of the server's accounts, computed from their numbers in integers, without balcli's code."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 SCALE: Final = 18
-"""Amounts here are integers in units of 10**-18."""
+"""Amounts are integers in units of 10**-18."""
 TOKENS: Final = 266
-"""How many tokens the relayer's table lists, as many as that of the main deployment."""
+"""The number of tokens in the relayer's table, the same as in the main deployment's."""
 
 _MOST_ROWS: Final = 100_000
 _EIGHT_DECIMALS: Final = 10 ** (SCALE - 8)
 
 
 class Account(NamedTuple):
-    """An account of the server's: what it holds follows from its number, and `rows` is how many assets."""
+    """An account at the server. Its balances are computed from its number; `rows` is its number of assets."""
 
     provider: str
     number: int
@@ -21,12 +21,12 @@ class Account(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How the profile names it."""
+        """Its name in the profile."""
         return f"{self.provider[0]}{self.number:05}"
 
     @property
     def target(self) -> int:
-        """The number by which the provider knows it, from which `account_of` tells the rest."""
+        """Its number at the provider, from which `account_of` computes the rest."""
         return self.number * _MOST_ROWS + self.rows
 
 
@@ -39,17 +39,17 @@ class Held(NamedTuple):
 
     @property
     def locked(self) -> int:
-        """What is held back."""
+        """The locked amount."""
         return self.hold + self.lock
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The total amount."""
         return self.available + self.locked
 
 
 class Row(NamedTuple):
-    """A balance as every format shows it: five texts."""
+    """A balance as every format shows it, as five texts."""
 
     account: str
     asset: str
@@ -64,12 +64,12 @@ def account_of(provider: str, target: int) -> Account:
 
 
 def asset(provider: str, row: int) -> str:
-    """The name of an account's asset of that number; wallets and merchants share theirs."""
+    """The name of an account's asset with that number. Wallets and merchants share names."""
     return f"T{row:03}" if provider == "loopring" else f"A{row:05}"
 
 
 def held(account: Account, row: int) -> Held:
-    """What an account holds of its asset of that number; the relayer has 18 decimals, the others 8."""
+    """The balance of an account's asset with that number: 18 decimals at the relayer, 8 elsewhere."""
     number = account.number
     available = (number * 1_000_003 + row * 7_919 + 12_345) * 1_000_007 % 10**14 + 1
     hold = (number * 31 + row * 17) % 1_000 * 10**6
@@ -79,7 +79,7 @@ def held(account: Account, row: int) -> Held:
 
 
 def text(amount: int) -> str:
-    """The amount as a plain decimal, without zeros at its end."""
+    """The amount as a plain decimal without trailing zeros."""
     whole, part = divmod(amount, 10**SCALE)
     decimals = f"{part:0{SCALE}}".rstrip("0")
     return f"{whole}.{decimals}" if decimals else str(whole)

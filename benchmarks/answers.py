@@ -1,4 +1,4 @@
-"""What the providers answer, as bytes, in the shapes that the stand-in of `balcli --sandbox` has, too."""
+"""The providers' responses as bytes, in the same shapes as those of `balcli --sandbox`."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ CREDENTIALS: Final[Mapping[str, tuple[str, str]]] = {
     "wallet": ("api-key", "bench-wallet-key"),
     "merchant": ("x-bh-token", "bench-merchant-token"),
 }
-"""The header that each provider wants, in lower case, and how its value begins."""
+"""The header that each provider requires, in lowercase, and the prefix of its value."""
 
 _TOKENS: Final = ("loopring", "GET", "/api/v3/exchange/tokens")
 _TARGETS: Final = {
@@ -23,12 +23,12 @@ _WALLET: Final = ("wallet", "POST", "/v2/balance")
 
 
 def credential(account: Account) -> str:
-    """The account's own key or token: the value of its provider's header."""
+    """The account's key or token: the value of the provider's header."""
     return f"{CREDENTIALS[account.provider][1]}-{account.target}"
 
 
 def answer(provider: str, method: str, url: str, headers: bytes, body: bytes) -> bytes:
-    """The whole answer to a request; `headers` are its lines, in lower case but for their values."""
+    """The complete response to a request; `headers` are its lines, with lowercase names."""
     path, _, query = url.partition("?")
     place = (provider, method, path)
     if place == _TOKENS:
@@ -90,7 +90,7 @@ def _tokens() -> bytes:
 
 
 def tokens() -> list[dict[str, object]]:
-    """A token table of about 129 kB, as long as the main deployment's, with the fields that nobody reads."""
+    """A token table of about 129 kB, as long as the main deployment's, including unread fields."""
     return [
         {
             "type": "ERC20",

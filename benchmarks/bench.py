@@ -1,4 +1,4 @@
-"""What the rows share: the profiles, balcli's command lines, and the lines of the table."""
+"""Shared by the rows: the profiles, balcli's command lines, and the lines of the table."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from benchmarks.measure import Command, Counter, Runner, Took
 from benchmarks.server import Server
 
 THREE: Final = (Account("loopring", 1, 4), Account("wallet", 2, 4), Account("merchant", 3, 4))
-"""An account of each provider, with four assets."""
+"""One account per provider, with four assets."""
 
 _KEYS: Final = {
     "loopring": ("api_key", "account_id = {}"),
@@ -25,7 +25,7 @@ _KEYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table; `met` is None where nothing is held against a target."""
+    """One line of the table; `met` is None if it has no target."""
 
     row: int
     what: str
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What measures a row."""
+    """The tools to measure a row."""
 
     folder: Path
     server: Server
@@ -46,14 +46,14 @@ class Bench:
     counter: Counter
     quick: bool
     bundle: Path | None
-    """The CA bundle that knows the server's certificate; None where it could not be made."""
+    """The CA bundle with the server's certificate; None if it could not be made."""
 
     def rounds(self, full: int, quick: int = 5) -> int:
-        """How many rounds a row takes."""
+        """The number of rounds of a row."""
         return quick if self.quick else full
 
     def profile(self, name: str, accounts: Iterable[Account], scheme: str = "http", head: str = "") -> Path:
-        """The file of a profile with these accounts, and with `head` among its own keys."""
+        """The file of a profile with these accounts, and with `head` added to its keys."""
         lines = ["[profiles.main]", head]
         for account in accounts:
             secret, target = _KEYS[account.provider]
@@ -77,7 +77,7 @@ class Bench:
         *options: str,
         command: str = "all",
     ) -> Command:
-        """The command that shows these accounts, checked."""
+        """The command that shows these accounts, with a check of its output."""
         arguments = (command, "--config", str(profile), "-o", output, *options)
         return balcli(*arguments, check=prints_balances(output, accounts))
 
@@ -93,12 +93,12 @@ def millions(count: int) -> str:
 
 
 def balcli(*arguments: str, check: Check, code: int = 0, env: dict[str, str] | None = None) -> Command:
-    """The program as it is installed beside this interpreter, by its console script where there is one."""
+    """The program installed with this interpreter: its console script if there is one."""
     script = Path(sys.executable).parent / "balcli"
     start = (str(script),) if script.is_file() else ("-m", "balcli")
     return Command((sys.executable, *start, *arguments), check, code, env or {})
 
 
 def arguments_of(command: Command) -> tuple[str, ...]:
-    """The arguments that such a command gives to the program."""
+    """The arguments that such a command passes to the program."""
     return command.argv[3:] if command.argv[1] == "-m" else command.argv[2:]

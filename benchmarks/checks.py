@@ -1,4 +1,4 @@
-"""Whether a run printed what the accounts hold: each row and total as a text, and how many there are."""
+"""Check that a run printed the accounts' balances: each row and total as text, and their number."""
 
 import csv
 import io
@@ -9,17 +9,17 @@ from typing import Any, Final, TypeAlias
 from benchmarks.amounts import Account, Row, balances, text, totals
 
 Check: TypeAlias = Callable[[str], None]
-"""Looks at what a run printed; raises Wrong."""
+"""Checks the output of a run; raises Wrong."""
 
 _PARTS: Final = ("total", "available", "locked")
 
 
 class Wrong(Exception):
-    """A measured run failed, or printed something else than it should have."""
+    """A measured run failed or printed something wrong."""
 
 
 def prints_balances(output: str, accounts: Sequence[Account]) -> Check:
-    """A check of a run with that format over these accounts."""
+    """The check for the output of these accounts in that format."""
     expected = balances(accounts)
     sums = {name: text(amount) for name, amount in totals(accounts).items()}
 
@@ -33,7 +33,7 @@ def prints_balances(output: str, accounts: Sequence[Account]) -> Check:
 
 
 def adds_up(accounts: Sequence[Account]) -> Check:
-    """A check of jq's object of totals by asset; it adds in binary, so nine digits must do."""
+    """The check for jq's object of totals by asset. jq adds in binary, so nine digits are compared."""
     expected = totals(accounts)
 
     def check(printed: str) -> None:
@@ -48,7 +48,7 @@ def adds_up(accounts: Sequence[Account]) -> Check:
 
 
 def has(count: int, piece: str) -> Check:
-    """A check that this piece of text is printed so many times."""
+    """The check that a piece of text is printed that many times."""
 
     def check(printed: str) -> None:
         if (found := printed.count(piece)) != count:
@@ -99,7 +99,7 @@ def _csv(printed: str) -> _Read:
 
 
 def _table(printed: str) -> _Read:
-    """Rows are indented by two blanks, notes and the heading by more, the names of accounts by none."""
+    """Rows are indented by two spaces, notes and the heading by more, and account names by none."""
     rows: list[Row] = []
     sums: dict[str, str] = {}
     account = ""

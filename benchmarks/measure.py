@@ -1,4 +1,4 @@
-"""Measures processes: wall and CPU time in interleaved rounds, counted instructions, peak memory."""
+"""Measure processes: wall and CPU time in interleaved rounds, counted instructions, peak memory."""
 
 import os
 import re
@@ -35,7 +35,7 @@ os._exit(os.waitstatus_to_exitcode(status))
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is run: its arguments, what it must print, its exit code, and what it adds to the environment."""
+    """A command: its arguments, the check of its output, its exit code, and its environment variables."""
 
     argv: tuple[str, ...]
     check: Check
@@ -44,14 +44,14 @@ class Command:
 
 
 class Took(NamedTuple):
-    """The seconds of one run: by the clock, and of its processors, its children included."""
+    """The seconds of one run: wall time, and CPU time including its children."""
 
     wall: float
     cpu: float
 
 
 class Spread(NamedTuple):
-    """A median with the quartiles; of fewer than four values, with the least and the most."""
+    """A median with the quartiles, or with the minimum and maximum for fewer than four values."""
 
     low: float
     median: float
@@ -70,7 +70,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 class Runner:
-    """Runs commands in a folder and an environment that hold nothing but what the benchmark put there."""
+    """Runs commands in a folder and an environment that contain only what the benchmark put there."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -82,11 +82,11 @@ class Runner:
         }
 
     def run(self, command: Command, *before: str, env: Mapping[str, str] | None = None) -> Took:
-        """The times of one run, its stdout a pipe; `before` stands before its arguments. Raises Wrong."""
+        """The times of one run with a pipe as stdout; `before` is put before its arguments. Raises Wrong."""
         return self.read(command, *before, env=env)[0]
 
     def read(self, command: Command, *before: str, env: Mapping[str, str] | None = None) -> tuple[Took, str]:
-        """The times of one run that prints what it must, and its stderr. Raises Wrong."""
+        """The times and the stderr of one run whose output is checked. Raises Wrong."""
         took, printed, said = self._whole(command, before, env or {})
         try:
             command.check(printed)
@@ -101,7 +101,7 @@ class Runner:
     def _whole(
         self, command: Command, before: Sequence[str], env: Mapping[str, str]
     ) -> tuple[Took, str, str]:
-        """The times and both streams of one run. Raises Wrong for another exit code than the command's."""
+        """The times and both streams of one run. Raises Wrong for an unexpected exit code."""
         with tempfile.TemporaryFile() as errors:
             begun = time.perf_counter()
             process = subprocess.Popen(
@@ -113,7 +113,7 @@ class Runner:
                 stderr=errors,
             )
             assert process.stdout is not None
-            # One that hangs ends with an exit code that is never the right one.
+            # A run that hangs ends with an exit code that is never expected.
             guard = threading.Timer(_LONGEST_SECONDS, process.kill)
             guard.start()
             with process.stdout as stdout:
@@ -131,7 +131,7 @@ class Runner:
         return Took(wall, usage.ru_utime + usage.ru_stime), printed.decode("utf-8", "replace"), said
 
     def rounds(self, commands: Sequence[Command], count: int, *, warm: bool = False) -> list[list[Took]]:
-        """The times of each command in so many rounds of all of them, after one more if they are not warm."""
+        """The times of each command in that many rounds of all commands, after a warm-up round if needed."""
         for command in () if warm else commands:
             self.run(command)
         found: list[list[Took]] = [[] for _ in commands]
@@ -141,29 +141,29 @@ class Runner:
         return found
 
     def peak(self, command: Command) -> float:
-        """The most memory that the command held, in MiB, in a run of its own."""
+        """The peak memory of the command in MiB, in a separate run."""
         with tempfile.NamedTemporaryFile("r", dir=self._folder) as result:
             self.run(command, sys.executable, "-I", "-S", "-c", _PEAK, result.name)
             return int(result.read()) / 1024
 
 
 def ratios(these: Sequence[Took], those: Sequence[Took], of: Callable[[Took], float]) -> Spread:
-    """The ratios of a time of two commands, pair by pair."""
+    """The ratios of the times of two commands, pair by pair."""
     return spread([of(this) / of(that) for this, that in zip(these, those, strict=True)])
 
 
 def wall(took: Took) -> float:
-    """The seconds by the clock."""
+    """The wall time in seconds."""
     return took.wall
 
 
 def cpu(took: Took) -> float:
-    """The seconds of the processors."""
+    """The CPU time in seconds."""
     return took.cpu
 
 
 class Counter:
-    """Counts instructions in user space: `tool` says with what; None where neither tool can."""
+    """Counts instructions in user space with `tool`; None if no tool is available."""
 
     def __init__(self, runner: Runner, *, quick: bool) -> None:
         self._runner = runner
@@ -174,7 +174,7 @@ class Counter:
             self.tool = "valgrind"
 
     def count(self, commands: Sequence[Command]) -> list[int]:
-        """The instructions of each command, in a run of its own; as many at once as there are processors."""
+        """The instructions of each command in a separate run, one run per processor at once."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return list(pool.map(self._one, commands))
 
@@ -188,7 +188,7 @@ class Counter:
                     *("--fair-sched=try", f"--log-file={told.name}"),
                 ),
             }[self.tool or "valgrind"]
-            # One order of hashes, that two counts of the same run are one.
+            # A fixed hash seed, so that two counts of the same run are equal.
             self._runner.run(command, *before, env={"PYTHONHASHSEED": "0"})
             text = told.read()
         found = re.search(r"^(\d+),.*instructions:u|I +refs: +([\d,]+)", text, re.MULTILINE)
@@ -198,7 +198,7 @@ class Counter:
 
 
 def _perf_counts() -> bool:
-    """Whether there is a perf that may count here; in many virtual machines it may not."""
+    """Whether perf exists and can count here; many virtual machines do not allow it."""
     if shutil.which("perf") is None:
         return False
     command = ["perf", "stat", "-x,", "-e", "instructions:u", "true"]

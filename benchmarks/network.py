@@ -1,4 +1,4 @@
-"""Rows 5 to 7: what a run costs beside the network, and beside scripts of curl and jq."""
+"""Rows 5 to 7: the cost of a run compared with the network, and with scripts of curl and jq."""
 
 import json
 import math
@@ -31,7 +31,7 @@ _SHOW: Final = (
 
 
 def version(tool: str) -> str | None:
-    """The name and version that a tool tells in its first line; None where there is none."""
+    """The name and version in a tool's first line of output; None if it is not installed."""
     if shutil.which(tool) is None:
         return None
     told = subprocess.run([tool, "--version"], capture_output=True, text=True, check=False).stdout.split()
@@ -39,7 +39,7 @@ def version(tool: str) -> str | None:
 
 
 def _peers() -> str | None:
-    """Both peers with their versions, None if one is not there."""
+    """Both peers with their versions; None if one is not installed."""
     curl, jq = version("curl"), version("jq")
     return f"{curl}, {jq}" if curl and jq else None
 
@@ -49,7 +49,7 @@ def _missing(row: int, what: str) -> list[Line]:
 
 
 def _request(bench: Bench, account: Account) -> tuple[str, list[str], str | None]:
-    """The address, the headers and the body of the request for an account."""
+    """The URL, the headers and the body of an account's request."""
     url = bench.server.url(account.provider)
     name, value = CREDENTIALS[account.provider][0], credential(account)
     if account.provider == "loopring":
@@ -61,7 +61,7 @@ def _request(bench: Bench, account: Account) -> tuple[str, list[str], str | None
 
 
 def _curl_file(bench: Bench, name: str, accounts: Sequence[Account], *, apart: bool) -> Path:
-    """A file for `curl -K` with the accounts' requests, `apart` each into a file of its provider."""
+    """A file for `curl -K` with the accounts' requests; with `apart`, each response gets its own file."""
     parts = []
     for account in accounts:
         url, headers, body = _request(bench, account)
@@ -75,7 +75,7 @@ def _curl_file(bench: Bench, name: str, accounts: Sequence[Account], *, apart: b
 
 
 def _scripts(bench: Bench) -> tuple[Command, Command]:
-    """What a user would write for the three accounts: curl one after the other, or in parallel, then jq."""
+    """A user's script for the three accounts: curl in sequence or in parallel, then jq."""
     (bench.folder / "tokens.json").write_text(json.dumps(tokens()), encoding="utf-8")
     files = " ".join(
         f"--slurpfile {name} {name}.json" for name in ("tokens", *(account.provider for account in THREE))
@@ -99,7 +99,7 @@ def _scripts(bench: Bench) -> tuple[Command, Command]:
 
 
 def row_5(bench: Bench) -> list[Line]:
-    """`all` beside the script that a user would write."""
+    """`all`, compared with the script that a user would write."""
     what = "`all`, three providers, 200 ms, token table cached"
     ours = bench.ask(bench.profile("three", THREE), THREE)
     bench.server.set_latency(0.2)
@@ -139,7 +139,7 @@ def _wallets(count: int) -> tuple[Account, ...]:
 
 
 def _many(bench: Bench, count: int) -> Command:
-    """The command for so many wallets; the deadline is raised, and nothing else."""
+    """The command for that many wallets, with only the deadline raised."""
     accounts = _wallets(count)
     return bench.ask(
         bench.profile(f"wallets-{count}", accounts, head=_HEAD), accounts, "json", "--jobs", str(_JOBS)
@@ -147,7 +147,7 @@ def _many(bench: Bench, count: int) -> Command:
 
 
 def _curls(bench: Bench, count: int) -> tuple[Command, Command]:
-    """Each wallet asked for by curl, alone and piped into a jq that adds up."""
+    """One curl per wallet, alone and piped into a jq that adds up."""
     accounts = _wallets(count)
     file = shlex.quote(str(_curl_file(bench, f"wallets-{count}", accounts, apart=False)))
     curl = f"curl -sS --no-progress-meter --parallel --parallel-max {_JOBS} -K {file}"
@@ -190,7 +190,7 @@ def row_6(bench: Bench) -> list[Line]:
 
 
 def _per_account(bench: Bench, count: int) -> Line:
-    """What an account costs without the network's waits, in instructions, else in time."""
+    """The cost of an account without network waits, in instructions or else in time."""
     one, many = _many(bench, 1), _many(bench, count)
     what, target = f"an account, of {count:,}, 0 ms", "≤ 1,750 k instructions"
     if bench.counter.tool is None:
@@ -226,5 +226,5 @@ def row_7(bench: Bench) -> list[Line]:
 
 
 def _held(bench: Bench, row: int, what: str, measured: str, peer: str, target: str, *, met: bool) -> Line:
-    """The line, without a verdict where a quick run measured less than the target is for."""
+    """The line, without a verdict if a quick run measured less than the target requires."""
     return Line(row, what, measured, peer, target, None if bench.quick else met)

@@ -1,8 +1,8 @@
-"""How many files and functions of the package one run goes through: `python -m benchmarks.path [--list]`.
+"""The number of files and functions of the package that one run enters: `python -m benchmarks.path [--list]`.
 
-It runs `balcli wallet -o json` with a profile of one wallet against the stand-in server of another process. A file
-counts if any of its functions or class bodies runs, a function or comprehension if it is entered; what only an import
-runs does not count.
+It runs `balcli wallet -o json` with a profile of one wallet against a sandbox server in another process. A file
+counts if any of its functions or class bodies runs. A function or comprehension counts if it is entered. Code that
+only an import runs does not count.
 """
 
 import argparse
@@ -36,11 +36,11 @@ finally:
         print("entered", *each, sep="\\t", file=sys.stderr)
 """
 _CLASS_BODY: Final = "0"
-"""The flag CO_OPTIMIZED of a code object, which functions have and class bodies lack."""
+"""The flag CO_OPTIMIZED of a code object, which functions have and class bodies do not."""
 
 
 def entered() -> Mapping[str, set[str]]:
-    """The functions of the package that a run enters, by the file that they are in."""
+    """The functions of the package that a run enters, by file."""
     from balcli.sandbox import Sandbox
 
     with Sandbox() as server, tempfile.TemporaryDirectory() as home:
@@ -68,7 +68,7 @@ def entered() -> Mapping[str, set[str]]:
 
 
 def main() -> None:
-    """Print the two figures, and with --list each function under its file."""
+    """Print the two numbers, and with --list each function under its file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.path")
     parser.add_argument("--list", action="store_true", help="name each function under its file")
     whole = parser.parse_args().list

@@ -1,4 +1,4 @@
-"""Row 8: what a balance costs from the answer's bytes to the output's, in each format, and in memory."""
+"""Row 8: the cost of a balance from the response to the output, in each format, and in memory."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,7 +12,7 @@ _COUNT: Final = 10_000
 
 
 def row_8(bench: Bench) -> list[Line]:
-    """A balance in each format: ten accounts with a thousand assets each, less one with a single asset."""
+    """The time per balance in each format: ten accounts with a thousand assets each, minus one with a single asset."""
     bench.server.set_latency(0)
     one, many = (Account("wallet", 1, 1),), (Account("wallet", 1, _COUNT),)
     ten = tuple(Account("wallet", number, _COUNT // 10) for number in range(1, 11))
@@ -27,7 +27,7 @@ def row_8(bench: Bench) -> list[Line]:
         lines.append(Line(8, what, measured, "the same with 1", f"≤ {most:g} µs", median <= most))
     if bench.quick:
         return [*lines, _memory(bench)]
-    # As many totals as balances: each asset is another.
+    # As many totals as balances: all assets are different.
     commands = [bench.ask(files[0], one), bench.ask(files[1], many)]
     measured, _ = _each(*bench.runner.rounds(commands, bench.rounds(10, 1)))
     what = f"a balance as json, of {_COUNT:,} in one account, each a different asset"
@@ -36,7 +36,7 @@ def row_8(bench: Bench) -> list[Line]:
 
 
 def _each(base: Sequence[Took], times: Sequence[Took]) -> tuple[str, float]:
-    """What a balance takes: in words, and the median by the clock in microseconds."""
+    """The time per balance: in words, and the median wall time in microseconds."""
     told = []
     for name, of in (("wall", wall), ("CPU", cpu)):
         found = spread([(of(b) - of(a)) / (_COUNT - 1) * 1e6 for a, b in zip(base, times, strict=True)])
@@ -45,7 +45,7 @@ def _each(base: Sequence[Took], times: Sequence[Took]) -> tuple[str, float]:
 
 
 def _memory(bench: Bench) -> Line:
-    """The peak of ten times as many balances, beside that of so many; a quick run takes fewer, without a verdict."""
+    """The peak memory with ten times as many balances. A quick run uses fewer and has no verdict."""
     assets = 500 if bench.quick else 5_000
     peaks = []
     for count in (2, 20):

@@ -1,7 +1,7 @@
-"""The loopback server: a process of its own, a port for each provider with and without TLS, a set latency.
+"""The loopback server: a separate process, with a port per provider with and without TLS, and a set latency.
 
-The latency is between a request and its answer, one round trip; connecting costs none. The process ends with
-its stdin.
+The latency is one round trip between a request and its response. Connecting has none. The process ends when its
+stdin is closed.
 """
 
 import asyncio
@@ -25,16 +25,16 @@ _NAME: Final = re.compile(rb"\r\n[^:]+:")
 
 
 class Log(NamedTuple):
-    """What the server was asked since the log was read last."""
+    """The requests since the log was last read."""
 
     requests: int
     connections: int
     together: int
-    """The most requests that waited for their answers at one moment."""
+    """The most requests that waited at the same time."""
 
 
 class Server:
-    """A running server, as a context. `certificate` is a PEM file with the key; without one there is no TLS."""
+    """A running server, as a context. `certificate` is a PEM file with the key; without it there is no TLS."""
 
     def __init__(self, certificate: Path | None) -> None:
         arguments = [] if certificate is None else [str(certificate)]
@@ -56,19 +56,19 @@ class Server:
         self._process.communicate()
 
     def url(self, provider: str, scheme: str = "http") -> str:
-        """The base_url of a provider; each has a host, which is a port, of its own."""
+        """The base_url of a provider. Each provider has its own port."""
         return f"{scheme}://{_HOST}:{self._ports[f'{scheme} {provider}']}"
 
     def set_latency(self, seconds: float) -> None:
-        """Let every answer begin that many seconds after its request."""
+        """Delay every response by that many seconds."""
         self._control(f"latency/{seconds}")
 
     def log(self) -> Log:
-        """What was asked since the last time."""
+        """The requests since the last call."""
         return Log(*json.loads(self._control("log")))
 
     def _control(self, path: str) -> bytes:
-        # The environment's proxies are not for the loopback.
+        # Without the environment's proxies, because the server is on loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{self.url('wallet')}{_CONTROL}{path}") as reply:
             content: bytes = reply.read()
@@ -76,7 +76,7 @@ class Server:
 
 
 class _State:
-    """What the ports share: the latency in seconds, and the log's counts."""
+    """Shared by the ports: the latency in seconds, and the log's counts."""
 
     def __init__(self) -> None:
         self.latency = 0.0
@@ -87,7 +87,7 @@ class _State:
         self.requests = self.connections = self.together = 0
 
     def obey(self, path: str) -> bytes:
-        """The answer to a request of the benchmark's own."""
+        """The response to one of the benchmark's own requests."""
         told: object = None
         name, _, value = path.removeprefix(_CONTROL).partition("/")
         if name == "latency":
@@ -100,7 +100,7 @@ class _State:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection to a provider's port, which is kept until the client closes it."""
+    """One connection to a provider's port, kept open until the client closes it."""
 
     def __init__(self, provider: str, state: _State) -> None:
         self._provider = provider
@@ -151,7 +151,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def _serve(certificate: str | None) -> None:
-    """Serve on free ports, which are told on stdout, until stdin ends."""
+    """Serve on free ports, which are printed to stdout, until stdin is closed."""
     state, ports = _State(), {}
     loop = asyncio.get_running_loop()
     for scheme in ("http", "https") if certificate else ("http",):

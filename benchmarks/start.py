@@ -1,4 +1,4 @@
-"""Rows 1 to 4 and 9: what a start costs, beside a bare start of the same interpreter, and what it loads."""
+"""Rows 1 to 4 and 9: the cost of a start relative to the bare interpreter, and the modules that it loads."""
 
 import platform
 import sys
@@ -14,7 +14,7 @@ from benchmarks.modules import TELLING_MODULES, modules_of
 _ROUNDS: Final = 20
 _BARE: Final = Command((sys.executable, "-c", "pass"), has(0, "\n"))
 _ONE: Final = (Account("wallet", 1, 4),)
-# Runs balcli and writes a line into a file whenever certificates are loaded into a context.
+# Runs balcli and writes a line to a file whenever certificates are loaded into a context.
 _COUNTING: Final = """
 import ssl, sys
 log = sys.argv[1]
@@ -36,7 +36,7 @@ _NOT_AT_A_START: Final = (*_NOT_IN_MACHINE_FORMATS, "requests", "urllib3", "ssl"
 
 
 class _Start(NamedTuple):
-    """A command whose start is measured, and the most it may take, as a multiple of the bare start."""
+    """A command whose start is measured, and its target as a multiple of the bare start."""
 
     what: str
     command: Command
@@ -44,7 +44,7 @@ class _Start(NamedTuple):
 
 
 def _lines(bench: Bench, row: int, starts: Sequence[_Start]) -> list[Line]:
-    """A line for each: held to counted instructions where there are any, else to the processor's time."""
+    """A line for each command, judged by counted instructions if possible, or else by CPU time."""
     commands = [_BARE, *(start.command for start in starts)]
     bare, *times = bench.runner.rounds(commands, bench.rounds(_ROUNDS))
     counts = bench.counter.count(commands) if bench.counter.tool else None
@@ -70,7 +70,7 @@ def _lines(bench: Bench, row: int, starts: Sequence[_Start]) -> list[Line]:
 
 
 def _offline(bench: Bench) -> list[tuple[str, Command]]:
-    """The commands that have no use for the network."""
+    """The commands that need no network."""
     names = ("daily", "spare", "test")
     tables = (f'[profiles.{name}.merchant]\ntoken = "bench-{name}"\n' for name in names)
     file = bench.folder / "several.toml"
@@ -107,7 +107,7 @@ def row_2(bench: Bench) -> list[Line]:
 
 
 def row_3(bench: Bench) -> list[Line]:
-    """An account of each provider over HTTP."""
+    """One account per provider over HTTP."""
     bench.server.set_latency(0)
     file = bench.profile("three", THREE)
     what = "`all`, three providers, `-o {}`, 0 ms, token table {}"
@@ -124,7 +124,7 @@ def row_3(bench: Bench) -> list[Line]:
 
 
 def row_4(bench: Bench) -> list[Line]:
-    """An account of each provider over TLS."""
+    """One account per provider over TLS."""
     if bench.bundle is None:
         return [Line(4, "`all` over TLS", "not measured: there is no openssl or no bundle to add a CA to")]
     bench.server.set_latency(0)
@@ -142,7 +142,7 @@ def row_4(bench: Bench) -> list[Line]:
 
 
 def row_9(bench: Bench) -> list[Line]:
-    """The modules that are loaded."""
+    """The loaded modules."""
     bench.server.set_latency(0)
     file = bench.profile("three", THREE)
     machine = [(f"`all -o {name}`", bench.ask(file, THREE, name)) for name in ("json", "jsonl", "csv")]
@@ -163,7 +163,7 @@ def row_9(bench: Bench) -> list[Line]:
 
 
 def _loads(bench: Bench, commands: Sequence[tuple[str, Command]], unwanted: Sequence[str]) -> Line:
-    """Which unwanted modules each command loads."""
+    """The unwanted modules that each command loads."""
     found = []
     for what, command in commands:
         telling = Command(
@@ -190,6 +190,6 @@ def _loads(bench: Bench, commands: Sequence[tuple[str, Command]], unwanted: Sequ
 
 
 def loaded_of(modules: Iterable[str], unwanted: Sequence[str]) -> list[str]:
-    """The unwanted packages of which a module is among these."""
+    """The unwanted packages with a module in `modules`."""
     packages = {module.split(".")[0] for module in modules}
     return [name for name in unwanted if name in packages]

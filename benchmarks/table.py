@@ -1,4 +1,4 @@
-"""The Markdown that a run prints: what it ran on, and a line for each figure."""
+"""The Markdown output of a run: the environment, and a line for each figure."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def _installed(package: str) -> str:
 
 
 def _how() -> str:
-    """How balcli is installed in this interpreter's environment."""
+    """How balcli is installed in this environment."""
     try:
         told = metadata.distribution("balcli").read_text("direct_url.json")
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Row 11: the history of a year, 52,560 runs of 30 balances: a series, a day, two runs, and pruning."""
+"""Row 11: a year's history, 52,560 runs of 30 balances: a series, a day, two runs, and pruning."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ _DAYS_KEPT: Final = 90
 
 
 def row_11(bench: Bench) -> list[Line]:
-    """What a command takes with a year's history beyond what it takes with a history of one run."""
+    """The extra time of each command with a year's history, compared with a history of one run."""
     count = _QUICK if bench.quick else _YEAR
     file, small = bench.folder / "year.db", bench.folder / "run.db"
     write_year(file, count, _CHANGING, 11, {})
@@ -48,7 +48,7 @@ def row_11(bench: Bench) -> list[Line]:
 
 
 def _line(bench: Bench, what: str, base: list[Took], times: list[Took], most: float) -> Line:
-    """The CPU time beyond that with a history of one run."""
+    """The CPU time in addition to that with a history of one run."""
     found = spread([(cpu(b) - cpu(a)) * 1000 for a, b in zip(base, times, strict=True)])
     met = None if bench.quick else found.median <= most * 1000
     return Line(
@@ -66,7 +66,7 @@ def _cpu_ms(times: list[Took]) -> str:
 
 
 def _pruned(bench: Bench, file: Path, base: Command, count: int) -> Line:
-    """Pruning all but the last 90 days, each time of another copy."""
+    """Pruning all but the last 90 days, each time in a new copy."""
     kept = min(_DAYS_KEPT, (STEP * count).days // 2)
     before = START + STEP * count - timedelta(days=kept)
     copy = bench.folder / "copy.db"

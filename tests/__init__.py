@@ -1,1 +1,1 @@
-"""The tests: behaviour seen from outside, over real sockets and through real processes."""
+"""Tests of the visible behaviour, with real sockets and real processes."""

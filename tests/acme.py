@@ -1,4 +1,4 @@
-"""A plug-in's provider that does what its account's `fault` says, and the way to install it."""
+"""A plugin's provider that does what its account's `fault` says, and a function that installs it."""
 
 from pathlib import Path
 from typing import Final
@@ -49,11 +49,11 @@ def expand(account, run):
     kind, _, fault = account.settings.partition(":")
     return do(fault, account) if kind == "expand" else [account]
 """
-# A fault is `open:`, `fetch:` or `expand:`, and what that function returns or does instead.
+# A fault is `open:`, `fetch:` or `expand:`, followed by what that function returns or does instead.
 
 
 def install(folder: Path, source: str = SOURCE) -> dict[str, str]:
-    """The environment in which a plug-in with this source is installed."""
+    """The environment in which a plugin with this source is installed."""
     (folder / "balcli_acme.py").write_text(source)
     info = folder / "balcli_acme-1.0.dist-info"
     info.mkdir()

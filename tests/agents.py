@@ -1,4 +1,4 @@
-"""The official MCP client in a session with `balcli mcp`, for the tests of both eras of the protocol."""
+"""The official MCP client in a session with `balcli mcp`, for tests of both versions of the protocol."""
 
 import asyncio
 import json
@@ -19,11 +19,11 @@ needs_sdk: Final = pytest.mark.skipif(
     find_spec("mcp") is None, reason="the MCP SDK is not installed (pip install '.[mcp]')"
 )
 ERAS: Final = {"legacy": "2025-11-25", "auto": "2026-07-28"}
-"""The client's modes: the handshake, and `server/discover`."""
+"""The protocol version of each client mode: the handshake, and `server/discover`."""
 
 
 class Session:
-    """A client's connection to a server; every result is held to the schema of its tool."""
+    """A client's connection to a server. Every result is checked against its tool's schema."""
 
     def __init__(self, client: Any, tools: list[Any]) -> None:
         self.client = client
@@ -44,7 +44,7 @@ class Session:
 async def connected(
     program: Program, *arguments: str, mode: str = "auto", **env: str
 ) -> AsyncIterator[Session]:
-    """A session with `balcli mcp ARGUMENTS`, whose stderr goes to the file `err` in the program's folder."""
+    """A session with `balcli mcp ARGUMENTS`. Its stderr goes to the file `err` in the program's folder."""
     from mcp import Client
     from mcp.client.stdio import StdioServerParameters, stdio_client
 
@@ -62,7 +62,7 @@ async def connected(
 def in_session(
     work: Callable[[Session], Awaitable[None]], program: Program, *arguments: str, **settings: str
 ) -> list[str]:
-    """Do something in a session; what the server wrote to stderr, line by line."""
+    """Do something in a session. Returns the lines that the server wrote to stderr."""
 
     async def run() -> None:
         async with connected(program, *arguments, **settings) as session:

@@ -1,4 +1,4 @@
-"""Certificates that the tests make themselves, with the openssl command."""
+"""Certificates for the tests, made with the openssl command."""
 
 import subprocess
 from dataclasses import dataclass
@@ -36,20 +36,20 @@ NOW: Final = ("20200101000000Z", "20491231000000Z")
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority of the tests' own."""
+    """A certificate authority for the tests."""
 
     folder: Path
     bundle: Path
 
     def openssl(self, *arguments: str) -> None:
-        """Run the openssl command; its complaints are the test's."""
+        """Run the openssl command. If it fails, the test fails."""
         done = subprocess.run(
             ["openssl", *arguments], cwd=self.folder, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
 
     def issue(self, name: str, extensions: str = LEAF + HERE, valid: tuple[str, str] = NOW) -> Path:
-        """The file with a fresh certificate and its key."""
+        """A file with a new certificate and its key."""
         (self.folder / f"{name}.ext").write_text(extensions)
         self.openssl("req", "-new", "-config", "ca.cnf", "-key", "key.pem", "-subj", f"/CN={name}",
                      "-out", f"{name}.csr")  # fmt: skip
@@ -62,7 +62,7 @@ class Authority:
 
 
 def found(folder: Path) -> Authority:
-    """A new authority, whose key serves for its certificates, too."""
+    """A new authority. Its key is also used for its certificates."""
     authority = Authority(folder, folder / "ca.pem")
     (folder / "ca.cnf").write_text(CONFIGURATION.format(folder=folder))
     (folder / "index.txt").write_text("")
@@ -74,7 +74,7 @@ def found(folder: Path) -> Authority:
 
 
 def serving(certificate: Path) -> "SSLContext":
-    """The server's side of TLS with this certificate."""
+    """The TLS context of a server with this certificate."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,4 +1,4 @@
-"""What the tests share: real processes, real sockets, and a home that holds nothing."""
+"""Fixtures of the tests: real processes, real sockets, and an empty home."""
 
 import atexit
 import functools
@@ -50,7 +50,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @dataclass(frozen=True)
 class Result:
-    """What one run of the program did."""
+    """The result of one run of the program."""
 
     code: int
     out: str
@@ -58,7 +58,7 @@ class Result:
 
     @property
     def json(self) -> Any:
-        """The document on stdout; fails the test if it is not exactly one, or a report that breaks the schema."""
+        """The document on stdout. Fails the test if it is not exactly one, or a report that violates the schema."""
         made = json.loads(self.out)
         if isinstance(made, dict) and "balances" in made:
             hold_to_schema(made)
@@ -66,7 +66,7 @@ class Result:
 
 
 def hold_to_schema(made: object) -> None:
-    """Fail the test if a report's document breaks the schema, or has a key that the schema does not name."""
+    """Fail the test if a report's document violates the schema, or has a key that is not in the schema."""
     errors = [f"{error.json_path}: {error.message}" for error in _validator().iter_errors(made)]
     assert [] == errors
 
@@ -77,7 +77,7 @@ def _validator() -> Draft202012Validator:
 
 
 def closed(part: Any) -> Any:
-    """A schema that allows no key but those it names, in each object whose keys it lists as a whole."""
+    """The schema, without additional keys in the objects whose keys it lists completely."""
     if isinstance(part, list):
         return [closed(item) for item in part]
     if not isinstance(part, dict):
@@ -89,16 +89,16 @@ def closed(part: Any) -> Any:
 
 
 class Program:
-    """Runs balcli as a process of its own, in an empty home and with nothing of this environment."""
+    """Runs balcli as a separate process, in an empty home and without this environment."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file = folder / "config.toml"
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The whole environment of a run: an empty home, and what a test adds."""
+        """The environment of a run: an empty home, and the variables of a test."""
         kept = {name: os.environ[name] for name in ("PATH", "COVERAGE_PROCESS_CONFIG") if name in os.environ}
-        # urllib3 leaves the socket of an answer whose headers it refuses to the collector.
+        # urllib3 does not close the socket of a response with invalid headers.
         warnings = "error,ignore:unclosed:ResourceWarning"
         return {**kept, "HOME": str(self.folder), "PYTHONWARNINGS": warnings, **(env or {})}
 
@@ -110,10 +110,10 @@ class Program:
         timeout: float = 60,
         own_process: str = "",
     ) -> Result:
-        """The exit code and both streams of `balcli ARGUMENTS`, from a fork of a warm process.
+        """The exit code and both streams of `balcli ARGUMENTS`, run in a fork of a warm process.
 
-        It is a process of its own where the test gives a reason for that, or sets a variable that only the start
-        of an interpreter reads.
+        It is a new process if the test gives a reason for that, or sets a variable that only a starting interpreter
+        reads.
         """
         whole = self.environment(env)
         if own_process or needs_own_process(env or {}):
@@ -141,9 +141,9 @@ class Program:
         stderr: int = subprocess.PIPE,
         session: bool = False,
     ) -> Running:
-        """A run that goes on, a fork of a warm process too, with these streams as `subprocess.Popen` takes them.
+        """A running program, also a fork of a warm process. The streams are as for `subprocess.Popen`.
 
-        With `session` it leads a session of its own; a stream that is a terminal is then its controlling terminal.
+        With `session` it starts a new session, in which a stream that is a terminal is its controlling terminal.
         """
         opened: list[int] = []
         ours: list[int | None] = []
@@ -165,7 +165,7 @@ class Program:
         return Running(connection, *ours[1:])
 
     def loaded(self, *arguments: str, **env: str) -> set[str]:
-        """The modules that `balcli ARGUMENTS` has loaded when it ends, however it ends."""
+        """The modules that `balcli ARGUMENTS` has loaded at its end, even if it fails."""
         done = subprocess.run(
             [sys.executable, "-c", TELLING_MODULES, *arguments],
             env=self.environment(env),
@@ -180,7 +180,7 @@ class Program:
         return modules
 
     def write(self, text: str) -> Path:
-        """The profile file, with this text, readable by its owner alone."""
+        """Write the profile file with this text, readable only by its owner."""
         self.file.write_text(text)
         self.file.chmod(0o600)
         return self.file
@@ -188,13 +188,13 @@ class Program:
     def with_profile(
         self, text: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60
     ) -> Result:
-        """The run of a command with `--config` naming a file with this text."""
+        """Run a command with `--config` and a file with this text."""
         return self.run(*arguments, "--config", str(self.write(text)), env=env, timeout=timeout)
 
 
 @contextmanager
 def secrets_forgotten() -> Iterator[None]:
-    """A block after which the secrets are forgotten that it made known."""
+    """A context that forgets the secrets registered in it."""
     known, encoded = secret._known, secret._filter
     secret._known = {*known}
     secret._filter = secret.CredentialMatcher(secret._SHORTEST_FILTERED)
@@ -204,21 +204,21 @@ def secrets_forgotten() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _secrets_are_forgotten() -> Iterator[None]:
-    """What one test makes known as a secret is hidden in no other: random ones stand in innocent output by chance."""
+    """Forget the secrets of each test: random ones could occur by chance in another test's output."""
     with secrets_forgotten():
         yield
 
 
 @functools.cache
 def warm() -> Warm:
-    """The process that forks for the runs of this one; it ends with it."""
+    """The process that forks for each run. It ends with the test process."""
     started = Warm(Program(Path("/nonexistent")).environment())
     atexit.register(started.close)
     return started
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens at."""
+    """A port of 127.0.0.1 without a listener."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return int(unused.getsockname()[1])
@@ -232,6 +232,6 @@ def program(tmp_path: Path) -> Program:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A running stand-in for the providers."""
+    """A running sandbox server."""
     with Sandbox() as server:
         yield server

@@ -1,7 +1,7 @@
-"""Every message that the program can print, read from its source: `python -m tests.messages` lists them to be read aloud.
+"""Every message that the program can print, read from its source. `python -m tests.messages` lists them for review.
 
-A message is what an error class, a notice, a step of the doctor or a line of stderr is made with. Where it
-depends on a condition, each way it can go is one message; `{…}` stands for what is filled in.
+A message is the text of an error, a notice, a step of the doctor or a line of stderr. If it depends on a condition,
+each variant is a message. `{…}` replaces the values that are filled in.
 """
 
 import ast
@@ -20,13 +20,13 @@ from tests.conftest import ROOT
 
 FILLED: Final = "{…}"
 CLASS: Final = "{class}"
-"""What stands for the name of a class, which tells a reader nothing."""
+"""Replaces the name of a class, which means nothing to a reader."""
 LEAVES: Final = frozenset(
     name for name, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, BalcliError)
 )
 """The classes of the error tree."""
 PHRASES: Final = frozenset(("ValueError", "SettingProblem", "_Undecided", "BadParameter"))
-"""The exceptions whose text becomes a part of a message, with a place before it."""
+"""The exceptions whose text becomes part of a message, after a place."""
 _ARGUMENTS: Final = {
     **dict.fromkeys((*LEAVES, *PHRASES), 0),
     "SettingProblem": 1,
@@ -35,17 +35,17 @@ _ARGUMENTS: Final = {
     "Step": 3,
     "Notice": 2,
     "notify": 1,
-    # Functions that make an error of what they are given.
+    # Functions that return an error with their argument.
     "bad_shape": 0,
     "_untrusted": 0,
 }
-"""What a message is given to, and which of its arguments that is."""
+"""The callables that take a message, with the position of the message."""
 
 _Returned = Mapping[str, list[ast.expr]]
 
 
 class Message(NamedTuple):
-    """One message: the module and line, what it is given to, and its text with `{…}` for what is filled in."""
+    """A message: its module and line, the callable that takes it, and its text with `{…}` for values."""
 
     module: str
     line: int
@@ -55,7 +55,7 @@ class Message(NamedTuple):
 
 @cache
 def messages(folder: Path = ROOT / "balcli") -> tuple[Message, ...]:
-    """Every message in the modules of a folder, by path and line."""
+    """Every message in the modules of a folder, sorted by path and line."""
     return tuple(_messages(folder))
 
 
@@ -76,7 +76,7 @@ def _messages(folder: Path) -> Iterator[Message]:
 
 
 def _given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """The message of a node, with what it is given to: a call, or a class and its message in one tuple."""
+    """The messages in a node, each with its callable: a call, or a class and its message in a tuple."""
     if isinstance(node, ast.Call):
         kind = _name(node.func)
         if len(node.args) > _ARGUMENTS.get(kind, len(node.args)):
@@ -88,7 +88,7 @@ def _given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _texts(node: ast.expr, constants: Mapping[str, ast.expr], returned: _Returned) -> list[str]:
-    """The texts that an expression can come to, `{…}` for each part that only a run knows."""
+    """The possible texts of an expression, with `{…}` for each part that is known only at run time."""
 
     def of(part: ast.expr) -> list[str]:
         return _texts(part, constants, returned)
@@ -119,7 +119,7 @@ def _joined(parts: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _constants(tree: ast.Module) -> Mapping[str, ast.expr]:
-    """The constants of a module that are texts."""
+    """The string constants of a module."""
     return {
         node.target.id: node.value
         for node in tree.body
@@ -131,7 +131,7 @@ def _constants(tree: ast.Module) -> Mapping[str, ast.expr]:
 
 
 def _returned(trees: Iterable[ast.Module]) -> _Returned:
-    """What the functions return that return nothing but texts, by name; those with one name together."""
+    """The returned texts of all functions that return only texts, by function name."""
     found: dict[str, list[ast.expr]] = defaultdict(list)
     for tree in trees:
         for function in ast.walk(tree):
@@ -151,7 +151,7 @@ def _name(node: ast.expr) -> str:
 
 
 def main() -> int:
-    """Print the list, one message a line under its place; 0."""
+    """Print the list, each message below its place. Returns 0."""
     for message in messages():
         sys.stdout.write(f"balcli/{message.module}:{message.line}  {message.kind}\n    {message.text}\n")
     return 0

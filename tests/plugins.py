@@ -1,4 +1,4 @@
-"""What monitoring plugins print, read strictly, as the guideline of the Monitoring Plugins project has it."""
+"""A strict parser of monitoring plugins' output, after the guidelines of the Monitoring Plugins project."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _DATUM = re.compile(rf"'([^'=|]+)'=(U|{_NUMBER})(?:;({_RANGE})?)?(?:;({_RANGE})?
 
 @dataclass(frozen=True)
 class Plugin:
-    """The output of a plugin: its state, its text, its performance data by label, its other lines."""
+    """The output of a plugin: state, text, performance data by label, and other lines."""
 
     state: str
     text: str
@@ -23,14 +23,14 @@ class Plugin:
 
 
 def plugin(result: Result) -> Plugin:
-    """The output of a run; fails the test if it is not as the guideline has it, or at odds with the exit code."""
+    """The output of a run. Fails the test if it violates the guidelines or contradicts the exit code."""
     assert result.out.endswith("\n")
     first, *lines = result.out[:-1].split("\n")
     head, bar, data = first.partition(" | ")
     match = re.fullmatch(r"BALCLI (OK|WARNING|CRITICAL|UNKNOWN) - ([^|]+)", head)
     assert match, first
     assert CODES[match[1]] == result.code
-    # A bar in another line would begin performance data once more.
+    # A bar in another line would start performance data again.
     assert not any("|" in line for line in [*lines, result.err])
     assert all(line.isprintable() for line in [first, *lines])
     assert bool(bar) == bool(data)
@@ -38,7 +38,7 @@ def plugin(result: Result) -> Plugin:
 
 
 def performance(text: str) -> dict[str, tuple[str, ...]]:
-    """The performance data by label: value, warning and critical range, "" for what is not there."""
+    """The performance data by label: value, warning and critical range; "" for missing ones."""
     found: dict[str, tuple[str, ...]] = {}
     while text:
         match = _DATUM.match(text)

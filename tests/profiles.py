@@ -1,4 +1,4 @@
-"""Files of a profile, and what a run's document says of its accounts."""
+"""Profile files, and the accounts in a run's document."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tests.conftest import Result
 
 
 def private(path: Path, content: str | bytes, mode: int = 0o600) -> Path:
-    """A new file with this content, by default readable by its owner alone."""
+    """A new file with this content, by default readable only by its owner."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     path.chmod(mode)
@@ -14,7 +14,7 @@ def private(path: Path, content: str | bytes, mode: int = 0o600) -> Path:
 
 
 def names(result: Result) -> list[str]:
-    """The accounts of a run's document, in its order."""
+    """The names of the accounts in a run's document, in order."""
     return [account["account"] for account in result.json["accounts"]]
 
 

@@ -1,8 +1,8 @@
-"""Runs the tests on every Python that pyproject.toml lists: `python -m tests.pythons [VERSION ...] [PYTEST OPTION ...]`.
+"""Run the tests on every Python that pyproject.toml lists: `python -m tests.pythons [VERSION ...] [PYTEST OPTION ...]`.
 
-A Python is `python3.X` on the PATH, or a version of pyenv. Where there is none, one is taken from a Debian suite:
-mmdebstrap extracts it into `.pythons/`, and a mount namespace puts it in the place of /usr. That needs root on Debian
-or Ubuntu. A version that is not available is skipped by name.
+A Python is `python3.X` on the PATH, or a version of pyenv. If there is none, one is taken from a Debian suite:
+mmdebstrap extracts it into `.pythons/`, and a mount namespace mounts it as /usr. That needs root on Debian or Ubuntu.
+Versions that are not available are listed and skipped.
 """
 
 import os
@@ -66,7 +66,7 @@ def command(version: str) -> list[str] | str:
                 "--quiet",
                 "--variant=extract",
                 f"--include={','.join((f'python{version}-venv', *TOOLS))}",
-                # A mirror that lags is as good here. Signatures are checked.
+                # An outdated mirror is fine here. Signatures are checked.
                 '--aptopt=Acquire::Check-Valid-Until "false"',
                 SUITES[version],
                 str(suite),
@@ -81,7 +81,7 @@ def command(version: str) -> list[str] | str:
 
 
 def passes(version: str, python: list[str], options: list[str]) -> bool:
-    """Whether the tests pass on a Python, in a virtual environment of its own."""
+    """Whether the tests pass on a Python, in a new virtual environment."""
     venv = FOLDER / f"venv-{version}"
     inside = [*python[:-1], str(venv / "bin" / "python")]
     steps = [
@@ -93,7 +93,7 @@ def passes(version: str, python: list[str], options: list[str]) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests on the versions that are named, or on all; 1 if they fail on one."""
+    """Run the tests on the named versions, or on all. Returns 1 if they fail on any."""
     named = [argument for argument in arguments if re.fullmatch(r"3\.[0-9]+", argument)]
     options = [argument for argument in arguments if argument not in named]
     outcomes = {}

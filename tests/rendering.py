@@ -1,4 +1,4 @@
-"""A report in a format for machines as one text, and the rows of a terminal's table read back from what is drawn."""
+"""A report in a machine format as text, and the rows of a terminal's table parsed from its output."""
 
 import re
 import unicodedata
@@ -22,7 +22,7 @@ def machine(name: str, report: Report) -> str:
 
 
 def terminal_columns(text: str) -> int:
-    """How many columns a terminal gives a text: none for marks, two for wide East Asian characters, else one."""
+    """The columns of a text in a terminal: none for combining marks, two for wide East Asian characters, or else one."""
     wide = [(0x1100, 0x115F), (0x2E80, 0xA4CF), (0xAC00, 0xD7A3), (0xF900, 0xFAFF), (0xFF01, 0xFF60)]
     wide += [(0x1F300, 0x1FAFF), (0x20000, 0x3FFFD)]
     return sum(
@@ -36,19 +36,19 @@ def terminal_columns(text: str) -> int:
 
 
 class Shown(NamedTuple):
-    """A row as a terminal must show it: its label and the texts of its amounts."""
+    """A row as a terminal must show it: the label and the texts of the amounts."""
 
     label: str
     amounts: tuple[str, ...]
 
 
 def balance_shown(balance: Balance, label: str) -> Shown:
-    """What must be read of a balance."""
+    """The expected row of a balance."""
     return Shown(label, _texts([balance.total, balance.available, balance.locked]))
 
 
 def total_shown(total: Total, label: str) -> Shown:
-    """What must be read of a total: where it is not known, the sum of what is."""
+    """The expected row of a total: the sum of the known amounts if the total is unknown."""
     pairs = zip(total.amounts, total.known, strict=True)
     return Shown(label, _texts([known if amount is None else amount for amount, known in pairs]))
 
@@ -58,7 +58,7 @@ def _texts(amounts: Iterable[Amount | None]) -> tuple[str, ...]:
 
 
 def missing_rows(text: str, rows: Sequence[Shown]) -> Iterator[Shown]:
-    """The rows that a terminal's table does not have, in their order, with each amount whole and under its name."""
+    """The rows that are missing in a terminal's table. Rows must be in order, with complete amounts under their headings."""
     lines = text.split("\n")
     ends = next((_ends(line) for line in lines if line.split() == ["TOTAL", "AVAILABLE", "LOCKED"]), [])
     place = 0
@@ -77,13 +77,13 @@ def _ends(heading: str) -> list[int]:
 
 
 def _read(lines: Sequence[str], place: int, label: str, ends: Sequence[int]) -> tuple[str, ...] | None:
-    """The amounts of the row whose label is on that line; None where that is not a row."""
+    """The amounts of the row whose label is on that line; None if the line is not a row."""
     start = f"  {label}"
     if not lines[place].startswith(start):
         return None
     rest = [lines[place].removeprefix(start), *lines[place + 1 :]]
     taken = width(start)
-    # A label that is too long for the columns has a line of its own.
+    # A label that is too long for its column is on a line of its own.
     if not rest[0] and ends and not (rest[1:] and _BELOW.fullmatch(rest[1])):
         taken, rest = 0, rest[1:]
     found: dict[str, str] = {}

@@ -212,21 +212,21 @@ def test_the_source_is_named(program: Program, two: Two) -> None:
 @each_case(
     ("named", "words"),
     [
-        ({}, "not in the built-in certificates; check base_url, or name that authority's file in ca_bundle"),
+        ({}, "not in the built-in certificates; check base_url, or set ca_bundle to that authority's file"),
         (
             {"SSL_CERT_FILE": "other"},
-            "(SSL_CERT_FILE); check base_url, or name that authority's file in ca_bundle",
+            "(SSL_CERT_FILE); check base_url, or set ca_bundle to that authority's file",
         ),
         (
             {"profile": "other", "REQUESTS_CA_BUNDLE": "ours"},
             (
-                "(ca_bundle of the profile); check base_url, or remove the ca_bundle of the profile, so that "
-                "REQUESTS_CA_BUNDLE counts"
+                "(ca_bundle of the profile); check base_url, or remove the ca_bundle of the profile to use "
+                "REQUESTS_CA_BUNDLE"
             ),
         ),
         (
             {"account": "other", "profile": "ours"},
-            "(ca_bundle of the account); check base_url, or name that authority's file in ca_bundle",
+            "(ca_bundle of the account); check base_url, or set ca_bundle to that authority's file",
         ),
     ],
 )

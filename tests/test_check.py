@@ -95,7 +95,10 @@ def test_an_asset_that_is_not_listed_is_never_ok(program: Program, sandbox: Sand
     strict = program.run("check", "--sandbox", "--asset", "UDST", "--warn", "~:1000")
     told = plugin(strict)
     assert ("UNKNOWN", ("U", "~:1000", "")) == (told.state, told.data["UDST available"])
-    assert "UDST available in total is unknown: no account lists it (asset.not_listed), USDT is;" in told.text
+    assert (
+        "UDST available in total is unknown: no account lists it (asset.not_listed), but USDT is;"
+        in told.text
+    )
     document = program.run("check", "--sandbox", "--asset", "UDST", "--warn", "~:1000", "-o", "json")
     (found,) = document.json["limits"]
     assert (3, "UNKNOWN", None) == (document.code, found["state"], found["value"])

@@ -60,7 +60,7 @@ def test_what_fails_fails_alike_for_everyone() -> None:
 
     def make() -> str:
         tries.append(1)
-        raise TimedOut("no answer in time")
+        raise TimedOut("no response in time")
 
     shared = RunOnce(make)
     for _ in range(2):

@@ -181,7 +181,7 @@ def test_init_writes_the_providers_that_are_named(
 
 def test_init_says_that_the_default_relayer_is_closed(program: Program) -> None:
     """The file says so beside the address, stderr too; of a provider that is in service nothing is said."""
-    said = "Loopring closed its public relayer on 2026-06-28; set base_url if you mean another deployment"
+    said = "Loopring closed its public relayer on 2026-06-28; set base_url to use another deployment"
     result = program.run("config", "init", "--provider", "loopring", "-c", str(program.file))
     (line,) = [line for line in program.file.read_text().splitlines() if "base_url = " in line]
     assert re.fullmatch(rf'base_url = "\$\{{LOOPRING_BASE_URL\}}" +# where the API is. {said}', line)
@@ -200,7 +200,7 @@ def test_init_of_an_unknown_provider_writes_nothing(program: Program, name: str)
 
 def test_check_and_doctor_say_that_an_account_is_at_the_closed_relayer(program: Program) -> None:
     """They say it of the default address alone, however it is spelled, with what to do; it is no problem."""
-    note = "Loopring closed its public relayer on 2026-06-28; set base_url if you mean another deployment"
+    note = "Loopring closed its public relayer on 2026-06-28; set base_url to use another deployment"
     for base_url, closed in {
         "": True,
         'base_url = "https://API3.loopring.io:443/"': True,
@@ -212,7 +212,7 @@ def test_check_and_doctor_say_that_an_account_is_at_the_closed_relayer(program: 
         assert (0, expected) == (checked.code, checked.json["warnings"])
         examined = program.with_profile(text, "doctor", "--offline", "-o", "json").json
         warnings = [step for step in examined["steps"] if step["status"] == "warning"]
-        cure = "set base_url if you mean another deployment"
+        cure = "set base_url to use another deployment"
         assert [("loopring", "settings", cure)] * closed == [
             (step["account"], step["step"], step["cure"]) for step in warnings
         ]
@@ -953,10 +953,10 @@ FOUND = [
     ("config.variable", '38: api_key in wallet "same" needs ${NO_KEY}'),
     ("config.value", '44: api_key_command in wallet "same again" must be a list of texts'),
     ("config.key", "46: token in merchant is missing"),
-    ("config.key", "47: merchant_id in merchant is negative"),
+    ("config.key", "47: merchant_id in merchant must not be negative"),
     ("config.account", '40: wallet "same again" is the same account at the provider as wallet "same"'),
     ("config.secret", "60: token in merchant holds a control character"),
-    ("config.key", "61: api_secret in merchant stands beside token"),
+    ("config.key", "61: api_secret in merchant cannot be combined with token"),
 ]
 
 

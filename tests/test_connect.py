@@ -174,7 +174,7 @@ def test_the_doctor_names_each_address(program: Program) -> None:
     for address in ("127.0.0.1", "127.0.0.2", NO_ROUTE):
         assert address in steps["name"]["message"]
     assert "warning" == steps["tcp"]["status"]
-    for words in ("127.0.0.1 connects in", "127.0.0.2 refuses", f"{NO_ROUTE} "):
+    for words in ("127.0.0.1 connects in", "127.0.0.2 refused", f"{NO_ROUTE} "):
         assert words in steps["tcp"]["message"]
 
 
@@ -188,7 +188,7 @@ def test_the_doctor_names_each_address_of_a_host_that_is_down(program: Program) 
         result = program.with_profile(text, "doctor", "-o", "json", env=env)
     (error,) = result.json["errors"]
     assert (5, "network.connection") == (result.code, error["code"])
-    assert "127.0.0.2 refuses, 127.0.0.3 refuses" in error["message"]
+    assert "127.0.0.2 refused, 127.0.0.3 refused" in error["message"]
 
 
 def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:

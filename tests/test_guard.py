@@ -149,7 +149,7 @@ def test_whatever_a_plug_in_does_fails_its_account_alone(
         (mine,) = (each for each in document["accounts"] if each["provider"] == "acme")
         others = [each["status"] for each in document["accounts"] if each["provider"] != "acme"]
         rows = [row for row in document["balances"] if row["provider"] == "acme"]
-        said = err.count("balcli: acme: the plug-in acme failed: its ")
+        said = err.count("balcli: acme: the plugin acme failed: its ")
         due: tuple[object, ...] = (6 if fault.startswith("expand") else 8, "plugin.fault", False, [], 1)
         found = (code, (mine["error"] or {}).get("code"), document["complete"], rows, said)
         if found != due or set(others) - {"ok"} or "Traceback" in err:
@@ -164,7 +164,7 @@ def test_whatever_a_plug_in_does_fails_its_account_alone(
 def test_a_plug_ins_fault_is_one_in_every_format_and_command(
     program: Program, sandbox: Sandbox, tmp_path: Path, fault: str
 ) -> None:
-    """No format and no command takes the fault for success, or what the plug-in prints for data."""
+    """No format and no command takes the fault for success, or what the plugin prints for data."""
     env = install(tmp_path)
     text = sandbox.profile("main") + account(fault)
     check = ("check", "--asset", "EUR", "--account", "acme", "--crit", "~:5")

@@ -284,12 +284,12 @@ def test_files_that_are_no_history_are_told(tmp_path: Path) -> None:
     _made(newer, "PRAGMA user_version = 7")
     os.mkfifo(tmp_path / "fifo")
     for file, reason in (
-        (damaged, "is no history, or damaged; move it away"),
-        (other, "is another program's database; name another file with --history"),
-        (newer, "is of a newer balcli (schema 7, this one knows 1); update balcli"),
-        (tmp_path / "fifo", "is no regular file; name another with --history"),
-        (tmp_path, "is no regular file; name another with --history"),
-        (damaged / "below", "; check its folder, or name another with --history"),
+        (damaged, "is damaged, or not a history; move it away"),
+        (other, "is another program's database; use another file with --history"),
+        (newer, "was written by a newer balcli (schema 7, this version supports 1); update balcli"),
+        (tmp_path / "fifo", "is not a regular file; use another file with --history"),
+        (tmp_path, "is not a regular file; use another file with --history"),
+        (damaged / "below", "; check its folder, or use another file with --history"),
     ):
         before = file.read_bytes() if file.is_file() else None
         for attempt in (
@@ -309,10 +309,10 @@ def test_damage_inside_is_told(tmp_path: Path) -> None:
     record(file, _report(_answered("a", _row("a", "ETH", "1"))))
     _made(file, "UPDATE changes SET total = '1.0'")
     for attempt in (lambda: run(file, 1), lambda: series(file)):
-        with pytest.raises(StateError, match="is damaged: it holds what no balcli wrote"):
+        with pytest.raises(StateError, match=r"is damaged \(unexpected content\)"):
             attempt()
     _made(file, "UPDATE runs SET at = 4e18")
-    with pytest.raises(StateError, match="is damaged: it holds what no balcli wrote"):
+    with pytest.raises(StateError, match=r"is damaged \(unexpected content\)"):
         runs(file)
     content = file.read_bytes()
     file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))

@@ -51,7 +51,7 @@ def explained(problem: BaseException) -> errors.BalcliError:
     """What the transport makes of an exception."""
     from balcli.http import connect, library_errors
 
-    return library_errors.explained(problem, connect.Setup())
+    return library_errors.balcli_error(problem, connect.Setup())
 
 
 def of(path: str) -> type[BaseException]:

@@ -180,8 +180,8 @@ def test_a_rate_limit_holds_for_every_account_of_the_host(program: Program) -> N
         result = program.with_profile("".join(tables), "merchant", *options)
     assert [account["status"] for account in result.json["accounts"]] == ["failed", "ok", "ok"]
     assert result.json["accounts"][0]["error"]["message"] == (
-        f"127.0.0.1:{wire.port} limits the rate of requests (HTTP 429) and asked to wait 1 s; "
-        "run less often or with fewer --jobs"
+        f"127.0.0.1:{wire.port} is rate limiting requests (HTTP 429) and asked to wait 1 s; "
+        "run less often or lower --jobs"
     )
     assert len(moments) == 3
     assert moments[1] - moments[0] >= 1

@@ -351,14 +351,14 @@ REFUSALS: Final[dict[str, Script]] = {
 
 
 REFUSED: Final = {
-    "407": "the proxy requires a user name and password (HTTP 407); write them in HTTPS_PROXY",
-    "403": "the proxy refused to connect (HTTP 403); allow the host there, or change HTTPS_PROXY",
-    "502": "the proxy refused to connect (HTTP 502); allow the host there, or change HTTPS_PROXY",
+    "407": "the proxy requires a user name and password (HTTP 407); set HTTPS_PROXY to http",
+    "403": "the proxy refused to connect (HTTP 403); allow the host in the proxy, or change HTTPS_PROXY",
+    "502": "the proxy refused to connect (HTTP 502); allow the host in the proxy, or change HTTPS_PROXY",
     "closed": "the proxy closed the connection; check HTTPS_PROXY",
-    "a good answer to CONNECT": "the proxy refused to connect (HTTP 404); allow the host there",
+    "a good answer to CONNECT": "the proxy refused to connect (HTTP 404); allow the host in the proxy",
     "not HTTP": "the proxy does not speak HTTP; check HTTPS_PROXY",
-    "silent": "the proxy did not connect in time; check HTTPS_PROXY",
-    "an interim response": "the proxy requires a user name and password (HTTP 407); write them in HTTPS_PROXY",
+    "silent": "the proxy timed out; check HTTPS_PROXY",
+    "an interim response": "the proxy requires a user name and password (HTTP 407); set HTTPS_PROXY to http",
 }
 
 
@@ -400,18 +400,21 @@ def test_a_proxy_that_refuses_is_asked_once(program: Program, authority: Authori
     [
         (
             {"HTTPS_PROXY": "socks5h://127.0.0.1:1"},
-            "HTTPS_PROXY is a SOCKS proxy; name an http:// or https:// proxy",
+            "HTTPS_PROXY is a SOCKS proxy, which is not supported; use an http:// or https:// proxy",
         ),
-        ({"all_proxy": "SOCKS4://me:secret@127.0.0.1:1"}, "all_proxy is a SOCKS proxy; name an http://"),
+        (
+            {"all_proxy": "SOCKS4://me:secret@127.0.0.1:1"},
+            "all_proxy is a SOCKS proxy, which is not supported; use an http://",
+        ),
         (
             {"https_proxy": "ftp://127.0.0.1:1"},
-            "https_proxy is not the URL of a proxy; write it as http://host:port",
+            "https_proxy is not a proxy URL; use http://host:port",
         ),
-        ({"ALL_PROXY": "http://["}, "ALL_PROXY is not the URL of a proxy; write it as http://host:port"),
+        ({"ALL_PROXY": "http://["}, "ALL_PROXY is not a proxy URL; use http://host:port"),
         ({"HTTPS_PROXY": "127.0.0.1:1"}, "the proxy cannot be reached; check HTTPS_PROXY"),
         (
             {"HTTPS_PROXY": "http://nobody.invalid:1"},
-            "the proxy's name cannot be resolved; check HTTPS_PROXY",
+            "the proxy's host name cannot be resolved; check HTTPS_PROXY",
         ),
     ],
 )

@@ -257,7 +257,7 @@ def test_an_asset_that_is_not_listed_is_never_ok() -> None:
                             wrong.append((text, of, field, strict))
     assert [] == wrong
     assert UNLISTED == found(reports[1], limit(crit="~:10"))[2]
-    assert "(asset.not_listed), USDC is;" in str(found(reports[2], limit(crit="~:10"))[2])
+    assert "(asset.not_listed), but USDC is;" in str(found(reports[2], limit(crit="~:10"))[2])
     assert (State.CRITICAL, "0", "it is not listed") == found(reports[1], limit())
 
 
@@ -357,7 +357,7 @@ def test_a_list_adds_up_exact_names() -> None:
         assert (State.OK, "720.5", None) == found(report, several("USDT", "USDT.e", of=of))
         assert (State.CRITICAL, "21.5", None) == found(report, several("usdt", "USDT.e", of=of))
         assert (State.OK, "701", None) == found(report, several("usdt", "USDT", of=of))
-        reason = "no account lists USDt (asset.not_listed), usdt is; check the name, or set absent = zero if that is 0"
+        reason = "no account lists USDt (asset.not_listed), but usdt is; check the name, or set absent = zero if that is 0"
         assert (State.UNKNOWN, None, reason) == found(report, several("USDT", "USDt", of=of))
         assert State.UNKNOWN is found(report, several("USDT", "odd", of=of))[0]
     one = several("USDT", "USDT.e")
@@ -389,7 +389,7 @@ def test_a_symbol_of_several_tokens_is_none_of_them() -> None:
         for name in ("SNX#24", "snx#24", "#24"):
             assert (State.OK, "700", None) == found(both, limit(name, of=of))
             assert (State.OK, "700", None) == found(one, limit(name, of=of))
-        assert (State.CRITICAL, "0", "it is not listed, SNX#24 is") == found(one, limit("SNX#173", of=of))
+        assert (State.CRITICAL, "0", "it is not listed, but SNX#24 is") == found(one, limit("SNX#173", of=of))
     elsewhere = build("main", [answered("shop", *two[:1]), answered("bank", usdt("1", "bank", asset="SNX"))])
     assert State.UNKNOWN == found(elsewhere, limit("SNX"))[0]
     assert "1" == found(elsewhere, limit("SNX", of="bank"))[1]

@@ -146,7 +146,7 @@ def test_the_table_says_what_is_a_token(program: Program) -> None:
     told = {w["message"].partition(":")[0] for w in result.json["warnings"]}
     assert told == {
         "token #32767 is not in the relayer's token table",
-        "token #40000 (BAD) is listed in the relayer's token table without a usable unit",
+        "token #40000 (BAD) has no usable unit in the relayer's token table",
     }
 
 
@@ -162,9 +162,9 @@ def test_a_token_without_a_unit_is_found_by_its_symbol(program: Program) -> None
     rows = [_row(number, "5") for number in (7, 8, 9, 10)]
     result, _ = _run(program, tokens, rows, "--asset", "odd,x,#9")
     assert ["#10", "#7", "#9", "ODD#8"] == [row["asset"] for row in result.json["balances"]]
-    messages = sorted(warning["message"].partition(" in the")[0] for warning in result.json["warnings"])
-    assert ["token #10 (X) is listed", "token #7 (ODD) is listed", "token #9 is listed"] == messages
-    assert "without a usable symbol" in result.err
+    messages = sorted(warning["message"].partition(" no usable")[0] for warning in result.json["warnings"])
+    assert ["token #10 (X) has", "token #7 (ODD) has", "token #9 has"] == messages
+    assert "no usable symbol" in result.err
 
 
 def test_an_id_that_the_table_lacks_can_be_asked_for(program: Program) -> None:
@@ -341,7 +341,7 @@ def test_one_account_with_two_filters_loses_no_row(program: Program, sandbox: Sa
         (
             json_response({"resultInfo": {"code": 101002, "message": "no user"}}, 400),
             4,
-            "there is no account with that account_id or address, or the key",
+            "the account_id or address does not exist, or the API key",
         ),
         (json_response({"resultInfo": {"code": 104003, "msg": "bad id"}}, 400), 6, "104003 (bad id)"),
         (json_response({"code": 100001, "msg": "argument"}), 6, "100001 (argument)"),

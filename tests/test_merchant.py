@@ -123,7 +123,7 @@ def test_a_warning_names_an_asset_by_no_more_than_can_be_read(program: Program) 
     report = _run(program, _success([row, row])).json
     told = {warning["code"]: warning["message"] for warning in report["warnings"]}
     name = "N" * 45 + "..."
-    mismatch = f"{name}: the provider's total 10.5 is not its free 9 + locked 2; shown as sent"
+    mismatch = f"{name}: the provider's total 10.5 is not free 9 + locked 2; amounts are shown as sent"
     assert ([row["asset"]] * 2, mismatch, f"{name} stands 2 times in the answer; all are in the totals") == (
         [balance["asset"] for balance in report["balances"]],
         told["amount.mismatch"],
@@ -162,20 +162,20 @@ def test_numbers_are_as_exact_as_texts(program: Program, body: bytes) -> None:
         (
             json_response({"code": -5006, "msg": "MC_NOT_EXIST"}),
             6,
-            "there is no such merchant; check merchant_id",
+            "the merchant does not exist; check merchant_id",
         ),
         (json_response({"code": -5006, "msg": "MC_NOT_EXIST"}, 400), 6, "-5006 (MC_NOT_EXIST)"),
         (json_response({"code": -5043, "msg": "x"}), 6, "KYC"),
         (json_response({"code": -1, "msg": "odd"}), 6, "-1 (odd)"),
         (json_response({"code": 201, "msg": "SUCCESS", "data": {"balances": []}}), 6, "error 201"),
-        (json_response({"data": {"balances": []}}), 6, "without its code"),
+        (json_response({"data": {"balances": []}}), 6, "without a code"),
         (json_response({"code": 200, "data": None}), 6, "data is null"),
         (json_response({"code": 200, "data": {"balances": None}}), 6, "balances is null"),
         (json_response({"code": 200, "data": {}}), 6, "has no balances"),
-        (json_response([]), 6, "without its code"),
+        (json_response([]), 6, "without a code"),
         (json_response({"code": 401, "msg": "token"}, 401), 4, "HTTP 401: token"),
         (SandboxResponse(403, b""), 4, "HTTP 403"),
-        (_success([_row(asset="")]), 6, "asset is an empty text"),
+        (_success([_row(asset="")]), 6, "asset is an empty string"),
         (_success([_row(asset=5)]), 6, "asset is a number"),
         (_success([_row(assetId=[])]), 6, "assetId is a list"),
     ],
@@ -197,8 +197,8 @@ def test_assets_are_chosen_by_symbol_or_id(program: Program) -> None:
 
     assert (["BTC"], []) == chosen("btc")
     assert (["USDT"], []) == chosen("#1")
-    assert ([], ["#None is not listed; check --asset if it should be"]) == chosen("#None")
-    assert (["BTC"], ["ETH is not listed; check --asset if it should be"]) == chosen("BTC,ETH")
+    assert ([], ["#None is not listed; check --asset"]) == chosen("#None")
+    assert (["BTC"], ["ETH is not listed; check --asset"]) == chosen("BTC,ETH")
 
 
 def test_all_merchants_of_a_key(program: Program, sandbox: Sandbox) -> None:
@@ -281,7 +281,7 @@ def test_a_list_without_an_end_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [{"merchantId": "1"}] == merchant_requests.all_rows(
         lambda _size, _page: {"data": [{"merchantId": "1"}]}
     )
-    with pytest.raises(BadShape, match="announced more and listed 3: the list is not complete"):
+    with pytest.raises(BadShape, match="incomplete list: expected more rows, got 3;"):
         merchant_requests.all_rows(lambda _size, _page: {"data": [{"merchantId": str(next(ends))}]})
 
 

@@ -20,13 +20,13 @@ COMPLETED: Final = {
         "{…} refused the credentials ({…})",
     ): "`with_cure` names the settings to check behind it",
     ("providers/parsing.py", "{…} refused the credentials ({…})"): "the same",
-    ("providers/loopring.py", "{…} refused the key with error {…} ({…})"): "the same",
+    ("providers/loopring.py", "{…} refused the API key with error {…} ({…})"): "the same",
     (
         "providers/loopring.py",
-        "{…} answered 101002 ({…}): there is no account with that account_id or address, or the key was refused",
+        "{…} returned error 101002 ({…}): the account_id or address does not exist, or the API key is wrong",
     ): "the same",
-    ("http/client.py", "no time is left of the run's {…} s"): "and it does so with its own",
-    ("http/client.py", "no answer before the deadline of {…} s"): "the same",
+    ("http/client.py", "no time left before the deadline of {…} s"): "and it does so with its own",
+    ("http/client.py", "no response before the deadline of {…} s"): "the same",
     ("money.py", ""): "reading puts the place in the answer before it, and `ask the provider` behind it",
     ("diff.py", ""): "a bug, which is said as one",
     ("history/series.py", "not a canonical amount"): "reading says that the history is damaged, and a cure",
@@ -53,7 +53,7 @@ FILLED_LAST: Final = {
     ("thresholds.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
     (
         "providers/parsing.py",
-        "{…} answered with {…} ({…}){…}",
+        "{…} returned {…} ({…}){…}",
     ): "the advice on the vendor's code, or the general one",
     ("state.py", "{…} {…}"): "what is wrong with owner or mode, and its chmod",
 }
@@ -108,7 +108,7 @@ def test_the_exceptions_are_needed() -> None:
 
 def test_words_that_are_filled_in_say_what_to_do() -> None:
     """The words for a vendor's code and for a certificate have the next step that their message lacks."""
-    advice = [*merchant_requests._ADVICE.values(), *library_errors._FLAWS.values()]
+    advice = [*merchant_requests._ADVICE.values(), *library_errors._CERTIFICATE_PROBLEMS.values()]
     assert [] == [words for words in advice if "; " not in words and not words.startswith("check")]
 
 

@@ -104,8 +104,8 @@ def test_the_last_part_of_a_sentence_is_its_cure(sentence: str, message: str, cu
 
 def test_an_error_is_a_failed_step() -> None:
     """The step that an error ended has failed, with the error's words and cure."""
-    error = TimedOut("no answer in time; try later")
-    assert Step("shop", "login", "failed", "no answer in time", "try later") == Step.failed(
+    error = TimedOut("no response in time; try later")
+    assert Step("shop", "login", "failed", "no response in time", "try later") == Step.failed(
         "shop", "login", error
     )
 

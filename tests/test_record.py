@@ -102,7 +102,8 @@ def test_a_python_without_sqlite_hides_no_balance(program: Program, tmp_path: Pa
     result = program.run(*RECORD, env={"PYTHONPATH": str(tmp_path)})
     assert (9, True) == (result.code, "57506.64" in result.out)
     assert (
-        "balcli: this Python is built without sqlite3; install one with it to have a history\n" == result.err
+        "balcli: this Python has no sqlite3 module, which the history needs; install a Python with sqlite3\n"
+        == result.err
     )
 
 

@@ -198,7 +198,7 @@ def test_an_empty_body_is_called_empty(body: bytes) -> None:
     [(b"{", 1, 2), (b'{"a": 1,\n "b": @}', 2, 7), (b"=", 1, 1), (b"\n!", 2, 1), (b"x", 1, 1)],
 )
 def test_where_json_is_wrong_is_said(body: bytes, line: int, column: int) -> None:
-    """The place at which a document is no JSON any more is told by line and column."""
+    """A document that is not valid JSON fails with the line and column of the error."""
     with pytest.raises(BadJson, match=f"^the body is not valid JSON at line {line}, column {column}$"):
         decode(body)
 
@@ -214,7 +214,7 @@ MOST = {
 def test_an_answer_of_very_many_values_is_refused_before_it_is_read(begins: bytes, ends: bytes) -> None:
     """Up to the bound a document is read; with two values more it is too large, before it takes memory."""
     assert isinstance(decode(begins + ends), list)
-    with pytest.raises(AnswerTooLarge, match=r"^the answer has more than 400,000 values$"):
+    with pytest.raises(AnswerTooLarge, match=r"^the response has more than 400,000 values$"):
         decode(begins + b",[]" + ends)
 
 

@@ -162,7 +162,7 @@ def test_a_stale_answer_has_no_notes_of_its_run() -> None:
     note = Notice("asset.case", None, "usdt, USDT differ in case alone")
     at = datetime(2026, 11, 21, tzinfo=UTC)
     then = build("main", [Outcome(account, Holdings(()), at, None)], [note])
-    now = build("main", [Outcome.failed(account, TimedOut("no answer in time"))])
+    now = build("main", [Outcome.failed(account, TimedOut("no response in time"))])
     look = WatchUpdate(2, 1, now, now, answers(then), answers(then))
     shown = to_text(screen(look, at, View(100)), colour=False)
     assert (True, False) == ("STALE: shop does not answer" in shown, "differ in case" in shown)

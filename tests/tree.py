@@ -1,4 +1,4 @@
-"""The live command tree, as the tests of what is written about it see it."""
+"""The live command tree, for tests of the documentation."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from balcli.cli.app import COMMANDS, app, load
 
 
 def commands() -> Iterator[tuple[str, Any]]:
-    """Every command and group, with its whole name; the program's own is `balcli`."""
+    """Every command and group, with its full name; the program's is `balcli`."""
     yield "balcli", typer.main.get_command(app)
     for name, command in ((name, load(name)) for name in COMMANDS):
         yield name, command
@@ -17,7 +17,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def options() -> list[tuple[str, str]]:
-    """Every long option, with the name of the command that takes it."""
+    """Every long option, with the name of its command."""
     return [
         (name, option)
         for name, command in commands()

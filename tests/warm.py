@@ -1,12 +1,12 @@
 """A process that has imported balcli once and forks for each run: a fork costs a tenth of a start.
 
-`python -m tests.warm ADDRESS` serves runs at the Unix socket ADDRESS until its stdin is closed. A request is one
-JSON object (`arguments`, `environment`, `cwd`, and where they are wanted `umask` and `session`) with three descriptors,
-the streams of the run; the response is two lines, the run's process id and its exit status.
+`python -m tests.warm ADDRESS` serves runs at the Unix socket ADDRESS until its stdin is closed. A request is a
+JSON object (`arguments`, `environment`, `cwd`, and optionally `umask` and `session`) with three file descriptors for
+the run's streams. The response is two lines: the run's process id and its exit status.
 
-What is decided when an interpreter starts (its flags, its encoding, its warnings, what it has imported) is the
-same in every fork: a test of such things needs a process of its own. PYTHONPATH is the exception: its folders are
-searched, their modules replace those already imported, and balcli is imported anew.
+Settings of the interpreter's start (flags, encoding, warnings, imported modules) are the same in every fork, so tests
+of these need a new process. PYTHONPATH is an exception: its folders are searched, their modules replace imported ones,
+and balcli is imported again.
 """
 
 import atexit
@@ -38,7 +38,7 @@ LIBRARIES: Final = (
     *("requests", "shlex", "sqlite3", "ssl", "statistics", "subprocess", "tomli", "urllib3"),
     *("encodings.ascii", "encodings.utf_8_sig", "typer._click.decorators"),
 )
-"""What runs import where they need it. Without rich: a run behaves differently where it is loaded."""
+"""The modules that runs import late. rich is not included, because runs behave differently if it is loaded."""
 _DECIDED_AT_START: Final = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC", "GLIBC_")
 _SECONDS_TO_START: Final = 60
 _COMMAND: Final = """\
@@ -56,12 +56,12 @@ os._exit(code if code >= 0 else 128 - code)
 
 
 def needs_own_process(environment: Mapping[str, str]) -> list[str]:
-    """The variables of an environment that only the start of an interpreter reads."""
+    """The variables of an environment that only a starting interpreter reads."""
     return [name for name in environment if name.startswith(_DECIDED_AT_START) and name != "PYTHONPATH"]
 
 
 class Warm:
-    """The client's side: starts the process with the first run, and ends it with `close`."""
+    """The client. It starts the process with the first run, and `close` ends it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="balcli-")
@@ -81,10 +81,10 @@ class Warm:
         seconds: float,
         columns: int | None = None,
     ) -> tuple[int, bytes, bytes]:
-        """The exit code of one run as `subprocess` has it, and what it wrote to stdout and stderr.
+        """The exit code of one run as in `subprocess`, and what it wrote to stdout and stderr.
 
-        With `columns`, stdout is a terminal of that width. Raises subprocess.TimeoutExpired, after killing the run,
-        where it takes longer than that many seconds.
+        With `columns`, stdout is a terminal of that width. If the run takes longer than that many seconds, it is
+        killed, and subprocess.TimeoutExpired is raised.
         """
         out, out_of_run = os.pipe() if columns is None else _terminal(columns)
         err, err_of_run = os.pipe()
@@ -116,9 +116,9 @@ class Warm:
         streams: tuple[int, int, int],
         session: bool = False,
     ) -> socket.socket:
-        """Start a run with these streams; the socket gives its process id and, at its end, its exit status.
+        """Start a run with these streams. The socket returns its process id and, at its end, its exit status.
 
-        With `session` the run leads a session of its own, whose terminal is the first of its streams that is one.
+        With `session` the run starts a new session. Its terminal is the first stream that is one.
         """
         umask = os.umask(0o077)
         os.umask(umask)
@@ -135,7 +135,7 @@ class Warm:
         return connection
 
     def install(self, folder: Path) -> None:
-        """Write a command `balcli` into a folder, which is a run with the environment and streams of its caller."""
+        """Write a command `balcli` to a folder. It is a run with the environment and streams of its caller."""
         self._connected().close()
         command = folder / "balcli"
         command.write_text(_COMMAND.format(python=sys.executable, address=self._address))
@@ -164,7 +164,7 @@ class Warm:
 
 
 class Running:
-    """A run that goes on, with the part of `subprocess.Popen` that tests use."""
+    """A running program, with the methods of `subprocess.Popen` that tests use."""
 
     def __init__(self, connection: socket.socket, out: int | None, err: int | None) -> None:
         self._connection = connection
@@ -182,13 +182,13 @@ class Running:
         return int(self._told.split()[0])
 
     def poll(self) -> Any:
-        """The exit code, None while it runs."""
+        """The exit code; None while it is running."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._until_ended({}, 0)
         return self.returncode
 
     def communicate(self, timeout: float = 60) -> tuple[bytes, bytes]:
-        """What it still writes to its pipes, to their ends, and wait for its own. Raises subprocess.TimeoutExpired."""
+        """Read its pipes to their ends and wait for its exit. Raises subprocess.TimeoutExpired."""
         received = {each.fileno(): bytearray() for each in (self.stdout, self.stderr) if each}
         self._until_ended(received, timeout)
         texts = [bytes(received[each.fileno()]) if each else b"" for each in (self.stdout, self.stderr)]
@@ -204,7 +204,7 @@ class Running:
         self.returncode = os.waitstatus_to_exitcode(int(self._told.split()[1]))
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal, unless it has ended."""
+        """Send it a signal, unless it has exited."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -220,7 +220,7 @@ class Running:
 
 
 def _terminal(columns: int) -> tuple[int, int]:
-    """A new terminal's two ends, ours and the run's; what is written to it comes out as it went in."""
+    """The two ends of a new terminal, ours and the run's, which does not change the bytes."""
     ours, of_run = os.openpty()
     attributes = termios.tcgetattr(of_run)
     attributes[1] &= ~termios.OPOST
@@ -230,7 +230,7 @@ def _terminal(columns: int) -> tuple[int, int]:
 
 
 def _read_all(received: Mapping[int, bytearray], until: float) -> None:
-    """Read descriptors to their ends, until that moment of the monotonic clock. Raises TimeoutError."""
+    """Read descriptors to their ends, until that monotonic time. Raises TimeoutError."""
     reading = set(received)
     while reading:
         ready, _, _ = select.select(reading, [], [], max(0.0, until - time.monotonic()))
@@ -239,7 +239,7 @@ def _read_all(received: Mapping[int, bytearray], until: float) -> None:
         for stream in ready:
             try:
                 piece = os.read(stream, 1 << 16)
-            except OSError as problem:  # how Linux says that a terminal's other end is closed
+            except OSError as problem:  # on Linux: the other end of the terminal is closed
                 if problem.errno != errno.EIO:
                     raise
                 piece = b""
@@ -249,13 +249,13 @@ def _read_all(received: Mapping[int, bytearray], until: float) -> None:
 
 
 def serve(address: str) -> None:
-    """Fork for each run that is asked for, until stdin is closed; returns in the fork of a run, too."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
+    """Fork for each requested run until stdin is closed. It also returns in the fork of a run."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
     _import_everything()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
     listener.listen(64)
-    os.rename(f"{address}.new", address)  # noqa: PTH104 - a client that sees the name can connect
+    os.rename(f"{address}.new", address)  # noqa: PTH104 - once the name exists, clients can connect
     waker, wakened = os.pipe()
     os.set_blocking(wakened, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -291,7 +291,7 @@ def serve(address: str) -> None:
 
 
 def _import_everything() -> None:
-    """Import balcli and what its runs import, and leave all of it out of later collections."""
+    """Import balcli and the modules of its runs, and exclude them from garbage collection."""
     import balcli
 
     for module in pkgutil.walk_packages(balcli.__path__, "balcli."):
@@ -300,13 +300,13 @@ def _import_everything() -> None:
         importlib.import_module(name)
     app = importlib.import_module("balcli.cli.app")
     for name in app.COMMANDS:
-        app.load(name)  # for the caches that it fills: regular expressions, type hints
+        app.load(name)  # fills caches: regular expressions, type hints
     gc.collect()
     gc.freeze()
 
 
 def _tell_ended(running: dict[int, socket.socket]) -> None:
-    """Send the exit statuses of the runs that have ended, and forget those runs."""
+    """Send the exit statuses of the runs that have exited, and forget them."""
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             run, status = ended
@@ -315,7 +315,7 @@ def _tell_ended(running: dict[int, socket.socket]) -> None:
 
 
 def _received(connection: socket.socket) -> tuple[Any, list[int]]:
-    """A whole request, None where nothing was sent, and the descriptors of its streams."""
+    """A complete request (None if nothing was sent) and the descriptors of its streams."""
     data, streams, _, _ = socket.recv_fds(connection, 1 << 16, 3)
     while piece := connection.recv(1 << 16):
         data += piece
@@ -323,7 +323,7 @@ def _received(connection: socket.socket) -> tuple[Any, list[int]]:
 
 
 def _become(request: Any, streams: list[int]) -> NoReturn:
-    """Be `balcli ARGUMENTS`, from its streams to its exit."""
+    """Become `balcli ARGUMENTS`, from its streams to its exit."""
     if request.get("session"):
         os.setsid()
         if terminals := [*filter(os.isatty, streams)]:
@@ -342,7 +342,7 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
     if "--fault" in request["arguments"]:
         importlib.import_module("tests.faults").register()
     sys.argv = [str(ROOT / "balcli" / "__main__.py"), *request["arguments"]]
-    # Streams of this run's own: the inherited ones have looked at other descriptors.
+    # New streams, because the inherited ones were made for other descriptors.
     sys.stdin = sys.__stdin__ = _stream(0, "r")  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _stream(1, "w")  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2, "w")  # type: ignore[misc]
@@ -353,7 +353,7 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
         main()
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 1
-    # What the end of an interpreter does that can be seen; to take all modules apart would copy every page.
+    # Only the visible steps of an interpreter's exit: finalizing all modules would copy every page.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -365,7 +365,7 @@ def _become(request: Any, streams: list[int]) -> NoReturn:
 
 
 def _search(path: str) -> None:
-    """Search these folders for modules, first for those that are imported already, as a start would do."""
+    """Search these folders for modules first, also for imported ones, as at the start."""
     folders = [folder for folder in path.split(os.pathsep) if folder and Path(folder) != ROOT]
     if not folders:
         return

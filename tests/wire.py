@@ -1,4 +1,4 @@
-"""A server that says any bytes it likes, and the running of many cases against it."""
+"""A server that sends any bytes, and functions that run many cases against it."""
 
 import base64
 import contextlib
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 TOKEN: Final = "tQ7zK-9vXw2mRb5LhN8cYd4J"
-"""A credential no part of which stands in any message by chance."""
+"""A credential whose parts do not occur in any message by chance."""
 
 Script: TypeAlias = Callable[[socket.socket, bytes], object]
-"""What the server does with one request: it gets the socket and the request's bytes.
+"""What the server does with one request: it is called with the socket and the request's bytes.
 
 The connection is closed afterwards, unless the script returns KEEP.
 """
 
 KEEP: Final = object()
-"""A script's way to say that the next request may come over the same connection."""
+"""Returned by a script if the connection stays open for the next request."""
 
 _LOOPBACK: Final = "127.0.0.1"
 _PIECE: Final = 64 * 1024
@@ -48,7 +48,7 @@ _CLOSE: Final = "Connection: close"
 
 
 def whole_request(connection: socket.socket) -> bytes:
-    """The bytes of one request, its body included; b"" where the client is gone."""
+    """The bytes of one request, including its body; b"" if the client closed the connection."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(_PIECE)
@@ -67,12 +67,12 @@ def whole_request(connection: socket.socket) -> bytes:
 
 
 def first_bytes(connection: socket.socket) -> bytes:
-    """Whatever comes first, be it HTTP or not."""
+    """The first bytes, HTTP or not."""
     return connection.recv(_PIECE)
 
 
 def headers_of(request: bytes) -> dict[str, list[str]]:
-    """The header fields of a request: all values under each name in lower case."""
+    """The header fields of a request: all values by lowercase name."""
     found: dict[str, list[str]] = {}
     for line in request.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
         name, _, value = line.decode("latin-1").partition(":")
@@ -81,10 +81,10 @@ def headers_of(request: bytes) -> dict[str, list[str]]:
 
 
 class Wire:
-    """A server on 127.0.0.1, as a context: request n is played by script n, all later ones by the last.
+    """A server on 127.0.0.1, as a context. Script n answers request n, and the last script all later ones.
 
-    `requests` has the raw bytes of every request, `connections` counts what was accepted. Connections are refused for
-    the first `refuses_for` seconds.
+    `requests` has the bytes of every request, and `connections` counts accepted connections. Connections are refused
+    for the first `refuses_for` seconds.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Wire:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a final slash."""
+        """Its URL, without a final slash."""
         return f"{'http' if self._tls is None else 'https'}://{_LOOPBACK}:{self.port}"
 
     def __enter__(self) -> Self:
@@ -155,7 +155,7 @@ class Wire:
 
     def _serve(self, connection: socket.socket) -> None:
         plain = connection
-        # A client that goes away or refuses the certificate is what the tests are about.
+        # Clients that disconnect or refuse the certificate are part of the tests.
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
@@ -172,14 +172,14 @@ class Wire:
 
 
 def answer(body: bytes = b"", status: str = "200 OK", *headers: str, length: bool = True) -> bytes:
-    """The bytes of an answer over a connection that ends with it; without `length`, so does the body."""
+    """The bytes of a response with `Connection: close`; without `length`, the body ends with the connection."""
     lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", _CLOSE, *headers]
     lines += [f"Content-Length: {len(body)}"] if length else []
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def keeps(raw: bytes) -> Script:
-    """A script that sends these bytes, without their `Connection: close`, and awaits the next request."""
+    """A script that sends these bytes without `Connection: close` and waits for the next request."""
     kept = raw.replace(f"{_CLOSE}\r\n".encode(), b"", 1)
 
     def script(connection: socket.socket, _request: bytes) -> object:
@@ -190,7 +190,7 @@ def keeps(raw: bytes) -> Script:
 
 
 def row(total: object = "5000", free: object = "4000", locked: object = "1000", asset: str = "USDT") -> Any:
-    """One row of the merchant API's answer."""
+    """A row of the merchant API's response."""
     return {
         "asset": asset,
         "assetId": asset,
@@ -202,7 +202,7 @@ def row(total: object = "5000", free: object = "4000", locked: object = "1000", 
 
 
 def holdings(*rows: Any) -> bytes:
-    """A body of the merchant API that is a good answer if its rows are."""
+    """A body of the merchant API, which is valid if its rows are."""
     data = {"canDeposit": True, "balances": list(rows) or [row()]}
     return json.dumps({"code": 200, "msg": "SUCCESS", "data": data}, separators=(",", ":")).encode()
 
@@ -223,50 +223,50 @@ def loopring(url: str, key: str = TOKEN) -> str:
 
 
 GOOD: Final = sends(answer(holdings()))
-"""A script that answers well."""
+"""A script that sends a good response."""
 
 GZIPPED: Final = gzip.compress(holdings(), mtime=0)
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What a server does, how the program is run, and how that must end."""
+    """A server's behavior, the run of the program, and the expected result."""
 
     name: str
     scripts: tuple[Script, ...]
     code: int = 0
     errors: tuple[str, ...] = ()
-    """The codes of which the document has one; none where the account answers."""
+    """The error codes, one of which the document must have; empty if the account answers."""
     requests: int = 1
     statuses: tuple[int | None, ...] = (None, 200)
-    """What `http_status` may be: for most faults of an answer, nothing says whether it is named."""
+    """The allowed `http_status` values: for most faults it may or may not be named."""
     options: tuple[str, ...] = ()
     command: str = "merchant"
     profile: Callable[[str], str] = merchant
     secrets: tuple[str, ...] = (TOKEN,)
     bound: float = 30.0
-    """Seconds after which the process counts as hanging."""
+    """Seconds after which the process is considered to hang."""
     group: str | None = None
-    """Cases of one group are accounts of one run, which saves starting a process for each."""
+    """Cases of one group are accounts of one run, which saves processes."""
 
     def __str__(self) -> str:
         return self.name
 
 
 class Played(NamedTuple):
-    """How a case went: what the program did, and what the server was asked."""
+    """The result of a case: what the program did, and the requests that the server got."""
 
     result: Result
     requests: list[bytes]
 
 
 def each(scripts: Mapping[str, Script], **common: Any) -> list[Case]:
-    """A case for each script, all to end alike."""
+    """A case for each script, all with the same expected result."""
     return [Case(name, (script,), **common) for name, script in scripts.items()]
 
 
 def play(cases: Sequence[Case], program: Program) -> list[Played]:
-    """Run one case to its end, as a process of its own against a server of its own."""
+    """Run one case, in a new process with a new server."""
     (case,) = cases
     with Wire(*case.scripts) as wire:
         file = program.write(case.profile(wire.url))
@@ -276,10 +276,10 @@ def play(cases: Sequence[Case], program: Program) -> list[Played]:
 
 
 def play_together(cases: Sequence[Case], program: Program) -> list[Played]:
-    """Run cases of the merchant API as the accounts of one process: how it went, as each account has it.
+    """Run cases of the merchant API as accounts of one process. Returns the result of each account.
 
-    Each has a server of its own, its own part of the document, its own lines of stderr, and the exit code that its
-    error has. The process's own must be what the contract makes of these.
+    Each has its own server, part of the document, lines of stderr, and exit code from its error. The exit code of the
+    process must follow from these.
     """
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(*case.scripts)) for case in cases]
@@ -311,7 +311,7 @@ def play_together(cases: Sequence[Case], program: Program) -> list[Played]:
 
 
 def _values_of(item: pytest.Function) -> Iterator[object]:
-    """What a test is tried with, by pytest's parameters or by `tests.lists.each_case`."""
+    """The values of a test's cases, from pytest's parameters or `tests.lists.each_case`."""
     if hasattr(item, "callspec"):
         yield from item.callspec.params.values()
     _, cases = getattr(item.function, "each_case", (None, ()))
@@ -320,7 +320,7 @@ def _values_of(item: pytest.Function) -> Iterator[object]:
 
 
 class Batch:
-    """Plays the cases of a module's tests: each when it is asked for, and those of a group together, once."""
+    """Runs the cases of a module's tests: single cases on demand, and each group together, once."""
 
     def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
         self._folder = folder
@@ -333,7 +333,7 @@ class Batch:
                         self._groups.setdefault(case.group or case, []).append(case)
 
     def __call__(self, case: Case) -> Played:
-        """How a case went; fails the test if its run could not be had or judged."""
+        """The result of a case. Fails the test if the case could not be run or checked."""
         group = case.group or case
         if group not in self._runs:
             home = self._folder / str(len(self._runs))
@@ -341,7 +341,7 @@ class Batch:
             try:
                 run = play if case.group is None else play_together
                 self._runs[group] = run(self._groups[group], Program(home))
-            except Exception as problem:  # noqa: BLE001 - told by every test of the group, without a new run
+            except Exception as problem:  # noqa: BLE001 - raised by every test of the group, without a new run
                 self._runs[group] = f"{type(problem).__name__}: {problem}"
         played = self._runs[group]
         if isinstance(played, str):
@@ -350,7 +350,7 @@ class Batch:
 
 
 def fragments(secret: str, length: int = 8) -> Iterator[str]:
-    """The pieces by which a secret, or an encoding of it, would be known again."""
+    """The pieces that identify a secret or an encoding of it."""
     raw = secret.encode("latin-1")
     forms = {secret, quote(secret, safe=""), raw.hex(), base64.b64encode(raw).decode()}
     for form in forms:
@@ -359,7 +359,7 @@ def fragments(secret: str, length: int = 8) -> Iterator[str]:
 
 
 def assert_no_secret(result: Result, *secrets: str) -> None:
-    """Neither stream has any part of a secret."""
+    """Check that neither stream has any part of a secret."""
     for secret in secrets:
         for piece in fragments(secret):
             assert piece not in result.out, f"stdout has a piece of the secret: {result.out}"
@@ -367,7 +367,7 @@ def assert_no_secret(result: Result, *secrets: str) -> None:
 
 
 def assert_one_line(result: Result, account: str) -> None:
-    """Stderr is one clean line about the account."""
+    """Check that stderr is one clean line about the account."""
     line = result.err.removesuffix("\n")
     assert line.startswith(f"balcli: {account}: "), result.err
     assert result.err.endswith("\n"), result.err
@@ -376,7 +376,7 @@ def assert_one_line(result: Result, account: str) -> None:
 
 
 def assert_failed(case: Case, played: Played) -> None:
-    """The account failed as the case has it: exit code, document, one line, requests, and no secret."""
+    """Check that the account failed as expected: exit code, document, one line, requests, and no secret."""
     result = played.result
     assert result.code == case.code, (result.code, result.err, result.out)
     document = result.json
@@ -396,7 +396,7 @@ def assert_failed(case: Case, played: Played) -> None:
 
 
 def assert_answered(case: Case, played: Played) -> list[Any]:
-    """The account answered, and nothing is said about it; the rows of the document."""
+    """Check that the account answered without messages. Returns the rows of the document."""
     result = played.result
     assert result.code == 0, (result.code, result.err, result.out)
     document = result.json

@@ -300,7 +300,7 @@ def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -
     for asset in assets:
         if not selects((asset,), *there):
             close = suggestion(asset, assets, there)
-            print_message(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
+            print_message(f"note: {asset} is listed in neither run{close}; check --asset")
 
 
 def _asked_now(

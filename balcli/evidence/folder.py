@@ -1,8 +1,8 @@
-"""The folder of a record: made for one run, written once, and read back only if no byte of it is another.
+"""The folder of a record: made for one run, written once, and read only if every byte is unchanged.
 
-`manifest.json` has the SHA-256 of every other file, and `manifest.sha256`, which is written last, that of
-the manifest. Whoever can write the folder can make both anew: they show an accident or a careless hand,
-and prove something only together with the manifest's SHA-256 in a place that others hold.
+`manifest.json` has the SHA-256 of every other file. `manifest.sha256`, which is written last, has that of
+the manifest. Anyone who can write to the folder can replace both, so they only detect accidental changes.
+For proof, store the manifest's SHA-256 somewhere that others control.
 """
 
 import errno
@@ -26,7 +26,7 @@ _MOST_BYTES: Final = 128 * 1024 * 1024
 
 
 class Files(NamedTuple):
-    """The files of a record as they were read: the manifest, its SHA-256, and the others by name."""
+    """The files of a record: the parsed manifest, its SHA-256, and the other files by name."""
 
     manifest: Any
     sha256: str
@@ -34,14 +34,14 @@ class Files(NamedTuple):
 
 
 def digest(data: bytes) -> str:
-    """The SHA-256 of some bytes, in hexadecimal digits."""
+    """The SHA-256 of some bytes in hexadecimal."""
     from hashlib import sha256  # here, because few runs need it
 
     return sha256(data).hexdigest()
 
 
 def claim(folder: Path) -> None:
-    """Make the folder, or take an empty one, for its owner alone. Raises OutputError."""
+    """Make the folder, or use an empty one, with access only for its owner. Raises OutputError."""
     try:
         with suppress(FileExistsError):
             folder.mkdir(0o700)
@@ -62,7 +62,7 @@ def claim(folder: Path) -> None:
 
 
 def write(folder: Path, others: Mapping[str, bytes], manifest: Mapping[str, Any]) -> str:
-    """Write a record into its folder; the SHA-256 of its manifest. Raises OutputError, and leaves no file then."""
+    """Write a record into its folder. Returns the manifest's SHA-256. Raises OutputError and then leaves no file."""
     digests = {name: digest(data) for name, data in others.items()}
     data = f"{json.dumps({**manifest, 'files': digests}, indent=1)}\n".encode()
     sha256 = digest(data)
@@ -86,10 +86,10 @@ def write(folder: Path, others: Mapping[str, bytes], manifest: Mapping[str, Any]
 
 
 def read(folder: Path) -> Files:
-    """The files of a whole record.
+    """The files of a complete record.
 
-    Raises EvidenceAltered or EvidenceIncomplete, UsageError for what is not a folder, and what reading a manifest of
-    another shape raises: KeyError, TypeError, ValueError, AttributeError or RecursionError.
+    Raises EvidenceAltered, EvidenceIncomplete, or UsageError if it is not a folder. A manifest with an unexpected
+    shape raises KeyError, TypeError, ValueError, AttributeError or RecursionError.
     """
     if is_relative_to_nothing(folder):
         raise UsageError(nowhere(folder))
@@ -127,12 +127,12 @@ def read(folder: Path) -> Files:
 
 
 def altered(folder: Path, what: str) -> EvidenceAltered:
-    """The error of a record that is not as it was written."""
+    """The error of a record that was changed."""
     return EvidenceAltered(f"{shown(folder)}: {what}; ask for the record anew")
 
 
 def _end(sha256: str) -> bytes:
-    """What `sha256sum -c` reads."""
+    """A line for `sha256sum -c`."""
     return f"{sha256}  {MANIFEST}\n".encode()
 
 

@@ -1,7 +1,7 @@
 """What stands for each secret in a record, and its requests with such names in the places of their secrets.
 
-The same secret has the same name throughout a record, so that a request can be told from another,
-and an account that is opened with the names asks what the account with the secrets asked.
+A secret has the same name everywhere in a record. So requests can be distinguished, and an account opened
+with the names sends the same requests as the account with the secrets.
 """
 
 import json
@@ -16,9 +16,9 @@ from balcli.secret import Secret, reveal
 from balcli.urls import display_url
 
 NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
-"""What a name looks like."""
+"""The pattern of a name."""
 
-# Keys and numbers of a login's answer that are too short and plain to be a credential.
+# Keys and numbers in a login's response that are too short or simple to be a credential.
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_]{1,24}")
 _LONGEST_NUMBER: Final = 6
 
@@ -32,26 +32,26 @@ class Names:
         self._numbers: dict[int, int] = {}
 
     def of(self, secret: Secret) -> str:
-        """The name of a secret; a bearer's token keeps its own behind the scheme."""
+        """The name of a secret. A bearer token keeps its scheme before the name."""
         return self.of_text(reveal(secret))
 
     def of_text(self, text: str) -> str:
-        """The name of a text that is to be kept no more than a secret."""
+        """The name of a text that must not be recorded, like a secret."""
         scheme, _, token = text.partition(" ")
         if scheme == "Bearer" and token:
             return f"{scheme} {self.of_text(token)}"
         return self._names.setdefault(text, f"secret-{len(self._names) + 1:04}-{self._mark}")
 
     def of_number(self, number: int) -> int:
-        """What stands for a number that is to be kept no more than a secret."""
+        """The replacement of a number that must not be recorded, like a secret."""
         return self._numbers.setdefault(number, len(self._numbers) + 1)
 
     def stands_for(self, text: str) -> str | None:
-        """The name of a text, if it has one already."""
+        """The name of a text; None if it has none yet."""
         return self._names.get(text)
 
     def shape(self, body: bytes) -> bytes:
-        """What is kept of a login's answer: its shape, with a name for each text."""
+        """The recorded form of a login's response: its structure, with a name for each text."""
         return json.dumps(self._shape(decode(body))).encode()
 
     def _shape(self, value: Json) -> object:

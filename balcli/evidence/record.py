@@ -1,4 +1,4 @@
-"""A run being recorded: every try of every request with its answer, gathered as it runs and written at its end."""
+"""Record a run: collect every attempt of every request with its response, and write them at the end."""
 
 import re
 import threading
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 LAYOUT: Final = "2.0"
 
-# Headers that are worth keeping, each with the form that it must have: what a server puts elsewhere could be an echo.
+# The recorded headers, each with the pattern that it must match: other text could be an echo of a credential.
 _DATE: Final = r"(?:[A-Za-z]{3,9}, )?[0-9]{1,2}[ -][A-Za-z]{3}[ -][0-9]{2,4} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:GMT|UTC|[+-][0-9]{4})"
 _HEADERS: Final = {
     "date": re.compile(_DATE),
@@ -40,7 +40,7 @@ _HEADERS: Final = {
 
 @dataclass(slots=True)
 class _RecordedRequest:
-    """One request with all its tries, and what came of it in the end."""
+    """One request with all its attempts and its result."""
 
     request: Request
     tries: list[Exchange] = field(default_factory=list)
@@ -49,9 +49,9 @@ class _RecordedRequest:
 
 
 class Recorder:
-    """Stands before the client of one run, and writes into a folder what went through it.
+    """Records the requests and responses of one run's client in a folder.
 
-    Raises OutputError if the folder is none that can be taken.
+    Raises OutputError if the folder cannot be used.
     """
 
     def __init__(self, place: Path) -> None:
@@ -90,9 +90,9 @@ class Recorder:
         return recorded
 
     def keep(self, report: Report, options: Mapping[str, Any]) -> str:
-        """Write what was gathered, and the report's document; the SHA-256 of the manifest. Raises OutputError.
+        """Write the collected requests and the report's document. Returns the manifest's SHA-256. Raises OutputError.
 
-        `options` are those of the run that shape its output.
+        `options` are the run's options that affect its output.
         """
         with self._lock:
             recorded = [replace(one, tries=[*one.tries]) for one in self._requests]
@@ -108,7 +108,7 @@ class Recorder:
         return folder.write(self._place, files, manifest)
 
     def _written(self, recorded: _RecordedRequest, bodies: dict[str, bytes]) -> dict[str, Any]:
-        """One request as a plain object; the bodies of its answers are added to the files."""
+        """One request as a plain object. The bodies of its responses are added to `bodies`."""
         return {
             "request": written_request(recorded.request, self._names),
             "finished": recorded.finished,
@@ -134,7 +134,7 @@ class Recorder:
     def _body(
         self, answer: "Answer", recorded: _RecordedRequest, bodies: dict[str, bytes]
     ) -> dict[str, Any] | None:
-        """The entry of a body, which is added to the files if it is kept; null where there is none."""
+        """The entry of a body, which is added to `bodies` if it is recorded; None if there is no body."""
         kept = self._kept(answer, recorded)
         if not answer.body and kept is not None:
             return None
@@ -145,14 +145,14 @@ class Recorder:
         return {"file": file, "redacted": kept != answer.body, "received_bytes": len(answer.body)}
 
     def _kept(self, answer: "Answer", recorded: _RecordedRequest) -> bytes | None:
-        """The body as it was sent, of a login its shape; None where the answer repeats a credential."""
+        """The body as sent, or the shape of a login's body; None if the response repeats a credential."""
         body, base_url = answer.body, recorded.request.base_url
         if echoes.contains_credential(
             base_url, answer.headers, b"", login=recorded.request.returns_credential
         ):
             return None
         if recorded.request.returns_credential and body:
-            # A login that went wrong, or was not seen to its end, can have given a token all the same, in whatever shape.
+            # A login that failed or did not finish may still have returned a token, in any shape.
             if not recorded.finished or recorded.problem is not None:
                 return None
             body = self._names.shape(body)
@@ -187,7 +187,7 @@ def _written_error(error: BalcliError) -> dict[str, Any]:
 
 
 def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that are worth keeping, those that repeat a credential left out."""
+    """The headers to record, without those that repeat a credential."""
     return {
         name: value
         for name, form in _HEADERS.items()

@@ -1,7 +1,7 @@
-"""Replay a record: the providers ask as they did, and the recorded responses answer. No network, no secret.
+"""Replay a record: the providers send their requests again and get the recorded responses, without network or secrets.
 
-The balances and totals are made anew from the responses and must be those of the recorded document. What the
-responses do not say, such as times, a failure's message or an account that came too late, is taken from the document.
+The balances and totals are computed again from the responses and must match the recorded document. What the
+responses do not contain, such as times, failure messages or late accounts, is taken from the document.
 """
 
 import json
@@ -40,7 +40,7 @@ _SHAPED: Final = frozenset({"rows.hidden", "rows.left_out"})
 
 
 class Options(NamedTuple):
-    """The options of the run that shape its report or its output."""
+    """The run's options that affect its report or output."""
 
     output: str
     assets: tuple[str, ...]
@@ -53,7 +53,7 @@ class Options(NamedTuple):
 
 
 class ReplayResult(NamedTuple):
-    """The report of a record, the options that shape its output, and the SHA-256 of its manifest."""
+    """The report of a record, the options that affect its output, and the SHA-256 of its manifest."""
 
     report: Report
     options: Options
@@ -61,7 +61,7 @@ class ReplayResult(NamedTuple):
     answers: int
     """The number of response bodies in the record."""
     other_version: str | None
-    """The version of balcli that printed another document from this record; None where it is the same."""
+    """The version of balcli whose document differs from this replay; None if the document is the same."""
 
 
 class _RecordedResponse(NamedTuple):
@@ -71,7 +71,7 @@ class _RecordedResponse(NamedTuple):
     status: int | None
     headers: Mapping[str, str]
     body: bytes | None
-    """Empty where none was read; None where it was not kept."""
+    """Empty if there was none; None if it was not recorded."""
     problem: BalcliError | None
 
 
@@ -87,13 +87,13 @@ class _Record(NamedTuple):
 
 
 def replay(place: Path) -> ReplayResult:
-    """The report of a recorded run. Raises the EvidenceErrors, and UsageError for what is not a folder."""
+    """The report of a recorded run. Raises an EvidenceError, or UsageError if it is not a folder."""
     try:
         files = folder.read(place)
         record = _read(place, files)
         printed = files.others[folder.DOCUMENT]
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        # Hashes that fit do not tell who made them.
+        # Matching hashes do not prove who made the files.
         raise folder.altered(place, f"{folder.MANIFEST} is not as balcli writes it") from None
     try:
         report = _replayed(record, document.parse(printed))
@@ -141,7 +141,7 @@ def _read(place: Path, files: folder.Files) -> _Record:
 
 
 def _recorded_response(entry: Any, bodies: Mapping[str, bytes]) -> _RecordedResponse:
-    """The last of a request's attempts, and how it ended."""
+    """The last attempt of a request, and its result."""
     error, problem = entry["error"], None
     if error is not None:
         problem = _ERRORS[error["code"]](str(error["message"]), http_status=error["http_status"])
@@ -177,7 +177,7 @@ def _replayed(record: _Record, was: Report) -> Report:
 
 
 def _as_it_was(outcome: Outcome, was: Outcome) -> Outcome:
-    """The outcome at the time of its run. Raises EvidenceDiffers for a failure where there was none."""
+    """The outcome at the time of the run. Raises EvidenceDiffers for a new failure."""
     if was.failure is not None:
         return Outcome(outcome.account, None, None, was.failure)
     if outcome.failure is not None:
@@ -186,10 +186,10 @@ def _as_it_was(outcome: Outcome, was: Outcome) -> Outcome:
 
 
 class _ReplayClient:
-    """Answers requests from a record, as the client would; of the attempts of one request, the last counts.
+    """A client that answers requests from a record. The last attempt of each request counts.
 
     Equal requests are answered in the order in which they were sent. A token counts as the login that
-    returned it: which of two accounts logged in first is chance.
+    returned it, because the order of two logins is random.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class _ReplayClient:
         """Do nothing: a record has no connections."""
 
     def request(self, request: Request) -> Json:
-        """The payload of the recorded response. Raises what was raised then, and EvidenceDiffers without a response."""
+        """The payload of the recorded response. Raises the recorded error, or EvidenceDiffers without a response."""
         key = self._key(written_request(request, self._names))
         with self._lock:
             answers = self._answers[key]
@@ -218,7 +218,7 @@ class _ReplayClient:
                 raise EvidenceDiffers(
                     "the record does not hold a request that balcli makes; replay it with the version of balcli that made it"
                 )
-            # A token may be renewed once more than it was then; the last one serves.
+            # A token may be renewed once more than in the run: then the last response is used again.
             last = request.returns_credential and len(answers) == 1
             answer = answers[0] if last else answers.popleft()
         by_answer = not isinstance(answer.problem, DeadlinePassed)
@@ -228,11 +228,11 @@ class _ReplayClient:
             except BalcliError as problem:
                 if type(problem) is not type(answer.problem):
                     raise
-                # Its message names settings, waits and clocks, which are not in the response.
+                # The recorded message names settings, waits and clocks, which are not in the response.
         raise answer.problem or EvidenceDiffers(_LEFT_OUT)
 
     def _key(self, written: Mapping[str, Any]) -> str:
-        """What tells a request from others: in the place of a token, the login that returned it."""
+        """The key of a request, with each token replaced by the login that returned it."""
         return NAME.sub(
             lambda name: self._issuers.get(name[0]) or name[0], json.dumps(written, sort_keys=True)
         )

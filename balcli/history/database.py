@@ -1,12 +1,11 @@
-"""The SQLite file of the history: its schema, connections and transactions, errors as StateError.
+"""The SQLite file of the history: schema, connections and transactions. Its errors are raised as StateError.
 
-A balance is stored when it differs from what the account's last recorded answer said, or is no longer in
-it. What a run showed is then, for each account that answered in it, the latest change of each series up
-to that run. The rest of a row mostly repeats: it is stored once, with numbers in place of the texts that
-change, most of which are the amounts.
+A balance is stored if it differs from the account's last recorded response, or if it is no longer listed.
+A run then shows, for each account that answered, the latest change of each series up to that run. The rest
+of a row mostly repeats: it is stored once, with numbers in place of the texts that change, mostly amounts.
 
-The journal is SQLite's rollback journal and not WAL: at rest the history is one file, which can be copied,
-stands on any file system, and can be read where nothing may be written.
+It uses SQLite's rollback journal and not WAL. So the history is a single file, which can be copied, works on
+any file system, and can be read in a read-only folder.
 """
 
 import os
@@ -24,7 +23,7 @@ from balcli.errors import StateError
 from balcli.files import is_relative_to_nothing, make_folders, nowhere, shown
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection as Connection  # noqa: PLC0414 - the other modules have it from here
+    from sqlite3 import Connection as Connection  # noqa: PLC0414 - other modules import it from here
 
     from balcli.http.timing import Deadline
 
@@ -32,7 +31,7 @@ _APPLICATION: Final = 0x62616C63
 """SQLite's application id of a history: "balc"."""
 _WAIT_SECONDS: Final = 5.0
 _STEPS: Final = 20_000
-"""SQLite's steps between two looks at the deadline, a few milliseconds."""
+"""SQLite's steps between two checks of the deadline, a few milliseconds."""
 _POLL_SECONDS: Final = 0.02
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,12 +39,12 @@ _deadline: Final[ContextVar["Deadline | None"]] = ContextVar("_deadline", defaul
 
 _MIGRATIONS: Final = (
     """
-    -- JSON in ASCII, each text once; the digest, CRC-32, finds it again
+    -- JSON in ASCII, each text once, found by its digest (CRC-32)
     CREATE TABLE texts (id INTEGER PRIMARY KEY, digest INTEGER NOT NULL, text TEXT NOT NULL);
     CREATE INDEX texts_by_digest ON texts (digest);
     CREATE TABLE runs (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, -- never the same twice, also after pruning
-        at INTEGER NOT NULL, -- milliseconds since 1970, as all times
+        id INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused, even after pruning
+        at INTEGER NOT NULL, -- milliseconds since 1970, like all times
         profile TEXT,
         complete INTEGER NOT NULL,
         selection TEXT,
@@ -54,7 +53,7 @@ _MIGRATIONS: Final = (
     CREATE TABLE accounts (
         id INTEGER PRIMARY KEY,
         profile TEXT,
-        name TEXT, -- without one: the totals over the accounts that the target lists
+        name TEXT, -- NULL for the totals of the accounts in the target
         provider TEXT,
         target TEXT NOT NULL
     );
@@ -78,26 +77,26 @@ _MIGRATIONS: Final = (
     CREATE INDEX series_by_account ON series (account);
     CREATE TABLE changes (
         series INTEGER NOT NULL REFERENCES series,
-        run INTEGER NOT NULL, -- the first that says so; it may have been pruned
-        held INTEGER NOT NULL, -- 0 where the row is no longer listed
+        run INTEGER NOT NULL, -- the first with these values; it may have been pruned
+        held INTEGER NOT NULL, -- 0 if the row is no longer listed
         total TEXT, -- amounts in canonical form
         available TEXT,
         locked TEXT,
         counted INTEGER,
         place INTEGER,
-        rest INTEGER REFERENCES texts, -- what else there is, with numbers for texts: 0 to 2 are the amounts
-        texts TEXT, -- a list of the texts from 3 on
+        rest INTEGER REFERENCES texts, -- everything else, with numbers for texts: 0 to 2 are the amounts
+        texts TEXT, -- the list of texts from number 3 on
         PRIMARY KEY (series, run)
     ) WITHOUT ROWID;
     """,
 )
-"""The migration to each version from the one before; `PRAGMA user_version` counts them."""
+"""The migrations from each version to the next; `PRAGMA user_version` counts them."""
 
 
 def history_file(named: Path | None, environ: Mapping[str, str], *, sandbox: bool = False) -> Path:
-    """The history that is named, else the user's own, or that of the sandbox's runs.
+    """The named history, or the user's own, or that of the sandbox's runs.
 
-    Raises StateError if home or working directory are not usable.
+    Raises StateError if the home or working directory is not usable.
     """
     if named is not None and is_relative_to_nothing(named):
         raise StateError(nowhere(named))
@@ -105,18 +104,18 @@ def history_file(named: Path | None, environ: Mapping[str, str], *, sandbox: boo
 
 
 def to_milliseconds(moment: datetime) -> int:
-    """A time as it is stored: milliseconds since 1970."""
+    """A time in stored form: milliseconds since 1970."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def from_milliseconds(stored: int) -> datetime:
-    """The time of stored milliseconds. Raises OverflowError outside the calendar."""
+    """The time of stored milliseconds. Raises OverflowError if it is out of range."""
     return _EPOCH + timedelta(milliseconds=stored)
 
 
 @contextmanager
 def within(deadline: "Deadline") -> Iterator[None]:
-    """Give the uses of the history in this context until a deadline. Without one they wait five seconds for a lock."""
+    """Limit the use of the history in this context to a deadline. Otherwise it waits up to five seconds for a lock."""
     token = _deadline.set(deadline)
     try:
         yield
@@ -126,30 +125,32 @@ def within(deadline: "Deadline") -> Iterator[None]:
 
 @contextmanager
 def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
-    """A connection to the history. With `create`, a missing file is made with mode 0600.
+    """A connection to the history. With `create`, a missing file is created with mode 0600.
 
-    Raises StateError for any trouble with the file or the disk, also while the connection is used.
+    Raises StateError for any problem with the file or the disk, also while the connection is used.
     """
     try:
-        import sqlite3  # here alone: most runs keep nothing
+        import sqlite3  # here, because most runs are not recorded
     except ImportError:
         raise StateError(
-            "this Python is built without sqlite3; install one with it to have a history"
+            "this Python has no sqlite3 module, which the history needs; install a Python with sqlite3"
         ) from None
     try:
         if create:
             make_folders(path.parent)
-            # Only one that is not there: to close a file gives up the locks that this process has on it.
+            # Only a new file is opened: closing a file releases this process's locks on it.
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         if not stat.S_ISREG(path.stat().st_mode):
-            raise StateError(f"the history {shown(path)} is no regular file; name another with --history")
-        # No waiting inside SQLite: a signal would have to wait, too.
+            raise StateError(
+                f"the history {shown(path)} is not a regular file; use another file with --history"
+            )
+        # SQLite itself must not wait for locks, because signals would wait too.
         uri = f"{path.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
     except OSError as problem:
         raise StateError(
-            f"the history {shown(path)} cannot be opened: {problem.strerror}; check its folder, or name another "
+            f"the history {shown(path)} cannot be opened: {problem.strerror}; check its folder, or use another file "
             "with --history"
         ) from None
     except sqlite3.Error as problem:
@@ -158,7 +159,7 @@ def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
         deadline = _deadline.get()
         if deadline is not None:
             connection.set_progress_handler(lambda: deadline.left() <= 0, _STEPS)
-        # Even these read the file.
+        # These also read the file.
         execute_with_retry(connection, "PRAGMA synchronous = FULL")
         execute_with_retry(connection, "PRAGMA fullfsync = 1")
         with read_transaction(connection):
@@ -174,10 +175,10 @@ def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
 
 @contextmanager
 def read_transaction(connection: "Connection") -> Iterator[None]:
-    """A transaction whose reads all see one state of the file."""
+    """A transaction whose reads all see the same state of the file."""
     execute_with_retry(connection, "BEGIN")
     try:
-        # BEGIN alone takes no lock: the first read does.
+        # BEGIN takes no lock: the first read does.
         execute_with_retry(connection, "SELECT count(*) FROM sqlite_master")
         yield
     finally:
@@ -186,20 +187,20 @@ def read_transaction(connection: "Connection") -> Iterator[None]:
 
 @contextmanager
 def write_transaction(connection: "Connection") -> Iterator[None]:
-    """An exclusive transaction: committed as a whole, or rolled back on any exception."""
+    """An exclusive transaction: committed at the end, or rolled back on any exception."""
     execute_with_retry(connection, "BEGIN EXCLUSIVE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # SQLite has rolled back itself after some errors.
+        # After some errors, SQLite has already rolled back.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
 
 
 def execute_with_retry(connection: "Connection", statement: str) -> None:
-    """Execute a statement, retrying for five seconds, or until the run's deadline, while the database is locked."""
+    """Execute a statement. While the database is locked, retry for five seconds or until the run's deadline."""
     import sqlite3
 
     deadline = _deadline.get()
@@ -217,24 +218,24 @@ def execute_with_retry(connection: "Connection", statement: str) -> None:
 
 
 def _version(connection: "Connection", path: Path) -> int:
-    """The schema version, 0 for an empty file. Raises StateError for another program's or a newer database."""
+    """The schema version; 0 for an empty file. Raises StateError for a database of another program or newer balcli."""
     version, application, entries = (
         int(connection.execute(query).fetchone()[0])
         for query in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
     )
     if (version or entries) and application != _APPLICATION:
-        raise StateError(f"{shown(path)} is another program's database; name another file with --history")
+        raise StateError(f"{shown(path)} is another program's database; use another file with --history")
     if version > len(_MIGRATIONS):
         raise StateError(
-            f"the history {shown(path)} is of a newer balcli (schema {version}, this one knows {len(_MIGRATIONS)}); "
-            "update balcli"
+            f"the history {shown(path)} was written by a newer balcli (schema {version}, this version supports "
+            f"{len(_MIGRATIONS)}); update balcli"
         )
     return version
 
 
 def _migrate(connection: "Connection") -> None:
     with write_transaction(connection):
-        # Another run may have been faster.
+        # Another run may have migrated it by now.
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for step in _MIGRATIONS[version:]:
             for statement in _statements(step):
@@ -244,24 +245,24 @@ def _migrate(connection: "Connection") -> None:
 
 
 def _statements(script: str) -> list[str]:
-    """The statements of a script. No statement contains a semicolon at the end of a line."""
+    """The statements of a script. Every semicolon at the end of a line ends a statement."""
     return [each for each in script.split(";\n") if each.strip()]
 
 
 def _unusable(path: Path, problem: Exception) -> StateError:
-    """The StateError for an error of SQLite."""
+    """The StateError for an SQLite error."""
     import sqlite3
 
-    said = {
-        sqlite3.SQLITE_BUSY: "is locked by another program; let that end",
+    messages = {
+        sqlite3.SQLITE_BUSY: "is locked by another program; wait for it to finish",
         sqlite3.SQLITE_INTERRUPT: "took longer than the deadline; raise --deadline",
-        sqlite3.SQLITE_NOTADB: "is no history, or damaged; move it away, or name another with --history",
-        sqlite3.SQLITE_CORRUPT: "is damaged; move it away, or put a copy of it back",
-        sqlite3.SQLITE_FULL: "cannot grow: the disk is full; make room",
-        sqlite3.SQLITE_READONLY: "cannot be written; let it and its folder be written, or name another with --history",
-        sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that it is a file, and its folder",
+        sqlite3.SQLITE_NOTADB: "is damaged, or not a history; move it away, or use another file with --history",
+        sqlite3.SQLITE_CORRUPT: "is damaged; restore a backup, or move it away",
+        sqlite3.SQLITE_FULL: "cannot grow, because the disk is full; free some space",
+        sqlite3.SQLITE_READONLY: "is read-only; make it and its folder writable, or use another file with --history",
+        sqlite3.SQLITE_CANTOPEN: "cannot be opened; check the file and its folder",
     }
-    otherwise = f"cannot be used: {problem}; check it, and the disk that it is on"
+    otherwise = f"cannot be used: {problem}; check the file and its disk"
     return StateError(
-        f"the history {shown(path)} {said.get(getattr(problem, 'sqlite_errorcode', 0) & 0xFF, otherwise)}"
+        f"the history {shown(path)} {messages.get(getattr(problem, 'sqlite_errorcode', 0) & 0xFF, otherwise)}"
     )

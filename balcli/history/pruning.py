@@ -1,4 +1,4 @@
-"""Delete old runs: the file shrinks, and every run that remains reads as before."""
+"""Delete old runs and shrink the file. The remaining runs read as before."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Pruned(NamedTuple):
-    """How many runs were deleted, or would be, and the bytes that the history shrinks by."""
+    """The number of runs that were (or would be) deleted, and the bytes that this frees."""
 
     runs: int
     bytes: int
@@ -27,42 +27,42 @@ def prune(
     keep_newest: bool = True,
     dry_run: bool = False,
 ) -> Pruned:
-    """Delete these profiles' runs from before a time and free their space: all of them, or none.
+    """Delete the runs of these profiles before a time, in one transaction, and free their space.
 
     With `keep_newest`, the newest complete run of each profile stays. With `dry_run`, nothing is deleted, and the
-    bytes are those of the pages that would become free: a few less than it would be. Raises StateError.
+    bytes are those of the pages that would be freed, which is slightly too low. Raises StateError.
     """
     size = path.stat().st_size
-    gone = 0
+    deleted = 0
     with connect(path) as connection:
-        with suppress(_Undo), write_transaction(connection):
+        with suppress(_Rollback), write_transaction(connection):
             for profile in profiles:
-                gone += _remove(connection, profile, to_milliseconds(before), keep_newest=keep_newest)
+                deleted += _delete_runs(connection, profile, to_milliseconds(before), keep_newest=keep_newest)
             if dry_run:
                 free, page = (
                     connection.execute(f"PRAGMA {name}").fetchone()[0]
                     for name in ("freelist_count", "page_size")
                 )
-                raise _Undo
+                raise _Rollback
         if dry_run:
-            return Pruned(gone, free * page)
-        if gone:
+            return Pruned(deleted, free * page)
+        if deleted:
             execute_with_retry(connection, "VACUUM")
-    return Pruned(gone, size - path.stat().st_size)
+    return Pruned(deleted, size - path.stat().st_size)
 
 
-class _Undo(Exception):
+class _Rollback(Exception):
     """Rolls a transaction back."""
 
 
-def _remove(connection: "Connection", profile: str | None, before: int, *, keep_newest: bool) -> int:
+def _delete_runs(connection: "Connection", profile: str | None, before: int, *, keep_newest: bool) -> int:
     (newest,) = connection.execute(
         "SELECT max(id) FROM runs WHERE profile IS ? AND complete AND ?", (profile, keep_newest)
     ).fetchone()
-    gone = connection.execute(
+    deleted = connection.execute(
         "DELETE FROM runs WHERE profile IS ? AND at < ? AND id IS NOT ?", (profile, before, newest)
     ).rowcount
-    if not gone:
+    if not deleted:
         return 0
     connection.execute("DELETE FROM asked WHERE run NOT IN (SELECT id FROM runs)")
     (first,) = connection.execute("SELECT min(id) FROM runs WHERE profile IS ?", (profile,)).fetchone()
@@ -70,7 +70,7 @@ def _remove(connection: "Connection", profile: str | None, before: int, *, keep_
         "SELECT s.id FROM series s JOIN accounts a ON a.id = s.account WHERE a.profile IS ?", (profile,)
     ).fetchall()
     for (number,) in series:
-        _forget(connection, number, first)
+        _delete_unneeded(connection, number, first)
     connection.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM changes)")
     connection.execute(
         "DELETE FROM accounts WHERE id NOT IN (SELECT account FROM asked UNION SELECT account FROM series)"
@@ -80,15 +80,15 @@ def _remove(connection: "Connection", profile: str | None, before: int, *, keep_
         " UNION SELECT notices FROM runs WHERE notices IS NOT NULL"
         " UNION SELECT failure FROM asked WHERE failure IS NOT NULL)"
     )
-    return gone
+    return deleted
 
 
-def _forget(connection: "Connection", series: int, first: int | None) -> None:
-    """Delete the changes of a series that no run needs; `first` is the oldest run that remains, None without any."""
+def _delete_unneeded(connection: "Connection", series: int, first: int | None) -> None:
+    """Delete the changes of a series that no run needs; `first` is the oldest remaining run, None if there is none."""
     if first is None:
         connection.execute("DELETE FROM changes WHERE series = ?", (series,))
         return
-    # The last change up to the first run is what that run shows: it stays, unless it says that the row is gone.
+    # The first run shows the last change before it, which stays unless it removes the row.
     (base,) = connection.execute(
         "SELECT max(run) FROM changes WHERE series = ? AND run <= ?", (series, first)
     ).fetchone()

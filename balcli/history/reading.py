@@ -1,4 +1,4 @@
-"""Read the history: the list of runs, and one run as a whole."""
+"""Read the history: the list of runs, and single runs."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ INT: Final[frozenset[object]] = frozenset({int})
 TEXT: Final[frozenset[object]] = frozenset({str})
 MAYBE_INT: Final[frozenset[object]] = frozenset({int, type(None)})
 MAYBE_TEXT: Final[frozenset[object]] = frozenset({str, type(None)})
-"""The types that the columns of the history hold; SQLite itself lets any value into any column."""
+"""The types of the history's columns. SQLite itself accepts any value in any column."""
 
 _NOTICES: Final = [(str, str | None, str)]
 _FAILURE: Final = (str, str, bool, int | None, int)
@@ -50,7 +50,7 @@ _Row: TypeAlias = tuple[Any, ...]
 
 
 class RunSummary(NamedTuple):
-    """A recorded run in one line: what `balcli history` lists."""
+    """A recorded run as `balcli history` lists it."""
 
     id: int
     at: datetime
@@ -60,9 +60,9 @@ class RunSummary(NamedTuple):
 
 
 class RecordedRun(NamedTuple):
-    """A recorded run, whole: its report is equal to what was shown then, its selection says what was asked for.
+    """A recorded run: the report that was shown, and the options that selected it.
 
-    The base_url of its accounts is a digest, or empty where the history does not tell.
+    The base_url of its accounts is a digest, or empty if unknown.
     """
 
     id: int
@@ -72,16 +72,16 @@ class RecordedRun(NamedTuple):
 
 @contextmanager
 def snapshot(path: Path) -> Iterator["Connection"]:
-    """A connection whose reads all see one state of the history.
+    """A connection whose reads all see the same state of the history.
 
-    Raises StateError for any trouble with the file, content that balcli never writes included.
+    Raises StateError for any problem with the file or its content.
     """
     try:
         with connect(path) as connection, read_transaction(connection):
             yield connection
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         raise StateError(
-            f"the history {shown(path)} is damaged: it holds what no balcli wrote; move it away, or put a copy of it back"
+            f"the history {shown(path)} is damaged (unexpected content); restore a backup, or move it away"
         ) from None
 
 
@@ -95,9 +95,9 @@ def runs(
     full: bool = False,
     limit: int | None = None,
 ) -> tuple[RunSummary, ...]:
-    """The recorded runs, oldest first, of one profile or all, between two times; with a limit the newest ones.
+    """The recorded runs between two times, oldest first, of one profile or all. With a limit, the newest ones.
 
-    With `complete`, only runs in which every account answered; with `full`, only those that asked for everything.
+    With `complete`, only runs in which every account answered. With `full`, only runs that requested everything.
     Raises StateError.
     """
     with snapshot(path) as connection:
@@ -121,10 +121,7 @@ def runs(
 
 
 def profiles(path: Path, until: datetime | None = None) -> Mapping[str | None, int]:
-    """The profiles of the runs up to a time, each with the number of its runs, in order of their names.
-
-    Raises StateError.
-    """
+    """The profiles of the runs up to a time, sorted by name, with the number of runs of each. Raises StateError."""
     with snapshot(path) as connection:
         query = (
             "SELECT profile, count(*) FROM runs WHERE at BETWEEN ? AND ? GROUP BY profile ORDER BY profile"
@@ -135,7 +132,7 @@ def profiles(path: Path, until: datetime | None = None) -> Mapping[str | None, i
 def nearest(
     path: Path, profile: str | None, before: datetime, after: datetime
 ) -> tuple[datetime | None, datetime | None]:
-    """The times of the last complete run before a time and of the first one after another. Raises StateError."""
+    """The times of the last complete run before `before` and the first one after `after`. Raises StateError."""
     with snapshot(path) as connection:
         (found,) = read_rows(
             connection,
@@ -149,14 +146,14 @@ def nearest(
 
 
 def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datetime, datetime], ...]:
-    """The runs before which the clock stepped back: id, time of the profile's previous run, own time.
+    """The runs that are earlier than their profile's previous run: id, time of the previous run, own time.
 
     Raises StateError.
     """
     with snapshot(path) as connection:
         rows = read_rows(
             connection,
-            # A fifth of the time and memory of lag().
+            # It takes a fifth of the time and memory of lag().
             "SELECT id, before, at FROM (SELECT id, at, (SELECT at FROM runs WHERE id < r.id AND profile IS r.profile"
             " ORDER BY id DESC LIMIT 1) before FROM runs r WHERE profile IS ifnull(?, profile))"
             " WHERE at < before ORDER BY id",
@@ -169,7 +166,7 @@ def steps_back(path: Path, profile: str | None = None) -> tuple[tuple[int, datet
 
 
 def run(path: Path, number: int) -> RecordedRun | None:
-    """The run with that id, exactly as it was recorded; None where there is none. Raises StateError."""
+    """The run with that id, exactly as recorded; None if there is none. Raises StateError."""
     with snapshot(path) as connection:
         of_run = read_rows(
             connection,
@@ -268,13 +265,13 @@ def _total(row: _Row) -> Total:
 
 
 def time_range(since: datetime | None, until: datetime | None) -> tuple[int, int]:
-    """The first and last stored milliseconds of a range; None is no limit."""
+    """The first and last stored milliseconds of a range; None means no limit."""
     first = -(2**62) if since is None else to_milliseconds(since)
     return first, 2**62 if until is None else to_milliseconds(until)
 
 
 def _detail(value: Any, texts: Sequence[str | None]) -> object:
-    """A detail as the document has it: `[n]` is the text with that number, a list of lists is addresses."""
+    """A detail as in the document: `[n]` is the text with that number, and a list of lists is addresses."""
     if value is None or isinstance(value, str | bool):
         return value
     if _has_shape(value, (int,)):
@@ -283,7 +280,7 @@ def _detail(value: Any, texts: Sequence[str | None]) -> object:
 
 
 def _text_at(texts: Sequence[str | None], place: int) -> str:
-    """The text with a number. Raises TypeError for null."""
+    """The text with that number. Raises TypeError if it is null."""
     (text,) = check_types([(texts[place],)], TEXT)[0]
     return str(text)
 
@@ -296,15 +293,15 @@ def profile_parameter(profile: str | None) -> str | bytes | None:
 def read_rows(
     connection: "Connection", query: str, parameters: Sequence[object], *kinds: frozenset[object]
 ) -> Sequence[_Row]:
-    """The rows of a query. Raises TypeError where a column has a value of another type than given."""
+    """The rows of a query. Raises TypeError if a value does not have its column's type."""
     return check_types(connection.execute(query, parameters).fetchall(), *kinds)
 
 
 def check_types(rows: Sequence[_Row], *kinds: frozenset[object]) -> Sequence[_Row]:
-    """The rows. Raises TypeError where a column has a value of another type than given."""
+    """The rows. Raises TypeError if a value does not have its column's type."""
     for column, kind in zip(zip(*rows, strict=True), kinds, strict=False):
         if not kind.issuperset(map(type, column)):
-            raise TypeError("a column holds a value of another type")
+            raise TypeError("a column has a value of another type")
     return rows
 
 
@@ -320,7 +317,7 @@ def _with_shape(value: Any, shape: Any) -> Any:
 
 
 def _has_shape(value: Any, shape: Any) -> bool:
-    """Whether JSON has a shape: [of each], (of the first, …), {str: of each value}, or a type."""
+    """Whether JSON has a shape: [of each item], (of the first, …), {str: of each value}, or a type."""
     if isinstance(shape, list):
         return isinstance(value, list) and all(_has_shape(item, shape[0]) for item in value)
     if isinstance(shape, tuple):

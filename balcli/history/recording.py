@@ -1,4 +1,4 @@
-"""Record a run: what changed since each account's last answer, in one transaction."""
+"""Record a run in one transaction: the changes since each account's last successful run."""
 
 import json
 from collections import Counter, defaultdict
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
     from balcli.history.database import Connection
 
 _Key: TypeAlias = tuple[str, str | None, str | None, str | None, int]
-"""The key of a row within its account: asset, asset_id, kind, merchant, and its number among equal keys."""
+"""The key of a row in its account: asset, asset_id, kind, merchant, and its number among equal keys."""
 _Value: TypeAlias = tuple[Any, ...]
 """The stored columns of a row: held, total, available, locked, counted, place, rest, texts."""
-_GONE: Final[_Value] = (0, *[None] * 7)
+_UNLISTED: Final[_Value] = (0, *[None] * 7)
 
 
 class Selection(NamedTuple):
-    """The options that decided what a run asked: `--asset`, the provider's flags, and the accounts named."""
+    """The options that decided what a run requested: `--asset`, the provider's flags, and account names."""
 
     assets: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
-    """The accounts that were asked; empty for all of the profile."""
+    """The requested accounts; empty for all of the profile."""
     exact: tuple[str, ...] = ()
-    """The assets that were asked for with `--exact`."""
+    """The assets requested with `--exact`."""
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The assets, the exact ones marked as such."""
+        """The assets, with the exact ones as `ExactName`."""
         return tuple(ExactName(asset) if asset in self.exact else asset for asset in self.assets)
 
     @property
     def narrowed_to(self) -> str:
-        """The accounts and assets that alone were asked for, in words; empty where everything was."""
+        """The requested accounts and assets, in words; empty if the run requested everything."""
         parts = {"account": self.accounts, "asset": self.assets}
         return " and ".join(f"{kind} {join_names(names)}" for kind, names in parts.items() if names)
 
     def covers(self, assets: tuple[str, ...]) -> bool:
-        """Whether a run was asked for all of these assets, in each spelling that they take; without any, for all."""
+        """Whether a run requested all of these assets in each spelling that they match; empty means every asset."""
         if not self.assets:
             return True
         return bool(assets) and all(
@@ -70,13 +70,13 @@ class Selection(NamedTuple):
 
 EVERYTHING: Final = Selection()
 SETTINGS: Final = -1
-"""The `place` in `asked` of the accounts' settings. Older versions ignore places below 0."""
+"""The `place` of the accounts' settings in `asked`. Older versions ignore places below 0."""
 
 
 def with_url_digests(report: Report, *, sandbox: bool) -> Report:
-    """The report with a digest in place of each account's base_url, which can contain a credential.
+    """The report with a digest of each account's base_url, which can contain a credential.
 
-    A sandbox's is empty, because its port differs each time.
+    A sandbox's base_url is empty, because its port differs each time.
     """
     outcomes = [
         outcome._replace(
@@ -88,15 +88,16 @@ def with_url_digests(report: Report, *, sandbox: bool) -> Report:
 
 
 def _digest(account: Account[object]) -> str:
-    from hashlib import sha256  # here: most runs keep nothing
+    from hashlib import sha256  # here, because most runs are not recorded
 
     return sha256(normalize_url(account.base_url).encode()).hexdigest()[:32]
 
 
 def record(path: Path, report: Report, selection: Selection = EVERYTHING) -> int:
-    """Add a run to the history as a whole and sync it to the disk. Returns its id.
+    """Add a run to the history in one transaction and sync it to the disk. Returns its id.
 
-    The report is as `with_url_digests` gives it, and holds its rows of zeros, too. Raises StateError, and the history is as it was.
+    The report comes from `with_url_digests` and includes rows of zeros. Raises StateError and leaves the history
+    unchanged.
     """
     with connect(path, create=True) as connection, write_transaction(connection):
         return insert(connection, report, selection)
@@ -106,7 +107,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
     """Add a run within an open transaction. Returns its id."""
     notices = [(notice.code, notice.account, notice.message) for notice in report.notices]
     chosen = {key: value for key, value in selection._asdict().items() if value}
-    run = _new(
+    run = _insert(
         connection,
         "runs (at, profile, complete, selection, notices)",
         to_milliseconds(report.generated_at),
@@ -139,7 +140,7 @@ def insert(connection: "Connection", report: Report, selection: Selection = EVER
 
 
 def _insert_changes(connection: "Connection", run: int, account: int, now: dict[_Key, _Value]) -> None:
-    """Store the rows of an account that differ from the ones stored last."""
+    """Store the rows of an account that differ from the last stored ones."""
     before: dict[_Key, tuple[int, _Value]] = {}
     for row in connection.execute(
         "SELECT asset, asset_id, kind, merchant, nth, s.id, held, total, available, locked, counted, place, rest, texts"
@@ -153,30 +154,29 @@ def _insert_changes(connection: "Connection", run: int, account: int, now: dict[
         series, last = before.get(key, (None, None))
         if series is None:
             columns = "series (account, asset, asset_id, kind, merchant, nth)"
-            series = _new(connection, columns, account, *key)
+            series = _insert(connection, columns, account, *key)
         if last != value:
             changes.append((series, run, *value))
-    gone = [series for key, (series, last) in before.items() if key not in now and last != _GONE]
-    changes += [(series, run, *_GONE) for series in gone]
+    unlisted = [series for key, (series, last) in before.items() if key not in now and last != _UNLISTED]
+    changes += [(series, run, *_UNLISTED) for series in unlisted]
     connection.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes)
 
 
 def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _Value]:
-    """An account's rows as they are stored. `place` keeps the order of an asset's rows."""
+    """An account's rows in stored form. `place` keeps the order of an asset's rows."""
     alike: defaultdict[tuple[str, str | None, str | None, str | None], list[_Value]] = defaultdict(list)
     places: Counter[tuple[str | None, ...]] = Counter()
     for balance in balances:
         what = (balance.asset, balance.asset_id)
-        told = balance.details
-        kind, merchant = (_named(told.get(key)) for key in ("kind", "merchant_id"))
+        kind, merchant = (_text_or_none(balance.details.get(key)) for key in ("kind", "merchant_id"))
         texts = _amounts(balance)
-        details = {name: _plain(value, texts) for name, value in told.items()}
+        details = {name: _to_plain(value, texts) for name, value in balance.details.items()}
         raw = {name: None if text is None else _index_of(text, texts) for name, text in balance.raw.items()}
         rest = _text(connection, [details, raw])
-        value = (1, *texts[:3], int(balance.counted), places[what], rest, _others(texts))
+        value = (1, *texts[:3], int(balance.counted), places[what], rest, _extra_texts(texts))
         alike[*what, kind, merchant].append(value)
         places[what] += 1
-    # By their amounts: in which order an answer lists them must not look like a change.
+    # Sorted by amounts, so that another order in the response is not a change.
     return {
         (*what, number): value
         for what, values in alike.items()
@@ -185,13 +185,13 @@ def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _
 
 
 def _totals(connection: "Connection", report: Report) -> dict[_Key, _Value]:
-    """The totals as they are stored, with `known` and `missing` as their details."""
+    """The totals in stored form, with `known` and `missing` as details."""
     rows: dict[_Key, _Value] = {}
     for total in report.totals:
         texts = _amounts(total.amounts)
         known = [None if text is None else _index_of(text, texts) for text in _amounts(total.known)]
         rest = _text(connection, [known, total.missing])
-        rows[total.asset, None, None, None, 0] = (1, *texts[:3], None, None, rest, _others(texts))
+        rows[total.asset, None, None, None, 0] = (1, *texts[:3], None, None, rest, _extra_texts(texts))
     return rows
 
 
@@ -201,19 +201,19 @@ def _amounts(row: Balance | Amounts) -> list[str | None]:
 
 
 def _index_of(text: str, texts: list[str | None]) -> int:
-    """The index of a text among a row's texts, to which it is added if it is new."""
+    """The index of a text in a row's texts. A new text is added."""
     if text not in texts:
         texts.append(text)
     return texts.index(text)
 
 
-def _others(texts: list[str | None]) -> str | None:
-    """The texts after the three amounts, as they are stored."""
+def _extra_texts(texts: list[str | None]) -> str | None:
+    """The texts after the three amounts, in stored form."""
     return _to_json(texts[3:]) if texts[3:] else None
 
 
-def _plain(value: Detail, texts: list[str | None]) -> object:
-    """A detail as JSON: an amount is `[index of its text]`, addresses are a list of lists."""
+def _to_plain(value: Detail, texts: list[str | None]) -> object:
+    """A detail as JSON: an amount is `[index of its text]`, and addresses are a list of lists."""
     if isinstance(value, Amount):
         return [_index_of(str(value), texts)]
     if isinstance(value, tuple):
@@ -221,7 +221,7 @@ def _plain(value: Detail, texts: list[str | None]) -> object:
     return value
 
 
-def _named(value: Detail) -> str | None:
+def _text_or_none(value: Detail) -> str | None:
     return value if isinstance(value, str) else None
 
 
@@ -238,7 +238,7 @@ def _failure(connection: "Connection", outcome: Outcome) -> int | None:
 
 
 def _text(connection: "Connection", value: object) -> int:
-    """The id of a value's JSON, which is stored once."""
+    """The id of a value's JSON. Each text is stored once."""
     text = _to_json(value)
     return _id_of(connection, "texts", digest=crc32(text.encode()), text=text)
 
@@ -246,20 +246,20 @@ def _text(connection: "Connection", value: object) -> int:
 def _account(
     connection: "Connection", profile: str | None, name: str | None, provider: str | None, target: object
 ) -> int:
-    """The id of a profile's account with this target."""
+    """The id of a profile's account with this target. It is added if new."""
     facts = {"profile": profile, "name": name, "provider": provider, "target": _to_json(target)}
     return _id_of(connection, "accounts", **facts)
 
 
 def _id_of(connection: "Connection", table: str, **facts: object) -> int:
-    """The id of the row of a table that has these values; it is made where there is none."""
+    """The id of the row with these values. It is added if there is none."""
     conditions = " AND ".join(f"{column} IS ?" for column in facts)
     found = connection.execute(f"SELECT id FROM {table} WHERE {conditions}", (*facts.values(),)).fetchone()  # noqa: S608 - names of this module
-    return int(found[0]) if found else _new(connection, f"{table} ({', '.join(facts)})", *facts.values())
+    return int(found[0]) if found else _insert(connection, f"{table} ({', '.join(facts)})", *facts.values())
 
 
-def _new(connection: "Connection", columns: str, *values: object) -> int:
-    """The id of a row that is made with these values in these columns."""
+def _insert(connection: "Connection", columns: str, *values: object) -> int:
+    """Insert a row with these values in these columns. Returns its id."""
     places = ", ".join("?" * len(values))
     number = connection.execute(f"INSERT INTO {columns} VALUES ({places})", values).lastrowid  # noqa: S608 - as above
     return cast("int", number)

@@ -1,4 +1,4 @@
-"""Read amounts over time: for each series, the intervals in which runs had the same amounts."""
+"""Read amounts over time: the intervals of each series in which runs had the same amounts."""
 
 from array import array
 from bisect import bisect_left
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from balcli.history.database import Connection
 
 _UNKNOWN: Final = (None, None, None)
-_AT_ONCE: Final = 500
-"""The changes that are read at once: a series can have 50,000."""
+_BATCH: Final = 500
+"""The changes to read at once: a series can have 50,000."""
 
 IntervalStatus: TypeAlias = Literal["ok", "failed", "absent"]
 
@@ -39,7 +39,7 @@ IntervalStatus: TypeAlias = Literal["ok", "failed", "absent"]
 class Interval(NamedTuple):
     """Consecutive runs in which a series had the same amounts, as canonical texts; None is unknown.
 
-    `failed` are runs in which the account did not answer, `absent` those whose answer did not list the asset.
+    In `failed` runs the account did not answer. In `absent` runs its response did not list the asset.
     """
 
     since: datetime
@@ -52,7 +52,7 @@ class Interval(NamedTuple):
 
 
 class Series(NamedTuple):
-    """One asset of one account over time; where `account` is None, the totals of the accounts in `over`."""
+    """One asset of one account over time; if `account` is None, the totals of the accounts in `over`."""
 
     profile: str | None
     account: str | None
@@ -67,14 +67,15 @@ class Series(NamedTuple):
 
 
 class _Runs(NamedTuple):
-    """The runs within some time, as they were recorded, whatever the clock did: a year has 50,000."""
+    """The runs in a period, in the order in which they were recorded. A year has 50,000."""
 
     ids: Sequence[int]
     times: Sequence[datetime]
     spans: Mapping[int, Sequence[tuple[int, int, bool, bool]]]
-    """For each account that was asked the numbers of runs alike.
+    """For each requested account, its groups of similar consecutive runs.
 
-    The first, that behind the last, whether the account answered, and whether only some assets were asked for.
+    Each is the first run's index, the index after the last, whether the account answered, and whether only some
+    accounts or assets were requested.
     """
 
 
@@ -87,28 +88,28 @@ def series(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> tuple[Series, ...]:
-    """The series of the named assets (or all) at the named accounts; without a named account, also of the totals.
+    """The series of some assets (or all) of some accounts; if no accounts are named, also of the totals.
 
-    An asset is named as with `--asset`. Raises StateError.
+    Assets are named as for `--asset`. Raises StateError.
     """
     with snapshot(path) as connection:
-        found = _found(connection, profile, assets, accounts)
+        found = _find_series(connection, profile, assets, accounts)
         runs = _runs(connection, profile, time_range(since, until))
-        told = []
+        result = []
         for each, stored in found.items():
             pieces = [
-                _pieces(_changes(connection, number), runs, account, odd=each.kind is not None)
+                _pieces(_changes(connection, number), runs, account, optional=each.kind is not None)
                 for number, account in stored
             ]
             intervals = tuple(_merged(merge(*pieces, key=itemgetter(0))))
-            told.append(each._replace(intervals=intervals))
-    return tuple(each for each in told if each.intervals)
+            result.append(each._replace(intervals=intervals))
+    return tuple(each for each in result if each.intervals)
 
 
-def _found(
+def _find_series(
     connection: "Connection", profile: str | None, assets: Sequence[str], accounts: Sequence[str]
 ) -> Mapping[Series, list[tuple[int, int]]]:
-    """The series without intervals, each with its stored ones and their accounts: several where a target changed."""
+    """The series without intervals, each with the ids of its stored series and accounts: several if a target changed."""
     found: dict[Series, list[tuple[int, int]]] = defaultdict(list)
     rows = read_rows(
         connection,
@@ -121,7 +122,7 @@ def _found(
     )
     for number, account, of, name, target, provider, asset, asset_id, *more in rows:
         over = tuple(load_json(target or "[]", [str]))
-        # A sum over one account is that account's row again.
+        # The total of one account only repeats its row.
         is_wanted = len(over) != 1 and (not accounts or name in accounts)
         if is_wanted and selects(assets, *names(asset, asset_id)):
             kind, merchant, nth = more
@@ -131,7 +132,7 @@ def _found(
 
 
 def _runs(connection: "Connection", profile: str | None, within: tuple[int, int]) -> _Runs:
-    """The runs within those times. In SQL they are a row each: one for each account takes four times as long."""
+    """The runs in that period. SQL returns one row per run: one per account takes four times as long."""
     ids, times = array("q"), list[datetime]()
     spans: dict[int, list[tuple[int, int, bool, bool]]] = defaultdict(list)
     cursor = connection.execute(
@@ -144,7 +145,7 @@ def _runs(connection: "Connection", profile: str | None, within: tuple[int, int]
     for (narrowed, *asked), alike in groupby(cursor, itemgetter(0, 1, 2)):
         start = len(ids)
         for *_, run, at in alike:
-            ids.append(run)  # an array raises TypeError for anything but an integer
+            ids.append(run)  # raises TypeError if it is not an integer
             times.append(from_milliseconds(at))
         for accounts, answered in zip(asked, (True, False), strict=True):
             for account in map(int, accounts.split(",") if accounts else ()):
@@ -157,7 +158,7 @@ def _changes(connection: "Connection", number: int) -> Iterator[tuple[Any, ...]]
     cursor = connection.execute(
         "SELECT run, held, total, available, locked FROM changes WHERE series = ? ORDER BY run", (number,)
     )
-    while rows := cursor.fetchmany(_AT_ONCE):
+    while rows := cursor.fetchmany(_BATCH):
         check_types(rows, INT, INT, MAYBE_TEXT, MAYBE_TEXT, MAYBE_TEXT)
         if not all(map(is_canonical, [text for row in rows for text in row[2:] if text is not None])):
             raise ValueError("not a canonical amount")
@@ -165,33 +166,33 @@ def _changes(connection: "Connection", number: int) -> Iterator[tuple[Any, ...]]
 
 
 def _pieces(
-    changes: Iterable[tuple[Any, ...]], runs: _Runs, account: int, *, odd: bool
+    changes: Iterable[tuple[Any, ...]], runs: _Runs, account: int, *, optional: bool
 ) -> Iterator[tuple[int, Interval]]:
-    """The intervals of a stored series, each with the number of its first run; adjacent ones can be alike.
+    """The intervals of a stored series, each with the index of its first run; adjacent ones can be equal.
 
-    Rows that only some runs ask for (`odd`) are never absent.
+    Rows that only some runs request (`optional`) are never absent.
     """
     spans = runs.spans.get(account, ())
-    at, span, said = 0, 0, None
+    at, span, current = 0, 0, None
     for change in chain(changes, [None]):
         until = len(runs.ids) if change is None else bisect_left(runs.ids, change[0], at)
-        while said is not None and span < len(spans) and spans[span][0] < until:
+        while current is not None and span < len(spans) and spans[span][0] < until:
             start, end, answered, narrowed = spans[span]
             first, last = max(start, at), min(end, until)
-            _, held, *texts = said
+            _, held, *texts = current
             status: IntervalStatus = "failed" if not answered else "ok" if held else "absent"
-            if first < last and (status != "absent" or not (narrowed or odd)):
+            if first < last and (status != "absent" or not (narrowed or optional)):
                 times = runs.times[first:last]
                 amounts = texts if status == "ok" else _UNKNOWN
                 yield first, Interval(min(times), max(times), last - first, status, *amounts)
             if end > until:
                 break
             span += 1
-        at, said = until, change
+        at, current = until, change
 
 
 def _merged(pieces: Iterable[tuple[int, Interval]]) -> Iterator[Interval]:
-    """The intervals, adjacent ones with the same amounts made one."""
+    """The intervals, with adjacent ones merged if their amounts are equal."""
     last: Interval | None = None
     for _, piece in pieces:
         if last is None:

@@ -1,4 +1,4 @@
-"""The HTTP client: which endpoints are allowed, how long, how often to try, and what counts as an answer."""
+"""The HTTP client: allowed endpoints, timeouts, retries, rate limits, and the errors of responses."""
 
 import json
 import threading
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     from balcli.http.transport import Answer, Transport
 
 trusted: Final[ContextVar[CaSource | None]] = ContextVar("trusted", default=None)
-"""The certificates of the account that this thread asks for; None for those of the run."""
+"""The certificates of the account that this thread fetches; None for those of the run."""
 
 
 class RequestSettings(NamedTuple):
-    """Timeouts in seconds, of one request, the run and a secret's command; retries, accounts at once, proxy, certificates."""
+    """Timeouts in seconds (request, run, secret command), retries, accounts at once, proxy and certificates."""
 
     timeout: float = 10.0
     deadline: float = 30.0
@@ -69,8 +69,8 @@ class RequestSettings(NamedTuple):
 class Endpoint(NamedTuple):
     """A method and path that the program may call.
 
-    `loggable_params` are the names in its query and body whose values may be recorded: they are not secret, and distinguish
-    requests, such as an account's number or a page. The values of all others are recorded nowhere.
+    `loggable_params` are the names in its query and body whose values may be recorded. They are not secret, and
+    distinguish requests, such as an account number or a page. No other value is recorded.
     """
 
     method: str
@@ -79,7 +79,7 @@ class Endpoint(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One request to a provider. `explain` returns the provider's own error in a payload of that status, if any."""
+    """One request to a provider. `explain` returns the provider's error in a payload with that status, if any."""
 
     endpoint: Endpoint
     base_url: str
@@ -88,44 +88,44 @@ class Request(NamedTuple):
     headers: Mapping[str, str | Secret] = MappingProxyType({})
     body: Mapping[str, object] | None = None
     repeatable: bool = True
-    """False if a request that may have arrived must not be sent again (a login). One that was not sent is tried again."""
+    """False if a request that may have arrived must not be resent (a login). An unsent request is always retried."""
     per_second: int | None = None
-    """How many such requests a second the host allows; None if it does not say."""
+    """The host's limit of requests per second; None if unknown."""
     returns_credential: bool = False
     """True if the response contains a credential (a login): it is never recorded."""
     credentials: object = None
-    """The account's settings that authenticate it and are not in its headers or body themselves, such as a key that signs."""
+    """Credentials that are not in the headers or body, such as a key that signs."""
 
     @property
     def url(self) -> str:
-        """The whole URL with its query, which can contain a secret: it is never shown."""
+        """The URL with its query. It can contain a secret and is never shown."""
         query = f"?{urlencode(self.query, safe=',')}" if self.query else ""
         return f"{self.base_url}{self.endpoint.path}{query}"
 
     @property
     def host(self) -> str:
-        """The host and port, as messages name the server."""
+        """The host and port, for messages."""
         return display_host(self.base_url)
 
 
 class Exchange(NamedTuple):
-    """One attempt of a request, with its response or the error."""
+    """One attempt of a request, with its response or error."""
 
     request: Request
     headers: tuple[str, ...]
-    """The names of all headers that were sent."""
+    """The names of all headers sent."""
     attempt: int
     sent: int
     """The number of bytes of the request's body."""
     began: int
-    """When, in nanoseconds since 1970."""
+    """The start time in nanoseconds since 1970."""
     seconds: float
     answer: "Answer | None"
     problem: BalcliError | None
 
     @property
     def received(self) -> int:
-        """The number of bytes of the decoded body of the response."""
+        """The number of bytes of the response's decoded body."""
         return len(self.answer.body) if self.answer else 0
 
     @property
@@ -140,17 +140,17 @@ class Exchange(NamedTuple):
 
 
 class SupportsRequest(Protocol):
-    """What providers send requests through: a Client, a recorder around one, or a recording."""
+    """Anything that providers can send requests through: a client, a recorder or a recording."""
 
     def request(self, request: Request) -> Json:
-        """The JSON payload of a good response. Raises as `Client.request` does."""
+        """The JSON payload of a good response. Raises like `Client.request`."""
 
     def close(self) -> None:
         """Close the connections that no request is using."""
 
 
 class _RetryableError(Exception):
-    """Another attempt may succeed after a pause of that many seconds."""
+    """Another attempt may succeed after a pause, in seconds."""
 
     def __init__(self, error: BalcliError, pause: float) -> None:
         super().__init__()
@@ -184,14 +184,14 @@ class Client:
             self._transport(source)
 
     def request(self, request: Request) -> Json:
-        """The JSON payload of a good response, after retries where they can help.
+        """The JSON payload of a good response, after retries if they can help.
 
-        Raises CredentialsRefused, a NetworkError, an AnswerError or RateLimited; an error that the request's
-        `explain` returns comes first.
+        Raises CredentialsRefused, AccessBlocked, a NetworkError, an AnswerError or RateLimited. An error from the
+        request's `explain` comes first.
         """
         if request.endpoint not in self._allowed:
             raise RuntimeError(
-                f"{request.endpoint.method} {request.endpoint.path} is not on the list of endpoints"
+                f"{request.endpoint.method} {request.endpoint.path} is not an allowed endpoint"
             )
         attempt = 0
         while True:
@@ -209,13 +209,13 @@ class Client:
                 attempt += 1
 
     def close(self) -> None:
-        """Close the connections that no request is using: the rest of a run may need their descriptors."""
+        """Close idle connections: the rest of a run may need their file descriptors."""
         for transport in self._transports.values():
             transport.close()
 
     def _transport(self, source: CaSource) -> "Transport":
-        """The transport that trusts these certificates, made once. Raises ValueProblem if they cannot be read."""
-        # Imported here: urllib3 and ssl take several times as long as the rest of the start.
+        """The transport for these certificates, made once. Raises ValueProblem if they cannot be read."""
+        # Here, because importing urllib3 and ssl takes several times as long as the rest of the start.
         from balcli.http.transport import Transport
 
         with self._lock:
@@ -242,7 +242,7 @@ class Client:
         answer, problem = None, None
         try:
             if left <= 0:
-                raise DeadlinePassed(f"no time is left of the run's {self._deadline.seconds:g} s")
+                raise DeadlinePassed(f"no time left before the deadline of {self._deadline.seconds:g} s")
             answer = self._transport(trusted.get() or self._settings.ca_bundle).send(
                 request.endpoint.method,
                 request.url,
@@ -254,7 +254,7 @@ class Client:
         except (NetworkError, AnswerError) as raised:
             problem = raised
             if isinstance(raised, TimedOut) and seconds < self._settings.timeout:
-                problem = DeadlinePassed(f"no answer before the deadline of {self._deadline.seconds:g} s")
+                problem = DeadlinePassed(f"no response before the deadline of {self._deadline.seconds:g} s")
             advice = "" if isinstance(problem, ProxyFailed | TlsFailed) else f"; {_advice(problem, seconds)}"
             error = type(problem)(f"{request.host}: {problem.message}{advice}")
             if problem.retryable and not isinstance(problem, DeadlinePassed):
@@ -279,9 +279,10 @@ class Client:
         return self._payload(request, answer, number)
 
     def _wait_for_turn(self, request: Request) -> RateLimiter | None:
-        """Wait until the host's pause is over and its rate limit allows the request. The rate limiter is to be released.
+        """Wait until the host's pause is over and its rate limit allows the request.
 
-        Raises RateLimited or DeadlinePassed at once if the deadline comes first.
+        Returns the rate limiter, which the caller must release. Raises RateLimited or DeadlinePassed at once if the
+        deadline comes first.
         """
         host = echoes.host_key(request.base_url)
         pause, limiter = self._pauses.setdefault(host, HostPause()), None
@@ -290,24 +291,24 @@ class Client:
         while True:
             if not pause.wait(self._deadline):
                 raise RateLimited(
-                    f"{request.host} limits the rate of requests{pause.reason}; {response.FEWER_REQUESTS}"
+                    f"{request.host} is rate limiting requests{pause.reason}; {response.FEWER_REQUESTS}"
                 )
             if limiter is not None and not limiter.acquire(self._deadline):
                 raise DeadlinePassed(
-                    f"{request.host} allows {request.per_second} requests a second, too few for this run's deadline "
+                    f"{request.host} allows {request.per_second} requests per second, too few for the deadline "
                     f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
                 )
             if not pause.left():
                 return limiter
-            if limiter is not None:  # the pause began while this request waited for its turn
+            if limiter is not None:  # the pause began while this request waited
                 limiter.release()
 
     def _payload(self, request: Request, answer: "Answer", number: int) -> Json:
         """The payload of a response. Raises its error, without the provider's message if that repeats a credential."""
         if not turns.take(len(answer.body), self._deadline):
             raise DeadlinePassed(
-                f"{request.host}: no time was left of the run's {self._deadline.seconds:g} s to read the answer; "
-                "raise --deadline or name fewer accounts"
+                f"{request.host}: no time left to read the response before the deadline of "
+                f"{self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
             )
         if answer.status in response.RETRIED_STATUSES:
             raise self._unavailable(request, answer, number)
@@ -317,20 +318,20 @@ class Client:
             own = response.without_echo(request, answer, problem)
             if isinstance(own, CredentialsRefused):
                 own = response.with_cure(request, answer, own)
-            # An error that a provider calls its own may pass, whatever the HTTP status.
+            # A provider may report a temporary error with any HTTP status.
             is_temporary = isinstance(own, ServerUnavailable) and answer.status < 500
             raise (_RetryableError(own, backoff(number)) if is_temporary else own) from None
         login = [request.headers, request.body] if request.returns_credential else None
         return echoes.mark_echoes(request.base_url, answer.headers, answer.body, payload, login)
 
     def _unavailable(self, request: Request, answer: "Answer", number: int) -> BalcliError | _RetryableError:
-        """The error of a response of 408, 425, 429 or 5xx, retryable unless `Retry-After` cannot be read.
+        """The error of a 408, 425, 429 or 5xx response; retryable unless its `Retry-After` is invalid.
 
-        After 429 nothing is sent to the host for a second at least: rates are counted by the second.
+        After a 429, nothing is sent to the host for at least a second, because rate limits count by the second.
         """
         retry_after = answer.headers.get("retry-after")
         asked = None if retry_after is None else parse_retry_after(retry_after, answer.headers.get("date"))
-        wait = "" if retry_after is None else response.asked_wait(asked)
+        wait = "" if retry_after is None else response.requested_wait(asked)
         is_limit = answer.status == 429
         pause = (
             backoff(number + is_limit) if asked is None else max(asked, 1.0 if is_limit else SHORTEST_PAUSE)
@@ -343,15 +344,16 @@ class Client:
 
 
 def parse_response(request: "Request", status: int, headers: Mapping[str, str], body: bytes) -> Json:
-    """The payload of a good response; raises as `Client.request` does after its last attempt.
+    """The payload of a good response. Raises like `Client.request` after its last attempt.
 
-    The message of CredentialsRefused has no cure: the client adds it.
+    The client adds the cure to the message of CredentialsRefused.
     """
     if status in response.RETRIED_STATUSES or 500 <= status < 600:
-        raise response.temporary_error(request, status, response.own_words(body))
+        raise response.temporary_error(request, status, response.provider_message(body))
     if 300 <= status < 400:
         raise RedirectRefused(
-            f"{request.host} redirects (HTTP {status}); balcli follows no redirect, so set base_url to the right place",
+            f"{request.host} returned a redirect (HTTP {status}), which balcli never follows; "
+            "set base_url to the final address",
             http_status=status,
         )
     if status == 200 or (status == 201 and request.endpoint.method == "POST"):
@@ -367,7 +369,7 @@ def parse_response(request: "Request", status: int, headers: Mapping[str, str], 
         return payload
     payload = None
     if 400 <= status < 500:
-        # Without a payload, the status alone decides.
+        # Without a payload, only the status counts.
         with suppress(BalcliError):
             payload = decode(body)
     if status == 451 or (status == 403 and response.is_page(headers, body, payload)):
@@ -381,9 +383,10 @@ def parse_response(request: "Request", status: int, headers: Mapping[str, str], 
         raise CredentialsRefused(
             response.refusal_message(request.host, status, error_text(payload)), http_status=status
         )
-    what = response.with_words(status, error_text(payload))
+    words = error_text(payload)
     raise UnexpectedStatus(
-        f"{request.host} answered {what}, which is no answer to {request.endpoint.path}; check base_url",
+        f"{request.host} returned HTTP {status} for {request.endpoint.path}{f': {words}' if words else ''}; "
+        "check base_url",
         http_status=status,
     )
 
@@ -392,10 +395,10 @@ def _reveal(value: object) -> str:
     """The text of a secret in a request's body."""
     if isinstance(value, Secret):
         return reveal(value)
-    raise TypeError(f"a {type(value).__name__} has no place in a request's body")
+    raise TypeError(f"a {type(value).__name__} cannot be sent in a request")
 
 
-# One for all requests: `json.dumps` would make one for each.
+# Shared, because `json.dumps` would make one for each request.
 _encoder: Final = json.JSONEncoder(default=_reveal)
 
 
@@ -413,11 +416,11 @@ def _wire_headers(request: Request) -> dict[str, str]:
 
 
 def _advice(problem: BalcliError, seconds: float) -> str:
-    """What to do about a request without a usable response."""
+    """The cure for a request without a usable response."""
     if isinstance(problem, DeadlinePassed):
-        return "raise --deadline or try later"
+        return "raise --deadline or try again later"
     if isinstance(problem, TimedOut):
-        return f"it had {seconds:.3g} s: try later, or raise --timeout"
+        return f"raise --timeout (now {seconds:.3g} s) or try again later"
     if isinstance(problem, NameNotResolved):
-        return "check base_url and the resolver"
+        return "check base_url and DNS"
     return response.TRY_LATER

@@ -1,6 +1,6 @@
-"""Connections where neither requests nor urllib3 has a hook: every address of a host, and interim responses.
+"""Connect to any address of a host, and skip interim responses: requests and urllib3 have no hooks for these.
 
-What is overridden here is private in urllib3 and http.client: `tests/test_connect.py` fails when they change it.
+The overridden methods are private in urllib3 and http.client: `tests/test_connect.py` fails when they change.
 """
 
 import http.client
@@ -21,34 +21,34 @@ from balcli.errors import MachineExhausted
 from balcli.models import CaSource
 
 NEXT_ADDRESS: Final = 0.25
-"""Seconds until the next address of a host is tried, beside those under way (RFC 8305, section 5)."""
-_LATER_THAN_FIRST: Final = 2.0
+"""Seconds until the next address of a host is tried in parallel (RFC 8305, section 5)."""
+_WAIT_AFTER_FIRST: Final = 2.0
 MAX_INTERIM: Final = 10
-"""Interim (1xx) responses that are passed over before the final one."""
+"""Interim (1xx) responses that are skipped before the final one."""
 MAX_HEAD: Final = 256 * 1024
-"""Bytes of a response's status lines and headers. curl's bound is 300 KiB."""
-# http.client's own bound is 100, which is fewer than legal responses have.
+"""Bytes of a response's status lines and headers. curl's limit is 300 KiB."""
+# http.client's limit is 100, and valid responses can have more.
 http.client._MAXHEADERS = 1000  # type: ignore[attr-defined] # noqa: SLF001
 
-# Where there is poll, waiting takes no descriptor of its own.
+# Unlike epoll, poll needs no file descriptor of its own.
 _Selector: Final = getattr(selectors, "PollSelector", selectors.DefaultSelector)
 
 _Address: TypeAlias = tuple[Any, ...]
 _Host: TypeAlias = tuple[str, int]
 
 _connected: dict[_Host, _Address] = {}
-"""The address of a host that was last connected to."""
+"""The last connected address of each host."""
 _failed: dict[_Address, float] = {}
-"""When an address last failed or did not answer in time, by the monotonic clock."""
+"""The monotonic time when an address last failed or timed out."""
 
 
 class Setup(NamedTuple):
-    """The settings of connections that messages on proxies and certificates name."""
+    """The settings that messages about proxies and certificates name."""
 
     trusted: CaSource = CaSource()
-    """The certificates of the authorities that are trusted."""
+    """The trusted certificates."""
     proxy: str = "HTTPS_PROXY"
-    """The setting that names the proxy."""
+    """The setting of the proxy."""
     has_password: bool = False
     """Whether the proxy's URL has a user name or password."""
 
@@ -62,16 +62,16 @@ class HeadTooLarge(http.client.HTTPException):
 
 
 def addresses(host: str, port: int) -> list[tuple[int, _Address]]:
-    """The families and addresses of a host, each once, the families in turn (RFC 8305, section 4).
+    """The families and addresses of a host, each once, with alternating families (RFC 8305, section 4).
 
-    Addresses that failed come last, the latest at the end. Raises socket.gaierror. Nothing limits how long this takes.
+    Failed addresses come last, in the order of their failures. Raises socket.gaierror. The time is not limited.
     """
     try:
         entries = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except UnicodeError:
         raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
     except socket.gaierror:
-        socket.socket().close()  # raises what is wrong where the resolver got no descriptor
+        socket.socket().close()  # raises OSError if the resolver had no file descriptor
         raise
     by_family: dict[int, dict[tuple[int, _Address], None]] = {}
     for family, _, _, _, address in entries:
@@ -81,7 +81,7 @@ def addresses(host: str, port: int) -> list[tuple[int, _Address]]:
 
 
 def report_failure(host: str, port: int) -> None:
-    """Try the other addresses of a host first from now on: a request failed at the one last connected to."""
+    """From now on, try the other addresses of a host first: a request to its last address failed."""
     address = _connected.pop((host, port), None)
     if address is not None:
         _failed[address] = time.monotonic()
@@ -90,7 +90,7 @@ def report_failure(host: str, port: int) -> None:
 def connect(
     host: str, port: int, seconds: float, options: Iterable[tuple[int, int, int | bytes]] = ()
 ) -> socket.socket:
-    """A connection to the first address of a host that accepts one. The others are closed without a byte.
+    """A connection to the first address of a host that accepts one. The others are closed without sending anything.
 
     Raises socket.gaierror, TimeoutError after that many seconds, or the OSError of the last address.
     """
@@ -103,7 +103,7 @@ def connect(
                 if waiting:
                     family, address = waiting.pop(0)
                     try:
-                        pending.register(_begun(family, address, options), selectors.EVENT_WRITE, address)
+                        pending.register(_dial(family, address, options), selectors.EVENT_WRITE, address)
                     except OSError as refused:
                         if MachineExhausted.from_exception(refused):
                             raise
@@ -130,9 +130,9 @@ def connect(
 
 
 def try_all(host: str, port: int, seconds: float) -> dict[str, float | OSError]:
-    """For each address of a host, the seconds that a connection to it took, or why there was none.
+    """The seconds that a connection to each address of a host took, or its error.
 
-    All are tried at once. What has not answered 2 s after the first success has timed out. Raises socket.gaierror.
+    All are tried at once, and time out 2 s after the first success. Raises socket.gaierror.
     """
     began = time.monotonic()
     until = began + seconds
@@ -141,7 +141,7 @@ def try_all(host: str, port: int, seconds: float) -> dict[str, float | OSError]:
         for family, address in addresses(host, port):
             results[address[0]] = TimeoutError("no connection in time")
             try:
-                pending.register(_begun(family, address, ()), selectors.EVENT_WRITE, address[0])
+                pending.register(_dial(family, address, ()), selectors.EVENT_WRITE, address[0])
             except OSError as problem:
                 results[address[0]] = problem
         while pending.get_map() and (left := until - time.monotonic()) > 0:
@@ -150,14 +150,14 @@ def try_all(host: str, port: int, seconds: float) -> dict[str, float | OSError]:
                     error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 now = time.monotonic()
                 results[key.data] = OSError(error, "not connected") if error else now - began
-                until = until if error else min(until, now + _LATER_THAN_FIRST)
+                until = until if error else min(until, now + _WAIT_AFTER_FIRST)
         for key in pending.get_map().values():
             cast("socket.socket", key.fileobj).close()
     return results
 
 
-def _begun(family: int, address: _Address, options: Iterable[tuple[int, int, int | bytes]]) -> socket.socket:
-    """A socket whose connection to an address is under way. Raises OSError if it failed at once."""
+def _dial(family: int, address: _Address, options: Iterable[tuple[int, int, int | bytes]]) -> socket.socket:
+    """A socket that is connecting to an address. Raises OSError if it failed at once."""
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.settimeout(0)
@@ -171,8 +171,8 @@ def _begun(family: int, address: _Address, options: Iterable[tuple[int, int, int
     return connection
 
 
-class _Head:
-    """The file of a connection while the head of a response is read from it."""
+class _LimitedHead:
+    """A connection's file that limits the size of a response's head."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -190,11 +190,11 @@ class _Head:
 
 
 class _Response(http.client.HTTPResponse):
-    """A response that passes over interim ones, and whose head is bounded."""
+    """A response that skips interim ones, with a limit on the size of its head."""
 
     def begin(self, **limits: Any) -> None:  # Python 3.15 passes the largest number of headers
         file = self.fp
-        self.fp = _Head(file)  # type: ignore[assignment]
+        self.fp = _LimitedHead(file)  # type: ignore[assignment]
         super().begin(**limits)
         self.fp = file
 
@@ -240,7 +240,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 def close_idle(pool: HTTPConnectionPool) -> int:
-    """Close the connections of a pool that no request is using; how many there were."""
+    """Close the idle connections of a pool. Returns their number."""
     closed = 0
     with suppress(queue.Empty):
         while pool.pool is not None:
@@ -252,4 +252,4 @@ def close_idle(pool: HTTPConnectionPool) -> int:
 
 
 POOLS: Final = {"http": _Pool, "https": _TlsPool}
-"""The `pool_classes_by_scheme` of a manager that makes the connections of this module."""
+"""The `pool_classes_by_scheme` for a pool manager with the connections of this module."""

@@ -1,6 +1,6 @@
-"""Responses that repeat a credential: the credentials of each host, and the search for them before anything is shown.
+"""Find responses that repeat a credential, before anything is shown.
 
-Data is never rewritten: a response is shown as it was sent, or not at all.
+Data is never rewritten: a response is shown as sent, or not at all.
 """
 
 import re
@@ -24,24 +24,24 @@ _LONGEST_CLEAN: Final = 100
 
 @final
 class EchoedText(str):
-    """A text of a response that repeats a credential. It must not be shown, stored or cached."""
+    """A string of a response that repeats a credential. It must not be shown, stored or cached."""
 
     __slots__ = ("echo",)
     echo: "CredentialEcho"
 
 
 class CredentialEcho:
-    """A good response that repeats a credential: in `texts`, and `elsewhere` in its headers or bytes."""
+    """A good response that repeats a credential in `texts`, or `elsewhere` in its headers or bytes."""
 
     def __init__(self, login_secrets: Iterable[str]) -> None:
         self.texts: set[str] = set()
         self.elsewhere = False
         self.login_secrets = CredentialMatcher(MIN_RECOGNIZABLE, login_secrets)
-        """The secrets in the request, if it was a login: none of them can be the token that it returns."""
+        """The secrets in a login request: none of them can be the token that it returns."""
 
 
 class _Credentials(CredentialMatcher):
-    """Credentials that responses are searched for. A text without any is not searched again."""
+    """Credentials to search responses for. A text without any is remembered and not searched again."""
 
     def __init__(self) -> None:
         super().__init__(MIN_RECOGNIZABLE)
@@ -60,8 +60,8 @@ class _Credentials(CredentialMatcher):
         return False
 
     def matches_response(self, values: list[str], text: str, document: Json) -> bool:
-        """Whether a value of a header, a body or a text of its document contains a credential."""
-        # Without escapes, each text of a JSON document is between two quotes as it is; with them, it must be decoded.
+        """Whether a header's value, a body or a text of its document contains a credential."""
+        # Without escapes, each text of a JSON document is in the body between two quotes.
         escaped = "\\" in text
         if len(text) <= _LARGE:
             pieces = text.split('"')
@@ -71,12 +71,12 @@ class _Credentials(CredentialMatcher):
             return self.matches_any(pieces)
         if self.matches_any(values):
             return True
-        # In a large body most texts are long and differ: remembering them would not help.
+        # In a large body most texts are long and distinct, so remembering them does not help.
         whole = (text,) if self.are_few else (found[0] for found in re.finditer(_LONG_PIECE, text))
         return any(map(self.find_in, whole)) or (escaped and any(map(self.find_in, _texts(document))))
 
     def pieces(self) -> set[str]:
-        """Beginnings, middles and ends of all encodings, in lower case."""
+        """The beginnings, middles and ends of all encodings, in lowercase."""
         found = set()
         for form in self.encodings():
             length = max(_SHORTEST_PIECE, len(form) // 3)
@@ -88,12 +88,12 @@ class _Credentials(CredentialMatcher):
 
 
 class _Host(NamedTuple):
-    """The credentials of this process for one host: those of its accounts, and tokens that logins returned."""
+    """The credentials for one host: those of its accounts, and the tokens that logins returned."""
 
     own: _Credentials
     issued: _Credentials
     digits: set[str]
-    """Those of 12 digits or more, which only names of accounts are searched for."""
+    """Credentials of 12 digits or more. Only account names are searched for them."""
 
 
 _hosts: dict[str, _Host] = {}
@@ -102,7 +102,7 @@ _noted: ContextVar[list[CredentialEcho] | None] = ContextVar("_noted", default=N
 
 @lru_cache(maxsize=64)  # a run has few hosts
 def host_key(base_url: str) -> str:
-    """The normal form of the host and port of a base URL."""
+    """The normalized host and port of a base URL."""
     return urlsplit(normalize_url(base_url)).netloc
 
 
@@ -112,7 +112,7 @@ def _host(base_url: str) -> _Host:
 
 
 def register_credentials(base_url: str, credentials: Iterable[Secret]) -> None:
-    """Search the responses of a host for an account's credentials, if those can be told from data."""
+    """Search a host's responses for an account's credentials, if they can be distinguished from data."""
     host = _host(base_url)
     for text in map(reveal, credentials):
         if len(text) >= MIN_RECOGNIZABLE:
@@ -120,14 +120,14 @@ def register_credentials(base_url: str, credentials: Iterable[Secret]) -> None:
 
 
 def register_token(base_url: str, secret: Secret) -> None:
-    """Search the responses of a host for a credential in a request, such as a token that a login returned."""
+    """Search a host's responses for a credential that a request sends, such as a token from a login."""
     host, text = _host(base_url), reveal(secret).removeprefix("Bearer ")
     if text not in host.own.texts and is_recognizable(Secret(text)):
         host.issued.add(text)
 
 
 def contains_any_credential(text: str) -> bool:
-    """Whether a text contains a credential of 12 characters or more of any account of this process."""
+    """Whether a text contains a credential, of 12 characters or more, of any account."""
     return len(text) >= MIN_RECOGNIZABLE and any(
         host.own.find_in(text) or any(digits in text for digits in host.digits) for host in [*_hosts.values()]
     )
@@ -136,9 +136,9 @@ def contains_any_credential(text: str) -> bool:
 def contains_credential(
     base_url: str, headers: Mapping[str, str], body: bytes, document: Json = None, *, login: bool = False
 ) -> bool:
-    """Whether a response of that host repeats a credential in a header, its body or the document in its body.
+    """Whether a host's response repeats a credential in a header, its body or the decoded body (`document`).
 
-    In the response of a `login`, tokens do not count.
+    In the response of a `login`, issued tokens are ignored.
     """
     host = _host(base_url)
     text, values = body.decode("utf-8", "replace"), [value for _, value in headers.items()]
@@ -156,9 +156,9 @@ def mark_echoes(
     document: Json,
     login: object = None,
 ) -> Json:
-    """The document of a good response, with an `EchoedText` in the place of each text that repeats a credential.
+    """The document of a good response, with each text that repeats a credential as an `EchoedText`.
 
-    `login` is what the request sent, if it was a login.
+    `login` has the headers and body of the request, if it was a login.
     """
     is_login = login is not None
     if not contains_credential(base_url, headers, body, document, login=is_login):
@@ -174,25 +174,25 @@ def mark_echoes(
 
 
 def contains_issued_token(base_url: str, texts: Iterable[str]) -> bool:
-    """Whether a text contains a token that a login at that host returned, perhaps after the text was parsed."""
+    """Whether a text contains a token that a login at that host returned, maybe after the text was parsed."""
     return _host(base_url).issued.matches_any(texts)
 
 
 def tokens_were_issued() -> bool:
-    """Whether any login of this process returned a token that was used."""
+    """Whether any login returned a token that was used."""
     return any(host.issued.texts for host in [*_hosts.values()])
 
 
 def may_contain_credential(base_url: str, body: bytes) -> bool:
-    """Whether a body may repeat a credential. A body that is not JSON may contain it in part, or in markup."""
+    """Whether a body may repeat a credential. A body that is not JSON may contain only a part of it, or markup."""
     try:
         return contains_credential(base_url, {}, body, decode(body))
     except BalcliError:
-        import html  # here, because few runs receive a page
+        import html  # here, because few runs receive a web page
 
         host = _host(base_url)
         found = host.own.pieces() | host.issued.pieces()
-        raw = body.replace(b"\0", b"")  # as UTF-16 and UTF-32 write ASCII
+        raw = body.replace(b"\0", b"")  # UTF-16 and UTF-32 have them between ASCII characters
         pages = [
             html.unescape(unquote(raw.decode(name, "replace"))).casefold() for name in ("utf-8", "latin-1")
         ]
@@ -200,14 +200,14 @@ def may_contain_credential(base_url: str, body: bytes) -> bool:
 
 
 def is_free_of_credentials(base_url: str, document: Json) -> bool:
-    """Whether a document, such as a cached one, contains no credential for that host."""
+    """Whether a document, such as a cached one, contains no credential of that host."""
     host = _host(base_url)
     texts = [*_texts(document)]
     return not (host.own.matches_any(texts) or host.issued.matches_any(texts))
 
 
 def record_echoes() -> list[CredentialEcho]:
-    """A list to which each good response that repeats a credential is added, in this thread until the next call."""
+    """A list that gets each good response that repeats a credential, in this thread until the next call."""
     noted: list[CredentialEcho] = []
     _noted.set(noted)
     return noted
@@ -233,7 +233,7 @@ def _marked_text(text: str, searched: Iterable[_Credentials], echo: CredentialEc
 
 
 def _texts(document: Json) -> Iterator[str]:
-    """Every text, key and number of a document."""
+    """Every string, key and number of a document."""
     if isinstance(document, dict):
         yield from document
         for item in document.values():

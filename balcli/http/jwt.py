@@ -1,4 +1,4 @@
-"""When a JSON web token expires. Nothing else of it is read, and nothing is verified: that is the provider's part."""
+"""The expiry of a JSON Web Token. Nothing else is read, and nothing is verified: that is up to the provider."""
 
 import re
 from binascii import a2b_base64
@@ -9,11 +9,11 @@ from balcli.errors import BalcliError
 from balcli.http.strictjson import Number, decode
 from balcli.secret import Secret, reveal
 
-_LAST: Final = 253_402_300_799  # the end of the year 9999
+_MAX_TIMESTAMP: Final = 253_402_300_799  # the end of the year 9999
 
 
 def expiry(secret: Secret) -> datetime | None:
-    """The `exp` of a JWT, also behind `Bearer ` (RFC 7519, 4.1.4); None for any other text."""
+    """The `exp` of a JWT, with or without `Bearer ` (RFC 7519, 4.1.4); None for any other text."""
     text = reveal(secret)
     found = text.count(".") == 2 and re.fullmatch(r"(?:Bearer )?[\w-]+\.([\w-]+)\.[\w-]*", text, re.ASCII)
     if not found:
@@ -24,6 +24,6 @@ def expiry(secret: Secret) -> datetime | None:
     except (BalcliError, ValueError):
         return None
     end = claims.get("exp") if isinstance(claims, dict) else None
-    if not isinstance(end, Number) or not 0 < float(end) <= _LAST:
+    if not isinstance(end, Number) or not 0 < float(end) <= _MAX_TIMESTAMP:
         return None
     return datetime.fromtimestamp(int(float(end)), UTC)

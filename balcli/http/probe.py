@@ -1,4 +1,4 @@
-"""The stages of a connection, one at a time: DNS, TCP and TLS. No request is sent."""
+"""The stages of a connection, one at a time: DNS, TCP, TLS. No request is sent."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ from balcli.urls import display_host, is_loopback
 
 _PORTS: Final = {"http": 80, "https": 443}
 _DAY: Final = 86_400
-_SILENT: Final = "does not answer"
+_TIMED_OUT: Final = "timed out"
 
 
 class Server(NamedTuple):
@@ -25,18 +25,18 @@ class Server(NamedTuple):
     port: int
     tls: bool
     name: str = ""
-    """Its name in messages, if its host must not be shown."""
+    """Its name for messages, if the host must not be shown."""
 
     @classmethod
     def of(cls, url: str) -> "Server":
-        """The server of a URL, without the rest of the URL."""
+        """The server of a URL."""
         parts = urlsplit(url)
         name = display_host(url) if display_host(url).lower() != parts.netloc.lower() else ""
         return cls(parts.hostname or "", parts.port or _PORTS[parts.scheme], parts.scheme == "https", name)
 
     @property
     def shown(self) -> str:
-        """Host and port for messages."""
+        """The host and port, for messages."""
         if self.name:
             return printable(self.name, 80)
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -44,14 +44,14 @@ class Server(NamedTuple):
 
 
 class Certificate(NamedTuple):
-    """The protocol of a verified TLS connection, and the whole days until its certificate expires."""
+    """The protocol of a verified TLS connection, and the days until its certificate expires."""
 
     protocol: str
     days: int
 
 
 class Route(NamedTuple):
-    """How a provider is reached: directly, or through a proxy, whose own credentials are left out."""
+    """How a provider is reached: directly or through a proxy, without the proxy's credentials."""
 
     server: Server
     proxy: Server | None
@@ -60,8 +60,8 @@ class Route(NamedTuple):
 
 
 def route_to(base_url: str, proxy: str | None) -> Route:
-    """The route to an API, with the profile's proxy or the environment's. Raises ProxyRefused."""
-    # The transport's own choice, so that the two cannot differ.
+    """The route to an API, with the proxy of the profile or the environment. Raises ProxyRefused."""
+    # The transport's own function, so that the two always agree.
     from balcli.http.transport import proxy_for
 
     server = Server.of(base_url)
@@ -72,7 +72,7 @@ def route_to(base_url: str, proxy: str | None) -> Route:
 
 
 class Reached(NamedTuple):
-    """How the addresses of a server answered: the milliseconds that each took to connect, or why it did not."""
+    """The addresses of a server: the milliseconds that each took to connect, or why it failed."""
 
     answered: Mapping[str, float]
     failed: Mapping[str, str]
@@ -80,40 +80,40 @@ class Reached(NamedTuple):
     def require_answer(self, server: Server) -> None:
         """Raise TimedOut or ConnectionFailed if no address answered."""
         if not self.answered:
-            kind = TimedOut if _SILENT in self.failed.values() else ConnectionFailed
+            kind = TimedOut if _TIMED_OUT in self.failed.values() else ConnectionFailed
             tried = ", ".join(f"{address} {why}" for address, why in self.failed.items())
             raise kind(f"{server.shown}: no TCP connection ({tried}); check base_url and the firewall")
 
 
 def reach(server: Server, settings: RequestSettings, deadline: Deadline) -> Reached:
-    """Connect to each address of a server. Raises NameNotResolved. Nothing limits how long the resolver takes."""
-    # Here, because connections are made as in a run, and urllib3 comes with that.
+    """Connect to each address of a server. Raises NameNotResolved. The time of the resolver is not limited."""
+    # Here, because it imports urllib3.
     from balcli.http.connect import try_all
 
     try:
         results = try_all(server.host, server.port, _seconds(settings, deadline))
     except OSError:
         raise NameNotResolved(
-            f"{server.shown}: the host's name cannot be resolved; check base_url and the resolver"
+            f"{server.shown}: the host name cannot be resolved; check base_url and DNS"
         ) from None
     return Reached(
         {address: took * 1000 for address, took in results.items() if isinstance(took, float)},
-        {address: _why(problem) for address, problem in results.items() if isinstance(problem, OSError)},
+        {address: _reason(problem) for address, problem in results.items() if isinstance(problem, OSError)},
     )
 
 
-def _why(problem: OSError) -> str:
+def _reason(problem: OSError) -> str:
     if isinstance(problem, TimeoutError):
-        return _SILENT
-    return "refuses" if isinstance(problem, ConnectionRefusedError) else "has no route"
+        return _TIMED_OUT
+    return "refused" if isinstance(problem, ConnectionRefusedError) else "has no route"
 
 
 def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -> Certificate:
-    """The certificate of a TLS handshake, verified as a request does it.
+    """The certificate of a TLS handshake, verified as in a request.
 
     Raises TlsFailed, TimedOut or ConnectionFailed.
     """
-    from balcli.http.library_errors import certificate_flaw
+    from balcli.http.library_errors import certificate_problem
     from balcli.http.transport import tls_context
 
     context = tls_context(settings.ca_bundle)
@@ -125,25 +125,28 @@ def certificate(server: Server, settings: RequestSettings, deadline: Deadline) -
             with context.wrap_socket(connection, server_hostname=server.host) as secured:
                 return Certificate(secured.version() or "TLS", _days_left(secured.getpeercert()))
         except ssl.SSLCertVerificationError as problem:
-            flaw = certificate_flaw(problem, settings.ca_bundle)
+            flaw = certificate_problem(problem, settings.ca_bundle)
             raise TlsFailed(f"{server.shown}: the certificate {flaw}") from None
         except TimeoutError:
             raise TimedOut(
-                f"{server.shown}: no TLS handshake in {seconds:.3g} s; try later, or raise --timeout"
+                f"{server.shown}: the TLS handshake timed out after {seconds:.3g} s; "
+                "raise --timeout or try again later"
             ) from None
         except ssl.SSLError:
             raise TlsFailed(f"{server.shown}: the TLS handshake failed; check the port in base_url") from None
         except OSError:
             raise ConnectionFailed(
-                f"{server.shown}: the connection was closed in the TLS handshake; check base_url"
+                f"{server.shown}: the connection was closed during the TLS handshake; check base_url"
             ) from None
 
 
 def _seconds(settings: RequestSettings, deadline: Deadline) -> float:
-    """The seconds that the next stage may take. Raises DeadlinePassed if no time is left."""
+    """The timeout of the next stage in seconds. Raises DeadlinePassed if no time is left."""
     left = deadline.left()
     if left <= 0:
-        raise DeadlinePassed(f"no time is left of the run's {deadline.seconds:g} s; raise --deadline")
+        raise DeadlinePassed(
+            f"no time left before the deadline of {deadline.seconds:g} s; raise --deadline or try again later"
+        )
     return min(settings.timeout, left)
 
 

@@ -1,4 +1,4 @@
-"""The errors that responses mean: whose fault each is, in the provider's own words, and what to do."""
+"""The errors of responses, with the provider's own message and a cure."""
 
 import math
 import re
@@ -27,62 +27,62 @@ if TYPE_CHECKING:
     from balcli.http.transport import Answer
 
 RETRIED_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-FEWER_REQUESTS: Final = "run less often or with fewer --jobs"
-TRY_LATER: Final = "try later, and check base_url if it stays so"
+FEWER_REQUESTS: Final = "run less often or lower --jobs"
+TRY_LATER: Final = "try again later, or check base_url"
 _NO_SETTING: Final = "the account's key or token in the profile"
-_OMITTED: Final = "its words are left out, because the response repeats a credential"
+_OMITTED: Final = "message hidden, because the response repeats a credential"
 
 
 def unavailable_error(request: "Request", answer: "Answer", wait: str) -> BalcliError:
-    """The error of a response of 408, 425, 429 or 5xx, with the provider's words and the wait that it asked for."""
-    words = _OMITTED if _repeats_credential(request, answer) else own_words(answer.body)
+    """The error of a 408, 425, 429 or 5xx response, without the provider's message if that repeats a credential."""
+    words = _OMITTED if _repeats_credential(request, answer) else provider_message(answer.body)
     return temporary_error(request, answer.status, words, wait)
 
 
-def asked_wait(seconds: float | None) -> str:
-    """The wait that a server asked for, for messages; None is one that cannot be read."""
+def requested_wait(seconds: float | None) -> str:
+    """The wait that a server requested, for messages; None for an invalid `Retry-After`."""
     if seconds is None:
-        return " and asked for a wait that cannot be read"
-    # A short credential of digits alone is not found in headers.
+        return " and sent an invalid Retry-After"
+    # Short credentials of only digits are not searched for in headers.
     return redact(f" and asked to wait {'over 999999' if math.isinf(seconds) else math.ceil(seconds)} s")
 
 
 def temporary_error(request: "Request", status: int, words: str, wait: str = "") -> BalcliError:
-    """The error of a response of 408, 425, 429 or 5xx with the provider's words, and with the wait that it asked for."""
-    what = with_words(status, words)
+    """The error of a 408, 425, 429 or 5xx response, with the provider's message and the requested wait."""
+    what = status_text(status, words)
     if status == 429:
         return RateLimited(
-            f"{request.host} limits the rate of requests ({what}){wait}; {FEWER_REQUESTS}",
+            f"{request.host} is rate limiting requests ({what}){wait}; {FEWER_REQUESTS}",
             http_status=status,
         )
     return ServerUnavailable(
-        f"{request.host} is unavailable ({what}){wait}; try later, and ask the provider if it stays so",
+        f"{request.host} is unavailable ({what}){wait}; try again later, or ask the provider",
         http_status=status,
     )
 
 
-def with_words(status: int, words: str) -> str:
-    """The status for messages, with the provider's own words if there are any."""
+def status_text(status: int, words: str) -> str:
+    """The status for messages, with the provider's message if there is one."""
     return f"HTTP {status}: {words}" if words else f"HTTP {status}"
 
 
-def own_words(body: bytes) -> str:
-    """The provider's own message in the body of an error; "" if there is none."""
+def provider_message(body: bytes) -> str:
+    """The provider's message in an error body; "" if there is none."""
     with suppress(BalcliError):
         return error_text(decode(body))
     return ""
 
 
 def refusal_message(host: str, status: int, words: str = "") -> str:
-    """The message for credentials that a host refused, with the provider's own words; the client adds the cure."""
-    return f"{host} refused the credentials ({with_words(status, words)})"
+    """The message for refused credentials, with the provider's message. The client adds the cure."""
+    return f"{host} refused the credentials ({status_text(status, words)})"
 
 
 def blocked_message(host: str, status: int, words: str = "") -> str:
-    """The message for a request that something before the provider refused, with its own words."""
+    """The message for a request that was blocked before it reached the provider's API."""
     return (
-        f"{host} blocked the request ({with_words(status, words)}): a firewall, a list of allowed addresses or this "
-        "region; ask the provider to allow this machine's address"
+        f"{host} blocked the request ({status_text(status, words)}): a firewall, an IP allowlist or a region block; "
+        "ask the provider to allow this machine's address"
     )
 
 
@@ -93,8 +93,8 @@ def is_page(headers: Mapping[str, str], body: bytes, payload: Json) -> bool:
 
 
 def with_cure(request: "Request", answer: "Answer", problem: CredentialsRefused) -> CredentialsRefused:
-    """The refusal with the settings that were refused, and what is wrong with them or this machine's clock."""
-    from balcli.http import jwt  # here, because few runs are refused
+    """The refusal with the settings to check, an expired token, and a wrong clock on this machine."""
+    from balcli.http import jwt  # here, because few runs need it
 
     sent = secrets_in([request.headers, request.body, request.credentials])
     secrets = [secret for secret in sent if secret.origin]
@@ -121,7 +121,7 @@ def with_cure(request: "Request", answer: "Answer", problem: CredentialsRefused)
 
 def _repeats_credential(request: "Request", answer: "Answer") -> bool:
     document = None
-    if b"\\" in answer.body:  # only escapes can hide a credential from a search of the bytes
+    if b"\\" in answer.body:  # only escapes can hide a credential in the bytes
         with suppress(BalcliError):
             document = decode(answer.body)
     return echoes.contains_credential(request.base_url, answer.headers, answer.body, document)

@@ -1,6 +1,6 @@
-"""Responses in JSON: a strict decoder, and the messages in the payload of an error.
+"""A strict JSON decoder for responses, and the messages in error payloads.
 
-Numbers keep their text, and ambiguous documents are refused.
+Numbers keep their text, and ambiguous documents are rejected.
 """
 
 import json
@@ -13,13 +13,13 @@ from balcli.text import printable
 
 MAX_VALUES: Final = 400_000
 MAX_DEPTH: Final = 100
-"""How deep lists and objects may be nested. Python's own limit depends on its version and on the caller's depth, and
-a document just below it could still be too deep for the code that reads it."""
+"""How deep lists and objects may be nested. Python's own limit depends on its version and the call stack. A document
+just below it could still be too deep for the code that reads it."""
 
 _LONGEST: Final = 120
 _MOST: Final = 5
 _DEEPEST: Final = 4
-# In order of preference: the fields of an error first, the text beside them after.
+# In order of preference: error fields, then general text.
 _FIELDS: Final = ("errors", "error", "message", "msg", "resultInfo", "detail", "error_description", "reason")
 _CODES: Final = frozenset({"code", "statusCode", "status", "timestamp", "path"})
 _WELL: Final = frozenset({"success", "ok"})
@@ -27,7 +27,7 @@ _WELL: Final = frozenset({"success", "ok"})
 
 @final
 class Number(str):
-    """A JSON number by the characters that were sent: it never becomes a float."""
+    """A JSON number, kept as the characters sent. It never becomes a float."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ Json: TypeAlias = "bool | str | Number | list[Json] | dict[str, Json] | None"
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise BadJson(f"{name} is no JSON")
+    raise BadJson(f"{name} is not valid JSON")
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -53,12 +53,12 @@ _decoder = json.JSONDecoder(
 
 
 def decode(body: bytes) -> Json:
-    """The JSON document of a body. Raises BadJson, and AnswerTooLarge for too many values; the message is a phrase."""
+    """The JSON document of a body. Raises BadJson, or AnswerTooLarge for too many values; the message is a phrase."""
     if not body or body.isspace():
         raise BadJson("the body is empty")
-    # A value can take 200 bytes of memory and only two of the body, so a limit on the size is not enough.
+    # Two bytes of a body can take 200 bytes of memory, so a limit on the size is not enough.
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
-        raise AnswerTooLarge(f"the answer has more than {MAX_VALUES:,} values")
+        raise AnswerTooLarge(f"the response has more than {MAX_VALUES:,} values")
     try:
         text = body.decode("utf-8")
         document: Json = _decoder.decode(text)
@@ -91,7 +91,7 @@ def is_deeper(document: Any, most: int) -> bool:
 
 
 def message_text(value: Json) -> str:
-    """A provider's own message, safe to show: one line of at most 120 characters; "" for any other value."""
+    """A provider's message, safe to print: one line of at most 120 characters; "" for any other value."""
     if isinstance(value, list):
         return printable(
             "; ".join(message_text(item) for item in value[:_MOST] if isinstance(item, str)), _LONGEST
@@ -100,7 +100,7 @@ def message_text(value: Json) -> str:
 
 
 def error_text(payload: Json) -> str:
-    """The messages in the payload of an error, as one line; "" if there are none."""
+    """The messages in an error payload, as one line; "" if there are none."""
     if not isinstance(payload, dict):
         return ""
     found = dict.fromkeys(text for key in _FIELDS for text in _texts(payload.get(key), _DEEPEST))
@@ -110,14 +110,14 @@ def error_text(payload: Json) -> str:
     messages = [text for text in found if text.casefold() not in _WELL]
     from http import HTTPStatus  # here, because completion of a profile's name decodes no error
 
-    # Phrases such as "Not Found" repeat the status, and are left out where there is another text.
+    # Phrases such as "Not Found" only repeat the status: they are dropped if there is other text.
     phrases = {status.phrase.casefold() for status in HTTPStatus}
     telling = [text for text in messages if text.casefold() not in phrases]
     return printable("; ".join(telling or messages), _LONGEST)
 
 
 def _texts(value: Json, depth: int) -> Iterator[str]:
-    """The texts in a value: those of its known fields, or else of each field, after the field's name."""
+    """The texts in a value: those of its known fields, or of all fields, each after the field's name."""
     if isinstance(value, dict) and depth:
         known = [text for key in _FIELDS if key in value for text in _texts(value[key], depth - 1)]
         yield from known

@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import Final
 
 CLOCK_TOLERANCE: Final = 30
-"""The seconds that this machine's clock may differ from a server's before it is said."""
+"""The seconds that this machine's clock may differ from a server's without a warning."""
 SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 4.0
 _WRITING_PART: Final = 0.1
@@ -18,7 +18,7 @@ _LONGEST_WRITING: Final = 2.0
 _ROW_SECONDS: Final = 1e-4  # four times what the slowest format takes on a machine of 2026
 _LEAST_ROWS: Final = 1000  # a tenth of a second
 _MOST_DIGITS: Final = 6  # of a Retry-After; eleven days
-_COUNTED_SECONDS: Final = 1.02  # a second, and the difference of two clocks over it
+_COUNTED_SECONDS: Final = 1.02  # a second, plus the drift between two clocks
 
 
 class Deadline:
@@ -33,31 +33,31 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
     def earlier(self, seconds: float) -> "Deadline":
-        """The same deadline for a part of the run that must leave so many seconds to the rest."""
+        """A deadline that many seconds earlier, for a part of the run that must leave time for the rest."""
         part = copy(self)
-        part._end -= seconds  # noqa: SLF001 - of the same class
+        part._end -= seconds  # noqa: SLF001 - the same class
         return part
 
     def for_requests(self) -> "Deadline":
-        """The deadline of secret commands and requests: a tenth, at most 2 s, is left to record and write."""
+        """The deadline for secret commands and requests. It leaves a tenth, at most 2 s, to record and write."""
         return self.earlier(min(self.seconds * _WRITING_PART, _LONGEST_WRITING))
 
 
 def writing_seconds(rows: int) -> float:
-    """The seconds that it takes at most to add up and write so many rows, in any format."""
+    """The most seconds that adding up and writing these rows takes, in any format."""
     return rows * _ROW_SECONDS
 
 
 def writable_rows(deadline: Deadline) -> int:
-    """How many rows can be added up and written before the deadline."""
+    """The number of rows that can be added up and written before the deadline."""
     return max(_LEAST_ROWS, int(deadline.left() / _ROW_SECONDS))
 
 
 class RateLimiter:
-    """Allows at most `per_second` requests in any second at one host, as the host counts them.
+    """Allows at most `per_second` requests in any second at one host, by the host's count.
 
-    A slot is taken before a request is sent and freed a second after its response came. So the limit holds whenever
-    in between the request arrived at the host.
+    A slot is taken before a request is sent and freed a second after its response. The limit holds no matter when the
+    host counts the request.
     """
 
     def __init__(self, per_second: int) -> None:
@@ -83,7 +83,7 @@ class RateLimiter:
                 self._changed.wait(min(until_free, left))
 
     def release(self) -> None:
-        """Free the slot, a second from now."""
+        """Free the slot in one second."""
         with self._changed:
             self._active -= 1
             self._ended.append(time.monotonic())
@@ -91,7 +91,7 @@ class RateLimiter:
 
 
 class HostPause:
-    """The pause that a host asked for: no request is sent to it before the end."""
+    """The pause that a host requested: nothing is sent to it until then."""
 
     def __init__(self) -> None:
         self._end = 0.0
@@ -104,14 +104,14 @@ class HostPause:
         return max(0.0, self._end - time.monotonic())
 
     def extend(self, seconds: float, reason: str) -> None:
-        """Pause for that long from now on, unless the pause ends later anyway."""
+        """Pause for that many seconds from now, unless the current pause ends later."""
         end = time.monotonic() + seconds
         with self._lock:
             if end > self._end:
                 self._end, self.reason = end, reason
 
     def wait(self, deadline: Deadline) -> bool:
-        """Wait for the end of the pause; False at once if the deadline comes first."""
+        """Wait for the end of the pause. Returns False at once if the deadline comes first."""
         while (left := self.left()) > 0:
             if left >= deadline.left():
                 return False
@@ -120,21 +120,20 @@ class HostPause:
 
 
 def backoff(attempt: int) -> float:
-    """The seconds to wait before the next attempt: 0.5 to 1, 1 to 2, and from then on 2 to 4.
+    """The seconds to wait before the next attempt: 0.5 to 1, then 1 to 2, then 2 to 4.
 
-    They are random, so that clients that fail together do not retry together. With three retries they last
-    3.5 seconds at least.
+    They are random, so that clients that fail together do not retry together. Three retries take at least 3.5 s.
     """
     longest = min(_LONGEST_PAUSE, 2.0**attempt)
-    return random.uniform(longest / 2, longest)  # noqa: S311 - no secret hangs on it
+    return random.uniform(longest / 2, longest)  # noqa: S311 - not used for security
 
 
 _retries: Final[dict[int, float]] = {}
-"""When each thread that pauses tries again, by its number."""
+"""The time of the next attempt of each pausing thread, by thread id."""
 
 
 def sleep_before_retry(seconds: float) -> None:
-    """Sleep; `seconds_to_retry` knows of it."""
+    """Sleep, and let `seconds_to_retry` report it."""
     _retries[threading.get_ident()] = time.monotonic() + seconds
     try:
         time.sleep(seconds)
@@ -143,16 +142,16 @@ def sleep_before_retry(seconds: float) -> None:
 
 
 def seconds_to_retry(thread: int | None) -> int | None:
-    """The seconds, rounded up, until a thread tries again; None if it does not pause."""
+    """The seconds, rounded up, until a thread tries again; None if it is not pausing."""
     until = None if thread is None else _retries.get(thread)
     return None if until is None else max(0, math.ceil(until - time.monotonic()))
 
 
 def parse_retry_after(retry_after: str, date: str | None = None) -> float | None:
-    """The seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3): whole seconds or a date; None if neither.
+    """The seconds in a `Retry-After` header (RFC 9110, 10.2.3), a number or a date; None for anything else.
 
-    A date is compared with the response's own `Date`, or without a usable one with this machine's clock. A number of
-    more than six digits is infinity.
+    A date is compared with the response's `Date`, or with this machine's clock if that is missing or invalid. A
+    number of more than six digits is infinity.
     """
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
@@ -165,9 +164,9 @@ def parse_retry_after(retry_after: str, date: str | None = None) -> float | None
 
 
 def seconds_ahead(date: str, now: float) -> int | None:
-    """The seconds that this machine's clock is ahead of a `Date` header; None if that is not a date."""
+    """The seconds that this machine's clock is ahead of a `Date` header; None if the header is not a date."""
     moment = parse_http_date(date)
-    # The header is rounded down to a second, half of one on average.
+    # The header is rounded down to a second, by half a second on average.
     return None if moment is None else round(now - moment - 0.5)
 
 
@@ -177,7 +176,7 @@ def parse_http_date(date: str) -> float | None:
 
     try:
         moment = parsedate_to_datetime(date)
-        # All HTTP dates are in GMT.
+        # HTTP dates are always in GMT.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

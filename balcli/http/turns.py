@@ -1,6 +1,6 @@
-"""One large answer at a time is decoded and parsed, so that eight at once need no more memory than one.
+"""Decode and parse one large response at a time, so that eight need no more memory than one.
 
-A thread that has its turn never waits for another: it leaves its turn before a request and before a shared value.
+A thread that has the turn never waits for another: it gives up the turn before a request or a shared value.
 """
 
 import threading
@@ -11,7 +11,7 @@ from typing import Final
 from balcli.http.timing import Deadline
 
 _LARGE: Final = 262_144
-"""The bytes from which a body waits for its turn. Decoded, it is five to twenty times as large."""
+"""Bodies of this many bytes or more wait for the turn. Decoded, they are five to twenty times as large."""
 
 _M_MMAP_THRESHOLD: Final = -3
 """The parameter's number in glibc's malloc.h; mallopt(3) describes it."""
@@ -21,7 +21,7 @@ _here = threading.local()
 
 
 def take(size: int, deadline: Deadline) -> bool:
-    """Take the turn for a body of so many bytes, unless it is small; False if the deadline comes first."""
+    """Take the turn for a body of `size` bytes, unless it is small; False if the deadline comes first."""
     if size < _LARGE or getattr(_here, "taken", False):
         return True
     _here.taken = _lock.acquire(timeout=deadline.left())
@@ -42,7 +42,7 @@ def _free_to_system() -> None:
 
 
 def leave() -> None:
-    """Give the turn of this thread, if it has one, to the next."""
+    """Give up this thread's turn, if it has one."""
     if getattr(_here, "taken", False):
         _here.taken = False
         _lock.release()

@@ -1,7 +1,7 @@
-"""The registry of providers, in the order of the subcommands: those of balcli, and those that installed packages add.
+"""The registry of providers, in the order of the subcommands: balcli's own, then those of installed packages.
 
-A provider's module is imported when it is first looked up: a run imports those that it uses. Other packages name
-theirs in the entry point group `balcli.providers`.
+A provider's module is imported when it is first looked up, so a run imports only what it uses. Other packages
+register providers in the entry point group `balcli.providers`.
 """
 
 import io
@@ -25,7 +25,7 @@ OWN: Final = {
     "wallet": "KunaCore wallet API",
     "merchant": "VelaFi merchant API",
 }
-"""The providers of this package, each with the name of its API."""
+"""The providers of this package, with the name of each API."""
 
 _GROUP: Final = "balcli.providers"
 _NAMES: Final = ("NAME", "TITLE", "BASE_URL", "KEYS", "FLAGS", "ENDPOINTS", "open_account", "fetch")
@@ -35,16 +35,16 @@ _COMMANDS: Final = {
 }
 _KEYS: Final = {"ca_bundle", "command_timeout", "deadline", "jobs", "limits", "proxy", "retries", "timeout"}
 TAKEN: Final = frozenset(_COMMANDS | _KEYS)
-"""The names of other commands and of a profile's own keys, beside which a provider has its table."""
+"""Names that a provider cannot have: those of other commands and of a profile's keys."""
 
 
 class _Registry(Mapping[str, "Provider"]):
-    """The providers by name; a look-up imports the module."""
+    """The providers by name. A lookup imports the module."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Provider] = {}
         self.titles: Final = dict(OWN)
-        """The name of each provider's API, without importing it."""
+        """The name of each provider's API, known without an import."""
 
     def __getitem__(self, name: str) -> "Provider":
         if name not in self._loaded and name in OWN:
@@ -61,7 +61,7 @@ class _Registry(Mapping[str, "Provider"]):
         return len(self.titles)
 
     def add_installed(self) -> "Iterator[Notice]":
-        """Add the providers of other packages; a notice for each that cannot be used."""
+        """Add the providers of other packages. Yields a notice for each that cannot be used."""
         from importlib.metadata import entry_points
 
         from balcli.models import Notice
@@ -78,14 +78,16 @@ class _Registry(Mapping[str, "Provider"]):
                         self.titles[provider.NAME] = provider.TITLE
             except KeyboardInterrupt:
                 raise
-            except BaseException as failure:  # noqa: BLE001 - whatever a plug-in does, the others are loaded
-                problem = f"it fails to load ({type(failure).__name__})"
+            except BaseException as failure:  # noqa: BLE001 - a faulty plugin must not stop the others
+                problem = f"loading it raised {type(failure).__name__}"
             if problem:
-                message = f"the provider plug-in {printable(entry.name, 40)} is left out: {problem}; mend or remove it"
+                message = (
+                    f"skipped the provider plugin {printable(entry.name, 40)}: {problem}; update or remove it"
+                )
                 yield Notice("plugin.left_out", None, message)
 
     def _problem(self, provider: Any) -> str:
-        """Why a module is not a provider that can be added; "" if it is one."""
+        """Why a module cannot be added as a provider; "" if it can."""
         from balcli.providers.guard import type_problem
 
         missing = [name for name in _NAMES if not hasattr(provider, name)]
@@ -94,20 +96,20 @@ class _Registry(Mapping[str, "Provider"]):
         name = provider.NAME
         if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9-]{0,30}", name) or name in TAKEN:
             return "its NAME cannot be a subcommand"
-        return type_problem(provider) or (f"its name {name} is taken" if name in self else "")
+        return type_problem(provider) or (f"its NAME {name} is already in use" if name in self else "")
 
 
 def _are_installed() -> bool:
-    """Whether an `entry_points.txt` of any installed package contains the group's name.
+    """Whether the `entry_points.txt` of any installed package contains the group's name.
 
     `importlib.metadata.entry_points` takes 68 million instructions, 29 % of `balcli --version`; this search takes 2.
     """
     for folder in sys.path:
-        # Nothing can be loaded from a folder that cannot be read.
+        # Python cannot import from a folder that it cannot read.
         with suppress(OSError), os.scandir(folder or ".") as entries:
             for entry in entries:
                 if entry.name.endswith(".dist-info"):
-                    # A Path for each package takes longer than the reading.
+                    # Making a Path for each package takes longer than reading the file.
                     with suppress(OSError), open(f"{entry.path}/entry_points.txt", "rb") as stream:  # noqa: PTH123
                         if f"[{_GROUP}]".encode() in stream.read():
                             return True
@@ -116,11 +118,11 @@ def _are_installed() -> bool:
 
 PROVIDERS: Final = _Registry()
 PLUGIN_NOTICES: Final = tuple(PROVIDERS.add_installed()) if _are_installed() else ()
-"""A notice for each provider of another package that cannot be used."""
+"""A notice for each provider plugin that cannot be used."""
 
 
 def coverage_of(name: str) -> "Coverage":
-    """What a provider's balances cover; empty if it does not say."""
+    """What a provider's balances cover; empty if the provider does not say."""
     from balcli.providers.base import Coverage, HasCoverage
 
     provider = PROVIDERS.get(name)

@@ -1,4 +1,4 @@
-"""The interface of a provider; read this first. A provider is a module with the names of `Provider` below."""
+"""The interface of a provider: read this first. A provider is a module with the names of `Provider` below."""
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -15,7 +15,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Value: TypeAlias = str | int | Secret | tuple[str, ...] | Mapping[str, Any]
-"""A setting after variables are expanded, by the kind of its key: text, integer, secret, list, table."""
+"""A setting with expanded variables, by the kind of its key: text, integer, secret, list or table."""
 
 
 class Key(NamedTuple):
@@ -31,16 +31,16 @@ class Key(NamedTuple):
     option: str | None = None
     repeatable: bool = False
     signs_time: bool = False
-    """Whether it signs the time, so that the clock must be right."""
+    """Whether it signs the time, which requires a correct clock."""
 
     @property
     def in_file(self) -> str:
-        """The key for the path of a file with the secret."""
+        """The key for the path of a file that contains the secret."""
         return f"{self.name}_file"
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The keys that can set it in a profile: a secret also by a file or a command."""
+        """The keys that can set it in a profile: a secret can also come from a file or a command."""
         return (self.name, self.in_file, f"{self.name}_command") if self.kind == "secret" else (self.name,)
 
 
@@ -56,9 +56,9 @@ class Flag(NamedTuple):
 
 
 class SettingProblem(Exception):
-    """Settings of which a provider cannot make an account. The profile's parser adds file and table.
+    """Raised by a provider for settings that do not make an account. The profile's parser adds file and table.
 
-    If a key is missing, `missing` are the keys of which one must be added.
+    `message` continues a sentence that begins with the key. If a key is missing, one of `missing` must be added.
     """
 
     def __init__(self, key: str, message: str, missing: tuple[str, ...] = ()) -> None:
@@ -104,14 +104,16 @@ class Values(dict[str, Value]):
         if not given:
             raise SettingProblem(keys[0], f"is missing; add {' or '.join(keys)}", keys)
         if len(given) > 1:
-            raise SettingProblem(given[1], f"stands beside {given[0]}; keep one of {' or '.join(keys)}")
+            raise SettingProblem(
+                given[1], f"cannot be combined with {given[0]}; keep one of {' or '.join(keys)}"
+            )
         return given[0]
 
 
 class RunOnce(Generic[T]):
-    """Makes a value once for all accounts of a run that need it, such as the token of a login.
+    """Makes a value, such as a login's token, once for all accounts of a run.
 
-    If that fails, the error is raised to all of them: a login that may have been sent is not repeated.
+    If that fails, all of them get the error, because a login that may have been sent must not be repeated.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -122,24 +124,24 @@ class RunOnce(Generic[T]):
         self._problem: BaseException | None = None
 
     def begin(self) -> None:
-        """Start making the value in a thread, unless that has begun."""
+        """Start making the value in a thread, unless already started."""
         if self._begun.acquire(blocking=False):
-            # In this context, so that echoes in the response are recorded for this account.
+            # With this context, echoes in the response are recorded for this account.
             threading.Thread(target=copy_context().run, args=(self._fill,), daemon=True).start()
 
     def get(self) -> T:
-        """The value, made now unless it exists. Raises what making it raised."""
+        """The value, made now if it does not exist. Raises the error of making it."""
         if not self._made:
-            turns.leave()  # another thread may make it, and wait for its own turn
+            turns.leave()  # another thread may be making it and waiting for the turn
         made = self._fill()
         if self._problem is not None:
             raise self._problem
         return made[-1]
 
     def use(self, function: Callable[[T], R], *, final_status: int | None = None) -> R:
-        """What `function` returns for the value; called once more, with a renewed value, if the first was refused.
+        """The result of `function` for the value. If it is refused, `function` is called again with a new value.
 
-        A refusal of the HTTP status `final_status` is raised at once.
+        A refusal with the HTTP status `final_status` is raised at once.
         """
         value = self.get()
         try:
@@ -150,14 +152,14 @@ class RunOnce(Generic[T]):
             return function(self.renewed(value))
 
     def renewed(self, stale: T) -> T:
-        """The value after `stale`: the first call makes it, and others share it."""
+        """The value after `stale`. The first call makes it, and the others share it."""
         with self._lock:
             if self._made and self._made[-1] is stale:
                 self._made.clear()
         return self.get()
 
     def _fill(self) -> list[T]:
-        """The value in a list, empty if making it failed: a copy, because another thread may renew it at any moment."""
+        """The value in a list, empty if making it failed. It is a copy, because another thread may renew the value."""
         with self._lock:
             if not self._made and self._problem is None:
                 try:
@@ -170,7 +172,7 @@ class RunOnce(Generic[T]):
 
 
 class Run:
-    """The context of a fetch: the HTTP client, what the user asked for, and what the accounts of a run share."""
+    """The context of a fetch: the HTTP client, the user's options, and values that the run's accounts share."""
 
     def __init__(
         self,
@@ -183,9 +185,9 @@ class Run:
     ) -> None:
         self.client = client
         self.use_cache = use_cache
-        """Whether data that is not secret, such as a token table, may come from the cache on disk and be kept there."""
+        """Whether public data, such as a token table, may be read from and written to the cache on disk."""
         self.assets = assets
-        """The assets of `--asset`, as typed; empty means all."""
+        """The assets of `--asset` as typed; empty means all."""
         self._limited = limited
         self.flags = flags
         """The names of the provider's flags that are set."""
@@ -193,11 +195,11 @@ class Run:
         self._lock = threading.Lock()
 
     def limited(self, account: str) -> tuple[str, ...]:
-        """The assets of an account that thresholds are on; empty means that all of its rows count."""
+        """The assets of an account that have thresholds; empty means that all rows count."""
         return tuple(asset for name, asset in self._limited if name in {None, account})
 
     def share(self, key: Hashable, make: Callable[[], T]) -> RunOnce[T]:
-        """The value that all accounts of the run that trust the same certificates share under this key; `make` makes it once."""
+        """A value that `make` makes once for all accounts with this key and the same trusted certificates."""
         with self._lock:
             return self._shared.setdefault((trusted.get(), key), RunOnce(make))
 
@@ -207,7 +209,7 @@ class Provider(Protocol):
 
     @property
     def NAME(self) -> str:  # noqa: N802 - a constant of the module
-        """The subcommand, and the table in a profile."""
+        """The name of the subcommand and of the table in a profile."""
 
     @property
     def TITLE(self) -> str:  # noqa: N802 - a constant of the module
@@ -215,7 +217,7 @@ class Provider(Protocol):
 
     @property
     def BASE_URL(self) -> str | None:  # noqa: N802 - a constant of the module
-        """The default address of the API; None if the profile must set it."""
+        """The API's default base URL; None if the profile must set it."""
 
     @property
     def KEYS(self) -> tuple[Key, ...]:  # noqa: N802 - a constant of the module
@@ -227,25 +229,25 @@ class Provider(Protocol):
 
     @property
     def ENDPOINTS(self) -> tuple[Endpoint, ...]:  # noqa: N802 - a constant of the module
-        """All endpoints that the provider calls; the client refuses any other."""
+        """All endpoints that the provider calls. The client refuses any other."""
 
     def open_account(self, name: str, base_url: str, values: Values, /) -> Account[Any]:
-        """The account of these settings. Raises SettingProblem."""
+        """The account with these settings. Raises SettingProblem."""
 
     def fetch(self, account: Account[Any], run: Run, /) -> Holdings:
-        """What the account holds, in whole units. Raises the classes of `balcli.errors`."""
+        """The account's balances, in whole units. Raises the classes of `balcli.errors`."""
 
 
 @runtime_checkable
 class SupportsExpand(Protocol):
-    """A provider that can expand one account of a profile to several accounts of a run."""
+    """A provider that can expand one account of a profile to several."""
 
     def expand(self, account: Account[Any], run: Run, /) -> Sequence[Account[Any]]:
-        """The accounts to fetch in its place; itself alone if there are no others. May send requests."""
+        """The accounts to fetch instead; only itself if there are no others. May send requests."""
 
 
 class Coverage(NamedTuple):
-    """What a provider's endpoints cover and leave out, and the vendor's page that says so."""
+    """What a provider's endpoints cover and leave out, and the vendor's page that documents it."""
 
     covers: tuple[str, ...]
     leaves_out: tuple[str, ...]
@@ -263,8 +265,8 @@ class HasCoverage(Protocol):
 
 @runtime_checkable
 class HasBaseUrlNote(Protocol):
-    """A provider with a note on its default address."""
+    """A provider with a note on its default base URL."""
 
     @property
     def BASE_URL_NOTE(self) -> str:  # noqa: N802 - a constant of the module
-        """The note on the default `base_url`, with what to do about it."""
+        """The note on the default `base_url`, with a cure."""

@@ -1,7 +1,7 @@
-"""Checks of a plug-in's provider: whatever it does wrong fails its account, and nothing else.
+"""Check a plugin's provider: its faults fail only its account.
 
-The rest of balcli relies on what a provider returns. What a plug-in returns is checked here, and what it raises,
-exits included, becomes a PluginFault.
+The rest of balcli trusts what providers return. What a plugin returns is checked here, and what it raises, including
+SystemExit, becomes a PluginFault.
 """
 
 import io
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class _DroppedStdout:
-    """A context for several threads at once that drops what they print: stdout is for data."""
+    """A context for several threads that discards what they print: stdout is for data."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,9 +47,9 @@ _LISTS: Final = {"KEYS": Key, "FLAGS": Flag, "ENDPOINTS": Endpoint}
 
 
 def type_problem(provider: Any) -> str:
-    """Why a module that has all names of a provider is not one, by their types; "" if it is one."""
+    """The first name of a provider with the wrong type, in words; "" if there is none."""
     if not isinstance(provider.TITLE, str) or not _is_text(provider.BASE_URL):
-        return "its TITLE or BASE_URL is not a text"
+        return "its TITLE or BASE_URL is not a string"
     for name, kind in _LISTS.items():
         if not _is_tuple(getattr(provider, name), kind):
             return f"its {name} is not a tuple of {kind.__name__}"
@@ -60,7 +60,7 @@ def type_problem(provider: Any) -> str:
 
 
 class Guarded:
-    """A plug-in's provider that raises errors of balcli alone, and returns what the Protocol says."""
+    """A plugin's provider that raises only balcli's errors and returns only what the Protocol allows."""
 
     def __init__(self, provider: Any) -> None:
         self.NAME: str = provider.NAME
@@ -70,14 +70,14 @@ class Guarded:
         self.FLAGS: tuple[Flag, ...] = provider.FLAGS
         self.ENDPOINTS: tuple[Endpoint, ...] = provider.ENDPOINTS
         self._provider = provider
-        # Only where the plug-in has them: the names make it `SupportsExpand` and `HasBaseUrlNote`.
+        # Only if the plugin has them: these names make it a `SupportsExpand` and a `HasBaseUrlNote`.
         if hasattr(provider, "expand"):
             self.expand = self._expand
         if isinstance(getattr(provider, "BASE_URL_NOTE", None), str):
             self.BASE_URL_NOTE: str = provider.BASE_URL_NOTE
 
     def open_account(self, name: str, base_url: str, values: Values) -> Account[Any]:
-        """The account that these settings describe; one whose fetch fails, where the plug-in is at fault."""
+        """The account with these settings; if the plugin fails, an account whose fetch raises its fault."""
 
         def check(account: Any) -> str:
             return self._account_problem(account, lambda found: found == name)
@@ -91,7 +91,7 @@ class Guarded:
         return account
 
     def fetch(self, account: Account[Any], run: Run) -> Holdings:
-        """What the account holds. Raises the errors that a provider may raise, BadShape for names that are no text, and PluginFault."""
+        """The account's holdings. Raises a provider's errors, BadShape for names that are not text, and PluginFault."""
 
         def check(holdings: Any) -> str:
             return _holdings_problem(holdings, account)
@@ -104,7 +104,7 @@ class Guarded:
         return holdings
 
     def _expand(self, account: Account[Any], run: Run) -> Sequence[Account[Any]]:
-        """The accounts to fetch in its place. Raises as `fetch` does."""
+        """The accounts to fetch instead. Raises like `fetch`."""
 
         def is_part(name: str) -> bool:
             return name == account.name or name.startswith(f"{account.name}/")
@@ -121,13 +121,13 @@ class Guarded:
             raise account.settings
 
     def _call(self, function: str, call: Callable[[], T], check: Callable[[T], str]) -> T:
-        """What the call returns. Raises SettingProblem, the errors of an account, and PluginFault for anything else."""
+        """The result of the call. Raises SettingProblem, an account's errors, and PluginFault for anything else."""
         try:
             with _DROPPED_STDOUT:
                 result = call()
                 problem = check(result)
         except BaseException as error:
-            # A signal reaches the main thread alone: there these two come from the user, not from the plug-in.
+            # Signals reach only the main thread: there, these two come from the user and not from the plugin.
             in_main = threading.current_thread() is threading.main_thread()
             is_signal = in_main and isinstance(error, KeyboardInterrupt | Terminated)
             if is_signal or _is_allowed(error, in_settings=function == "open_account"):
@@ -137,29 +137,29 @@ class Guarded:
             if not problem:
                 return result
             did = f"returned {problem}"
-        raise PluginFault(f"the plug-in {self.NAME} failed: its {function} {did}; update or remove it")
+        raise PluginFault(f"the plugin {self.NAME} failed: its {function} {did}; update or remove it")
 
     def _account_problem(self, account: Any, is_name: Callable[[str], bool]) -> str:
-        """Why this is not an account with such a name; "" if it is one."""
+        """What is wrong with an account or its name; "" if nothing."""
         if not isinstance(account, Account):
-            return f"{type(account).__name__} where an Account is due"
+            return f"{type(account).__name__} instead of an Account"
         is_named = isinstance(account.name, str) and is_name(account.name)
         if not is_named or account.provider != self.NAME:
-            return "an Account of another name or provider"
+            return "an Account with another name or provider"
         if not (
             isinstance(account.base_url, str)
             and _is_mapping(account.target, str)
             and _is_tuple(account.identity, str)
             and _is_tuple(account.assets, str)
         ):
-            return "an Account whose base_url, target, identity or assets are not texts"
+            return "an Account whose base_url, target, identity or assets are not strings"
         if not _is_text(account.part_of) or not _is_text(account.aggregate_of):
-            return "an Account whose part_of or aggregate_of is not a text"
+            return "an Account whose part_of or aggregate_of is not a string"
         return ""
 
 
 def _is_allowed(error: BaseException, *, in_settings: bool) -> bool:
-    """Whether a plug-in may raise this: an error that balcli documents for an account, with a message."""
+    """Whether a plugin may raise this: an error that balcli documents for an account, with a message."""
     if isinstance(error, SettingProblem):
         return in_settings and isinstance(error.key, str) and isinstance(error.message, str)
     return (
@@ -173,42 +173,42 @@ def _is_allowed(error: BaseException, *, in_settings: bool) -> bool:
 
 
 def _holdings_problem(holdings: Any, account: Account[Any]) -> str:
-    """Why this is not what an account holds; "" if it is."""
+    """What is wrong with an account's holdings; "" if nothing."""
     if not isinstance(holdings, Holdings):
-        return f"{type(holdings).__name__} where Holdings are due"
+        return f"{type(holdings).__name__} instead of Holdings"
     if not _is_tuple(holdings.balances, Balance) or not _is_tuple(holdings.notices, Notice):
-        return "Holdings whose balances or notices are not a tuple of them"
+        return "Holdings whose balances or notices have the wrong type"
     if not _is_text(holdings.owner):
-        return "Holdings whose owner is not a text"
+        return "Holdings whose owner is not a string"
     for balance in holdings.balances:
         if problem := _balance_problem(balance, account):
             return f"a Balance {problem}"
     for note in holdings.notices:
         is_of_account = note.account in (None, account.name)
         if not is_of_account or not isinstance(note.code, str) or not isinstance(note.message, str):
-            return "a Notice without texts, or of another account"
+            return "an invalid Notice, or one for another account"
     return ""
 
 
 def _balance_problem(balance: Balance, account: Account[Any]) -> str:
-    """Why this is not a row of the account; "" if it is one."""
+    """What is wrong with a row of the account; "" if nothing."""
     if (balance.account, balance.provider) != (account.name, account.provider):
         return "of another account or provider"
     if not isinstance(balance.asset, str) or not balance.asset or not _is_text(balance.asset_id):
-        return "whose asset or asset_id is not a text"
+        return "whose asset or asset_id is not a string"
     if not all(_is_amount(getattr(balance, part)) for part in AMOUNT_FIELDS):
         return "with an amount that is not an Amount"
     if not isinstance(balance.details, Mapping) or not all(
         isinstance(key, str) and _is_detail(value) for key, value in balance.details.items()
     ):
-        return "with details of another kind"
+        return "whose details have the wrong type"
     if not _is_mapping(balance.raw, str, type(None)) or not isinstance(balance.counted, bool):
-        return "whose raw or counted is of another kind"
+        return "whose raw or counted has the wrong type"
     return ""
 
 
 def _is_text(value: Any) -> bool:
-    """Whether this is a text, or None."""
+    """Whether this is a string or None."""
     return value is None or isinstance(value, str)
 
 

@@ -1,8 +1,8 @@
 """The Loopring L2 relayer, REST API v3.
 
-Sources: the vendor's "Get Assets" page (documented), answers that were published (seen) and what
-public clients do (code); each line says which. Amounts travel as integers in the token's smallest
-unit, up to 29 digits. The public relayer was closed on 2026-06-28; other deployments speak the same.
+Sources, named in each line: the vendor's "Get Assets" page (documented), published responses (seen)
+and public clients (code). Amounts are integers in the token's smallest unit, up to 29 digits. The
+public relayer closed on 2026-06-28; other deployments use the same API.
 """
 
 import re
@@ -43,15 +43,15 @@ NAME: Final = "loopring"
 TITLE: Final = OWN[NAME]
 BASE_URL: Final = "https://api3.loopring.io"
 BASE_URL_NOTE: Final = (
-    "Loopring closed its public relayer on 2026-06-28; set base_url if you mean another deployment"
+    "Loopring closed its public relayer on 2026-06-28; set base_url to use another deployment"
 )
 KEYS: Final = (
-    Key("api_key", "secret", "the key, sent as X-API-KEY"),
-    Key("account_id", "integer", "the account's number; or address", option="--account-id"),
-    Key("address", "text", "the account's 0x… address; or account_id", option="--address"),
-    Key("assets", "list", "ask for these assets alone"),
+    Key("api_key", "secret", "the API key, sent as X-API-KEY"),
+    Key("account_id", "integer", "the account's number (or address)", option="--account-id"),
+    Key("address", "text", "its 0x… address (or account_id)", option="--address"),
+    Key("assets", "list", "request only these assets"),
 )
-FLAGS: Final = (Flag("nfts", "Show NFT holdings, too; they are in no total."),)
+FLAGS: Final = (Flag("nfts", "Also show NFTs (not included in totals)."),)
 
 _BALANCES: Final = Endpoint("GET", "/api/v3/user/balances", ("accountId", "address", "tokens"))
 _TOKENS: Final = Endpoint("GET", "/api/v3/exchange/tokens")
@@ -59,27 +59,27 @@ _NFTS: Final = Endpoint("GET", "/api/v3/user/nft/balances", ("accountId", "addre
 ENDPOINTS: Final = (_BALANCES, _TOKENS, _NFTS)
 COVERAGE: Final = Coverage(
     covers=(
-        "the fungible tokens of one account at one deployment, LP tokens of pools among them",
-        "what of each is locked or pending",
+        "the fungible tokens of one account at one deployment, including LP tokens",
+        "the locked and pending amount of each",
     ),
     leaves_out=(
-        "NFTs (--nfts asks for them)",
+        "NFTs (use --nfts)",
         "balances of the address on L1, on other chains and at other deployments",
     ),
     source="https://docs.loopring.io/en/dex_apis/getUserBalances.html",
 )
 
-_PER_SECOND: Final = 5  # documented; beyond it come 429s, and possibly a suspended account
+_PER_SECOND: Final = 5  # documented; more get a 429, and the account may be suspended
 _BY_ID = f"(?:#|{NFT})({ID.pattern})"
 
-# Error codes (documented) for a key, a signature or an account that was not accepted.
+# Error codes for a refused key, signature or account (documented).
 _REFUSED: Final = frozenset({"104001", "104002", "104004", "104005"})
-_NO_ACCOUNT_OR_NO_KEY: Final = "101002"  # seen: wrong keys are answered with it, too
-_RELAYERS_TROUBLE: Final = frozenset({"100000", "104208"})  # documented: unknown error, and the relayer's own
+_WRONG_ACCOUNT_OR_KEY: Final = "101002"  # documented for accounts; seen for wrong keys
+_RELAYER_ERRORS: Final = frozenset({"100000", "104208"})  # documented: unknown error, relayer error
 
 
 class Settings(NamedTuple):
-    """What authenticates the account."""
+    """The credentials of an account."""
 
     api_key: Secret
 
@@ -91,12 +91,12 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     if values.one_of("account_id", "address") == "account_id":
         number = values.integer("account_id")
         if number < 0:
-            raise SettingProblem("account_id", "is negative; give the account's number")
+            raise SettingProblem("account_id", "must not be negative; use the account's number")
         target["account_id"] = str(number)
     else:
         address = values.text("address")
         if re.fullmatch("0x[0-9a-fA-F]{40}", address) is None:
-            raise SettingProblem("address", "is no address; give 0x and 40 hexadecimal digits")
+            raise SettingProblem("address", "is not an address; use 0x and 40 hexadecimal digits")
         target["address"] = address
     return Account(
         name=name,
@@ -110,7 +110,7 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
-    """The account's balances, and its NFTs where they are asked for."""
+    """The account's balances, and with `--nfts` its NFTs."""
     try:
         holdings = _fetch_balances(account, run)
         return _with_nfts(holdings, account, run) if "nfts" in run.flags else holdings
@@ -121,10 +121,10 @@ def fetch(account: Account[Settings], run: Run) -> Holdings:
 
 
 def _fetch_balances(account: Account[Settings], run: Run) -> Holdings:
-    """The balances, with the deployment's token table, which is cached for a day.
+    """The balances, in the units of the deployment's token table, which is cached for a day.
 
-    A table that is not cached is requested at the same time as the balances, and a cached one anew when it lacks a
-    token. A cached one makes no filter: a token that was listed since could be missing in it.
+    A table that is not cached is requested at the same time as the balances. A cached table that lacks a token is
+    requested again. It is not used to filter the request, because it may lack new tokens.
     """
     base_url = account.base_url
     shared = run.share(
@@ -149,7 +149,7 @@ def _with_nfts(holdings: Holdings, account: Account[Settings], run: Run) -> Hold
         return run.client.request(_request(account, _NFTS, query))
 
     owner = add_nfts(fetch_page, nfts, account.target.get("account_id", holdings.owner))
-    # A slot that both responses list alike is one row.
+    # A slot that is equal in both responses is one row.
     slots = {balance.asset_id: balance for balance in holdings.balances if "kind" in balance.details}
     others = (nft for nft in nfts.balances if slots.get(nft.asset_id) != nft)
     chosen = (nft for nft in others if selects(run.assets, *names_of(nft)))
@@ -165,12 +165,12 @@ def parse(
 ) -> Holdings:
     """The balances in the response of `/api/v3/user/balances`, in whole units.
 
-    A token whose unit the table does not have keeps its row, in raw units, its amounts unknown. Amounts are strict
-    except in rows of known tokens that neither `assets`, the profile nor the thresholds (`limited`) name.
+    The amounts of a token without a unit in the table are unknown, and its row has only raw units. Bad amounts are
+    errors, except in rows of known tokens that `assets`, the profile or the thresholds (`limited`) do not select.
     """
     builder = HoldingsBuilder(account, assets, limited)
     owner = account.target.get("account_id")
-    for where, row in balance_rows(payload, "the answer", "balances"):
+    for where, row in balance_rows(payload, "the body", "balances"):
         owner = checked_owner(row, where, owner)
         token = token_of(token_id(row, where), tokens)
         if token.symbol is not None:
@@ -206,14 +206,14 @@ def _owner(account: Account[Settings]) -> tuple[tuple[str, str], ...]:
 
 
 def _token_filter(table: RunOnce[TokenTable], assets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """The ids of the assets, where each of them is known; an empty filter would mean all tokens."""
+    """The parameter with the assets' ids; none unless every id is known. An empty one would select all tokens."""
     if not assets or table.get().from_cache:
         return ()
     tokens = table.get().tokens
     named = [re.fullmatch(_BY_ID, asset, re.ASCII | re.IGNORECASE) for asset in assets]
     numbers = {int(found[1]) for found in named if found}
     ids = [str(number) for number in sorted(tokens) if selects(assets, *tokens[number].names)]
-    # An id that the table does not list is found in the whole response.
+    # An id that the table does not list may be in the full response.
     return (("tokens", ",".join(ids)),) if ids and numbers <= tokens.keys() else ()
 
 
@@ -223,7 +223,7 @@ def _request(account: Account[Settings], endpoint: Endpoint, query: tuple[tuple[
 
 
 def _explain(status: int, payload: Json) -> BalcliError | None:
-    """The relayer's own error: `resultInfo` with a code other than 0, the same at the top, or a validation map."""
+    """The relayer's error: a code other than 0 in `resultInfo` or at the top level, or a validation map."""
     if not isinstance(payload, dict):
         return None
     info = payload.get("resultInfo")
@@ -233,31 +233,33 @@ def _explain(status: int, payload: Json) -> BalcliError | None:
     if not isinstance(code, str) or code == "0":
         return _error_without_code(status, payload)
     shown = message_text(code)
-    if code == _NO_ACCOUNT_OR_NO_KEY:
+    if code == _WRONG_ACCOUNT_OR_KEY:
         return CredentialsRefused(
-            f"{TITLE} answered 101002 ({said}): there is no account with that account_id or address, or the key was refused",
+            f"{TITLE} returned error 101002 ({said}): the account_id or address does not exist, or the API key is wrong",
             http_status=status,
         )
     if code in _REFUSED or status in {401, 403}:
-        return CredentialsRefused(f"{TITLE} refused the key with error {shown} ({said})", http_status=status)
-    if code in _RELAYERS_TROUBLE:
+        return CredentialsRefused(
+            f"{TITLE} refused the API key with error {shown} ({said})", http_status=status
+        )
+    if code in _RELAYER_ERRORS:
         return ServerUnavailable(
-            f"{TITLE} is in trouble: error {shown} ({said}); try later, and ask the provider if it stays so",
+            f"{TITLE} is unavailable (error {shown}: {said}); try again later, or ask the provider",
             http_status=status,
         )
     return ProviderError(
-        f"{TITLE} answered with error {shown} ({said}); check the account's settings",
+        f"{TITLE} returned error {shown} ({said}); check the account's settings",
         http_status=status,
     )
 
 
 def _error_without_code(status: int, payload: dict[str, Json]) -> ProviderError | None:
-    """The error beside the rows of a page, or in a validation map, `{"field": ["Must satisfy …"]}` (seen)."""
+    """The error in a page of rows, or in a validation map: `{"field": ["Must satisfy …"]}` (seen)."""
     said = ""
     if status < 400:
         said = (error_text(payload) or "no message") if is_error(payload) else ""
     elif status < 500 and status not in {401, 403}:
-        told = [(message_text(key), message_text(value)) for key, value in list(payload.items())[:3]]
-        said = error_text(payload) or "; ".join(f"{key}: {value}" for key, value in told if value)
+        fields = [(message_text(key), message_text(value)) for key, value in list(payload.items())[:3]]
+        said = error_text(payload) or "; ".join(f"{key}: {value}" for key, value in fields if value)
     about = f"{TITLE} refused the request ({said}); check the account's settings"
     return ProviderError(about, http_status=status) if said else None

@@ -1,4 +1,4 @@
-"""Rows of balances and of NFTs in a relayer's responses: whose they are, and their amounts in whole units."""
+"""Rows of balances and NFTs in a relayer's responses: their owner, and their amounts in whole units."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,7 +7,6 @@ from balcli.errors import BadShape
 from balcli.http.strictjson import Json
 from balcli.models import Balance, Detail
 from balcli.money import Amount, parse_units
-from balcli.providers import OWN
 from balcli.providers.loopring_tokens import ID, Token, nft_slot, token_id
 from balcli.providers.parsing import (
     HoldingsBuilder,
@@ -24,12 +23,12 @@ from balcli.providers.selection import selects
 
 _AMOUNTS: Final = ("total", "locked")
 _FIELDS: Final = frozenset({"accountId", "tokenId", *_AMOUNTS, "pending.withdraw", "pending.deposit"})
-_NFT_PAGE: Final = 50  # documented as the most
+_NFT_PAGE: Final = 50  # the documented maximum
 _MOST_NFTS: Final = 100_000
 
 
 def checked_owner(row: Row, where: str, owner: str | None) -> str | None:
-    """The owner of the response so far, by its `accountId`, which rows may leave out (code).
+    """The owner of the rows up to this one, by their `accountId`, which can be missing (code).
 
     Raises BadShape for a row of another owner.
     """
@@ -37,10 +36,10 @@ def checked_owner(row: Row, where: str, owner: str | None) -> str | None:
     if sent is None:
         return owner
     if not isinstance(sent, str) or ID.fullmatch(sent) is None:
-        raise bad_shape(f"{where}.accountId is no account's number")
+        raise bad_shape(f"{where}.accountId is not an account number")
     if owner is not None and owner != sent:
         raise BadShape(
-            f"the provider's answer cannot be trusted: {where} belongs to another account; check account_id or address"
+            f"unexpected response: {where} belongs to another account; check account_id or address"
         )
     return str(sent)
 
@@ -48,10 +47,10 @@ def checked_owner(row: Row, where: str, owner: str | None) -> str | None:
 def to_balance(
     row: Row, where: str, token: Token, builder: HoldingsBuilder, *, shown: bool, required: bool
 ) -> Balance:
-    """One row as a balance; every amount in it is checked, also where the token's unit is unknown.
+    """A row as a balance. Its amounts are checked even if the token's unit is unknown.
 
-    available = total - locked, as the vendor's own front end has it (code). Pending amounts are details: whether they
-    are inside `locked` is documented nowhere.
+    available = total - locked, as in the vendor's front end (code). Pending amounts are details: whether `locked`
+    includes them is not documented.
     """
 
     def whole_units(sent: str) -> Amount:
@@ -92,35 +91,33 @@ def add_nfts(
 ) -> str | None:
     """Add all NFTs of the account; `fetch_page` returns the response for an offset and a limit.
 
-    Returns the owner that the rows name, `owner` if they name none. Raises BadShape for a list that ends before its
+    Returns the owner in the rows, or `owner` if they have none. Raises BadShape for a list that ends before its
     `totalNum`.
     """
     found = builder.balances
     while True:
         page, announced, owner = _parse_nfts(fetch_page(len(found), _NFT_PAGE), builder, owner)
-        # Also where a relayer that does not page gives the same rows again.
+        # A relayer without paging sends the same rows again.
         is_over = not page or page == found[-len(page) :]
         found += () if is_over else page
         if len(found) >= announced:
             return owner
         if is_over or len(found) > _MOST_NFTS:
-            raise BadShape(
-                f"{OWN[builder.account.provider]} announced {announced} NFTs and listed {len(found)}: the list is not complete; try again"
-            )
+            raise BadShape(f"incomplete list: expected {announced} NFTs, got {len(found)}; try again later")
 
 
 def _parse_nfts(
     payload: Json, builder: HoldingsBuilder, owner: str | None
 ) -> tuple[list[Balance], int, str | None]:
-    """A page of `/api/v3/user/nft/balances`: its rows, how many there are in all, and whose they are.
+    """A page of `/api/v3/user/nft/balances`: its rows, the number of all rows, and their owner.
 
-    The amount of an NFT is a count. It has no unit in common with anything, and is in no total.
+    The amount of an NFT is a count. It is not part of any total.
     """
-    announced = required_field(payload, "totalNum", "the answer")
+    announced = required_field(payload, "totalNum", "the body")
     if not isinstance(announced, str) or ID.fullmatch(announced) is None:
-        raise bad_shape("totalNum, of the NFTs, is no count")
+        raise bad_shape("totalNum is not a whole number")
     page = []
-    for where, row in balance_rows(required_field(payload, "data", "the answer"), "data", "data"):
+    for where, row in balance_rows(required_field(payload, "data", "the body"), "data", "data"):
         owner = checked_owner(row, where, owner)
         slot = nft_slot(token_id(row, where))
         shown = selects(builder.assets, *slot.names)

@@ -1,6 +1,6 @@
-"""The token table of a Loopring deployment: its tokens, and the unit of each.
+"""The token table of a Loopring deployment: its tokens and their units.
 
-Token ids belong to a deployment: a table is never shared between hosts (documented).
+Each deployment has its own token ids: a table is never used for another host (documented).
 """
 
 import os
@@ -22,19 +22,19 @@ from balcli.urls import is_loopback_url
 T = TypeVar("T")
 
 NFT: Final = "nft:"
-"""The beginning of an NFT slot's label, before its number."""
+"""The prefix of an NFT slot's label."""
 ID: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 """The number of a token, an account or an NFT slot."""
 
-# Ids from here on are an account's own NFT slots, unless the relayer's table lists them: then they are tokens (code).
+# Ids from here on are an account's NFT slots, unless the relayer's table lists them as tokens (code).
 _FIRST_NFT_SLOT: Final = 32768
 _TABLE_SECONDS: Final = 86_400.0
 
 
 class Token(NamedTuple):
-    """What a token id stands for: a token of the deployment, an NFT slot, or a token that the table does not list.
+    """The meaning of a token id: a token of the deployment, an NFT slot, or a token that the table does not list.
 
-    A symbol or decimals that are unknown are None.
+    An unknown symbol is None, as are unknown decimals.
     """
 
     number: int
@@ -45,18 +45,18 @@ class Token(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it can be asked for by."""
+        """The names that select it."""
         number = f"#{self.number}"
         return (number, self.label) if self.symbol is None else (number, self.label, self.symbol)
 
 
 def nft_slot(number: int) -> Token:
-    """An NFT slot: it is counted in pieces."""
+    """An NFT slot, which is counted in pieces."""
     return Token(number, f"{NFT}{number}", decimals=0, kind="nft")
 
 
 def token_of(number: int, tokens: Mapping[int, Token]) -> Token:
-    """What an id in a row of balances stands for, by the deployment's tokens."""
+    """The token or NFT slot of an id in a row of balances."""
     if number in tokens:
         return tokens[number]
     is_nft = number >= _FIRST_NFT_SLOT
@@ -70,9 +70,9 @@ class TokenTable(NamedTuple):
     from_cache: bool
 
     def knows(self, payload: Json) -> bool:
-        """Whether every id of a response is in the table; rows without an id are left to the parser.
+        """Whether every id in a response is in the table. The parser checks rows without an id.
 
-        An id in the range of NFT slots may be a token that was listed since.
+        An id in the range of NFT slots may be a new token.
         """
         listed = payload if isinstance(payload, list) else []
         texts = [str(row.get("tokenId")) for row in listed if isinstance(row, dict)]
@@ -81,7 +81,7 @@ class TokenTable(NamedTuple):
 
 
 def cached_table(base_url: str, use_cache: bool) -> TokenTable | None:
-    """The table that was cached in the last day, parsed as strictly as a response; None if there is no valid one."""
+    """The table cached within the last day, parsed as strictly as a response; None if there is no valid one."""
     cache = _cache_for(base_url) if use_cache else None
     document = cache.read(_key(base_url), _TABLE_SECONDS) if cache is not None else None
     if document is None or not echoes.is_free_of_credentials(base_url, document):
@@ -93,7 +93,7 @@ def cached_table(base_url: str, use_cache: bool) -> TokenTable | None:
 
 
 def new_table(base_url: str, use_cache: bool, payload: Json) -> TokenTable:
-    """The table of a response, which is cached for the next runs. Raises BadShape."""
+    """The table in a response. It is cached for the next runs. Raises BadShape."""
     tokens = parse_tokens(payload)
     cache = _cache_for(base_url) if use_cache else None
     if cache is not None:
@@ -111,9 +111,9 @@ def _key(base_url: str) -> str:
 
 
 def _cache_for(base_url: str) -> Cache | None:
-    """The user's cache, unless the host is on loopback and the user did not choose the cache's folder.
+    """The user's cache; None for a loopback host, unless the user chose the cache's folder.
 
-    The next server on a port of loopback need not be the same deployment.
+    The next server on a loopback port may be another deployment.
     """
     cache = default_cache(os.environ)
     return None if cache is None or (is_loopback_url(base_url) and not cache.chosen) else cache
@@ -123,14 +123,14 @@ def parse_tokens(payload: Json) -> Mapping[int, Token]:
     """The tokens of a deployment by id. Raises BadShape.
 
     `decimals` is the unit (documented); `precision` is for display and is not read. A token without a usable symbol
-    and unit is labelled `#id`. Symbols are not unique: one that occurs twice is labelled with its id, and so is one
-    that could be taken for a label or an NFT slot.
+    and unit is labelled `#id`. Symbols are not unique: a repeated symbol is labelled with its id, and so is one that
+    looks like a label or an NFT slot.
     """
     table = _entries(payload)
     used = Counter(symbol for entries in table.values() for symbol in {symbol for symbol, _ in entries})
     tokens = {}
     for number, entries in table.items():
-        # Where two entries of one id differ, what differs is unknown.
+        # If two entries of one id differ, the value that differs is unknown.
         symbol = _agreed(symbol for symbol, _ in entries)
         decimals = _agreed(decimals for _, decimals in entries)
         label = f"#{number}"
@@ -148,7 +148,7 @@ def _agreed(values: Iterable[T]) -> T | None:
 
 
 def _entries(payload: Json) -> Mapping[int, Mapping[tuple[str | None, int | None], None]]:
-    """The symbols and decimals in the entries of each id, each pair once; None for one that is not usable."""
+    """The distinct pairs of symbol and decimals of each id; None for an unusable value."""
     table: dict[int, dict[tuple[str | None, int | None], None]] = {}
     for where, row in rows(payload, "the token table", "tokens"):
         symbol: str | None = None
@@ -162,27 +162,27 @@ def _entries(payload: Json) -> Mapping[int, Mapping[tuple[str | None, int | None
 
 
 def token_id(row: Row, where: str) -> int:
-    """The `tokenId`: a number in every published answer; a text of digits is accepted, too."""
+    """The `tokenId`: a number in every published response. A string of digits is also accepted."""
     value = required_field(row, "tokenId", where)
     if not isinstance(value, str) or ID.fullmatch(value) is None:
-        raise bad_shape(f"{where}.tokenId is no token's number")
+        raise bad_shape(f"{where}.tokenId is not a token number")
     return int(value)
 
 
 def unknown_unit(token: Token) -> str:
-    """The notice that a token's amounts are unknown, and why."""
+    """The notice that says why a token's amounts are unknown."""
     if token.kind == "unlisted":
         why = f"token #{token.number} is not in the relayer's token table"
     elif token.symbol is None:
-        why = f"token #{token.number} is listed in the relayer's token table without a usable symbol"
+        why = f"token #{token.number} has no usable symbol in the relayer's token table"
     else:
         symbol = printable(token.symbol, LONGEST_NAME)
-        why = f"token #{token.number} ({symbol}) is listed in the relayer's token table without a usable unit"
-    return f"{why}: its amounts are unknown, its raw units kept"
+        why = f"token #{token.number} ({symbol}) has no usable unit in the relayer's token table"
+    return f"{why}: its amounts are unknown, and only its raw units are kept"
 
 
 def not_in_table(assets: tuple[str, ...], tokens: Mapping[int, Token]) -> list[str]:
-    """Those of the assets that are none of the table's tokens."""
+    """The assets that are not in the table."""
     if not assets:
         return []
     names = [name for token in tokens.values() for name in token.names]

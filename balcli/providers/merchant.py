@@ -37,42 +37,42 @@ NAME: Final = "merchant"
 TITLE: Final = OWN[NAME]
 BASE_URL: Final = "https://api.velafi.com"
 KEYS: Final = (
-    Key("api_key", "secret", "the API key that tokens are made with"),
-    Key("api_secret", "secret", "the API secret that signs for a token", signs_time=True),
-    Key("token", "secret", "the value of X-BH-TOKEN, in place of api_key and api_secret"),
+    Key("api_key", "secret", "the API key that requests tokens"),
+    Key("api_secret", "secret", "the API secret that signs token requests", signs_time=True),
+    Key("token", "secret", "a fixed token, sent as X-BH-TOKEN (instead of api_key and api_secret)"),
     Key(
         "merchant_id",
         "integer",
-        "the merchant; 0, the default, is the aggregate over all merchants",
+        "the merchant; 0 (default) is the aggregate of all merchants",
         option="--merchant-id",
         repeatable=True,
     ),
 )
 FLAGS: Final = (
-    Flag("all-merchants", "List the account's merchants and ask for each.", excludes=("merchant_id",)),
-    Flag("fiat", "Show fiat balances, too."),
+    Flag("all-merchants", "Show each merchant of the account.", excludes=("merchant_id",)),
+    Flag("fiat", "Also show fiat balances."),
 )
 
 ENDPOINTS: Final = (ASSETS, TOKEN, MERCHANTS, FIAT)
 COVERAGE: Final = Coverage(
     covers=("the crypto assets of one merchant, or of all merchants of the key together",),
     leaves_out=(
-        "fiat balances (--fiat asks for them)",
+        "fiat balances (use --fiat)",
         "merchants of other keys",
-        "orders under way and settlements: the vendor's page does not mention them",
+        "open orders and settlements: the vendor's page does not mention them",
     ),
     source="https://docs.velafi.com/api-reference/merchant/get-crypto-assets-balance",
 )
 
 _AMOUNTS: Final = ("total", "free", "locked")
 _FIELDS: Final = frozenset({"asset", "assetId", "assetName", *_AMOUNTS})
-# Amounts that were traded or may be traded, of which nothing is held (documented).
+# Trading limits and volumes, not balances (documented).
 _TURNOVER: Final = frozenset({"buyAmountLimit", "buyAmountUsed", "sellAmountLimit", "sellAmountUsed"})
 _FIAT_FIELDS: Final = frozenset({"merchantId", "fiat", "balance", *_TURNOVER})
 
 
 class Settings(NamedTuple):
-    """A token, or the API key that generates one with a secret; and the merchant."""
+    """A token, or an API key and secret that generate one; and the merchant."""
 
     credential: Secret
     """The token; the API key if there is an `api_secret`."""
@@ -83,7 +83,9 @@ class Settings(NamedTuple):
 def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     """The account of one merchant, or of the aggregate (merchant_id 0)."""
     if "api_secret" in values and "token" in values:
-        raise SettingProblem("api_secret", "stands beside token; keep the token, or api_key and api_secret")
+        raise SettingProblem(
+            "api_secret", "cannot be combined with token; keep token, or api_key and api_secret"
+        )
     key = "api_key" if "api_secret" in values else values.one_of("token", "api_key")
     settings = Settings(
         credential=values.secret(key),
@@ -91,12 +93,12 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
         merchant_id=values.integer("merchant_id"),
     )
     if settings.merchant_id < 0:
-        raise SettingProblem("merchant_id", "is negative; give the merchant's number, or 0 for all of them")
+        raise SettingProblem("merchant_id", "must not be negative; use the merchant's number, or 0 for all")
     return _account(name, base_url, settings)
 
 
 def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
-    import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
+    import hashlib  # it loads OpenSSL, which --help does not need
 
     number = settings.merchant_id
     owner = f"{normalize_url(base_url)} {reveal(settings.credential)}"
@@ -106,7 +108,7 @@ def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
         provider=NAME,
         base_url=base_url,
         target={"merchant_id": str(number)},
-        # A merchant is the same under any key; an aggregate is that of its key.
+        # A merchant is the same for any key; an aggregate depends on its key.
         identity=(base_url, str(number), same_credentials if number == 0 else ""),
         settings=settings,
         part_of=same_credentials if number != 0 else None,
@@ -115,7 +117,7 @@ def _account(name: str, base_url: str, settings: Settings) -> Account[Settings]:
 
 
 def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
-    """With `--all-merchants`, an account of each merchant of the key, whatever its state, named `shop/ID`."""
+    """With `--all-merchants`, an account for each merchant of the key in any state, named `shop/ID`."""
     if "all-merchants" not in run.flags:
         return (account,)
     settings = account.settings
@@ -126,7 +128,7 @@ def expand(account: Account[Settings], run: Run) -> Sequence[Account[Settings]]:
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
-    """The merchant's crypto balances, and with `--fiat` its fiat ones, which can be missing by themselves."""
+    """The merchant's crypto balances, and with `--fiat` its fiat balances, which can fail separately."""
     builder = HoldingsBuilder(account, run.assets, run.limited(account.name))
     session = _session(account, run)
     _parse_crypto(session.get(ASSETS, (("merchantId", account.target["merchant_id"]),)), builder)
@@ -153,9 +155,9 @@ def parse(
 ) -> Holdings:
     """The balances in the response of `/v2/assets/account/assets`, in whole units.
 
-    `free` is the available amount. Nothing documents that total = free + locked: the three are shown as sent, with a
-    notice where they do not add up. Amounts are strict except in rows of assets that neither `assets` nor the
-    thresholds (`limited`) name.
+    `free` is the available amount. total = free + locked is not documented: all three are shown as sent, with a
+    notice if they do not add up. Bad amounts are errors, except in rows that `assets` or the thresholds (`limited`)
+    do not select.
     """
     builder = HoldingsBuilder(account, assets, limited)
     _parse_crypto(payload, builder)
@@ -164,7 +166,7 @@ def parse(
 
 def _parse_crypto(payload: Json, builder: HoldingsBuilder) -> None:
     account = builder.account
-    data = as_object(required_field(payload, "data", "the answer"), "data")
+    data = as_object(required_field(payload, "data", "the body"), "data")
     can_deposit = builder.optional(data, "canDeposit", "data", optional_flag)
     for where, row in balance_rows(required_field(data, "balances", "data"), "data.balances", "balances"):
         asset = required_text(row, "asset", where)
@@ -180,8 +182,8 @@ def _parse_crypto(payload: Json, builder: HoldingsBuilder) -> None:
         if total is not None and free is not None and locked is not None and total != free + locked:
             builder.notify(
                 "amount.mismatch",
-                f"{printable(asset, LONGEST_NAME)}: the provider's total {total} is not its free {free} + locked {locked}; "
-                "shown as sent",
+                f"{printable(asset, LONGEST_NAME)}: the provider's total {total} is not free {free} + locked {locked}; "
+                "amounts are shown as sent",
             )
         builder.balances.append(
             Balance(
@@ -207,7 +209,7 @@ def _amounts(row: Row, where: str) -> tuple[Amount, Amount, Amount]:
 
 
 def _merchant_ids(merchants: Iterable[Row]) -> list[str]:
-    """The number of each merchant in the rows of `/v2/merchants`, without 0, the aggregate."""
+    """The merchant numbers in the rows of `/v2/merchants`, without 0, the aggregate."""
     ids = dict.fromkeys(_merchant_id(row, f"merchants[{number}]") for number, row in enumerate(merchants))
     return [single for single in ids if single != "0"]
 
@@ -215,7 +217,7 @@ def _merchant_ids(merchants: Iterable[Row]) -> list[str]:
 def _parse_fiat(accounts: Iterable[Row], builder: HoldingsBuilder) -> list[Balance]:
     """The fiat balances of a merchant (all, for the aggregate) in the rows of `/v2/merchant/accounts`.
 
-    The balance is the one amount there. What of it is available is documented nowhere, so that is unknown.
+    The balance is the only amount. How much of it is available is not documented, and unknown.
     """
     account = builder.account
     balances = []
@@ -249,8 +251,8 @@ def _fiat_amount(row: Row, where: str) -> Amount:
 
 
 def _merchant_id(row: Row, where: str) -> str:
-    """The `merchantId` of a row: a number (documented); a text of digits is accepted, too."""
+    """The `merchantId` of a row: a number (documented). A string of digits is also accepted."""
     number = whole_number(row.get("merchantId"))
     if number is None:
-        raise bad_shape(f"{where}.merchantId is no number")
+        raise bad_shape(f"{where}.merchantId is not a number")
     return str(number)

@@ -1,4 +1,4 @@
-"""Requests to VelaFi: its endpoints, the token of an API key, every page of a list, and its errors."""
+"""Requests to VelaFi: endpoints, tokens, paging and errors."""
 
 import time
 from collections.abc import Callable
@@ -29,37 +29,37 @@ _PAGING: Final = ("pageSize", "currentPage")
 ASSETS: Final = Endpoint("GET", "/v2/assets/account/assets", ("merchantId",))
 TOKEN: Final = Endpoint("GET", "/v2/token/generate")
 MERCHANTS: Final = Endpoint("GET", "/v2/merchants", ("status", *_PAGING))
-# Documented next to a POST on the same path that opens an account: only GET is ever on the list.
+# A POST on the same path opens an account (documented): only GET is allowed.
 FIAT: Final = Endpoint("GET", "/v2/merchant/accounts", _PAGING)
 
 _PAGE_SIZE: Final = 1000
 _MOST_PAGES: Final = 1000
 
-# The vendor's table of error codes, with what to do about each.
+# The vendor's error codes, with a cure for each.
 _ADVICE: Final = {
     "-4010": "a parameter is invalid; check merchant_id",
     "-4021": "a parameter is not a number; check merchant_id",
-    "-5006": "there is no such merchant; check merchant_id",
-    "-5007": "the merchant is not valid; ask the provider to look at it",
+    "-5006": "the merchant does not exist; check merchant_id",
+    "-5007": "the merchant is not valid; ask the provider",
     "-5033": "the key's owner is not an API user; ask the provider to enable API access",
-    "-5043": "the identity check (KYC or KYB) is not finished; finish it with the provider",
+    "-5043": "the identity check (KYC or KYB) is not complete; complete it with the provider",
     "-5046": "a general error at the provider; try again later",
 }
 
 
-# Success is HTTP 200 and an object whose `code` is 200, without another mark of an error.
+# Success is HTTP 200 and an object with `code` 200 and no sign of an error.
 _explain: Final = partial(own_error, OWN["merchant"], code_is_200=True, advice=_ADVICE)
 
 
 class _Token(NamedTuple):
-    """A generated token, and when it expires, in epoch milliseconds; None where that is unknown."""
+    """A generated token and its expiry in epoch milliseconds (None if unknown)."""
 
     secret: Secret
     expires: int | None
 
 
 class Session(NamedTuple):
-    """Requests of one run with one credential: a token, or the API key that generates one with a secret."""
+    """Requests of one run with one credential: a token, or an API key and secret that generate one."""
 
     run: Run
     base_url: str
@@ -69,7 +69,7 @@ class Session(NamedTuple):
 
     @property
     def signed_with(self) -> tuple[Secret, ...]:
-        """The key and secret behind a generated token; none for a fixed one."""
+        """The key and secret of a generated token; empty for a fixed token."""
         return () if self.api_secret is None else (self.credential, self.api_secret)
 
     def get(self, endpoint: Endpoint, query: tuple[tuple[str, str], ...]) -> Json:
@@ -77,7 +77,7 @@ class Session(NamedTuple):
         return self._with_token(partial(self._get, endpoint, query))
 
     def get_all(self, endpoint: Endpoint, query: tuple[tuple[str, str], ...] = ()) -> list[Row]:
-        """All rows of one of the lists of the key."""
+        """All rows of a list, from every page."""
 
         def fetch_rows(token: Secret) -> list[Row]:
             def fetch_page(size: int, number: int) -> Json:
@@ -95,10 +95,10 @@ class Session(NamedTuple):
         )
 
     def _with_token(self, function: Callable[[Secret], T]) -> T:
-        """What `function` returns for the token; a generated one is renewed once if it expired or was refused."""
+        """The result of `function` for the token. A generated token is renewed once if it expired or was refused."""
         if self.api_secret is None:
             return function(self.credential)
-        # It serves every merchant of the key.
+        # One token serves every merchant of the key.
         key = ("merchant", "token", self.base_url, self.credential)
         shared = self.run.share(key, partial(self._new_token, self.api_secret))
         token = shared.get()
@@ -120,9 +120,9 @@ class Session(NamedTuple):
                 credentials=self.signed_with,
             )
         )
-        data = as_object(required_field(payload, "data", "the answer"), "data")
+        data = as_object(required_field(payload, "data", "the body"), "data")
         expires = whole_number(data.get("expireTime"))
-        # A new token that has expired already means that a clock is wrong: then only its refusal counts.
+        # A new token that has already expired means that a clock is wrong: then only a refusal renews it.
         is_future = expires is not None and expires > _now_ms()
         return _Token(login_token(data, "token", "data"), expires if is_future else None)
 
@@ -132,25 +132,25 @@ def _now_ms() -> int:
 
 
 def signature(secret: str, timestamp: str) -> str:
-    """The signature of a token request: HMAC-SHA256 over `timestamp=<ms>` under the secret, in lower-case hex."""
-    import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
+    """The signature of a token request: HMAC-SHA256 of `timestamp=<ms>` with the secret, in lowercase hex."""
+    import hashlib  # it loads OpenSSL, which --help does not need
     import hmac
 
     return hmac.new(secret.encode(), f"timestamp={timestamp}".encode(), hashlib.sha256).hexdigest()
 
 
-def all_rows(ask: Callable[[int, int], Json], *, is_balances: bool = False) -> list[Row]:
-    """All rows of a list; `ask` returns the response for a page size and a page number, from 1.
+def all_rows(fetch_page: Callable[[int, int], Json], *, is_balances: bool = False) -> list[Row]:
+    """All rows of a list; `fetch_page` returns the response for a page size and a page number, from 1.
 
-    The list ends with its `total` if it has one, else with an empty page or one that repeats the last, as a server
-    that does not page sends it. Raises BadShape for a list that ends before its `total`, or not at all, and
-    AnswerTooLarge for a page with too many balances.
+    The list ends at its `total`. Without one, it ends at an empty page or a repeated page: a server without paging
+    sends the same page again. Raises BadShape for a list that ends before its `total` or never, and AnswerTooLarge
+    for a page with too many balances.
     """
     found: list[Row] = []
     previous: list[Row] = []
     total: int | None = None
     for page in range(1, _MOST_PAGES + 1):
-        rows, total = _page(ask(_PAGE_SIZE, page))
+        rows, total = _page(fetch_page(_PAGE_SIZE, page))
         if is_balances:
             check_count(rows)
         is_over = not rows or rows == previous
@@ -160,15 +160,13 @@ def all_rows(ask: Callable[[int, int], Json], *, is_balances: bool = False) -> l
         if is_over:
             break
         previous = rows
-    announced = "more" if total is None else f"{total} rows"
-    raise BadShape(
-        f"the provider announced {announced} and listed {len(found)}: the list is not complete; try again"
-    )
+    expected = "more" if total is None else total
+    raise BadShape(f"incomplete list: expected {expected} rows, got {len(found)}; try again later")
 
 
 def _page(payload: Json) -> tuple[list[Row], int | None]:
-    """The rows of a page, under `data` or `record` (documented both), and how many there are in all, if it says."""
-    data = required_field(payload, "data", "the answer")
+    """The rows of a page, in `data` or `record` (both documented), and the number of all rows, if given."""
+    data = required_field(payload, "data", "the body")
     if isinstance(data, list):
         return [as_object(row, "a row of data") for row in data], None
     answer = as_object(data, "data")
@@ -177,5 +175,5 @@ def _page(payload: Json) -> tuple[list[Row], int | None]:
     total = whole_number(answer.get("total"))
     page = [as_object(row, f"a row of data.{key}") for row in listed]
     if total is None and answer.get("total") is not None:
-        raise bad_shape("data.total is no count")
+        raise bad_shape("data.total is not a whole number")
     return page, total

@@ -1,7 +1,7 @@
-"""Parsing a provider's response: each function returns a value of the documented kind, or raises.
+"""Parse a provider's response: each function returns a value of the documented type, or raises.
 
-`where` is the place in the response, for messages. Nothing is guessed or filled in. `HoldingsBuilder` gathers
-what one account's rows amount to, and `own_error` recognizes a provider's own error.
+`where` is the place in the response, for messages. No value is guessed. `HoldingsBuilder` collects the balances of
+one account, and `own_error` recognizes a provider's error.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,16 +30,16 @@ T = TypeVar("T")
 Row: TypeAlias = dict[str, Json]
 
 MAX_ROWS: Final = 20_000
-"""The most balances in one answer."""
+"""The most balances in one response."""
 _SAMPLE: Final = 40
-# Parts of names of fields that may hold funds.
+# A field whose name contains one of these may be an amount.
 _FUNDS: Final = ("balance", "amount", "fund", "frozen", "reserve", "pending", "settle")
 _LONGEST_FIELD: Final = 80
-# How many fields of one account are named in notices: a hostile response could have others in each row.
+# Notices per account: a hostile response could have new field names in each row.
 _MOST_FIELDS: Final = 100
 
-# Neither KunaCore nor VelaFi documents how an error looks at HTTP 200. A public client of KunaCore's sister exchange
-# tests `errors`, `code` and `error` whatever the status (code), and VelaFi sends its negative codes with 200 (inferred).
+# Neither KunaCore nor VelaFi documents errors with HTTP 200. A public client of KunaCore's sister exchange tests
+# `errors`, `code` and `error` for any status (code). VelaFi sends its negative codes with 200 (inferred).
 _GOOD_CODES: Final = frozenset({0, 200, 201})
 _REFUSED: Final = frozenset({401, 403})
 _REFUSED_WORDS: Final = frozenset({"unauthorized", "forbidden"})
@@ -49,7 +49,7 @@ _ADVICE: Final = "check the account's settings, or ask the provider"
 
 
 class NamedPlace(NamedTuple):
-    """A place in a response below another, by a name that the provider chose: made safe to show where a message has it."""
+    """A place in a response, with a key that the provider chose. Its text is safe to print."""
 
     above: str
     name: str
@@ -69,19 +69,17 @@ def _kind(value: Json) -> str:
     if isinstance(value, Number):
         return "a number"
     if isinstance(value, str):
-        return "a text" if value else "an empty text"
+        return "a string" if value else "an empty string"
     return "a list" if isinstance(value, list) else "an object"
 
 
 def bad_shape(problem: str) -> BadShape:
-    """The error of a response without the documented shape; `problem` names the place in it."""
-    return BadShape(
-        f"the provider's answer is not as documented: {problem}; check base_url, else ask the provider"
-    )
+    """The error for a response that does not have the documented shape; `problem` names the place."""
+    return BadShape(f"unexpected response: {problem}; check base_url, or ask the provider")
 
 
 def _untrusted(problem: str) -> BadAmount:
-    return BadAmount(f"the provider's answer cannot be trusted: the amount {problem}; ask the provider")
+    return BadAmount(f"invalid amount in the response: {problem}; ask the provider")
 
 
 def as_object(value: Json, where: Place) -> Row:
@@ -99,7 +97,7 @@ def as_list(value: Json, where: str) -> list[Json]:
 
 
 def required_field(value: Json, key: str, where: str) -> Json:
-    """The value of a key that an object must have. Raises BadShape."""
+    """The value of a required key. Raises BadShape."""
     row = as_object(value, where)
     if key not in row:
         raise bad_shape(f"{where} has no {key}")
@@ -107,28 +105,28 @@ def required_field(value: Json, key: str, where: str) -> Json:
 
 
 def rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
-    """Each object of a list, after its place (`label[0]`, `label[1]`, …). Raises BadShape."""
+    """Each object of a list with its place (`label[0]`, `label[1]`, …). Raises BadShape."""
     for number, item in enumerate(as_list(value, where)):
         place = f"{label}[{number}]"
         yield place, as_object(item, place)
 
 
 def balance_rows(value: Json, where: str, label: str) -> Iterator[tuple[str, Row]]:
-    """Each object of a list of balances, as `rows` gives it. Raises BadShape, and AnswerTooLarge for too many."""
+    """Like `rows`, for a list of balances. Raises BadShape, or AnswerTooLarge for too many."""
     check_count(as_list(value, where))
     return rows(value, where, label)
 
 
 def check_count(balances: Sequence[object]) -> None:
-    """Raise AnswerTooLarge for more balances than an answer may have."""
+    """Raise AnswerTooLarge if there are more than `MAX_ROWS` balances."""
     if len(balances) > MAX_ROWS:
         raise AnswerTooLarge(
-            f"the provider's answer has {len(balances):,} rows, more than {MAX_ROWS:,}; ask the provider for a shorter one"
+            f"the response has {len(balances):,} rows, and the limit is {MAX_ROWS:,}; ask the provider for fewer"
         )
 
 
 def required_text(row: Row, key: str, where: str) -> str:
-    """The text of a key that must have one, which is not empty. Raises BadShape and EchoesCredential."""
+    """The string of a required key, which must not be empty. Raises BadShape or EchoesCredential."""
     value = required_field(row, key, where)
     if not isinstance(value, str) or isinstance(value, Number) or not value:
         raise bad_shape(f"{where}.{key} is {_kind(value)}, not a name")
@@ -136,24 +134,24 @@ def required_text(row: Row, key: str, where: str) -> str:
 
 
 def valid_text(value: str, where: str) -> str:
-    """The string. Raises BadShape for an unpaired surrogate: its replacement could make two names one."""
+    """The string. Raises BadShape for an unpaired surrogate: replacing it could make two names equal."""
     if not is_text(value):
-        raise bad_shape(f"{where} is not text (it has an unpaired surrogate)")
+        raise bad_shape(f"{where} is not valid text (it has an unpaired surrogate)")
     return value
 
 
 def optional_text(row: Row, key: str, where: Place) -> str | None:
-    """The text or number of a key, as text; None where it is null or missing. Raises BadShape and EchoesCredential."""
+    """The string or number of a key, as text; None if null or missing. Raises BadShape or EchoesCredential."""
     value = row.get(key)
     if value is None:
         return None
     if not isinstance(value, str):
-        raise bad_shape(f"{where}.{key} is {_kind(value)}, not a text")
+        raise bad_shape(f"{where}.{key} is {_kind(value)}, not a string")
     return checked_text(value, where, key)
 
 
 def optional_flag(row: Row, key: str, where: str) -> bool | None:
-    """The true or false of a key; None where it is null or missing. Raises BadShape."""
+    """The boolean of a key; None if null or missing. Raises BadShape."""
     value = row.get(key)
     if value is not None and not isinstance(value, bool):
         raise bad_shape(f"{where}.{key} is {_kind(value)}, not true or false")
@@ -161,29 +159,29 @@ def optional_flag(row: Row, key: str, where: str) -> bool | None:
 
 
 def whole_number(value: Json) -> int | None:
-    """The integer of a number or text of up to 18 digits; None for any other value."""
+    """The integer in a number or string of up to 18 digits; None for any other value."""
     if not isinstance(value, str) or not value.isascii() or not value.isdigit() or len(value) > 18:
         return None
     return None if value[0] == "0" and value != "0" else int(value)
 
 
 def amount(row: Row, key: str, where: str, read: Callable[[str], Amount] = parse) -> Amount:
-    """The amount of a key that must have one; `read` turns its text into whole units. Raises BadAmount."""
+    """The amount of a required key; `read` converts its text to whole units. Raises BadAmount."""
     if key not in row:
         raise _untrusted(f"{where}.{key} is missing")
     return _amount(row[key], key, where, read)
 
 
 def optional_amount(row: Row, key: str, where: str, read: Callable[[str], Amount] = parse) -> Amount | None:
-    """The amount of a key; None, for unknown, where it is null or missing. Raises BadAmount."""
+    """The amount of a key; None (unknown) if null or missing. Raises BadAmount."""
     value = row.get(key)
     return None if value is None else _amount(value, key, where, read)
 
 
 def checked_text(value: str, where: Place, key: str) -> str:
-    """A text of a response that may be shown, stored and cached. Raises EchoesCredential and BadShape."""
+    """The text, which may be shown, stored and cached. Raises EchoesCredential or BadShape."""
     if type(value) is str and value.isascii():
-        return value  # as nearly all are
+        return value  # nearly always
     return valid_text(reject_echo(value, where, key), f"{where}.{key}")
 
 
@@ -191,8 +189,8 @@ def reject_echo(value: str, where: Place, key: str) -> str:
     """The string. Raises EchoesCredential if it repeats a credential."""
     if isinstance(value, EchoedText):
         raise EchoesCredential(
-            f"the provider's answer repeats a credential in {where}.{key}, and nothing of it is shown; "
-            "tell the provider, and replace the credential"
+            f"the response repeats a credential in {where}.{key}, so it is not shown; "
+            "replace the credential, and tell the provider"
         )
     return str(value)
 
@@ -208,26 +206,24 @@ def _amount(value: Json, key: str, where: str, read: Callable[[str], Amount]) ->
 
 
 def login_token(row: Row, key: str, where: str) -> Secret:
-    """The token that a login returned. Raises BadShape for one that a header cannot contain."""
+    """The token that a login returned. Raises BadShape if a header cannot contain it."""
     value = row.get(key)
     if isinstance(value, EchoedText) and not value.echo.login_secrets.find_in(value):
-        # The token is not an echo, also where a login returns the same one again.
+        # Not an echo, even if a login returns the same token again.
         value.echo.texts.discard(value)
         row = {**row, key: str(value)}
     given = required_text(row, key, where)
     problem = validate_credential(given)
     if problem is not None:
-        raise BadShape(
-            f"the provider's answer cannot be used: the token in {where}.{key} {problem}; ask the provider"
-        )
+        raise BadShape(f"unexpected response: the token {where}.{key} {problem}; ask the provider")
     return Secret(given)
 
 
 class HoldingsBuilder:
-    """The balances and notices of one account, gathered as its rows are parsed.
+    """Collects the balances and notices of one account while its rows are parsed.
 
-    `assets` are those of `--asset`, and `limited` those that thresholds are on; empty means all. A bad amount is an
-    error where the row is required, and a notice elsewhere. A field is named in one notice, however many rows have it.
+    `assets` are those of `--asset`, and `limited` those with a threshold; empty means all. A bad amount is an error
+    in a required row, and a notice in any other. Each field gets one notice, however many rows have it.
     """
 
     def __init__(
@@ -243,17 +239,17 @@ class HoldingsBuilder:
         self._noted: set[tuple[str, str]] = set()
 
     def shows(self, *names: str) -> bool:
-        """Whether `--asset` and the profile select a row of the asset with these names."""
+        """Whether `--asset` and the profile select the asset with these names."""
         return selects(self.assets, *names) and selects(self.account.assets, *names)
 
     def requires(self, *names: str) -> bool:
-        """Whether the amounts of a row that is shown are needed: thresholds are on its asset, or on none."""
+        """Whether a shown row must have valid amounts: its asset has a threshold, or no asset has one."""
         return selects(self._limited, *names)
 
     def amounts(
         self, row: Row, where: str, asset: str, read: Callable[[Row, str], T], *, required: bool
     ) -> T | None:
-        """What `read` returns for a row; None, and a notice, where that raises and the row is not required.
+        """The result of `read` for a row; None and a notice if it raises and the row is not required.
 
         Raises BadAmount and BadShape for a required row.
         """
@@ -263,13 +259,11 @@ class HoldingsBuilder:
             if required:
                 raise
             name = printable(asset, LONGEST_NAME)
-            self.notify(
-                "row.unreadable", f"{name} was not asked for, and its amounts are unknown: {problem.message}"
-            )
+            self.notify("row.unreadable", f"{name} (not requested) has unknown amounts: {problem.message}")
             return None
 
     def optional(self, row: Row, key: str, where: str, read: Callable[[Row, str, str], T]) -> T | None:
-        """What `read` returns for a field that decides no amount; None, and a notice, where that raises BadShape."""
+        """The result of `read` for a field that is not an amount; None and a notice if it raises BadShape."""
         try:
             return read(row, key, where)
         except BadShape as problem:
@@ -280,12 +274,12 @@ class HoldingsBuilder:
     def raw(
         self, row: Row, asset: str, amounts: Sequence[str], fields: frozenset[str]
     ) -> dict[str, str | None]:
-        """The `amounts` of a row as they were sent, and those other than 0 in fields that balcli does not read.
+        """The `amounts` of a row as sent, and the nonzero amounts in fields that balcli does not read.
 
-        `fields` are those that it does read. Each other one that sounds like funds is named in a notice.
+        `fields` are those that it reads. Any other field that sounds like an amount gets a notice.
         """
         raw = raw_texts(row, amounts)
-        if row.keys() <= fields:  # as nearly all are
+        if row.keys() <= fields:  # nearly always
             return raw
         for path, text in dict(_unread_amounts(row, fields)).items():
             raw[path] = text
@@ -293,7 +287,7 @@ class HoldingsBuilder:
                 field, name = printable(path, _LONGEST_FIELD), printable(asset, LONGEST_NAME)
                 self.notify(
                     "field.unread",
-                    f"{field} of {name} is {text}: balcli does not read this field, and no total includes it; "
+                    f"{name} has {field} = {text}, which balcli does not read or include in totals; "
                     "ask the provider what it means",
                 )
         return raw
@@ -303,9 +297,9 @@ class HoldingsBuilder:
         self.notices.append(Notice(code, self.account.name, message))
 
     def holdings(self, failure: tuple[str, Failure] | None = None) -> Holdings:
-        """What the account holds, with a notice for each asset that was asked for and is not listed.
+        """The account's holdings, with a notice for each requested asset that is not listed.
 
-        With the failure of one kind of rows, such as `fiat`: then nobody knows which assets are listed.
+        If one kind of rows failed (`failure`, such as `fiat`), it is unknown which assets are listed.
         """
         balances, notices = tuple(self.balances), tuple(self.notices)
         if failure is not None:
@@ -321,7 +315,7 @@ class HoldingsBuilder:
 
 
 def raw_texts(row: Mapping[str, Json], fields: Sequence[str]) -> dict[str, str | None]:
-    """The texts and numbers of these fields as they were sent; None for any other value."""
+    """The strings and numbers of these fields as sent; None for any other value."""
     raw: dict[str, str | None] = {}
     for field in fields:
         value = row.get(field)
@@ -332,7 +326,7 @@ def raw_texts(row: Mapping[str, Json], fields: Sequence[str]) -> dict[str, str |
 def _unread_amounts(
     row: Mapping[str, Json], fields: frozenset[str], before: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Each amount other than 0 in other fields that sound like funds, and in objects in the row, by its path."""
+    """The path and text of each nonzero amount in other fields that sound like amounts, also in nested objects."""
     for key, value in row.items():
         path = f"{before}{key}"
         if path in fields:
@@ -351,9 +345,9 @@ def own_error(
     code_is_200: bool = False,
     advice: Mapping[str, str] = MappingProxyType({}),
 ) -> BalcliError | None:
-    """The provider's own error in a response; None if the response is good, or the status alone decides.
+    """The provider's error in a response; None if the response is good, or only its status is an error.
 
-    With `code_is_200`, a good response must have the `code` 200. `advice` says what to do about single codes.
+    With `code_is_200`, a good response must have the `code` 200. `advice` has the cures for some codes.
     """
     answer = payload if isinstance(payload, dict) else {}
     is_marked = is_error(answer)
@@ -371,19 +365,18 @@ def own_error(
     code = next(filter(None, map(message_text, codes)), "")
     if not code and not is_marked and status < 400:
         return BadShape(
-            f"{title} answered without its code; check base_url, else ask the provider", http_status=status
+            f"{title} returned a response without a code; check base_url, or ask the provider",
+            http_status=status,
         )
     if not code and not message and status >= 400:
         return None
     what = f"error {code or status}" if code or status >= 400 else "an error"
     advised = f": {advice[code]}" if code in advice else f"; {_ADVICE}"
-    return ProviderError(
-        f"{title} answered with {what} ({message or 'no message'}){advised}", http_status=status
-    )
+    return ProviderError(f"{title} returned {what} ({message or 'no message'}){advised}", http_status=status)
 
 
 def is_error(answer: dict[str, Json]) -> bool:
-    """Whether a response is marked as an error: beside its data, in its place, or in its object."""
+    """Whether a response says that it is an error, at its top level or in its `data`."""
     if _own_codes(answer):
         return True
     for part in (answer, answer.get("data")):
@@ -395,7 +388,7 @@ def is_error(answer: dict[str, Json]) -> bool:
 
 
 def _own_codes(answer: dict[str, Json]) -> list[Json]:
-    """The codes beside the data that mean an error."""
+    """The error codes at the top level of a response."""
     kinds = (("code", _is_bad_code), ("statusCode", _is_bad_code), ("status", _is_bad_status))
     return [answer[key] for key, is_bad in kinds if key in answer and is_bad(answer[key])]
 
@@ -409,14 +402,14 @@ def _error_codes(answer: dict[str, Json]) -> Iterator[Json]:
 
 
 def _is_bad_code(value: Json) -> bool:
-    """Whether a `code` or `statusCode` means an error. Unknown texts do not."""
+    """Whether a `code` or `statusCode` means an error. Unknown words do not."""
     if _is_numeric(value):
         return not _is_in(value, _GOOD_CODES)
     return isinstance(value, bool | list | dict) or _is_word(value, _BAD_WORDS)
 
 
 def _is_bad_status(value: Json) -> bool:
-    """Whether a `status` means an error: a number from 400 on, or a known word."""
+    """Whether a `status` means an error: a number of 400 or more, or a known word."""
     if not isinstance(value, Number):
         return _is_word(value, _BAD_WORDS)
     number = _code_number(value)
@@ -424,7 +417,7 @@ def _is_bad_status(value: Json) -> bool:
 
 
 def _is_filled(value: Json) -> bool:
-    """Whether an `error` or `errors` is not empty; null, false, 0, "", [] and {} are."""
+    """Whether an `error` or `errors` has content: null, false, 0, "", [] and {} have none."""
     return bool(value) and not (isinstance(value, Number) and _is_in(value, {0}))
 
 
@@ -433,7 +426,7 @@ def _is_word(value: Json, among: frozenset[str]) -> bool:
 
 
 def _is_numeric(value: Json) -> bool:
-    """Whether a value is a number or a text of digits."""
+    """Whether a value is a number or a string of digits."""
     return isinstance(value, Number) or (isinstance(value, str) and value.isascii() and value.isdigit())
 
 
@@ -445,7 +438,7 @@ def _is_in(value: Json, numbers: frozenset[int] | set[int]) -> bool:
 
 
 def _code_number(text: str) -> Amount | None:
-    """The value of a code that is a number or a text of digits; None if it is too large."""
+    """The value of a code that is a number or a string of digits; None if it is too large."""
     try:
         return parse(text if isinstance(text, Number) else text.lstrip("0") or "0")
     except ValueError:

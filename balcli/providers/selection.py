@@ -1,4 +1,4 @@
-"""The assets that the user asked for, by symbol, label or `#id`, in any ASCII case or exactly."""
+"""Select assets by symbol, label or `#id`, in any ASCII case or exactly."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -10,20 +10,20 @@ NOT_LISTED = "asset.not_listed"
 
 
 def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ...]:
-    """The assets of `--asset` without repetitions, comma lists split; with `--exact`, each in its own spelling only.
+    """The distinct assets of `--asset`, with comma lists split. With `--exact`, each matches only its own spelling.
 
-    Raises UsageError for an empty name, and for `--exact` without any.
+    Raises UsageError for an empty name, or for `--exact` without `--asset`.
     """
     found = [*map(str.strip, ",".join(given).split(","))] if given else []
     if not all(found):
-        raise UsageError("--asset: a symbol is empty; write --asset ETH or --asset ETH,USDT")
+        raise UsageError("--asset has an empty symbol; use --asset ETH or --asset ETH,USDT")
     if exact and not found:
-        raise UsageError("--exact is for --asset; add --asset, or leave --exact out")
+        raise UsageError("--exact requires --asset; add --asset or remove --exact")
     return tuple(dict.fromkeys(map(ExactName, found) if exact else found))
 
 
 def selects(assets: Sequence[str], *names: str) -> bool:
-    """Whether one of an asset's names is among those asked for; an empty `assets` selects everything."""
+    """Whether `assets` has one of an asset's names; an empty `assets` selects everything."""
     if not assets:
         return True
     loose = {folded(name) for name in names}
@@ -31,12 +31,12 @@ def selects(assets: Sequence[str], *names: str) -> bool:
 
 
 def _is_one_of(asset: str, names: Collection[str], loose: Collection[str]) -> bool:
-    """Whether an asset that was asked for is one of these names; `loose` are the names in lower case."""
+    """Whether a requested asset is one of these names; `loose` are the names in lowercase."""
     return asset in names if isinstance(asset, ExactName) else folded(asset) in loose
 
 
 def names(asset: str, asset_id: str | None) -> tuple[str, ...]:
-    """The names by which an asset can be asked for: its symbol or label, its id, and the symbol in a label."""
+    """The names that select an asset: its symbol or label, its `#id`, and the symbol in a label."""
     if asset_id is None:
         return (asset,)
     number = f"#{asset_id}"
@@ -45,16 +45,16 @@ def names(asset: str, asset_id: str | None) -> tuple[str, ...]:
 
 
 def names_of(balance: Balance) -> tuple[str, ...]:
-    """The names by which a row's asset can be asked for."""
+    """The names that select a row's asset."""
     return names(balance.asset, balance.asset_id)
 
 
 def unlisted(
     account: str, assets: Iterable[str], balances: Iterable[Balance], others: Iterable[str] = ()
 ) -> list[Notice]:
-    """A notice for each asset that was asked for and that the account does not list.
+    """A notice for each requested asset that the account does not list, with a similar name if there is one.
 
-    `others` are names in the response besides those of the balances. A similar one is suggested.
+    `others` are the names in the response that have no balance.
     """
     assets, balances = tuple(assets), tuple(balances)
     there = {name for balance in balances for name in names_of(balance)}
@@ -64,15 +64,15 @@ def unlisted(
 
 
 def absent(account: str, asset: str, asked: Sequence[str], there: Iterable[str]) -> Notice:
-    """The notice for an asset that was asked for and is not listed, with a similar name that is."""
+    """The notice for a requested asset that is not listed, with a similar name that is."""
     close = suggestion(asset, asked, there)
-    return Notice(NOT_LISTED, account, f"{asset} is not listed{close}; check --asset if it should be")
+    return Notice(NOT_LISTED, account, f"{asset} is not listed{close}; check --asset")
 
 
 def suggestion(asset: str, asked: Sequence[str], there: Iterable[str]) -> str:
-    """`, NAME is` with the listed name that is most similar to an asset that is not; "" if none is similar.
+    """`, but NAME is` with the listed name that is most similar to an unlisted asset; "" if none is similar.
 
-    Names that were asked for are not suggested. It is no request: USDC beside USDT is as often another asset as a typo.
+    Requested names are not suggested. It does not ask "did you mean": USDC may be a typo of USDT, or another asset.
     """
     close = closest_match(asset, (name for name in there if not selects(asked, name)))
-    return "" if close is None else f", {printable(close)} is"
+    return "" if close is None else f", but {printable(close)} is"

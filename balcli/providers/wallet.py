@@ -1,7 +1,7 @@
 """The KunaCore custody wallet, API v2.
 
 Source: docs.kunacore.io/docs/get-all-wallet-balances (documented), unless a line says otherwise.
-Amounts are decimal strings in whole units of the asset. The vendor names no host.
+Amounts are decimal strings in whole units of the asset. The vendor publishes no host.
 """
 
 import json
@@ -37,15 +37,15 @@ NAME: Final = "wallet"
 TITLE: Final = OWN[NAME]
 BASE_URL: Final = None
 KEYS: Final = (
-    Key("access_token", "secret", "a JWT, sent as Authorization: Bearer; or api_key, or login"),
+    Key("access_token", "secret", "a JWT, sent as Authorization: Bearer (or api_key, or login)"),
     Key("api_key", "secret", "an API key, sent as Api-key"),
-    Key("login", "table", "merchant_id (a header) and the login's body; a JWT is fetched with it"),
+    Key("login", "table", "the login request for a JWT: merchant_id (a header) and the body"),
     Key("wallet_id", "text", "the wallet's UUID", option="--wallet-id"),
-    Key("assets", "list", "ask for these assets alone"),
+    Key("assets", "list", "request only these assets"),
     Key(
         "balance_is",
         "text",
-        "what the provider's balance means: available (the default) or total",
+        "what the provider's balance means: available (default) or total",
         choices=("available", "total"),
     ),
 )
@@ -57,11 +57,11 @@ ENDPOINTS: Final = (_BALANCE, _LOGIN)
 COVERAGE: Final = Coverage(
     covers=(
         "the assets of one wallet, each with balance, hold, AML lock and referral",
-        "deposit addresses that were generated before",
+        "existing deposit addresses",
     ),
     leaves_out=(
         "other wallets of the merchant",
-        "funds in settlement: the vendor's page names them, and no field for them",
+        "funds in settlement: the vendor's page names them, but no field for them",
     ),
     source="https://docs.kunacore.io/docs/get-all-wallet-balances",
 )
@@ -70,7 +70,7 @@ _AMOUNTS: Final = ("balance", "holdBalance", "lockBalance", "referralBalance")
 _FIELDS: Final = frozenset({"asset", *_AMOUNTS, "depositAddress"})
 
 
-# No shape of an error is documented: those that are recognized are inferred.
+# Error responses are not documented: the recognized ones are inferred.
 _explain: Final = partial(own_error, TITLE)
 
 
@@ -92,9 +92,7 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     elif given == "api_key":
         headers = {"Api-key": values.secret("api_key")}
     elif not isinstance(values.table("login").get("merchant_id"), str):
-        raise SettingProblem(
-            "login.merchant_id", "is missing, and the login sends it as a header; add it as a text"
-        )
+        raise SettingProblem("login.merchant_id", "must be a string, because it is sent as a header; add it")
     wallet_id = values.text("wallet_id")
     if not wallet_id:
         raise SettingProblem("wallet_id", "is missing; add the wallet's UUID")
@@ -116,11 +114,11 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
 
 
 def fetch(account: Account[Settings], run: Run) -> Holdings:
-    """The wallet's balances; with a `login`, its token is fetched once a run and renewed once if refused."""
+    """The wallet's balances. A `login`'s token is fetched once per run, and renewed once if refused."""
     if account.settings.login is None:
         payload = _fetch_balances(account, run, account.settings.headers)
     else:
-        import hashlib  # hashlib brings OpenSSL with it, which a --help has no use for
+        import hashlib  # it loads OpenSSL, which --help does not need
 
         login = json.dumps(account.settings.login, default=reveal, sort_keys=True)
         key = (NAME, account.base_url, hashlib.sha256(login.encode()).hexdigest())
@@ -137,15 +135,15 @@ def parse(
     assets: tuple[str, ...] = (),
     limited: tuple[str, ...] = (),
 ) -> Holdings:
-    """The balances in the answer of `/v2/balance`, in whole units; null or absent fields are unknown.
+    """The balances in the response of `/v2/balance`, in whole units; null or missing fields are unknown.
 
-    By default `balance` is the available part, as the vendor's prose has it (inferred), and the
-    total is balance + hold + lock. `balance_is = "total"` reads it the other way. Amounts are strict
-    except in rows of assets that neither `assets`, the profile nor the thresholds (`limited`) name.
+    By default `balance` is the available amount, as in the vendor's text (inferred), and the total is
+    balance + hold + lock. With `balance_is = "total"`, `balance` is the total. Bad amounts are errors,
+    except in rows that `assets`, the profile or the thresholds (`limited`) do not select.
     """
     builder = HoldingsBuilder(account, assets, limited)
     balance_is_total = account.settings.balance_is == "total"
-    for where, row in balance_rows(required_field(payload, "data", "the answer"), "data", "data"):
+    for where, row in balance_rows(required_field(payload, "data", "the body"), "data", "data"):
         asset = required_text(row, "asset", where)
         builder.listed.append(asset)
         shown = builder.shows(asset)
@@ -154,7 +152,7 @@ def parse(
             continue
         balance, hold, lock, referral = amounts or (None,) * len(_AMOUNTS)
         locked = None if hold is None or lock is None else hold + lock
-        other = None  # the total of an available balance, or the available part of a total one
+        other = None  # the available amount if the balance is the total, else the total
         if balance is not None and locked is not None:
             other = balance - locked if balance_is_total else balance + locked
         details: dict[str, Detail] = {
@@ -180,7 +178,7 @@ def parse(
 
 
 def _amounts(row: Row, where: str) -> tuple[Amount | None, ...]:
-    """The amounts of a row in the order of their fields; None is unknown. Raises BadAmount."""
+    """The amounts of a row, in the order of `_AMOUNTS`; None is unknown. Raises BadAmount."""
     return (
         optional_amount(row, "balance", where),
         optional_amount(row, "holdBalance", where),
@@ -190,7 +188,7 @@ def _amounts(row: Row, where: str) -> tuple[Amount | None, ...]:
 
 
 def _deposit_addresses(row: Row, key: str, where: str) -> tuple[DepositAddress, ...]:
-    """The addresses that were generated before, by network; none where the field is null or absent."""
+    """The existing deposit addresses; empty if the field is null or missing."""
     found = []
     networks = row.get(key)
     for network, item in as_object({} if networks is None else networks, f"{where}.{key}").items():
@@ -208,7 +206,7 @@ def _bearer(jwt: Secret) -> Mapping[str, Secret]:
 
 def _fetch_balances(account: Account[Settings], run: Run, headers: Mapping[str, Secret]) -> Json:
     body: dict[str, object] = {"walletId": account.settings.wallet_id}
-    # Those of the profile alone: whether the provider compares case is unknown, so `--asset` is applied to the response.
+    # Only the profile's: whether the provider ignores case is unknown, so `--asset` filters the response.
     if account.assets:
         body["assets"] = list(account.assets)
     return run.client.request(
@@ -224,7 +222,7 @@ def _fetch_balances(account: Account[Settings], run: Run, headers: Mapping[str, 
 
 
 def _log_in(account: Account[Settings], run: Run) -> Mapping[str, Secret]:
-    """The header with the JWT of a new login. A login is never sent twice: the first may have arrived and may count."""
+    """The header with the JWT of a new login. A login is never resent: the first may have arrived and may count."""
     login = dict(account.settings.login or {})
     header = str(login.pop("merchant_id"))
     payload = run.client.request(
@@ -238,5 +236,5 @@ def _log_in(account: Account[Settings], run: Run) -> Mapping[str, Secret]:
             returns_credential=True,
         )
     )
-    data = as_object(required_field(payload, "data", "the login's answer"), "data")
+    data = as_object(required_field(payload, "data", "the login response"), "data")
     return _bearer(login_token(data, "accessToken", "data"))

@@ -1,1 +1,1 @@
-"""The leak hunt: runs of the whole program with false secrets, and a search of all that they leave."""
+"""The leak hunt: runs of the whole program with fake secrets, and a search of everything that they write."""

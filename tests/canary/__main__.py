@@ -1,4 +1,4 @@
-"""Hunts for leaked secrets: `python -m tests.canary [--runs N] [-o table|json]`."""
+"""Hunt for leaked secrets: `python -m tests.canary [--runs N] [-o table|json]`."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ _ROUND = 2 * len(TROUBLES)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints the figures of a hunt; 0 if each secret was only where it belongs, 1 if one was elsewhere."""
+    """Print the results of a hunt. Returns 1 if any secret was found where it does not belong."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.canary", description="Hunt for leaks with false secrets and servers."
     )

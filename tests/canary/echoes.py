@@ -1,4 +1,4 @@
-"""Stand-ins that know one home's false secrets, and those that throw back at the client what it sent them."""
+"""Sandbox servers that know one home's fake secrets, and servers that echo what the client sends."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -32,14 +32,14 @@ _TOKEN_PLACES: Final = {"wallet": "header authorization", "merchant": "header x-
 _DULL: Final = frozenset(
     {"host", "user-agent", "accept", "accept-encoding", "connection", "content-type", "content-length"}
 )
-# Shorter parts of a path are its own words.
+# Shorter parts of a path are ordinary words.
 _SHORTEST: Final = 24
 _NAMES: Final = frozenset({"asset", "symbol", "assetName", "assetId", "address", "memo", "name"})
 _AMOUNTS: Final = frozenset({"total", "balance", "free", "locked", "decimals"})
 
 
 def _sent(question: SandboxRequest) -> list[str]:
-    """Everything that a request carried, value by value."""
+    """Every value in a request."""
     body = question.body.decode("utf-8", "replace")
     values = [value for name, value in question.headers.items() if name not in _DULL]
     values += [value.removeprefix("Bearer ") for value in values if value.startswith("Bearer ")]
@@ -52,7 +52,7 @@ def _sent(question: SandboxRequest) -> list[str]:
 
 
 def _all_put(payload: Any, text: str) -> Any:
-    """The payload with this text as every value and as every key of a deposit address."""
+    """The payload with this text as every value, and as every key of a deposit address."""
     if isinstance(payload, dict):
         return {key: _all_put(value, text) for key, value in payload.items()}
     return [_all_put(item, text) for item in payload] if isinstance(payload, list) else text
@@ -86,7 +86,7 @@ def _unread(good: SandboxResponse, question: SandboxRequest, _elsewhere: str) ->
 
 
 def _rewritten(payload: Any, keys: Iterable[str], text: str) -> Any:
-    """The payload with this text as the value of every key that is named so."""
+    """The payload with this text as the value of every key with that name."""
     if isinstance(payload, dict):
         return {
             key: text if key in keys and not isinstance(value, dict | list) else _rewritten(value, keys, text)
@@ -152,7 +152,7 @@ def _encoded(good: SandboxResponse, question: SandboxRequest, elsewhere: str) ->
         form.decode("utf-8", "replace")
         for value in _sent(question)
         for name, form in forms(value).items()
-        if "part" not in name and name != "latin-1"  # no JSON can carry that
+        if "part" not in name and name != "latin-1"  # JSON cannot contain that
     ]
     wrapped = question._replace(headers={str(n): text for n, text in enumerate(texts)}, query={}, body=b"")
     return _in_fields(_NAMES)(good, wrapped, elsewhere)
@@ -179,11 +179,11 @@ ECHOES: Final[Mapping[str, _Echo]] = {
     "echo in headers of trouble": _in_headers(503),
     "echo in other encodings": _encoded,
 }
-"""What a server may throw back, by name: the good response, the request and another host's URL make the response."""
+"""The kinds of echoes by name: each makes a response from the good one, the request and another host's URL."""
 
 
 class EchoingPart:
-    """The stand-in of one provider for one home: it takes that home's secrets, and may echo what it is sent."""
+    """The sandbox of one provider for one home. It accepts that home's secrets, and may echo requests."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class EchoingPart:
         self.NAME = name
         self.provider = provider
         self.issued: list[Marked] = []
-        """The tokens that it gave out: secrets, too."""
+        """The tokens that it issued, which are also secrets."""
         self._inner = _STAND_INS[provider]()
         self.BALANCES = self._inner.BALANCES
         self.NAMES = self._inner.NAMES
@@ -212,18 +212,18 @@ class EchoingPart:
         self._elsewhere = elsewhere
         self._everywhere = everywhere
         self._others = tuple(others)
-        """The secrets of another account at this host, which are echoed, too."""
+        """The secrets of another account at this host, which are also echoed."""
 
     def expire_tokens(self) -> None:
-        """Let no token that was given out so far work any more."""
+        """Invalidate all issued tokens."""
         self._inner.expire_tokens()
 
     def profile(self, base_url: str) -> str:
-        """Nothing: the home's own profile was planted."""
+        """Return nothing: the home already has a profile."""
         return base_url[:0]
 
     def answer(self, question: SandboxRequest) -> SandboxResponse:
-        """What the stand-in answers, or what becomes of that in an echo."""
+        """The sandbox's response, or an echo made from it."""
         path = "/" + question.path.removeprefix("/").removeprefix(
             self._secrets.get(URL_KEY, "")
         ).removeprefix("/")
@@ -236,7 +236,7 @@ class EchoingPart:
         return response
 
     def _as_known(self, question: SandboxRequest) -> SandboxRequest:
-        """The question with the home's secrets replaced by those that the stand-in knows."""
+        """The request with the home's secrets replaced by the sandbox's."""
         headers = {name: self._swapped(value) for name, value in question.headers.items()}
         query = dict(question.query)
         if "api_secret" in self._secrets and "signature" in query:

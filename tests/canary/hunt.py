@@ -1,7 +1,7 @@
-"""Runs of the whole program with false secrets, and the search of all that they leave.
+"""Runs of the whole program with fake secrets, and a search of everything that they write.
 
-Each run is a process of its own, split off from one that has loaded the program already: as faithful
-as a new process, and many times faster. Nothing of it touches the user's files or another network.
+Each run is a fork of a process that has already loaded the program: as realistic as a new process, and many
+times faster. It does not touch the user's files or other networks.
 """
 
 import os
@@ -26,11 +26,11 @@ from tests.canary.marked import Marked, forms, mark, parts_of, traces
 from tests.canary.planting import KINDS, WAYS, Planting
 
 _WELL: Final = "none"
-# A fault of the address would need another profile than the home's own.
+# A fault of the address would need another profile.
 _FAULTS: Final = [name for name, fault in faults.ALL.items() if fault.address == HERE]
 _EVERYWHERE: Final = ", also at logins and tables"
 TROUBLES: Final = (_WELL, *ECHOES, *(f"{name}{_EVERYWHERE}" for name in ECHOES), *_FAULTS)
-"""What the servers do to a run."""
+"""The servers' behaviors."""
 
 _COMMANDS: Final = (
     ("all", "-v"),
@@ -47,7 +47,7 @@ _KEPT_VARIABLES: Final = ("PATH", "LANG", "LC_ALL", "COVERAGE_PROCESS_START")
 
 @dataclass(slots=True)
 class Trial:
-    """One run of the program: its home, its stand-ins and what the command line was."""
+    """One run of the program: its home, its servers and its command line."""
 
     number: int
     trouble: str
@@ -57,22 +57,22 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """What it is called in a finding."""
+        """Its name in a finding."""
         told = " ".join(text for text in self.arguments if text not in {"-c", str(self.planting.profile)})
         return f"run {self.number} (balcli {told}; fault: {self.trouble})"
 
     def result(self, kind: str) -> Path:
-        """The file that takes what the run leaves: `out`, `err` or `code`."""
+        """The file for the run's `out`, `err` or `code`."""
         return self.planting.home.parent / f"{self.number}.{kind}"
 
     def hidden(self) -> list[Marked]:
-        """Every secret of the run, those included that its servers made."""
+        """Every secret of the run, including those that its servers issued."""
         return [*self.planting.secrets, *(secret for part in self.parts for secret in part.issued)]
 
 
 @dataclass(slots=True)
 class Figures:
-    """What a hunt came to."""
+    """The results of a hunt."""
 
     trials: int
     runs: int = 0
@@ -86,7 +86,7 @@ class Figures:
 
 
 def hunt(runs: int) -> Figures:
-    """The figures of so many runs. Raises RuntimeError if the search itself does not find what was hidden for it."""
+    """The results of that many runs. Raises RuntimeError if the search does not find secrets hidden for it."""
     _prove_search()
     figures, begun = Figures(runs), time.monotonic()
     with _swept_folder() as (folder, lifeline), ExitStack() as stack:
@@ -94,7 +94,7 @@ def hunt(runs: int) -> Figures:
         workers: list[int] = []
         try:
             _split_off(trials, lifeline, workers)
-            # After the split: a process with threads must not be split.
+            # After the fork: a process with threads must not fork.
             for host in hosts.values():
                 stack.enter_context(host)
             for worker in workers:
@@ -112,10 +112,10 @@ def hunt(runs: int) -> Figures:
 
 @contextmanager
 def _swept_folder() -> Iterator[tuple[Path, int]]:
-    """A temporary folder, and the descriptor at whose closing a process of its own removes it.
+    """A temporary folder, and a descriptor; when it is closed, another process removes the folder.
 
-    Thousands of files take seconds to remove: an interrupted hunt does not wait for that, and
-    nothing stays even of one that is killed.
+    Removing thousands of files takes seconds. An interrupted hunt does not wait for that, and even a killed
+    one leaves nothing.
     """
     folder = Path(mkdtemp(prefix="balcli-canary-"))
     ending, lifeline = os.pipe()
@@ -126,7 +126,7 @@ def _swept_folder() -> Iterator[tuple[Path, int]]:
             os.close(lifeline)
             _point_to(((Path(os.devnull), 0), (Path(os.devnull), 1), (Path(os.devnull), 2)))
             os.read(ending, 1)
-            for _ in range(100):  # what was just ended may still be writing
+            for _ in range(100):  # ended processes may still be writing
                 rmtree(folder, ignore_errors=True)
                 if not folder.exists():
                     break
@@ -143,7 +143,7 @@ def _swept_folder() -> Iterator[tuple[Path, int]]:
 
 
 def _prove_search() -> None:
-    """Search texts that do hold a secret, one for each form: a search that finds nothing must be able to."""
+    """Search texts that contain a secret in each form, to prove that the search can find them."""
     secret = Marked("nobody", "secret", mark(), frozenset())
     for name, form in forms(secret.text).items():
         if not list(traces(b"before " + form + b" after", [secret])):
@@ -151,7 +151,7 @@ def _prove_search() -> None:
 
 
 def _prepared(runs: int, folder: Path) -> tuple[list[Trial], dict[str, Sandbox]]:
-    """The trials with their homes written, and a host for each provider, not serving yet, and one for nobody."""
+    """The trials with their homes, a host for each provider that is not serving yet, and an unused host."""
     faults.register()
     elsewhere = Sandbox()
     trials = [_trial(number, folder, elsewhere.url) for number in range(runs)]
@@ -179,7 +179,7 @@ def _trial(number: int, folder: Path, elsewhere: str) -> Trial:
         secrets = planting.plant(
             provider, f"/{name}", keys, way, url_key=way != "variable" and trouble not in _FAULTS
         )
-        # Another account at the same host, whose secrets its answers must not hold, either.
+        # Another account at the same host, whose secrets the responses must not contain either.
         second = planting.plant(provider, f"/{name}{_SECOND}", kinds[0], "text") if way != "variable" else {}
         trial.parts.append(
             EchoingPart(
@@ -202,8 +202,8 @@ def _trial(number: int, folder: Path, elsewhere: str) -> Trial:
 
 
 def _split_off(trials: Sequence[Trial], lifeline: int, workers: list[int]) -> None:
-    """Add processes that go through the trials together, each leading a group of its own."""
-    # What every run imports is loaded once, before the split.
+    """Start processes that share the trials, each with its own process group."""
+    # The imports of every run are loaded once, before the fork.
     import balcli.cli.app
     import balcli.config.profile
     import balcli.doctor
@@ -220,23 +220,23 @@ def _split_off(trials: Sequence[Trial], lifeline: int, workers: list[int]) -> No
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
             os.close(lifeline)
             _work(trials[number::_PROCESSES])
-        # A group of its own, so that all that it starts can be ended with it; both say so, as either may be first.
+        # A new group, so that all its children can be killed with it. Both set it, because either may be first.
         os.setpgid(worker, worker)
         workers.append(worker)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
 
 
 def _split() -> int:
-    """What os.fork gives, with all signals blocked that would end a process, until the caller unblocks them.
+    """Call os.fork, with all signals that end a process blocked until the caller unblocks them.
 
-    An exception that a signal raises within a fork's own hooks would be lost, and the new process forgotten.
+    An exception raised by a signal in a fork's hooks would be lost, together with the new process.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     return os.fork()
 
 
 def _work(trials: Sequence[Trial]) -> None:
-    """Make each run in a process of its own, one after the other, and end."""
+    """Make each run in a new process, one after the other, and exit."""
     try:
         for trial in trials:
             process = os.fork()
@@ -249,7 +249,7 @@ def _work(trials: Sequence[Trial]) -> None:
 
 
 def _become(trial: Trial) -> None:
-    """Be one run of the program from its command line to its exit code."""
+    """Become one run of the program, from its command line to its exit code."""
     code = 1
     try:
         _point_to(((Path(os.devnull), 0), (trial.result("out"), 1), (trial.result("err"), 2)))
@@ -268,7 +268,7 @@ def _become(trial: Trial) -> None:
 
 
 def _point_to(files: Iterable[tuple[Path, int]]) -> None:
-    """Let descriptors of this process be files."""
+    """Redirect descriptors of this process to files."""
     for path, descriptor in files:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.dup2(file, descriptor)
@@ -276,16 +276,16 @@ def _point_to(files: Iterable[tuple[Path, int]]) -> None:
 
 
 def _end_group(worker: int) -> None:
-    """End a worker with all that it started."""
+    """Kill a worker and its children."""
     try:
         os.killpg(worker, signal.SIGKILL)
         os.waitpid(worker, 0)
     except (ProcessLookupError, ChildProcessError):
-        return  # it had ended before
+        return  # already ended
 
 
 def _requests_by_run(hosts: dict[str, Sandbox]) -> dict[int, list[tuple[str, SandboxRequest]]]:
-    """What each host was asked, by the run that asked."""
+    """The requests that each host got, by run."""
     asked: dict[int, list[tuple[str, SandboxRequest]]] = {}
     for host, server in hosts.items():
         for request in server.log:
@@ -295,7 +295,7 @@ def _requests_by_run(hosts: dict[str, Sandbox]) -> dict[int, list[tuple[str, San
 
 
 def _search(trial: Trial, asked: Sequence[tuple[str, SandboxRequest]], figures: Figures) -> None:
-    """Look for the run's secrets in all that it left, and add what is found to the figures."""
+    """Search everything that the run wrote for its secrets, and add the findings to the results."""
     hidden = trial.hidden()
     figures.runs += 1
     figures.troubles.add(trial.trouble)
@@ -317,7 +317,7 @@ def _search(trial: Trial, asked: Sequence[tuple[str, SandboxRequest]], figures: 
 
 
 def _left_behind(trial: Trial) -> Iterator[tuple[str, bytes]]:
-    """What a run wrote, by where it stands: both streams, and every file of its home that is not as it was planted."""
+    """What a run wrote, by place: both streams, and every new or changed file in its home."""
     yield "stdout", trial.result("out").read_bytes()
     yield "stderr", trial.result("err").read_bytes()
     planted = trial.planting.files

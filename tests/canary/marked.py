@@ -1,4 +1,4 @@
-"""False secrets that can be told from everything else, and the search for them in whatever form they take."""
+"""Fake secrets that are recognizable anywhere, and the search for all their forms."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from balcli.sandbox.exchange import SandboxRequest
 
 
 class Marked(NamedTuple):
-    """A false secret of one account, and the parts of a request at its own host where it belongs."""
+    """A fake secret of one account, and the parts of a request to its host where it belongs."""
 
     provider: str
     key: str
@@ -20,22 +20,22 @@ class Marked(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it is called where it is found; never its text."""
+        """Its name in findings, which never show its text."""
         return f"{self.provider} {self.key}"
 
 
 def mark() -> str:
-    """A fresh false secret, with characters in it that JSON, URLs and shells write in other ways."""
+    """A new fake secret, with characters that JSON, URLs and shells encode."""
     return f"cnry-{secrets.token_hex(10)}\"+é/\\%'-{secrets.token_hex(10)}"
 
 
 def mark_for_url() -> str:
-    """A fresh false secret that can be a part of a URL's path."""
+    """A new fake secret that can be part of a URL's path."""
     return f"cnry-{secrets.token_hex(16)}"
 
 
 def forms(text: str) -> dict[str, bytes]:
-    """The text as it would stand in an output, by the name of the encoding; parts of it count, too."""
+    """The text's forms in an output, by the name of the encoding, including parts of it."""
     raw = text.encode()
     plain, url_safe = base64.b64encode(raw), base64.urlsafe_b64encode(raw)
     found = {
@@ -53,12 +53,12 @@ def forms(text: str) -> dict[str, bytes]:
         "hex": raw.hex().encode(),
         "hex in capitals": raw.hex().upper().encode(),
     }
-    # Whatever an encoding makes of the middle, letters and digits stay: halves show what was cut or quoted.
+    # Encodings keep letters and digits, so halves find a secret that was cut or quoted.
     return found | {"its first part": raw[: len(raw) // 3], "its last part": raw[-(len(raw) // 3) :]}
 
 
 def traces(data: bytes, hidden: Iterable[Marked]) -> Iterator[tuple[Marked, str]]:
-    """Each false secret that stands in the data, with the first form in which it does."""
+    """Each fake secret in the data, with the first form found."""
     for secret in hidden:
         form = next((name for name, needle in forms(secret.text).items() if needle in data), None)
         if form is not None:
@@ -66,7 +66,7 @@ def traces(data: bytes, hidden: Iterable[Marked]) -> Iterator[tuple[Marked, str]
 
 
 def parts_of(question: SandboxRequest) -> Iterator[tuple[str, bytes]]:
-    """Every part of a request by the name that `Marked.places` knows it by."""
+    """Every part of a request, by its name in `Marked.places`."""
     yield "path", question.path.encode()
     for name, value in question.query.items():
         yield f"query {name}", f"{name}={value}".encode()

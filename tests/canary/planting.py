@@ -1,4 +1,4 @@
-"""False accounts of all providers: their marked secrets given in every way that there is, as files and variables."""
+"""Fake accounts of all providers, with marked secrets given in every possible way, as files and variables."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from balcli.sandbox.wallet import LOGIN, MERCHANT_ID, PAYOUTS, TREASURY
 from tests.canary.marked import Marked, mark, mark_for_url
 
 WAYS: Final = ("text", "file", "command", "environment", "env_file", "variable")
-"""How a secret is given: in the profile, by a file or a command, by ${NAME} from two places, without a profile."""
+"""The sources of a secret: the profile, a file, a command, ${NAME} from two places, or no profile."""
 
 _HEADERS: Final = {
     ("loopring", "api_key"): "header x-api-key",
@@ -21,7 +21,7 @@ _HEADERS: Final = {
     ("wallet", "password"): "body of login",
     ("merchant", "token"): "header x-bh-token",
     ("merchant", "api_key"): "header x-bh-apikey",
-    # It signs, and is in no request itself.
+    # It signs requests and is never sent.
     ("merchant", "api_secret"): "",
 }
 _LOGIN: Final = ("password",)
@@ -30,19 +30,19 @@ KINDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "wallet": (("access_token",), ("api_key",), _LOGIN),
     "merchant": (("token",), ("api_key", "api_secret")),
 }
-"""The secrets of one account, for each way in which a provider lets it prove itself."""
+"""The secrets of one account, for each way to authenticate at a provider."""
 _TARGETS: Final = {
     "loopring": ("account_id", (str(ACCOUNT_ID), str(ACCOUNT_ID + 1))),
     "wallet": ("wallet_id", (TREASURY, PAYOUTS)),
     "merchant": ("merchant_id", ("0", "12345")),
 }
-"""What tells accounts of one provider apart: the key, and the targets of a first and a second one."""
+"""What distinguishes accounts of one provider: the key, and the targets of two accounts."""
 URL_KEY: Final = "base_url"
 
 
 @dataclass(slots=True)
 class Planting:
-    """One false home: the files in it, the variables around it, and the secrets in both."""
+    """A fake home: its files, its environment variables, and the secrets in both."""
 
     home: Path
     files: dict[Path, str] = field(default_factory=dict)
@@ -60,9 +60,10 @@ class Planting:
     def plant(
         self, provider: str, path: str, keys: tuple[str, ...], way: str, *, url_key: bool = False
     ) -> dict[str, str]:
-        """Add an account at a path of the provider's host with fresh secrets, and return them by key.
+        """Add an account at a path of the provider's host with new secrets, and return them by key.
 
-        With a `url_key`, one of them ends the base URL. A provider can have two accounts, of which variables make the first alone.
+        With a `url_key`, the base URL ends with one of them. A provider can have two accounts; variables can only make
+        the first.
         """
         base_url = f"{_host(provider)}{path}"
         made = {key: mark() for key in keys}
@@ -72,7 +73,7 @@ class Planting:
         number = self._accounts[provider]
         self._accounts[provider] += 1
         if keys == _LOGIN and way in {"file", "command", "variable"}:
-            way = "text"  # a login is a table, which these cannot give
+            way = "text"  # a login is a table, which these cannot set
         target, values = _TARGETS[provider]
         value = values[number]
         if way == "variable":
@@ -104,7 +105,7 @@ class Planting:
         return made
 
     def _given(self, account: str, key: str, text: str) -> dict[str, Callable[[], str]]:
-        """What makes a profile's line for a secret, by the way in which it is given."""
+        """The function that makes a profile's line for a secret, by its source."""
         name = f"{account}_{key}".upper()
         file = self.home / "secrets" / name.lower()
 
@@ -134,7 +135,7 @@ class Planting:
         }
 
     def write(self, hosts: Mapping[str, str]) -> None:
-        """Make the home and its files, for their owner alone, with these URLs as the providers' hosts."""
+        """Make the home and its files, accessible only to their owner, with these URLs as the providers' hosts."""
         head = "[profiles.main]\nretries = 1\ntimeout = 2\ndeadline = 5\n"
         self.files[self.profile] = "\n".join([head, *self._tables]) + "\n"
         self.files[self.home / ".env"] = "\n".join(self._env_file) + "\n"
@@ -148,10 +149,10 @@ class Planting:
 
 
 def _host(provider: str) -> str:
-    """What stands for a provider's host until its port is known."""
+    """A placeholder for a provider's host until its port is known."""
     return f"host-of-{provider}:"
 
 
 def _toml(text: str) -> str:
-    # What JSON escapes, TOML's basic strings escape alike.
+    # TOML's basic strings have the same escapes as JSON.
     return json.dumps(text)

@@ -1,4 +1,4 @@
-"""The faults of the sandbox that are for tests alone: rarer than those that `balcli sandbox --faults` lists."""
+"""Faults of the sandbox for tests only: they are rarer than those that `balcli sandbox --faults` lists."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from tests.faults.refusals import PRETENCES, REDIRECTS, REFUSALS
 from tests.faults.transport import ADDRESSES, CONNECTIONS, FRAMING
 
 LISTED: Final = dict(FAULTS)
-"""The faults that users know."""
+"""The faults for users."""
 ALL: Final[dict[str, Fault]] = {
     **LISTED,
     **REFUSALS,
@@ -25,11 +25,11 @@ ALL: Final[dict[str, Fault]] = {
     **IDENTITY,
     **REPEATED,
 }
-"""Those and the faults of the tests, by name."""
+"""All faults, including those of the tests, by name."""
 SLOW: Final = {"login-silent", "deaf", "handshake", "silent", "head-drip", "body-drip", "continue"}
-"""Those that end only with the client's timeout."""
+"""The faults that end only with the client's timeout."""
 
 
 def register() -> None:
-    """Let every sandbox of this process play them all."""
+    """Add all faults to the sandboxes of this process."""
     FAULTS.update(ALL)

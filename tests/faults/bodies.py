@@ -1,4 +1,4 @@
-"""Faults in the body: JSON that is none, amounts that are none, and good answers that are hard to show."""
+"""Faults in the body: invalid JSON, invalid amounts, and good responses that are hard to show."""
 
 import json
 import re
@@ -13,14 +13,14 @@ _LONG: Final = "123456789012345678901234567890.123456789012345678"
 
 
 def _more(text: str) -> Callable[[bytes], bytes]:
-    """The body with this JSON text as one more member or item at its end."""
+    """The body with this JSON text added as the last member or item."""
     return lambda body: (
         body[:-1] + (b',"more":' if body.startswith(b"{") else b",") + text.encode() + body[-1:]
     )
 
 
 def _more_in_rows(**fields: object) -> Callable[[bytes], bytes]:
-    """The body with these fields in each row, and in the object around the rows."""
+    """The body with these fields added to each row, and to the object around the rows."""
 
     def make(body: bytes) -> bytes:
         payload = json.loads(body)

@@ -1,4 +1,4 @@
-"""Faults that repeat the credential of the request: in what is shown, elsewhere in a good answer, in refusals and limits."""
+"""Faults that repeat the request's credential: in what is shown, elsewhere in a good response, or in an error."""
 
 import json
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""Faults in what answers call things: names, ids and owners that take one thing for two, or two for one."""
+"""Faults in names, ids and owners, which make two things look like one, or one like two."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ _SLOT: Final = 32768
 
 
 def _named(*names: str) -> Play:
-    """Reply with these names for the first assets."""
+    """Respond with these names for the first assets."""
 
     def change(rows: Rows) -> None:
         key = "symbol" if "symbol" in rows[0] else "asset"
@@ -19,7 +19,7 @@ def _named(*names: str) -> Play:
 
 
 def _slot(rows: Rows) -> None:
-    """The relayer lists a token beyond the first NFT slot; the account holds it, and an NFT beside it."""
+    """The relayer lists a token with an id in the NFT range. The account has it, and an NFT next to it."""
     if "symbol" in rows[0]:
         rows.append({**rows[0], "tokenId": _SLOT, "symbol": "VAULT"})
     elif "tokenId" in rows[0] and "nftId" not in rows[0]:

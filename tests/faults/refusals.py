@@ -1,4 +1,4 @@
-"""Faults that are answers: redirects, refusals, limits, and successes that are none."""
+"""Faults that are responses: redirects, refusals, limits, and errors with a success status."""
 
 import json
 from typing import Final
@@ -23,7 +23,7 @@ def _limited(retry_after: str, about: str) -> Fault:
 
 
 def _doubtful(context: FaultContext) -> SandboxResponse:
-    """The whole answer with an error beside its rows; of the relayer, its own code for that."""
+    """The complete response with an error next to its rows; for the relayer, with its error code."""
     payload = json.loads(context.good.body)
     if isinstance(payload, list):
         return json_response(LOOPRING_DEGRADED, context.good.status)

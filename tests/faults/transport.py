@@ -1,4 +1,4 @@
-"""Faults on the way: addresses where nobody answers, connections that break, and framing that lies."""
+"""Faults of the transport: silent addresses, broken connections, and wrong framing."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a server does to a connection, byte by byte: each script is the whole of what happens on it."""
+"""Scripts of what a server does to a connection, byte by byte."""
 
 import gzip
 import socket
@@ -12,7 +12,7 @@ _BOMB: Final = 64 * 1024 * 1024
 
 
 def hangs_up(connection: socket.socket, _bytes: bytes) -> None:
-    """Close without a byte."""
+    """Close without sending a byte."""
     connection.shutdown(socket.SHUT_RDWR)
 
 
@@ -27,16 +27,16 @@ def resets(raw: bytes = b"") -> Script:
     def script(connection: socket.socket, _bytes: bytes) -> None:
         connection.sendall(raw)
         if raw:
-            time.sleep(0.1)  # a reset may overtake what was sent just before it
+            time.sleep(0.1)  # a reset may arrive before the last bytes
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # At once, not where the server ends the connection: that would end it in good order first.
+        # Here, because the server would first close the connection properly.
         socket.close(connection.detach())
 
     return script
 
 
 def drips(raw: bytes, drop: bytes = b" ", pause: float = 0.02) -> Script:
-    """A script that sends these bytes, and then the drop again and again until the client goes away."""
+    """A script that sends these bytes, and then the drop repeatedly until the client disconnects."""
 
     def script(connection: socket.socket, _bytes: bytes) -> None:
         connection.sendall(raw)
@@ -48,33 +48,33 @@ def drips(raw: bytes, drop: bytes = b" ", pause: float = 0.02) -> Script:
 
 
 def pours(raw: bytes, piece: bytes) -> Script:
-    """A script that sends these bytes, and then the piece as fast and for as long as the client reads."""
+    """A script that sends these bytes, and then the piece as long and as fast as the client reads."""
     return drips(raw, piece, 0)
 
 
 def drips_out(connection: socket.socket, answer: bytes) -> None:
-    """Send the head and half of the body, and then next to nothing until the client goes away."""
+    """Send the head and half of the body, and then almost nothing until the client disconnects."""
     drips(answer[: -(len(body_of(answer)) // 2)])(connection, answer)
 
 
 def cuts_by_reset(connection: socket.socket, answer: bytes) -> None:
-    """Send all but the second half of the body, and reset."""
+    """Send the head and the first half of the body, and reset."""
     resets(answer[: -(len(body_of(answer)) // 2)])(connection, answer)
 
 
 def head(*lines: str, status: str = "200 OK") -> bytes:
-    """The head of an answer after which the connection closes."""
+    """The head of a response with `Connection: close`."""
     kept = [f"HTTP/1.1 {status}", "Content-Type: application/json", "Connection: close", *lines]
     return "\r\n".join([*kept, "", ""]).encode("latin-1")
 
 
 def body_of(answer: bytes) -> bytes:
-    """The body of a whole answer."""
+    """The body of a complete response."""
     return answer.partition(b"\r\n\r\n")[2]
 
 
 def claims(difference: int) -> Script:
-    """A script that sends the answer under a Content-Length that is off by so many bytes."""
+    """A script that sends the response with a Content-Length that is wrong by that many bytes."""
 
     def script(connection: socket.socket, answer: bytes) -> None:
         body = body_of(answer)
@@ -84,7 +84,7 @@ def claims(difference: int) -> Script:
 
 
 def says(*lines: str, status: str = "200 OK") -> Script:
-    """A script that sends the answer under a head with these lines; `{length}` is the body's."""
+    """A script that sends the response with these head lines; `{length}` is the body's length."""
 
     def script(connection: socket.socket, answer: bytes) -> None:
         body = body_of(answer)
@@ -99,14 +99,14 @@ def chunked(*chunks: bytes, last: bytes = b"0\r\n\r\n") -> bytes:
 
 
 def breaks_chunks(connection: socket.socket, answer: bytes) -> None:
-    """Send the body in chunks, the second of which has no length."""
+    """Send the body in chunks, the second one without a length."""
     body = body_of(answer)
     broken = chunked(body[:20], last=b"twenty\r\n") + body[20:]
     connection.sendall(head("Transfer-Encoding: chunked") + broken)
 
 
 def zips(*, cut: int = 0, flip: bool = False) -> Script:
-    """A script that sends the answer compressed, without its last bytes, or with one of them changed."""
+    """A script that sends a compressed response without its last bytes, or with one changed byte."""
 
     def script(connection: socket.socket, answer: bytes) -> None:
         packed = bytearray(gzip.compress(body_of(answer), mtime=0))
@@ -119,6 +119,6 @@ def zips(*, cut: int = 0, flip: bool = False) -> Script:
 
 
 def bombs(connection: socket.socket, _bytes: bytes) -> None:
-    """Send a few kilobytes that unpack to 64 MiB."""
+    """Send a few kilobytes that decompress to 64 MiB."""
     packed = gzip.compress(b" " * _BOMB, mtime=0)
     connection.sendall(head("Content-Encoding: gzip", f"Content-Length: {len(packed)}") + packed)

@@ -1,4 +1,4 @@
-"""Records of sandbox runs, and what each format made of them: golden files that are read by the whole program."""
+"""Records of sandbox runs, and their output in each format as golden files, made by the whole program."""
 
 from pathlib import Path
 from typing import Final
@@ -14,11 +14,11 @@ RUNS: Final = {
     "merchants": ("merchant", "--all-merchants", "--fiat", "--asset", "usdt,usd"),
     "refused": ("loopring", "--fault", "refused"),
 }
-"""The command lines by the names of their records."""
+"""The command line of each record."""
 FORMATS: Final = tuple(form.value for form in REPORTS)
 
 
 def output(record: Path, form: str) -> str:
-    """What a record comes to in a format; a table as wide as it likes."""
+    """A record's output in a format; tables have unlimited width."""
     report = replay(record).report
     return "".join(table.pieces(report, None, colour=False)) if form == "table" else machine(form, report)

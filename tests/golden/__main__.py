@@ -1,8 +1,8 @@
-"""Records what balcli does for many command lines, and compares it later: `python -m tests.golden record|compare FOLDER`.
+"""Record what balcli does for many command lines, and compare it later: `python -m tests.golden record|compare FOLDER`.
 
-`record` writes a file for each command line: its exit code, stdout, stderr and the files that it wrote, with times,
-ports and paths made alike. `compare` runs them again and prints what differs; its exit code is 1 if anything does.
-`refresh` writes the outputs of this folder anew, when a format is meant to change; a record that was deleted, too.
+`record` writes a file for each command line: its exit code, stdout, stderr and written files, with normalized times,
+ports and paths. `compare` runs them again, prints the differences, and exits with 1 if there are any. `refresh`
+rewrites the outputs in this folder after an intended change of a format, and makes deleted records again.
 """
 
 import argparse
@@ -17,7 +17,7 @@ _MOST_LINES = 400
 
 
 def main() -> int:
-    """Do what the command line says; 0, or 1 where a comparison finds a difference."""
+    """Run the command. Returns 1 if a comparison finds a difference, or else 0."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.golden", description=(__doc__ or "").partition("\n")[0]
     )

@@ -1,4 +1,4 @@
-"""The command lines that a recording has, and what each of them does, with times, ports and paths made alike."""
+"""The command lines of a recording, and what each does, with normalized times, ports and paths."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ SLOW_FAULTS: Final = {
     *("busy", "login-silent", "silent", "deaf", "handshake", "head-drip", "body-drip", "redirect-drip"),
     *("no-name", "endless", "headers", "digits", "continue", "gzip-bomb", "redirect-bomb", "deep"),
 }
-"""Faults that take a deadline, megabytes, or a resolver to play."""
+"""Faults that need a deadline, megabytes, or a resolver."""
 VARIED_FAULTS: Final = (
     "refused",
     "unavailable",
@@ -76,7 +76,7 @@ _SET_UP: Final = {
 
 
 class Run(NamedTuple):
-    """One command line, in a home with these files; `columns` makes stdout a terminal of that width."""
+    """A command line, in a home with these files. With `columns`, stdout is a terminal of that width."""
 
     line: str
     columns: int | None = None
@@ -85,14 +85,14 @@ class Run(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the file that the run is recorded in."""
+        """The name of the run's file."""
         words = ["balcli", self.line, *(f"{name}={value}" for name, value in self.env.items())]
         words += [f"columns={self.columns}"] if self.columns else []
         return re.sub(r"[^A-Za-z0-9=.,:_-]+", "_", " ".join(words))[:_LONGEST_NAME]
 
 
 def record() -> dict[str, str]:
-    """What every command line does, as a text under its name."""
+    """What every command line does, as text by name."""
     found: dict[str, str] = {}
     with ThreadPoolExecutor(_JOBS, initializer=_own_warm_process) as pool:
         for recorded in pool.map(_recorded_in_one_home, sequences()):
@@ -125,7 +125,7 @@ def _recorded(run: Run, home: Path, warm: Warm) -> str:
         file.chmod(0o600)
     environment = Program(home).environment(run.env)
     code, out, err = warm.run(shlex.split(run.line), environment, home, _SECONDS, run.columns)
-    # Accounts are asked at the same time: which one is logged first is chance.
+    # Accounts are fetched in parallel, so their order in the log is random.
     in_order = "".join(sorted(err.decode().splitlines(keepends=True)))
     parts = {"exit code": f"{code}\n", "stdout": out.decode(), "stderr": in_order}
     for path in sorted(home.iterdir()):
@@ -139,7 +139,7 @@ def _recorded(run: Run, home: Path, warm: Warm) -> str:
 
 
 def _alike(text: str) -> str:
-    """The text without what differs from run to run: times, durations, ports, hashes, the year's days."""
+    """The text without what differs between runs: times, durations, ports, hashes, days of the year."""
     replacements = {
         r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?": "TIME",
         r"\d{8}T\d{6}Z?": "TIME",
@@ -147,7 +147,7 @@ def _alike(text: str) -> str:
         r"(127\.0\.0\.1|localhost|\[::1\]):\d{4,5}": r"\1:PORT",
         r"\b\d+(\.\d+)? ms\b": "N ms",
         r"\b\d{1,3}(\.\d+)? s (ago|later|earlier|apart)": r"N s \2",
-        r"(?m)\d+\.\d s(?=(\x1b\[0m)?$)": "N s",  # how long a run took, on its status line
+        r"(?m)\d+\.\d s(?=(\x1b\[0m)?$)": "N s",  # the run's duration on the status line
         r"(timestamp_seconds(\{[^}]*\})?) [\d.e+]+": r"\1 SECONDS",
         r'"(sha256|hash|seconds|milliseconds|began|nonce)": ("[^"]*"|[\d.]+)': r'"\1": VALUE',
         r"\b[0-9a-f]{64}\b": "HASH",
@@ -160,7 +160,7 @@ def _alike(text: str) -> str:
 
 
 def sequences() -> Iterator[Sequence[Run]]:
-    """The command lines, those together that share a home."""
+    """The command lines, grouped by home."""
     for run in (*_shows(), *_narrowed(), *_faulty(), *_checks(), *_misused(), *_helps(), *_profiles()):
         yield [run]
     yield from _kept()

@@ -1,4 +1,4 @@
-"""Writes the golden outputs anew, when a format is meant to change or to be added."""
+"""Rewrite the golden outputs after an intended change of a format, or for a new format."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from tests.golden import FOLDER, FORMATS, RUNS, output
 
 
 def refresh() -> None:
-    """Write what each format makes of each record; a record that is not there is made by a run."""
+    """Write each record's output in each format. Missing records are made by a run."""
     for name, arguments in RUNS.items():
         record = FOLDER / name
         if not record.exists():

@@ -1,1 +1,1 @@
-"""The proofs: commands that hold the program against oracles of their own, in many random cases, and print the figures."""
+"""The proofs: commands that compare the program with independent oracles in many random cases, and print figures."""

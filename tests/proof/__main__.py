@@ -1,4 +1,4 @@
-"""Runs one proof: `python -m tests.proof NAME [--count N] [--seed N]`."""
+"""Run one proof: `python -m tests.proof NAME [--count N] [--seed N]`."""
 
 import ast
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def proofs() -> Mapping[str, str]:
-    """The proofs there are, each with its module's first sentence: every module beside this one that has a `main`."""
+    """All proofs, each with its module's first sentence: every module in this folder that has a `main`."""
     found = {}
     for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -19,7 +19,7 @@ def proofs() -> Mapping[str, str]:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the proof that the first argument names, with the others; 0 if it holds, 1 if not, 2 for wrong usage."""
+    """Run the proof in the first argument with the other arguments. Returns 1 if it fails, 2 for wrong usage."""
     there = proofs()
     name = argv[0] if argv else ""
     if name in there:

@@ -1,4 +1,4 @@
-"""Faulty answers: random ones, from the first byte to the last, against what an oracle reads in the same bytes."""
+"""Faulty responses: random bytes from first to last, compared with what an oracle reads in them."""
 
 import gzip
 import io
@@ -27,7 +27,7 @@ from tests.wire import Wire
 
 PROVIDERS: Final = ("loopring", "wallet", "merchant")
 PER_RUN: Final = 24
-"""So many accounts are in one run, each with an answer of its own: the failures of one must not touch another."""
+"""The accounts of one run, each with its own response: the failure of one must not affect another."""
 
 Reader: TypeAlias = Callable[[bytes, bytes], list[reading.Row]]
 READERS: Final[Mapping[str, Reader]] = {
@@ -35,7 +35,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "wallet": reading.wallet,
     "merchant": reading.merchant,
 }
-"""What the bytes of an answer say, by provider."""
+"""The oracle of each provider's responses."""
 _AMOUNT_KEYS: Final = {
     "loopring": ("total", "locked"),
     "wallet": ("balance", "holdBalance", "lockBalance", "referralBalance"),
@@ -62,19 +62,19 @@ _STATUSES: Final = ("100 Continue", "201 Created", "202 Accepted", "203 Odd", "2
 
 
 class Case(NamedTuple):
-    """One account's answer: the bytes on the wire, and what must come of it."""
+    """One account's response: the bytes on the wire, and the expected result."""
 
     kind: str
     provider: str
     raw: bytes
     tokens: bytes
     rows: list[reading.Row] | None
-    """What must be shown; None where the account must fail."""
+    """The expected rows; None if the account must fail."""
     certain: bool = True
-    """False where both an honest failure and these rows will do."""
+    """False if either a failure or these rows are correct."""
 
 
-# Good answers, in every spelling that JSON and the contract allow.
+# Good responses, in every spelling that JSON and the contract allow.
 
 
 def _spelled(rng: random.Random, places: int, *, whole: bool) -> str:
@@ -90,7 +90,7 @@ def _spelled(rng: random.Random, places: int, *, whole: bool) -> str:
 
 
 def _payload(rng: random.Random, provider: str) -> Any:
-    """A good answer as plain values; an amount is a `_Raw` that stands for its JSON."""
+    """A good response as plain values. An amount is a `_Raw` with its JSON."""
     count = rng.choice((0, 1, 2, 3, 8))
     places = rng.choice((0, 2, 8, 18))
     amounts = [
@@ -113,13 +113,13 @@ def _payload(rng: random.Random, provider: str) -> Any:
 
 
 class _Raw(str):
-    """JSON that goes out as it stands."""
+    """JSON to send unchanged."""
 
     __slots__ = ()
 
 
 def _written(rng: random.Random, value: Any) -> str:
-    """A value as JSON, with blanks and escapes here and there."""
+    """A value as JSON, with random spaces and escapes."""
     blank = rng.choice(("", "", "", " ", "\n  ", "\t")) if rng.random() < 0.3 else ""
     if isinstance(value, _Raw):
         return str(value)
@@ -133,7 +133,7 @@ def _written(rng: random.Random, value: Any) -> str:
     )
 
 
-# What is done to them.
+# Changes to responses.
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -152,7 +152,7 @@ def _changed(payload: Any, path: tuple[Any, ...], change: Callable[[Any, Any], N
 
 
 def _bend(rng: random.Random, payload: Any) -> Any:
-    """The payload with something else in one place, or something missing, or something more."""
+    """The payload with one value changed, removed or added."""
     path = rng.choice(list(_places(payload)))
     other: Any = rng.choice(
         (None, True, 0, -1, "", "x", [], {}, [None], {"code": 0}, _Raw("1e5"), {"data": []}, "1" * 300)
@@ -176,7 +176,7 @@ def _bend(rng: random.Random, payload: Any) -> Any:
 
 
 def _odd_amount(rng: random.Random, provider: str, payload: Any) -> Any:
-    """The payload with one of its amounts written oddly, where it has one."""
+    """The payload with one of its amounts, if any, in an odd form."""
     keys = {*_AMOUNT_KEYS[provider], "withdraw", "deposit"}
     paths = [path for path in _places(payload) if path and path[-1] in keys]
     if paths:
@@ -190,7 +190,7 @@ def _odd_amount(rng: random.Random, provider: str, payload: Any) -> Any:
 
 
 def _scratched(rng: random.Random, body: bytes) -> bytes:
-    """The body with a few bytes changed, lost, doubled or added."""
+    """The body with a few bytes changed, removed, doubled or added."""
     data = bytearray(body)
     for _ in range(rng.choice((1, 1, 1, 2, 5))):
         where = rng.randrange(len(data) + 1)
@@ -229,7 +229,7 @@ def _scratched(rng: random.Random, body: bytes) -> bytes:
 
 
 def _spliced(rng: random.Random, body: bytes) -> bytes:
-    """The body with something around it, or in another encoding."""
+    """The body with something added around it, or in another encoding."""
     text = body.decode("utf-8", "replace")
     bodies: tuple[bytes, ...] = (
         body + body, b"\xef\xbb\xbf" + body, text.encode("utf-16"), text.encode("utf-32"), b"[" * rng.choice((50, 99, 5000)) + body,
@@ -239,7 +239,7 @@ def _spliced(rng: random.Random, body: bytes) -> bytes:
     return rng.choice(bodies)
 
 
-# How it goes over the wire.
+# HTTP framing.
 
 
 def _head(status: str, *lines: str) -> bytes:
@@ -247,7 +247,7 @@ def _head(status: str, *lines: str) -> bytes:
 
 
 def _framed(rng: random.Random, body: bytes) -> bytes:
-    """The body as it must be understood, in one of the ways to send it."""
+    """The body in a random valid framing."""
     how = rng.randrange(5)
     if how == 0:
         return _head("200 OK") + body if body else _head("200 OK", "Content-Length: 0")
@@ -262,7 +262,7 @@ def _framed(rng: random.Random, body: bytes) -> bytes:
 
 
 def _misframed(rng: random.Random, body: bytes) -> bytes:
-    """The body in a framing that must not be believed."""
+    """The body in an invalid framing."""
     size = len(body)
     packed = gzip.compress(body, mtime=0)
     answers: tuple[bytes, ...] = (
@@ -289,11 +289,11 @@ _KINDS: Final = {
     "good": 10, "odd amount": 15, "bent": 20, "scratched": 20, "spliced": 8, "cut": 5, "misframed": 12, "echo": 5,
     "scratched head": 5, "scratched tokens": 5,
 }  # fmt: skip
-"""What is done to answers, with how often."""
+"""The kinds of changes, with their frequencies."""
 
 
 def _body(rng: random.Random, kind: str, provider: str, secret: str) -> bytes:
-    """A random body of a provider, after what that kind does to it."""
+    """A random body of a provider with that kind of change."""
     payload = _payload(rng, provider)
     if kind == "bent":
         for _ in range(rng.choice((1, 1, 2, 4))):
@@ -313,7 +313,7 @@ def _body(rng: random.Random, kind: str, provider: str, secret: str) -> bytes:
 
 
 def _case(rng: random.Random, provider: str, secret: str, reader: Reader) -> Case:
-    """A random answer of a provider, good or not, with what must come of it."""
+    """A random response of a provider, good or not, with the expected result."""
     kind = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
     body = _body(rng, kind, provider, secret)
     tokens = _scratched(rng, _TABLE) if kind == "scratched tokens" else _TABLE
@@ -327,7 +327,7 @@ def _case(rng: random.Random, provider: str, secret: str, reader: Reader) -> Cas
         rows: list[reading.Row] | None = reader(body, tokens)
     except reading.Refused:
         rows = None
-    # An answer that repeats the credential where it would be shown fails; where it would be is for another proof.
+    # A response that repeats the credential in what would be shown fails. Another proof checks where.
     return Case(kind, provider, raw, tokens, rows, certain=kind not in {"scratched head", "echo"})
 
 
@@ -347,18 +347,18 @@ def _echoed(rng: random.Random, payload: Any, text: str) -> Any:
     return payload
 
 
-# The program, in this process, against sockets of this process.
+# The program and the servers in this process.
 
 
 class Bench:
-    """The accounts of a run, their hosts, and the program that asks them."""
+    """The accounts of a run, their hosts, and the program."""
 
     def __init__(self, folder: Path) -> None:
         self.cases: Sequence[Case] = ()
         self.secrets = [f"tK{number:02d}-9vXw2mRb5LhN8cYd4J-{number:02d}zQ" for number in range(PER_RUN)]
         self._profile = folder / "config.toml"
         self._home = folder
-        # A host for each account: a connection that an odd head leaves open must not serve another's request.
+        # A host per account: a connection left open by an odd head must not be used for another account.
         self._hosts = [Wire(self._script) for _ in range(PER_RUN)]
 
     def __enter__(self) -> Self:
@@ -424,7 +424,7 @@ def run_program(
 
 
 def work(rng: random.Random, count: int, readers: Mapping[str, Reader] = READERS) -> Tally:
-    """Judge that many answers by what the readers see in them."""
+    """Check that many responses against the oracles."""
     tally = Tally()
     folder = Path(tempfile.mkdtemp(prefix="balcli-answers-"))
     threading.excepthook = lambda args: tally.differs(
@@ -459,7 +459,7 @@ def work(rng: random.Random, count: int, readers: Mapping[str, Reader] = READERS
 def _judge(
     tally: Tally, counted: Sequence[Case], cases: Sequence[Case], code: int, out: str, err: str, output: str
 ) -> None:
-    """Hold one run against the oracle, account by account, then as a whole."""
+    """Compare one run with the oracle: each account, then the whole run."""
     if "Traceback" in err or code == 1:
         tally.differs("a traceback", [case.raw for case in cases], "none", err)
     if output == "table":
@@ -467,7 +467,7 @@ def _judge(
         for case in counted:
             tally.cases[f"{case.kind}, in a table"] += 1
             amounts = {part for row in case.rows or () for part in row[1:] if part is not None}
-            # Whether an echo is refused is for the proof of echoes, and for the JSON here.
+            # Echoes are checked in their own proof, and here only in the JSON.
             if case.rows is not None and case.certain and case.kind != "echo" and not amounts <= words:
                 tally.differs("an amount is not in the table", case.raw, amounts - words, err)
         return
@@ -497,7 +497,7 @@ def _judge(
 
 
 def _judge_whole(tally: Tally, document: Any, code: int, statuses: list[str]) -> None:
-    """Hold the totals and the exit code against the rows."""
+    """Compare the totals and the exit code with the rows."""
     failed = statuses.count("failed")
     due = 0 if not failed else 8 if failed < len(statuses) else code
     if code != due or document["complete"] is not (not failed):
@@ -519,5 +519,5 @@ ANSWERS: Final = Proof("answers", __doc__, 50_000, 480, work, renewed=4)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the proof and print its figures; 0 if nothing differs, else 1."""
+    """Run the proof and print its figures. Returns 1 if anything differs."""
     return conduct(argv, ANSWERS)

@@ -1,4 +1,4 @@
-"""How a proof is conducted: its arguments, its cases over the processors, its figures and its verdict."""
+"""Run a proof: its arguments, its cases on all processors, its figures and its verdict."""
 
 import argparse
 import multiprocessing
@@ -15,7 +15,7 @@ _LONGEST: Final = 2000
 
 
 class Difference(NamedTuple):
-    """A case in which the program and the oracle are not of one mind."""
+    """A case in which the program and the oracle differ."""
 
     kind: str
     case: str
@@ -28,17 +28,17 @@ class Difference(NamedTuple):
 
 
 def _told(value: str) -> str:
-    """A value in ASCII and not at any length, its lines below one another."""
+    """A value in ASCII with limited length, each line on its own."""
     return "\n             ".join(ascii(line)[1:-1] for line in value[:_LONGEST].split("\n"))
 
 
 def _written(value: object) -> str:
-    """A value as Python writes it; a text of several lines as it is."""
+    """The repr of a value; a text of several lines unchanged."""
     return value if isinstance(value, str) and "\n" in value else repr(value)
 
 
 class Tally:
-    """What was counted: cases and differences by kind, the first differences, the longest time that one case took."""
+    """The results: cases and differences by kind, the first differences, and the time of the slowest case."""
 
     def __init__(self) -> None:
         self.cases: Counter[str] = Counter()
@@ -47,7 +47,7 @@ class Tally:
         self.slowest = (0.0, "")
 
     def differs(self, kind: str, case: object, expected: object, found: object) -> None:
-        """Count a difference; the first ones are kept whole."""
+        """Count a difference. The first ones are kept completely."""
         self.different[kind] += 1
         if len(self.differences) < _SHOWN:
             self.differences.append(Difference(kind, *map(_written, (case, expected, found))))
@@ -59,7 +59,7 @@ class Tally:
             self.differs(kind, case, expected, found)
 
     def took(self, kind: str, seconds: float) -> None:
-        """Keep the time of the slowest case, in seconds, and of what kind it is."""
+        """Keep the time of the slowest case in seconds, and its kind."""
         self.slowest = max(self.slowest, (seconds, kind))
 
     def add(self, other: "Tally") -> None:
@@ -71,7 +71,7 @@ class Tally:
 
 
 class Proof(NamedTuple):
-    """A proof: `work` makes and judges that many cases of a random source, at most `batch` at once."""
+    """A proof: `work` makes and checks that many cases from a random source, at most `batch` at once."""
 
     name: str
     about: str
@@ -79,11 +79,11 @@ class Proof(NamedTuple):
     batch: int
     work: Callable[[random.Random, int], Tally]
     renewed: int | None = None
-    """After so many batches a process gives way to a new one: a run of the program leaves its senders' threads behind."""
+    """The batches after which a process is replaced, because runs of the program leave threads behind."""
 
 
 def conduct(argv: Sequence[str], proof: Proof) -> int:
-    """Runs a proof with `[--count N] [--seed N]` and prints its figures; 0 if nothing differs, else 1."""
+    """Run a proof with `[--count N] [--seed N]` and print its figures. Returns 1 if anything differs."""
     parser = argparse.ArgumentParser(prog=f"python -m tests.proof {proof.name}", description=proof.about)
     parser.add_argument("--count", type=int, default=proof.cases, help="how many cases (default %(default)s)")
     parser.add_argument("--seed", type=int, help="the seed of the cases (default: a new one)")
@@ -110,14 +110,14 @@ def conduct(argv: Sequence[str], proof: Proof) -> int:
 
 
 def _parts(proof: Proof, seed: int, count: int) -> Iterator[Tally]:
-    """The tallies of all batches, each with a source of its own, so that the cases depend on the seed alone."""
+    """The tallies of all batches. Each has its own random source, so that cases depend only on the seed."""
     sizes = [min(proof.batch, count - done) for done in range(0, count, proof.batch)]
     processes = min(os.cpu_count() or 1, len(sizes))
     if processes < 2:
         yield from (_batch(proof, seed, number, size) for number, size in enumerate(sizes))
         return
     numbered = list(enumerate(sizes))
-    # Not by `max_tasks_per_child`, with which the pool of Python 3.11 can wait for ever.
+    # Not `max_tasks_per_child`, with which the pool of Python 3.11 can hang.
     group = len(sizes) if proof.renewed is None else proof.renewed * processes
     for start in range(0, len(sizes), group):
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:

@@ -1,4 +1,4 @@
-"""JSON documents and names of every kind: read, refused or carried as the standard and the contract say."""
+"""JSON documents and names of every kind: accepted, rejected or shown as the standard and the contract require."""
 
 import csv
 import io
@@ -41,12 +41,12 @@ from tests.rendering import machine
 Decode: TypeAlias = Callable[[bytes], Json]
 
 MOST_SECONDS: Final = 10.0
-"""What one document may take of the processor; most take some microseconds."""
+"""The CPU seconds that a document may take; most take some microseconds."""
 NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def told(value: object) -> Told:
-    """A decoded document by the kinds of its values; what no document can hold is told by its type."""
+    """A decoded document by the kinds of its values; other Python values by their type."""
     if isinstance(value, Number):
         return "number", str(value)
     if isinstance(value, str):
@@ -61,17 +61,17 @@ def told(value: object) -> Told:
 
 
 def outcome(function: Callable[[], Told]) -> Expected:
-    """What a function gives, the code of the error of balcli's tree that it raises, or the name of any other."""
+    """The result of a function, the code of the BalcliError that it raises, or the name of another exception."""
     try:
         return function()
     except (BalcliError, Refused) as refused:
         return refused.code
-    except Exception as bug:  # noqa: BLE001 - a difference like any other, to be printed with its case
+    except Exception as bug:  # noqa: BLE001 - a difference, printed with its case
         return f"raised {type(bug).__name__}"
 
 
 def judge(decode: Decode, kind: str, body: bytes, expected: Expected, tally: Tally) -> None:
-    """Decodes a body and compares: the value or the code, and that it took no longer than it may."""
+    """Decode a body and compare the value or the code, and check its time."""
     begun = time.thread_time()
     found = outcome(lambda: told(decode(body)))
     seconds = time.thread_time() - begun
@@ -82,7 +82,7 @@ def judge(decode: Decode, kind: str, body: bytes, expected: Expected, tally: Tal
 
 
 def known(decode: Decode, kind: str, made: Made, tally: Tally) -> None:
-    """A document of which its maker knows what must come of it; the oracle must say the same."""
+    """A document with a known result, which the oracle must also find."""
     oracle = outcome(lambda: read(made.body))
     if oracle != made.expected:
         tally.differs("the oracle", made.body, made.expected, oracle)
@@ -90,12 +90,12 @@ def known(decode: Decode, kind: str, made: Made, tally: Tally) -> None:
 
 
 def accepts(decode: Decode, rng: random.Random, tally: Tally) -> None:
-    """A document that must be read comes out with all its values."""
+    """A valid document is read with all its values."""
     known(decode, "y: documents that must be read", document(rng), tally)
 
 
 def refuses(decode: Decode, rng: random.Random, tally: Tally) -> None:
-    """A document that must be refused is refused as bad JSON."""
+    """An invalid document is rejected as bad JSON."""
     kinds = [*SPOILT_VALUES, *SPOILT_DOCUMENTS]
     kind = rng.choice(kinds)
     body = SPOILT_DOCUMENTS[kind](rng) if kind in SPOILT_DOCUMENTS else spoilt_value(rng, kind)
@@ -103,24 +103,24 @@ def refuses(decode: Decode, rng: random.Random, tally: Tally) -> None:
 
 
 def chooses(decode: Decode, rng: random.Random, tally: Tally) -> None:
-    """A document that the standard leaves open is read or refused as the project says."""
+    """A document that the standard leaves open is read or rejected as the project decided."""
     weights = [0.02 if kind == RARE else 1.0 for kind in CHOICES]
     (kind,) = rng.choices(list(CHOICES), weights)
     known(decode, f"i: {kind}", CHOICES[kind](rng), tally)
 
 
 def mutates(decode: Decode, rng: random.Random, tally: Tally) -> None:
-    """A mutated document is read if the oracle reads it, as the same, and refused if not."""
+    """A mutated document has the same result as in the oracle."""
     body = mutated(rng)
     expected = outcome(lambda: read(body))
     kind = "refused" if isinstance(expected, str) else "still documents"
     judge(decode, f"mutated documents, {kind}", body, expected, tally)
 
 
-# Names, from an answer's bytes to the screen.
+# Names, from the bytes of a response to the screen.
 
 
-# The amount beside each name, in smallest units, of which a whole one has 10**18, and in whole ones.
+# The amount of each name, in smallest units (10**18 per whole unit) and in whole units.
 UNITS: Final = b"1234567890123456789012"
 WHOLE: Final = b"1234.567890123456789012"
 
@@ -128,7 +128,7 @@ HOST: Final = "https://host.example"
 
 
 def relayer(name: bytes, decode: Decode) -> Outcome:
-    """What a relayer's account holds of a token of that name, given as JSON."""
+    """A relayer's balance of a token with that name, given as JSON."""
     values = Values({"api_key": Secret("no-credential-of-anybody"), "account_id": 1})
     account: Account[Any] = loopring.open_account("relayer", HOST, values)
     tokens = parse_tokens(decode(b'[{"tokenId":7,"symbol":' + name + b',"decimals":18}]'))
@@ -137,7 +137,7 @@ def relayer(name: bytes, decode: Decode) -> Outcome:
 
 
 def treasury(name: bytes, decode: Decode) -> Outcome:
-    """What a wallet holds of an asset of that name, with an address in a network of that name."""
+    """A wallet's balance of an asset with that name, and an address in a network with that name."""
     values = Values({"access_token": Secret("no-credential-of-anybody"), "wallet_id": "1"})
     account: Account[Any] = wallet.open_account("treasury", HOST, values)
     row = b'"asset":' + name + b',"balance":"' + WHOLE + b'","holdBalance":"0","lockBalance":"0"'
@@ -147,7 +147,7 @@ def treasury(name: bytes, decode: Decode) -> Outcome:
 
 
 def shop(name: bytes, decode: Decode) -> Outcome:
-    """What a merchant holds of an asset of that name, with amounts that do not add up, which is told in a notice."""
+    """A merchant's balance of an asset with that name. Its amounts do not add up, which causes a notice."""
     account: Account[Any] = merchant.open_account(
         "shop", HOST, Values({"token": Secret("no-credential-of-anybody")})
     )
@@ -160,7 +160,7 @@ PROVIDERS: Final = (relayer, treasury, shop)
 
 
 def carried(name: str) -> str | None:
-    """A name as an output in Unicode can hold it, halves of a character joined; None where one is missing."""
+    """A name with surrogate pairs joined; None if it has an unpaired surrogate."""
 
     def joined(match: re.Match[str]) -> str:
         units = [ord(unit) for unit in match[0]]
@@ -171,7 +171,7 @@ def carried(name: str) -> str | None:
 
 
 def carries(decode: Decode, rng: random.Random, tally: Tally) -> None:
-    """A naughty name goes through an answer, a report and the formats, and takes no amount along; half of one is refused."""
+    """A difficult name passes through a response, a report and all formats without changing an amount."""
     kind = rng.choice(list(FAMILIES))
     name = FAMILIES[kind](rng)
     provider = rng.choice(PROVIDERS)
@@ -182,7 +182,7 @@ def carries(decode: Decode, rng: random.Random, tally: Tally) -> None:
     try:
         report = build("main", [provider(quoted(rng, name), decode)])
         tables.demand(shown is not None, "a name that is no text is shown")
-        # A symbol that could be taken for another token's label has its id behind it.
+        # A symbol that looks like another token's label is followed by its id.
         imitates = provider is relayer and "#" in name
         in_every_format(report, f"{shown}#7" if imitates else shown or "", WHOLE.decode())
     except BadShape as refused:
@@ -196,7 +196,7 @@ def carries(decode: Decode, rng: random.Random, tally: Tally) -> None:
 
 
 def in_every_format(report: Report, name: str, amount: str) -> None:
-    """Raises Wrong unless the report's one row has this name and this amount in every format."""
+    """Raise Wrong unless the report's only row has this name and this amount in every format."""
     text = machine("json", report)
     row = json.loads(text)["balances"][0]
     tables.demand(text.isascii(), "the document is not in ASCII")
@@ -217,11 +217,11 @@ def in_every_format(report: Report, name: str, amount: str) -> None:
 Check: TypeAlias = Callable[[Decode, random.Random, Tally], None]
 
 CHECKS: Final[dict[Check, int]] = {accepts: 25, refuses: 22, chooses: 8, mutates: 40, carries: 5}
-"""The kinds of cases, and how many of a hundred are of each."""
+"""The kinds of cases, with the percentage of each."""
 
 
 def work(decode: Decode, rng: random.Random, count: int) -> Tally:
-    """The tally of that many documents."""
+    """The results of that many documents."""
     tally = Tally()
     shares = list(accumulate(CHECKS.values()))
     for check in rng.choices(list(CHECKS), cum_weights=shares, k=count):
@@ -230,5 +230,5 @@ def work(decode: Decode, rng: random.Random, count: int) -> Tally:
 
 
 def main(argv: Sequence[str], decode: Decode = strictjson.decode) -> int:
-    """Holds documents against the oracle, a hundred thousand by default; 1 if any differs."""
+    """Compare documents with the oracle, a hundred thousand by default. Returns 1 if any differs."""
     return conduct(argv, Proof("documents", __doc__ or "", 100_000, 5_000, partial(work, decode)))

@@ -1,4 +1,4 @@
-"""Answers that repeat credentials anywhere: shown to the byte or refused whole, and no credential leaves."""
+"""Responses that repeat credentials anywhere: shown exactly or refused completely, without a leaked credential."""
 
 import json
 import random
@@ -32,7 +32,7 @@ _CODES: Final = {
     408: "network.unavailable",
     503: "network.unavailable",
 }
-"""The code of an answer that is an error, by its status, whatever it repeats."""
+"""The code of an error response by its status."""
 _ALPHABETS: Final = (
     string.ascii_letters + string.digits,
     string.ascii_letters + string.digits + "-_.~",
@@ -56,17 +56,17 @@ _INNOCENT: Final = (
 
 
 class Account(NamedTuple):
-    """One account: its provider, how it proves itself, and the credentials that this takes."""
+    """An account: its provider, its way to authenticate, and its credentials."""
 
     provider: str
     lines: str
     credentials: tuple[str, ...]
     token: str
-    """What its login gives; "" where it has none."""
+    """The token that its login returns; "" if it has no login."""
 
 
 class Case(NamedTuple):
-    """What the host answers one account, and what must come of it."""
+    """The response to one account, and the expected result."""
 
     kind: str
     status: int
@@ -74,13 +74,13 @@ class Case(NamedTuple):
     body: bytes
     tokens: bytes
     code: str | None
-    """The code of the account's error; None where it must answer."""
+    """The code of the account's error; None if it must answer."""
     warned: bool
     rows: list[Any]
 
 
 def _credential(rng: random.Random) -> str:
-    """A text that a header can carry, often too short to be told from data."""
+    """A text that a header can contain, often too short to be distinguished from data."""
     alphabet = rng.choice(_ALPHABETS)
     size = rng.choice((4, 6, 8, 11, 12, 13, 16, 24, 40, 40))
     text = "".join(rng.choices(alphabet, k=size)).strip()
@@ -88,7 +88,7 @@ def _credential(rng: random.Random) -> str:
 
 
 def _account(rng: random.Random, url: str, number: int) -> Account:
-    # The relayer is asked five times a second: two accounts of it do not wait.
+    # The relayer allows five requests a second: two accounts do not wait.
     provider = "loopring" if number < 2 else rng.choice(("wallet", "merchant"))
     base, kept = f"{url}/{number}", []
     if rng.random() < 0.2:
@@ -114,7 +114,7 @@ def _account(rng: random.Random, url: str, number: int) -> Account:
 
 
 def _sought(credentials: Sequence[str]) -> dict[str, list[str]]:
-    """Every form that must not be shown, by the credential; not those that cannot be told from data."""
+    """Every form that must not be shown, by credential, without those that cannot be distinguished from data."""
     found = {}
     for text in credentials:
         if len(text) >= 12 and not text.isdigit():
@@ -126,13 +126,13 @@ def _sought(credentials: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _text(rng: random.Random, credentials: Sequence[str]) -> str:
-    """A text that an answer may hold: innocent, or a credential in some form, in whole or nearly, among others."""
+    """A text for a response: harmless, or with a complete or almost complete credential in some form."""
     if rng.random() < 0.4:
         return rng.choice(_INNOCENT)
     text = rng.choice(credentials)
     encoded = [form for name, form in forms(text).items() if "part" not in name and name != "latin-1"]
-    # A near miss has another character in place of one: what stands beside a missing one, in JSON or in the history's file,
-    # could complete the credential.
+    # A near miss has a character replaced and not removed: in JSON or in the history's file, the next character could
+    # complete the credential.
     near = (text[:-1] + _other(text[-1]), _other(text[0]) + text[1:])
     form = rng.choice((text, text, rng.choice(encoded).decode(), *near))
     echo: str = rng.choice(("", "", "x", "key: ", "ü")) + form + rng.choice(("", "", "y", " (old)", "\n"))
@@ -140,12 +140,12 @@ def _text(rng: random.Random, credentials: Sequence[str]) -> str:
 
 
 def _other(character: str) -> str:
-    """A character that is not this one, that neither JSON nor a URL escapes, and that no number has."""
+    """Another character, which JSON and URLs do not escape and numbers do not have."""
     return "~" if character != "~" else "_"
 
 
 def _as_json(rng: random.Random, value: Any) -> bytes:
-    """The value as JSON, its texts sometimes in escapes alone."""
+    """The value as JSON, sometimes with all characters escaped."""
     ascii_alone = rng.random() < 0.5
     written = json.dumps(value, ensure_ascii=ascii_alone)
     if rng.random() < 0.2:
@@ -154,7 +154,7 @@ def _as_json(rng: random.Random, value: Any) -> bytes:
 
 
 def _good(rng: random.Random, provider: str, put: Mapping[str, str]) -> tuple[Any, Any, list[Any]]:
-    """A good answer and its token table with these texts in their places, and what must be shown of it."""
+    """A good response and its token table with these texts, and the expected rows."""
     row: dict[str, Any]
     name, second = put.get("name", "USDT"), put.get("second", "second")
     amount = put.get("amount", "1")
@@ -190,7 +190,7 @@ def _good(rng: random.Random, provider: str, put: Mapping[str, str]) -> tuple[An
 
 
 def _places(provider: str) -> list[str]:
-    """Where an answer of the provider holds texts that are shown, stored or cached."""
+    """The places in the provider's response whose texts are shown, stored or cached."""
     own = {"loopring": [], "wallet": ["network", "memo"], "merchant": ["memo"]}[provider]
     return ["name", "second", *own]
 
@@ -198,7 +198,7 @@ def _places(provider: str) -> list[str]:
 def _case(
     rng: random.Random, account: Account, credentials: Sequence[str], sought: Mapping[str, list[str]]
 ) -> Case:
-    """What the host answers an account, by what it can know: every credential of its accounts."""
+    """The response to an account by a host that knows every credential of its accounts."""
     needles = [form for every in sought.values() for form in every]
 
     def repeats(*texts: str) -> bool:
@@ -219,14 +219,14 @@ def _case(
     places = _places(account.provider)
     where = rng.choice([*places, *places, "unread", "key", "amount"])
     if where == "second" and account.provider == "loopring":
-        text += "2"  # never the first token's symbol, which two could not have
+        text += "2"  # never the first token's symbol, because symbols must differ
     answer, table, shown = _good(rng, account.provider, {where: text})
     code = None
     if where not in {"unread", "key"} and repeats(text):
         code = "answer.echoes_credential"
     elif where == "amount" and not re.fullmatch("0|[1-9][0-9]*", text):
         code = "answer.amount"
-    # In the bytes of JSON, an escape can read as a credential that ends with two backslashes.
+    # In JSON, an escape can look like a credential that ends with two backslashes.
     written = (json.dumps(text), json.dumps(text, ensure_ascii=False))
     warned = code is None and (echoed_header or repeats(text, *written))
     status = 201 if account.provider == "wallet" and rng.random() < 0.3 else 200
@@ -234,7 +234,7 @@ def _case(
 
 
 class Bench:
-    """The host of all accounts, and the program that asks it."""
+    """The host of all accounts, and the program."""
 
     def __init__(self, folder: Path) -> None:
         self._home = folder
@@ -279,7 +279,7 @@ class Bench:
         connection.sendall("\r\n".join(lines).encode("latin-1") + body)
 
     def _wait_for_logins(self) -> None:
-        """Answer no account before the others use what their logins gave: nobody can repeat what is not given."""
+        """Wait until all logins have returned their tokens, so that responses can repeat them."""
         due = {number for number, account in enumerate(self.accounts) if account.token}
         limit = time.monotonic() + 5
         while not due <= self._asked and time.monotonic() < limit:
@@ -312,7 +312,7 @@ class Bench:
 
 
 def work(rng: random.Random, count: int) -> Tally:
-    """Judge that many answers."""
+    """Check that many responses."""
     tally = Tally()
     folder = Path(tempfile.mkdtemp(prefix="balcli-echoes-"))
     try:
@@ -329,7 +329,7 @@ def work(rng: random.Random, count: int) -> Tally:
 
 
 def _judge(tally: Tally, bench: Bench, code: int, out: str, err: str, count: int) -> None:
-    """Hold each account against what must come of its answer."""
+    """Compare each account with its expected result."""
     if code not in {0, 8}:
         tally.differs("the run", code, "0 or 8", err or out)
         return
@@ -360,12 +360,12 @@ def _judge(tally: Tally, bench: Bench, code: int, out: str, err: str, count: int
 
 
 def _search(tally: Tally, bench: Bench, folder: Path, out: str, err: str) -> None:
-    """Look for every credential in all that the run left."""
+    """Search everything that the run wrote for every credential."""
     known = [text for account in bench.accounts for text in (*account.credentials, account.token) if text]
     places = {"stdout": out.encode(), "stderr": err.encode()}
     files = [file for file in folder.rglob("*") if file.is_file() and file.name != "config.toml"]
     for file in files:
-        # A run that is over may still rename one; the next search finds it by its name.
+        # A finished run may still rename a file, which the next search finds by its new name.
         with suppress(FileNotFoundError):
             places[str(file.relative_to(folder))] = file.read_bytes()
     for text in _sought(known):
@@ -381,5 +381,5 @@ ECHOES: Final = Proof("echoes", __doc__, 100_000, 240, work, renewed=8)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the proof and print its figures; 0 if nothing differs, else 1."""
+    """Run the proof and print its figures. Returns 1 if anything differs."""
     return conduct(argv, ECHOES)

@@ -1,12 +1,12 @@
-"""The oracle for JSON: RFC 8259 and RFC 3629 read byte by byte, with the choices of the contract, and no library."""
+"""The oracle for JSON: RFC 8259 and RFC 3629 parsed byte by byte, with the choices of the contract and no library."""
 
 from typing import Final, TypeAlias
 
 Told: TypeAlias = "tuple[str, str] | tuple[str, tuple[Told, ...]] | tuple[str, tuple[tuple[str, Told], ...]]"
-"""A value by its kind: a `number` by its text, a `text`, a `word`, a `list` of values, an `object` of pairs."""
+"""A value by its kind: a `number` as text, a `text`, a `word`, a `list` of values, or an `object` of pairs."""
 
 Expected: TypeAlias = "Told | str"
-"""What must come of a body: its value, or the code of the error."""
+"""The expected result of a body: its value, or the code of the error."""
 
 DEEPEST: Final = 100
 MOST_VALUES: Final = 400_000
@@ -17,7 +17,7 @@ _HEX: Final = b"0123456789abcdefABCDEF"
 _ESCAPES: Final = dict(zip(b'"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True))
 _WORDS: Final = (b"true", b"false", b"null")
 
-# RFC 3629: the first byte, the second byte, and how many bytes there are.
+# RFC 3629: the first byte, the second byte, and the number of bytes.
 _SEQUENCES: Final = (
     (range(0xC2, 0xE0), range(0x80, 0xC0), 2),
     (range(0xE0, 0xE1), range(0xA0, 0xC0), 3),
@@ -31,7 +31,7 @@ _SEQUENCES: Final = (
 
 
 class Refused(Exception):
-    """A body is not exactly one document that may be read; `code` is what the program must say."""
+    """The body is not exactly one valid document; `code` is the expected error code."""
 
     def __init__(self, code: str = "answer.json") -> None:
         super().__init__(code)
@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 def read(body: bytes) -> Told:
-    """The one document that a body is. Raises Refused."""
+    """The document of a body. Raises Refused."""
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
         raise Refused("answer.too_large")
     reader = _Reader(body)
@@ -51,14 +51,14 @@ def read(body: bytes) -> Told:
 
 
 class _Reader:
-    """A body, and the place in it that is read next."""
+    """A body with a read position."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
         self.place = 0
 
     def _peek(self) -> int:
-        """The next byte. Raises Refused at the end, for nothing can be complete there."""
+        """The next byte. Raises Refused at the end, because no value can be complete there."""
         if self.place >= len(self._body):
             raise Refused
         return self._body[self.place]
@@ -73,16 +73,16 @@ class _Reader:
             raise Refused
 
     def _have(self, among: bytes) -> bool:
-        """Whether the next byte is there, and one of these."""
+        """Whether the next byte exists and is one of these."""
         return self.place < len(self._body) and self._body[self.place] in among
 
     def blanks(self) -> None:
-        """Step over blanks, of which JSON has four."""
+        """Skip JSON's four whitespace characters."""
         while self._have(_BLANKS):
             self.place += 1
 
     def value(self, depth: int) -> Told:
-        """The value at this place, blanks before it included, inside that many lists and objects."""
+        """The value at this position, after whitespace, at that depth of lists and objects."""
         self.blanks()
         byte = self._peek()
         if byte in b"[{":
@@ -150,7 +150,7 @@ class _Reader:
         return self._body[start : self.place].decode("ascii")
 
     def _digits(self) -> None:
-        """Step over digits, of which there must be one."""
+        """Skip digits. There must be at least one."""
         if not self._have(_DIGITS):
             raise Refused
         while self._have(_DIGITS):
@@ -165,7 +165,7 @@ class _Reader:
             if byte == b"\\"[0]:
                 unit = self._escape()
                 if 0xDC00 <= unit <= 0xDFFF and units and 0xD800 <= units[-1] <= 0xDBFF:
-                    # The other half of a character beyond U+FFFF: a high one can come from an escape alone.
+                    # The second half of a character above U+FFFF: a high surrogate can only come from an escape.
                     unit = 0x10000 + ((units.pop() - 0xD800) << 10) + (unit - 0xDC00)
                 units.append(unit)
             else:

@@ -1,10 +1,10 @@
-"""The oracle for amounts: whole numbers on one common scale, read from the contract and from nothing of balcli."""
+"""The oracle for amounts: integers on a common scale, based on the contract and independent of balcli."""
 
 from collections.abc import Callable
 from typing import Final
 
 SCALE: Final = 120
-"""The oracle's numbers are values times ten to this power: no wire text has a digit below it."""
+"""The oracle's numbers are values times ten to this power: no wire text has smaller digits."""
 
 ONE: Final = int("1" + "0" * SCALE)
 
@@ -12,7 +12,7 @@ REFUSED: Final = "refused"
 
 
 def read(text: str) -> int:
-    """What a wire text stands for, times ten to the power of SCALE. Raises ValueError if it stands for nothing."""
+    """The value of a wire text, times ten to the power of SCALE. Raises ValueError for an invalid text."""
     negative, unsigned = text[:1] == "-", text.removeprefix("-")
     mantissa, letter, power = unsigned.replace("E", "e").partition("e")
     whole, point, fraction = mantissa.partition(".")
@@ -34,7 +34,7 @@ def read(text: str) -> int:
 
 
 def read_units(text: str, decimals: int) -> int:
-    """What a text of smallest units stands for in whole ones, on the scale. Raises ValueError if for nothing."""
+    """The value of a text of smallest units in whole units, on the scale. Raises ValueError for an invalid text."""
     digits = text.removeprefix("-")
     plain = len(text) <= 80 and digits.isascii() and digits.isdigit()
     if not plain or (digits[0] == "0" and digits != "0") or decimals not in range(78):
@@ -43,17 +43,17 @@ def read_units(text: str, decimals: int) -> int:
 
 
 def written(scaled: int) -> str:
-    """The one canonical text of a number on the scale."""
+    """The canonical text of a number on the scale."""
     whole, rest = divmod(abs(scaled), ONE)
     fraction = f"{rest:0{SCALE}d}".rstrip("0") if rest else ""
     return ("-" if scaled < 0 else "") + str(whole) + ("." + fraction if fraction else "")
 
 
 def answer(function: Callable[[], object]) -> str:
-    """What a function gives as text, `refused` where it raises ValueError; whatever else it raises is named."""
+    """A function's result as text, `refused` for a ValueError, or the name of another exception."""
     try:
         return str(function())
     except ValueError:
         return REFUSED
-    except Exception as bug:  # noqa: BLE001 - a difference like any other, to be printed with its case
+    except Exception as bug:  # noqa: BLE001 - a difference, printed with its case
         return f"raised {type(bug).__name__}"

@@ -1,4 +1,4 @@
-"""Runs killed at random moments: what they write is the old state or the new one, whole, and nothing is left."""
+"""Runs killed at random times: their files have the complete old or new state, and no temporary files remain."""
 
 import argparse
 import json
@@ -31,22 +31,22 @@ from balcli.report import build
 LEFT: Final = re.compile(r"\..*\.balcli")
 
 Start: TypeAlias = Callable[[], int]
-"""Starts a run as a process of its own; its id."""
+"""Starts a run as a separate process. Returns its id."""
 
 
 class Subject(NamedTuple):
-    """What is killed, and how what it leaves is judged."""
+    """A kind of run to kill, and the check of its files."""
 
     start: Start
     sound: Callable[[], str]
-    """What is wrong with what is there, in words; nothing if all is well."""
+    """Describes what is wrong with the files; "" if nothing."""
     folder: Path
     most_left: int = 1
-    """How many temporary files a killed run may leave."""
+    """The number of temporary files that a killed run may leave."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Kill so many runs and print what they left; 1 if anything was not whole."""
+    """Kill that many runs and print what they left. Returns 1 if anything was incomplete."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof kills", description=__doc__)
     parser.add_argument("--what", choices=("output", "record"), default="output", help="what the runs write")
     parser.add_argument("--count", type=int, help="so many kills; 1000 of output, 500 of record by default")
@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _of_output(home: Path, count: int) -> list[tuple[str, Subject, int, signal.Signals]]:
-    """The kinds of runs that write an output file, each with its share of the kills."""
+    """The kinds of runs that write an output file, with their shares of the kills."""
     few = max(count // 10, 1)
     return [
         ("writing a megabyte, SIGKILL", _megabyte(home / "writing"), count - 5 * few, signal.SIGKILL),
@@ -81,7 +81,7 @@ def _of_output(home: Path, count: int) -> list[tuple[str, Subject, int, signal.S
 
 
 def _of_record(home: Path, count: int) -> list[tuple[str, Subject, int, signal.Signals]]:
-    """The kinds of runs that write the history, each with its share of the kills."""
+    """The kinds of runs that write the history, with their shares of the kills."""
     few = max(count // 5, 1)
     return [
         ("recording 300 balances, SIGKILL", _recording(home / "recording"), count - 3 * few, signal.SIGKILL),
@@ -98,7 +98,7 @@ _KINDS: Final = {
 
 
 def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance: random.Random) -> int:
-    """Kill so many of its runs before their end, print the figures, and count what was wrong."""
+    """Kill that many runs before their end, print the figures, and count the failures."""
     spans = [_span(subject) for _ in range(5)]
     span = statistics.median(spans)
     ended: Counter[str] = Counter()
@@ -106,7 +106,7 @@ def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance:
     most_left = 0
     while ended["killed"] < number:
         process = subject.start()
-        # Half of them in the second half, where the writing is.
+        # Half of the kills in the second half, where files are written.
         time.sleep(chance.uniform(span * chance.choice((0, 0.5)), span))
         _send(process, how)
         _, status = os.waitpid(process, 0)
@@ -117,7 +117,7 @@ def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance:
             faults["litter"] += 1
         if fault := subject.sound():
             faults[fault] += 1
-    _span(subject)  # one more that is left alone: it clears up
+    _span(subject)  # one more run that is not killed and cleans up
     if _left(subject.folder):
         faults["litter at the end"] += 1
     told = ", ".join(f"{times} {what}" for what, times in (ended + faults).items())
@@ -129,7 +129,7 @@ def _kill(name: str, subject: Subject, number: int, how: signal.Signals, chance:
 
 
 def _span(subject: Subject) -> float:
-    """The seconds that a run takes which is left alone."""
+    """The seconds of a run that is not killed."""
     start = time.monotonic()
     _, status = os.waitpid(subject.start(), 0)
     if status:
@@ -166,7 +166,7 @@ def _forked(work: Callable[[], int]) -> int:
 
 
 def _megabyte(folder: Path) -> Subject:
-    """A child that does nothing but write; each of them another content."""
+    """A child that only writes, each with different content."""
     folder.mkdir()
     file = folder / "out"
     contents = [b""]
@@ -187,7 +187,7 @@ def _megabyte(folder: Path) -> Subject:
 
 
 def _several(folder: Path) -> Subject:
-    """A child that writes three files; a signal that can be handled leaves all of them new or all old."""
+    """A child that writes three files. After a signal that can be handled, all must be new or all old."""
     folder.mkdir()
     files = [folder / name for name in ("a", "b", "c")]
     contents = [b""] * 2
@@ -213,19 +213,19 @@ def _several(folder: Path) -> Subject:
 
 
 def _warm(arguments: Sequence[str]) -> int:
-    """A run in a child that has all modules already."""
+    """A run in a child with all modules already imported."""
     for module in ("balcli.sandbox", "balcli.http.transport", "balcli.config.profile", "balcli.render.json"):
         import_module(module)
     return _forked(lambda: app.run(list(arguments)))
 
 
 def _program(arguments: Sequence[str]) -> int:
-    """A run as users start it."""
+    """A run started like a user does."""
     return _forked(lambda: os.execv(sys.executable, [sys.executable, "-m", "balcli", *arguments]))  # noqa: S606
 
 
 def _command(folder: Path, begin: Callable[[Sequence[str]], int]) -> Subject:
-    """A whole run against the sandbox that writes its document into a file."""
+    """A complete run against the sandbox that writes its document to a file."""
     folder.mkdir()
     file = folder / "out.json"
     arguments = ["all", "--sandbox", "-q", "-o", "json", "-O", str(file)]
@@ -244,7 +244,7 @@ def _command(folder: Path, begin: Callable[[Sequence[str]], int]) -> Subject:
 
 
 def _report(random_units: Callable[[], int]) -> Report:
-    """A run of ten accounts with 30 balances each, other amounts in each of them."""
+    """A run of ten accounts with 30 balances each, with different amounts in each run."""
     now = datetime.now(UTC)
     outcomes = []
     for number in range(10):
@@ -270,7 +270,7 @@ def _report(random_units: Callable[[], int]) -> Report:
 
 
 def _recording(folder: Path) -> Subject:
-    """A child that does nothing but hold the lock and record."""
+    """A child that only holds the lock and records."""
     folder.mkdir()
     file = folder / "history.db"
 
@@ -284,7 +284,7 @@ def _recording(folder: Path) -> Subject:
 
 
 def _recorded(folder: Path, begin: Callable[[Sequence[str]], int]) -> Subject:
-    """A whole run against the sandbox that records itself."""
+    """A complete run against the sandbox with `--record`."""
     folder.mkdir()
     file = folder / "history.db"
     arguments = ["all", "--sandbox", "-q", "--record", "--history", str(file)]
@@ -292,7 +292,7 @@ def _recorded(folder: Path, begin: Callable[[Sequence[str]], int]) -> Subject:
 
 
 def _unsound(file: Path, profile: str, balances: int) -> str:
-    """What is wrong with a history and its lock, in words."""
+    """Describes what is wrong with a history and its lock."""
     locks = state.folder(os.environ) / f"{profile}.lock"
     if locks.exists():
         with locks.open() as stream:

@@ -1,4 +1,4 @@
-"""The fault matrix: every kind of trouble, at three providers, in two formats, each as a real process."""
+"""The fault matrix: every kind of fault, at three providers, in two formats, each as a real process."""
 
 import argparse
 import contextlib
@@ -20,7 +20,7 @@ OUTPUTS = ("table", "json")
 
 
 class Verdict(NamedTuple):
-    """How one cell of the matrix went: what is wrong with it, how long it took, and its memory in bytes."""
+    """The result of one cell: what is wrong with it, its time, and its memory in bytes."""
 
     trouble: Trouble
     provider: str
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
 
 
 def cell(trouble: Trouble, provider: str, output: str, slack: float = 0.5) -> Verdict:
-    """Run one cell; `slack` is what the machine may take to start the process, in seconds."""
+    """Run one cell; `slack` is the time in seconds to start the process."""
     folder = Path(tempfile.mkdtemp(prefix="balcli-matrix-"))
     try:
         with contextlib.ExitStack() as stack:
@@ -48,7 +48,7 @@ def cell(trouble: Trouble, provider: str, output: str, slack: float = 0.5) -> Ve
 
 
 def cells(chosen: Sequence[Trouble], *, rotate: bool) -> list[tuple[Trouble, str, str]]:
-    """The cells of these rows: all six of each, or one of each row, another one from row to row."""
+    """The cells of these rows: all six per row, or one per row in turn."""
     whole = [(row, provider, output) for row in chosen for provider in row.providers for output in OUTPUTS]
     if not rotate:
         return whole
@@ -60,7 +60,7 @@ def cells(chosen: Sequence[Trouble], *, rotate: bool) -> list[tuple[Trouble, str
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the matrix and print its figures; 0 if every cell is as it must be, else 1."""
+    """Run the matrix and print its figures. Returns 1 if any cell is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof matrix", description=__doc__)
     parser.add_argument("--rotate", action="store_true", help="one cell of each row instead of all six")
     parser.add_argument("--only", default="", help="rows whose kind or name holds this text")

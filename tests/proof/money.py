@@ -1,4 +1,4 @@
-"""Reading, adding and printing amounts, against whole numbers."""
+"""Reading, adding and printing amounts, compared with integers."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from tests.proof.integers import REFUSED, SCALE, answer, read, read_units, writt
 
 
 class Money(NamedTuple):
-    """The functions that are held against the oracle."""
+    """The functions that are compared with the oracle."""
 
     parse: Callable[[str], Amount] = money.parse
     parse_units: Callable[[str, int], Amount] = money.parse_units
@@ -30,10 +30,10 @@ KNOWN: Final = [
     *["9" * 80, "-" + "9" * 79, "0." + "0" * 77 + "1", "1." + "0" * 78, "0." + "3" * 74 + "e-40"],
     *["79228162514264337593543950335", "79228162514264337593543950336", "9007199254740993", str(2**256 - 1)],
 ]
-"""Amounts at the edges: of the grammar, of binary floats, of Decimal and of a token's integers."""
+"""Edge cases of the grammar, of binary floats, of Decimal and of a token's integers."""
 
 ENDS: Final = ["1000000000000", "1e12", "-1e12", "1e-18", "-1e-18", "1e40", "-1e-40"]
-"""Amounts whose sums have a digit at each of two far ends."""
+"""Amounts whose sums have digits that are far apart."""
 
 NO_AMOUNTS: Final = [
     *["", " ", "-", "+", ".", "e", "1e", "1e+", "1e-", "1.", ".5", "-.5", "1.e5", ".e5", "e5", "--1", "-+1"],
@@ -44,9 +44,9 @@ NO_AMOUNTS: Final = [
     *["0x10", "0b1", "0o7", "1L", "1n", "1f", "1d", "1/2", "1e1.5", "1e5e5", "1.2.3", "1e1000", "1e0001"],
     *["1e41", "1e-41", "1e+41", "1E041", "1e999", "1e-999", "0e41", "$1", "1%", "1 ETH", "(1)", '"1"', "1;"],
 ]
-"""Texts that are no amount, each of them one somewhere, or nearly one."""
+"""Texts that are not amounts, but are valid elsewhere or almost valid."""
 
-# Digits to Python's str.isdigit, int and re's \d, or to the eye, and to no provider.
+# Digits for str.isdigit, int, \d or the eye, but not for a provider.
 OTHER_ZEROS: Final = "\u0660\u06f0\u07c0\u0966\u09e6\u0e50\u1040\uff10\U0001d7ce\U0001d7d8"
 ODD: Final = (
     "+-.eE_,' \t\n\r\x0b\x0c\0xXjLnf%$/()\"0"
@@ -67,13 +67,13 @@ def whole(rng: random.Random, most: int) -> str:
 
 
 def exponent(rng: random.Random) -> str:
-    """An exponent within 40 either way, in one of its spellings."""
+    """An exponent from -40 to 40, in one of its spellings."""
     steps = str(rng.randrange(41)).zfill(rng.choice((1, 1, 2, 3)))
     return rng.choice("eE") + rng.choice(("", "+", "-", "-")) + steps
 
 
 def wire(rng: random.Random) -> str:
-    """An amount as a provider may send it, of any shape and up to 80 characters."""
+    """An amount as a provider may send it, in any form, of up to 80 characters."""
     shape = rng.random()
     if shape < 0.06:
         return rng.choice(KNOWN)
@@ -101,7 +101,7 @@ def other_digits(rng: random.Random, text: str) -> str:
 
 
 def mutated(rng: random.Random, text: str) -> str:
-    """The text with a character more, less or other."""
+    """The text with a character added, removed or changed."""
     place = rng.randrange(len(text) + 1)
     kind = rng.randrange(4)
     if kind == 0:
@@ -110,13 +110,13 @@ def mutated(rng: random.Random, text: str) -> str:
 
 
 def in_blanks(rng: random.Random, text: str) -> str:
-    """The text with a blank before or after it, or both."""
+    """The text with whitespace before or after it, or both."""
     blank = rng.choice(BLANKS)
     return rng.choice((f"{blank}{text}", f"{text}{blank}", f"{blank}{text}{blank}"))
 
 
 def too_long(rng: random.Random, text: str) -> str:
-    """The text, grown by zeros or digits to over 80 characters."""
+    """The text extended with zeros or digits to over 80 characters."""
     mantissa, letter, power = text.lower().partition("e")
     more = LONGEST + rng.choice((1, 1, 1, 2, 20, 2000)) - len(text)
     grown = mantissa + ("" if "." in mantissa else ".")
@@ -124,13 +124,13 @@ def too_long(rng: random.Random, text: str) -> str:
 
 
 def out_of_range(rng: random.Random, text: str) -> str:
-    """The text with an exponent that is just, or far, beyond the bounds, or too long."""
+    """The text with an exponent that is slightly or far out of range, or too long."""
     steps = rng.choice(("41", "41", "42", "041", "100", "400", "999", "1000", "0001", "99999", "1000000"))
     return text.lower().partition("e")[0] + rng.choice("eE") + rng.choice(("", "+", "-")) + steps
 
 
 def underscored(rng: random.Random, text: str) -> str:
-    """The text with an underscore in it, as Python's own numbers may have."""
+    """The text with an underscore, which Python's numbers may have."""
     place = rng.randrange(len(text) + 1)
     return f"{text[:place]}_{text[place:]}"
 
@@ -148,7 +148,7 @@ SPOILT: Final[Sequence[Callable[[random.Random, str], str]]] = (
 
 
 def odd(rng: random.Random) -> str:
-    """A text that is no amount, or one that misses it by little, or hardly."""
+    """A text that is not an amount, or almost one, or an unusual one."""
     kind = rng.random()
     if kind < 0.06:
         return rng.choice(NO_AMOUNTS)
@@ -168,14 +168,14 @@ def units(rng: random.Random) -> str:
 
 
 def reads(rng: random.Random, made: Money, tally: Tally) -> None:
-    """A wire amount is printed as what its digits say."""
+    """A wire amount is printed with the value of its digits."""
     text = wire(rng)
     expected = written(read(text))
     tally.compare("amounts read and printed", text, expected, answer(lambda: made.parse(text)))
 
 
 def refuses(rng: random.Random, made: Money, tally: Tally) -> None:
-    """An odd text is refused, unless it is an amount all the same."""
+    """An odd text is refused, unless it is a valid amount."""
     text = odd(rng)
     expected = answer(lambda: written(read(text)))
     kind = "odd texts refused" if expected == REFUSED else "odd texts that are amounts"
@@ -183,14 +183,14 @@ def refuses(rng: random.Random, made: Money, tally: Tally) -> None:
 
 
 def scales(rng: random.Random, made: Money, tally: Tally) -> None:
-    """A number of smallest units is printed in whole ones."""
+    """A number of smallest units is printed in whole units."""
     given = units(rng), rng.randrange(MAX_DECIMALS + 1)
     expected = written(read_units(*given))
     tally.compare("smallest units scaled", given, expected, answer(lambda: made.parse_units(*given)))
 
 
 def refuses_units(rng: random.Random, made: Money, tally: Tally) -> None:
-    """An odd number of smallest units, or of decimals, is refused."""
+    """An invalid number of smallest units or of decimals is refused."""
     if rng.random() < 0.2:
         given = units(rng), rng.choice((-1, -18, 78, 79, 255, 256, 10**9))
     else:
@@ -201,7 +201,7 @@ def refuses_units(rng: random.Random, made: Money, tally: Tally) -> None:
 
 
 def orders(rng: random.Random, amounts: Sequence[Amount]) -> Iterator[Sequence[Amount]]:
-    """Every order of up to three amounts; of more, as they are, backwards and shuffled."""
+    """Every order of up to three amounts; for more, the given, the reversed and a random order."""
     if len(amounts) <= 3:
         yield from permutations(amounts)
     else:
@@ -234,7 +234,7 @@ def adds(rng: random.Random, made: Money, tally: Tally) -> None:
 
 
 def compares(rng: random.Random, made: Money, tally: Tally) -> None:
-    """Two amounts, every other time equal in value and not in form, are subtracted and compared exactly."""
+    """Two amounts, often equal in value but not in form, are subtracted and compared exactly."""
     left = wire(rng)
     a = b = read(left)
     zeros = 0
@@ -255,7 +255,7 @@ def compares(rng: random.Random, made: Money, tally: Tally) -> None:
 
 
 def prints(rng: random.Random, made: Money, tally: Tally) -> None:
-    """Units and places are printed in the one canonical form, which reads back as the same amount."""
+    """Units and places are printed in the canonical form, which reads back as the same amount."""
     number = rng.randrange(-(10**45), 10**45) if rng.random() < 0.5 else rng.randrange(-1000, 1000)
     given = number * 10 ** rng.choice((0, 0, 1, 18)), rng.randrange(78)
     text = written(given[0] * 10 ** (SCALE - given[1]))
@@ -278,11 +278,11 @@ CHECKS: Final[dict[Check, int]] = {
     compares: 5,
     prints: 5,
 }
-"""The kinds of cases, and how many of a hundred are of each."""
+"""The kinds of cases, with the percentage of each."""
 
 
 def work(made: Money, rng: random.Random, count: int) -> Tally:
-    """The tally of that many cases."""
+    """The results of that many cases."""
     tally = Tally()
     shares = list(accumulate(CHECKS.values()))
     for check in rng.choices(list(CHECKS), cum_weights=shares, k=count):
@@ -291,5 +291,5 @@ def work(made: Money, rng: random.Random, count: int) -> Tally:
 
 
 def main(argv: Sequence[str], made: Money = BALCLI) -> int:
-    """Holds amounts against the oracle, a million cases by default; 1 if any differs."""
+    """Compare amounts with the oracle, a million cases by default. Returns 1 if any differs."""
     return conduct(argv, Proof("money", __doc__ or "", 1_000_000, 25_000, partial(work, made)))

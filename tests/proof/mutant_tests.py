@@ -1,8 +1,8 @@
-"""Runs tests against one mutant after another, each in a fork of a process that has the libraries loaded.
+"""Run tests against one mutant after another, each in a fork of a process that has loaded the libraries.
 
-Starting Python and importing pytest, hypothesis and requests costs a second; a fork costs a hundredth.
-Nothing of the project is imported before the fork. Told on stdin, line by line, what to write where and
-which tests to run; answers on stdout with what came of it.
+Starting Python and importing pytest, hypothesis and requests takes a second; a fork takes a hundredth.
+No module of the project is imported before the fork. Each line on stdin says what to write where and
+which tests to run; each line on stdout is a result.
 """
 
 import contextlib
@@ -33,12 +33,12 @@ LIBRARIES: Final = (
 
 
 def serve() -> None:
-    """Answer until stdin ends."""
+    """Serve until stdin is closed."""
     import hypothesis
 
     for name in LIBRARIES:
         importlib.import_module(name)
-    # The same examples for every mutant and in every run, and none that are merely made smaller.
+    # The same examples for every mutant and run, without shrinking.
     hypothesis.settings.register_profile(
         "mutants",
         database=None,
@@ -54,7 +54,7 @@ def serve() -> None:
         if task["text"] is not None:
             file = Path(task["file"])
             file.write_text(task["text"])
-            # Compiled files are told apart by whole seconds and sizes, in which mutants can be alike.
+            # Compiled files are distinguished by whole seconds and sizes, which can be equal for mutants.
             os.utime(file, (1_000_000_000 + number, 1_000_000_000 + number))
         result = run(task["tests"], task["seconds"], first)
         if result["killer"] is not None:
@@ -63,7 +63,7 @@ def serve() -> None:
 
 
 def run(tests: list[str], seconds: float, first: list[str]) -> dict[str, Any]:
-    """What the tests make of the files as they are: how it ended, after how long, and which test failed first."""
+    """Run the tests with the current files. Returns the result, the time, and the first failed test."""
     begun = time.monotonic()
     reading, writing = os.pipe()
     child = os.fork()
@@ -103,7 +103,7 @@ def _test(tests: list[str], first: list[str], writing: int) -> None:
     import pytest
 
     class Watch:
-        """Has the tests that killed before run first and the long ones last, and keeps the first failure."""
+        """Runs the tests that killed mutants first and slow tests last, and keeps the first failure."""
 
         killer: str | None = None
         words = ""
@@ -130,10 +130,10 @@ def _test(tests: list[str], first: list[str], writing: int) -> None:
     for stream in (1, 2):
         os.dup2(null, stream)
     options = ["-x", "-q", "-o", "addopts=", "-p", "no:xdist", "-p", "no:cov", "-p", "no:cacheprovider"]
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # for hypothesis, which is loaded already
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # for hypothesis, which is already loaded
     code = 0
     with contextlib.suppress(Exception):
-        # Raises for what the collector finds at the very end, which is no test's failure.
+        # It raises for what the garbage collector finds at the end, which is not a failed test.
         code = int(pytest.main([*options, *tests], plugins=[watch]))
     noticed = code != 0 or watch.killer is not None or bool(watch.words)
     told = {"outcome": "killed" if noticed else "survived", "killer": watch.killer, "words": watch.words}

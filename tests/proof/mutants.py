@@ -1,7 +1,7 @@
-"""Does a test fail for every small change to the code that matters most? Tries each, and counts.
+"""Check that a test fails for every small change to the most important code.
 
-`python -m tests.proof mutants [MODULE…]`, with the extra `proof` installed. The working tree stays as
-it is: each job has a copy. What no test sees must stand in docs/mutants.md, with the reason.
+`python -m tests.proof mutants [MODULE…]`, with the extra `proof` installed. The working tree is not
+changed: each job has a copy. Survivors must be in docs/mutants.md, with the reason.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _NO_TEST: Final = "--version"
 
 
 class Module(NamedTuple):
-    """A file to change, and the stages of tests: a later one sees what all before it let pass."""
+    """A file to change, and its stages of tests: each stage gets the survivors of the one before."""
 
     path: str
     stages: tuple[tuple[str, ...], ...]
@@ -78,7 +78,7 @@ MODULES: Final = {
 
 
 class Tried(NamedTuple):
-    """A mutant and what the tests made of it: killed, timed out or survived."""
+    """A mutant and its result: killed, timed out or survived."""
 
     mutant: Mutant
     outcome: str
@@ -87,7 +87,7 @@ class Tried(NamedTuple):
 
 
 class _Runner:
-    """A copy of the checkout with a process that runs tests in it."""
+    """A copy of the checkout, with a process that runs tests in it."""
 
     def __init__(self, folder: Path) -> None:
         ignored = shutil.ignore_patterns(
@@ -105,7 +105,7 @@ class _Runner:
         )
 
     def run(self, path: str, text: str | None, tests: tuple[str, ...], seconds: float) -> dict[str, Any]:
-        """What these tests say with this text in the file."""
+        """The result of these tests with this text in the file."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         task = {"file": path, "text": text, "tests": tests, "seconds": seconds}
@@ -133,7 +133,7 @@ def _runners(jobs: int) -> Iterator[list[_Runner]]:
 
 
 def _time_limits(module: Module, runner: _Runner) -> list[float]:
-    """How long each stage may take with a mutant. Raises RuntimeError where its tests fail without one."""
+    """The time limit of each stage. Raises RuntimeError if its tests fail without a mutant."""
     limits = []
     for stage in module.stages:
         plain = runner.run(module.path, None, stage, 600)
@@ -144,7 +144,7 @@ def _time_limits(module: Module, runner: _Runner) -> list[float]:
 
 
 def _try(module: Module, mutant: Mutant, runner: _Runner, limits: list[float]) -> Tried:
-    """What the stages make of one mutant."""
+    """The result of one mutant."""
     seconds = 0.0
     for stage, limit in zip(module.stages, limits, strict=True):
         result = runner.run(module.path, mutant.text, stage, limit)
@@ -155,7 +155,7 @@ def _try(module: Module, mutant: Mutant, runner: _Runner, limits: list[float]) -
 
 
 def _try_all(module: Module, found: list[Mutant], runners: list[_Runner]) -> Iterator[Tried]:
-    """What came of each mutant, as it becomes known; each runner takes the next."""
+    """The results of the mutants, as they become known. Each runner takes the next one."""
     source = (runners[0].folder / module.path).read_text()
     limits = _time_limits(module, runners[0])
     waiting, done = queue.SimpleQueue[Mutant | None](), queue.SimpleQueue[Tried | BaseException]()
@@ -165,7 +165,7 @@ def _try_all(module: Module, found: list[Mutant], runners: list[_Runner]) -> Ite
             while (mutant := waiting.get()) is not None:
                 done.put(_try(module, mutant, runner, limits))
             runner.run(module.path, source, (_NO_TEST,), 10)
-        except BaseException as problem:  # noqa: BLE001 - raised by who waits for the results
+        except BaseException as problem:  # noqa: BLE001 - raised again by the consumer of the results
             done.put(problem)
 
     for mutant in [*found, *(None for _ in runners)]:
@@ -183,19 +183,19 @@ def _try_all(module: Module, found: list[Mutant], runners: list[_Runner]) -> Ite
 
 
 def _explained() -> set[tuple[str, str, str]]:
-    """The survivors that have their reason in docs/mutants.md: file, line before, line after."""
+    """The survivors explained in docs/mutants.md: file, line before, line after."""
     rows = re.findall(r"^\| `([^`]+)` \| `` (.*?) `` \| `` (.*?) `` \|", EXPLAINED.read_text(), re.MULTILINE)
     return {(path, before.replace(r"\|", "|"), after.replace(r"\|", "|")) for path, before, after in rows}
 
 
 def as_row(path: str, mutant: Mutant) -> str:
-    """A survivor as the beginning of a row of docs/mutants.md."""
+    """The beginning of a survivor's row in docs/mutants.md."""
     before, after = (text.replace("|", r"\|") for text in (mutant.before, mutant.after))
     return f"| `{path}` | `` {before} `` | `` {after} `` |"
 
 
 def main(argv: list[str]) -> int:
-    """Try the mutants of the modules named, or of all; 1 if one survives without a reason."""
+    """Try the mutants of the named modules, or of all. Returns 1 if one survives without a reason."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof mutants")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; default all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="copies that run at once")

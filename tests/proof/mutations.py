@@ -1,7 +1,6 @@
-"""The mutants of a module: small changes to what it does, none of which its tests should let pass.
+"""The mutants of a module: small changes to its behavior, all of which its tests should find.
 
-cosmic-ray makes most of them. It has none for texts, for statements left out, for `in` and for
-arguments left out; these are made here.
+cosmic-ray makes most of them. Changed texts, removed statements and arguments, and `in` are added here.
 """
 
 import ast
@@ -29,7 +28,7 @@ RULES: Final = (ANNOTATION, MESSAGE, SAME, NO_CODE)
 
 
 class Mutant(NamedTuple):
-    """One changed module: where it begins, which operator made it, the lines before and after, and the whole new text."""
+    """A changed module: the offset of the change, its operator, the lines before and after, and the new text."""
 
     line: int
     operator: str
@@ -47,7 +46,7 @@ class _Change(NamedTuple):
 
 
 def mutants(source: str) -> tuple[list[Mutant], Counter[str]]:
-    """The mutants of a module's text, and how many were left out by each rule."""
+    """The mutants of a module's text, and the number that each rule excluded."""
     tree = ast.parse(source)
     offsets = _Offsets(source)
     quiet = {ANNOTATION: list(_annotations(tree, offsets)), MESSAGE: list(_messages(tree, offsets))}
@@ -78,7 +77,7 @@ def mutants(source: str) -> tuple[list[Mutant], Counter[str]]:
 
 
 class _Offsets:
-    """Where a line and column are in a text; ast counts columns in bytes."""
+    """Offsets of lines and columns in a text; ast counts columns in bytes."""
 
     def __init__(self, source: str) -> None:
         self._lines = source.splitlines(keepends=True)
@@ -91,7 +90,7 @@ class _Offsets:
         return self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
 
     def of(self, node: ast.AST) -> tuple[int, int]:
-        """The offsets at which a node begins and ends."""
+        """The start and end offset of a node."""
         assert isinstance(node, ast.expr | ast.stmt | ast.keyword | ast.arg)
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
@@ -107,7 +106,7 @@ def _inside(change: _Change, spans: list[tuple[int, int]]) -> bool:
 
 
 def _meaning(source: str) -> str:
-    """What a text does, without what only people and mypy read."""
+    """The behavior of a text, without messages, docstrings and annotations."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", SyntaxWarning)
         compile(source, _PLACE, "exec")
@@ -122,7 +121,7 @@ def _meaning(source: str) -> str:
 
 
 def _lines(source: str, text: str) -> tuple[str, str]:
-    """The lines that differ, before and after, each as one line."""
+    """The lines that differ, before and after, each joined to one line."""
     before, after = source.splitlines(), text.splitlines()
     while before and after and before[0] == after[0]:
         del before[0], after[0]
@@ -133,14 +132,14 @@ def _lines(source: str, text: str) -> tuple[str, str]:
 
 
 def _made_by_cosmic_ray(source: str) -> Iterator[_Change]:
-    """The changes of all of cosmic-ray's operators but the one that changes nothing."""
+    """The changes of all cosmic-ray operators except the one that changes nothing."""
     nodes = list(_walk(parso.parse(source)))
     for name in operator_names():
         if name == "core/NoOp":
             continue
         try:
             operator = get_operator(name)()
-        except TypeError:  # one that wants to be told names to exchange
+        except TypeError:  # it needs the names to exchange
             continue
         number = 0
         for node in nodes:
@@ -148,7 +147,7 @@ def _made_by_cosmic_ray(source: str) -> Iterator[_Change]:
                 number += 1
                 try:
                     mutated = MutationVisitor.mutate_code(source, operator, number - 1)
-                except AttributeError:  # it knows no starred expression in an except clause
+                except AttributeError:  # it does not support starred expressions in an except clause
                     continue
                 yield _difference(name.removeprefix("core/"), source, mutated)
 
@@ -160,7 +159,7 @@ def _walk(node: "parso.tree.NodeOrLeaf") -> "Iterator[parso.tree.NodeOrLeaf]":
 
 
 def _difference(operator: str, before: str, after: str) -> _Change:
-    """The smallest change of one stretch that makes the one text the other."""
+    """The smallest single replacement that turns one text into the other."""
     start = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
     most = min(len(before), len(after)) - start
     same = next((n for n in range(most) if before[-1 - n] != after[-1 - n]), most)
@@ -181,7 +180,7 @@ def _made_here(tree: ast.Module, source: str, offsets: _Offsets) -> Iterator[_Ch
     }
     for node in ast.walk(tree):
         if id(node) in in_texts:
-            continue  # Python 3.11 does not say where in the text these stand
+            continue  # Python 3.11 does not have their positions
         if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in docstrings:
             value = node.value if isinstance(node, ast.Constant) else ""
             if isinstance(value, str | bytes):
@@ -212,7 +211,7 @@ def _made_here(tree: ast.Module, source: str, offsets: _Offsets) -> Iterator[_Ch
 
 
 def _annotations(tree: ast.Module, offsets: _Offsets) -> Iterator[tuple[int, int]]:
-    """The stretches that only a type checker reads."""
+    """The ranges that only a type checker reads."""
     for node in ast.walk(tree):
         if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
             yield offsets.of(node.annotation)
@@ -229,7 +228,7 @@ def _annotations(tree: ast.Module, offsets: _Offsets) -> Iterator[tuple[int, int
 
 
 def _messages(tree: ast.Module, offsets: _Offsets) -> Iterator[tuple[int, int]]:
-    """The stretches that are words for people; what is worked out inside of them counts as such."""
+    """The ranges of messages for people, including the expressions in them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield offsets.of(node)

@@ -1,4 +1,4 @@
-"""Names that a server or a file may hold, made by rules, and how a table must show them."""
+"""Difficult names that a server or a file may contain, made by rules, and how a table must show them."""
 
 import random
 import sys
@@ -14,12 +14,12 @@ IGNORABLE: Final = [
     *[(0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3)],
     *[(0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)],
 ]
-"""Default_Ignorable_Code_Point of the Unicode Character Database: what is drawn as nothing at all."""
+"""Default_Ignorable_Code_Point of the Unicode Character Database: characters that are not drawn."""
 
 _BLANK_BRAILLE: Final = 0x2800
 _LONGEST: Final = 10_000
 
-# Nothing that moves the cursor, joins, reorders or takes no place, and no blank but the one on the keyboard.
+# No characters that move the cursor, join, reorder or have no width, and no spaces except U+0020.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 
 _C0: Final = "".join(map(chr, [*range(0x20), 0x7F]))
@@ -51,7 +51,7 @@ def _one(rng: random.Random, ranges: Sequence[tuple[int, int]]) -> str:
 
 
 def _among(rng: random.Random, alphabet: str) -> str:
-    """A symbol with some characters of an alphabet strewn in."""
+    """A symbol with some characters of an alphabet inserted."""
     text = list(rng.choice(_SYMBOLS))
     for _ in range(rng.randint(1, 4)):
         text.insert(rng.randint(0, len(text)), rng.choice(alphabet))
@@ -59,7 +59,7 @@ def _among(rng: random.Random, alphabet: str) -> str:
 
 
 def plain(rng: random.Random) -> str:
-    """A name as most are: a symbol, or letters of one script."""
+    """An ordinary name: a symbol, or letters of one script."""
     if rng.random() < 0.5:
         return rng.choice(_SYMBOLS)
     script = [rng.choice(_LETTERS)]
@@ -67,7 +67,7 @@ def plain(rng: random.Random) -> str:
 
 
 def markup(rng: random.Random) -> str:
-    """Markup of terminals' libraries: tags opened, closed, nested, escaped, and emoji by their names."""
+    """Markup of terminal libraries: opening, closing, nested and escaped tags, and emoji names."""
     tag = rng.choice(
         ("red", "bold", "/", "link=https://evil.example", "not a tag", "@click=x", "", "0", "[", "\\[")
     )
@@ -76,7 +76,7 @@ def markup(rng: random.Random) -> str:
 
 
 def sequence(rng: random.Random) -> str:
-    """A sequence that acts on terminals: CSI, OSC 0, 8 and 52, DCS, a reset, in seven and in eight bits."""
+    """A terminal control sequence: CSI, OSC 0, 8 and 52, DCS or a reset, in seven or eight bits."""
     csi, osc, dcs = rng.choice((("\x1b[", "\x1b]", "\x1bP"), ("\x9b", "\x9d", "\x90")))
     end = rng.choice(("\x07", "\x1b\\", "\x9c", ""))
     final = rng.choice("ABCDHJKSTfhlmnsu@c")
@@ -95,12 +95,12 @@ def sequence(rng: random.Random) -> str:
 
 
 def control(rng: random.Random) -> str:
-    """A name with control characters in it, NUL, TAB, CR, backspace and C1 among them."""
+    """A name with control characters, including NUL, TAB, CR, backspace and C1."""
     return _among(rng, rng.choice((_C0, _C1, "\x00", "\t", "\r", "\x08\x7f")))
 
 
 def broken(rng: random.Random) -> str:
-    """A name with line breaks of any kind in it."""
+    """A name with line breaks of any kind."""
     return _among(rng, _BREAKS)
 
 
@@ -110,7 +110,7 @@ def bidirectional(rng: random.Random) -> str:
 
 
 def zero_width(rng: random.Random) -> str:
-    """A name with characters in it that are drawn as nothing, or as a blank."""
+    """A name with characters that are not drawn, or drawn as a space."""
     ranges = [
         *IGNORABLE,
         (_BLANK_BRAILLE, _BLANK_BRAILLE),
@@ -122,7 +122,7 @@ def zero_width(rng: random.Random) -> str:
 
 
 def surrogate(rng: random.Random) -> str:
-    """A name with surrogates without their other half, or in the wrong order."""
+    """A name with surrogates that are unpaired or in the wrong order."""
     high, low = chr(rng.randint(0xD800, 0xDBFF)), chr(rng.randint(0xDC00, 0xDFFF))
     return rng.choice((f"x{high}", f"{low}x", f"{low}{high}", f"{high}{high}y", f"a{high} {low}b"))
 
@@ -136,7 +136,7 @@ def huge(rng: random.Random) -> str:
 
 
 def combining(rng: random.Random) -> str:
-    """Letters under heaps of marks."""
+    """Letters with many combining marks."""
     return "".join(
         _one(rng, _LETTERS[:3]) + "".join(rng.choices(_MARKS, k=rng.choice((1, 2, 30))))
         for _ in range(rng.randint(1, 4))
@@ -144,13 +144,13 @@ def combining(rng: random.Random) -> str:
 
 
 def wide(rng: random.Random) -> str:
-    """Characters that take two columns each."""
+    """Characters with a width of two columns."""
     script = [rng.choice(_SCRIPTS)]
     return "".join(_one(rng, script) for _ in range(rng.choice((1, 2, 4, 20, 60))))
 
 
 def emoji(rng: random.Random) -> str:
-    """Emoji, also joined, in a skin's colour, as flags and as keys."""
+    """Emoji, including joined ones, skin tones, flags and keycaps."""
     face = _one(rng, _EMOJI)
     return rng.choice(
         (
@@ -174,7 +174,7 @@ def _categories() -> Mapping[str, list[int]]:
 
 
 def category(rng: random.Random) -> str:
-    """A few characters of one category of Unicode, whichever."""
+    """A few characters of a random category of Unicode."""
     numbers = _categories()[rng.choice(sorted(_categories()))]
     return "x" + "".join(chr(rng.choice(numbers)) for _ in range(rng.randint(1, 5)))
 
@@ -197,7 +197,7 @@ def template(rng: random.Random) -> str:
 
 
 def query(rng: random.Random) -> str:
-    """What SQL, a shell, HTML, XML or JSON would take for more than a name."""
+    """Code in SQL, a shell, HTML, XML or JSON."""
     quote = rng.choice("'\"`")
     inside = rng.choice(("1=1", "x", "rm -r ~", "alert(1)", "sleep 9"))
     return rng.choice(
@@ -220,7 +220,7 @@ def query(rng: random.Random) -> str:
 
 
 def formula(rng: random.Random) -> str:
-    """What a spreadsheet would take for a formula."""
+    """A spreadsheet formula."""
     start = rng.choice(("=", "+", "-", "@", "\t=", "\r=", "=-", "\uff1d", "'="))
     return start + rng.choice(
         ("1+1", 'HYPERLINK("https://evil.example","x")', "cmd|'/C calc'!A0", "SUM(A1:A9)")
@@ -228,7 +228,7 @@ def formula(rng: random.Random) -> str:
 
 
 def path(rng: random.Random) -> str:
-    """What a file system would take for a path, or a command for an option."""
+    """A path, or an option of a command."""
     step = rng.choice(("../", "..\\", "/", "~/", "C:\\", "%2e%2e/", "//", "-", "--", "./"))
     return step * rng.randint(1, 3) + rng.choice(
         ("etc/passwd", "NUL", "con", "rf", "version", ".", "*", "x\x00.txt")
@@ -236,14 +236,14 @@ def path(rng: random.Random) -> str:
 
 
 def word(rng: random.Random) -> str:
-    """What a reader would take for a number, or for nothing."""
+    """A text that looks like a number or a missing value."""
     return rng.choice(
         ("0", "-0", "1.5", "1e5", "NaN", "null", "None", "true", "undefined", "unknown", "-", ".", "TOTALS")
     )
 
 
 def blank(rng: random.Random) -> str:
-    """A name with blanks at its ends or in it, or of nothing else."""
+    """A name with spaces at its ends or inside, or only spaces."""
     return rng.choice((" ", "   ", " ETH", "ETH ", "  ETH  ", "E  TH", "E T H"))
 
 
@@ -254,18 +254,18 @@ FAMILIES: Final[Mapping[str, Callable[[random.Random], str]]] = {
         *(wide, emoji, category, template, query, formula, path, word, blank),
     )
 }
-"""The kinds of names, by what they are called."""
+"""The kinds of names, by their names."""
 
 
 def name(rng: random.Random) -> str:
-    """A name of some kind, or of several in one."""
+    """A name of one kind, or of several kinds combined."""
     made = [rng.choice(list(FAMILIES.values()))(rng) for _ in range(rng.choice((1, 1, 1, 2, 3)))]
     return rng.choice(("", " ", "x")).join(made)
 
 
 @cache
 def hidden(character: str) -> bool:
-    """Whether a character must not reach a terminal: it acts on it, reorders, or cannot be seen."""
+    """Whether a character must not reach a terminal, because it controls it, reorders text, or is invisible."""
     number = ord(character)
     return (
         (unicodedata.category(character) in _UNSEEN and character != " ")
@@ -275,7 +275,7 @@ def hidden(character: str) -> bool:
 
 
 def shown(text: str, limit: int = 0) -> str:
-    """How a table shows a text: what must not reach the terminal by its number, and no more than the limit."""
+    """How a table shows a text: hidden characters as their numbers, and at most `limit` characters."""
     forms = ((0xFF, "\\x{:02x}"), (0xFFFF, "\\u{:04x}"), (sys.maxunicode, "\\U{:08x}"))
     made = "".join(
         next(form for most, form in forms if ord(c) <= most).format(ord(c)) if hidden(c) else c for c in text

@@ -1,4 +1,4 @@
-"""The oracle for answers: what the bytes of a provider's answer say, read from the contract and from nothing of balcli."""
+"""The oracle for responses: the meaning of a provider's bytes, based on the contract and independent of balcli."""
 
 import json
 import re
@@ -9,18 +9,18 @@ from typing import Any, Final, NoReturn, TypeAlias
 from tests.proof.integers import read, read_units, written
 
 Row: TypeAlias = tuple[str, str | None, str | None, str | None]
-"""Asset, total, available and locked amount as they must be shown; an amount of None is unknown."""
+"""The asset, and the total, available and locked amount to show; None is unknown."""
 
 _ID: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 _DEEPEST: Final = 100
 
 
 class Refused(Exception):
-    """The bytes are no answer that may be believed."""
+    """The bytes are not a valid response."""
 
 
 class _Digits(str):
-    """A JSON number, as its characters."""
+    """A JSON number as its characters."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ def _constant(_name: str) -> NoReturn:
 
 
 def document(body: bytes) -> Any:
-    """The one strict JSON document of a body. Raises Refused."""
+    """The strict JSON document of a body. Raises Refused."""
     try:
         found = json.loads(
             body.decode("utf-8"), parse_int=_Digits, parse_float=_Digits, parse_constant=_constant, object_pairs_hook=_pairs
@@ -76,7 +76,7 @@ def _name(value: Any) -> str:
 
 
 def _text(value: Any) -> None:
-    """Refuse what is there and is no text, half a character included."""
+    """Refuse a value that is present but not a text, or has an unpaired surrogate."""
     if value is not None and not isinstance(value, str):
         raise Refused
     if any("\ud800" <= character <= "\udfff" for character in value or ""):
@@ -104,7 +104,7 @@ _FAILURES: Final = {"error", "fail", "failed", "failure", "unauthorized", "forbi
 
 
 def _whole(value: Any) -> int | None:
-    """The whole number that a number or a text of digits is; -1 for a number that is none."""
+    """The integer in a number or a text of digits; -1 for any other number."""
     if isinstance(value, _Digits):
         try:
             units, one = read(str(value)), read("1")
@@ -115,7 +115,7 @@ def _whole(value: Any) -> int | None:
 
 
 def refuse_marked(answer: dict[str, Any]) -> None:
-    """Raises Refused for an answer that says that it is an error, whatever else is in it."""
+    """Raise Refused for a response that says that it is an error."""
     parts = [answer, *([answer["data"]] if isinstance(answer.get("data"), dict) else [])]
     for part in parts:
         for key in ("error", "errors"):
@@ -137,7 +137,7 @@ def refuse_marked(answer: dict[str, Any]) -> None:
 
 
 def merchant(body: bytes, _tokens: bytes) -> list[Row]:
-    """The rows of a merchant's answer. Raises Refused."""
+    """The rows of a merchant's response. Raises Refused."""
     answer = _object(document(body))
     refuse_marked(answer)
     if _whole(answer.get("code")) != 200:
@@ -152,7 +152,7 @@ def merchant(body: bytes, _tokens: bytes) -> list[Row]:
 
 
 def wallet(body: bytes, _tokens: bytes) -> list[Row]:
-    """The rows of a wallet's answer. Raises Refused."""
+    """The rows of a wallet's response. Raises Refused."""
     answer = _object(document(body))
     refuse_marked(answer)
     rows: list[Row] = []
@@ -168,7 +168,7 @@ def wallet(body: bytes, _tokens: bytes) -> list[Row]:
 
 
 def loopring(body: bytes, tokens: bytes) -> list[Row]:
-    """The rows of the relayer's answer with this token table; unknown tokens have no amounts. Raises Refused."""
+    """The rows of the relayer's response with this token table; unknown tokens have no amounts. Raises Refused."""
     known = _table(tokens)
     rows: list[Row] = []
     owners = {"11329"}
@@ -206,7 +206,7 @@ def _id(value: Any) -> int:
 
 
 def _table(body: bytes) -> dict[int, tuple[str | None, int | None]]:
-    """Label and decimals of each token; None for what its entries do not say, or not with one voice."""
+    """The label and decimals of each token; None if its entries are missing them or disagree."""
     symbols: dict[int, set[str | None]] = {}
     units: dict[int, set[int | None]] = {}
     for item in _list(document(body)):

@@ -1,4 +1,4 @@
-"""Random reports, as runs of the three providers make them, with amounts and names of every kind."""
+"""Random reports, like those of the three providers, with amounts and names of every kind."""
 
 import random
 import re
@@ -16,7 +16,7 @@ _NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def amount(rng: random.Random) -> Amount:
-    """An amount of any length that the contract allows, zeros and negative ones among them."""
+    """An amount of any length that the contract allows, including zeros and negative ones."""
     kind = rng.random()
     if kind < 0.15:
         return Amount(0, rng.choice((0, 18)))
@@ -28,12 +28,12 @@ def amount(rng: random.Random) -> Amount:
 
 
 def maybe(rng: random.Random) -> Amount | None:
-    """An amount, or now and then none that is known."""
+    """An amount, sometimes unknown."""
     return None if rng.random() < 0.08 else amount(rng)
 
 
 def asset(rng: random.Random) -> str:
-    """An asset's name: of few, so that accounts share some, or a naughty one."""
+    """An asset's name: one of a few, so that accounts share them, or a difficult one."""
     return (
         rng.choice(("ETH", "USDT", "BTC", "SNX#24", "\u4eba\u6c11\u5e01"))
         if rng.random() < 0.5
@@ -42,13 +42,13 @@ def asset(rng: random.Random) -> str:
 
 
 def some_name(rng: random.Random) -> str:
-    """A naughty name of at least one character, as it is after the reading: without unpaired surrogates, mostly."""
+    """A difficult, non-empty name as after parsing: mostly without unpaired surrogates."""
     made = naughty.name(rng) or "x"
     return made if rng.random() < 0.1 else re.sub("[\ud800-\udfff]", "\ufffd", made)
 
 
 def addresses(rng: random.Random) -> tuple[DepositAddress, ...]:
-    """Deposit addresses, most as they are and some naughty."""
+    """Deposit addresses, some with difficult names."""
     found = []
     for _ in range(rng.choice((0, 0, 1, 2))):
         where = rng.choice((f"0x{rng.randrange(16**40):040x}", "EQ-" + "9x-y" * 20, None, some_name(rng)))
@@ -58,7 +58,7 @@ def addresses(rng: random.Random) -> tuple[DepositAddress, ...]:
 
 
 def loopring_row(rng: random.Random, name: str) -> Balance:
-    """A row of a relayer: known, unknown or an NFT's, with what is pending."""
+    """A row of a relayer: a known or unknown token or an NFT, with pending amounts."""
     details: dict[str, Detail] = {"pending_withdraw": maybe(rng), "pending_deposit": maybe(rng)}
     kind = rng.random()
     if kind < 0.15:
@@ -74,7 +74,7 @@ def loopring_row(rng: random.Random, name: str) -> Balance:
 
 
 def wallet_row(rng: random.Random, name: str) -> Balance:
-    """A row of a wallet, with its holds and its deposit addresses."""
+    """A row of a wallet, with holds and deposit addresses."""
     details: dict[str, Detail] = {part: maybe(rng) for part in ("hold", "aml_lock", "referral")}
     details["deposit_addresses"] = addresses(rng)
     row = (asset(rng), None, maybe(rng), maybe(rng), maybe(rng), details)
@@ -82,7 +82,7 @@ def wallet_row(rng: random.Random, name: str) -> Balance:
 
 
 def merchant_row(rng: random.Random, name: str) -> Balance:
-    """A row of a merchant: crypto, or fiat, of which the total alone is known."""
+    """A row of a merchant: crypto, or fiat with only a total."""
     if rng.random() < 0.2:
         return Balance(
             name, "merchant", "EUR", None, amount(rng), None, None, {"kind": "fiat", "merchant_id": "7"}
@@ -99,7 +99,7 @@ ROWS: Final[dict[str, Callable[[random.Random, str], Balance]]] = {
 
 
 def outcome(rng: random.Random, number: int) -> Outcome:
-    """What came of an account: rows, none, or a failure with a reason from wherever."""
+    """The outcome of an account: rows, no rows, or a failure with a random message."""
     provider = rng.choice(list(ROWS))
     name = rng.choice((provider, "treasury", "\u6771\u4eac", f"shop/{number}", f"x{naughty.name(rng)}"))
     name = f"{name}{number}" if number else name
@@ -117,7 +117,7 @@ def outcome(rng: random.Random, number: int) -> Outcome:
 
 
 def report(rng: random.Random) -> Report:
-    """The report of a run of one to four accounts, now and then without zeros, in another order, or totals alone."""
+    """The report of one to four accounts, sometimes without zeros, sorted, or with totals only."""
     outcomes = [outcome(rng, number) for number in range(rng.choice((1, 2, 3, 4)))]
     notices = [Notice("env.ignored", None, some_name(rng)) for _ in range(rng.choice((0, 0, 1)))]
     made = build("main", outcomes, notices)

@@ -1,4 +1,4 @@
-"""The rows of the fault matrix: each kind of trouble, arranged around one run, and how that run must end."""
+"""The rows of the fault matrix: each kind of fault, its setup around one run, and the expected end."""
 
 import contextlib
 import fcntl
@@ -34,7 +34,7 @@ _ALL: Final = ("loopring", "wallet", "merchant")
 
 
 class Trouble(NamedTuple):
-    """One row: what is arranged around a run with one account, the exit code, and the rows that it must show."""
+    """A row: the setup around a run with one account, the exit code, and the rows that it must show."""
 
     kind: str
     name: str
@@ -42,25 +42,25 @@ class Trouble(NamedTuple):
     arrange: Arrange = lambda _stage: None
     fault: str = ""
     rows: Callable[[str], list[Row] | None] | None = None
-    """By provider; without it, the account's whole rows on 0 and none on anything else."""
+    """The rows by provider. Without it: all rows of the account for exit code 0, and none for any other."""
     but: Mapping[str, int] = MappingProxyType({})
     providers: tuple[str, ...] = _ALL
     way: str = "text"
     slack: float = 0.0
-    """Seconds beyond the deadline that the row itself takes."""
+    """Seconds after the deadline that the row itself takes."""
 
     def code_for(self, provider: str) -> int:
         """The exit code at that provider."""
         return self.but.get(provider, self.code)
 
     def rows_for(self, provider: str) -> list[Row] | None:
-        """The rows that must be shown for that provider; None where they are not looked at."""
+        """The rows that must be shown for that provider; None if they are not checked."""
         if self.rows is not None:
             return self.rows(provider)
         return expected(provider) if self.code_for(provider) == 0 else NOTHING
 
 
-# What the sandbox plays.
+# Faults of the sandbox.
 
 _LONG: Final = "123456789012345678901234567890.123456789012345678"
 _FIRSTS: Final = {
@@ -108,10 +108,10 @@ def _identified(fault: str, provider: str) -> list[Row]:
 
 
 def _as_named(provider: str, *names: str) -> list[Row]:
-    """The rows with these names for the first two assets, in the order of the wire."""
+    """The rows with these names for the first two assets, in the order of the response."""
     wire = {"loopring": ("ETH", "LRC"), "wallet": ("BTC", "USDT"), "merchant": ("USDT", "BTC")}[provider]
     given = dict(zip(wire, names, strict=True))
-    if provider == "loopring":  # a symbol that stands twice, or could be a label, carries its id
+    if provider == "loopring":  # a symbol that occurs twice, or looks like a label, is followed by its id
         others = {row[0] for row in expected(provider)} - {*wire}
         labelled = {
             asset: len({*names}) < 2 or name in others or "#" in name or ":" in name
@@ -122,13 +122,13 @@ def _as_named(provider: str, *names: str) -> list[Row]:
             for place, (asset, name) in enumerate(given.items())
         }
     rows = expected(provider)
-    if provider == "loopring" and "USDT" in names:  # which the table has beside, under 3
+    if provider == "loopring" and "USDT" in names:  # which the table also has as token 3
         rows = [("USDT#3", *row[1:]) if row[0] == "USDT" else row for row in rows]
     return [(given.get(row[0] or "", row[0]), *row[1:]) for row in rows]
 
 
 def _renamed(provider: str) -> list[Row]:
-    """The rows whose assets have other names: their amounts alone."""
+    """The rows with renamed assets: only their amounts."""
     rows = expected(provider)
     if provider != "loopring":
         first = next(row for row in rows if row[0] == ("BTC" if provider == "wallet" else "USDT"))
@@ -153,12 +153,12 @@ def _played() -> Iterator[Trouble]:
     for name, fault in faults.ALL.items():
         kind = next(kind for kind, starts in _KINDS.items() if name.startswith(starts))
         trouble = Trouble(kind, name, fault.code, fault=name, but=dict(fault.but), rows=_rows_of(name))
-        # A relayer's token table is asked for without a key: the stage's own key cannot be repeated in it.
+        # A relayer's token table is requested without a key, so it cannot repeat the stage's key.
         keyless = name.startswith("echo-") and fault.where == "names"
         yield trouble._replace(providers=("wallet", "merchant")) if keyless else trouble
 
 
-# Where credentials travel.
+# Credentials.
 
 
 def _netrc(entry: str) -> Arrange:
@@ -177,7 +177,7 @@ def _env_file(line: str) -> Arrange:
 
 
 def _bad_key(bad: str) -> Arrange:
-    """A secret with something in its middle, or nothing but that."""
+    """A secret with something in its middle, or only that."""
 
     def arrange(stage: Stage) -> None:
         text = stage.planting.secrets[0].text
@@ -189,7 +189,7 @@ def _bad_key(bad: str) -> Arrange:
 
 
 def _two_hosts(stage: Stage) -> contextlib.AbstractContextManager[object]:
-    """Another provider's account at another host beside the first; the whole run is `all`."""
+    """Add another provider's account at another host. The run is `all`."""
     from balcli.sandbox import Sandbox
     from tests.canary.echoes import EchoingPart
     from tests.proof.stage import KEYS
@@ -252,10 +252,10 @@ def _issued(flaw: str, extensions: str, valid: tuple[str, str]) -> Path:
 def _behind_tls(
     flaw: str, extensions: str = LEAF + HERE, valid: tuple[str, str] = NOW, bundle: str = ""
 ) -> Arrange:
-    """The host behind a certificate with this flaw; the profile trusts the authority, or what `bundle` names."""
+    """Put the host behind a certificate with this flaw. The profile trusts the authority, or `bundle`."""
 
     def arrange(stage: Stage) -> contextlib.AbstractContextManager[object]:
-        with _ISSUING:  # the authority keeps books, in which only one can write
+        with _ISSUING:  # only one process can write the authority's database
             certificate = _issued(flaw, extensions, valid)
         wire = Wire(_relay(stage), tls=serving(certificate))
         trusted = bundle or str(_authority().bundle)
@@ -271,7 +271,7 @@ def _behind_tls(
 
 
 def _relay(stage: Stage) -> Callable[[socket.socket, bytes], None]:
-    """A script that answers as the stage's host does."""
+    """A script that answers like the stage's host."""
 
     def script(connection: socket.socket, request: bytes) -> None:
         with socket.create_connection(stage.host.url.removeprefix("http://").split(":")) as host:  # type: ignore[arg-type]
@@ -316,7 +316,7 @@ TLS: Final = (
 )
 
 
-# Transport beyond what a host can play.
+# Transport faults that a host cannot simulate.
 
 _HANGING_RESOLVER: Final = """
 import socket, time
@@ -333,7 +333,7 @@ def _hanging_resolver(stage: Stage) -> None:
 
 @contextlib.contextmanager
 def _full_backlog(stage: Stage) -> Iterator[None]:
-    """A port whose queue is full: what comes is dropped, as by a firewall that says nothing."""
+    """A port with a full queue: connections are dropped, as by a silent firewall."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
         address = listener.getsockname()
         for _ in range(8):
@@ -364,7 +364,7 @@ def _second_page_fails(stage: Stage) -> None:
 
 
 def _not_asked_for(stage: Stage) -> None:
-    """The run is narrowed to the second asset of an answer whose first has a bad amount."""
+    """Request only the second asset of a response whose first asset has a bad amount."""
     stage.host.scripted[f"/{stage.provider}{stage.part.BALANCES}"] = [json_response(_DUST[stage.provider])]
     stage.options += ["--asset", _SECOND[stage.provider]]
 
@@ -480,7 +480,7 @@ def _reader_gone(stage: Stage) -> Iterator[None]:
 
 
 def _signal(number: signal.Signals, ready: Callable[[Stage], bool]) -> Arrange:
-    """Send a signal once the run is there; it must be over half a second later."""
+    """Send a signal once the run has started. It must end within half a second."""
 
     def during(process: subprocess.Popen[bytes], stage: Stage) -> None:
         limit = time.monotonic() + 10
@@ -488,7 +488,7 @@ def _signal(number: signal.Signals, ready: Callable[[Stage], bool]) -> Arrange:
             time.sleep(0.01)
         time.sleep(0.1)
         sent = time.monotonic()
-        # Not by the process's own methods: they would take its exit status from who waits for that.
+        # Not with the process's own methods: they would take its exit status from the waiting code.
         os.kill(process.pid, number)
         while process.returncode is None and time.monotonic() < sent + 5 and not _gone(process.pid):
             time.sleep(0.005)
@@ -502,7 +502,7 @@ def _signal(number: signal.Signals, ready: Callable[[Stage], bool]) -> Arrange:
 
 
 def _gone(process: int) -> bool:
-    """Whether a process has ended."""
+    """Whether a process has exited."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -515,7 +515,7 @@ def _asked(stage: Stage, times: int = 1) -> bool:
 
 
 def _in_command(number: signal.Signals) -> Arrange:
-    """A secret's command that would take a minute, and tells its process by a file."""
+    """A secret's command that takes a minute, and writes its process id to a file."""
 
     def arrange(stage: Stage) -> None:
         note = stage.folder / "child"
@@ -536,7 +536,7 @@ def _in_command(number: signal.Signals) -> Arrange:
 
 
 def _slow_reader(number: signal.Signals) -> Arrange:
-    """A reader that takes nothing from a small pipe, so that the signal comes while the program writes."""
+    """A reader that does not read from a small pipe, so that the program gets the signal while writing."""
 
     @contextlib.contextmanager
     def arrange(stage: Stage) -> Iterator[None]:
@@ -559,13 +559,13 @@ def _slow_reader(number: signal.Signals) -> Arrange:
 
 
 def _started(_stage: Stage) -> bool:
-    """True, once the program must have begun to connect: a host that keeps silent cannot tell."""
+    """Return True once the program must have started to connect: a silent host cannot know."""
     time.sleep(0.6)
     return True
 
 
 def _settled(stage: Stage) -> bool:
-    """Whether the host has not been asked for a while."""
+    """Whether the host has not had a request for a while."""
     before = len(stage.host.log)
     time.sleep(0.5)
     return len(stage.host.log) == before
@@ -594,7 +594,7 @@ sys.meta_path.insert(0, Finder())
 
 
 def _plug_in(fault: str) -> Arrange:
-    """An account at a plug-in's provider, which does this; the run is of that account alone."""
+    """An account at a plugin's provider, which does this. The run has only that account."""
 
     def arrange(stage: Stage) -> None:
         (stage.folder / "site").mkdir()
@@ -675,7 +675,7 @@ def _broken_toml(stage: Stage) -> None:
 
 
 def _replaced(make: Callable[[Path], None]) -> Arrange:
-    """Something else in the place of the profile file."""
+    """Something else instead of the profile file."""
 
     def arrange(stage: Stage) -> None:
         stage.planting.profile.unlink()
@@ -700,7 +700,7 @@ def _deep(path: Path) -> None:
 
 
 def _nested(begin: str, end: str, levels: int) -> Arrange:
-    """Lists or tables in one another: in a login where the account has one, else beside its keys."""
+    """Nested lists or tables: in the account's login if it has one, or else next to its keys."""
 
     def arrange(stage: Stage) -> None:
         value = f'{begin * levels}"${{NAME}}"{end * levels}'
@@ -720,7 +720,7 @@ def _stranger(stage: Stage) -> None:
 
 
 def _env_above(stage: Stage) -> None:
-    """The profile moves a folder down; the .env with its names stays."""
+    """Move the profile one folder down, and leave the .env with its variables."""
     below = stage.home / "below"
     below.mkdir()
     stage.planting.profile.rename(below / "config.toml")
@@ -730,7 +730,7 @@ def _env_above(stage: Stage) -> None:
 
 
 def _preload(stage: Stage) -> None:
-    """LD_PRELOAD in the .env; the secret's command says whether it got that."""
+    """LD_PRELOAD in the .env. The secret's command reports whether it got that."""
     stage.file(".env", "LD_PRELOAD=/nonexistent/evil.so\n")
     for line in stage.planting.files[stage.planting.profile].splitlines():
         key, equals, rest = line.partition("_command = ")
@@ -744,7 +744,7 @@ def _preload(stage: Stage) -> None:
 
 
 def _command(*words: str) -> Arrange:
-    """This command for a secret."""
+    """A command for a secret."""
 
     def arrange(stage: Stage) -> None:
         key = "api_key" if stage.provider == "wallet" else stage.planting.secrets[-1].key
@@ -793,7 +793,7 @@ CONFIGURATION: Final = (
 )
 
 
-# Runs that nobody watches.
+# Unattended runs.
 
 
 @contextlib.contextmanager
@@ -805,7 +805,7 @@ def _lock_held(stage: Stage) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _history_locked(stage: Stage) -> Iterator[None]:
-    """A history into which another program writes, for longer than the run lasts."""
+    """A history that another program writes for longer than the run."""
     import sqlite3
 
     history = stage.folder / "history.db"
@@ -818,7 +818,7 @@ def _history_locked(stage: Stage) -> Iterator[None]:
 
 
 def _history(content: bytes | None) -> Arrange:
-    """A history with this content; a folder in its place without one."""
+    """A history with this content, or a folder instead of it."""
 
     def arrange(stage: Stage) -> None:
         stage.options += ["--record", "--history", str(stage.home / "history.db")]
@@ -831,7 +831,7 @@ def _history(content: bytes | None) -> Arrange:
 
 
 def _into(path: str) -> Arrange:
-    """The output goes into this file of the home."""
+    """Write the output to this file of the home."""
 
     def arrange(stage: Stage) -> None:
         stage.options += ["-O", str(stage.home / path)]
@@ -849,7 +849,7 @@ def _failing_into(stage: Stage) -> None:
 
 
 def _clock_back(stage: Stage) -> None:
-    """A clock that steps back an hour each time it is looked at."""
+    """A clock that steps back an hour each time it is read."""
     stage.customize(
         "import itertools, time\n"
         "true, steps = time.time, itertools.count()\n"
@@ -880,7 +880,7 @@ UNATTENDED: Final = (
 
 
 def troubles() -> list[Trouble]:
-    """Every row that this machine can arrange."""
+    """Every row that this machine supports."""
     tls = TLS if shutil.which("openssl") else ()
     return [
         *CREDENTIALS,

@@ -1,4 +1,4 @@
-"""Rows in are rows out: each row of random answers is shown once, and each total is the sum of its exact name."""
+"""Each row of random responses is shown once, and each total is the sum for its exact name."""
 
 import json
 import random
@@ -22,7 +22,7 @@ _SPELLINGS: Final = (
     "\u0130", "i\u0307", "i", "I", "\u0131", "\xe9", "e\u0301", "\xc9", "\xdf", "SS", "ss", "\ufb01", "fi", "\U00010400", "\U00010428",
     "=1+1", "[b]x[/b]", "***", "\ufffd", "0", "null", "x" * 300,
 )  # fmt: skip
-"""Names that some folding, trimming, cutting, numbering or filtering makes one, and that are different assets."""
+"""Names of different assets that would be equal after folding, trimming, cutting, numbering or filtering."""
 _SURROGATES: Final = ("\ud800", "a\udfff", "USDT\ud83d", "\ude00\ud83d")
 _IDS: Final = (0, 1, 3, 7, 24, 173, 999, 32767, 32768, 32769, 40000, 65535)
 _PARTS: Final = ("total", "available", "locked")
@@ -31,7 +31,7 @@ Amounts: TypeAlias = tuple[str | None, str | None, str | None]
 
 
 class Out(NamedTuple):
-    """A row as it must be shown, the names that it answers to, and whether it is in a total."""
+    """A row to show, the names that select it, and whether it is in a total."""
 
     asset: str
     asset_id: str | None
@@ -41,7 +41,7 @@ class Out(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One account's answer, the token table beside it, and the rows that must come of it."""
+    """One account's response, its token table, and the expected rows."""
 
     provider: str
     payload: Any
@@ -49,7 +49,7 @@ class Case(NamedTuple):
     rows: list[Out]
 
     def due(self, asked: "Asked", served: Container[str]) -> list[Out] | None:
-        """The rows that must be shown; None where the account must fail, because a name that it was sent is no text."""
+        """The rows to show; None if the account must fail, because a name is not text."""
         sent = (row for row in self.rows if self.provider != "loopring" or row.asset_id in served)
         if not all(_is_text(row.names) for row in sent):
             return None
@@ -57,7 +57,7 @@ class Case(NamedTuple):
 
 
 def folded(name: str) -> bytes:
-    """The name as every spelling of it in ASCII case has it."""
+    """The name with ASCII case folded."""
     return name.encode("utf-8", "surrogatepass").lower()
 
 
@@ -116,7 +116,7 @@ def _merchant(rng: random.Random, count: int) -> Case:
 
 
 def _symbol(asset: str, number: str) -> list[str]:
-    """The symbol of a label, where the asset has the form of one."""
+    """The symbol of a label, if the asset looks like a label."""
     symbol, mark, rest = asset.rpartition("#")
     return [symbol] if symbol and mark and rest == number else []
 
@@ -155,11 +155,11 @@ _MADE: Final = {"loopring": _loopring, "wallet": _wallet, "merchant": _merchant}
 
 
 class _Host(Bench):
-    """The accounts of a run; the relayer filters by the ids that it is asked for, as the real one does."""
+    """The host of a run's accounts. The relayer filters by the requested ids, like the real one."""
 
     rows: Sequence[Case] = ()
     served: Mapping[str, set[str]] = {}
-    """The ids of the tokens that each account was sent."""
+    """The token ids sent to each account."""
 
     def _script(self, connection: socket.socket, request: bytes) -> None:
         url = urlsplit(request.split(b" ")[1].decode())
@@ -176,14 +176,14 @@ class _Host(Bench):
 
 
 class Asked(NamedTuple):
-    """What the command line narrows a run to."""
+    """The assets that the command line selects."""
 
     name: str | None = None
     exact: bool = False
 
     @property
     def options(self) -> list[str]:
-        """The options for it."""
+        """The options of the command line."""
         return [] if self.name is None else [f"--asset={self.name}", *(["--exact"] if self.exact else [])]
 
     def takes(self, row: Out) -> bool:
@@ -201,7 +201,7 @@ def _asked(rng: random.Random) -> Asked:
 
 
 def work(rng: random.Random, count: int) -> Tally:
-    """Judge that many answers, in runs of the whole program against sockets."""
+    """Check that many responses, in runs of the whole program with sockets."""
     tally = Tally()
     folder = Path(tempfile.mkdtemp(prefix="balcli-rows-"))
     try:
@@ -222,7 +222,7 @@ def work(rng: random.Random, count: int) -> Tally:
 
 
 def _document(out: str) -> Mapping[str, list[dict[str, Any]]]:
-    """The balances, totals, accounts and warnings of a run, from one document or from its lines."""
+    """The balances, totals, accounts and warnings of a run, from a document or JSON lines."""
     first = json.loads(out.partition("\n")[0]) if '"type"' in out.partition("\n")[0] else None
     if first is None:
         document: Mapping[str, list[dict[str, Any]]] = json.loads(out)
@@ -280,7 +280,7 @@ def _known(total: Mapping[str, Any]) -> Amounts:
 
 
 def _sums(rows: Sequence[Out], failed: bool) -> tuple[Amounts, Amounts]:
-    """The total of one name, and what is known of it."""
+    """The total of one name, and its known part."""
     whole, known = [], []
     for place in range(len(_PARTS)):
         amounts = [row.amounts[place] for row in rows]
@@ -294,5 +294,5 @@ ROWS_OUT: Final = Proof("rows-out", __doc__, 100_000, 480, work, renewed=4)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the proof and print its figures; 0 if nothing differs, else 1."""
+    """Run the proof and print its figures. Returns 1 if anything differs."""
     return conduct(argv, ROWS_OUT)

@@ -1,4 +1,4 @@
-"""Large answers, one and eight at once, in every format: each run ends well, in time, within its bound of memory."""
+"""Large responses, one and eight at once, in every format: each run succeeds, in time and within its memory limit."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ _SMALL: Final = 5000
 _AT_ONCE: Final = 8
 _DEADLINE: Final = 60
 FORMATS: Final = (*REPORTS, "terminal")
-"""What is measured: each format through a pipe, and the table in colour on a pseudo-terminal."""
+"""The measured outputs: each format in a pipe, and the coloured table in a pseudo-terminal."""
 
 
 # A small process stands between: a child starts with the peak of the process that made it. Linux counts in KiB.
@@ -39,18 +39,18 @@ print(code, peak * (1 if sys.platform == "darwin" else 1024), file=sys.stderr)
 
 
 class Cost(NamedTuple):
-    """What one run took, and how it ended."""
+    """The cost of a run, and its end."""
 
     code: int
     seconds: float
     memory: int
-    """The most resident memory, in bytes."""
+    """The peak resident memory in bytes."""
     written: int
     """The bytes on stdout."""
 
 
 def wallet_row(account: int, row: int) -> dict[str, object]:
-    """A row of KunaCore's answer: an asset of its own, and three amounts of 18 places."""
+    """A row of KunaCore's response: a new asset, and three amounts with 18 decimal places."""
     amount = f"{row + 1}.{account:03}{row:014}7"
     return {
         "balance": amount,
@@ -63,13 +63,13 @@ def wallet_row(account: int, row: int) -> dict[str, object]:
 
 
 def merchant_row(account: int, row: int) -> dict[str, object]:
-    """A row of VelaFi's answer: an asset of its own, and three amounts of 18 places."""
+    """A row of VelaFi's response: a new asset, and three amounts with 18 decimal places."""
     name, amount = f"A{account}-{row}", f"{row + 1}.{row:017}7"
     return {"asset": name, "assetId": name, "assetName": name, "total": amount, "free": amount, "locked": "0"}
 
 
 def name_alone(account: int, row: int) -> dict[str, object]:
-    """A row of KunaCore's answer without an amount, which is legal: they are unknown."""
+    """A row of KunaCore's response without amounts, which is valid: they are unknown."""
     return {"asset": f"A{account}-{row}"}
 
 
@@ -78,7 +78,7 @@ KINDS: Final[Mapping[str, Row]] = {"wallet": wallet_row, "merchant": merchant_ro
 
 
 def body(kind: str, account: int, rows: int) -> bytes:
-    """The answer of one account, its rows as that kind has them."""
+    """The response for one account, with rows of that kind."""
     listed = [KINDS[kind](account, row) for row in range(rows)]
     data = {"canDeposit": True, "balances": listed} if kind == "merchant" else listed
     return json.dumps({"code": 200, "data": data}, separators=(",", ":")).encode()
@@ -95,7 +95,7 @@ def _profile(kind: str, urls: Sequence[str]) -> str:
 
 @contextmanager
 def serving(kind: str, accounts: int, rows: int, folder: Path) -> Iterator[Program]:
-    """A program whose profile has so many accounts, each with so many rows."""
+    """A program whose profile has that many accounts, each with that many rows."""
     with ExitStack() as stack:
         answers = [answer(body(kind, number, rows)) for number in range(accounts)]
         wires = [stack.enter_context(Wire(sends(raw))) for raw in answers]
@@ -105,7 +105,7 @@ def serving(kind: str, accounts: int, rows: int, folder: Path) -> Iterator[Progr
 
 
 def cost(program: Program, output: str, *arguments: str) -> Cost:
-    """What `balcli all` in a format takes, as a process of its own."""
+    """The cost of `balcli all` in a format, as a separate process."""
     on_terminal = output == "terminal"
     environment = program.environment({"TERM": "xterm-256color"} if on_terminal else {})
     options = ["-o", "table" if on_terminal else output, "-q", "--config", str(program.file), *arguments]
@@ -133,12 +133,12 @@ def cost(program: Program, output: str, *arguments: str) -> Cost:
 
 
 def bound(accounts: int, rows: int) -> int:
-    """The most memory that a run may take, in bytes."""
+    """The memory limit of a run in bytes."""
     return _SMALL_BOUND if accounts == 1 and rows <= _SMALL else _BOUND
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure each size in each format; 1 where a run took too much or failed."""
+    """Measure each size in each format. Returns 1 if a run took too much or failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof sizes", description=__doc__)
     parser.add_argument(
         "--count", type=int, default=100_000, help="rows of the largest run (default %(default)s)"

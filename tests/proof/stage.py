@@ -1,4 +1,4 @@
-"""One run of the program as a real process, with false secrets, a host of its own, and a strict judge."""
+"""One run of the program as a real process, with fake secrets, its own host, and strict checks."""
 
 import contextlib
 import json
@@ -33,18 +33,18 @@ KEYS: Final = {
     "wallet": ("password",),
     "merchant": ("api_key", "api_secret"),
 }
-"""How an account of each provider proves itself here: the way with the most steps."""
+"""The credentials of each provider's account: the kind with the most steps."""
 
 DEADLINE: Final = 3.0
 PATIENCE: Final = 0.5
-"""Seconds after its deadline at which a run must have ended."""
+"""Seconds after its deadline by which a run must have ended."""
 
 MOST_MEMORY: Final = 150 * 1024 * 1024
 _LONGEST_LINE: Final = 300
 _SIGNALLED: Final = frozenset({130, 141, 143})
 _TOP: Final = {"schema_version", "generated_at", "profile", "complete", "exit_code", "coverage", "accounts", "balances", "totals", "warnings", "errors"}  # fmt: skip
 
-# What the sandbox's accounts hold, as the wire has it, in the wire's order.
+# The balances of the sandbox's accounts, as in the responses and in their order.
 _LOOPRING: Final = (
     ("ETH", 18, "99476758000000000", "0"),
     ("LRC", 18, "1250500000000000000000", "250250000000000000000"),
@@ -59,7 +59,7 @@ _WALLET: Final = (
 )
 _MERCHANT: Final = (("USDT", "5000", "4000", "1000"), ("BTC", "2", "1.5", "0.5"))
 Row: TypeAlias = tuple[str | None, str | None, str | None, str | None]
-"""Asset (None: any), total, available and locked amount as they must be shown; an amount of None is unknown."""
+"""The asset (None: any), and the total, available and locked amount to show; None is unknown."""
 
 
 def _shown(value: int | None) -> str | None:
@@ -67,7 +67,7 @@ def _shown(value: int | None) -> str | None:
 
 
 def expected(provider: str, first: str | None = "", *, twice: bool = False) -> list[Row]:
-    """The rows that a run must show, with another text for the first wire amount, or none; or the first row twice."""
+    """The rows that a run must show, with another or no first amount, or with the first row twice."""
     rows: list[Row] = []
     if provider == "loopring":
         for asset, places, total, locked in _LOOPRING:
@@ -94,7 +94,7 @@ def expected(provider: str, first: str | None = "", *, twice: bool = False) -> l
 
 
 class Ended(NamedTuple):
-    """How the process ended."""
+    """The end of a process."""
 
     code: int
     out: bytes
@@ -105,7 +105,7 @@ class Ended(NamedTuple):
 
 @dataclass
 class Stage:
-    """Everything around one run; what a row arranges, it changes here before the run starts."""
+    """Everything around one run. A row changes it before the run starts."""
 
     provider: str
     output: str
@@ -119,18 +119,18 @@ class Stage:
     stdin: int = subprocess.DEVNULL
     stdout: int | None = subprocess.PIPE
     profile: bool = True
-    """Whether the command line names the profile file."""
+    """Whether the command line has `--config`."""
     during: Callable[[subprocess.Popen[bytes], "Stage"], None] | None = None
-    """What is done to the process while it runs."""
+    """Called with the running process."""
     read: bool = True
-    """Whether anybody reads stdout."""
+    """Whether stdout is read."""
     hosts: dict[str, Sandbox] = field(default_factory=dict)
     columns: int = 0
-    """The width of the terminal that stdout is; 0 where it is none."""
+    """The width of the terminal at stdout; 0 if it is not a terminal."""
     shell: str = ""
-    """What a shell makes of the command line; without it there is no shell."""
+    """The shell script that runs the command line; "" for no shell."""
     afterwards: Callable[[], list[str]] = list
-    """What is wrong with the world after the run."""
+    """Returns what is wrong after the run."""
 
     @property
     def home(self) -> Path:
@@ -138,7 +138,7 @@ class Stage:
         return self.planting.home
 
     def file(self, name: str, content: str | bytes, mode: int = 0o600) -> Path:
-        """A file of the home with this content, known not to be the program's own."""
+        """Write a file in the home with this content, which is not counted as the program's."""
         path = self.home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
@@ -151,7 +151,7 @@ class Stage:
         self.file("config.toml", change(self.planting.files[self.planting.profile]))
 
     def customize(self, code: str) -> None:
-        """Let the run's interpreter execute this before it starts."""
+        """Make the run's interpreter execute this first."""
         (self.folder / "site").mkdir(exist_ok=True)
         (self.folder / "site/sitecustomize.py").write_text(code)
         self.env["PYTHONPATH"] = str(self.folder / "site")
@@ -206,9 +206,9 @@ class Stage:
 
 
 class Watch:
-    """Looks at a running process: the most memory that it had, in bytes. Ends one that hangs.
+    """Watches a running process: measures its peak memory in bytes, and kills it if it hangs.
 
-    What `wait4` tells of memory would not do: it counts what the parent had when it split.
+    The memory from `wait4` is not usable, because it includes that of the parent at the fork.
     """
 
     def __init__(self, process: int, until: float) -> None:
@@ -231,16 +231,16 @@ class Watch:
 
 
 def _read(pieces: dict[str, bytes], name: str, descriptor: int | None) -> None:
-    """Gather what comes through a descriptor, until its end."""
+    """Read a descriptor until its end."""
     assert descriptor is not None
-    with contextlib.suppress(OSError):  # how a terminal ends
+    with contextlib.suppress(OSError):  # the end of a terminal
         while piece := os.read(descriptor, 65536):
             pieces[name] += piece
 
 
 @contextlib.contextmanager
 def staged(provider: str, output: str, folder: Path, fault: str = "", way: str = "text") -> Iterator[Stage]:
-    """A stage with one account of a provider, whose secrets are given in that way, and its host with that fault."""
+    """A stage with one account of a provider, secrets from that source, and a host with that fault."""
     planting = Planting(folder / "home")
     secrets = planting.plant(provider, f"/{provider}", KEYS[provider], way)
     part = EchoingPart(provider, provider, secrets, "", "", everywhere=False)
@@ -258,7 +258,7 @@ def staged(provider: str, output: str, folder: Path, fault: str = "", way: str =
 
 
 def judge(stage: Stage, ended: Ended, code: int, rows: list[Row] | None, slack: float) -> list[str]:
-    """What is wrong with a run that had to end with this code and show these rows; None: they are not looked at."""
+    """What is wrong with a run that must end with this code and show these rows (None: not checked)."""
     return [
         *([f"exit code {ended.code}, not {code}"] if ended.code != code else []),
         *_wrong_with_streams(ended, code),
@@ -275,7 +275,7 @@ def judge(stage: Stage, ended: Ended, code: int, rows: list[Row] | None, slack: 
 
 
 def _wrong_with_streams(ended: Ended, code: int) -> Iterator[str]:
-    """What is wrong with stderr: one clean line for a failure, one for each wrong setting, and else only notes."""
+    """What is wrong with stderr: one clean line for a failure, one for each wrong setting, or else only notes."""
     if b"Traceback" in ended.out + ended.err:
         yield "a traceback"
     text = ended.err.decode("utf-8", "replace")
@@ -290,7 +290,7 @@ def _wrong_with_streams(ended: Ended, code: int) -> Iterator[str]:
 
 
 def _leaks(stage: Stage, ended: Ended) -> Iterator[str]:
-    """Where a secret is and should not be: streams, files, hosts."""
+    """Where a secret is but must not be: streams, files, hosts."""
     hidden = [*stage.planting.secrets, *stage.part.issued]
     places = [("stdout", ended.out), ("stderr", ended.err)]
     made = (file for file in stage.home.rglob("*") if file.is_file() and file not in stage.planting.files)
@@ -328,10 +328,10 @@ def _wrong_with_document(text: str, code: int, rows: list[Row] | None) -> Iterat
         return
     if set(document) != _TOP:
         yield f"keys {sorted(document)}"
-    # With rows and a code, what could not be done came after them: the history, a file.
+    # With rows and an error code, a later step failed: the history or a file.
     if document["complete"] is not (code == 0 or (bool(rows) and code == 9)):
         yield f"complete is {document['complete']}"
-    # What could not be done after the rows were there is not in the document.
+    # Failures after the rows are not in the document.
     if document["exit_code"] not in {code, *({0} if code == 9 and rows else {})}:
         yield f"exit_code is {document['exit_code']}"
     told = [account for account in document["accounts"] if account["error"]] + document["errors"]
@@ -367,6 +367,6 @@ def _wrong_with_table(stage: Stage, text: str, code: int, rows: list[Row] | None
 
 
 def _stacked(parts: set[str], lines: list[list[str]]) -> bool:
-    """Whether a narrow layout has all the parts, a line each, one under the other."""
+    """Whether a narrow layout has all parts on consecutive lines."""
     words = [{*line} for line in lines]
     return any(parts <= set[str]().union(*words[start : start + 6]) for start in range(len(words)))

@@ -1,4 +1,4 @@
-"""Tables of random reports for a pipe and for terminals of eight widths: whole amounts, harmless names, nothing invented."""
+"""Tables of random reports in a pipe and in terminals of eight widths: complete amounts, safe names, nothing invented."""
 
 import random
 import re
@@ -29,7 +29,7 @@ LONGEST_TARGET: Final = 80
 
 
 class Render(Protocol):
-    """What makes a table of a report, as `rendered` does."""
+    """A function that renders a report as a table, like `rendered`."""
 
     def __call__(self, report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
         """The table."""
@@ -42,7 +42,7 @@ def rendered(report: Report, *, columns: int | None, colour: bool, addresses: bo
 
 
 class Row(NamedTuple):
-    """A label with its three amounts as they must be shown, and what is told below them."""
+    """A label with its three amounts to show, and the texts below them."""
 
     label: str
     amounts: tuple[str, str, str]
@@ -50,7 +50,7 @@ class Row(NamedTuple):
 
 
 def texts(row: Balance | Amounts) -> tuple[str, str, str]:
-    """The three amounts of a row as people read them."""
+    """The three amounts of a row as in tables."""
     total, available, locked = (
         "unknown" if part is None else str(part) for part in (row.total, row.available, row.locked)
     )
@@ -58,14 +58,14 @@ def texts(row: Balance | Amounts) -> tuple[str, str, str]:
 
 
 def label(asset: str) -> str:
-    """An asset's name as the label of a row; blanks at its ends, which nobody could see, are escaped as well."""
+    """An asset's name as the label of a row, with spaces at its ends escaped."""
     inner = asset.strip(" ")
     before, _, after = asset.partition(inner) if inner else (asset, "", "")
     return shown("\\x20" * len(before) + inner + "\\x20" * len(after), LONGEST_NAME)
 
 
 def row_of(balance: Balance, *, with_addresses: bool) -> Row:
-    """What must be found of a balance: its amounts, those of its details that are not 0, raw units, addresses."""
+    """The expected row of a balance: its amounts, nonzero details, raw units and addresses."""
     told = [str(value) for value in balance.details.values() if isinstance(value, Amount) and value]
     amounts = texts(balance)
     if set(amounts) == {"unknown"}:
@@ -77,14 +77,14 @@ def row_of(balance: Balance, *, with_addresses: bool) -> Row:
 
 
 def shows_totals(made: Report) -> bool:
-    """Whether there must be totals: they stand alone, or do not repeat the rows of the only account."""
+    """Whether there must be totals: without rows, or if they do not only repeat the rows of a single account."""
     added = {total.asset for total in made.totals}
     names = [balance.asset for balance in made.balances if balance.asset in added]
     return made.left_out is not None or len(made.outcomes) > 1 or len(set(names)) < len(names)
 
 
 def total_rows(made: Report) -> Iterator[Row]:
-    """The rows that the totals of a pipe must have, with what is known so far where that is not all."""
+    """The expected rows of totals in a pipe, with the known part of incomplete totals."""
     for total in made.totals:
         yield Row(label(total.asset), texts(total.amounts))
         if total.known != total.amounts:
@@ -92,22 +92,22 @@ def total_rows(made: Report) -> Iterator[Row]:
 
 
 def squeezed(text: str) -> str:
-    """The text without blanks and line breaks: what prose says, wherever it is broken."""
+    """The text without spaces and line breaks, to compare wrapped text."""
     return "".join(text.split())
 
 
 class Wrong(Exception):
-    """A table is not what it must be, in words."""
+    """A table is wrong; the message says how."""
 
 
 def demand(condition: object, problem: str) -> None:
-    """Raises Wrong with the problem unless the condition holds."""
+    """Raise Wrong with the problem unless the condition is true."""
     if not condition:
         raise Wrong(problem)
 
 
 class Reader:
-    """One table of a pipe being read, line by line, for what a report must show."""
+    """Reads a table in a pipe, line by line, and checks that it shows a report."""
 
     def __init__(self, text: str, made: Report, *, with_addresses: bool, encoding: str = "utf-8") -> None:
         self._made = made
@@ -119,11 +119,11 @@ class Reader:
             demand(self._sections[0].pop(0).split() == ["TOTAL", "AVAILABLE", "LOCKED"], "it has no headings")
 
     def _carried(self, text: str) -> str:
-        """A text as the stream's encoding can carry it."""
+        """A text in the stream's encoding."""
         return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
 
     def check(self) -> None:
-        """Raises Wrong for the first thing that is missing, altered or too much."""
+        """Raise Wrong for the first missing, changed or additional text."""
         made, sections = self._made, iter(self._sections)
         by_account = {outcome.account.name: list[Row]() for outcome in made.outcomes}
         for balance in made.balances:
@@ -150,7 +150,7 @@ class Reader:
         demand(next(sections, None) is None, "there is more in it than the report holds")
 
     def _failure(self, lines: Sequence[str], outcome: Outcome) -> None:
-        """The section of a failed account is its heading and the reason, and nothing that looks like an amount."""
+        """The section of a failed account has only its heading and the reason, and nothing like an amount."""
         account, failure = outcome.account, outcome.failure
         target = ", ".join(f"{key} {shown(value, LONGEST_TARGET)}" for key, value in account.target.items())
         kind = "" if account.name == account.provider else f"{account.provider}, "
@@ -160,7 +160,7 @@ class Reader:
         demand(squeezed(self._carried(expected)) == found, f"{account.name}: it is not shown as unavailable")
 
     def _rows(self, lines: Sequence[str], rows: Sequence[Row]) -> None:
-        """The rows stand in their order, each amount whole on its line, and no others; then what is told of them."""
+        """Exactly these rows are in order, with complete amounts on one line, followed by their other texts."""
         place = 0
         for row in rows:
             block = [row.label, *row.amounts]
@@ -172,12 +172,12 @@ class Reader:
         demand(found == len(rows), f"{found} lines look like {len(rows)} rows of amounts")
 
     def _stands(self, row: Row, lines: Sequence[str], place: int) -> bool:
-        """Whether a row is on that line."""
+        """Whether that line has a row."""
         name, line = self._carried(row.label), lines[place]
         return line.startswith(f"  {name}  ") and tuple(line[2 + len(name) :].split()) == row.amounts
 
     def _notes(self, lines: Sequence[str]) -> None:
-        """Each notice is told, and how many rows and totals are hidden or left out."""
+        """Each notice is shown, and the numbers of hidden rows and totals."""
         made, said = self._made, squeezed("".join(lines))
         for notice in made.notices:
             demand(squeezed(self._carried(shown(notice.message))) in said, f"{notice.code} is not told")
@@ -188,12 +188,12 @@ class Reader:
 
 
 def harmful(text: str) -> Iterable[str]:
-    """The characters of a table that must not reach a terminal, but for the line breaks between its lines."""
+    """The characters of a table that must not reach a terminal, except line breaks between its lines."""
     return {character for character in set(text) - {"\n"} if naughty.hidden(character)}
 
 
 def demand_told(lines: Sequence[str], rows: Sequence[Row], carried: Callable[[str], str] = str) -> None:
-    """Raises Wrong unless all that belongs to the rows is told, amounts as whole words."""
+    """Raise Wrong unless all texts of the rows are shown, with amounts as whole words."""
     words = Counter(word.rstrip(",") for line in lines for word in line.split())
     due = Counter(text for row in rows for text in row.told if re.fullmatch(AMOUNT, text))
     demand(due <= words, f"{due - words} are not whole")
@@ -203,7 +203,7 @@ def demand_told(lines: Sequence[str], rows: Sequence[Row], carried: Callable[[st
 
 
 def read_terminal(text: str, made: Report, columns: int, *, with_addresses: bool) -> None:
-    """Raises Wrong for the first thing that is missing, altered or too much in the table of a terminal."""
+    """Raise Wrong for the first missing, changed or additional text in a terminal's table."""
     lines, said = text.split("\n"), squeezed(text)
     balances = [
         row for outcome in made.outcomes for row in made.balances if row.account == outcome.account.name
@@ -220,7 +220,7 @@ def read_terminal(text: str, made: Report, columns: int, *, with_addresses: bool
         demand(squeezed(f"unavailable: {shown(failure.message)}") in said, f"{failure.message} is not told")
     demand(said.count("unavailable:") >= len(failures), "a failed account is not shown as unavailable")
     if shows_totals(made):
-        # A name or a notice can begin a line with the same word, but not after a rule or a blank line.
+        # A name or notice can start a line with the same word, but not after a rule or an empty line.
         heading = re.search("[\n─]\nTOTALS", text)
         totals = squeezed(text[heading.start() :] if heading else "")
         open_ones = sum(None in total.amounts for total in made.totals)
@@ -231,7 +231,7 @@ def read_terminal(text: str, made: Report, columns: int, *, with_addresses: bool
 
 
 def read(text: str, made: Report, columns: int | None, *, with_addresses: bool) -> None:
-    """Raises Wrong for the first thing in a table that is not as it must be, harmful characters included."""
+    """Raise Wrong for the first error in a table, including harmful characters."""
     demand(not harmful(text), f"it holds {sorted(map(ascii, harmful(text)))}")
     demand(text.split("\n")[:-1] == text.splitlines(), "a line is broken where the table does not break it")
     if columns is None:
@@ -241,7 +241,7 @@ def read(text: str, made: Report, columns: int | None, *, with_addresses: bool) 
 
 
 def check(render: Render, made: Report, case: str, *, with_addresses: bool, tally: Tally) -> None:
-    """Renders a report for terminals of each width and for pipes, with and without colour, and reads what is there."""
+    """Render a report for terminals of each width and for pipes, with and without colour, and check the tables."""
     for columns in (*WIDTHS, None):
         kind = "tables for a pipe" if columns is None else f"tables {columns} columns wide"
         tally.cases[kind] += 1
@@ -252,17 +252,17 @@ def check(render: Render, made: Report, case: str, *, with_addresses: bool, tall
             read(text, made, columns, with_addresses=with_addresses)
             demand(text == text.encode("utf-8", "replace").decode(), "UTF-8 cannot carry it")
             for encoding in OTHER_ENCODINGS if columns is None else ():
-                # As the program writes it.
+                # Written like the program does.
                 sent = text.encode(encoding, "backslashreplace").decode(encoding)
                 Reader(sent, made, with_addresses=with_addresses, encoding=encoding).check()
         except Wrong as problem:
             tally.differs(kind, case, "a table with all of it", f"{problem}\n{text}")
-        except Exception as bug:  # noqa: BLE001 - a difference like any other, to be printed with its case
+        except Exception as bug:  # noqa: BLE001 - a difference, printed with its case
             tally.differs(kind, case, "a table", f"raised {type(bug).__name__}: {bug}")
 
 
 def work(render: Render, rng: random.Random, count: int) -> Tally:
-    """The tally of that many reports."""
+    """The results of that many reports."""
     tally = Tally()
     for _ in range(count):
         number = rng.getrandbits(32)
@@ -279,5 +279,5 @@ def work(render: Render, rng: random.Random, count: int) -> Tally:
 
 
 def main(argv: Sequence[str], render: Render = rendered) -> int:
-    """Reads the tables of ten thousand reports by default; 1 if one is not what it must be."""
+    """Check the tables of ten thousand reports by default. Returns 1 if one is wrong."""
     return conduct(argv, Proof("tables", __doc__ or "", 10_000, 250, partial(work, render)))

@@ -1,4 +1,4 @@
-"""JSON documents made by rules: those that must be read, those that must be refused, and those left to choice."""
+"""JSON documents made by rules: valid ones, invalid ones, and ones that the standard leaves open."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from tests.proof.grammar import DEEPEST, MOST_VALUES, Expected, Told
 
 
 class Made(NamedTuple):
-    """A document's bytes, and what must come of them: its value, or the code of the error."""
+    """A document's bytes, and the expected result: its value, or the code of the error."""
 
     body: bytes
     expected: Expected
@@ -24,11 +24,11 @@ _SCALARS: Final = (
 )
 
 
-# What must be read.
+# Valid documents.
 
 
 def spelled(rng: random.Random, character: str) -> bytes:
-    """A character as a JSON text may write it: as it is, by its short escape, or by its number."""
+    """A character in a JSON text: unchanged, as a short escape, or as a numeric escape."""
     number = ord(character)
     may_stand = number >= 0x20 and character not in '"\\' and not 0xD800 <= number <= 0xDFFF
     if may_stand and rng.random() < 0.75:
@@ -43,12 +43,12 @@ def spelled(rng: random.Random, character: str) -> bytes:
 
 
 def quoted(rng: random.Random, text: str) -> bytes:
-    """A text as a JSON text, each of its characters in some spelling."""
+    """A text as a JSON text, with each character in a random spelling."""
     return b'"' + b"".join(spelled(rng, character) for character in text) + b'"'
 
 
 def characters(rng: random.Random) -> str:
-    """A few characters, of ASCII, of anywhere in Unicode, or that need an escape."""
+    """A few characters: from ASCII, from all of Unicode, or ones that need an escape."""
     found = []
     for _ in range(rng.choice((0, 1, 1, 2, 3, 5, 8, 20))):
         kind = rng.random()
@@ -62,7 +62,7 @@ def characters(rng: random.Random) -> str:
 
 
 def number(rng: random.Random) -> str:
-    """A number of any shape that the grammar has."""
+    """A number in any form of the grammar."""
     whole = rng.choice(("0", "1", str(rng.randrange(1, 10**9)), str(rng.randrange(1, 10**40))))
     fraction = rng.choice(("", "", ".0", ".50", f".{rng.randrange(10**18):018d}"))
     power = rng.choice(("", "", "", "e0", "E+05", "e-18", f"e{rng.randrange(10**6)}"))
@@ -70,12 +70,12 @@ def number(rng: random.Random) -> str:
 
 
 def blanks(rng: random.Random) -> bytes:
-    """What may stand between two signs: mostly nothing."""
+    """Whitespace between two tokens, mostly none."""
     return rng.choice((b"", b"", b"", b"", b" ", b"\n", b"\t", b"\r\n", b"  \n "))
 
 
 def value(rng: random.Random, depth: int = 3) -> Made:
-    """A value of any kind, with that many levels in it at most."""
+    """A value of any kind, with at most that many levels."""
     kind = rng.randrange(7 if depth else 4)
     if kind == 0:
         word = rng.choice(("true", "false", "null"))
@@ -105,12 +105,12 @@ def value(rng: random.Random, depth: int = 3) -> Made:
 
 
 def document(rng: random.Random) -> Made:
-    """A document that must be read."""
+    """A valid document."""
     made = value(rng, rng.choice((0, 1, 2, 3, 3, 4, 6)))
     return Made(blanks(rng) + made.body + blanks(rng), made.expected)
 
 
-# What must be refused.
+# Invalid documents.
 
 SPOILT_VALUES: Final[Mapping[str, tuple[bytes, ...]]] = {
     "a comma too many": (
@@ -226,11 +226,11 @@ SPOILT_VALUES: Final[Mapping[str, tuple[bytes, ...]]] = {
     "a call": (b"f(1)", b"new Date(1)", b"1;", b"x=1", b")]}',\n1", b"while(1);1", b"\x1e1"),
     "an ellipsis": (b"[...]", b"[1,...]", b"{...a}", b"*", b"&1", b"!1", b"@", b"~"),
 }
-"""Values that no JSON text may hold, wherever they stand."""
+"""Values that are invalid anywhere in JSON."""
 
 
 def spoilt_value(rng: random.Random, kind: str) -> bytes:
-    """A document with a value in it that none may hold, at the top or further down."""
+    """A document with an invalid value, at the top or nested."""
     body = rng.choice(SPOILT_VALUES[kind])
     for _ in range(rng.choice((0, 0, 1, 1, 2, 4))):
         beside = value(rng, 1).body
@@ -248,13 +248,13 @@ def spoilt_value(rng: random.Random, kind: str) -> bytes:
 
 
 def _two(rng: random.Random) -> bytes:
-    """Two documents: brackets, so that two numbers do not run into one."""
+    """Two documents in brackets, so that two numbers do not merge."""
     one, other = (b"[" + value(rng, 1).body + b"]" for _ in range(2))
     return one + rng.choice((b"", b"\n", b" ", b"\x1e", b";", b",", b"\0")) + other
 
 
 def _cut(rng: random.Random) -> bytes:
-    """A list, an object or a text without its end."""
+    """A list, object or text without its end."""
     body = b"[" + document(rng).body + b"]"
     return body[: rng.randrange(1, len(body))]
 
@@ -277,11 +277,11 @@ SPOILT_DOCUMENTS: Final[Mapping[str, Callable[[random.Random], bytes]]] = {
 }
 
 
-# What the standard leaves open, with the project's choice.
+# Documents that the standard leaves open, with the project's choice.
 
 
 def _in_list(rng: random.Random, body: bytes, told: Expected) -> Made:
-    """A value as it is, or in a list."""
+    """A value, or a list with it."""
     if rng.random() < 0.5:
         return Made(body, told)
     return Made(b"[" + body + b"]", told if isinstance(told, str) else ("list", (told,)))
@@ -341,7 +341,7 @@ def _deep(rng: random.Random) -> Made:
 
 
 def _many(rng: random.Random) -> Made:
-    """As many values as may be, or one more; commas in a text count, too, for they are not told apart in time."""
+    """The maximum number of values, or one more. Commas in texts also count, because telling them apart takes too long."""
     most = MOST_VALUES + rng.choice((0, 1))
     expected: Told
     if rng.random() < 0.5:
@@ -392,13 +392,13 @@ CHOICES: Final[Mapping[str, Callable[[random.Random], Made]]] = {
     ),
     "an empty key (read)": lambda rng: _in_list(rng, b'{"":' + b"0}", ("object", (("", ("number", "0")),))),
 }
-"""What the standard leaves open, with what the project does about it."""
+"""The cases that the standard leaves open, with the project's choices."""
 
 RARE: Final = "values (400,000 are read, more refused)"
-"""The choice whose documents take most of a second each."""
+"""The choice whose documents take almost a second each."""
 
 
-# Documents that chance has spoilt, or not.
+# Randomly changed documents, valid or not.
 
 _SIGNS: Final = (
     *(
@@ -438,7 +438,7 @@ _SIGNS: Final = (
 
 
 def mutated(rng: random.Random) -> bytes:
-    """A document with a few of its bytes cut, inserted, changed, doubled or swapped."""
+    """A document with a few bytes removed, inserted, changed, doubled or swapped."""
     body = document(rng).body
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         start = rng.randrange(len(body) + 1)

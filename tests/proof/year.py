@@ -1,4 +1,4 @@
-"""A year of runs every ten minutes: how long list, series, two runs for a diff, recording and pruning take, and the file's size."""
+"""A year of runs every ten minutes: the time of list, series, two runs for a diff, recording and pruning, and the file size."""
 
 import argparse
 import random
@@ -32,7 +32,7 @@ BALANCES: Final = 30
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the year through the real recording code, measure, and print; 1 if a run reads back otherwise."""
+    """Write the year with the real recording code, measure, and print. Returns 1 if a run reads back differently."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof year", description=__doc__)
     parser.add_argument("--count", type=int, default=52560, help="so many runs")
     parser.add_argument("--changing", type=int, default=20, help="so many balances of 100 change in a run")
@@ -77,13 +77,13 @@ def _measure(file: Path, count: int, changing: int, seed: int) -> int:
 
 
 def _shown(file: Path, day: str) -> str:
-    """The document of the last complete run of a day."""
+    """The document of a day's last complete run."""
     found = find_run(open_recorded(file, None, sandbox=False), day)
     return "".join(machine("json", found.report))
 
 
 def write_year(file: Path, count: int, changing: int, seed: int, kept: dict[int, Report]) -> Report:
-    """Record the runs; every 500th is kept, to be compared."""
+    """Record the runs. Returns every 500th for comparison."""
     reports = _reports(count, changing, random.Random(seed))
     report = next(reports)
     with connect(file, create=True) as connection:
@@ -98,7 +98,7 @@ def write_year(file: Path, count: int, changing: int, seed: int, kept: dict[int,
 
 
 def _reports(count: int, changing: int, chance: random.Random) -> Iterator[Report]:
-    """The runs, one more than are needed: a part of the balances changes, and a run in a hundred is partial."""
+    """The runs, and one more: some balances change each time, and one run in a hundred is partial."""
     names = [f"account{number}" for number in range(ACCOUNTS)]
     accounts: list[Account[object]] = [
         Account(name, "wallet", "", {"wallet_id": name}, (), None) for name in names
@@ -121,7 +121,7 @@ def _reports(count: int, changing: int, chance: random.Random) -> Iterator[Repor
 
 
 def _balance(account: str, place: int, chance: random.Random) -> Balance:
-    """A balance with 18 decimal places, and what a provider sends beside it."""
+    """A balance with 18 decimal places, and other fields that a provider sends."""
     available, hold = (Amount(chance.randrange(10**22), 18) for _ in range(2))
     raw = {"balance": str(available), "holdBalance": str(hold)}
     return Balance(
@@ -130,7 +130,7 @@ def _balance(account: str, place: int, chance: random.Random) -> Balance:
 
 
 def _same(file: Path, number: int, report: Report) -> bool:
-    """Whether a run reads back as it was written."""
+    """Whether a run reads back unchanged."""
     found = run(file, number)
     return found is not None and _plain(found.report) == _plain(report)
 

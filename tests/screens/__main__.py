@@ -1,4 +1,4 @@
-"""Records the screens of all scenes anew; a change of one is read before it is committed."""
+"""Record the screens of all scenes again. Review the changes before committing them."""
 
 from tests.screens import FOLDER, SCENES, recorded
 
