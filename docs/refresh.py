@@ -22,7 +22,10 @@ EXAMPLE = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:(?!```).*\n
 
 
 def output(command: str) -> str:
-    """What a command line prints in an empty folder without a history, with this environment's balcli on the PATH."""
+    """What a command line prints in an empty folder without a history, with this environment's balcli on the PATH.
+
+    Raises SystemExit if it prints nothing, as without jq or the extra `mcp`.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "docs").symlink_to(ROOT / "docs")
@@ -36,6 +39,8 @@ def output(command: str) -> str:
             check=False,
             text=True,
         )
+    if not done.stdout:
+        raise SystemExit(f"nothing is written to the pages: this command printed nothing: {command}")
     return done.stdout
 
 
@@ -45,8 +50,9 @@ def refreshed(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for page in (README, *sorted((ROOT / "docs").glob("*.md"))):
-        page.write_text(refreshed(page.read_text()))
+    pages = (README, *sorted((ROOT / "docs").glob("*.md")))
+    for page, text in [(page, refreshed(page.read_text())) for page in pages]:
+        page.write_text(text)
     pictures.refresh()
     reference.refresh()
     manpage.refresh()
