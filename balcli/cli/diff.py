@@ -191,7 +191,7 @@ def diff(
 
     def rendered(output: str, file: Path | None) -> str:
         if output == options.TableOrJson.json:
-            return render.render_json(comparison, None if trouble is None else Failure.from_error(trouble))
+            return render.render_json(comparison, [Failure.from_error(trouble)] if trouble else ())
         colour = wants_colour(os.environ, no_color=no_color, file=file)
         return render.render(comparison, columns=terminal_columns(file), colour=colour)
 
