@@ -127,7 +127,7 @@ class Outputs(NamedTuple):
         for file in files:
             other = places.setdefault(atomic.identity(file), file)
             if other is not file or (
-                len(files) < len(self.all("")) and atomic.is_replaced(file) and atomic.is_open_as(file, 1)
+                len(files) < len(self.all("")) and atomic.is_replaced(file) and atomic.is_file_of_stdout(file)
             ):
                 raise UsageError(f"{shown(file)} would be written twice; name another file")
         for file in files:

@@ -94,7 +94,7 @@ _MIGRATIONS: Final = (
 """The migration to each version from the one before; `PRAGMA user_version` counts them."""
 
 
-def history_file(named: Path | None, environ: Mapping[str, str], *, sandbox: bool = False) -> Path:
+def history_file(named: Path | None, environ: Mapping[str, str], *, sandbox: bool) -> Path:
     """The history that is named, else the user's own, or that of the sandbox's runs.
 
     Raises StateError if home or working directory are not usable.

@@ -9,7 +9,7 @@ from balcli.text import closest_match, folded, printable
 NOT_LISTED = "asset.not_listed"
 
 
-def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ...]:
+def wanted(given: Iterable[str] | None, *, exact: bool) -> tuple[str, ...]:
     """The assets of `--asset` without repetitions, comma lists split; with `--exact`, each in its own spelling only.
 
     Raises UsageError for an empty name, and for `--exact` without any.
