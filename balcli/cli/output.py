@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
@@ -222,7 +222,7 @@ def print_message(text: str, account: str | None = None) -> None:
     try:
         encoding = stream.encoding or "utf-8"
         line = line.encode(encoding, "backslashreplace").decode(encoding) + "\n"
-        if stream.isatty() and _wants_colour(os.environ, no_color=False, on_terminal=True):
+        if stream.isatty() and _wants_colour(on_terminal=True):
             line = _coloured_message(line, failed=not text.startswith("note: "))
         stream.write(line)
         stream.flush()
@@ -383,22 +383,22 @@ def waiting_for(what: str) -> Iterator[None]:
 
 
 def choose_colour(*, always: bool) -> None:
-    """Colour everything from here on, or nothing, whatever the environment says."""
+    """Colour everything from here on, or nothing, whatever the environment says. Nothing wins where both are chosen."""
     global _colour_chosen  # noqa: PLW0603 - there is one command line
-    _colour_chosen = always
+    _colour_chosen = always and _colour_chosen is not False
 
 
-def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:
+def wants_colour(file: Path | None = None) -> bool:
     """Whether output is coloured: as the options say, not with NO_COLOR, else with FORCE_COLOR or on a terminal."""
-    return _wants_colour(environ, no_color=no_color, on_terminal=file is None and is_terminal())
+    return _wants_colour(on_terminal=file is None and is_terminal())
 
 
-def _wants_colour(environ: Mapping[str, str], *, no_color: bool, on_terminal: bool) -> bool:
-    if no_color or _colour_chosen is not None:
-        return not no_color and bool(_colour_chosen)
-    if environ.get("NO_COLOR"):
+def _wants_colour(*, on_terminal: bool) -> bool:
+    if _colour_chosen is not None:
+        return _colour_chosen
+    if os.environ.get("NO_COLOR"):
         return False
-    forced = environ.get("FORCE_COLOR", "").lower()
+    forced = os.environ.get("FORCE_COLOR", "").lower()
     if forced not in {"", "0", "false"}:
         return True
-    return on_terminal and forced != "false" and environ.get("TERM") != "dumb"
+    return on_terminal and forced != "false" and os.environ.get("TERM") != "dumb"

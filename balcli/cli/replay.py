@@ -48,7 +48,7 @@ def replay(
         bool, shown_option("--check", help="No balances, only whether the record is whole: 0 or 6.")
     ] = False,
     quiet: Quiet = False,
-    no_color: NoColor = False,
+    _no_color: NoColor = False,
     _color: Color = None,
 ) -> None:
     """Print what a run printed, from its evidence alone.
@@ -60,7 +60,7 @@ def replay(
     from balcli.report import failed
     from balcli.run import RunResult
 
-    display = Display(output or Format.table, Outputs(), quiet, no_color)
+    display = Display(output or Format.table, Outputs(), quiet)
     try:
         formats = ("table",) if check else Format
         destinations = outputs(output_file, formats, explicit=output is not None, mode=mode)
