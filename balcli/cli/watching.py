@@ -88,24 +88,22 @@ class _Screen:
     """
 
     def __init__(self) -> None:
-        self._number = 0
         self._newest: WatchUpdate | None = None
-        self._first: dict[str, Report] = {}
-        self._before: dict[str, Report] = {}
         self._dumb = os.environ.get("TERM", "dumb") in {"", "dumb"}
 
     def look(self, every: int, report: "Report", whole: "Report") -> None:
         """Take a new look, and show it."""
         from balcli.render.screen import WatchUpdate, answers
 
-        if self._newest is None and not self._dumb:
-            write_stdout(_OPEN)
-        elif self._newest is not None:
-            now = answers(self._newest.whole)
-            self._before |= now
-            self._first = {**now, **self._first}
-        self._number += 1
-        self._newest = WatchUpdate(self._number, every, report, whole, dict(self._first), dict(self._before))
+        last = self._newest
+        if last is None:
+            self._newest = WatchUpdate(1, every, report, whole, {}, {})
+            if not self._dumb:
+                write_stdout(_OPEN)
+        else:
+            now = answers(last.whole)
+            first, before = {**now, **last.first}, {**last.before, **now}
+            self._newest = WatchUpdate(last.number + 1, every, report, whole, first, before)
         if self._dumb:
             write_stdout(self._drawn(self._newest))
 
