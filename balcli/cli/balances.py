@@ -306,9 +306,7 @@ def _rendered(
         return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    view = terminal_view(file)
-    if view is not None:
-        view = view._replace(verbose=display.verbose, about=display.about)
+    view = terminal_view(file, verbose=display.verbose, about=display.about)
     return table.pieces(report, view, colour=wants_colour(file), addresses=display.addresses)
 
 

@@ -153,8 +153,7 @@ def _rendered(
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
         return ""  # nothing was looked at; stderr says why
-    view = terminal_view(file)
-    view = view and view._replace(verbose=verbose)
+    view = terminal_view(file, verbose=verbose)
     return steps.render(diagnosis, view, colour=wants_colour(file), offline=offline)
 
 

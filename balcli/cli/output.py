@@ -316,14 +316,14 @@ def terminal_columns(file: Path | None = None) -> int | None:
         return None
 
 
-def terminal_view(file: Path | None = None) -> "View | None":
+def terminal_view(file: Path | None = None, *, verbose: bool = False, about: str = "") -> "View | None":
     """The terminal that stdout is, as tables see it; None for a file, a pipe, or an unknown width."""
     columns = terminal_columns(file)
     if columns is None:
         return None
     from balcli.render.display import SIGNS, View  # here, because it imports the models
 
-    return View(columns, can_encode("".join(SIGNS)))
+    return View(columns, can_encode("".join(SIGNS)), verbose, about=about)
 
 
 def can_encode(text: str, stream: TextIO | None = None) -> bool:
