@@ -101,10 +101,10 @@ def identity(path: Path) -> tuple[object, ...]:
     return state.st_dev, state.st_ino, state.st_rdev
 
 
-def is_open_as(path: Path, descriptor: int) -> bool:
-    """Whether a path leads to the file that is open as that descriptor."""
+def is_file_of_stdout(path: Path) -> bool:
+    """Whether a path leads to the file that stdout is redirected to."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(path.stat(), os.fstat(1))
     except OSError:
         return False
 

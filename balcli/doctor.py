@@ -127,7 +127,7 @@ def examine(
     environ: Mapping[str, str],
     *,
     offline: bool,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress | None,
 ) -> Diagnosis:
     """What each account of a run needs, in the profile's order. Returns by the deadline; `on_progress` as in `collect`."""
     problems = Problems(profile.problems)

@@ -148,20 +148,20 @@ def make_folders(folder: Path) -> list[Path]:
     return made
 
 
-def write_new(texts: Mapping[Path, str]) -> None:
-    """New files with these texts, the user's alone, and the folders that they need; all of them whole, or none.
+def write_new(contents: Mapping[Path, bytes]) -> None:
+    """New files with these contents, the user's alone, and the folders that they need; all of them whole, or none.
 
     Raises FileExistsError where anything is at a path, and any other OSError of writing.
     """
     with ExitStack() as undo:
-        for path, text in texts.items():
+        for path, content in contents.items():
             for folder in make_folders(path.parent):
                 undo.callback(folder.rmdir)
             # Made anew by this call, so that nobody else's file or link is written through.
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             undo.callback(path.unlink)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(text.encode())
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
         undo.pop_all()

@@ -12,7 +12,6 @@ from typing import Any, Final
 import pytest
 from jsonschema import Draft202012Validator
 
-from balcli.cli.tools import TOOLS
 from tests.conftest import Program, closed
 
 needs_sdk: Final = pytest.mark.skipif(
@@ -74,6 +73,8 @@ def in_session(
 
 def call_every_tool(program: Program, mode: str) -> None:
     """Fail the test unless every tool answers a client in this mode, and stderr has a line for each call."""
+    from balcli.cli.tools import TOOLS
+
     program.run("all", "--sandbox", "--record")
     program.run("all", "--sandbox", "--record", "--fault", "minus")
 

@@ -103,10 +103,10 @@ def test_costly_and_dangerous_modules_have_one_room_each() -> None:
         "dotenv": {"config/sources.py"},
         "subprocess": {"config/commands.py"},
         "sqlite3": {"history/database.py"},
-        "mcp": {"cli/mcp.py"},
-        "asyncio": {"cli/mcp.py"},
         "ctypes": {"http/turns.py"},
-        "jsonschema": {"cli/mcp.py"},
+        "mcp": {"cli/tools.py"},
+        "asyncio": {"cli/tools.py"},
+        "jsonschema": {"cli/tools.py"},
         "pickle": set[str](),
         "click": set[str](),
     }

@@ -419,13 +419,21 @@ def test_colour_is_for_who_wants_it(
     monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], no_color: bool, on_terminal: bool, in_pipe: bool
 ) -> None:
     """NO_COLOR and --no-color win over FORCE_COLOR, which wins over what stdout is; a dumb terminal has none."""
+    monkeypatch.setattr(output, "_colour_chosen", None)
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    if no_color:
+        output.choose_colour(always=False)
+        output.choose_colour(always=True)  # --no-color wins, also over --color always
     with terminal(monkeypatch, 80):
-        assert on_terminal == output.wants_colour(environ, no_color=no_color)
+        assert on_terminal == output.wants_colour()
         # A file is no terminal, whatever stdout is.
-        assert in_pipe == output.wants_colour(environ, no_color=no_color, file=Path("out"))
+        assert in_pipe == output.wants_colour(Path("out"))
     reading, writing = os.pipe()
     with stdout(monkeypatch, writing):
-        assert in_pipe == output.wants_colour(environ, no_color=no_color)
+        assert in_pipe == output.wants_colour()
     os.close(reading)
 
 

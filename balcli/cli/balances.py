@@ -1,7 +1,6 @@
 """The four commands that show balances: one for each provider, and `all`."""
 
 import inspect
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -43,7 +42,6 @@ class Display(NamedTuple):
     output: Format
     outputs: Outputs
     quiet: bool
-    no_color: bool
     addresses: bool = False
     """Whether the table shows deposit addresses."""
     value: "ValueRequest | None" = None
@@ -164,7 +162,7 @@ def _show_balances(
     sandbox: options.UseSandbox = False,
     fault: options.Faults = None,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
     """Run once, or with --watch again and again, and write the report."""
@@ -189,7 +187,7 @@ def _show_balances(
         wait=wait,
     )
     display = Display(
-        output, Outputs(), quiet, no_color, "addresses" in request.flags, verbose=verbose, deadline=deadline
+        output, Outputs(), quiet, "addresses" in request.flags, verbose=verbose, deadline=deadline
     )
     begun = time.monotonic()
     observe = print_exchange if verbose else None
@@ -206,16 +204,8 @@ def _show_balances(
         options.value_request([output], request.assets, field, absent)
         pipes.reader.refusal = "it is a FIFO, and --watch reads it again at each look"
         with opening as opened:
-            colour = wants_colour(os.environ, no_color=no_color)
-            raise typer.Exit(
-                watching.watch(
-                    watch,
-                    partial(run, opened, request, observe=observe),
-                    output,
-                    quiet=quiet,
-                    colour=colour,
-                )
-            )
+            look = partial(run, opened, request, observe=observe)
+            raise typer.Exit(watching.watch(watch, look, output, quiet=quiet))
     recorder: Recorder | None = None
     try:
         options.validate_options(request, fault, flags)
@@ -236,7 +226,7 @@ def _show_balances(
         with opening as opened:
             profile = opened.name
             display = display._replace(deadline=deadline or opened.request_settings.deadline)
-            colour = display.in_table and wants_colour(os.environ, no_color=no_color)
+            colour = display.in_table and wants_colour()
             bar = progress(quiet=quiet or verbose, colour=colour)
             result = run(opened, request, recorder=recorder, observe=observe, progress=bar)
     except BalcliError as problem:
@@ -316,11 +306,8 @@ def _rendered(
         return ()  # there is nothing to show a person but the reason, which stderr has
     from balcli.render import table
 
-    view = terminal_view(file)
-    if view is not None:
-        view = view._replace(verbose=display.verbose, about=display.about)
-    colour = wants_colour(os.environ, no_color=display.no_color, file=file)
-    return table.pieces(report, view, colour=colour, addresses=display.addresses)
+    view = terminal_view(file, verbose=display.verbose, about=display.about)
+    return table.pieces(report, view, colour=wants_colour(file), addresses=display.addresses)
 
 
 def machine(name: str, report: "Report") -> Iterator[str]:

@@ -1,6 +1,5 @@
 """`balcli check`: balances held against limits, in the words and exit codes of monitoring plugins."""
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -85,7 +84,7 @@ def check(
     sandbox: options.UseSandbox = False,
     fault: options.Faults = None,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
     """Hold balances against limits, as a monitoring plugin.
@@ -132,7 +131,7 @@ def check(
     verdict = evaluate(report, thresholds)
     as_json = options.TableOrJson.chosen(output) is options.TableOrJson.json
     try:
-        _write(verdict, as_json=as_json, colour=wants_colour(os.environ, no_color=no_color))
+        _write(verdict, as_json=as_json, colour=wants_colour())
     except OutputError as problem:
         print_error(problem)
         raise typer.Exit(UNDECIDED) from None

@@ -240,7 +240,7 @@ def show(
         parts.append(("run", _rows(run)))
         parts += [(f"limit {number}", _rows(each)) for number, each in enumerate(thresholds, 1)]
         columns = terminal_columns()
-        colour = columns is not None and wants_colour(os.environ, no_color=False)
+        colour = columns is not None and wants_colour()
         write_stdout(render(f"{head}: {printable(where)}", parts, columns, colour=colour))
     raise typer.Exit(_report(inspection.problems, () if quiet else notices))
 

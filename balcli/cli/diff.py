@@ -1,6 +1,5 @@
 """`balcli diff`: what is different between two runs, each recorded, in a file of `-o json`, or asked now."""
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, cast
@@ -132,7 +131,7 @@ def diff(
     sandbox: options.UseSandbox = False,
     fault: options.Faults = None,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
     """Compare two runs: recorded, in a file of -o json, or now.
@@ -191,9 +190,8 @@ def diff(
 
     def rendered(output: str, file: Path | None) -> str:
         if output == options.TableOrJson.json:
-            return render.render_json(comparison, None if trouble is None else Failure.from_error(trouble))
-        colour = wants_colour(os.environ, no_color=no_color, file=file)
-        return render.render(comparison, columns=terminal_columns(file), colour=colour)
+            return render.render_json(comparison, [Failure.from_error(trouble)] if trouble else ())
+        return render.render(comparison, columns=terminal_columns(file), colour=wants_colour(file))
 
     problems = [*outputs.write(chosen, rendered, deadline=deadline), *([trouble] if trouble else [])]
     for each in problems:

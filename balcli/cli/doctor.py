@@ -52,7 +52,7 @@ def diagnose(
         bool, output_option("--verbose", "-v", help="Show every step on a terminal, too.")
     ] = False,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
     """Say what keeps a run from working, and what to do.
@@ -96,9 +96,7 @@ def diagnose(
         diagnosis = unreadable(profile, [Step.failed(None, "profile", problem)], problem)
     unwritten = outputs.write(
         chosen,
-        lambda output, file: _rendered(
-            diagnosis, output, file, no_color=no_color, verbose=verbose, offline=offline
-        ),
+        lambda output, file: _rendered(diagnosis, output, file, verbose=verbose, offline=offline),
         # The old file is kept only if nothing was checked: a diagnosis of failures is still one.
         keep_old=not diagnosis.steps,
         deadline=deadline,
@@ -147,7 +145,7 @@ def _examined(
 
 
 def _rendered(
-    diagnosis: "Diagnosis", output: str, file: "Path | None", *, no_color: bool, verbose: bool, offline: bool
+    diagnosis: "Diagnosis", output: str, file: "Path | None", *, verbose: bool, offline: bool
 ) -> str:
     from balcli.render import steps
 
@@ -155,10 +153,8 @@ def _rendered(
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
         return ""  # nothing was looked at; stderr says why
-    view = terminal_view(file)
-    view = view and view._replace(verbose=verbose)
-    colour = wants_colour(os.environ, no_color=no_color, file=file)
-    return steps.render(diagnosis, view, colour=colour, offline=offline)
+    view = terminal_view(file, verbose=verbose)
+    return steps.render(diagnosis, view, colour=wants_colour(file), offline=offline)
 
 
 def _print_steps(diagnosis: "Diagnosis", *, quiet: bool) -> None:

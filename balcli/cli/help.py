@@ -3,7 +3,6 @@
 Typer would list them in the order of their declaration. No line is wider than the terminal, except for a word that is.
 """
 
-import os
 from collections.abc import Iterable
 from textwrap import wrap
 from typing import Any, Final
@@ -96,7 +95,7 @@ def help_text(command: Any, context: Any) -> str:
     blocks += [_section(heading, rows, width, columns) for heading, rows in options.items() if rows]
     blocks.append(["Examples:", *(f"  {line}" for line in examples(context.command_path))])
     airy = sum(map(len, blocks)) + len(blocks) <= _MOST_LINES
-    if is_terminal() and wants_colour(os.environ, no_color=False):
+    if is_terminal() and wants_colour():
         # Without rich, which would take longer than the rest of a --help.
         context.color = True
         for block in blocks:

@@ -202,7 +202,7 @@ def show_run(
     history: options.HistoryFile = None,
     sandbox: _SandboxRuns = False,
     quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
     """Show a recorded run again, in any format.
@@ -214,7 +214,7 @@ def show_run(
     from balcli.report import failed
     from balcli.run import RunResult
 
-    display = Display(output, Outputs(), quiet, no_color)
+    display = Display(output, Outputs(), quiet)
     try:
         explicit = options.is_explicit(context, "output")
         outputs = options.outputs(output_file, Format, explicit=explicit, mode=mode)
@@ -346,8 +346,7 @@ def _found_runs(request: HistoryRequest, formats: list[str]) -> Render:
 
 def _colour(output_file: Path | None) -> bool:
     """Whether the list or the series is coloured: on a terminal alone."""
-    terminal = terminal_columns(output_file) is not None
-    return terminal and wants_colour(os.environ, no_color=False, file=output_file)
+    return terminal_columns(output_file) is not None and wants_colour(output_file)
 
 
 def _print_steps_back(request: HistoryRequest) -> None:

@@ -312,8 +312,8 @@ def open_profile(
     name: str | None,
     env_file: Path | None,
     *,
-    sandbox: bool = False,
-    faults: Sequence[str] | None = None,
+    sandbox: bool,
+    faults: Sequence[str] | None,
     deadline: float | None = None,
 ) -> "Iterator[Profile]":
     """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError.

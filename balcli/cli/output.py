@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
@@ -127,7 +127,7 @@ class Outputs(NamedTuple):
         for file in files:
             other = places.setdefault(atomic.identity(file), file)
             if other is not file or (
-                len(files) < len(self.all("")) and atomic.is_replaced(file) and atomic.is_open_as(file, 1)
+                len(files) < len(self.all("")) and atomic.is_replaced(file) and atomic.is_file_of_stdout(file)
             ):
                 raise UsageError(f"{shown(file)} would be written twice; name another file")
         for file in files:
@@ -222,7 +222,7 @@ def print_message(text: str, account: str | None = None) -> None:
     try:
         encoding = stream.encoding or "utf-8"
         line = line.encode(encoding, "backslashreplace").decode(encoding) + "\n"
-        if stream.isatty() and _wants_colour(os.environ, no_color=False, on_terminal=True):
+        if stream.isatty() and _wants_colour(on_terminal=True):
             line = _coloured_message(line, failed=not text.startswith("note: "))
         stream.write(line)
         stream.flush()
@@ -316,14 +316,14 @@ def terminal_columns(file: Path | None = None) -> int | None:
         return None
 
 
-def terminal_view(file: Path | None = None) -> "View | None":
+def terminal_view(file: Path | None = None, *, verbose: bool = False, about: str = "") -> "View | None":
     """The terminal that stdout is, as tables see it; None for a file, a pipe, or an unknown width."""
     columns = terminal_columns(file)
     if columns is None:
         return None
     from balcli.render.display import SIGNS, View  # here, because it imports the models
 
-    return View(columns, can_encode("".join(SIGNS)))
+    return View(columns, can_encode("".join(SIGNS)), verbose, about=about)
 
 
 def can_encode(text: str, stream: TextIO | None = None) -> bool:
@@ -383,22 +383,22 @@ def waiting_for(what: str) -> Iterator[None]:
 
 
 def choose_colour(*, always: bool) -> None:
-    """Colour everything from here on, or nothing, whatever the environment says."""
+    """Colour everything from here on, or nothing, whatever the environment says. Nothing wins where both are chosen."""
     global _colour_chosen  # noqa: PLW0603 - there is one command line
-    _colour_chosen = always
+    _colour_chosen = always and _colour_chosen is not False
 
 
-def wants_colour(environ: Mapping[str, str], *, no_color: bool, file: Path | None = None) -> bool:
+def wants_colour(file: Path | None = None) -> bool:
     """Whether output is coloured: as the options say, not with NO_COLOR, else with FORCE_COLOR or on a terminal."""
-    return _wants_colour(environ, no_color=no_color, on_terminal=file is None and is_terminal())
+    return _wants_colour(on_terminal=file is None and is_terminal())
 
 
-def _wants_colour(environ: Mapping[str, str], *, no_color: bool, on_terminal: bool) -> bool:
-    if no_color or _colour_chosen is not None:
-        return not no_color and bool(_colour_chosen)
-    if environ.get("NO_COLOR"):
+def _wants_colour(*, on_terminal: bool) -> bool:
+    if _colour_chosen is not None:
+        return _colour_chosen
+    if os.environ.get("NO_COLOR"):
         return False
-    forced = environ.get("FORCE_COLOR", "").lower()
+    forced = os.environ.get("FORCE_COLOR", "").lower()
     if forced not in {"", "0", "false"}:
         return True
-    return on_terminal and forced != "false" and environ.get("TERM") != "dumb"
+    return on_terminal and forced != "false" and os.environ.get("TERM") != "dumb"

@@ -42,7 +42,7 @@ def refuse_existing(file: Path, cure: str) -> None:
 def write_new_files(texts: Mapping[Path, str], cure: str) -> None:
     """Write new files that only the user can read, all or none. Raises ConfigFileError and OutputError."""
     try:
-        write_new(texts)
+        write_new({path: text.encode() for path, text in texts.items()})
     except FileExistsError as problem:
         raise ConfigFileError(f"{shown(Path(problem.filename))} already exists; {cure}") from None
     except OSError as problem:

@@ -23,7 +23,7 @@ from balcli.cli.options import (
     value_request,
 )
 from balcli.cli.output import Outputs, print_error, print_message
-from balcli.errors import BalcliError, UsageError
+from balcli.errors import BalcliError
 from balcli.text import numbered
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -48,7 +48,7 @@ def replay(
         bool, shown_option("--check", help="No balances, only whether the record is whole: 0 or 6.")
     ] = False,
     quiet: Quiet = False,
-    no_color: NoColor = False,
+    _no_color: NoColor = False,
     _color: Color = None,
 ) -> None:
     """Print what a run printed, from its evidence alone.
@@ -60,7 +60,7 @@ def replay(
     from balcli.report import failed
     from balcli.run import RunResult
 
-    display = Display(output or Format.table, Outputs(), quiet, no_color)
+    display = Display(output or Format.table, Outputs(), quiet)
     try:
         formats = ("table",) if check else Format
         destinations = outputs(output_file, formats, explicit=output is not None, mode=mode)
@@ -68,6 +68,12 @@ def replay(
         destinations.check()
         display = display._replace(outputs=destinations)
         recorded = evidence.replay(folder)
+        run = recorded.options
+        if output is None and run.output in set(Format):
+            display = display._replace(output=Format(run.output))
+        if Format.value in display.formats and not check:
+            value = value_request(display.formats, run.assets, run.field, run.absent)
+            display = display._replace(value=value)
     except BalcliError as problem:
         if check:
             raise typer.Exit(print_error(problem)) from None
@@ -81,15 +87,5 @@ def replay(
         text = f"whole, with {numbered(recorded.answers, 'answer')}; the manifest's SHA-256 is {recorded.sha256}\n"
         unwritten = destinations.write("table", lambda *_: text)
         raise typer.Exit(max(map(print_error, unwritten), default=0))
-    if output is None and recorded.options.output in set(Format):
-        display = display._replace(output=Format(recorded.options.output))
-    display = display._replace(addresses="addresses" in recorded.options.flags)
-    if Format.value in display.formats:
-        run = recorded.options
-        try:
-            display = display._replace(
-                value=value_request(display.formats, run.assets, run.field, run.absent)
-            )
-        except UsageError as problem:
-            raise typer.Exit(print_error(problem)) from None
+    display = display._replace(addresses="addresses" in run.flags)
     raise typer.Exit(write_report(RunResult(recorded.report, recorded.report), display))

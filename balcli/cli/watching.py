@@ -18,6 +18,7 @@ from balcli.cli.output import (
     print_problems,
     terminal_rows,
     terminal_view,
+    wants_colour,
     write_stdout,
 )
 from balcli.cli.progress import is_foreground
@@ -50,15 +51,13 @@ def validate_options(
         raise UsageError(f"--watch prints a table or JSON, not {output}; leave -o out, or name one of these")
 
 
-def watch(
-    every: int, run_once: "Callable[[], RunResult]", output: Format, *, quiet: bool, colour: bool
-) -> int:
+def watch(every: int, run_once: "Callable[[], RunResult]", output: Format, *, quiet: bool) -> int:
     """Run every so many seconds until Ctrl-C or `q`; the worst exit code of all runs, 130 if there was none.
 
     What a run raises ends the watch.
     """
     worst: int | None = None
-    screen = _Screen(colour=colour) if output is Format.table and is_terminal() else None
+    screen = _Screen() if output is Format.table and is_terminal() else None
     try:
         while True:
             begun = time.monotonic()
@@ -88,26 +87,23 @@ class _Screen:
     A dumb terminal has no other screen: there the looks follow each other.
     """
 
-    def __init__(self, *, colour: bool) -> None:
-        self._colour = colour
-        self._number = 0
+    def __init__(self) -> None:
         self._newest: WatchUpdate | None = None
-        self._first: dict[str, Report] = {}
-        self._before: dict[str, Report] = {}
         self._dumb = os.environ.get("TERM", "dumb") in {"", "dumb"}
 
     def look(self, every: int, report: "Report", whole: "Report") -> None:
         """Take a new look, and show it."""
         from balcli.render.screen import WatchUpdate, answers
 
-        if self._newest is None and not self._dumb:
-            write_stdout(_OPEN)
-        elif self._newest is not None:
-            now = answers(self._newest.whole)
-            self._before |= now
-            self._first = {**now, **self._first}
-        self._number += 1
-        self._newest = WatchUpdate(self._number, every, report, whole, dict(self._first), dict(self._before))
+        last = self._newest
+        if last is None:
+            self._newest = WatchUpdate(1, every, report, whole, {}, {})
+            if not self._dumb:
+                write_stdout(_OPEN)
+        else:
+            now = answers(last.whole)
+            first, before = {**now, **last.first}, {**last.before, **now}
+            self._newest = WatchUpdate(last.number + 1, every, report, whole, first, before)
         if self._dumb:
             write_stdout(self._drawn(self._newest))
 
@@ -136,7 +132,7 @@ class _Screen:
         from balcli.render.screen import screen
 
         lines = screen(look, datetime.now(UTC), terminal_view() or View(sys.maxsize))
-        return to_text(fitted(lines, rows), colour=self._colour)
+        return to_text(fitted(lines, rows), colour=wants_colour())
 
 
 @contextmanager

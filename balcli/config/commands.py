@@ -131,7 +131,7 @@ def _terminal() -> Iterator[int | None]:
         settings = termios.tcgetattr(terminal)
         try:
             # Some commands look for the terminal's name at stdin, and that of the other descriptor is /dev/tty.
-            yield 0 if _is_terminal(0) else terminal
+            yield 0 if _stdin_is_terminal() else terminal
         finally:
             with suppress(termios.error):
                 if termios.tcgetattr(terminal) != settings:
@@ -140,9 +140,9 @@ def _terminal() -> Iterator[int | None]:
         os.close(terminal)
 
 
-def _is_terminal(descriptor: int) -> bool:
-    """Whether a descriptor is our controlling terminal."""
+def _stdin_is_terminal() -> bool:
+    """Whether stdin is our controlling terminal."""
     try:
-        return os.tcgetpgrp(descriptor) == os.getpgrp()
+        return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
         return False

@@ -5,7 +5,6 @@ the manifest. Anyone who can write to the folder can replace both, so they only 
 For proof, store the manifest's SHA-256 somewhere that others control.
 """
 
-import errno
 import json
 import os
 import stat
@@ -16,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from balcli.atomic import write_error
 from balcli.errors import EvidenceAltered, EvidenceIncomplete, OutputError, UsageError
-from balcli.files import CAN_CHECK, is_relative_to_nothing, nowhere, open_for_reading, shown
+from balcli.files import CAN_CHECK, is_relative_to_nothing, nowhere, open_for_reading, shown, write_new
 from balcli.text import printable
 
 MANIFEST: Final = "manifest.json"
@@ -46,8 +45,6 @@ def claim(folder: Path) -> None:
         with suppress(FileExistsError):
             folder.mkdir(0o700)
         state = folder.stat()
-        if not stat.S_ISDIR(state.st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if CAN_CHECK and state.st_uid != os.getuid():
             raise OutputError(f"{shown(folder)} belongs to another user; name a folder that is not there")
         if any(folder.iterdir()):
@@ -55,8 +52,6 @@ def claim(folder: Path) -> None:
                 f"{shown(folder)} is not empty, and evidence goes into a folder of its own; name one that is not there"
             )
         folder.chmod(0o700)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as problem:
         raise write_error(folder, problem) from None
 
@@ -66,22 +61,11 @@ def write(folder: Path, others: Mapping[str, bytes], manifest: Mapping[str, Any]
     digests = {name: digest(data) for name, data in others.items()}
     data = f"{json.dumps({**manifest, 'files': digests}, indent=1)}\n".encode()
     sha256 = digest(data)
-    name = ""
-    made: list[Path] = []
+    contents = {**others, MANIFEST: data, _END: _end(sha256)}
     try:
-        for name, content in {**others, MANIFEST: data, _END: _end(sha256)}.items():
-            made.append(folder / name)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with os.fdopen(os.open(made[-1], flags, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                if name in {MANIFEST, _END}:
-                    os.fsync(file.fileno())
+        write_new({folder / name: content for name, content in contents.items()})
     except OSError as problem:
-        for path in made:
-            with suppress(OSError):
-                path.unlink()
-        raise write_error(folder / name, problem) from None
+        raise write_error(folder, problem) from None
     return sha256
 
 

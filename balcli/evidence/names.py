@@ -1,4 +1,4 @@
-"""What stands for each secret in a record, and its requests with such names in the places of their secrets.
+"""What stands for each secret in a record, and its accounts and requests with such names in the places of secrets.
 
 A secret has the same name everywhere in a record. So requests can be distinguished, and an account opened
 with the names sends the same requests as the account with the secrets.
@@ -7,11 +7,13 @@ with the names sends the same requests as the account with the secrets.
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from balcli.http.client import Request
 from balcli.http.strictjson import Json, Number, decode
+from balcli.models import Account
+from balcli.providers.base import Value
 from balcli.secret import Secret, reveal
 from balcli.urls import display_url
 
@@ -22,13 +24,18 @@ NAME: Final = re.compile(r"secret-[0-9]{4,}-[0-9a-f]{8}")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_]{1,24}")
 _LONGEST_NUMBER: Final = 6
 
+_BESIDE: Final = ("name", "base_url", "ca_bundle")
+
 
 class Names:
-    """The names of the secrets in one record, given as they are needed. Nothing of a secret is in its name."""
+    """The names of the secrets in one record, given as they are needed. Nothing of a secret is in its name.
 
-    def __init__(self) -> None:
+    In a replay the secrets are the `given` names, which stand for themselves.
+    """
+
+    def __init__(self, given: Iterable[str] = ()) -> None:
         self._mark = os.urandom(4).hex()
-        self._names: dict[str, str] = {}
+        self._names = {name: name for name in given}
         self._numbers: dict[int, int] = {}
 
     def of(self, secret: Secret) -> str:
@@ -67,19 +74,28 @@ class Names:
         return self.of_text(value) if isinstance(value, str) and value.strip() else value
 
 
-class GivenNames:
-    """The names of a record that is replayed: there the secrets are the names."""
-
-    def of(self, secret: Secret) -> str:
-        """The name that a secret is."""
-        return reveal(secret)
-
-    def stands_for(self, text: str) -> str | None:
-        """The text, if it is a name."""
-        return text if NAME.fullmatch(text) else None
+def account_entry(account: Account[Any], values: Mapping[str, Value], names: Names) -> dict[str, Any]:
+    """The account as a plain object, from which a replay makes one that asks the same."""
+    settings = {key: _written(value, names) for key, value in values.items() if key not in _BESIDE}
+    place = display_url(account.base_url)
+    return {"account": account.name, "provider": account.provider, "base_url": place, "settings": settings}
 
 
-def written_request(request: Request, names: Names | GivenNames) -> dict[str, Any]:
+def _written(value: Any, names: Names, *, hidden: bool = False) -> Any:
+    """A setting as plain objects; of a login's table, all texts and numbers are hidden, too."""
+    if isinstance(value, Secret):
+        return {"secret": names.of(value)}
+    if isinstance(value, Mapping):
+        return {"table": {key: _written(item, names, hidden=True) for key, item in value.items()}}
+    if isinstance(value, list | tuple):
+        return [_written(item, names, hidden=hidden) for item in value]
+    if isinstance(value, str) and hidden:
+        return names.of_text(value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return names.of_number(value) if is_number and hidden else value
+
+
+def written_request(request: Request, names: Names) -> dict[str, Any]:
     """The request as a plain object. A value is null where nobody said that it is no secret."""
     loggable = request.endpoint.loggable_params
     return {
@@ -95,7 +111,7 @@ def written_request(request: Request, names: Names | GivenNames) -> dict[str, An
     }
 
 
-def _loggable(value: object, names: Names | GivenNames, *, known: bool) -> Any:
+def _loggable(value: object, names: Names, *, known: bool) -> Any:
     """A value of a request: by its name if it has one, as it stands if it is known to be no secret, else null."""
     if isinstance(value, Secret):
         return names.of(value)

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +13,7 @@ from balcli.collect import open_client
 from balcli.config.entry import OpenedAccount
 from balcli.errors import BalcliError
 from balcli.evidence import folder
-from balcli.evidence.accounts import account_entry
-from balcli.evidence.names import Names, written_request
+from balcli.evidence.names import Names, account_entry, written_request
 from balcli.http import echoes
 from balcli.http.client import Exchange, Request, RequestSettings, SupportsRequest
 from balcli.http.strictjson import Json
@@ -60,8 +59,8 @@ class Recorder:
         self._names = Names()
         self._accounts: list[dict[str, Any]] = []
         self._requests: list[_RecordedRequest] = []
-        self._lock = threading.Lock()
         self._here = threading.local()
+        self._client: SupportsRequest
 
     def client(
         self,
@@ -69,8 +68,8 @@ class Recorder:
         settings: RequestSettings,
         deadline: Deadline,
         observe: Callable[[Exchange], None] | None,
-    ) -> SupportsRequest:
-        """The client for these accounts, and the recorder before it; another may observe, too."""
+    ) -> "Recorder":
+        """The recorder, before the client for these accounts; another may observe, too."""
 
         def observe_exchange(exchange: Exchange) -> None:
             self._here.request.tries.append(exchange)
@@ -79,30 +78,37 @@ class Recorder:
 
         pairs = [(each.account, each.values) for each in accounts if each.account is not None]
         self._accounts = [account_entry(account, values, self._names) for account, values in pairs]
-        return _RecordingClient(
-            open_client([account for account, _ in pairs], settings, deadline, observe_exchange), self._begin
-        )
+        self._client = open_client([account for account, _ in pairs], settings, deadline, observe_exchange)
+        return self
 
-    def _begin(self, request: Request) -> _RecordedRequest:
+    def request(self, request: Request) -> Json:
+        """What the client answers; raises what it raises."""
         self._here.request = recorded = _RecordedRequest(request)
-        with self._lock:
-            self._requests.append(recorded)
-        return recorded
+        self._requests.append(recorded)
+        try:
+            payload = self._client.request(request)
+        except BalcliError as problem:
+            recorded.problem, recorded.finished = problem, True
+            raise
+        recorded.finished = True
+        return payload
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
 
     def keep(self, report: Report, options: Mapping[str, Any]) -> str:
         """Write the collected requests and the report's document. Returns the manifest's SHA-256. Raises OutputError.
 
         `options` are the run's options that affect its output.
         """
-        with self._lock:
-            recorded = [replace(one, tries=[*one.tries]) for one in self._requests]
         files: dict[str, bytes] = {}
         manifest = {
             "evidence": LAYOUT,
             "balcli": __version__,
             "options": options,
             "accounts": self._accounts,
-            "asked": [self._written(one, files) for one in recorded],
+            "asked": [self._written(one, files) for one in self._requests],
         }
         files[folder.DOCUMENT] = "".join(pieces(report)).encode()
         return folder.write(self._place, files, manifest)
@@ -121,7 +127,7 @@ class Recorder:
     ) -> dict[str, Any]:
         answer = exchange.answer
         return {
-            "at": _at(exchange.began),
+            "at": f"{datetime.fromtimestamp(exchange.began / 1e9, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
             "seconds": f"{exchange.seconds:.3f}",
             "sent_headers": list(exchange.headers),
             "sent_bytes": exchange.sent,
@@ -159,29 +165,6 @@ class Recorder:
         return None if echoes.may_contain_credential(base_url, body) else body
 
 
-class _RecordingClient:
-    """The client with a recorder before it."""
-
-    def __init__(self, client: SupportsRequest, begin: Callable[[Request], _RecordedRequest]) -> None:
-        self._client = client
-        self._begin = begin
-
-    def request(self, request: Request) -> Json:
-        """What the client answers; raises what it raises."""
-        recorded = self._begin(request)
-        try:
-            payload = self._client.request(request)
-        except BalcliError as problem:
-            recorded.problem, recorded.finished = problem, True
-            raise
-        recorded.finished = True
-        return payload
-
-    def close(self) -> None:
-        """Close the client."""
-        self._client.close()
-
-
 def _written_error(error: BalcliError) -> dict[str, Any]:
     return {"code": error.code, "message": error.message, "http_status": error.http_status}
 
@@ -194,9 +177,3 @@ def _headers(base_url: str, headers: Mapping[str, str]) -> dict[str, str]:
         if form.fullmatch(value := headers.get(name, ""))
         and not echoes.contains_credential(base_url, {name: value}, b"")
     }
-
-
-def _at(nanoseconds: int) -> str:
-    """A moment in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds // 1_000_000 % 1000:03}Z"

@@ -7,24 +7,26 @@ responses do not contain, such as times, failure messages or late accounts, is t
 import json
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
 from balcli import __version__, document
 from balcli import report as reports
 from balcli.collect import collect
-from balcli.errors import BalcliError, DeadlinePassed, EvidenceDiffers, leaves
+from balcli.errors import BalcliError, DeadlinePassed, EvidenceAltered, EvidenceDiffers, leaves
 from balcli.evidence import folder
-from balcli.evidence.accounts import open_entry
-from balcli.evidence.names import NAME, GivenNames, written_request
+from balcli.evidence.names import NAME, Names, written_request
 from balcli.evidence.record import LAYOUT
 from balcli.files import shown
 from balcli.http.client import Request, RequestSettings, parse_response
 from balcli.http.strictjson import Json
 from balcli.http.timing import Deadline
 from balcli.models import Account, ExactName, Outcome, Report
+from balcli.providers import PROVIDERS
+from balcli.providers.base import SettingProblem, Values
 from balcli.render.json import pieces
+from balcli.secret import Secret
 from balcli.settings import Order
 from balcli.text import printable
 
@@ -67,7 +69,6 @@ class ReplayResult(NamedTuple):
 class _RecordedResponse(NamedTuple):
     """The last attempt of a request."""
 
-    finished: bool
     status: int | None
     headers: Mapping[str, str]
     body: bytes | None
@@ -75,69 +76,86 @@ class _RecordedResponse(NamedTuple):
     problem: BalcliError | None
 
 
-class _Record(NamedTuple):
-    """A manifest as values, each of its type."""
-
-    version: str
-    options: Options
-    accounts: tuple[Account[Any], ...]
-    given: tuple[str, ...]
-    """The names of the secrets that the accounts were opened with."""
-    requests: tuple[tuple[Mapping[str, Any], _RecordedResponse], ...]
-
-
 def replay(place: Path) -> ReplayResult:
     """The report of a recorded run. Raises an EvidenceError, or UsageError if it is not a folder."""
     try:
         files = folder.read(place)
-        record = _read(place, files)
-        printed = files.others[folder.DOCUMENT]
+        manifest, printed = files.manifest, files.others[folder.DOCUMENT]
+        version = printable(str(manifest["balcli"]), 20)
+        if manifest["evidence"] != LAYOUT:
+            raise EvidenceDiffers(
+                f"{shown(place)} is a record of the kind {printable(str(manifest['evidence']), 20)}, and this balcli "
+                f"{__version__} knows {LAYOUT} alone; replay it with balcli {version}"
+            )
+        options = _options(manifest["options"])
+        accounts = [_open_entry(entry) for entry in manifest["accounts"]]
+        client = _ReplayClient(manifest, files.others)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         # Matching hashes do not prove who made the files.
         raise folder.altered(place, f"{folder.MANIFEST} is not as balcli writes it") from None
     try:
-        report = _replayed(record, document.parse(printed))
+        was = document.parse(printed)
     except document.DocumentError as problem:
         raise EvidenceDiffers(
             f"{shown(place)}: {folder.DOCUMENT} is not a document that balcli {__version__} knows ({problem}); "
-            f"replay it with balcli {record.version}"
+            f"replay it with balcli {version}"
         ) from None
+    report = was if was.failures else _replayed(accounts, client, options, was)
     same = "".join(pieces(report)).encode() == printed
-    if not same and record.version == __version__:
+    if not same and version == __version__:
         raise EvidenceDiffers(
             f"{shown(place)} is whole, but does not come to the document that its run printed; please report it"
         )
-    bodies = len(files.others) - 1
-    return ReplayResult(report, record.options, files.sha256, bodies, None if same else record.version)
+    return ReplayResult(report, options, files.sha256, len(files.others) - 1, None if same else version)
 
 
-def _read(place: Path, files: folder.Files) -> _Record:
-    """The record that the files hold. Raises EvidenceAltered, EvidenceDiffers, and as `folder.read` for another shape."""
-    manifest = files.manifest
-    if manifest["evidence"] != LAYOUT:
-        raise EvidenceDiffers(
-            f"{shown(place)} is a record of the kind {printable(str(manifest['evidence']), 20)}, and this balcli "
-            f"{__version__} knows {LAYOUT} alone; replay it with balcli {printable(str(manifest['balcli']), 20)}"
-        )
-    options = manifest["options"]
-    return _Record(
-        version=printable(str(manifest["balcli"]), 20),
-        options=Options(
-            output=str(options["output"]),
-            assets=tuple(map(ExactName if options["exact"] is True else str, options["assets"])),
-            flags=frozenset(map(str, options["flags"])),
-            nonzero=options["nonzero"] is True,
-            sort=_ORDERS[options["sort"]],
-            totals_only=options["totals_only"] is True,
-            field=options["field"] and str(options["field"]),
-            absent=options["absent"] and str(options["absent"]),
-        ),
-        accounts=tuple(open_entry(entry) for entry in manifest["accounts"]),
-        given=tuple(NAME.findall(json.dumps(manifest["accounts"]))),
-        requests=tuple(
-            (dict(entry["request"]), _recorded_response(entry, files.others)) for entry in manifest["asked"]
-        ),
+def _options(written: Any) -> Options:
+    """The options as values, each of its type. Raises as `folder.read` for those of another shape."""
+    return Options(
+        output=str(written["output"]),
+        assets=tuple(map(ExactName if written["exact"] is True else str, written["assets"])),
+        flags=frozenset(map(str, written["flags"])),
+        nonzero=written["nonzero"] is True,
+        sort=_ORDERS[written["sort"]],
+        totals_only=written["totals_only"] is True,
+        field=written["field"] and str(written["field"]),
+        absent=written["absent"] and str(written["absent"]),
     )
+
+
+def _open_entry(entry: Mapping[str, Any]) -> Account[Any]:
+    """The account that `account_entry` wrote, with names for secrets.
+
+    Raises EvidenceAltered or EvidenceDiffers, and TypeError or KeyError for an entry of another shape.
+    """
+    provider = PROVIDERS.get(entry["provider"])
+    name, base_url = entry["account"], entry["base_url"]
+    if not isinstance(name, str) or not isinstance(base_url, str):
+        raise TypeError("an account's name and address are texts")
+    if provider is None:
+        raise EvidenceDiffers(
+            f"the record has an account at {printable(entry['provider'], 40)}, which this balcli does not know; "
+            "install the provider's plug-in"
+        )
+    values = {key: _setting(value) for key, value in entry["settings"].items()}
+    try:
+        return provider.open_account(name, base_url, Values(values))
+    except SettingProblem as problem:
+        raise EvidenceAltered(
+            f"the record's account {printable(name, 60)} cannot be opened: {problem.key} "
+            f"{problem.message.partition(';')[0]}; ask for the record anew"
+        ) from None
+
+
+def _setting(value: Any) -> Any:
+    """A setting as it was before `account_entry`. Raises TypeError or KeyError for what that does not make."""
+    if isinstance(value, list):
+        return tuple(map(_setting, value))
+    if not isinstance(value, Mapping):
+        return value
+    if "secret" in value:
+        return Secret(str(value["secret"]))
+    return {key: _setting(item) for key, item in value["table"].items()}
 
 
 def _recorded_response(entry: Any, bodies: Mapping[str, bytes]) -> _RecordedResponse:
@@ -145,24 +163,21 @@ def _recorded_response(entry: Any, bodies: Mapping[str, bytes]) -> _RecordedResp
     error, problem = entry["error"], None
     if error is not None:
         problem = _ERRORS[error["code"]](str(error["message"]), http_status=error["http_status"])
-    finished = entry["finished"] is True
     if not entry["tries"]:
-        return _RecordedResponse(finished, None, {}, None, problem)
+        return _RecordedResponse(None, {}, None, problem)
     last = entry["tries"][-1]
     kept, status = last["body"], None if last["status"] is None else int(last["status"])
     body = b"" if kept is None else None if kept["file"] is None else bodies[kept["file"]]
-    return _RecordedResponse(finished, status, dict(last["headers"]), body, problem)
+    return _RecordedResponse(status, dict(last["headers"]), body, problem)
 
 
-def _replayed(record: _Record, was: Report) -> Report:
+def _replayed(
+    accounts: Sequence[Account[Any]], client: "_ReplayClient", options: Options, was: Report
+) -> Report:
     """The report of a record, with its balances and totals made anew. Raises EvidenceDiffers where an account lacks."""
-    if was.failures:
-        return was
-    options = record.options
-    client = _ReplayClient(record.requests, record.given)
     settings, deadline = RequestSettings(), Deadline(_PATIENCE)
     outcomes = collect(
-        record.accounts, settings, deadline, assets=options.assets, flags=options.flags, client=client
+        accounts, settings, deadline, assets=options.assets, flags=options.flags, client=client
     )
     endings = {outcome.account.name: outcome for outcome in was.outcomes}
     if {outcome.account.name for outcome in outcomes} != endings.keys():
@@ -192,19 +207,17 @@ class _ReplayClient:
     returned it, because the order of two logins is random.
     """
 
-    def __init__(
-        self, recorded: Iterable[tuple[Mapping[str, Any], _RecordedResponse]], given: Iterable[str]
-    ) -> None:
-        self._names = GivenNames()
+    def __init__(self, manifest: Any, bodies: Mapping[str, bytes]) -> None:
         self._lock = threading.Lock()
         self._answers: defaultdict[str, deque[_RecordedResponse]] = defaultdict(deque)
-        self._issuers = dict.fromkeys(given, "")
-        for request, answer in recorded:
-            key = self._key(request)
+        self._issuers = dict.fromkeys(NAME.findall(json.dumps(manifest["accounts"])), "")
+        for entry in manifest["asked"]:
+            key, answer = self._key(entry["request"]), _recorded_response(entry, bodies)
             for name in NAME.findall((answer.body or b"").decode("latin-1")):
                 self._issuers.setdefault(name, key)
-            if answer.finished:
+            if entry["finished"] is True:
                 self._answers[key].append(answer)
+        self._names = Names(self._issuers)
 
     def close(self) -> None:
         """Do nothing: a record has no connections."""

@@ -93,7 +93,7 @@ _MIGRATIONS: Final = (
 """The migrations from each version to the next; `PRAGMA user_version` counts them."""
 
 
-def history_file(named: Path | None, environ: Mapping[str, str], *, sandbox: bool = False) -> Path:
+def history_file(named: Path | None, environ: Mapping[str, str], *, sandbox: bool) -> Path:
     """The named history, or the user's own, or that of the sandbox's runs.
 
     Raises StateError if the home or working directory is not usable.

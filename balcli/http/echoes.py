@@ -150,15 +150,11 @@ def contains_credential(
 
 
 def mark_echoes(
-    base_url: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    document: Json,
-    login: object = None,
+    base_url: str, headers: Mapping[str, str], body: bytes, document: Json, login: object
 ) -> Json:
     """The document of a good response, with each text that repeats a credential as an `EchoedText`.
 
-    `login` has the headers and body of the request, if it was a login.
+    `login` has the headers and body of the request, if it was a login; else None.
     """
     is_login = login is not None
     if not contains_credential(base_url, headers, body, document, login=is_login):

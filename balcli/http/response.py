@@ -78,7 +78,7 @@ def refusal_message(host: str, status: int, words: str = "") -> str:
     return f"{host} refused the credentials ({status_text(status, words)})"
 
 
-def blocked_message(host: str, status: int, words: str = "") -> str:
+def blocked_message(host: str, status: int, words: str) -> str:
     """The message for a request that was blocked before it reached the provider's API."""
     return (
         f"{host} blocked the request ({status_text(status, words)}): a firewall, an IP allowlist or a region block; "

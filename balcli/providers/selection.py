@@ -9,7 +9,7 @@ from balcli.text import closest_match, folded, printable
 NOT_LISTED = "asset.not_listed"
 
 
-def wanted(given: Iterable[str] | None, *, exact: bool = False) -> tuple[str, ...]:
+def wanted(given: Iterable[str] | None, *, exact: bool) -> tuple[str, ...]:
     """The distinct assets of `--asset`, with comma lists split. With `--exact`, each matches only its own spelling.
 
     Raises UsageError for an empty name, or for `--exact` without `--asset`.

@@ -1,6 +1,6 @@
 """The differences between two runs: lines for people, and one document."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -48,8 +48,9 @@ class Comparison(NamedTuple):
     """Two runs and their differences."""
 
     profile: str | None
-    before: Side
-    after: Side
+    before: Side | None
+    after: Side | None
+    """Both are None where the runs could not be compared."""
     changes: Diff
 
 
@@ -63,6 +64,7 @@ def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
     heading = " -> ".join(
         _named(side, local_iso if columns is None else local_time)
         for side in (comparison.before, comparison.after)
+        if side is not None
     )
     told = [*paragraph(heading, "", columns, "head"), *lines(comparison.changes, columns)]
     return to_text(told, colour=colour)
@@ -101,12 +103,12 @@ def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
     moves = [move for change in changes for move in change.amounts]
     difference = Column([signed(move) for move in moves])
     before, after = Column(_text(move.before) for move in moves), Column(_text(move.after) for move in moves)
-    assets = {id(change): printable(change.asset, LONGEST_NAME) for change in changes}
-    wide = max(map(width, assets.values()))
+    assets = [printable(change.asset, LONGEST_NAME) for change in changes]
+    wide = max(map(width, assets))
     parts = max((len(_words(move.field)) for move in moves), default=0)
-    for change in changes:
+    for change, asset in zip(changes, assets, strict=True):
         style = _STYLES[change.happened]
-        start = f"  {_MARKS[change.happened]} {pad(assets[id(change)], wide)}  "
+        start = f"  {_MARKS[change.happened]} {pad(asset, wide)}  "
         if not change.amounts:
             yield Line().add(start, style).add(f"{change.happened}, with no amount that is known")
         for number, move in enumerate(change.amounts):
@@ -139,8 +141,8 @@ def _text(amount: Amount | None) -> str:
     return "-" if amount is None else str(amount)
 
 
-def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
-    """The comparison as one JSON document, in ASCII, with the failure that made it inconclusive, if any.
+def render_json(comparison: Comparison, trouble: Sequence[Failure] = ()) -> str:
+    """The comparison as one JSON document, in ASCII, with the failures that made it inconclusive, if any.
 
     Amounts are canonical decimal texts in whole units; unknown is None.
     """
@@ -155,28 +157,18 @@ def render_json(comparison: Comparison, trouble: Failure | None = None) -> str:
             "accounts": [change._asdict() for change in changes.accounts],
             "balances": [_change(change) for change in changes.balances],
             "within_threshold": changes.within_threshold,
-            "errors": [] if trouble is None else [run_error(trouble)],
+            "errors": [*map(run_error, trouble)],
         }
     )
 
 
 def failed(profile: str | None, error: BalcliError) -> str:
     """The document of a comparison that could not be made."""
-    return to_json(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "profile": profile,
-            **dict.fromkeys(("different", "from", "to")),
-            "accounts": [],
-            "balances": [],
-            "within_threshold": 0,
-            "errors": [run_error(Failure.from_error(each)) for each in error.every],
-        }
-    )
+    return render_json(Comparison(profile, None, None, Diff((), ())), [*map(Failure.from_error, error.every)])
 
 
-def _side(side: Side) -> dict[str, Any]:
-    return side._asdict() | {"at": format_time(side.at)}
+def _side(side: Side | None) -> dict[str, Any] | None:
+    return side and side._asdict() | {"at": format_time(side.at)}
 
 
 def _change(change: BalanceChange) -> dict[str, Any]:

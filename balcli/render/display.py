@@ -57,18 +57,19 @@ def lines(report: Report, view: View) -> Iterator[Line]:
     yield from Table(report, view).lines()
 
 
-def _columns_of(label: int, longest: int, texts: list[list[str]]) -> tuple[list[Column], int]:
-    """The columns for amounts of up to that many characters, with room for each heading over the whole part; their end."""
+def _columns_of(label: int, longest: int, texts: list[list[str]]) -> tuple[list[Column], int, str]:
+    """The columns for amounts of up to that many characters, with their end, and their headings over the whole parts."""
     columns: list[Column] = []
-    end = heading_end = len(_INDENT) + label
+    end = len(_INDENT) + label
+    headings = " " * end
     for field, of_field in zip(AMOUNT_FIELDS, texts, strict=True):
         column = Column(text for text in of_field if len(text) <= longest)
         start = end + len(_GAP)
-        column.widen(max(heading_end + len(_GAP) - 1 + len(field) - start, 1))
-        heading_end = start + column.whole
+        column.widen(max(len(headings) + len(_GAP) - 1 + len(field) - start, 1))
+        headings += f"{field.upper():>{start + column.whole - len(headings)}}"
         end = start + column.width
         columns.append(column)
-    return columns, end
+    return columns, end, headings
 
 
 def status_line(report: Report, view: View) -> Iterator[Line]:
@@ -173,7 +174,8 @@ class Table:
         marks = (len(_GAP) + width(note) for row in self._totals() for note in row.notes)
         rooms = [self._view.columns - mark for mark in sorted({0, min(marks, default=0)})]
         layouts = [self._layout(sizes, texts, [(labels[-1], lengths[0]), *tries], room) for room in rooms]
-        _, _, self._label, self._longest, self._columns = min(layouts, key=lambda layout: layout[:2])
+        best = min(layouts, key=lambda layout: layout[:2])
+        _, _, self._label, self._longest, self._columns, self._headings = best
         self._end = len(_INDENT) * (1 if self._columns else 2) + self._label
         self._end += sum(len(_GAP) + column.width for column in self._columns)
         self._start = " " * (len(_INDENT) * 2 if self._columns else self._end)
@@ -184,22 +186,22 @@ class Table:
 
     def _layout(
         self, sizes: Counter[_Size], texts: list[list[str]], tries: list[tuple[int, int]], room: int
-    ) -> tuple[int, int, int, int, list[Column]]:
-        """The widest layout for that room: the lines that it adds to the rows, the room, label, longest amount, columns.
+    ) -> tuple[int, int, int, int, list[Column], str]:
+        """The widest layout for that room: the lines it adds to the rows, room, label, longest amount, columns, headings.
 
         A line of an amount outside its column counts twice: a note is as good below its row.
         """
         for label, longest in tries:
-            columns, end = _columns_of(label, longest, texts)
+            columns, end, headings = _columns_of(label, longest, texts)
             if end <= room:
                 break
         rows = sizes.total()
         lines = sum(sum(length > longest for length in size) * alike for (size, _), alike in sizes.items())
         if end > room or sum(alike for (size, _), alike in sizes.items() if size[-1] > longest) * 2 > rows:
-            return 4 * rows, -room, label, 0, []
+            return 4 * rows, -room, label, 0, [], ""
         beside = self._view.columns - end - len(_GAP)
         notes = sum(alike for (_, note), alike in sizes.items() if note is not None and note > beside)
-        return 2 * lines + notes, -room, label, longest, columns
+        return 2 * lines + notes, -room, label, longest, columns, headings
 
     def _below(self, row: words.Row) -> dict[str, str]:
         """The amounts of a row that are too long for the columns, each with the names of the fields that have it."""
@@ -215,11 +217,7 @@ class Table:
         """The lines of the table."""
         rule = Line().add(self._view.sign("─") * min(self._end, self._view.columns), "faint")
         if self._columns and self._has_rows:
-            head, at = "", len(_INDENT) + self._label
-            for field, column in zip(AMOUNT_FIELDS, self._columns, strict=True):
-                head += f"{field.upper():>{at + len(_GAP) + column.whole - len(head)}}"
-                at += len(_GAP) + column.width
-            yield from ranked(0, [Line().add(head, "head"), rule])
+            yield from ranked(0, [Line().add(self._headings, "head"), rule])
         shown = words.shown_outcomes(self._report)
         for number, outcome in enumerate(shown):
             if number:
