@@ -1,4 +1,4 @@
-"""What stands for each secret in a record, and its accounts and requests with such names in the places of secrets.
+"""The placeholder names of the secrets in a record, and its accounts and requests with these names.
 
 A secret has the same name everywhere in a record. So requests can be distinguished, and an account opened
 with the names sends the same requests as the account with the secrets.
@@ -28,9 +28,9 @@ _BESIDE: Final = ("name", "base_url", "ca_bundle")
 
 
 class Names:
-    """The names of the secrets in one record, given as they are needed. Nothing of a secret is in its name.
+    """The names of the secrets in one record, made when they are needed. A name reveals nothing of its secret.
 
-    In a replay the secrets are the `given` names, which stand for themselves.
+    In a replay, the secrets are the `given` names, which are their own names.
     """
 
     def __init__(self, given: Iterable[str] = ()) -> None:
@@ -75,14 +75,14 @@ class Names:
 
 
 def account_entry(account: Account[Any], values: Mapping[str, Value], names: Names) -> dict[str, Any]:
-    """The account as a plain object, from which a replay makes one that asks the same."""
+    """The account as a plain object. A replay makes an account from it that sends the same requests."""
     settings = {key: _written(value, names) for key, value in values.items() if key not in _BESIDE}
     place = display_url(account.base_url)
     return {"account": account.name, "provider": account.provider, "base_url": place, "settings": settings}
 
 
 def _written(value: Any, names: Names, *, hidden: bool = False) -> Any:
-    """A setting as plain objects; of a login's table, all texts and numbers are hidden, too."""
+    """A setting as plain objects. In a login's table, all texts and numbers are replaced by names, too."""
     if isinstance(value, Secret):
         return {"secret": names.of(value)}
     if isinstance(value, Mapping):
@@ -96,7 +96,7 @@ def _written(value: Any, names: Names, *, hidden: bool = False) -> Any:
 
 
 def written_request(request: Request, names: Names) -> dict[str, Any]:
-    """The request as a plain object. A value is null where nobody said that it is no secret."""
+    """The request as a plain object. A value that may be a secret is null."""
     loggable = request.endpoint.loggable_params
     return {
         "method": request.endpoint.method,
@@ -112,7 +112,7 @@ def written_request(request: Request, names: Names) -> dict[str, Any]:
 
 
 def _loggable(value: object, names: Names, *, known: bool) -> Any:
-    """A value of a request: by its name if it has one, as it stands if it is known to be no secret, else null."""
+    """A value of a request: its name if it has one, itself if it is known not to be a secret, or else null."""
     if isinstance(value, Secret):
         return names.of(value)
     if isinstance(value, Mapping):

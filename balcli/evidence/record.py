@@ -69,7 +69,7 @@ class Recorder:
         deadline: Deadline,
         observe: Callable[[Exchange], None] | None,
     ) -> "Recorder":
-        """The recorder, before the client for these accounts; another may observe, too."""
+        """The recorder with a client for these accounts. `observe` is also called with every attempt."""
 
         def observe_exchange(exchange: Exchange) -> None:
             self._here.request.tries.append(exchange)
@@ -82,7 +82,7 @@ class Recorder:
         return self
 
     def request(self, request: Request) -> Json:
-        """What the client answers; raises what it raises."""
+        """Like the client's `request`."""
         self._here.request = recorded = _RecordedRequest(request)
         self._requests.append(recorded)
         try:

@@ -110,7 +110,7 @@ def replay(place: Path) -> ReplayResult:
 
 
 def _options(written: Any) -> Options:
-    """The options as values, each of its type. Raises as `folder.read` for those of another shape."""
+    """The options as typed values. Raises like `folder.read` for an unexpected shape."""
     return Options(
         output=str(written["output"]),
         assets=tuple(map(ExactName if written["exact"] is True else str, written["assets"])),
@@ -124,9 +124,9 @@ def _options(written: Any) -> Options:
 
 
 def _open_entry(entry: Mapping[str, Any]) -> Account[Any]:
-    """The account that `account_entry` wrote, with names for secrets.
+    """The account of an entry, with names for secrets.
 
-    Raises EvidenceAltered or EvidenceDiffers, and TypeError or KeyError for an entry of another shape.
+    Raises EvidenceAltered or EvidenceDiffers, or TypeError or KeyError for an entry with an unexpected shape.
     """
     provider = PROVIDERS.get(entry["provider"])
     name, base_url = entry["account"], entry["base_url"]
@@ -148,7 +148,7 @@ def _open_entry(entry: Mapping[str, Any]) -> Account[Any]:
 
 
 def _setting(value: Any) -> Any:
-    """A setting as it was before `account_entry`. Raises TypeError or KeyError for what that does not make."""
+    """The setting that `account_entry` wrote. Raises TypeError or KeyError for an unexpected shape."""
     if isinstance(value, list):
         return tuple(map(_setting, value))
     if not isinstance(value, Mapping):
@@ -174,7 +174,7 @@ def _recorded_response(entry: Any, bodies: Mapping[str, bytes]) -> _RecordedResp
 def _replayed(
     accounts: Sequence[Account[Any]], client: "_ReplayClient", options: Options, was: Report
 ) -> Report:
-    """The report of a record, with its balances and totals made anew. Raises EvidenceDiffers where an account lacks."""
+    """The report of a record, with balances and totals computed again. Raises EvidenceDiffers if accounts differ."""
     settings, deadline = RequestSettings(), Deadline(_PATIENCE)
     outcomes = collect(
         accounts, settings, deadline, assets=options.assets, flags=options.flags, client=client
