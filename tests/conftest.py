@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
@@ -31,15 +32,23 @@ ROOT = Path(__file__).parent.parent
 sys.dont_write_bytecode = False
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    """Import the test modules in a worker that is to run them all, each worker in an order of its own."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Import the test modules in a worker that is to run them all, each worker in an order of its own.
+
+    What is imported and collected stays to the end, so the collector of garbage need not look at it.
+    """
+    gc.disable()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and not session.config.option.file_or_dir:
         names = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
         first = int(worker[2:]) * len(names) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         for name in (*names[first:], *names[:first]):
             importlib.import_module(f"tests.{name}")
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 @pytest.hookimpl(optionalhook=True)  # mutants are tried without xdist
