@@ -65,7 +65,7 @@ class Result:
     out: str
     err: str
 
-    @property
+    @functools.cached_property
     def json(self) -> Any:
         """The document on stdout; fails the test if it is not exactly one, or a report that breaks the schema."""
         made = json.loads(self.out)

@@ -25,8 +25,6 @@ from tests.generated import sampled
 from tests.lists import each_case
 from tests.warm import Running
 
-BALCLI = [sys.executable, "-m", "balcli"]
-
 
 def _profile(server: Sandbox) -> str:
     return f'[profiles.main.merchant]\nname = "shop"\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'

@@ -41,6 +41,8 @@ class Screen:
     def __init__(self, text: str, columns: int, rows: int = _ROWS) -> None:
         self._screen = pyte.Screen(columns, rows)
         pyte.Stream(self._screen).feed(re.sub("\r?\n", "\r\n", text))
+        # To read the empty lines below takes most of the time.
+        self._screen.lines = max(self._screen.buffer, default=0) + 1
 
     @property
     def lines(self) -> list[str]:
