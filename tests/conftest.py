@@ -118,6 +118,7 @@ class Program:
         cwd: Path | None = None,
         timeout: float = 60,
         own_process: str = "",
+        umask: int = 0o022,
     ) -> Result:
         """The exit code and both streams of `balcli ARGUMENTS`, from a fork of a warm process.
 
@@ -133,11 +134,12 @@ class Program:
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
                 timeout=timeout,
+                umask=umask,
                 check=False,
             )
             code, out, err = done.returncode, done.stdout, done.stderr
         else:
-            code, out, err = warm().run(arguments, whole, cwd or ROOT, timeout)
+            code, out, err = warm().run(arguments, whole, cwd or ROOT, timeout, umask=umask)
         assert b"Traceback" not in err, err.decode()
         return Result(code, out.decode(), err.decode())
 
@@ -149,6 +151,7 @@ class Program:
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
         session: bool = False,
+        umask: int = 0o022,
     ) -> Running:
         """A run that goes on, a fork of a warm process too, with these streams as `subprocess.Popen` takes them.
 
@@ -168,7 +171,8 @@ class Program:
             ours.append(reading)
             streams.append(stream)
         first, second, third = streams
-        connection = warm().start(arguments, self.environment(env), ROOT, (first, second, third), session)
+        whole = self.environment(env)
+        connection = warm().start(arguments, whole, ROOT, (first, second, third), session, umask)
         for each in opened:
             os.close(each)
         return Running(connection, *ours[1:])

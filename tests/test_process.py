@@ -490,11 +490,7 @@ def test_the_sandbox_leaves_what_is_there(program: Program, kind: str) -> None:
 
 def _sandbox_with(program: Program, file: Path, *arguments: str, umask: int = 0o022) -> Running:
     """A sandbox that has written its profile to this file."""
-    before = os.umask(umask)
-    try:
-        process = program.start("sandbox", "--profile", str(file), *arguments)
-    finally:
-        os.umask(before)
+    process = program.start("sandbox", "--profile", str(file), *arguments, umask=umask)
     assert process.stdout is not None
     assert f"{file}\n".encode() == process.stdout.readline()
     return process
