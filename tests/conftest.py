@@ -9,7 +9,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,6 +229,14 @@ def warm() -> Warm:
     started = Warm(Program(Path("/nonexistent")).environment())
     atexit.register(started.close)
     return started
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until something holds; fail the test if it does not within that many seconds."""
+    limit = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < limit, f"not within {seconds} seconds"
+        time.sleep(0.01)
 
 
 def free_port() -> int:

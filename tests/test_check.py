@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from balcli.report import build, failed
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from balcli.thresholds import Finding, State, Threshold, Verdict, evaluate, parse_range
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, wait_until
 from tests.lists import each_case
 from tests.plugins import plugin
 from tests.warm import Running
@@ -348,9 +347,7 @@ def waiting(program: Program, *arguments: str) -> Iterator[Running]:
         text = f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'
         file = program.write(text + limits('asset = "USDT"\ncrit = "1:"'))
         process = program.start("check", "-c", str(file), "--timeout", "600", *arguments)
-        limit = time.monotonic() + 20
-        while not asked and time.monotonic() < limit:
-            time.sleep(0.01)
+        wait_until(lambda: asked)
         yield process
         process.kill()
         process.communicate()

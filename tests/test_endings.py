@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ import pytest
 
 from balcli.cli.app import COMMANDS, load
 from balcli.sandbox import Sandbox
-from tests.conftest import Program
+from tests.conftest import Program, wait_until
 from tests.documents import DOCS
 from tests.generated import sampled
 
@@ -166,9 +165,7 @@ def test_a_watch_that_saw_nothing_was_interrupted(program: Program) -> None:
         with Sandbox(faults=["silent"]) as server:
             file = program.write(server.profile("main"))
             process = program.start("all", "--watch", "1", "-c", str(file), "-o", output)
-            limit = time.monotonic() + 30
-            while not server.log and time.monotonic() < limit:
-                time.sleep(0.02)
+            wait_until(lambda: server.log)
             process.send_signal(signal.SIGINT)
             assert (b"", b"") == process.communicate(timeout=30)
             assert 130 == process.returncode
