@@ -20,7 +20,7 @@ from balcli.history.reading import RunSummary
 from balcli.history.series import Interval, Series
 from balcli.models import Balance, Diagnosis, Failure, Report, Step
 from balcli.money import parse
-from balcli.render import runs, screen, series, settings, table
+from balcli.render import runs, screen, series, settings
 from balcli.render.diff import Comparison, Side
 from balcli.render.diff import render as render_diff
 from balcli.render.display import View
@@ -28,6 +28,7 @@ from balcli.render.layout import fitted, to_text
 from balcli.render.settings import Row
 from balcli.render.steps import render as render_steps
 from balcli.run import RunRequest, RunResult, run
+from tests.rendering import drawn
 
 FOLDER: Final = Path(__file__).parent
 WIDTHS: Final = (40, 60, 80, 120, 200)
@@ -95,7 +96,7 @@ def _at_noon(report: Report) -> Report:
 def _balances(columns: int, request: RunRequest, *faults: str, verbose: bool = False) -> str:
     report = sandbox_run(request, *faults).report
     view = View(columns, verbose=verbose, about="0.2 s")
-    return "".join(table.pieces(report, view, colour=True, addresses="addresses" in request.flags))
+    return drawn(report, view, colour=True, addresses="addresses" in request.flags)
 
 
 def _large(columns: int) -> str:
@@ -114,7 +115,7 @@ def _large(columns: int) -> str:
         Balance("shop", "merchant", name, None, amount, amount, parse("0.5"))
         for name, amount in zip(names, amounts, strict=True)
     ]
-    return "".join(table.pieces(report._replace(balances=tuple(rows)), View(columns), colour=True))
+    return drawn(report._replace(balances=tuple(rows)), View(columns), colour=True)
 
 
 def _watch(columns: int) -> str:
