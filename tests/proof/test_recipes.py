@@ -1,6 +1,5 @@
 """The recipes of the README and the pages, run as they stand there against the sandbox, with the tools that they are for."""
 
-import json
 import os
 import re
 import shutil
@@ -43,24 +42,10 @@ def tool(name: str, package: str) -> str:
 
 def shell(program: Program, script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """A script, run in a folder with the sandbox in the place of a profile."""
-    return done(script, folder, *options, environment=program.environment())
-
-
-def by_cron(script: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    """A script as the emptiest of crons runs it, its folders in the place of the machine's: no HOME, no stdin."""
-    for place in ("/var/lib/treasury", "/var/lib/balcli"):
-        script = script.replace(place, str(folder))
-    return done(f"exec <&-\n{script}", Path("/"), *options, environment={})
-
-
-def done(
-    script: str, folder: Path, *options: str, environment: dict[str, str]
-) -> "subprocess.CompletedProcess[str]":
-    """A script, run to its end."""
     script = script.replace(BALCLI, " ".join([BALCLI, "--sandbox", *options]))
     return subprocess.run(
         ["bash", "-c", re.sub(r"balcli (history show|history|check|diff)", r"balcli \1 --sandbox", script)],
-        env={**environment, "PATH": SCRIPTS},
+        env={**program.environment(), "PATH": SCRIPTS},
         cwd=folder,
         capture_output=True,
         check=False,
@@ -74,16 +59,6 @@ def cron_lines(title: str) -> list[str]:
     assert "%" not in block  # cron takes it for the end of the command
     lines = [line for line in block.splitlines() if not re.match("[A-Z_]+=", line)]
     return [re.sub(r"^(\S+ +){5}", "", line) for line in lines]
-
-
-def test_cron_has_nothing_to_mail_when_all_is_well(program: Program, tmp_path: Path) -> None:
-    """The lines of cron write the file and print nothing; when an account fails, one line says why."""
-    for line in cron_lines("cron"):
-        well = by_cron(line, tmp_path)
-        assert (0, "", "") == (well.returncode, well.stdout, well.stderr)
-        assert json.loads((tmp_path / "balances.json").read_text())["complete"]
-    partial = by_cron(line, tmp_path, "--fault", "merchant:refused")
-    assert (8, "", 1) == (partial.returncode, partial.stdout, len(partial.stderr.splitlines()))
 
 
 def test_a_new_key_is_asked_with_before_it_is_used(
