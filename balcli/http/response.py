@@ -78,7 +78,7 @@ def refusal_message(host: str, status: int, words: str = "") -> str:
     return f"{host} refused the credentials ({with_words(status, words)})"
 
 
-def blocked_message(host: str, status: int, words: str = "") -> str:
+def blocked_message(host: str, status: int, words: str) -> str:
     """The message for a request that something before the provider refused, with its own words."""
     return (
         f"{host} blocked the request ({with_words(status, words)}): a firewall, a list of allowed addresses or this "
