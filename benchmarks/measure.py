@@ -19,9 +19,7 @@ from benchmarks.checks import Check, Wrong
 
 _MOST_SAID: Final = 600
 _LONGEST_SECONDS: Final = 900.0
-# Runs a command and writes its peak into a file. A process of its own, because the peak of one that is started by
-# vfork begins at its parent's: this one's is 10 MB, below that of any Python program that is measured.
-_PEAK: Final = """
+PEAK: Final = """
 import os, sys
 child = os.fork()
 if not child:
@@ -30,6 +28,11 @@ _, status, usage = os.wait4(child, 0)
 with open(sys.argv[1], "w") as stream:
     stream.write(str(usage.ru_maxrss))
 os._exit(os.waitstatus_to_exitcode(status))
+"""
+"""Runs a command and writes its peak, as getrusage(2) counts it, into a file.
+
+A process of its own, because the peak of one that is started by vfork begins at its parent's: this one's is 10 MB,
+below that of any Python program that is measured.
 """
 
 
@@ -143,7 +146,7 @@ class Runner:
     def peak(self, command: Command) -> float:
         """The peak memory of the command in MiB, in a separate run."""
         with tempfile.NamedTemporaryFile("r", dir=self._folder) as result:
-            self.run(command, sys.executable, "-I", "-S", "-c", _PEAK, result.name)
+            self.run(command, sys.executable, "-I", "-S", "-c", PEAK, result.name)
             return int(result.read()) / 1024
 
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import completions
@@ -21,32 +22,38 @@ README = ROOT / "README.md"
 EXAMPLE = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:(?!```).*\n)*)```\n")
 
 
-def output(command: str) -> str:
-    """What a command line prints in an empty folder without a history, with this environment's balcli on the PATH.
-
-    Raises SystemExit if it prints nothing, as without jq or the extra `mcp`.
-    """
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def output(command: str, environment: Mapping[str, str]) -> str:
+    """What a command line prints in an empty folder without a history, with this environment."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "docs").symlink_to(ROOT / "docs")
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=folder,
-            env={"HOME": os.environ["HOME"], "PATH": path, "XDG_STATE_HOME": folder},
+            env={**environment, "XDG_STATE_HOME": folder},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
             check=False,
             text=True,
         )
-    if not done.stdout:
-        raise SystemExit(f"nothing is written to the pages: this command printed nothing: {command}")
     return done.stdout
 
 
 def refreshed(text: str) -> str:
-    """A document's text with each example's output as it is now."""
-    return EXAMPLE.sub(lambda m: f"```console\n$ {m['command']}\n{output(m['command'])}```\n", text)
+    """A document's text with each example's output as it is now, by the balcli beside this interpreter.
+
+    Raises SystemExit if one prints nothing, as without jq or the extra `mcp`.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"HOME": os.environ["HOME"], "PATH": path}
+
+    def example(found: re.Match[str]) -> str:
+        printed = output(found["command"], environment)
+        if not printed:
+            raise SystemExit(f"no page is changed, because this command printed nothing: {found['command']}")
+        return f"```console\n$ {found['command']}\n{printed}```\n"
+
+    return EXAMPLE.sub(example, text)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,15 +33,23 @@ ROOT = Path(__file__).parent.parent
 sys.dont_write_bytecode = False
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    """Import the test modules in a worker that is to run them all, each worker in an order of its own."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Import the test modules in a worker that is to run them all, each worker in an order of its own.
+
+    What is imported and collected stays to the end, so the collector of garbage need not look at it.
+    """
+    gc.disable()
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and not session.config.option.file_or_dir:
         names = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
         first = int(worker[2:]) * len(names) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         for name in (*names[first:], *names[:first]):
             importlib.import_module(f"tests.{name}")
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 @pytest.hookimpl(optionalhook=True)  # mutants are tried without xdist
@@ -56,7 +66,7 @@ class Result:
     out: str
     err: str
 
-    @property
+    @functools.cached_property
     def json(self) -> Any:
         """The document on stdout. Fails the test if it is not exactly one, or a report that violates the schema."""
         made = json.loads(self.out)
@@ -109,6 +119,7 @@ class Program:
         cwd: Path | None = None,
         timeout: float = 60,
         own_process: str = "",
+        umask: int = 0o022,
     ) -> Result:
         """The exit code and both streams of `balcli ARGUMENTS`, run in a fork of a warm process.
 
@@ -124,11 +135,12 @@ class Program:
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
                 timeout=timeout,
+                umask=umask,
                 check=False,
             )
             code, out, err = done.returncode, done.stdout, done.stderr
         else:
-            code, out, err = warm().run(arguments, whole, cwd or ROOT, timeout)
+            code, out, err = warm().run(arguments, whole, cwd or ROOT, timeout, umask=umask)
         assert b"Traceback" not in err, err.decode()
         return Result(code, out.decode(), err.decode())
 
@@ -140,6 +152,7 @@ class Program:
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
         session: bool = False,
+        umask: int = 0o022,
     ) -> Running:
         """A running program, also a fork of a warm process. The streams are as for `subprocess.Popen`.
 
@@ -159,7 +172,8 @@ class Program:
             ours.append(reading)
             streams.append(stream)
         first, second, third = streams
-        connection = warm().start(arguments, self.environment(env), ROOT, (first, second, third), session)
+        whole = self.environment(env)
+        connection = warm().start(arguments, whole, ROOT, (first, second, third), session, umask)
         for each in opened:
             os.close(each)
         return Running(connection, *ours[1:])
@@ -215,6 +229,14 @@ def warm() -> Warm:
     started = Warm(Program(Path("/nonexistent")).environment())
     atexit.register(started.close)
     return started
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until something holds; fail the test if it does not within that many seconds."""
+    limit = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < limit, f"not within {seconds} seconds"
+        time.sleep(0.01)
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""One test for a list of cases, each a subtest: a test id of its own costs more than most cases do."""
+"""One test for a list of cases: a test id, or a subtest, of its own costs more than most cases do."""
 
 import functools
 import inspect
@@ -24,7 +24,7 @@ def each_case(
     cases: Iterable[Any],
     ids: Iterable[str] | Callable[[Any], object] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Use like `pytest.mark.parametrize`, where the cases are cheap: the test tries all, and reports each that fails.
+    """Use like `pytest.mark.parametrize`, where the cases are cheap: the test tries all; each that fails is a subtest.
 
     Each case has its own `tmp_path`, `program` and `monkeypatch`; other fixtures are shared by all.
     """
@@ -43,8 +43,12 @@ def each_case(
         def tries_all(**fixtures: Any) -> None:
             subtests: pytest.Subtests = fixtures.pop("subtests")
             for number, case in enumerate(combined):
-                with subtests.test(case.label), _of_the_case(number, fixtures, asked) as own:
-                    body(**case.values, **own)
+                try:
+                    with _of_the_case(number, fixtures, asked) as own:
+                        body(**case.values, **own)
+                except (Exception, pytest.fail.Exception, pytest.skip.Exception):
+                    with subtests.test(case.label):
+                        raise
 
         asked = set(inspect.signature(body).parameters) - combined[0].values.keys()
         needed = {"subtests", *asked} - {"program", "monkeypatch"} | (

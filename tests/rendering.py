@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 from balcli.cli.balances import machine as pieces
 from balcli.models import AMOUNT_FIELDS, Balance, Report, Total
 from balcli.money import Amount
+from balcli.render import table
+from balcli.render.display import View
 from balcli.text import width
 
 AMOUNT: Final = r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?|unknown)"
@@ -19,6 +21,11 @@ _ALONE: Final = re.compile(rf" *({AMOUNT})")
 def machine(name: str, report: Report) -> str:
     """The report in the format of that name."""
     return "".join(pieces(name, report))
+
+
+def drawn(report: Report, view: View | None = None, *, colour: bool = False, addresses: bool = False) -> str:
+    """The report as a table for a terminal, or for a pipe."""
+    return "".join(table.pieces(report, view, colour=colour, addresses=addresses))
 
 
 def terminal_columns(text: str) -> int:

@@ -5,9 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,12 +18,11 @@ from balcli.report import build, failed
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
 from balcli.thresholds import Finding, State, Threshold, Verdict, evaluate, parse_range
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, wait_until
 from tests.lists import each_case
 from tests.plugins import plugin
 from tests.warm import Running
 
-BALCLI = [sys.executable, "-m", "balcli"]
 SHOP = ("check", "--sandbox", "--asset", "USDT", "--account", "shop")
 
 
@@ -315,17 +314,22 @@ def test_the_document_keeps_its_keys(program: Program, sandbox: Sandbox) -> None
 
 def test_output_that_cannot_be_written_is_unknown(program: Program) -> None:
     """A full disk or a closed stdout is 3, with the reason on stderr."""
-    command = " ".join(f"'{part}'" for part in [*BALCLI, *SHOP, "--crit", "1:"])
-    for to in (">/dev/full", ">&-"):
-        for extra in ("", " --nope"):
-            done = subprocess.run(
-                ["bash", "-c", f"{command}{extra} {to}"],
-                env=program.environment(),
-                cwd=ROOT,
-                capture_output=True,
-                check=False,
-            )
-            assert (3, True) == (done.returncode, b"stdout " in done.stderr)
+    for extra in ((), ("--nope",)):
+        arguments = [*SHOP, "--crit", "1:", *extra]
+        with Path("/dev/full").open("wb") as full:
+            process = program.start(*arguments, stdout=full.fileno())
+            _, err = process.communicate()
+        closed = subprocess.run(
+            ["bash", "-c", '"$@" >&-', "-", sys.executable, "-m", "balcli", *arguments],
+            env=program.environment(),
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+        assert [(3, True)] * 2 == [
+            (process.returncode, b"stdout " in err),
+            (closed.returncode, b"stdout " in closed.stderr),
+        ]
 
 
 def test_a_reader_that_goes_away_is_141(program: Program) -> None:
@@ -346,9 +350,7 @@ def waiting(program: Program, *arguments: str) -> Iterator[Running]:
         text = f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "{TOKEN}"\n'
         file = program.write(text + limits('asset = "USDT"\ncrit = "1:"'))
         process = program.start("check", "-c", str(file), "--timeout", "600", *arguments)
-        limit = time.monotonic() + 20
-        while not asked and time.monotonic() < limit:
-            time.sleep(0.01)
+        wait_until(lambda: asked)
         yield process
         process.kill()
         process.communicate()

@@ -75,11 +75,7 @@ def tables(file: Path) -> list[str]:
 @each_case("umask", [0o000, 0o022, 0o077])
 def test_init_writes_a_file_for_its_owner_alone(program: Program, umask: int) -> None:
     """The file has mode 0600 and the folders that were made for it 0700; its path is all of stdout."""
-    before = os.umask(umask)
-    try:
-        result = program.run("config", "init")
-    finally:
-        os.umask(before)
+    result = program.run("config", "init", umask=umask)
     file = default_file(program)
     assert (0, f"{file}\n") == (result.code, result.out)
     assert (0o600, 0o700, 0o700) == (mode(file), mode(file.parent), mode(file.parent.parent))

@@ -28,7 +28,7 @@ from balcli.providers.base import Values
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
 from balcli.secret import Secret
-from tests.conftest import ROOT, Program, Result, free_port
+from tests.conftest import ROOT, Program, Result, free_port, wait_until
 from tests.lists import each_case
 
 NETWORK = ["name", "tcp", "tls", "credentials", "latency", "clock"]
@@ -474,9 +474,7 @@ def test_a_signal_ends_it_at_once(program: Program, number: signal.Signals) -> N
     with Sandbox(faults=["merchant:silent"]) as server:
         file = program.write(_shop(f"{server.url}/merchant"))
         process = program.start("doctor", "-c", str(file), "--timeout", "60", "--deadline", "60")
-        limit = time.monotonic() + 20
-        while not server.log and time.monotonic() < limit:
-            time.sleep(0.01)
+        wait_until(lambda: server.log)
         begun = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=5)

@@ -7,7 +7,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from tests import golden
 from tests.canary.echoes import ECHOES, EchoingPart
 from tests.canary.marked import traces
 from tests.canary.planting import KINDS, Planting
-from tests.conftest import ROOT, Program, Result, warm
+from tests.conftest import ROOT, Program, Result, wait_until, warm
 from tests.generated import sampled
 from tests.lists import each_case
 
@@ -334,9 +333,7 @@ def test_a_killed_run_leaves_no_record(program: Program) -> None:
     with Sandbox(latency=20) as server:
         file = program.write(server.profile("main"))
         process = program.start("all", "-c", str(file), "--evidence", str(place))
-        limit = time.monotonic() + 30
-        while not server.log and time.monotonic() < limit:
-            time.sleep(0.02)
+        wait_until(lambda: server.log)
         process.kill()
         process.communicate()
     result = replayed(program, str(place), "-o", "json")

@@ -1,6 +1,7 @@
 """The house's rules, read from the source and from fresh processes: arrows, imports, no binary floats."""
 
 import ast
+import functools
 import re
 import sys
 from pathlib import Path
@@ -46,10 +47,17 @@ def _room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@functools.cache
 def _imports(path: Path) -> set[str]:
     """Every module that a file imports, also inside functions."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    statements: list[ast.AST] = [ast.parse(path.read_text())]
+    for node in statements:
+        statements += (
+            below
+            for below in ast.iter_child_nodes(node)
+            if not isinstance(below, ast.expr | ast.expr_context)
+        )
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

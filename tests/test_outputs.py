@@ -22,7 +22,7 @@ import pytest
 from balcli import atomic
 from balcli.cli import app
 from balcli.cli.options import REPORTS, Format
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, warm
 from tests.generated import sampled
 from tests.lists import each_case
 
@@ -592,19 +592,12 @@ def test_a_home_that_is_missing_is_told(
     program: Program, given: tuple[str, ...], code: int, env: dict[str, str]
 ) -> None:
     """`~/` without an absolute HOME is 2 in an option and 3 in BALCLI_CONFIG, in one line that names both."""
-    whole = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **env}
+    whole = {"PATH": os.environ["PATH"], **env}
     if code == 3:
         whole["BALCLI_CONFIG"] = "~/x"
-    done = subprocess.run(
-        [sys.executable, "-m", "balcli", *given],
-        env=whole,
-        cwd=program.folder,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert (code, 1) == (done.returncode, len(done.stderr.splitlines()))
-    assert "~/ needs HOME, which is not an absolute path; set HOME" in done.stderr
+    ended, _, err = warm().run(given, whole, program.folder, 60)
+    assert (code, 1) == (ended, len(err.splitlines()))
+    assert b"~/ needs HOME, which is not an absolute path; set HOME" in err
     assert [] == [*program.folder.iterdir()]
 
 

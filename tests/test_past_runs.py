@@ -29,7 +29,7 @@ from tests.conftest import Program, Result
 from tests.generated import examples, sampled
 from tests.lists import each_case
 from tests.proof import reports
-from tests.rendering import machine
+from tests.rendering import drawn, machine
 
 NOON = datetime(2026, 10, 31, 12, tzinfo=UTC)
 FAILURE = Failure.from_error(TimedOut("no answer within 10 s; try again"))
@@ -208,7 +208,7 @@ def test_a_recorded_run_is_shown_again(program: Program, tmp_path: Path) -> None
         again = document.parse(shown.out.encode())
         for name, text in made.items():
             in_table = name is Format.table
-            expected = "".join(table.pieces(again, None, colour=False)) if in_table else machine(name, again)
+            expected = drawn(again) if in_table else machine(name, again)
             assert expected == text, (seed, name)
 
 

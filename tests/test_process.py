@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +18,11 @@ import pytest
 from balcli.cli.app import COMMANDS, load
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
-from tests.conftest import ROOT, Program, warm
+from tests.conftest import ROOT, Program, wait_until, warm
 from tests.documents import README
 from tests.generated import sampled
 from tests.lists import each_case
 from tests.warm import Running
-
-BALCLI = [sys.executable, "-m", "balcli"]
 
 
 def _profile(server: Sandbox) -> str:
@@ -221,10 +218,7 @@ def _waiting(program: Program, arguments: list[str]) -> Iterator[Running]:
     with Sandbox(faults=["merchant:silent"], log_line=asked.append) as server:
         file = program.write(_profile(server))
         process = program.start("all", "-c", str(file), *arguments)
-        limit = time.monotonic() + 20
-        while not asked and time.monotonic() < limit:
-            time.sleep(0.01)
-        assert asked
+        wait_until(lambda: asked)
         yield process
         process.kill()
         process.communicate()
@@ -492,11 +486,7 @@ def test_the_sandbox_leaves_what_is_there(program: Program, kind: str) -> None:
 
 def _sandbox_with(program: Program, file: Path, *arguments: str, umask: int = 0o022) -> Running:
     """A sandbox that has written its profile to this file."""
-    before = os.umask(umask)
-    try:
-        process = program.start("sandbox", "--profile", str(file), *arguments)
-    finally:
-        os.umask(before)
+    process = program.start("sandbox", "--profile", str(file), *arguments, umask=umask)
     assert process.stdout is not None
     assert f"{file}\n".encode() == process.stdout.readline()
     return process

@@ -6,13 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import reference
+import refresh
 
 from balcli import __version__
 from balcli.cli.options import Format
@@ -30,17 +30,15 @@ from tests.tree import commands, options
 
 KINDS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 """What Keep a Changelog calls the changes of a version."""
-EXAMPLES = re.findall(r"```console\n\$ (.*)\n((?:(?!```).*\n)*)```\n", "".join(PAGES.values()))
+EXAMPLES = refresh.EXAMPLE.findall("".join(PAGES.values()))
 
 
 def test_examples_print_what_the_readme_shows(
     program: Program, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     """Each example of the README and docs/, run in an empty folder without a history, prints what is shown below it."""
-    commands_folder = tmp_path / "bin"
-    commands_folder.mkdir()
-    warm().install(commands_folder)
-    path = f"{commands_folder}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    warm().install(tmp_path)
+    path = f"{tmp_path}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def printed(command: str) -> str | None:
         """What an example prints; None where a tool that it pipes to is not installed."""
@@ -48,17 +46,7 @@ def test_examples_print_what_the_readme_shows(
             return None
         if "docs/ask.py" in command and find_spec("mcp") is None:
             return None
-        folder = tempfile.mkdtemp(dir=tmp_path)
-        Path(folder, "docs").symlink_to(ROOT / "docs")
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=folder,
-            env={**program.environment(), "PATH": path, "XDG_STATE_HOME": folder},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-        return done.stdout.decode()
+        return refresh.output(command, {**program.environment(), "PATH": path})
 
     # At once, because those with faults wait between retries.
     with ThreadPoolExecutor() as pool:
@@ -187,28 +175,12 @@ def test_each_option_that_is_explained_is_there() -> None:
     assert set() == named - {"--help"} - {option for _, option in options()}
 
 
-def test_the_error_codes_are_those_of_the_code() -> None:
-    """The reference's table of error codes has every code of the error tree, with its exit code, and no other."""
-    table = set(re.findall(r"^\| `([a-z_.]+)` \| ([0-9]+) \|", DOCS["reference.md"], re.MULTILINE))
-    assert {(leaf.code, str(leaf.exit_code)) for leaf in leaves(BalcliError)} == table
-
-
 def test_the_error_tree_is_drawn_as_it_is() -> None:
     """The tree in the docstring of balcli.errors names every class with its code."""
     import balcli.errors
 
     drawn = set(re.findall(r"── (\w+) +([a-z_.]+)", balcli.errors.__doc__ or ""))
     assert {(leaf.__name__, leaf.code) for leaf in leaves(BalcliError)} == drawn
-
-
-def test_the_warning_codes_are_those_of_the_code() -> None:
-    """The reference's list of warning codes is what the source can make."""
-    source = "".join(path.read_text() for path in (ROOT / "balcli").rglob("*.py"))
-    made = set(re.findall(r'(?:Notice|notify)\(\s*"([a-z_.]+)"', source)) | set(
-        re.findall(r'^NOT_LISTED = "([a-z_.]+)"', source, re.MULTILINE)
-    )
-    (listed,) = re.findall(r"^## Warning codes\n\n(.*)$", DOCS["reference.md"], re.MULTILINE)
-    assert made == set(re.findall(r"`([a-z_.]+)`", listed))
 
 
 def test_the_paths_are_those_of_the_code() -> None:

@@ -421,13 +421,6 @@ KEYS_UNFILLED: Final = (
     *("changeme", "CHANGE_ME", "change-me", "replaceme", "xxx", "XXXXXXXXXXXX", "********", "..."),
     *("Bearer abcdef", "bearer abcdef", "BEARER  abcdef"),
 )
-LOGINS_UNFILLED: Final = (
-    "$KUNA_PASSWORD",
-    "${KUNA_PASSWORD}",
-    "%PASSWORD%",
-    "<your-password>",
-    "{{ password }}",
-)
 REAL: Final = (
     *(
         "$",

@@ -2,19 +2,16 @@
 
 import html
 import re
-import runpy
-from typing import Any
 from unicodedata import normalize
 
+import pictures
 import pytest
 
 from balcli.render.terminal import PALETTE
-from tests.conftest import ROOT
 from tests.generated import sampled
 from tests.lists import each_case
 from tests.screens import FOLDER, SCENES, WIDTHS, Screen, one_terminal, recorded
 
-MAKER: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "pictures.py"))
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -59,12 +56,12 @@ def test_the_doctor_is_brief_where_all_is_well() -> None:
     )
 
 
-@each_case("scene", MAKER["PICTURES"])
+@each_case("scene", pictures.PICTURES)
 def test_a_picture_shows_its_scene(scene: str) -> None:
     """The drawn text is the scene's, blank for blank, and nothing is fetched from another host."""
-    drawn = (MAKER["FOLDER"] / f"{scene}.svg").read_text(encoding="utf-8")
+    drawn = (pictures.FOLDER / f"{scene}.svg").read_text(encoding="utf-8")
     with one_terminal():
-        lines = SGR.sub("", SCENES[scene](MAKER["PICTURES"][scene][1])).splitlines()
+        lines = SGR.sub("", SCENES[scene](pictures.PICTURES[scene][1])).splitlines()
     found: dict[float, str] = {}
     pattern = r'<text xml:space="preserve" class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>'
     for x, y, text in re.findall(pattern, drawn):

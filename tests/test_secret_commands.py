@@ -11,7 +11,6 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ import pytest
 
 from balcli.sandbox import Sandbox
 from balcli.sandbox.merchant import TOKEN
-from tests.conftest import ROOT, Program
+from tests.conftest import ROOT, Program, wait_until
 from tests.generated import sampled
 from tests.lists import each_case
 from tests.warm import Running
@@ -76,16 +75,9 @@ class _Terminal:
         return self.process.returncode, out
 
 
-def _until(true: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
-
-
 def _number(file: Path) -> int:
     """A process id that a command has written."""
-    _until(lambda: file.exists() and file.read_text().endswith("\n"))
+    wait_until(lambda: file.exists() and file.read_text().endswith("\n"))
     return int(file.read_text())
 
 
@@ -131,7 +123,7 @@ def test_a_prompt_that_nobody_answers_ends_with_the_time_out(program: Program) -
     _write(program, "http://127.0.0.1:9", [sys.executable, "-c", GETPASS], "command_timeout = 2")
     terminal = _Terminal(program)
     terminal.until(b"PIN: ")
-    _until(lambda: not terminal.echoes())
+    wait_until(lambda: not terminal.echoes())
     code, _ = terminal.end()
     assert (3, True) == (code, terminal.echoes())
     shown = re.sub(rb"\x1b\[[0-9;]*m", b"", terminal.shown)
@@ -145,7 +137,7 @@ def test_ctrl_c_at_a_prompt_ends_both(program: Program, tmp_path: Path) -> None:
     _write(program, "http://127.0.0.1:9", [sys.executable, "-c", code])
     terminal = _Terminal(program)
     terminal.until(b"PIN: ")
-    _until(lambda: not terminal.echoes())
+    wait_until(lambda: not terminal.echoes())
     terminal.type(b"\x03")
     assert (130, b"") == terminal.end()
     assert terminal.shown.replace(b"^C", b"").strip() == b"PIN:"
@@ -254,7 +246,7 @@ def test_nothing_outlives_a_run_that_is_cut_short(
     out, err = process.communicate(timeout=20)
     assert (code, number is None, number is None) == (process.returncode, bool(out), bool(err))
     assert time.monotonic() - start < 10
-    _until(lambda: not _lives(child))
+    wait_until(lambda: not _lives(child))
 
 
 def test_a_hangup_that_is_ignored_stays_so(program: Program) -> None:
@@ -265,7 +257,7 @@ def test_a_hangup_that_is_ignored_stays_so(program: Program) -> None:
         process = subprocess.Popen(
             command, env=program.environment(), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        _until(lambda: bool(server.log))
+        wait_until(lambda: server.log)
         process.send_signal(signal.SIGHUP)
         process.wait(timeout=30)
     assert 5 == process.returncode

@@ -7,7 +7,6 @@ import pwd
 import signal
 import stat
 import sys
-import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +15,7 @@ import pytest
 from balcli import files
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
 from balcli.sandbox.merchant import API_KEY, API_SECRET, TOKEN
-from tests.conftest import Program, Result
+from tests.conftest import Program, Result, wait_until
 from tests.lists import each_case
 from tests.profiles import codes, private
 
@@ -175,9 +174,7 @@ def test_a_command_does_not_outlive_an_interrupted_run(
     )
     file = program.write(_profile("http://127.0.0.1:9", f"token_command = {command}"))
     process = program.start("merchant", "-c", str(file))
-    limit = time.monotonic() + 20
-    while not (noted.exists() and noted.read_text()) and time.monotonic() < limit:
-        time.sleep(0.01)
+    wait_until(lambda: noted.exists() and noted.read_text())
     process.send_signal(number)
     out, err = process.communicate(timeout=5)
     assert (code, b"", b"") == (process.returncode, out, err)

@@ -25,12 +25,11 @@ from balcli.models import (
 from balcli.money import Amount, parse
 from balcli.render.display import View
 from balcli.render.layout import paragraph
-from balcli.render.table import pieces
 from balcli.render.words import label_of, shows_totals
 from balcli.report import arranged, build, without_zeros
 from tests.generated import examples
 from tests.lists import each_case
-from tests.rendering import Shown, balance_shown, missing_rows, terminal_columns, total_shown
+from tests.rendering import Shown, balance_shown, drawn, missing_rows, terminal_columns, total_shown
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -121,7 +120,7 @@ def view(columns: int | None) -> View | None:
 
 def plain(report: Report, columns: int | None) -> str:
     """The table without colour."""
-    return "".join(pieces(report, view(columns), colour=False))
+    return drawn(report, view(columns))
 
 
 def words(text: str) -> str:
@@ -217,7 +216,7 @@ def test_every_amount_of_a_terminal_can_be_read_back(report: Report) -> None:
 def test_colour_adds_nothing_but_colour(report: Report) -> None:
     """With colour, once its sequences are taken away, the table is to the byte what it is without."""
     for columns in WIDTHS:
-        coloured = "".join(pieces(report, view(columns), colour=True))
+        coloured = drawn(report, view(columns), colour=True)
         assert (plain(report, columns), True) == (SGR.sub("", coloured), SGR.search(coloured) is not None)
 
 
@@ -291,7 +290,7 @@ def test_a_hostile_name_is_escaped_and_stays_on_its_row(name: str, shown: str, c
         report = build(
             "main", [answered(text, row, notices=[notice], target=text), refused(f"{text}z", text)]
         )._replace(generated_at=NOON)
-        return "".join(pieces(report, view(columns), colour=colour))
+        return drawn(report, view(columns), colour=colour)
 
     # A plain name that is as long and breaks at the same places.
     twin = re.sub(r"[^ ]", "x", shown)
@@ -503,14 +502,14 @@ def test_deposit_addresses_are_shown_whole_where_asked_for(columns: int | None) 
     where, memo = "EQ-" + "9x-y" * 20, "8" * 30
     row = balance("a", "USDT", deposit_addresses=(DepositAddress("TRON", where, memo),))
     report = build("main", [answered("a", row)])
-    made = "".join(pieces(report, view(columns), colour=False, addresses=True)).replace(",", " ").split()
+    made = drawn(report, view(columns), addresses=True).replace(",", " ").split()
     assert (1, 1, False) == (made.count(where), made.count(memo), where in plain(report, columns))
 
 
 def test_a_hostile_address_is_escaped() -> None:
     """What a provider gives as network, address or memo is shown as text, in one line."""
     row = balance("a", "USDT", deposit_addresses=(DepositAddress("n\x1b", "x\u202e", "m\n[red]"),))
-    made = "".join(pieces(build("main", [answered("a", row)]), None, colour=False, addresses=True))
+    made = drawn(build("main", [answered("a", row)]), addresses=True)
     assert r"n\x1b: x\u202e, memo m\x0a[red]" in made
 
 
@@ -560,7 +559,7 @@ def test_a_terminal_has_a_status_line(outcomes: list[Outcome], said: str, column
     """It says the profile, the local time with its offset, who answered, and how long that took."""
     report = build("main", outcomes)._replace(generated_at=NOON)
     shown = NOON.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-    made = "".join(pieces(report, View(columns, about="0.2 s"), colour=False))
+    made = drawn(report, View(columns, about="0.2 s"))
     assert (
         words(made.partition("\n\n")[0])
         .replace("· ", "")
@@ -572,7 +571,7 @@ def test_a_terminal_has_a_status_line(outcomes: list[Outcome], said: str, column
 @given(REPORTS)
 def test_a_terminal_without_unicode_is_shown_ascii_signs(report: Report) -> None:
     """Marks, rules and dots have stand-ins where the encoding lacks them."""
-    assert set("●✗·─…").isdisjoint("".join(pieces(report, View(80, unicode=False), colour=False)))
+    assert set("●✗·─…").isdisjoint(drawn(report, View(80, unicode=False)))
 
 
 @each_case("columns", [20, 40, 60, 80])

@@ -24,7 +24,7 @@ from balcli.render.layout import Line, fitted, to_text
 from balcli.render.screen import WatchUpdate, answers, screen
 from balcli.report import build
 from balcli.sandbox import Sandbox, SandboxResponse, json_response
-from tests.conftest import Program
+from tests.conftest import Program, wait_until
 from tests.lists import each_case
 from tests.screens import Screen as Terminal
 from tests.warm import Running
@@ -213,8 +213,7 @@ def test_ctrl_c_before_the_first_look_is_130(program: Program) -> None:
     """Without a look there is no screen to go back from."""
     with Sandbox(latency=5) as server:
         screen = _Screen(program, "all", "-c", str(program.write(server.profile("main"))), "--watch", "1")
-        while not server.log:
-            time.sleep(0.02)
+        wait_until(lambda: server.log)
         assert (130, "") == (screen.end(), screen.shown)
 
 

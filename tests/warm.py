@@ -80,6 +80,7 @@ class Warm:
         cwd: Path,
         seconds: float,
         columns: int | None = None,
+        umask: int = 0o022,
     ) -> tuple[int, bytes, bytes]:
         """The exit code of one run as in `subprocess`, and what it wrote to stdout and stderr.
 
@@ -89,7 +90,8 @@ class Warm:
         out, out_of_run = os.pipe() if columns is None else _terminal(columns)
         err, err_of_run = os.pipe()
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device
-            connection = self.start(arguments, environment, cwd, (nothing.fileno(), out_of_run, err_of_run))
+            streams = (nothing.fileno(), out_of_run, err_of_run)
+            connection = self.start(arguments, environment, cwd, streams, umask=umask)
         with connection:
             os.close(out_of_run)
             os.close(err_of_run)
@@ -115,13 +117,12 @@ class Warm:
         cwd: Path,
         streams: tuple[int, int, int],
         session: bool = False,
+        umask: int = 0o022,
     ) -> socket.socket:
         """Start a run with these streams. The socket returns its process id and, at its end, its exit status.
 
         With `session` the run starts a new session. Its terminal is the first stream that is one.
         """
-        umask = os.umask(0o077)
-        os.umask(umask)
         request = {
             "arguments": arguments,
             "environment": dict(environment),

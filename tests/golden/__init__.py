@@ -5,8 +5,7 @@ from typing import Final
 
 from balcli.cli.options import REPORTS
 from balcli.evidence.replay import replay
-from balcli.render import table
-from tests.rendering import machine
+from tests.rendering import drawn, machine
 
 FOLDER: Final = Path(__file__).parent
 RUNS: Final = {
@@ -21,4 +20,4 @@ FORMATS: Final = tuple(form.value for form in REPORTS)
 def output(record: Path, form: str) -> str:
     """A record's output in a format; tables have unlimited width."""
     report = replay(record).report
-    return "".join(table.pieces(report, None, colour=False)) if form == "table" else machine(form, report)
+    return drawn(report) if form == "table" else machine(form, report)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
 
-from balcli import secret
 from balcli.http import echoes
 from tests.canary.marked import forms
+from tests.conftest import secrets_forgotten
 from tests.proof.answers import run_program
 from tests.proof.conduct import Proof, Tally, conduct
 from tests.wire import Wire
@@ -287,9 +287,6 @@ class Bench:
 
     def run(self, rng: random.Random, options: Sequence[str]) -> tuple[int, str, str]:
         """New accounts and answers; the exit code and both streams of the program that asks for them."""
-        # Each run is a process of its own to the user.
-        secret._known = set()
-        secret._filter = secret.CredentialMatcher(secret._SHORTEST_FILTERED)
         echoes._hosts.clear()
         self.accounts = [_account(rng, self._host.url, number) for number in range(PER_RUN)]
         self.logins.clear()
@@ -308,7 +305,8 @@ class Bench:
         limits = ["--retries", "0", "--timeout", "30", "--deadline", "120", "--jobs", str(PER_RUN)]
         arguments = ["all", "-o", "json", "-c", str(profile), *limits, *options]
         env["XDG_CACHE_HOME"] = str(self._home / "cache")
-        return run_program(arguments, self._home, env)
+        with secrets_forgotten():  # each run is a process of its own to the user
+            return run_program(arguments, self._home, env)
 
 
 def work(rng: random.Random, count: int) -> Tally:

@@ -41,7 +41,16 @@ MODULES: Final = {
     "models": Module("balcli/models.py", (("tests/test_models.py", "tests/test_report.py"),)),
     "report": Module("balcli/report.py", (("tests/test_report.py",),)),
     "errors": Module("balcli/errors.py", (("tests/test_errors.py",),)),
-    "timing": Module("balcli/http/timing.py", (("tests/test_timing.py",),)),
+    "timing": Module(
+        "balcli/http/timing.py",
+        (
+            ("tests/test_timing.py",),
+            (
+                "tests/test_refusals.py::test_a_refusal_by_a_clock_that_is_off_says_so",
+                "tests/test_doctor.py::test_the_clock_is_held_against_the_servers",
+            ),
+        ),
+    ),
     "client": Module(
         "balcli/http/client.py",
         (
@@ -56,6 +65,17 @@ MODULES: Final = {
                 "tests/test_good_answers.py::test_the_providers_own_words_reach_the_message_at_any_status",
                 "tests/test_good_answers.py::test_the_relayers_own_trouble_is_tried_again",
                 "tests/test_house.py::test_a_run_without_requests_loads_no_transport",
+            ),
+        ),
+    ),
+    "response": Module(
+        "balcli/http/response.py",
+        (
+            ("tests/test_client.py",),
+            (
+                "tests/test_refusals.py",
+                "tests/test_echoes.py::test_a_short_run_of_the_proof_finds_nothing",
+                "tests/test_good_answers.py::test_the_providers_own_words_reach_the_message_at_any_status",
             ),
         ),
     ),

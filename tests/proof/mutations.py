@@ -96,10 +96,6 @@ class _Offsets:
         assert node.end_col_offset is not None
         return self.at(node.lineno, node.col_offset), self.at(node.end_lineno, node.end_col_offset)
 
-    def in_characters(self, line: int, column: int) -> int:
-        """The offset of a column in characters."""
-        return self._starts[line - 1] + column
-
 
 def _inside(change: _Change, spans: list[tuple[int, int]]) -> bool:
     return any(start <= change.start and change.end <= end for start, end in spans)

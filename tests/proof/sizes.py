@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from balcli.cli.options import REPORTS
+from benchmarks.measure import PEAK
 from tests.conftest import ROOT, Program
 from tests.faults.wire import sends
 from tests.wire import TOKEN, Wire, answer
@@ -27,15 +28,6 @@ _AT_ONCE: Final = 8
 _DEADLINE: Final = 60
 FORMATS: Final = (*REPORTS, "terminal")
 """The measured outputs: each format in a pipe, and the coloured table in a pseudo-terminal."""
-
-
-# A small process stands between: a child starts with the peak of the process that made it. Linux counts in KiB.
-_MEASURE: Final = """
-import resource, subprocess, sys
-code = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL).returncode
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print(code, peak * (1 if sys.platform == "darwin" else 1024), file=sys.stderr)
-"""
 
 
 class Cost(NamedTuple):
@@ -113,22 +105,24 @@ def cost(program: Program, output: str, *arguments: str) -> Cost:
     if on_terminal:
         termios.tcsetwinsize(writer, (40, 120))
     begun = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-c", _MEASURE, sys.executable, "-m", "balcli", "all", *options],
-        cwd=ROOT,
-        env=environment,
-        stdout=writer,
-        stderr=subprocess.PIPE,
-    )
-    os.close(writer)
-    written = 0
-    with suppress(OSError):  # what a pseudo-terminal on Linux ends with
-        while piece := os.read(reader, 65_536):
-            written += len(piece)
-    os.close(reader)
-    _, measured = process.communicate()
-    seconds = time.monotonic() - begun
-    code, memory = map(int, measured.split())
+    with tempfile.NamedTemporaryFile() as peak:
+        measured = (sys.executable, "-I", "-S", "-c", PEAK, peak.name)
+        process = subprocess.Popen(
+            [*measured, sys.executable, "-m", "balcli", "all", *options],
+            cwd=ROOT,
+            env=environment,
+            stdout=writer,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(writer)
+        written = 0
+        with suppress(OSError):  # what a pseudo-terminal on Linux ends with
+            while piece := os.read(reader, 65_536):
+                written += len(piece)
+        os.close(reader)
+        code = process.wait()
+        seconds = time.monotonic() - begun
+        memory = int(peak.read()) * (1 if sys.platform == "darwin" else 1024)
     return Cost(code, seconds, memory, written)
 
 

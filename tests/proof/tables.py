@@ -9,13 +9,12 @@ from typing import Final, NamedTuple, Protocol
 
 from balcli.models import Amounts, Balance, Outcome, Report
 from balcli.money import Amount
-from balcli.render import table
 from balcli.render.display import View
 from tests.proof import naughty
 from tests.proof.conduct import Proof, Tally, conduct
 from tests.proof.naughty import shown
 from tests.proof.reports import report
-from tests.rendering import AMOUNT, balance_shown, missing_rows, total_shown
+from tests.rendering import AMOUNT, balance_shown, drawn, missing_rows, total_shown
 
 WIDTHS: Final = (20, 30, 40, 60, 80, 120, 200, 10_000)
 OTHER_ENCODINGS: Final = ("ascii", "latin-1")
@@ -38,7 +37,7 @@ class Render(Protocol):
 def rendered(report: Report, *, columns: int | None, colour: bool, addresses: bool) -> str:
     """The table for a terminal of that width with -v, or for a pipe."""
     view = None if columns is None else View(columns, verbose=True)
-    return "".join(table.pieces(report, view, colour=colour, addresses=addresses))
+    return drawn(report, view, colour=colour, addresses=addresses)
 
 
 class Row(NamedTuple):

@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -16,7 +15,7 @@ from balcli.sandbox.exchange import SandboxRequest
 from tests.canary import hunt
 from tests.canary.marked import Marked, mark, parts_of, traces
 from tests.canary.planting import KINDS, URL_KEY, WAYS, Planting
-from tests.conftest import ROOT, Program, Result
+from tests.conftest import ROOT, Program, Result, wait_until
 
 SECRET = mark()
 COMMAND = (sys.executable, "-m", "tests.canary")
@@ -164,15 +163,11 @@ def test_an_interrupted_hunt_ends_at_once(program: Program) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    limit = time.monotonic() + 30
-    while not list(program.folder.glob("balcli-canary-*/*.out")) and time.monotonic() < limit:
-        time.sleep(0.05)
+    wait_until(lambda: [*program.folder.glob("balcli-canary-*/*.out")])
     process.send_signal(signal.SIGINT)
     assert (b"", b"") == process.communicate(timeout=10)
     assert 130 == process.returncode
-    while list(program.folder.iterdir()) and time.monotonic() < limit + 30:
-        time.sleep(0.05)
-    assert [] == list(program.folder.iterdir())
+    wait_until(lambda: not [*program.folder.iterdir()])
 
 
 @pytest.mark.parametrize("arguments", [["shop"], ["--runs", "0"], ["--runs", "x"], ["-o", "csv"]])

@@ -6,22 +6,19 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer  # noqa: TID253 - in the tests alone
 from pathlib import Path
-from threading import Thread
 from typing import Any, Final
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from balcli.sandbox import Sandbox
-from tests.conftest import ROOT, Program, free_port, warm
+from tests.conftest import ROOT, Program, warm
 from tests.documents import DOCS
-from tests.proof.test_recipes import tool
+from tests.faults.wire import sends
+from tests.proof.test_recipes import cron_lines, tool
 from tests.test_ledgers import SCRIPTS
+from tests.wire import GOOD, Wire, answer, headers_of
 
 CONTRIB: Final = ROOT / "contrib"
 RULES: Final = CONTRIB / "prometheus"
@@ -163,40 +160,6 @@ def test_prometheus_reads_the_queries_of_the_dashboard(tmp_path: Path) -> None:
 # Alerts.
 
 
-@dataclass
-class Receiver:
-    """A local HTTP server that keeps what is posted to it."""
-
-    port: int
-    status: int = 200
-    received: list[tuple[str, str, str]] = field(default_factory=list)
-    """The path, content type and body of each request."""
-
-    @contextmanager
-    def running(self) -> Iterator[str]:
-        """The server's address, for as long as it listens."""
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                receiver.received.append((self.path, self.headers["Content-Type"], body))
-                self.send_response(receiver.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Nothing."""
-
-        with ThreadingHTTPServer(("127.0.0.1", self.port), Handler) as server:
-            thread = Thread(target=server.serve_forever)
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{self.port}"
-            finally:
-                server.shutdown()
-                thread.join()
-
-
 class Cron:
     """Runs a line of the crontab as cron does: no HOME, no stdin, `/` as the folder, and the sandbox for a profile."""
 
@@ -245,9 +208,18 @@ def line_of(part: str) -> str:
 PARTIAL: Final = ("--fault", "merchant:refused")
 
 
+def posted(request: bytes) -> tuple[str, str, str]:
+    """The path, content type and body of a POST."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    method, path, _ = head.decode().split(" ", 2)
+    assert "POST" == method
+    return path, headers_of(request)["content-type"][0], body.decode()
+
+
 def test_cron_mails_what_failed(cron: Cron) -> None:
-    """A complete run mails nothing and writes the file; of a partial one, a line says why."""
+    """A complete run mails nothing and writes the file; of a partial one, a line says why. The recipe is the same line."""
     line = line_of("balcli all")
+    assert [line] == [each.replace("treasury", "balcli") for each in cron_lines("cron")]
     assert (0, []) == cron.run(line)
     assert json.loads((cron.folder / "balances.json").read_text())["complete"]
     code, mailed = cron.run(line, *PARTIAL)
@@ -271,13 +243,12 @@ def test_the_script_gives_an_hour_to_what_may_pass(cron: Cron) -> None:
 def test_each_run_pings_with_its_exit_code(cron: Cron) -> None:
     """A complete run pings 0, another its code and reasons; where the ping fails, cron mails that."""
     tool("curl", "curl")
-    receiver = Receiver(free_port())
-    line = line_of("ping.sh").replace("https://hc-ping.com", f"http://127.0.0.1:{receiver.port}")
-    with receiver.running():
+    with Wire(GOOD) as receiver:
+        line = line_of("ping.sh").replace("https://hc-ping.com", receiver.url)
         assert (0, []) == cron.run(line)
         assert (8, []) == cron.run(line, *PARTIAL)
     assert [("/UUID/0", ""), ("/UUID/8", "shop")] == [
-        (path, body and body.split(": ")[1]) for path, _, body in receiver.received
+        (path, body and body.split(": ")[1]) for path, _, body in map(posted, receiver.requests)
     ]
     code, mailed = cron.run(line)
     assert (0, True) == (code, "the ping failed" in mailed)
@@ -286,19 +257,17 @@ def test_each_run_pings_with_its_exit_code(cron: Cron) -> None:
 def test_the_webhook_is_called_when_the_state_changes_and_only_then(cron: Cron) -> None:
     """The first OK, and each state after one like it, is not posted; a post that failed is tried again."""
     tool("curl", "curl")
-    receiver = Receiver(free_port())
-    line = line_of("webhook.sh").replace("https://hooks.example", f"http://127.0.0.1:{receiver.port}")
     limit = ("--asset", "USDT", "--account", "shop", "--crit")
     low, high = (*limit, "5000:"), (*limit, "1:")
-    with receiver.running():
+    # The third post fails.
+    with Wire(GOOD, GOOD, sends(answer(status="404 Not Found")), GOOD) as receiver:
+        line = line_of("webhook.sh").replace("https://hooks.example", receiver.url)
         quiet = [cron.run(line, *options) for options in (high, high, low, low, high)]
-        receiver.status = 404
         failed = cron.run(line, *high, *PARTIAL)
-        receiver.status = 200
         quiet += [cron.run(line, *options) for options in ((*high, *PARTIAL), (*high, *PARTIAL), high)]
     assert [(0, [])] * 8 == quiet
     assert (1, True) == (failed[0], "the webhook failed; the next check tries again" in failed[1])
     states = ["CRITICAL", "OK", "UNKNOWN", "UNKNOWN", "OK"]
     assert [("/balcli", "application/json", state) for state in states] == [
-        (path, kind, json.loads(body)["state"]) for path, kind, body in receiver.received
+        (path, kind, json.loads(body)["state"]) for path, kind, body in map(posted, receiver.requests)
     ]

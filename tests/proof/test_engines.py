@@ -2,28 +2,22 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from balcli.sandbox import Sandbox
-from tests.conftest import ROOT, Program
+from tests.conftest import ROOT, Program, wait_until
+from tests.proof.test_contrib import ran
+from tests.proof.test_recipes import tool
 
 CONTRIB = ROOT / "contrib"
 BALCLI = [sys.executable, "-m", "balcli"]
 SHOP = ("check", "--sandbox", "--asset", "USDT", "--account", "shop")
-NEGATE = "/usr/lib/nagios/plugins/negate"
-NAGIOS = shutil.which("nagios4")
-ICINGA = shutil.which("icinga2")
 
 
-@pytest.mark.skipif(
-    not Path(NEGATE).exists(), reason="the monitoring-plugins of the system are not installed"
-)
 @pytest.mark.parametrize(
     ("options", "arguments", "code", "state"),
     [
@@ -38,14 +32,9 @@ def test_the_monitoring_plugins_negate_understands_it(
     program: Program, options: list[str], arguments: list[str], code: int, state: str
 ) -> None:
     """The project's own wrapper reads each state from the exit code and finds its word in the status line."""
-    done = subprocess.run(
-        [NEGATE, "-t", "60", "-s", *options, *BALCLI, *SHOP, *arguments],
-        env=program.environment(),
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
+    negate = tool("/usr/lib/nagios/plugins/negate", "monitoring-plugins-common")
+    command = (negate, "-t", "60", "-s", *options, *BALCLI, *SHOP, *arguments)
+    done = ran(*command, env=program.environment(), cwd=ROOT)
     assert (code, f"BALCLI {state} - ") == (done.returncode, re.split("(?<= - )", done.stdout)[0])
 
 
@@ -157,12 +146,12 @@ def services(status: Path) -> dict[str, tuple[str, str, str, str]]:
     return found
 
 
-@pytest.mark.skipif(NAGIOS is None, reason="nagios4 is not installed (nagios4-core)")
 @pytest.mark.skipif(
     os.getuid() != 0, reason="the engine takes its user from its configuration, and starts as root"
 )
 def test_nagios_reads_states_texts_and_performance_data(program: Program, sandbox: Sandbox) -> None:
     """The recipe's commands and services in the engine itself: states, lines and performance data are as meant."""
+    engine = tool("nagios4", "nagios4-core")
     file = program.write(sandbox.profile("main") + PROFILE)
     environment = " ".join(f"{name}='{value}'" for name, value in program.environment().items())
     recipe = (
@@ -173,16 +162,13 @@ def test_nagios_reads_states_texts_and_performance_data(program: Program, sandbo
     recipe = recipe.replace("/etc/balcli/config.toml", str(file))
     folder = program.folder / "engine"
     process = subprocess.Popen(
-        [str(NAGIOS), str(nagios(folder, OBJECTS + recipe))],
+        [engine, str(nagios(folder, OBJECTS + recipe))],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    limit = time.monotonic() + 60
-    found: dict[str, tuple[str, str, str, str]] = {}
     try:
-        while len(found) < 5 and time.monotonic() < limit:
-            time.sleep(0.2)
-            found = services(folder / "status")
+        wait_until(lambda: len(services(folder / "status")) == 5, 60)
+        found = services(folder / "status")  # the engine deletes it
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -205,18 +191,13 @@ def test_nagios_reads_states_texts_and_performance_data(program: Program, sandbo
     assert found["usage"][1].startswith("BALCLI UNKNOWN - --warn: is not a range: write 10, ")
 
 
-@pytest.mark.skipif(ICINGA is None, reason="icinga2 is not installed (icinga2-bin)")
 def test_icinga_accepts_the_recipe(tmp_path: Path) -> None:
     """Icinga's own validation has nothing to say about the recipe's objects."""
     host = 'object Host "treasury" {\n  check_command = "balcli"\n}\n'
     file = tmp_path / "icinga2.conf"
     file.write_text(host + (CONTRIB / "icinga2" / "balcli.conf").read_text())
     places = [f"-D{name}={tmp_path}" for name in ("DataDir", "LogDir", "CacheDir", "SpoolDir", "InitRunDir")]
-    done = subprocess.run(
-        [str(ICINGA), "daemon", "-C", "-c", str(file), "-DRunAsUser=root", "-DRunAsGroup=root", *places],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
+    command = (tool("icinga2", "icinga2-bin"), "daemon", "-C", "-c", file)
+    done = ran(*command, "-DRunAsUser=root", "-DRunAsGroup=root", *places)
     assert 0 == done.returncode, done.stdout
     assert "1 Service" in done.stdout

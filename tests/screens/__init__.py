@@ -21,7 +21,7 @@ from balcli.history.reading import RunSummary
 from balcli.history.series import Interval, Series
 from balcli.models import Balance, Failure, Report
 from balcli.money import parse
-from balcli.render import runs, screen, series, settings, table
+from balcli.render import runs, screen, series, settings
 from balcli.render.diff import Comparison, Side
 from balcli.render.diff import render as render_diff
 from balcli.render.display import View
@@ -29,6 +29,7 @@ from balcli.render.layout import fitted, to_text
 from balcli.render.settings import Row
 from balcli.render.steps import render as render_steps
 from balcli.run import RunRequest, RunResult, run
+from tests.rendering import drawn
 
 FOLDER: Final = Path(__file__).parent
 WIDTHS: Final = (40, 60, 80, 120, 200)
@@ -42,6 +43,8 @@ class Screen:
     def __init__(self, text: str, columns: int, rows: int = _ROWS) -> None:
         self._screen = pyte.Screen(columns, rows)
         pyte.Stream(self._screen).feed(re.sub("\r?\n", "\r\n", text))
+        # To read the empty lines below takes most of the time.
+        self._screen.lines = max(self._screen.buffer, default=0) + 1
 
     @property
     def lines(self) -> list[str]:
@@ -94,7 +97,7 @@ def _at_noon(report: Report) -> Report:
 def _balances(columns: int, request: RunRequest, *faults: str, verbose: bool = False) -> str:
     report = sandbox_run(request, *faults).report
     view = View(columns, verbose=verbose, about="0.2 s")
-    return "".join(table.pieces(report, view, colour=True, addresses="addresses" in request.flags))
+    return drawn(report, view, colour=True, addresses="addresses" in request.flags)
 
 
 def _large(columns: int) -> str:
@@ -113,7 +116,7 @@ def _large(columns: int) -> str:
         Balance("shop", "merchant", name, None, amount, amount, parse("0.5"))
         for name, amount in zip(names, amounts, strict=True)
     ]
-    return "".join(table.pieces(report._replace(balances=tuple(rows)), View(columns), colour=True))
+    return drawn(report._replace(balances=tuple(rows)), View(columns), colour=True)
 
 
 def _watch(columns: int) -> str:
