@@ -26,20 +26,20 @@ _LONGEST_NAME: Final = 200
 # Where nothing can be locked, only a file's age tells that its run has ended.
 _STALE_SECONDS: Final = 3600
 _CURES: Final = {
-    errno.ENOENT: "make its folder, or name another file",
-    errno.ENOTDIR: "make its folder, or name another file",
-    errno.EISDIR: "name a file in that folder",
-    errno.EACCES: "let its folder be written, or name another file",
-    errno.EPERM: "let its folder be written, or name another file",
-    errno.EROFS: "name a file that is not there",
-    errno.ENOSPC: "make room on the disk",
-    errno.EDQUOT: "make room within your quota",
-    errno.EFBIG: "raise the limit of a file's size",
-    errno.ENAMETOOLONG: "name it shorter",
+    errno.ENOENT: "create the folder, or use another file",
+    errno.ENOTDIR: "create the folder, or use another file",
+    errno.EISDIR: "use a file in that folder",
+    errno.EACCES: "make the folder writable, or use another file",
+    errno.EPERM: "make the folder writable, or use another file",
+    errno.EROFS: "use a file on another file system",
+    errno.ENOSPC: "free space on the disk",
+    errno.EDQUOT: "free space within your quota",
+    errno.EFBIG: "raise the file size limit (ulimit -f)",
+    errno.ENAMETOOLONG: "use a shorter name",
     errno.EBUSY: "write to another file in that folder, or mount the folder in place of the file",
-    errno.EBADF: "open the descriptor for writing, or name a file",
+    errno.EBADF: "open the descriptor for writing, or use a file",
     errno.EPIPE: "check the program that reads it",
-    errno.ETIMEDOUT: "start its reader first, or name a file",
+    errno.ETIMEDOUT: "start its reader first, or use a file",
 }
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 
@@ -127,7 +127,7 @@ def replace_all(files: Iterable[tuple[Path, Iterable[bytes]]], mode: int | None 
             with _telling(path):
                 found = _resolve(path)
                 if not found.is_replaced:
-                    raise OSError(errno.EINVAL, "It is not a regular file")
+                    raise OSError(errno.EINVAL, "Not a regular file")
                 _remove_leftovers(found.path)
                 written.append((path, _write_aside(found, data, mode, stack), found.path))
         with signals.deferred():
@@ -169,7 +169,7 @@ def write_error(path: Path, problem: OSError) -> OutputError:
     """The error of a path that cannot be written, with what to do about it."""
     if is_relative_to_nothing(path):
         return OutputError(nowhere(path))
-    cure = _CURES.get(problem.errno or 0, "check the disk, or name another file")
+    cure = _CURES.get(problem.errno or 0, "check the disk, or use another file")
     return OutputError(f"{shown(path)} cannot be written: {problem.strerror}; {cure}")
 
 
@@ -184,7 +184,7 @@ def _refuse_mount_point(path: Path) -> None:
         # Blanks, tabs, newlines and backslashes are octal there (proc_pid_mountinfo(5)).
         place = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), line.split(b" ")[4])
         if place == wanted:
-            raise OSError(errno.EBUSY, "It is a mount point")
+            raise OSError(errno.EBUSY, "Is a mount point")
 
 
 def _refuse_planted(path: Path, state: os.stat_result) -> None:
@@ -192,7 +192,7 @@ def _refuse_planted(path: Path, state: os.stat_result) -> None:
     folder = path.parent.stat()
     is_shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
     if stat.S_ISFIFO(state.st_mode) and is_shared and state.st_uid not in {os.getuid(), folder.st_uid}:
-        raise OutputError(f"{shown(path)} is another user's FIFO; remove it, or name another file")
+        raise OutputError(f"{shown(path)} is another user's FIFO; remove it, or use another file")
 
 
 def _resolve(path: Path) -> _Target:
@@ -213,7 +213,9 @@ def _resolve(path: Path) -> _Target:
             _refuse_planted(path, state)
             return _Target(path, None, is_replaced=False)
         if CAN_CHECK and state.st_uid not in {os.getuid(), 0}:
-            raise OutputError(f"{shown(path)} is another user's link; remove it, or name another file")
+            raise OutputError(
+                f"{shown(path)} is another user's symbolic link; remove it, or use another file"
+            )
         path = path.parent / path.readlink()
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 

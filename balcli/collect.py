@@ -296,7 +296,7 @@ def _expanded(
         names.update(named)
         accounts |= {(*position, number): other for number, other in enumerate(new)}
         if not new:
-            outcomes[position] = _empty(account, "all that it stands for is in this run already")
+            outcomes[position] = _empty(account, "all its accounts are in this run already")
             noted[position] = noted.pop((*position, 0))
     return accounts, outcomes, noted
 
@@ -318,7 +318,7 @@ def _accounts_for(
     finally:
         turns.leave()
     if not accounts:
-        return _with_notice(_empty(account, "the provider lists none"), noted)
+        return _with_notice(_empty(account, "the provider lists no accounts"), noted)
     return accounts, noted
 
 
@@ -400,14 +400,14 @@ def _or_failed(ask: Callable[[Account[Any]], T], account: Account[Any]) -> T | O
 def _ambiguous(account: Account[Any]) -> Outcome:
     """The outcome of an account that its provider expands to two accounts with the same name."""
     problem = ProviderError(
-        f"{account.provider} made two accounts of one name out of this one; ask the maker of the plug-in"
+        f"{account.provider} expanded this account to two with the same name; report it to the author of the plugin"
     )
     return Outcome.failed(account, problem)
 
 
 def _empty(account: Account[Any], why: str) -> Outcome:
     """The outcome of an account that expands to none."""
-    notice = Notice("account.empty", account.name, f"there is nothing to ask for: {why}")
+    notice = Notice("account.empty", account.name, f"nothing to request: {why}")
     # It is the aggregate of no account in this run.
     return Outcome(account._replace(aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
 
@@ -417,7 +417,7 @@ def _too_many_rows(account: Account[Any]) -> Outcome:
     return Outcome.failed(
         account,
         AnswerTooLarge(
-            f"with this account the run has more than {MAX_ROWS:,} rows; name fewer accounts, or assets with --asset"
+            f"with this account, the run has more than {MAX_ROWS:,} rows; select fewer accounts, or assets with --asset"
         ),
     )
 
@@ -446,7 +446,6 @@ def writable(
 def written_too_late(account: Account[Any], settings: RequestSettings) -> Outcome:
     """The outcome of an account whose rows could not be written before the deadline."""
     problem = DeadlinePassed(
-        f"answered with more rows than can be written before the deadline of {settings.deadline:g} s; "
-        "raise --deadline or name fewer accounts"
+        f"too many rows to write before the deadline of {settings.deadline:g} s; raise --deadline or select fewer accounts"
     )
     return Outcome.failed(account, problem)

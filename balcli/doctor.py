@@ -53,7 +53,7 @@ _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
 _FEWEST_DAYS: Final = 21
 _CLOCK_FAILURE: Final = 300
 _PROXY_NAMES: Final = frozenset({"https_proxy", "http_proxy", "all_proxy"})
-_CLOCK_CURE: Final = "set this machine's clock, best by a time service"
+_CLOCK_CURE: Final = "synchronize the clock of this machine, for example with NTP"
 
 
 def read_files(
@@ -66,8 +66,10 @@ def read_files(
     if chosen is not None:
         steps += _env_file_steps(chosen, environ)
     if is_there and not CAN_CHECK:
-        message = "this system does not tell owners and modes: they are not checked"
-        steps.append(Step(None, "profile", "warning", message, "let nobody else read or write the files"))
+        message = "file owners and modes are not checked on this system"
+        steps.append(
+            Step(None, "profile", "warning", message, "make sure that only you can access the files")
+        )
     profile: Profile | BalcliError
     try:
         profile = load(file, must_exist=must_exist, name=name, env_file=env_file, environ=environ)
@@ -76,7 +78,7 @@ def read_files(
     else:
         errors = Problems(one for one in profile.problems if not isinstance(one[1], Entry)).errors()
         if profile.name is None:
-            text = f"{shown(file)} does not exist: variables make the accounts"
+            text = f"{shown(file)} does not exist; accounts come from environment variables"
             steps.insert(0, Step(None, "profile", "ok", text))
     for error in errors:
         # A file can be readable by itself, and what its content makes of its mode be wrong.
@@ -115,7 +117,7 @@ def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[St
     """A warning for everything around the program that is ignored, shadowed or left out."""
     found = [Step.from_message(None, "plugins", "warning", notice.message) for notice in PLUGIN_NOTICES]
     found += [Step.from_message(None, "environment", "warning", text) for text in _ignored(environ, profile)]
-    return found or [Step(None, "environment", "ok", "nothing in it is ignored or shadowed")]
+    return found or [Step(None, "environment", "ok", "no setting is ignored or overridden")]
 
 
 def examine(
@@ -241,12 +243,12 @@ class _AccountDiagnosis:
         server = self.route.server
         if self.route.proxy is not None:
             through = f"{self.route.proxy.shown} ({self.route.setting})"
-            self.note("proxy", "ok", f"{server.shown} is asked through {through}")
+            self.note("proxy", "ok", f"{server.shown} through {through}")
             return
         named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]
-        why = "loopback needs none" if is_loopback(server.host) else "NO_PROXY or the scheme leaves it out"
+        why = "not for loopback" if is_loopback(server.host) else "NO_PROXY or the scheme excludes it"
         beside = f"; {', '.join(named)} is set, but {why}" if named else ""
-        self.note("proxy", "ok", f"none: {server.shown} is asked directly{beside}")
+        self.note("proxy", "ok", f"direct connection to {server.shown}{beside}")
 
     def whole(self, reason: str) -> list[Step]:
         """The steps so far, and a skipped one for each stage that was not reached. No step follows."""
@@ -310,7 +312,7 @@ def _coverage(names: Iterable[str]) -> Iterator[Step]:
     for name in names:
         coverage = coverage_of(name)
         covers, without = ", ".join(coverage.covers), ", ".join(coverage.leaves_out)
-        said = f"{covers}. Not: {without}" if covers or without else "its plug-in does not say"
+        said = f"{covers}. Not: {without}" if covers or without else "not documented by its plugin"
         yield Step(None, "coverage", "ok", f"{name}: {said}")
 
 
@@ -366,7 +368,7 @@ class _Prober:
                 diagnosis.fail(
                     diagnosis.stage,
                     DeadlinePassed(
-                        f"not done before the deadline of {seconds}; raise --deadline or try later"
+                        f"not finished before the deadline of {seconds}; raise --deadline or try again later"
                     ),
                     last=True,
                 )
@@ -380,7 +382,7 @@ class _Prober:
         try:
             reached = probe.reach(first, self._settings, self._deadline)
             found = ", ".join([*reached.answered, *reached.failed])
-            diagnosis.note("name", "ok", f"{kind}{first.shown} is at {found}")
+            diagnosis.note("name", "ok", f"{kind}{first.shown} resolves to {found}")
             diagnosis.stage = "tcp"
             reached.require_answer(first)
         except NetworkError:
@@ -388,25 +390,25 @@ class _Prober:
                 raise
             raise ProxyFailed(f"the proxy {first.shown} cannot be reached; check {route.setting}") from None
         answered = ", ".join(
-            f"{address} connects in {took:.0f} ms" for address, took in reached.answered.items()
+            f"{address} connected in {took:.0f} ms" for address, took in reached.answered.items()
         )
         if reached.failed:
             failed = ", ".join(f"{address} {why}" for address, why in reached.failed.items())
-            cure = "balcli uses the others; tell who runs the network or the host"
+            cure = "balcli uses the others; report it to the operator of the network or the host"
             diagnosis.note("tcp", "warning", f"{kind}{first.shown}: {answered}, {failed}", cure)
         else:
             diagnosis.note("tcp", "ok", f"{kind}{first.shown}: {answered}")
         diagnosis.stage = "tls"
         if not route.server.tls:
-            diagnosis.note("tls", "ok", "plain HTTP, which does not leave this machine")
+            diagnosis.note("tls", "ok", "plain HTTP on this machine")
         elif route.proxy is not None:
-            diagnosis.note("tls", "skipped", "it is made through the proxy, with the call below")
+            diagnosis.note("tls", "skipped", "checked with the request below, through the proxy")
         else:
             settings = self._settings._replace(ca_bundle=account.ca or self._settings.ca_bundle)
             seen = probe.certificate(route.server, settings, self._deadline)
-            text = f"{seen.protocol}, the certificate ends in {seen.days} days"
+            text = f"{seen.protocol}, certificate expires in {seen.days} days"
             if seen.days < _FEWEST_DAYS:
-                diagnosis.note("tls", "warning", text, "tell the provider to renew it")
+                diagnosis.note("tls", "warning", text, "ask the provider to renew it")
             else:
                 diagnosis.note("tls", "ok", text)
         diagnosis.stage = "credentials"
@@ -417,14 +419,14 @@ class _Prober:
         outcome = fetch(account, self._run)
         took = time.monotonic() - begun
         diagnosis.answer(outcome)
-        text = f"the balances came in {took * 1000:.0f} ms"
+        text = f"balances received in {took * 1000:.0f} ms"
         slowest = self._slowest.get(host_key(account.base_url))
         if slowest is not None and slowest.seconds > self._settings.timeout / 2:
-            text += f", one answer in {slowest.seconds * 1000:.0f} ms"
-            cure = f"raise --timeout above {self._settings.timeout:g} s in good time"
+            text += f", slowest response in {slowest.seconds * 1000:.0f} ms"
+            cure = f"raise --timeout above {self._settings.timeout:g} s"
             diagnosis.note("latency", "warning", text, cure)
         elif took > self._settings.deadline / 2:
-            cure = f"raise --deadline above {self._settings.deadline:g} s in good time"
+            cure = f"raise --deadline above {self._settings.deadline:g} s"
             diagnosis.note("latency", "warning", text, cure)
         else:
             diagnosis.note("latency", "ok", text)
@@ -436,14 +438,14 @@ class _Prober:
         ahead = self._ahead.get(host)
         if ahead is None:
             if not failed:
-                diagnosis.note("clock", "skipped", "the server's answers have no date")
+                diagnosis.note("clock", "skipped", "the server's responses have no Date header")
             return
         seconds = abs(ahead)
         text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} the server's"
         if seconds <= CLOCK_TOLERANCE:
             diagnosis.note("clock", "ok", text if seconds > 1 else "agrees with the server's")
         elif seconds > _CLOCK_FAILURE and failed and _signs_time(diagnosis.entry):
-            text += ", too far for a signature with the time in it"
+            text += ", too far for signed requests"
             diagnosis.note("clock", "failed", text, _CLOCK_CURE)
         else:
             diagnosis.note("clock", "warning", text, _CLOCK_CURE)
@@ -470,15 +472,15 @@ def _secret_sources(entry: Entry) -> Iterator[str]:
 def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[str]:
     """A sentence for each file and variable of the environment that balcli ignores, with its cure."""
     for file in _netrc_files(environ):
-        yield f"{shown(file)} is there and never read; give credentials in the profile"
+        yield f"{shown(file)} exists but is never read; set credentials in the profile"
     if profile is not None:
         used = profile.request_settings.ca_bundle
         beside = [name for name in CA_VARIABLES if environ.get(name) and environ[name] != str(used.path)]
         if beside and used.kind != "system":
             verb = "are" if len(beside) > 1 else "is"
-            yield f"{', '.join(beside)} {verb} not used, but {used.described}; unset what is not meant"
+            yield f"{', '.join(beside)} {verb} ignored; {used.described} are used instead; unset the unused variables"
     if environ.get("SSLKEYLOGFILE"):
-        yield "SSLKEYLOGFILE is ignored, and no TLS keys are written; leave it for other programs, or unset it"
+        yield "SSLKEYLOGFILE is ignored, and no TLS keys are written; unset it if no other program needs it"
     if profile is None:
         return
     tables = [entry.provider for entry in profile.entries if entry.source is not None]
@@ -486,7 +488,7 @@ def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[st
         names = sorted(profile.variables.names(provider))
         if names:
             listed = ", ".join(printable(name, 60) for name in names)
-            yield f"{listed}: shadowed by the profile's {provider} table; unset what is not meant"
+            yield f"{listed}: overridden by the profile's {provider} table; unset the unused variables"
 
 
 def _netrc_files(environ: Mapping[str, str]) -> Iterator[Path]:

@@ -112,7 +112,7 @@ def _report(document: Mapping[str, Any]) -> Report:
             held[entry["account"]].append(balance(entry))
         except (KeyError, TypeError, AttributeError):
             # The schema does not say what a plugin's details are.
-            raise DocumentError(f"balances[{number}].details: not what balcli writes") from None
+            raise DocumentError(f"balances[{number}].details: not written by balcli") from None
     report = Report(
         generated_at=_time(document["generated_at"], "generated_at"),
         profile=document["profile"],
@@ -171,7 +171,7 @@ def _integer(text: str) -> int:
 
 
 def _no_amount(text: str) -> NoReturn:
-    raise DocumentError(f"the number {text[:40]} is not text, as amounts are")
+    raise DocumentError(f"the number {text[:40]} must be a string, like all amounts")
 
 
 _decoder: Final = json.JSONDecoder(
@@ -197,7 +197,7 @@ def _problems(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[str
         elif keyword in {"anyOf", "oneOf"}:
             found = [next(_problems(value, each, place), None) for each in rule]
             if None not in found or (keyword == "oneOf" and found.count(None) > 1):
-                yield next(filter(None, found), f"{place}: fits two forms")
+                yield next(filter(None, found), f"{place}: matches two schemas")
         elif keyword == "allOf":
             yield from chain.from_iterable(_problems(value, each, place) for each in rule)
         elif keyword == "if":

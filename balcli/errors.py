@@ -340,17 +340,21 @@ class MachineExhausted(BalcliError):
     def from_exception(problem: BaseException) -> "MachineExhausted | None":
         """The error for what Python raises where threads, descriptors or memory run out; None for all else."""
         if isinstance(problem, MemoryError):
-            return MachineExhausted(f"too little memory; {_MORE_MEMORY}")
+            return MachineExhausted(f"not enough memory; {_MORE_MEMORY}")
         if isinstance(problem, RuntimeError) and "start new thread" in str(problem):
-            return MachineExhausted("too few threads; raise the limit (ulimit -u, and -v), or lower --jobs")
+            return MachineExhausted(
+                "not enough threads; raise the limit (ulimit -u, and -v), or lower --jobs"
+            )
         if isinstance(problem, OSError) and problem.errno in {errno.EMFILE, errno.ENFILE}:
-            return MachineExhausted("too few file descriptors; raise the limit (ulimit -n), or lower --jobs")
+            return MachineExhausted(
+                "not enough file descriptors; raise the limit (ulimit -n), or lower --jobs"
+            )
         if isinstance(problem, OSError) and problem.errno in {errno.ENOMEM, errno.ENOBUFS}:
-            return MachineExhausted(f"too little memory; {_MORE_MEMORY}")
+            return MachineExhausted(f"not enough memory; {_MORE_MEMORY}")
         return None
 
 
-_MORE_MEMORY: Final = "raise the limit (ulimit -v), or name fewer accounts"
+_MORE_MEMORY: Final = "raise the limit (ulimit -v), or select fewer accounts"
 
 
 class LockHeld(BalcliError):

@@ -32,9 +32,7 @@ def is_relative_to_nothing(path: Path) -> bool:
 
 def nowhere(path: Path) -> str:
     """What is wrong with such a path, and the cure."""
-    return (
-        f"{shown(path)}: the working directory was deleted; change to another one, or give the absolute path"
-    )
+    return f"{shown(path)}: the working directory was deleted; change to another one, or use an absolute path"
 
 
 def expand_home(path: str, environ: Mapping[str, str]) -> str:
@@ -43,7 +41,7 @@ def expand_home(path: str, environ: Mapping[str, str]) -> str:
         return path
     home = environ.get("HOME", "")
     if not Path(home).is_absolute():
-        raise ValueError("~/ needs HOME, which is not an absolute path; set HOME, or give the absolute path")
+        raise ValueError("~/ needs HOME, which is not an absolute path; set HOME, or use an absolute path")
     return str(Path(home, path[2:].lstrip("/")))
 
 
@@ -93,7 +91,7 @@ def permission_problem(state: os.stat_result, path: Path) -> str | None:
         owner = _quoted(_user_name(state.st_uid))
         if os.getuid() == 0:
             return f"belongs to {owner}; run as that user: sudo -u {owner} balcli ..."
-        return f"belongs to {owner}; use one of your own, or a copy of it with mode 0600"
+        return f"belongs to {owner}; use your own file, or a copy with mode 0600"
     if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return f"can be written by others; {chmod(state, path)}"
     return None

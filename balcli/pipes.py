@@ -82,7 +82,7 @@ def _wait(descriptor: int, until: float) -> None:
 
 
 def _nobody_reads() -> TimeoutError:
-    return TimeoutError(errno.ETIMEDOUT, "Nobody reads it")
+    return TimeoutError(errno.ETIMEDOUT, "No process reads it")
 
 
 _WRITER_SECONDS: Final = 10.0
@@ -144,7 +144,7 @@ class Reader:
             left = limit - time.monotonic()
             if left <= 0:
                 waited = time.monotonic() - begun
-                what = "its writer did not end" if has_writer else "nobody wrote to it"
+                what = "its writer did not close it" if has_writer else "no process wrote to it"
                 raise TimeoutError(errno.ETIMEDOUT, f"{what} for {waited:.0f} s")
             # Ready also without data, when the last writer has closed it.
             ready = select.select([descriptor], [], [], min(left, _PAUSE))[0]

@@ -49,7 +49,7 @@ def build(profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[No
 
 
 def _about_aggregate(name: str) -> Notice:
-    message = "sums up merchants that are in this run themselves: it is left out of the totals"
+    message = "includes merchants that are also in this run, so it is not in the totals"
     return Notice("total.aggregate_left_out", name, message)
 
 
@@ -129,16 +129,16 @@ def _doubles(outcomes: Sequence[Outcome]) -> tuple[set[int], list[Notice]]:
 
 def _about_double(name: str, first: str, again: Iterable[Balance], *, whole: bool) -> Iterator[Notice]:
     if whole:
-        message = "is an account that is in this run already, by another name: it is left out of the totals; remove one"
+        message = "is in this run twice, under two names, so it is not in the totals; remove one"
     else:
-        message = f"is the account {printable(first, LONGEST_NAME)} by another name: what both list counts once in the totals"
+        message = f"is the same account as {printable(first, LONGEST_NAME)}, so assets of both count once in the totals"
     yield Notice("account.repeated", name, message)
     for balance in again:
         asset = printable(balance.asset, LONGEST_NAME)
         yield Notice(
             "account.repeated",
             name,
-            f"{asset} is listed before under another name: this row is left out of the totals",
+            f"{asset} is already listed under the other name, so this row is not in the totals",
         )
 
 
@@ -169,7 +169,7 @@ def _repetition(rows: Sequence[Balance], left_out: set[int]) -> Notice:
     under = f" under the ids {join_names(ids)}" if len(ids) > 1 else ""
     counted = "shown" if any(id(row) in left_out for row in rows) else "in the totals"
     asset = printable(rows[0].asset, LONGEST_NAME)
-    message = f"{asset} stands {len(rows)} times in the answer{under}; all are {counted}"
+    message = f"{asset} occurs {len(rows)} times in the response{under}; all rows are {counted}"
     return Notice("asset.repeated", rows[0].account, message)
 
 
@@ -186,7 +186,7 @@ def _in_several_cases(balances: Iterable[Balance]) -> Iterator[Notice]:
             yield Notice(
                 "asset.case",
                 None,
-                f"{join_names(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
+                f"{join_names(names)} differ only in case and are different assets with separate totals; select one with --exact",
             )
 
 

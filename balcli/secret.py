@@ -64,17 +64,17 @@ def validate_credential(text: str) -> str | None:
         return None  # as nearly all are
     flaws = (
         (not text, "is empty"),
-        (text.isspace(), "is blank"),
+        (text.isspace(), "contains only whitespace"),
         (
             any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in text),
-            "holds a control character, such as a line break",
+            "contains a control character, such as a line break",
         ),
         (
             any(ord(c) > 0xFF for c in text),
-            "holds a character that no HTTP header can carry (outside Latin-1)",
+            "contains a character that is not allowed in HTTP headers (outside Latin-1)",
         ),
-        (text != text.strip(), "begins or ends with a blank"),
-        (not text.isprintable(), "holds an invisible character"),
+        (text != text.strip(), "starts or ends with whitespace"),
+        (not text.isprintable(), "contains an invisible character"),
     )
     return next((words for there, words in flaws if there), None)
 
@@ -103,10 +103,10 @@ def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
     # Of one case, as names of variables are: a random key that begins with a dollar is of both.
     name = "(?:[A-Z_][A-Z0-9_]*|[a-z_]+)" if is_key else "[A-Z_][A-Z0-9_]+"
     if re.fullmatch(rf"\$\{{?{name}\}}?|%{name}%|\$\{{.*\}}", text):
-        return "is the name of a variable instead of its value (a profile takes ${NAME})"
+        return "is the name of a variable, not its value (in a profile, use ${NAME})"
     shapes = r"<[a-z][a-z0-9 _.'/-]*>|\{\{.*\}\}"
     if re.fullmatch(f"{shapes}|{_WORDS}" if is_key else shapes, text, re.IGNORECASE):
-        return "is a placeholder that was never filled in"
+        return "is a placeholder"
     return None
 
 

@@ -25,7 +25,7 @@ def folder(environ: Mapping[str, str]) -> Path:
     base = base_folder(environ, "XDG_STATE_HOME", ".local/state")
     if base is None:
         raise StateError(
-            "there is no place for the history and its lock: HOME or XDG_STATE_HOME is no absolute path; set it to one"
+            "no folder for the history and its lock: HOME or XDG_STATE_HOME is not an absolute path; set it"
         )
     return base / "balcli"
 
@@ -47,11 +47,11 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
         descriptor = os.open(file, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
     except OSError as problem:
         raise StateError(
-            f"{shown(file)} cannot be written: {problem.strerror}; let its folder be written, or set XDG_STATE_HOME"
+            f"{shown(file)} cannot be written: {problem.strerror}; make its folder writable, or set XDG_STATE_HOME"
         ) from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StateError(f"the lock {shown(file)} is no regular file; remove it")
+            raise StateError(f"the lock {shown(file)} is not a regular file; remove it")
         _acquire(descriptor, file, profile, wait)
         yield
     finally:
@@ -92,4 +92,4 @@ def _held_by(descriptor: int, profile: str | None) -> str:
     found = _HOLDER.fullmatch(os.pread(descriptor, 64, 0))
     about = f" (process {found[1].decode()}, since {found[2].decode()})" if found else ""
     of = "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
-    return f"another run{about} holds the lock {of}; let it end, or wait for it with --wait S"
+    return f"another run{about} holds the lock {of}; try again later, or wait for it with --wait S"

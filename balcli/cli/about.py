@@ -42,7 +42,7 @@ def show_help(
         list[str] | None,
         typer.Argument(
             metavar="[COMMAND]...",
-            help="The command, for example: config init.",
+            help="The command, for example config init.",
             show_default=False,
             autocompletion=_commands,
         ),

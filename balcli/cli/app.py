@@ -23,7 +23,7 @@ from balcli.secret import redact
 
 _HELP_OPTIONS: Final = ["--help", "-h"]
 _CHECK: Final = "check"
-_HELP: Final = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
+_HELP: Final = "Show your exact balances at Loopring, KunaCore and VelaFi, for people, jq and cron."
 
 
 class Entry(NamedTuple):
@@ -37,19 +37,19 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     **{
-        name: Entry("balances", f"Show what accounts hold at the {title}.")
+        name: Entry("balances", f"Show the balances of accounts at the {title}.")
         for name, title in PROVIDERS.titles.items()
     },
-    "all": Entry("balances", "Show every account at once, with totals by asset."),
-    _CHECK: Entry("check", "Hold balances against limits, as a monitoring plugin.", exit_code=3),
-    "diff": Entry("diff", "Compare two runs: recorded, in a file of -o json, or now.", exit_code=2),
-    "doctor": Entry("doctor", "Say what keeps a run from working, and what to do."),
-    "history": Entry("history", "List the recorded runs, show one again, or show how amounts went."),
+    "all": Entry("balances", "Show all accounts, with totals by asset."),
+    _CHECK: Entry("check", "Check balances against limits, as a monitoring plugin.", exit_code=3),
+    "diff": Entry("diff", "Compare two runs: recorded, in a file of -o json, or current.", exit_code=2),
+    "doctor": Entry("doctor", "Find out why a run would fail, and what to do."),
+    "history": Entry("history", "List recorded runs, show one again, or show amounts over time."),
     "mcp": Entry("mcp", "Serve balances to AI assistants, read-only, over stdio."),
-    "replay": Entry("replay", "Print what a run printed, from its evidence alone."),
-    "sandbox": Entry("sandbox", "Run a stand-in for the providers, and print a profile."),
+    "replay": Entry("replay", "Print the output of a run again, using only its evidence."),
+    "sandbox": Entry("sandbox", "Run a server that simulates the providers, and print a profile."),
     "schema": Entry("schema", "Print the JSON Schema of -o json."),
-    "config": Entry("config", "Write a profile, say where it is, list them, show one, check it."),
+    "config": Entry("config", "Create, find, list, show and check profiles."),
     "completion": Entry("about", "Print the completion script for bash, zsh or fish."),
     "help": Entry("about", "Show the help of a command."),
     "version": Entry("about", "Show the version."),
@@ -83,7 +83,7 @@ class _RefusesUnseen:
         _, _, in_order = parser.parse_args(list(args))
         for option, count in Counter(in_order).items():
             if count > 1 and _takes_one_text(option) and not ctx.resilient_parsing:
-                raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
+                raise UsageError(f"{max(option.opts, key=len)} is given {count} times; use it once")
         rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         if ctx.params.get("sandbox") and not ctx.resilient_parsing:
             from balcli.cli.profiles import SANDBOX
@@ -91,7 +91,7 @@ class _RefusesUnseen:
             for option in in_order:
                 if option.name in {"config", "profile", "env_file"} and ctx.params[option.name] != SANDBOX:
                     raise UsageError(
-                        f"--sandbox has a profile of its own; leave out --sandbox or {max(option.opts, key=len)}"
+                        f"--sandbox has its own profile; remove --sandbox or {max(option.opts, key=len)}"
                     )
         return rest
 
@@ -285,7 +285,7 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
         # A request, which is what Typer adds for a close name, ends its part by itself.
         message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
     else:
-        message = f"{said} in front of the command; write it behind the command: {corrected}"
+        message = f"{said} before the command; write it after the command: {corrected}"
     error = UsageError(message)
     _write_failure(error, line)
     _print(message, arguments)

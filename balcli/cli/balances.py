@@ -95,7 +95,7 @@ def _provider_options(keys: "Iterable[Key]", flags: "Iterable[Flag]") -> Iterato
     """The options that a provider declares: those of its keys, and its flags."""
     for key in keys:
         metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
-        again = "; repeat for several" if key.repeatable else ""
+        again = "; repeatable" if key.repeatable else ""
         option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
         kind = list[str] | None if key.repeatable else str | None
         yield _keyword(key.name, default=None, annotation=Annotated[kind, option])
@@ -120,14 +120,12 @@ def _show_balances(
     exact: options.Exact = False,
     field: options.ValueField = None,
     absent: options.ValueAbsent = None,
-    nonzero: Annotated[
-        bool, shown_option("--nonzero", help="Hide rows whose every amount is exactly 0.")
-    ] = False,
+    nonzero: Annotated[bool, shown_option("--nonzero", help="Hide rows in which every amount is 0.")] = False,
     sort: Annotated[
-        Order | None, shown_option("--sort", metavar="KEY", help="The order of the rows.")
+        Order | None, shown_option("--sort", metavar="KEY", help="Sort the rows by this key.")
     ] = None,
     totals_only: Annotated[
-        bool, shown_option("--totals-only", help="Only the totals by asset, and what failed.")
+        bool, shown_option("--totals-only", help="Show only totals by asset, and failures.")
     ] = False,
     watch: Annotated[
         int | None,
@@ -135,11 +133,11 @@ def _show_balances(
             "--watch",
             metavar="S",
             parser=options.whole_seconds,
-            help="Look again every S seconds, until q ends it.",
+            help="Run every S seconds, until you press q.",
         ),
     ] = None,
     verbose: Annotated[
-        bool, output_option("--verbose", "-v", help="Tell each request on stderr: sizes, times, no value.")
+        bool, output_option("--verbose", "-v", help="Log each request to stderr (never its values).")
     ] = False,
     evidence: Annotated[
         Path | None,
@@ -147,7 +145,7 @@ def _show_balances(
             "--evidence",
             metavar="DIR",
             callback=options.in_home,
-            help="Keep all answers, without secrets, for balcli replay.",
+            help="Save responses, without secrets, for balcli replay.",
         ),
     ] = None,
     record: options.Record = False,
@@ -204,7 +202,7 @@ def _show_balances(
         options.validate_options(request, fault, flags)
         request = request._replace(assets=wanted(asset, exact=exact))
         options.value_request([output], request.assets, field, absent)
-        pipes.reader.refusal = "it is a FIFO, and --watch reads it again at each look"
+        pipes.reader.refusal = "it is a FIFO, which --watch cannot read again"
         with opening as opened:
             colour = wants_colour(os.environ, no_color=no_color)
             raise typer.Exit(
@@ -268,7 +266,7 @@ def _with_evidence(
     except OutputError as problem:
         return result._replace(problems=(*result.problems, problem))
     if not display.quiet:
-        print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
+        print_message(f"note: the SHA-256 of the evidence manifest is {digest}")
     return result
 
 

@@ -36,15 +36,17 @@ def check(
     output: options.TableOrJsonOption = None,
     asset: Annotated[
         list[str] | None,
-        limit_option("--asset", metavar="SYMBOL", help="One limit, not the profile's: on this asset."),
+        limit_option(
+            "--asset", metavar="SYMBOL", help="Check one limit on this asset, not the profile's limits."
+        ),
     ] = None,
-    exact: Annotated[bool, limit_option("--exact", help="Take that spelling alone, not other case.")] = False,
+    exact: Annotated[bool, limit_option("--exact", help="Match the case of the asset exactly.")] = False,
     field: Annotated[
         list[str] | None,
         limit_option(
             "--field",
             metavar="FIELD",
-            help="Its available, total or locked [default: available].",
+            help="Check available, total or locked [default: available].",
             autocompletion=completion.fields,
         ),
     ] = None,
@@ -53,7 +55,7 @@ def check(
         limit_option(
             "--account",
             metavar="ACCOUNT",
-            help="In this account; without it, the total over all.",
+            help="Check this account, not the total over all accounts.",
             autocompletion=completion.accounts,
         ),
     ] = None,
@@ -63,12 +65,12 @@ def check(
     ] = None,
     crit: Annotated[
         list[str] | None,
-        limit_option("--crit", metavar="RANGE", help="CRITICAL outside this range; @10:20: inside it."),
+        limit_option("--crit", metavar="RANGE", help="CRITICAL outside this range (@10:20: inside it)."),
     ] = None,
     absent: Annotated[
         list[str] | None,
         limit_option(
-            "--absent", metavar="zero", help="Take an asset that no account lists as 0, not UNKNOWN."
+            "--absent", metavar="zero", help="Treat an asset that no account lists as 0, not UNKNOWN."
         ),
     ] = None,
     record: options.Record = False,
@@ -88,9 +90,9 @@ def check(
     no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Hold balances against limits, as a monitoring plugin.
+    """Check balances against limits, as a monitoring plugin.
 
-    One status line; exit codes 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+    It prints one status line. Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     """
     # Imported here, so that --help and completion do not load it.
     from balcli.render.verdict import plain
@@ -178,9 +180,7 @@ def _given(options: Mapping[str, list[str] | None], *, exact: bool) -> "Threshol
     for key, given in options.items():
         texts = given or []
         if len(texts) > 1:
-            raise UsageError(
-                f"--{key} is given twice, and options make one limit; write several in the profile"
-            )
+            raise UsageError(f"--{key} is given twice; use it once, or add several limits to the profile")
         try:
             for text in texts:
                 values[key] = parse_value(key, text)

@@ -46,12 +46,12 @@ _SCHEMA_VERSION: Final = "1.0"
 
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.", rich_help_panel=OUTPUT),
+    typer.Option("--quiet", "-q", help="Print only data and errors.", rich_help_panel=OUTPUT),
 ]
 
 app = typer.Typer(
     cls=Group,
-    help="Write a profile, say where it is, list them, show one, check it.",
+    help="Create, find, list, show and check profiles.",
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -67,7 +67,7 @@ def init(
             metavar="FILE",
             envvar="BALCLI_CONFIG",
             callback=in_home,
-            help="Write this file.",
+            help="Create this file.",
             rich_help_panel=WHOSE,
             show_default=False,
         ),
@@ -77,7 +77,7 @@ def init(
         typer.Option(
             "--provider",
             metavar="NAME",
-            help="An account at this provider; repeat, or give a comma list.",
+            help="Add an account at this provider (comma-separated or repeated).",
             rich_help_panel=WHOSE,
             autocompletion=completion.providers,
         ),
@@ -86,38 +86,40 @@ def init(
         bool | None,
         typer.Option(
             "--env/--no-env",
-            help="Write a .env with the variables' names, too, or do not ask.",
+            help="Also write a .env with the variables' names, or do not ask.",
             rich_help_panel=OUTPUT,
             show_default=False,
         ),
     ] = None,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="Ask nothing, and say no next steps.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--quiet", "-q", help="Do not ask questions or print next steps.", rich_help_panel=OUTPUT
+        ),
     ] = False,
 ) -> None:
-    """Write a commented profile that only you can read.
+    """Create a commented profile that only you can read.
 
-    On a terminal it asks which providers you use; else it writes them all. It never asks for a secret.
+    On a terminal, it asks which providers you use. Otherwise, it includes all of them. It never asks for a secret.
     """
     from balcli.config.template import env_text, profile_text
 
     file = _path(config)
     beside = file.parent / ".env"
-    refuse_existing(file, "edit it, move it away first, or name another file with --config")
+    refuse_existing(file, "edit it, move it away first, or use another file with --config")
     if env:
-        refuse_existing(beside, "add the names to it yourself, or leave --env out")
+        refuse_existing(beside, "add the variables to it, or remove --env")
     names = _named(provider or ())
     if provider and not names:
-        raise UsageError(f"--provider names no provider; there are: {join_names(PROVIDERS)}")
+        raise UsageError(f"--provider: no provider given; use one of: {join_names(PROVIDERS)}")
     asks = not quiet and is_interactive()
     if not names and asks:
         names = _ask_for_providers()
     chosen = [each for name, each in PROVIDERS.items() if name in names or not names]
     if env is None and asks and not os.path.lexists(beside):
-        env = _agrees(f"Write {shown(beside)}, too, with the names of their variables?")
+        env = _agrees(f"Write {shown(beside)} with the names of their variables, too?")
     texts = ({beside: env_text(chosen)} if env else {}) | {file: profile_text(chosen)}
-    write_new_files(texts, "name another file with --config")
+    write_new_files(texts, "use another file with --config")
     write_stdout(f"{file}\n")
     if not quiet:
         _print_next_steps(chosen, config, texts)
@@ -135,18 +137,20 @@ def _print_next_steps(providers: "Sequence[Provider]", config: Path | None, writ
     for each in providers:
         if isinstance(each, HasBaseUrlNote):
             print_message(f"note: {each.BASE_URL_NOTE}", each.NAME)
-        print_message(f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)")
+        print_message(
+            f"for {each.NAME}, set {', '.join(variables_of(each))} (or write the values in the file)"
+        )
     if others:
         print_message(f"wrote {shown(others[0])}, mode 0600; fill in its values")
     else:
-        print_message(f"set them in the environment, or in {shown(file.parent / '.env')} with mode 0600")
+        print_message(f"set them in the environment or in {shown(file.parent / '.env')} with mode 0600")
     option = "" if config is None else f" -c {quote(str(config))}"
     print_message(f"then run balcli config check{option}, and balcli all{option}")
 
 
 @app.command(cls=Command)
 def path(config: ConfigFile = None) -> None:
-    """Print where the profile file is, or would be."""
+    """Print the path of the config file, even if it does not exist."""
     write_stdout(f"{_path(config)}\n")
 
 
@@ -157,9 +161,9 @@ def profiles(
     output: TableOrJsonOption = None,
     quiet: Quiet = False,
 ) -> None:
-    """List the profiles, each with the number of its accounts.
+    """List the profiles, with the number of accounts of each.
 
-    The default is the one that a run without --profile takes.
+    The default is the profile that is used without --profile.
     """
     from balcli.config.inspection import list_profiles
 
@@ -195,7 +199,7 @@ def show(
 ) -> None:
     """Print a profile's settings, each with its source.
 
-    Secrets are shown as ***, and no secret's command is run.
+    Secrets are shown as ***. Secret commands are not run.
     """
     from balcli.config.inspection import Settings, shadowed, shown_name
 
@@ -253,9 +257,9 @@ def check(
     output: TableOrJsonOption = None,
     quiet: Quiet = False,
 ) -> None:
-    """Look for everything that is wrong with the file, offline.
+    """Check the config file for errors, offline.
 
-    All its profiles are checked, or the one of --profile. No secret's command is run.
+    All its profiles are checked, or only that of --profile. Secret commands are not run.
     """
     from balcli.config.credentials import credential_notices
     from balcli.config.inspection import base_url_note
@@ -318,7 +322,7 @@ def _ask_for_providers() -> list[str]:
     question = "Which providers do you use?\n" + "".join(lines)
     while True:
         try:
-            return _named([_ask(f"{question}Names or numbers, with commas between them (Enter for all): ")])
+            return _named([_ask(f"{question}Names or numbers, separated by commas (Enter for all): ")])
         except UsageError as problem:
             question = f"{problem.message}\n"
 
@@ -340,7 +344,7 @@ def _named(texts: Iterable[str]) -> list[str]:
     named = " ".join(texts).replace(",", " ").split()
     for word in named:
         if word.casefold() not in spellings:
-            raise UsageError(f"there is no provider {printable(word, 40)}; {did_you_mean(word, words)}")
+            raise UsageError(f"unknown provider {printable(word, 40)}; {did_you_mean(word, words)}")
     return [spellings[word.casefold()] for word in named]
 
 

@@ -102,7 +102,7 @@ def diff(
     output_file: options.OutputFiles = None,
     mode: options.Mode = None,
     history: options.HistoryFile = None,
-    live: Annotated[bool, shown_option("--live", help="Compare with now: ask the accounts again.")] = False,
+    live: Annotated[bool, shown_option("--live", help="Compare with the current balances.")] = False,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
     account: Annotated[
@@ -110,16 +110,16 @@ def diff(
         shown_option(
             "--account",
             metavar="NAME",
-            help="Only these accounts; repeat for several.",
+            help="Compare only these accounts (repeatable).",
             autocompletion=completion.accounts,
         ),
     ] = None,
     threshold: Annotated[
         str | None,
-        shown_option("--threshold", metavar="AMOUNT", help="Leave out what moved by no more than this."),
+        shown_option("--threshold", metavar="AMOUNT", help="Ignore amounts that changed by at most this."),
     ] = None,
     allow_partial: Annotated[
-        bool, shown_option("--allow-partial", help="Compare runs in which accounts failed, too.")
+        bool, shown_option("--allow-partial", help="Also compare runs in which accounts failed.")
     ] = False,
     retries: options.Retries = None,
     jobs: options.Jobs = None,
@@ -135,9 +135,9 @@ def diff(
     no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Compare two runs: recorded, in a file of -o json, or now.
+    """Compare two runs: recorded, in a file of -o json, or current.
 
-    The last two complete runs that asked for everything by default. Nothing is printed where nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
+    By default, it compares the last two complete runs with all accounts and assets. It prints nothing if nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
     """
     from balcli.history.database import within
     from balcli.http.timing import Deadline
@@ -159,7 +159,7 @@ def diff(
         named.check()
         outputs = named
         if live and after is not None:
-            raise UsageError("--live compares with now; leave the second run out")
+            raise UsageError("--live compares with the current balances; remove the second run")
         options.validate_options(request, fault)
         recorded = open_recorded(history, profile, sandbox=sandbox, complete=not allow_partial, full=True)
         with ExitStack() as stack:
@@ -214,7 +214,11 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 def _incomparable_error(comparison: "Comparison") -> UsageError | None:
     """Why a comparison in which nothing is different does not say that all is the same; None where it does."""
     names = [printable(change.account, 40) for change in comparison.changes.incomparable]
-    return UsageError(f"not compared: {', '.join(names)}; record a run in which it can be") if names else None
+    return (
+        UsageError(f"not compared: {', '.join(names)}; record another run, and compare with it")
+        if names
+        else None
+    )
 
 
 def _compared(
@@ -229,7 +233,7 @@ def _compared(
         _check_source(each, allow_partial=allow_partial)
     if old.profile != new.profile and not (first.file or second.file):
         raise UsageError(
-            f"{first.label} is {profile_text(old.profile)}, the other {profile_text(new.profile)}; name two runs of one profile"
+            f"{first.label} is {profile_text(old.profile)} and {second.label} {profile_text(new.profile)}; compare two runs of one profile"
         )
     if first.selection and second.selection:
         _refuse_unlike(first, first.selection, second.selection, narrowing)
@@ -251,11 +255,11 @@ def _check_source(source: _Source, *, allow_partial: bool) -> None:
     report = source.report
     if report.failures:
         raise UsageError(
-            f"{source.label} is of a run that failed ({report.failures[0].code}); name one in which accounts answered"
+            f"{source.label} is a run that failed ({report.failures[0].code}); use one in which accounts answered"
         )
     if any(notice.code == "rows.left_out" for notice in report.notices):
         raise UsageError(
-            f"{source.label} was made with --totals-only and has no balances; make one without it"
+            f"{source.label} was recorded with --totals-only and has no balances; use one without it"
         )
     if report.complete or allow_partial:
         return
@@ -266,7 +270,7 @@ def _check_source(source: _Source, *, allow_partial: bool) -> None:
             "add --allow-partial to compare the others"
         )
     raise UsageError(
-        f"{source.label} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
+        f"{source.label} is partial (some accounts failed); add --allow-partial to compare the others"
     )
 
 
@@ -275,7 +279,7 @@ def _print_hidden(first: _Source, second: _Source) -> None:
     sources = [s for s in (first, second) if any(n.code == "rows.hidden" for n in s.report.notices)]
     if len(sources) == 1:
         print_message(
-            f"note: {sources[0].label} was made with --nonzero: a row that it does not list may be one of zeros"
+            f"note: {sources[0].label} was made with --nonzero, so an asset that it does not list may be 0"
         )
 
 
@@ -287,8 +291,7 @@ def _print_step_back(first: _Source, second: _Source) -> None:
     )
     if in_order and after < before:
         print_message(
-            f"note: the clock stepped back by {before - after} between {first.label} and {second.label}; "
-            "look at the order, not the times"
+            f"note: the clock stepped back by {before - after} between {first.label} and {second.label}; rely on the order of the runs, not on their times"
         )
 
 
@@ -324,7 +327,7 @@ def _asked_now(
         made_with = {*first.selection.flags}
     if made_with:
         raise UsageError(
-            f"{first.label} was made with options of its provider; compare it with another run that has them"
+            f"{first.label} was made with provider options; compare it with another run with the same options"
         )
     names = [outcome.account.name for outcome in first.report.outcomes]
     wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
@@ -353,7 +356,7 @@ def _narrowing(
     except ValueError:
         least = parse("-1")
     if least < parse("0"):
-        raise UsageError("--threshold: that is no amount of 0 or more; write it like 0.5")
+        raise UsageError("--threshold must be an amount of 0 or more; use, for example, 0.5")
     accounts = tuple(account or ())
     _refuse_unasked(accounts, first, second)
     for names in (source.accounts for source in (first, second) if source is not None):
@@ -361,7 +364,7 @@ def _narrowing(
             accounts = tuple(name for name in accounts or names if name in names)
             if not accounts:
                 raise UsageError(
-                    "the two runs asked no account in common; name two runs of the same accounts"
+                    "the two runs have no account in common; compare two runs of the same accounts"
                 )
     return DiffFilter(accounts, assets, least)
 
@@ -374,13 +377,11 @@ def _refuse_unasked(named: tuple[str, ...], first: _Source, second: _Source | No
         account = printable(name, 40)
         if name not in there:
             where = " or ".join(source.label for source in sources)
-            raise UsageError(
-                f"--account: there is no account {account} in {where}; {did_you_mean(name, there)}"
-            )
+            raise UsageError(f"--account: unknown account {account} in {where}; {did_you_mean(name, there)}")
         for source in sources:
             if source.accounts and name not in source.accounts:
                 raise UsageError(
-                    f"--account: {source.label} did not ask {account}; leave it out, or name two runs that did"
+                    f"--account: {source.label} does not include {account}; remove it, or compare two runs that do"
                 )
 
 
@@ -394,12 +395,11 @@ def _sources(
         return _last_two(recorded)
     words = (before, LAST if after is None else after)
     if is_one_file(*words):
-        raise UsageError(f"both are {file_label(before)}; name two files")
+        raise UsageError(f"both are {file_label(before)}; use two files")
     first, second = (_source(recorded, word) for word in words)
     if first.id is not None and first.id == second.id:
         raise UsageError(
-            f"both are {first.label} ({local_iso(first.report.generated_at)}), no run since; "
-            f"record another with balcli all --record, or name two runs that {recorded.command} lists"
+            f"both are {first.label} ({local_iso(first.report.generated_at)}), the last one; record another run with balcli all --record, or choose two runs from {recorded.command}"
         )
     return first, second
 
@@ -408,10 +408,9 @@ def _last_two(recorded: Recorded) -> tuple[_Source, _Source]:
     newest = newest_runs(recorded, 2)
     if len(newest) < 2:
         others = len(newest_runs(recorded._replace(full=False), 2)) - len(newest)
-        passed = " that asked for everything" if others else ""
+        passed = " with all accounts and assets" if others else ""
         raise UsageError(
-            f"there are too few runs to compare: {len(newest)} of two {kind_of(recorded)}s{passed}; record another with "
-            f"balcli all --record, or name two that {recorded.command} lists"
+            f"not enough runs to compare: found {len(newest)} of 2 {kind_of(recorded)}s{passed}; record another with balcli all --record, or choose two from {recorded.command}"
         )
     first, second = (_of_run(read_run(recorded, each.id)) for each in newest)
     return first, second
@@ -432,15 +431,13 @@ def _refuse_unlike(first: _Source, one: "Selection", other: "Selection", narrowi
     """Raise UsageError where one run was asked for less than the other: what it leaves out has not vanished."""
     if one.flags != other.flags:
         raise UsageError(
-            f"{first.label} was made with other options of its provider ({_listed(one.flags, 'none')}) than the other "
-            f"({_listed(other.flags, 'none')}); name two runs of one kind"
+            f"{first.label} was made with different provider options ({_listed(one.flags, 'none')}) than the other ({_listed(other.flags, 'none')}); compare two runs with the same options"
         )
     if (one.assets, one.exact) != (other.assets, other.exact) and not (
         one.covers(narrowing.assets) and other.covers(narrowing.assets)
     ):
         raise UsageError(
-            f"{first.label} was asked for {_assets_of(one)} and the other for {_assets_of(other)}; "
-            "name the assets to compare with --asset"
+            f"{first.label} has {_assets_of(one)}, the other {_assets_of(other)}; choose the assets to compare with --asset"
         )
 
 

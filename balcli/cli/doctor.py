@@ -40,7 +40,7 @@ def diagnose(
     output: options.TableOrJsonOption = None,
     output_file: options.OutputFiles = None,
     mode: options.Mode = None,
-    offline: Annotated[bool, shown_option("--offline", help="Look at what needs no network.")] = False,
+    offline: Annotated[bool, shown_option("--offline", help="Check only what needs no network.")] = False,
     config: options.ConfigFile = None,
     profile: options.ProfileName = None,
     env_file: options.EnvFile = None,
@@ -49,15 +49,15 @@ def diagnose(
     sandbox: options.UseSandbox = False,
     fault: options.Faults = None,
     verbose: Annotated[
-        bool, output_option("--verbose", "-v", help="Show every step on a terminal, too.")
+        bool, output_option("--verbose", "-v", help="Show every step, also on a terminal.")
     ] = False,
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Say what keeps a run from working, and what to do.
+    """Find out why a run would fail, and what to do.
 
-    It looks at the file, secrets, DNS, TLS, credentials and the clock.
+    It checks the config file, secrets, DNS, TLS, credentials and the clock.
     """
     # Imported here, so that --help and completion do not load it.
     from balcli.doctor import read_files, surroundings, unreadable

@@ -77,9 +77,7 @@ class HistoryRequest(NamedTuple):
         return self.recorded.profile
 
 
-_SandboxRuns = Annotated[
-    bool, recording_option("--sandbox", help="Use the history of the runs of --sandbox.")
-]
+_SandboxRuns = Annotated[bool, recording_option("--sandbox", help="Use the history of --sandbox runs.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -90,7 +88,7 @@ def history_of_runs(
     asset: Annotated[
         list[str] | None,
         shown_option(
-            "--asset", metavar="SYMBOL", help="How these assets went; repeat, or give a comma list."
+            "--asset", metavar="SYMBOL", help="Show assets over time (comma-separated or repeated)."
         ),
     ] = None,
     exact: options.Exact = False,
@@ -99,35 +97,35 @@ def history_of_runs(
         shown_option(
             "--account",
             metavar="NAME",
-            help="How amounts went at this account; repeat for several.",
+            help="Show this account over time (repeatable).",
             autocompletion=completion.accounts,
         ),
     ] = None,
     since: Annotated[
         str | None,
-        shown_option("--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date, an ISO time."),
+        shown_option("--since", metavar="WHEN", help="Show runs since 24h, 7d, 2w, a date or an ISO time."),
     ] = None,
     until: Annotated[
         str | None,
-        shown_option("--until", metavar="WHEN", help="Up to then; a date is meant to its end."),
+        shown_option("--until", metavar="WHEN", help="Show runs until then (a date includes the whole day)."),
     ] = None,
     limit: Annotated[
         int | None,
         shown_option(
-            "--limit", metavar="N", min=1, help="Only the newest so many runs, or lines of a series."
+            "--limit", metavar="N", min=1, help="Show only the newest N runs, or lines of a series."
         ),
     ] = None,
     prune: Annotated[
         str | None,
-        recording_option("--prune", metavar="WHEN", help="Delete the runs from before then, such as 90d."),
+        recording_option("--prune", metavar="WHEN", help="Delete runs older than this, for example 90d."),
     ] = None,
     dry_run: Annotated[
-        bool, recording_option("--dry-run", help="With --prune: delete nothing, say how much it would be.")
+        bool, recording_option("--dry-run", help="With --prune: show what would be deleted.")
     ] = False,
     yes: Annotated[
         bool,
         recording_option(
-            "--yes", help="With --prune: do not ask, and delete a profile's newest complete run, too."
+            "--yes", help="With --prune: do not ask, and also delete a profile's newest complete run."
         ),
     ] = False,
     profile: options.ProfileName = None,
@@ -140,9 +138,9 @@ def history_of_runs(
     _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """List the recorded runs, show one again, or show how amounts went.
+    """List recorded runs, show one again, or show amounts over time.
 
-    Runs are recorded by --record. Without --profile, those of all profiles are shown.
+    --record records a run. Without --profile, the runs of all profiles are shown.
     """
     if context.invoked_subcommand is not None:
         _refuse_options(context, context.invoked_subcommand)
@@ -160,7 +158,7 @@ def history_of_runs(
     )
     for name, given in (("--wait", wait is not None), ("--dry-run", dry_run), ("--yes", yes)):
         if given and prune is None:
-            raise UsageError(f"{name} is for --prune alone; add --prune, or leave it out")
+            raise UsageError(f"{name} works only with --prune; add --prune, or remove it")
     formats = HistoryFormat if prune is None else options.TableOrJson
     outputs = options.outputs(output_file, formats, explicit=output is not None, mode=mode)
     outputs.check()
@@ -207,7 +205,7 @@ def show_run(
 ) -> None:
     """Show a recorded run again, in any format.
 
-    The last run by default. The exit code is that of the run.
+    The default is the last run. The exit code is that of the run.
     """
     from balcli.cli.balances import Display, write_report
     from balcli.providers.selection import wanted
@@ -223,14 +221,14 @@ def show_run(
         display = display._replace(outputs=outputs)
         assets = wanted(asset, exact=exact)
         if assets and Format.value not in display.formats:
-            raise UsageError("--asset is for -o value alone; add -o value, or leave it out")
+            raise UsageError("--asset works only with -o value; add -o value, or remove it")
         display = display._replace(value=options.value_request(display.formats, assets, field, absent))
         recorded = open_recorded(history, profile, sandbox=sandbox)
         with waiting_for("reading the history"):
             found = find_run(recorded, run)
         if assets and not found.selection.covers(assets):
             raise UsageError(
-                f"run {found.id} was not asked for {assets[0]}; {recorded.command} lists the runs"
+                f"run {found.id} does not include {assets[0]}; choose another run from {recorded.command}"
             )
         report = _past_report(found)
         about = f"run {found.id}, {_age(found.report.generated_at)} old"
@@ -245,11 +243,9 @@ def _past_report(run: "RecordedRun") -> "Report":
     from balcli.models import Notice
     from balcli.render.json import format_time
 
-    message = (
-        f"this is run {run.id}, recorded at {format_time(run.report.generated_at)}; it says nothing of today"
-    )
+    message = f"this is run {run.id}, recorded at {format_time(run.report.generated_at)}; it is not the current balance"
     narrowed = run.selection.narrowed_to
-    message += f"; it was asked for {narrowed} alone" if narrowed else ""
+    message += f"; it includes only {narrowed}" if narrowed else ""
     notice = Notice("history.past_run", None, message)
     return run.report._replace(notices=(*run.report.notices, notice))
 
@@ -268,7 +264,7 @@ def _refuse_options(context: typer.Context, command: str) -> None:
         if options.is_explicit(context, parameter.name or ""):
             option = max(parameter.opts, key=len)
             raise UsageError(
-                f"{option} is in front of {command}; write it behind: balcli history {command} {option}"
+                f"{option} is before {command}; write it after: balcli history {command} {option}"
             )
 
 
@@ -360,7 +356,7 @@ def _print_steps_back(request: HistoryRequest) -> None:
         more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
         print_message(
             f"note: the clock stepped back from {local_iso(before)} to {local_iso(at)} before run {number}"
-            f"{more}; runs are in the order in which they were recorded"
+            f"{more}; runs are listed in the order of recording"
         )
 
 
@@ -370,7 +366,7 @@ def _nothing_found(request: HistoryRequest) -> str:
     if narrowed and request.file.exists():
         mistyped = _mistyped(request)
         if mistyped is not None:
-            return f"no recorded run in {shown(request.file)} is of {mistyped}\n"
+            return f"no recorded run in {shown(request.file)} has {mistyped}\n"
         return (
             f"no recorded run in {shown(request.file)} matches; {request.recorded.command} lists the runs\n"
         )
@@ -383,7 +379,7 @@ def _print_mistyped(request: HistoryRequest, found: set[str | None]) -> None:
     missed = not found.issuperset(request.accounts) or (request.profile is not None and not found)
     mistyped = _mistyped(request) if missed and request.file.exists() else None
     if mistyped is not None:
-        print_message(f"note: no recorded run in {shown(request.file)} is of {mistyped}")
+        print_message(f"note: no recorded run in {shown(request.file)} has {mistyped}")
 
 
 def _mistyped(request: HistoryRequest) -> str | None:
@@ -402,12 +398,10 @@ def _mistyped(request: HistoryRequest) -> str | None:
 def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: bool, yes: bool) -> Render:
     """Delete what is older, each profile's under its lock, and say what that came to."""
     if request.output not in {HistoryFormat.table, HistoryFormat.json}:
-        raise UsageError(
-            f"--prune says what it did as a table or json, not as {request.output}; leave -o out"
-        )
+        raise UsageError(f"--prune prints a table or JSON, not {request.output}; remove -o")
     if request.assets or request.accounts or request.since or request.until or request.limit:
         raise UsageError(
-            "--prune deletes whole runs; leave out --asset, --account, --since, --until and --limit"
+            "--prune deletes whole runs; remove --asset, --account, --since, --until and --limit"
         )
     from balcli import state
     from balcli.history.pruning import Pruned, prune
@@ -455,4 +449,4 @@ def _of_profile(request: HistoryRequest, counts: Mapping[str | None, int]) -> di
 def _told(done: "Pruned", before: datetime, there: int, verb: str) -> str:
     """What a pruning came to, in one sentence; `there` is how many runs there were."""
     runs = "1 run" if done.runs == 1 else f"{done.runs:,} runs"
-    return f"{runs} from before {local_iso(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"
+    return f"{runs} before {local_iso(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"

@@ -47,7 +47,7 @@ def write_stdout(text: _Data) -> None:
     global _written  # noqa: PLW0603 - there is one stdout
     stream = sys.__stdout__
     if stream is None:
-        raise OutputError("stdout is closed; give the output somewhere to go")
+        raise OutputError("stdout is closed; redirect it to a file or a pipe")
     # A character that the locale cannot encode is escaped: the amounts must still be written.
     chunks = _chunks(text, stream.encoding)
     chunk = next(chunks)
@@ -129,7 +129,7 @@ class Outputs(NamedTuple):
             if other is not file or (
                 len(files) < len(self.all("")) and atomic.is_replaced(file) and atomic.is_open_as(file, 1)
             ):
-                raise UsageError(f"{shown(file)} would be written twice; name another file")
+                raise UsageError(f"{shown(file)} would be written twice; use another file")
         for file in files:
             atomic.check(file)
 

@@ -27,8 +27,7 @@ def default_file() -> Path:
     homeless = os.environ.get("HOME") == "" and not os.environ.get("XDG_CONFIG_HOME")
     if homeless or not folder.is_absolute():
         raise ConfigFileError(
-            "there is no place for the profile file: HOME or XDG_CONFIG_HOME is no absolute path; set it to one, or name "
-            "the file with --config"
+            "no default path for the config file: HOME or XDG_CONFIG_HOME is not an absolute path; set it, or use --config"
         )
     return folder / "config.toml"
 
@@ -80,9 +79,9 @@ def start_sandbox(
         close = closest_match(named, fault_names(named))
         hint = "" if close is None else f"did you mean {close}? "
         raise UsageError(
-            f"--fault: there is no {printable(named, 60)}; {hint}balcli sandbox --faults lists those that there are"
+            f"--fault: unknown fault {printable(named, 60)}; {hint}balcli sandbox --faults lists them"
         ) from None
     except OSError as problem:
         raise OutputError(
-            f"port {port} of 127.0.0.1 cannot be used: {problem.strerror}; try another --port"
+            f"port {port} of 127.0.0.1 cannot be used: {problem.strerror}; use another --port"
         ) from None

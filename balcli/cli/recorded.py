@@ -59,8 +59,8 @@ def find_run(recorded: Recorded, word: str) -> "RecordedRun":
     until = None if word == LAST else times.parse_time(word, label)
     runs = newest_runs(recorded, 1, until=until)
     if not runs:
-        when = "" if until is None else f" from {local_iso(until)} or before"
-        raise UsageError(f"there is no {kind_of(recorded)}{when}; {recorded.command} lists the runs")
+        when = "" if until is None else f" at or before {local_iso(until)}"
+        raise UsageError(f"no {kind_of(recorded)}{when}; {recorded.command} lists the runs")
     return read_run(recorded, runs[0].id)
 
 
@@ -92,7 +92,7 @@ def read_run(recorded: Recorded, number: int) -> "RecordedRun":
 
     found = run(recorded.file, number)
     if found is None:
-        raise StateError(f"run {number} was deleted in the meantime; try again")
+        raise StateError(f"run {number} was deleted meanwhile; try again")
     return found
 
 
@@ -132,7 +132,7 @@ def read_document(recorded: Recorded, word: str) -> "Report":
     """The report whose document a file holds. Raises UsageError."""
     from balcli import document
 
-    label, cure = file_label(word), f"name a file of -o json, or a run that {recorded.command} lists"
+    label, cure = file_label(word), f"use a file of -o json, or a run from {recorded.command}"
     try:
         if word == _STDIN:
             data = b"" if sys.stdin is None else sys.stdin.buffer.read(_MOST_BYTES + 1)
@@ -143,7 +143,7 @@ def read_document(recorded: Recorded, word: str) -> "Report":
         reason = getattr(problem, "strerror", None) or "not a path"
         raise UsageError(f"{label} cannot be read: {reason}; {cure}") from None
     if len(data) > _MOST_BYTES:
-        raise UsageError(f"{label} is larger than any document that balcli writes; {cure}")
+        raise UsageError(f"{label} is too large for a document of balcli; {cure}")
     try:
         return document.parse(data)
     except document.DocumentError as problem:
@@ -156,7 +156,7 @@ def _by_id(recorded: Recorded, number: int) -> "RecordedRun":
     found = run(recorded.file, number) if recorded.file.exists() else None
     if found is None:
         raise UsageError(
-            f"there is no recorded run {number} in {shown(recorded.file)}; {recorded.command} lists the runs"
+            f"run {number} does not exist in {shown(recorded.file)}; {recorded.command} lists the runs"
         )
     profile = found.report.profile
     if recorded.profile is not None and profile != recorded.profile:
@@ -177,10 +177,9 @@ def _of_day(recorded: Recorded, word: str, begin: datetime, end: datetime) -> "R
             return read_run(recorded, runs[0].id)
     near = nearest(recorded.file, recorded.profile, begin, end) if recorded.file.exists() else (None, None)
     days = " and ".join(local_iso(at)[:10] for at in near if at is not None)
-    others = f"; the nearest days with one are {days}" if days else ""
+    others = f"; the nearest are on {days}" if days else ""
     raise UsageError(
-        f"there is no {kind_of(recorded._replace(complete=True))} of {word}{others}; "
-        f"{recorded.command} lists the runs"
+        f"no {kind_of(recorded._replace(complete=True))} on {word}{others}; {recorded.command} lists the runs"
     )
 
 
@@ -192,11 +191,10 @@ def _check_profile(recorded: Recorded) -> None:
     names = [name for name in found if name is not None]
     if recorded.profile is None and len(found) > 1:
         raise UsageError(
-            f"the runs are {' and '.join(map(profile_text, found))}; name one with --profile, or a run by its id "
-            f"({recorded.command} lists the runs)"
+            f"the history has runs {' and '.join(map(profile_text, found))}; choose one with --profile, or a run by its id ({recorded.command} lists the runs)"
         )
     if recorded.profile is not None and recorded.profile not in found and found:
         raise UsageError(
-            f"no recorded run is of profile {printable(recorded.profile, 40)}; {did_you_mean(recorded.profile, names)}; "
+            f"no recorded run has profile {printable(recorded.profile, 40)}; {did_you_mean(recorded.profile, names)}; "
             f"{recorded.command} lists the runs"
         )

@@ -46,4 +46,4 @@ def parse_day(text: str, option: str) -> tuple[datetime, datetime] | None:
 
 
 def _not_a_time(option: str) -> UsageError:
-    return UsageError(f"{option}: not a time; write 24h, 7d, 2w, 2026-11-21 or 2026-11-21T07:00:00+01:00")
+    return UsageError(f"{option}: not a time; use 24h, 7d, 2w, 2026-11-21 or 2026-11-21T07:00:00+01:00")

@@ -45,9 +45,9 @@ def validate_options(
     """Raise UsageError for options of a single run."""
     for name, given in (("--record", record), ("-O", files), ("--evidence", evidence)):
         if given:
-            raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
+            raise UsageError(f"--watch cannot be combined with {name}; remove one of them")
     if output not in {Format.table, Format.json}:
-        raise UsageError(f"--watch prints a table or JSON, not {output}; leave -o out, or name one of these")
+        raise UsageError(f"--watch prints a table or JSON, not {output}; remove -o, or use one of these")
 
 
 def watch(

@@ -33,21 +33,21 @@ def output_of(command: tuple[str, ...], seconds: float) -> str:
     with _terminal() as terminal:
         status, output = _run(command, time.monotonic() + seconds, terminal, name)
     if len(output) > MAX_BYTES:
-        raise SecretError(f"{name} printed over {MAX_BYTES} bytes; let it print only the secret")
+        raise SecretError(f"{name} printed more than {MAX_BYTES} bytes; make it print only the secret")
     if status is None:
-        raise SecretError(f"{name} took over {round(seconds, 1):g} s; run it by hand to see why")
+        raise SecretError(f"{name} took more than {round(seconds, 1):g} s; run it yourself to see why")
     if status != 0:
-        ending = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
-        raise SecretError(f"{name} {ending}; run it by hand to see why")
+        ending = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
+        raise SecretError(f"{name} {ending}; run it yourself to see why")
     if not output:
-        raise SecretError(f"{name} printed nothing; run it by hand to see why")
+        raise SecretError(f"{name} printed nothing; run it yourself to see why")
     try:
         text = output.decode()
     except UnicodeDecodeError:
-        raise SecretError(f"{name} printed bytes that are not UTF-8; let it print only the secret") from None
+        raise SecretError(f"{name} printed bytes that are not UTF-8; make it print only the secret") from None
     if "\n" in text[:-1]:
         raise SecretError(
-            f'{name} printed several lines; take the first one with ["sh", "-c", "{program} … | head -n 1"]'
+            f'{name} printed several lines; use only the first one with ["sh", "-c", "{program} … | head -n 1"]'
         )
     return text
 
@@ -68,7 +68,7 @@ def _run(command: tuple[str, ...], until: float, terminal: int | None, name: str
                     start_new_session=terminal is None,
                 )
             except (OSError, ValueError) as problem:
-                reason = getattr(problem, "strerror", None) or "its arguments cannot be passed on"
+                reason = getattr(problem, "strerror", None) or "invalid arguments"
                 raise SecretError(f"{name} cannot be started: {reason}; check the command") from None
         output = _read_output(process, until)
         return process.poll(), output

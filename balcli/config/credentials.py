@@ -73,8 +73,8 @@ def set_origins(entry: "Entry", values: dict[str, Value], problems: Problems) ->
             if flaw is not None and not _is_literal(entry, path):
                 values.pop(key, None)
                 names = [part for part in (_spelling(entry, key), *path[1:]) if isinstance(part, str)]
-                where = _origin(entry, path).partition(", from ")[2] or "its place"
-                problems.add(SecretError(f"{flaw}; put the credential itself into {where}"), entry, *names)
+                where = _origin(entry, path).partition(", from ")[2] or "the profile"
+                problems.add(SecretError(f"{flaw}; set the real value in {where}"), entry, *names)
         if key in values:
             credentials += named
     return credentials

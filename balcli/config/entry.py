@@ -33,14 +33,14 @@ from balcli.urls import BaseUrl, validate_base_url
 
 COMMON_KEYS: Final = (
     Key("name", "text", "the account's name in the output"),
-    Key("base_url", "text", "where the API is"),
-    Key("ca_bundle", "text", 'a PEM file, relative to this one, or "system"; before the profile\'s'),
+    Key("base_url", "text", "the URL of the API"),
+    Key("ca_bundle", "text", 'a PEM file, relative to this file, or "system"; overrides the profile\'s'),
 )
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _BEYOND: Final = 10**18
 _MOST_LEVELS: Final = 21
 """How deep a login may be nested: it is read and written by recursion."""
-_NOT_TEXT: Final = "must be text; write it in quotes"
+_NOT_TEXT: Final = "must be a string; put it in quotes"
 _STAND_IN_URL: Final = "https://localhost"
 
 
@@ -171,7 +171,7 @@ def entries_of_table(
         with problems.step(entry, "name"):
             name = table.get("name", provider)
             if "name" not in table and several and len(value) > 1:
-                raise KeyProblem("is missing, and each of several accounts needs one; add name = …")
+                raise KeyProblem("is missing, but is required with several accounts; add name = …")
             if not isinstance(name, str):
                 raise ValueProblem(_NOT_TEXT)
             entry = entry._replace(name=_checked_name(variables.expand(name)))
@@ -193,7 +193,7 @@ def unknown_key(key: str, known: Iterable[str]) -> KeyProblem:
 def _checked_name(name: str) -> str:
     if not name or not name.isprintable() or len(name) > 100 or name.startswith("-") or "/" in name:
         raise ValueProblem(
-            "must be 1 to 100 printable characters without a slash, not starting with a dash; change it"
+            "must be 1 to 100 printable characters without a slash, and must not start with a dash; change it"
         )
     return name
 
@@ -244,7 +244,7 @@ def open_entry(
         before = len(problems.found)
         with problems.step(entry, spellings[-1]):
             if len(spellings) > 1:
-                raise KeyProblem(f"cannot be combined with {spellings[0]}; keep one of them")
+                raise KeyProblem(f"cannot be combined with {spellings[0]}; remove one of them")
             value = reader.read(key, spellings[0])
             if len(problems.found) == before:
                 values[key.name] = value
@@ -381,7 +381,7 @@ class _Reader(NamedTuple):
             raise ValueProblem(_NOT_TEXT)
         if isinstance(raw, int) and not isinstance(raw, bool):
             return _bounded(raw)
-        raise ValueProblem("must be a whole number; write it without a point")
+        raise ValueProblem("must be a whole number; remove the decimal point")
 
     def _expand_all(self, texts: Iterable[str], spelling: str) -> list[str]:
         """The texts with their variables filled in, without those that have a problem."""
@@ -393,12 +393,12 @@ class _Reader(NamedTuple):
 
     def _from_file(self, raw: Any) -> Value:
         if not isinstance(raw, str) or not raw:
-            raise ValueProblem("must be the path of a file; write it in quotes")
+            raise ValueProblem("must be a file path; put it in quotes")
         return self.sources.from_file(self.entry.path_of(raw))
 
     def _from_command(self, raw: Any, spelling: str) -> Value:
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):
-            raise ValueProblem('must be a list of texts; write it as ["pass", "show", "some/name"]')
+            raise ValueProblem('must be a list of strings; write it as ["pass", "show", "some/name"]')
         command = self._expand_all(raw, spelling)
         # Not with a problem: it may be that anybody could write the file that names the command.
         run = not self.problems.found
@@ -411,10 +411,10 @@ class _Reader(NamedTuple):
             or not items
             or not all(isinstance(item, str) and item for item in items)
         ):
-            raise ValueProblem('must be a list of texts; write it as ["ETH", "USDT"]')
+            raise ValueProblem('must be a list of strings; write it as ["ETH", "USDT"]')
         texts = self._expand_all(items, spelling)
         if not all(text and text.isprintable() for text in texts):
-            raise ValueProblem("has an empty text or one with a control character; correct it")
+            raise ValueProblem("contains an empty string or a control character; correct it")
         return tuple(texts)
 
     def _login(self, table: Any, *keys: str) -> dict[str, Any]:
@@ -422,7 +422,7 @@ class _Reader(NamedTuple):
         if not isinstance(table, dict):
             raise ValueProblem(f"must be a table; write it as {keys[0]} = {{ merchant_id = …, … }}")
         if is_deeper(table, _MOST_LEVELS):
-            raise ValueProblem("is nested too deeply; write the login's body as it is sent")
+            raise ValueProblem("is nested too deeply; write the body of the login request")
         body: dict[str, Any] = {}
         for key, value in table.items():
             if key == "merchant_id":
@@ -450,7 +450,7 @@ class _Reader(NamedTuple):
             elif isinstance(value, str):
                 read = checked_secret(self.entry.expand(value), is_credential=is_credential)
             else:
-                raise ValueProblem("must be text, a whole number, true or false; change it")
+                raise ValueProblem("must be a string, a whole number, true or false; change it")
         return read
 
     def _header(self, value: Any) -> str:
@@ -461,14 +461,14 @@ class _Reader(NamedTuple):
         header = self.entry.expand(value)
         problem = validate_credential(header)
         if problem is not None:
-            raise ValueProblem(f"{problem}; give the merchant's id")
+            raise ValueProblem(f"{problem}; use the merchant's id")
         return header
 
 
 def _bounded(number: int) -> int:
     """A number of at most 18 digits, the bound of a number in a text. Raises ValueProblem."""
     if not -_BEYOND < number < _BEYOND:
-        raise ValueProblem("has more than 18 digits; give a shorter number")
+        raise ValueProblem("has more than 18 digits; use a shorter number")
     return number
 
 
@@ -478,10 +478,10 @@ def _from_text(key: Key, text: str) -> Value:
         return checked_secret(text)
     if key.kind == "integer":
         if _INTEGER.fullmatch(text) is None:
-            raise ValueProblem("must be a whole number; write only digits")
+            raise ValueProblem("must be a whole number; use only digits")
         return int(text)
     if not text or not text.isprintable():
-        raise ValueProblem("is empty or has a control character; give plain text")
+        raise ValueProblem("is empty or contains a control character; use plain text")
     if key.choices and text not in key.choices:
         raise ValueProblem(f"must be {' or '.join(key.choices)}; change it")
     return text

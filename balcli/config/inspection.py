@@ -279,7 +279,7 @@ def shadowed(profile: Profile) -> tuple[Notice, ...]:
         Notice(
             "variable.shadowed",
             None,
-            f"{printable(name, 60)} has no effect: the profile has a table for {provider}; unset it, or remove the table",
+            f"{printable(name, 60)} has no effect, because the profile has a table for {provider}; unset it, or remove the table",
         )
         for provider in PROVIDERS
         if provider in tables

@@ -52,11 +52,11 @@ if TYPE_CHECKING:
 RUN_KEYS: Final = {
     "timeout": "seconds for one request",
     "deadline": "seconds for the whole run",
-    "command_timeout": "seconds for a secret's command, up to 120",
-    "retries": "tries after the first, where another can help",
-    "jobs": "accounts asked at once",
-    "proxy": "http://host:port; else HTTPS_PROXY and NO_PROXY count",
-    "ca_bundle": 'a PEM file, relative to this one, or "system"; else SSL_CERT_FILE and its like, or built-in',
+    "command_timeout": "seconds for a secret command, up to 120",
+    "retries": "retries of a failed request",
+    "jobs": "accounts requested at once",
+    "proxy": "http://host:port (default: HTTPS_PROXY and NO_PROXY)",
+    "ca_bundle": 'a PEM file, relative to this file, or "system" (default: SSL_CERT_FILE etc., or built-in)',
 }
 """The keys of a profile beside its accounts and limits, with their help."""
 _LIMITS: Final = "limits"
@@ -171,15 +171,13 @@ def without_file(
     if name is not None:
         problems.add(
             ProfileError(
-                f"{shown(file)} does not exist, so there is no profile {printable(name, 40)}; "
-                "create it with balcli config init, or name another file with --config"
+                f"{shown(file)} does not exist, so profile {printable(name, 40)} was not found; create it with balcli config init, or use another file with --config"
             )
         )
     elif not entries:
         problems.add(
             ConfigFileError(
-                f"{shown(file)} does not exist; create it with balcli config init, name another with --config, "
-                "set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
+                f"{shown(file)} does not exist; create it with balcli config init, use another with --config, set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
             )
         )
     if name is not None or not entries:
@@ -234,7 +232,7 @@ def _check_document(document: Mapping[str, Any], source: Source, problems: Probl
     default, profiles = document.get("default_profile", ""), document.get("profiles", {})
     if not isinstance(default, str):
         problems.add(
-            ValueProblem("must be the name of a profile; write it in quotes"), whole, "default_profile"
+            ValueProblem("must be the name of a profile; put it in quotes"), whole, "default_profile"
         )
     elif "default_profile" in document and isinstance(profiles, dict) and default not in profiles:
         text = f"names profile {printable(default, 40)}, which does not exist; {_hint(default, profiles)}"
@@ -264,8 +262,7 @@ def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Ta
         if default is not None:
             raise problems.error()  # a bad default leaves it open
         raise ProfileError(
-            f"{file.source.name} has several profiles ({join_names(profiles)}); "
-            "name one with --profile or default_profile"
+            f"{file.source.name} has several profiles ({join_names(profiles)}); choose one with --profile or default_profile"
         )
     chosen = next(iter(profiles)) if name is None else name
     place = Table(file.source, ("profiles", chosen))
@@ -287,7 +284,7 @@ def _run_settings(
                 settings[key] = _run_setting(key, table[key], variables)
     if settings.get("command_timeout", 0.0) > (deadline := settings.get("deadline", MOST_SECONDS)):
         del settings["command_timeout"]
-        text = f"is above the deadline of {deadline:g} s, which ends the run; raise deadline, or lower it"
+        text = f"must not exceed the deadline of {deadline:g} s; raise deadline, or lower it"
         problems.add(ValueProblem(text), place, "command_timeout")
     return settings
 
@@ -303,7 +300,7 @@ def _run_setting(key: str, value: Any, variables: Variables) -> Any:
     if key == "jobs":
         return _whole(value, 1, MOST_JOBS)
     if not isinstance(value, str) or not value:
-        raise ValueProblem("must be text; write it in quotes")
+        raise ValueProblem("must be a string; put it in quotes")
     text = variables.expand(value)
     if key == "ca_bundle":
         return variables.path(text)
@@ -320,7 +317,7 @@ def _seconds(value: Any, variables: Variables, most: float) -> float:
     except ValueError as problem:
         raise ValueProblem(str(problem)) from None
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= most:
-        raise ValueProblem(f'must be above 0 and up to {most:g} seconds; write it as 5 or "500ms"')
+        raise ValueProblem(f'must be above 0 and at most {most:g} seconds; write it as 5 or "500ms"')
     return float(found)
 
 
@@ -353,7 +350,7 @@ def open_accounts(
         keys = PROVIDERS[entries[0].provider].KEYS
         options = ", ".join(key.option for key in keys if key.option and key.name in targets)
         raise UsageError(
-            f"{options} is for one account, but {len(entries)} are selected; name one: "
+            f"{options} works only with one account, but {len(entries)} are selected; choose one: "
             + join_names(entry.name for entry in entries)
         )
     opened = open_entries(entries, sources, targets or {}, problems)
@@ -405,7 +402,7 @@ def check_together(opened: Iterable[OpenedAccount], problems: Problems) -> None:
         if account is not None:
             one = first.setdefault(account.key, entry)
             if one is not entry:
-                text = f"is the same account at the provider as {one.title} and would count twice; remove one"
+                text = f"is the same account as {one.title} and would count twice; remove one"
                 problems.add(AccountError(text), entry)
 
 
@@ -426,10 +423,10 @@ def check_certificates(profile: Profile, opened: Iterable[OpenedAccount], proble
         variable = source.named_by if source.named_by in CA_VARIABLES else None
         text = f": {shown(source.path)} {flaw}"
         if variable is not None:
-            cure = f"name a file of PEM certificates, or unset {variable}"
+            cure = f"use a file of PEM certificates, or unset {variable}"
             problems.add(ValueProblem(f"{variable}{text}; {cure}"))
         else:
-            cure = "name a file of PEM certificates, or remove ca_bundle"
+            cure = "use a file of PEM certificates, or remove ca_bundle"
             problems.add(ValueProblem(f"{text}; {cure}"), place, "ca_bundle")
 
 
@@ -447,7 +444,7 @@ def pem_flaw(path: Path) -> str | None:
     if len(content) > _MOST_PEM:
         return f"is larger than {_MOST_PEM // 1_000_000} MB"
     blocks = re.findall(_CERTIFICATE, content)  # not compiled at import: few profiles name a bundle
-    return None if blocks and all(map(_is_base64, blocks)) else "has no certificates"
+    return None if blocks and all(map(_is_base64, blocks)) else "contains no certificates"
 
 
 def _is_base64(block: bytes) -> bool:

@@ -96,11 +96,11 @@ def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MA
     content, state = _read_file(path, most_bytes + 1, check)
     if len(content) > most_bytes:
         size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
-        raise ConfigFileError(f"{shown(path)} is larger than {size}; name the right file")
+        raise ConfigFileError(f"{shown(path)} is larger than {size}; check the path")
     try:
         return FileText(content.decode("utf-8-sig"), state)
     except UnicodeDecodeError:
-        raise ConfigFileError(f"{shown(path)} is not UTF-8; save it in that encoding") from None
+        raise ConfigFileError(f"{shown(path)} is not UTF-8; save it as UTF-8") from None
 
 
 def _read_file(
@@ -116,12 +116,12 @@ def _read_file(
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or "not a usable path"
         raise ConfigFileError(
-            f"{shown(path)} cannot be opened: {reason}; check the path and its permissions"
+            f"{shown(path)} cannot be opened: {reason}; check the path and the permissions"
         ) from None
     try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise ConfigFileError(f"{shown(path)} is not a regular file; give the path of one")
+            raise ConfigFileError(f"{shown(path)} is not a regular file; check the path")
         check(state)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(most), state
@@ -140,7 +140,7 @@ def _read_fifo(
         return pipes.reader.read(path, most, check)
     except OSError as problem:
         raise ConfigFileError(
-            f"{shown(path)} cannot be read: {problem.strerror}; start what writes to it before balcli, or give the path of a file"
+            f"{shown(path)} cannot be read: {problem.strerror}; start its writer before balcli, or use a regular file"
         ) from None
 
 
@@ -148,17 +148,17 @@ def _read_fifo(
 _TOML_FLAWS: Final = {
     ("Cannot ", "Duplicate "): (
         "the key or table already exists",
-        "remove one of the two, or write each of several accounts as [[...]]",
+        "remove one of the two, or write several accounts as [[...]]",
     ),
     ("Unterminated ", "Illegal ", "Expected '\"", "Expected \"'"): (
-        "string not closed, or with a character that it cannot contain",
+        "string not closed, or it contains an invalid character",
         "add the missing quote",
     ),
     ("Expected '='",): ("key without a value", "write KEY = VALUE"),
-    ("Invalid value",): ("not a value", "write texts in quotes"),
+    ("Invalid value",): ("invalid value", "put strings in quotes"),
     ("Unclosed ",): ("list or table not closed", "add the missing bracket"),
     ("Unescaped ",): ("single \\ in a string", "write it twice"),
-    ("",): ("not valid TOML", "correct this place"),
+    ("",): ("not valid TOML", "correct the line"),
 }
 
 
@@ -179,9 +179,11 @@ def parse_toml(source: Source) -> dict[str, Any]:
         document = None
     except ValueError:
         # tomli lets a number of over 4,300 digits through to int(), which refuses it.
-        raise ConfigSyntaxError(f"{source.name} contains a number that is too long; shorten it") from None
+        raise ConfigSyntaxError(
+            f"{source.name} contains a number that is too long; use a shorter one"
+        ) from None
     if document is None or is_deeper(document, _MOST_LEVELS):
-        raise ConfigSyntaxError(f"{source.name} is nested too deeply; a profile needs four levels")
+        raise ConfigSyntaxError(f"{source.name} is nested too deeply; use at most four levels")
     return document
 
 
@@ -220,9 +222,7 @@ class Variables(NamedTuple):
                 return "${"
             name = match[1]
             if name is None:
-                raise VariableError(
-                    "has a ${ without a NAME and a }; write ${NAME}, or $${ for the characters ${ themselves"
-                )
+                raise VariableError("contains a malformed ${; write ${NAME}, or $${ for a literal ${")
             found = self.environ.get(name, self.from_file.get(name))
             if found is None:
                 undefined[name] = None
@@ -232,7 +232,7 @@ class Variables(NamedTuple):
         if not expanded:
             undefined |= dict.fromkeys(name for name in names_in(text) if name not in self.environ)
         if undefined:
-            file = f"in {shown(self.env_file)}" if self.env_file else "in a .env beside the profile"
+            file = f"in {shown(self.env_file)}" if self.env_file else "in a .env next to the profile"
             names = ", ".join(f"${{{name}}}" for name in undefined)
             verb = "is" if len(undefined) == 1 else "are"
             raise VariableError(
@@ -335,7 +335,7 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: 
     with problems.step():
         file = read_text(env_file, problems)
         if is_readable_by_others(file.state):
-            problems.add(exposed_error(env_file, file.state, "counts as a file of secrets"))
+            problems.add(exposed_error(env_file, file.state, "may contain secrets"))
         for binding in parse_stream(StringIO(file.text)):
             # A binding begins after the line before it: blank lines ahead of it count as its own.
             skipped = len(binding.original.string) - len(binding.original.string.lstrip())
@@ -344,7 +344,7 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: 
             if name is None or binding.value is None:
                 if binding.error or name is not None:
                     problems.add(
-                        ConfigSyntaxError(f"{where}: expected NAME=value; correct or remove this line")
+                        ConfigSyntaxError(f"{where}: expected NAME=value; correct or remove the line")
                     )
             elif _IGNORED.fullmatch(name):
                 message = f"{where}: {printable(name, 40)} is ignored in a .env; set it in the environment"
@@ -404,7 +404,7 @@ class SecretSources:
             from shutil import which
 
             if which(command[0]) is None:
-                raise SecretError(f": {printable(command[0], 60)} is not found; check the command and PATH")
+                raise SecretError(f": {printable(command[0], 60)} not found; check the command and PATH")
             return Secret(os.urandom(16).hex())
         if command not in self._outputs:
             from balcli.config import commands  # few profiles have a command
@@ -413,7 +413,7 @@ class SecretSources:
             if not seconds:
                 name = printable(command[0], 60)
                 raise SecretError(
-                    f": no time is left of the run's {self._deadline.seconds:g} s for {name}; raise --deadline"
+                    f": no time left for {name} before the deadline of {self._deadline.seconds:g} s; raise --deadline"
                 )
             self._outputs[command] = _without_line_break(commands.output_of(command, seconds))
         return checked_secret(self._outputs[command])

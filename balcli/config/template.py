@@ -13,7 +13,7 @@ from balcli.thresholds import DEFAULT_FIELD, KEYS, ZERO_IF_ABSENT
 
 _BUNDLE: Final = '"company-ca.pem"'
 _HEAD: Final = """\
-# A balcli profile. A line that begins with # is a comment; remove the # to set the key in it.
+# A balcli config file. Lines that start with # are comments; remove the # to set their key.
 #
 # ${NAME} is filled in from the environment, then from a file `.env` beside this one; keep secrets
 # there, and not here. $${ stands for a ${ that is meant as it is written. A secret can also come
@@ -23,7 +23,7 @@ _HEAD: Final = """\
 # Several accounts at one provider are a list: write its heading in double brackets once for each,
 # [[profiles.main.{first}]], and give each a name.
 
-# default_profile = "main"    # needed where there are several profiles
+# default_profile = "main"    # required with several profiles
 
 [profiles.main]
 """
@@ -44,7 +44,7 @@ def profile_text(providers: Sequence[Provider]) -> str:
 
 def env_text(providers: Sequence[Provider]) -> str:
     """The text of a `.env` file with the variables of a new profile, each without a value."""
-    lines = ["# The values of the profile beside this file. Write each one after its =."]
+    lines = ["# The values for the profile next to this file. Write each value after its =."]
     for provider in providers:
         lines += ["", f"# {printable(provider.TITLE)}", *(f"{name}=" for name in variables_of(provider))]
     return "\n".join(lines) + "\n"
@@ -84,7 +84,7 @@ def _limit(provider: Provider) -> str:
         "absent": ZERO_IF_ABSENT,
     }
     rows = [(f"# {key} = {json.dumps(examples[key])}", about) for key, about in KEYS.items()]
-    return f"\n# What balcli check holds balances against, once for each\n# [[profiles.main.limits]]\n{_lines(rows)}"
+    return f"\n# Limits for balcli check, one table for each\n# [[profiles.main.limits]]\n{_lines(rows)}"
 
 
 def _lines(rows: list[tuple[str, str]]) -> str:

@@ -108,7 +108,7 @@ def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
         style = _STYLES[change.happened]
         start = f"  {_MARKS[change.happened]} {pad(assets[id(change)], wide)}  "
         if not change.amounts:
-            yield Line().add(start, style).add(f"{change.happened}, with no amount that is known")
+            yield Line().add(start, style).add(f"{change.happened}, no known amount")
         for number, move in enumerate(change.amounts):
             line = Line().add(start if not number else " " * width(start), style)
             line.add(f"{_words(move.field):<{parts}}  ").add(difference.cell(signed(move)), style_of(move))
@@ -123,7 +123,7 @@ def _block(change: BalanceChange) -> Block:
         )
     ]
     if not change.amounts:
-        heading.append(Line().add(f"    {change.happened}, with no amount that is known"))
+        heading.append(Line().add(f"    {change.happened}, no known amount"))
     amounts: list[tuple[str, str, Style]] = []
     for move in change.amounts:
         amounts.append((_words(move.field), signed(move), style_of(move)))

@@ -325,7 +325,7 @@ class Table:
         for row in self._totals():
             yield from self._row(row)
         if not self._report.totals:
-            yield from self._prose("nothing to add up", "faint")
+            yield from self._prose("no totals", "faint")
 
     def _footer(self) -> Iterator[Line]:
         """What needs attention, and how many rows are not shown."""

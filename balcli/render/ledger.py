@@ -32,9 +32,7 @@ class _Assertion(NamedTuple):
 
 def beancount(report: Report) -> Iterator[str]:
     """A balance directive for each account and asset, without any tolerance, for the day after."""
-    yield from _preface(
-        report, "an assertion holds at the beginning of its day, after all of the day before (UTC)"
-    )
+    yield from _preface(report, "an assertion applies at the start of its day (UTC)")
     found = _assertions(report)
     commodities = _legal((each.asset for each in found), _BEANCOUNT_COMMODITY, _beancount_commodity)
     parts = _legal(_accounts(found), _BEANCOUNT_PART, _beancount_part, _capitalised)
@@ -55,7 +53,7 @@ def beancount(report: Report) -> Iterator[str]:
 def hledger(report: Report) -> Iterator[str]:
     """A transaction for each account that moves nothing and asserts what it holds."""
     yield from _preface(
-        report, "an assertion holds after what stands before it of its day (UTC): include this file last"
+        report, "an assertion applies after the earlier entries of its day (UTC): include this file last"
     )
     found = _assertions(report)
     commodities = _legal((each.asset for each in found), _HLEDGER_COMMODITY, _hyphenated, _printed)
@@ -125,7 +123,7 @@ def _preface(report: Report, how: str) -> Iterator[str]:
     if report.complete:
         yield "; complete: every account answered\n"
     else:
-        yield "; INCOMPLETE: nothing is asserted of what failed\n"
+        yield "; INCOMPLETE: no assertions for failed accounts\n"
     for failure in report.failures:
         yield f"; failed: {failure.code}: {printable(failure.message)}\n"
     for outcome in report.outcomes:
@@ -145,7 +143,7 @@ def _why_not(assertion: _Assertion, commodities: Mapping[str, str], parts: Mappi
     if assertion.amount is None:
         why = "unknown"
     elif asset not in commodities or (name is not None and name not in parts):
-        why = "not asserted: its legal name would be another's, too"
+        why = "not asserted: its legal name is not unique"
     else:
         return None
     return f"; {'all accounts' if name is None else printable(name)}, {printable(asset)}: {why}\n"

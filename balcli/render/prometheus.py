@@ -15,15 +15,15 @@ _Sample: TypeAlias = tuple[_Labels, str]
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 _HELP: Final = {
-    "balcli_balance": "What an account holds of an asset, in whole units. Absent where unknown, never 0.",
-    "balcli_balance_unknown": "1 for each amount of a balance that is not known and has no sample.",
-    "balcli_asset_balance": "The sum of an asset over all accounts. Absent unless every account made it known.",
-    "balcli_asset_complete": "Whether every account made its part of a total known.",
+    "balcli_balance": "Balance of an asset in an account, in whole units. Absent if unknown, never 0.",
+    "balcli_balance_unknown": "1 for each unknown amount of a balance, which has no sample.",
+    "balcli_asset_balance": "Sum of an asset over all accounts. Absent unless known for every account.",
+    "balcli_asset_complete": "Whether a total is known for every account.",
     "balcli_account_up": "Whether the account answered.",
-    "balcli_failure": "1 for each failure, of an account or of the whole run, by its code.",
-    "balcli_warnings": "How many warnings there are, by account and code.",
+    "balcli_failure": "1 for each failure of an account or the whole run, by code.",
+    "balcli_warnings": "Number of warnings, by account and code.",
     "balcli_complete": "Whether every account of the run answered.",
-    "balcli_last_run_timestamp_seconds": "When the run ended, in seconds since 1970 in UTC.",
+    "balcli_last_run_timestamp_seconds": "End of the run, as a Unix timestamp in seconds.",
 }
 
 

@@ -59,7 +59,7 @@ def line() -> dict[str, Any]:
         "$schema": whole["$schema"],
         "$id": whole["$id"].replace("report", "line"),
         "title": "A line of a balcli report",
-        "description": "What balcli prints with -o jsonl, line by line; the summary is the last.",
+        "description": "One line of balcli -o jsonl. The summary is the last line.",
         "oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds],
         "$defs": definitions,
     }

@@ -45,7 +45,7 @@ def answers(report: Report) -> dict[str, Report]:
 
 def screen(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
     """The screen as lines. What an account answered before it failed is never among what it holds now."""
-    about = [f"look {look.number}", f"every {look.every} s", "q ends"]
+    about = [f"run {look.number}", f"every {look.every} s", "q ends"]
     times = [o.fetched_at for o in look.report.outcomes if o.failure is None and o.fetched_at is not None]
     if times:
         about.insert(1, f"{_age(min(times), now)} s old")
@@ -55,7 +55,7 @@ def screen(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
     yield from lines(look.report, view._replace(about=", ".join(about), moves=moves))
     yield from _stale(look, now, view)
     if look.number > 1:
-        yield from ranked(4, _told("the last look", changes, left_out, others, asked, view))
+        yield from ranked(4, _told("the last run", changes, left_out, others, asked, view))
         since_start, not_compared = _changes(look, look.first)
         yield from ranked(5, _told("the start", since_start, not_compared, since_start, asked, view))
 
@@ -74,7 +74,7 @@ def _stale(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
         age = "of unknown age" if at is None else f"from {_age(at, now)} s ago"
         yield Line()
         yield from ranked(
-            2, paragraph(f"STALE: {name} does not answer; this is {age}", "", view.columns, "bad")
+            2, paragraph(f"STALE: {name} did not answer; its data is {age}", "", view.columns, "bad")
         )
         narrow = view._replace(columns=max(1, view.columns - len(_MARK)), moves={})
         for line in Table(kept, narrow).lines():
@@ -109,7 +109,7 @@ def _told(
     said = f"{'CHANGED' if changes else 'nothing changed'} since {since}"
     style: Style = "open" if changes else "faint"
     if left_out:
-        said += f" at those that answered; not compared: {join_names(left_out)}"
+        said += f" (not compared: {join_names(left_out)})"
         style = "open"
     yield from paragraph(said, "", view.columns, style)
     yield from diff_lines(listed, view.columns)

@@ -88,7 +88,7 @@ def _verdict(diagnosis: Diagnosis, *, offline: bool) -> Iterator[Line]:
     code = diagnosis.exit_code
     verdict = "a run would be complete" if code == 0 else f"a run would end with exit code {code}"
     if code == 0 and offline:
-        verdict = "no problem found offline; network and credentials were not tested"
+        verdict = "no problems found offline; network and credentials were not tested"
     yield Line()
     yield Line().add(verdict, "bad" if code else "head" if offline else "good")
 

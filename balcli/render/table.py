@@ -106,7 +106,7 @@ class _Table:
         if silent:
             yield line.add(f" (INCOMPLETE: without {words.joined(silent)})", "bad")
         elif any(total.missing for total in self._report.totals):
-            yield line.add(f" ({answered}, but not with every amount)", "open")
+            yield line.add(f" ({answered}; some amounts are unknown)", "open")
         else:
             yield line.add(f" (complete: {answered})", "good")
         for total in self._totals:
@@ -114,6 +114,6 @@ class _Table:
             if total.known != total.amounts:
                 yield self._row(words.Row(_KNOWN, words.texts_of(total.known)), "open")
             if total.missing and total.missing != silent:
-                yield Line().add(f"{_INDENT * 2}not all known of {words.joined(total.missing)}", "open")
+                yield Line().add(f"{_INDENT * 2}some amounts unknown: {words.joined(total.missing)}", "open")
         if not self._totals:
-            yield Line().add(f"{_INDENT}nothing to add up", "faint")
+            yield Line().add(f"{_INDENT}no totals", "faint")

@@ -36,17 +36,17 @@ def value(report: Report, request: ValueRequest) -> Value:
         return Value("0")
     asset = printable(request.asset, 60)
     if len(matching) > 1:
-        return Value(None, f"no value: {asset} matches {join_names(matching)}; name one with --exact", 2)
+        return Value(None, f"no value: {asset} matches {join_names(matching)}; select one with --exact", 2)
     amounts = [total.amounts for total in report.totals if [total.asset] == matching]
     amount = getattr(amounts[0], request.field) if amounts else None
     if amount is not None:
         return Value(str(amount))
     if not matching:
         close = suggestion(request.asset, (), (row.asset for row in report.balances))
-        reason = f"no account lists {asset}{close}; --absent zero takes such an asset as 0"
+        reason = f"no account lists {asset}{close}; use --absent zero to treat it as 0"
     elif amounts:
         where = join_names(row.account for row in rows if getattr(row, request.field) is None)
         reason = f"{request.field} of {asset} is unknown at {where}; see -o json"
     else:
-        reason = f"{asset} is in no total; see -o json"
+        reason = f"{asset} is not in any total; see -o json"
     return Value(None, f"no value: {reason}", 6)

@@ -213,49 +213,49 @@ def _unitless(rows: Rows) -> None:
 
 
 FAULTS: Final[dict[str, Fault]] = {
-    EXPIRED: Fault("every generated token and JWT expires once, in mid-run", 0),
-    "refused": Fault("401: the key or token is not accepted", 4, always(SandboxResponse(401, b""))),
-    "forbidden": Fault("403: the key may not do this", 4, always(SandboxResponse(403, b""))),
+    EXPIRED: Fault("all generated tokens and JWTs expire once during the run", 0),
+    "refused": Fault("401: the key or token is rejected", 4, always(SandboxResponse(401, b""))),
+    "forbidden": Fault("403: the key lacks permission", 4, always(SandboxResponse(403, b""))),
     "firewall": Fault(
-        "403 with a web page: an address or a region is blocked", 4,
+        "403 with a web page: the IP address or region is blocked", 4,
         always(SandboxResponse(403, _PAGE, {"Content-Type": "text/html"})),
     ),
     "login-refused": Fault("401 to a login", 4, always(SandboxResponse(401, b"")), "login", {"loopring": 0}),
     "unavailable": Fault("503 with an empty body, every time", 5, always(_UNAVAILABLE)),
     "flaky": Fault("503 on every other request, so that a retry helps", 0, at_odd_times(always(_UNAVAILABLE))),
-    "limited": Fault("429 with a Retry-After of a day", 7, always(SandboxResponse(429, b"", {"Retry-After": "86400"}))),
+    "limited": Fault("429 with a Retry-After of one day", 7, always(SandboxResponse(429, b"", {"Retry-After": "86400"}))),
     "busy": Fault(
-        "429 with a Retry-After of a second, every other time", 0,
+        "429 with a Retry-After of one second, on every other request", 0,
         at_odd_times(always(SandboxResponse(429, b"", {"Retry-After": "1"}))),
     ),
-    "echo": Fault("500 that sends back all that was sent", 5, _echo),
+    "echo": Fault("500 that echoes the whole request", 5, _echo),
     "redirect": Fault(
         "302 to https://elsewhere.example/", 6, always(SandboxResponse(302, b"", {"Location": "https://elsewhere.example/"}))
     ),
     "no-listener": Fault("nothing listens on the port", 5, address="http://{closed}"),
-    "deaf": Fault("the port takes connections and nobody answers", 5, address="http://{deaf}"),
-    "silent": Fault("no answer to a request", 5, scripted(keeps_silent)),
-    "cut": Fault("the connection closes in mid-answer, every time", 6, scripted(cuts)),
-    "endless": Fault("a body without end", 6, scripted(_pours)),
+    "deaf": Fault("the port accepts connections, but nothing responds", 5, address="http://{deaf}"),
+    "silent": Fault("no response to a request", 5, scripted(keeps_silent)),
+    "cut": Fault("the connection closes during the response, every time", 6, scripted(cuts)),
+    "endless": Fault("an endless body", 6, scripted(_pours)),
     "page": Fault(
         "200 with a web page instead of JSON", 6, always(SandboxResponse(200, _PAGE, {"Content-Type": "text/html"}))
     ),
     "error": Fault("a success whose body is the provider's error", 6, lambda context: json_response(_ERROR, context.good.status)),
-    "degraded": Fault("an error beside an empty list of balances", 6, _degraded, but={"loopring": 5}),
+    "degraded": Fault("an error with an empty list of balances", 6, _degraded, but={"loopring": 5}),
     "denied": Fault("a refusal with HTTP 200", 4, lambda context: json_response(_EXPIRED, context.good.status)),
-    "half": Fault("half of the JSON, in good framing", 6, with_body(lambda body: body[: len(body) // 2])),
+    "half": Fault("half of the JSON, with correct framing", 6, with_body(lambda body: body[: len(body) // 2])),
     "amount": Fault('an amount is "1_000"', 6, with_amount('"1_000"')),
     "amount-missing": Fault(
-        "an amount is missing; a wallet's is then unknown", 6, with_amount(""), but={"wallet": 0}
+        "an amount is missing (unknown for a wallet)", 6, with_amount(""), but={"wallet": 0}
     ),
-    "amount-null": Fault("an amount is null; a wallet's is then unknown", 6, with_amount("null"), but={"wallet": 0}),
+    "amount-null": Fault("an amount is null (unknown for a wallet)", 6, with_amount("null"), but={"wallet": 0}),
     "minus": Fault("an amount is -5", 0, with_amount('"-5"')),
-    "repeated": Fault("an asset stands twice", 0, with_rows(lambda rows: rows.append(dict(rows[0])))),
-    "names": Fault("assets named to fool a terminal or a spreadsheet", 0, with_names(NAMES), "names"),
+    "repeated": Fault("an asset is listed twice", 0, with_rows(lambda rows: rows.append(dict(rows[0])))),
+    "names": Fault("asset names that can confuse a terminal or a spreadsheet", 0, with_names(NAMES), "names"),
     "stranger": Fault(
-        "Loopring gives a row of another account", 6, with_rows(_stranger), "all", {"wallet": 0, "merchant": 0}
+        "Loopring returns a row of another account", 6, with_rows(_stranger), "all", {"wallet": 0, "merchant": 0}
     ),
-    "decimals": Fault("Loopring lists a token with a unit that is none", 0, with_rows(_unitless), "all"),
+    "decimals": Fault("Loopring lists a token with invalid decimals", 0, with_rows(_unitless), "all"),
     "echo-name": Fault("the credential as an asset's name", 6, _echo_as_name, "names"),
 }  # fmt: skip
 """The faults by name. Those that only the tests play are in `tests/faults/`."""
