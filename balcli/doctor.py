@@ -1,6 +1,6 @@
-"""What a run needs, looked at one by one: files, environment, secrets' sources, and the way to each server.
+"""Check everything that a run needs: files, environment, sources of secrets, and the connection to each server.
 
-Everything becomes a Step. The last stage is the real balance call, so that its exit code is the run's.
+Each check is a Step. The last stage is the real balance request, so its exit code is that of a run.
 """
 
 import stat
@@ -48,7 +48,7 @@ from balcli.text import numbered, printable
 from balcli.urls import display_url, is_loopback
 
 _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
-"""What is looked at over the network, for each account."""
+"""The network checks of each account, in order."""
 
 _FEWEST_DAYS: Final = 21
 _CLOCK_FAILURE: Final = 300
@@ -59,7 +59,7 @@ _CLOCK_CURE: Final = "synchronize the clock of this machine, for example with NT
 def read_files(
     file: Path, *, must_exist: bool, name: str | None, env_file: Path | None, environ: Mapping[str, str]
 ) -> tuple[list[Step], Profile | BalcliError]:
-    """The steps over the profile's file and its `.env`, and the profile or what is wrong with it."""
+    """The steps for the config file and its `.env`, and the profile or its error."""
     is_there, beside = must_exist or exists(file), file.parent / ".env"
     steps = _file_steps(file) if is_there else []
     chosen = env_file or (beside if is_there and exists(beside) else None)
@@ -81,7 +81,7 @@ def read_files(
             text = f"{shown(file)} does not exist; accounts come from environment variables"
             steps.insert(0, Step(None, "profile", "ok", text))
     for error in errors:
-        # A file can be readable by itself, and what its content makes of its mode be wrong.
+        # A file's mode can be wrong only because of its content.
         stage = "profile" if isinstance(error, ConfigFileError) else "accounts"
         step = Step.failed(None, stage, error)
         if step not in [each._replace(step=stage) for each in steps]:
@@ -114,7 +114,7 @@ def _failed(stage: str, problems: Problems) -> list[Step]:
 
 
 def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[Step]:
-    """A warning for everything around the program that is ignored, shadowed or left out."""
+    """A warning for each plugin, file or variable that is ignored or overridden."""
     found = [Step.from_message(None, "plugins", "warning", notice.message) for notice in PLUGIN_NOTICES]
     found += [Step.from_message(None, "environment", "warning", text) for text in _ignored(environ, profile)]
     return found or [Step(None, "environment", "ok", "no setting is ignored or overridden")]
@@ -130,14 +130,14 @@ def examine(
     offline: bool,
     on_progress: OnProgress | None = None,
 ) -> Diagnosis:
-    """What each account of a run needs, in the profile's order. Returns by the deadline; `on_progress` as in `collect`."""
+    """Check each account, in the profile's order. Returns by the deadline; `on_progress` as in `collect`."""
     problems = Problems(profile.problems)
     entries = select(profile, None, [*names], problems)
     diagnoses = [_AccountDiagnosis(entry) for entry in entries]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
     general = _open_all(diagnoses, SecretSources(deadline, settings.command_timeout), problems)
     failures = [Failure.from_error(error) for error in problems.errors()]
-    # The steps before these have the others.
+    # The earlier steps already have the others.
     new = Problems(one for one in general if isinstance(one[1], Entry) or one not in profile.problems)
     listed = ", ".join(printable(diagnosis.entry.name, 40) for diagnosis in diagnoses)
     steps = _failed("accounts", new)
@@ -175,12 +175,12 @@ def examine(
 
 
 def unreadable(name: str | None, steps: Sequence[Step], problem: BalcliError) -> Diagnosis:
-    """The diagnosis that ends before any account."""
+    """The diagnosis of a profile that cannot be read."""
     return Diagnosis(tuple(steps), Report(datetime.now(UTC), name, failures=(Failure.from_error(problem),)))
 
 
 class _AccountDiagnosis:
-    """The steps of one account, written by its thread. It is closed at the deadline, also while that thread runs."""
+    """The steps of one account, added by its thread. It is closed at the deadline, even if the thread still runs."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -193,7 +193,7 @@ class _AccountDiagnosis:
         self._lock = threading.Lock()
 
     def has(self, problem: Problem) -> bool:
-        """Whether a problem of the configuration is one of this account."""
+        """Whether a configuration problem belongs to this account."""
         place = problem[1]
         return isinstance(place, Entry) and (place.provider, place.path) == (
             self.entry.provider,
@@ -205,14 +205,14 @@ class _AccountDiagnosis:
         self._add(Step(self.entry.name, step, status, message, cure))
 
     def fail(self, step: str, problem: BalcliError, *, last: bool = False) -> None:
-        """Add the step that an error ended; it is the outcome of an opened account. No step follows the `last`."""
+        """Add a failed step, which is also the outcome of an opened account. No step follows the `last`."""
         outcome = None
         if self.account is not None:
             outcome = Outcome.failed(self.account, problem)
         self._add(Step.failed(self.entry.name, step, problem), outcome, last=last)
 
     def warn(self, step: str, notice: Notice) -> None:
-        """Add a step that is a notice."""
+        """Add a warning step for a notice."""
         self._add(Step.from_message(self.entry.name, step, "warning", notice.message))
 
     def answer(self, outcome: Outcome) -> None:
@@ -234,7 +234,7 @@ class _AccountDiagnosis:
     def find_route(
         self, account: Account[Any], settings: RequestSettings, environ: Mapping[str, str]
     ) -> None:
-        """Add the step on proxies, from the profile and the environment alone."""
+        """Add the proxy step, using only the profile and the environment."""
         try:
             self.route = probe.route_to(account.base_url, settings.proxy)
         except NetworkError as problem:
@@ -251,14 +251,14 @@ class _AccountDiagnosis:
         self.note("proxy", "ok", f"direct connection to {server.shown}{beside}")
 
     def whole(self, reason: str) -> list[Step]:
-        """The steps so far, and a skipped one for each stage that was not reached. No step follows."""
+        """Close the diagnosis, and return its steps, with a skipped one for each stage that was not reached."""
         with self._lock:
             self._closed = True
         ended = next((step.step for step in self._steps if step.status == "failed"), None)
         there = {step.step for step in self._steps}
         why = f"{ended} failed" if ended else reason
         skipped = [Step(self.entry.name, stage, "skipped", why) for stage in _STAGES if stage not in there]
-        # Steps before the stages, then those of the stages in their order.
+        # First the other steps, then the stages in order.
         return sorted(
             [*self._steps, *skipped],
             key=lambda step: _STAGES.index(step.step) if step.step in _STAGES else -1,
@@ -268,7 +268,7 @@ class _AccountDiagnosis:
 def _open_all(
     diagnoses: Sequence[_AccountDiagnosis], sources: SecretSources, problems: Problems
 ) -> list[Problem]:
-    """Open each account that is well, and add the problems of the others; those that are not one account's are returned."""
+    """Open each valid account, and add the problems of the others. Returns the problems of no single account."""
     before = problems.found
     general = [
         one
@@ -308,7 +308,7 @@ def _open_all(
 
 
 def _coverage(names: Iterable[str]) -> Iterator[Step]:
-    """What the balances of each provider cover and leave out."""
+    """What each provider's balances include and exclude."""
     for name in names:
         coverage = coverage_of(name)
         covers, without = ", ".join(coverage.covers), ", ".join(coverage.leaves_out)
@@ -317,7 +317,7 @@ def _coverage(names: Iterable[str]) -> Iterator[Step]:
 
 
 class _Prober:
-    """Probes all accounts at the same time, with one client. Making it raises ValueProblem for a bad ca_bundle."""
+    """Checks all accounts concurrently, with one client. The constructor raises ValueProblem for a bad ca_bundle."""
 
     def __init__(self, opened: Sequence[Account[Any]], settings: RequestSettings, deadline: Deadline) -> None:
         self._settings = settings
@@ -325,9 +325,9 @@ class _Prober:
         secured = [account for account in opened if account.base_url.startswith("https:")]
         self._sources = [account.ca or settings.ca_bundle for account in secured]
         self._ahead: dict[str, int | None] = {}
-        """By host, the seconds that this machine's clock is ahead of its last response; None if that has no date."""
+        """By host, the seconds by which this machine's clock is ahead; None if the last response has no date."""
         self._slowest: dict[str, Exchange] = {}
-        """By host, the exchange that took longest."""
+        """By host, the slowest exchange."""
         self._run = Run(open_client(opened, settings, deadline, self._heard))
 
     def _heard(self, exchange: Exchange) -> None:
@@ -337,12 +337,12 @@ class _Prober:
             self._ahead[host] = seconds_ahead(exchange.date, time.time())
 
     def steps(self) -> Iterator[Step]:
-        """The step on the certificates that are trusted, where any connection needs them."""
+        """The steps for the trusted CA certificates, if any connection uses TLS."""
         for source in dict.fromkeys(self._sources):
             yield Step(None, "ca_bundle", "ok", source.described)
 
     def visit(self, opened: Mapping[_AccountDiagnosis, Account[Any]], on_progress: OnProgress | None) -> None:
-        """Go through every account's stages, until the deadline."""
+        """Run every account's stages until the deadline."""
         diagnoses = list(opened)
         tasks: dict[tuple[int, ...], Account[Any]] = {
             (n,): opened[diagnosis] for n, diagnosis in enumerate(diagnoses)
@@ -374,10 +374,10 @@ class _Prober:
                 )
 
     def _reach(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
-        """Check the name, the port and the certificate. Raises NetworkError."""
+        """Check DNS, the port and the certificate. Raises NetworkError."""
         route = diagnosis.route
         if route is None:
-            raise RuntimeError("an account is probed once its route is known")
+            raise RuntimeError("the route of the account is not known")
         first, kind = (route.server, "") if route.proxy is None else (route.proxy, "the proxy ")
         try:
             reached = probe.reach(first, self._settings, self._deadline)
@@ -414,7 +414,7 @@ class _Prober:
         diagnosis.stage = "credentials"
 
     def _call(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
-        """Make the real balance call. Raises what it raises."""
+        """Make the real balance request. Raises what that raises."""
         begun = time.monotonic()
         outcome = fetch(account, self._run)
         took = time.monotonic() - begun
@@ -432,7 +432,7 @@ class _Prober:
             diagnosis.note("latency", "ok", text)
 
     def _compare_clocks(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
-        """Add the step on the clock, by the last answer of the account's host, if there was one."""
+        """Add the clock step, from the last response of the account's host, if any."""
         host = host_key(account.base_url)
         failed = diagnosis.outcome is None or diagnosis.outcome.failure is not None
         ahead = self._ahead.get(host)
@@ -463,14 +463,14 @@ def _mode(mode: int) -> str:
 
 
 def _secret_sources(entry: Entry) -> Iterator[str]:
-    """The source of each secret of an account that could be opened."""
+    """The source of each secret of an opened account."""
     for key, (spelling, *_) in entry.given_keys().items():
         if key.kind in {"secret", "table"}:
             yield f"{key.name}: {source_of(entry, spelling)}"
 
 
 def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[str]:
-    """A sentence for each file and variable of the environment that balcli ignores, with its cure."""
+    """A message, with the cure, for each file and variable that balcli ignores."""
     for file in _netrc_files(environ):
         yield f"{shown(file)} exists but is never read; set credentials in the profile"
     if profile is not None:

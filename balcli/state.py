@@ -1,4 +1,4 @@
-"""The state folder, and the lock that lets one run at a time of a profile write there."""
+"""The state folder, and the lock that allows one run of a profile at a time to write there."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _LONGEST_NAME: Final = 120
 
 
 def folder(environ: Mapping[str, str]) -> Path:
-    """The user's folder for state, under `$XDG_STATE_HOME` or `~/.local/state`. Raises StateError without a fixed place."""
+    """The user's state folder, in `$XDG_STATE_HOME` or `~/.local/state`. Raises StateError if it is not absolute."""
     base = base_folder(environ, "XDG_STATE_HOME", ".local/state")
     if base is None:
         raise StateError(
@@ -32,9 +32,9 @@ def folder(environ: Mapping[str, str]) -> Path:
 
 @contextmanager
 def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) -> Iterator[None]:
-    """Hold the profile's lock for as long as the context lasts; a process that ends in any way lets it go.
+    """Hold the profile's lock during the context. The end of the process always releases it.
 
-    Waits that many seconds for it. Raises LockHeld then, and StateError where there can be no lock.
+    Waits for it for `wait` seconds. Raises LockHeld after that, and StateError if locking fails.
     """
     file = folder(environ) / f"{_name(profile)}.lock"
     try:
@@ -43,7 +43,7 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
         if flaw is not None:
             raise StateError(f"{shown(file.parent)} {flaw}")
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        # O_NONBLOCK: a FIFO in its place must not keep anybody waiting.
+        # O_NONBLOCK: do not wait if the file is a FIFO.
         descriptor = os.open(file, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
     except OSError as problem:
         raise StateError(
@@ -55,7 +55,7 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
         _acquire(descriptor, file, profile, wait)
         yield
     finally:
-        os.close(descriptor)  # the lock goes with it; the file stays, so that nobody locks one that is gone
+        os.close(descriptor)  # releases the lock; the file stays, so that no process locks a deleted one
 
 
 def _name(profile: str | None) -> str:
@@ -65,13 +65,13 @@ def _name(profile: str | None) -> str:
     name = quote(profile, safe=" ")
     if len(name) <= _LONGEST_NAME:
         return name
-    from hashlib import sha256  # here, because hardly any name is that long
+    from hashlib import sha256  # here, because few names are that long
 
     return f"({sha256(profile.encode()).hexdigest()[:32]})"
 
 
 def _acquire(descriptor: int, file: Path, profile: str | None, seconds: float) -> None:
-    """Lock the file within so many seconds, and write the holder into it."""
+    """Lock the file within `seconds`, and write the process and time to it."""
     end = time.monotonic() + seconds
     while not (locked := try_lock(descriptor)):
         if locked is None:
@@ -85,7 +85,7 @@ def _acquire(descriptor: int, file: Path, profile: str | None, seconds: float) -
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
     except OSError:
-        return  # a full disk, say: the lock holds all the same, without its holder's name
+        return  # for example, the disk is full: the lock works, but does not name its process
 
 
 def _held_by(descriptor: int, profile: str | None) -> str:

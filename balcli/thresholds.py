@@ -1,4 +1,4 @@
-"""Thresholds on balances, the `limits` of a profile: ranges as monitoring plugins write them, and their evaluation."""
+"""Thresholds on balances (the `limits` of a profile): ranges of monitoring plugins, and their evaluation."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,11 +19,11 @@ KEYS: Final = {
     "crit": "10, 10:, ~:10, 10:20, or @10:20 (alerts inside)",
     "absent": "zero: treat an asset that no account lists as 0",
 }
-"""The keys of a limit, with their help."""
+"""The keys of a limit, with their help texts."""
 
 DEFAULT_FIELD: Final = "available"
 ZERO_IF_ABSENT: Final = "zero"
-"""The one value of the key `absent`."""
+"""The only value of the key `absent`."""
 
 _NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 _RANGE = re.compile(rf"(@?)(?:({_NUMBER}|~):({_NUMBER})?|({_NUMBER}))")
@@ -42,9 +42,9 @@ class State(IntEnum):
 
 
 class Range(NamedTuple):
-    """Amounts from `start` to `end`, both included; None is no bound. It alerts outside, or `inside` if that is True.
+    """Amounts from `start` to `end`, inclusive; None is no bound. Alerts outside, or inside if `inside` is True.
 
-    `text` is the range as it was written.
+    `text` is the original text of the range.
     """
 
     text: str
@@ -64,9 +64,9 @@ Value: TypeAlias = "str | bool | tuple[str, ...] | Range"
 
 
 class Threshold(NamedTuple):
-    """The ranges for a field of an asset, in one account or (None) in the total over all.
+    """The ranges for a field of an asset, in one account or in the total over all accounts (None).
 
-    `asset` is as the user wrote it; of a list, `assets` has the names and `asset` joins them with ` + `.
+    `asset` is the user's text. For a list, `assets` has the names, and `asset` joins them with ` + `.
     """
 
     asset: str
@@ -75,7 +75,7 @@ class Threshold(NamedTuple):
     warn: Range | None
     crit: Range | None
     absent_is_zero: bool = False
-    """Whether an asset that no account lists is a balance of 0."""
+    """Whether an asset that no account lists counts as 0."""
     exact: bool = False
     assets: tuple[str, ...] = ()
 
@@ -88,7 +88,7 @@ class Threshold(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """The result of one threshold. `value` is in whole units, None if it is unknown; `reason` says why, or adds a remark."""
+    """The result of one threshold. `value` is in whole units, or None if unknown. `reason` says why, or adds a note."""
 
     threshold: Threshold
     state: State
@@ -97,7 +97,7 @@ class Finding(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The results of all thresholds, and the report that they are about."""
+    """The results of all thresholds, and their report."""
 
     findings: tuple[Finding, ...]
     report: Report
@@ -113,7 +113,7 @@ class Verdict(NamedTuple):
 
 
 def parse_range(text: str) -> Range:
-    """The range that a text describes. Raises ValueError, without the text."""
+    """Parse a range. Raises ValueError, without the text."""
     match = _RANGE.fullmatch(text)
     if match is None:
         raise ValueError(
@@ -138,7 +138,7 @@ def parse_range(text: str) -> Range:
 
 
 def parse_value(key: str, value: str | list[str]) -> Value:
-    """The value of a key, from the text or list of texts that the user wrote. Raises ValueError, without the value."""
+    """Parse the value of a key. Raises ValueError, without the value."""
     if isinstance(value, list):  # the key is `asset`
         if not value or len(set(value)) < len(value):
             raise ValueError("must be a list of different assets; list each once")
@@ -170,7 +170,7 @@ def _asset(text: str) -> str:
 
 
 def missing_key(keys: Iterable[str]) -> tuple[str, str] | None:
-    """A key that is missing beside these, and the message about it; None if there is none."""
+    """A required key that is not among these, with its message; None if all are there."""
     given = set(keys)
     if "asset" not in given:
         return "asset", "is missing; set the asset of the limit"
@@ -180,7 +180,7 @@ def missing_key(keys: Iterable[str]) -> tuple[str, str] | None:
 
 
 def make_threshold(values: Mapping[str, Value]) -> Threshold:
-    """The threshold with these values of `parse_value`, without a `missing_key`."""
+    """The threshold with these values from `parse_value`, which have no `missing_key`."""
     text = {key: value for key, value in values.items() if isinstance(value, str)}
     ranges = {key: value for key, value in values.items() if isinstance(value, Range)}
     asset = values["asset"]
@@ -198,22 +198,22 @@ def make_threshold(values: Mapping[str, Value]) -> Threshold:
 
 
 def named_accounts(thresholds: Sequence[Threshold]) -> list[str]:
-    """The names of the accounts to ask for these thresholds; an empty list means all."""
+    """The names of the accounts to request for these thresholds; an empty list means all."""
     names = [threshold.account for threshold in thresholds if threshold.account is not None]
     return list(dict.fromkeys(names)) if len(names) == len(thresholds) else []
 
 
 def watched_assets(thresholds: Iterable[Threshold]) -> tuple[tuple[str | None, str], ...]:
-    """The account (None for all) and asset of each threshold, once for each asset of a list."""
+    """The account (None for all) and asset of each threshold, one for each asset of a list."""
     return tuple((threshold.account, name) for threshold in thresholds for name in threshold.names)
 
 
 class _Undecided(Exception):
-    """The value of a threshold is unknown; the text says why."""
+    """The value of a threshold is unknown. The message says why."""
 
 
 def evaluate(report: Report, thresholds: Iterable[Threshold]) -> Verdict:
-    """The result of each threshold for a report, in order; UNKNOWN where its value is unknown."""
+    """The result of each threshold for a report, in order; UNKNOWN if its value is unknown."""
     findings = []
     for threshold in thresholds:
         try:
@@ -226,7 +226,7 @@ def evaluate(report: Report, thresholds: Iterable[Threshold]) -> Verdict:
 def _evaluate_one(report: Report, threshold: Threshold) -> Finding:
     """The result of one threshold. Raises _Undecided if its value is unknown.
 
-    An asset that no account lists is more often a misspelled name than a balance of 0: it can alert, but is never OK.
+    An asset that no account lists is more likely misspelled than 0, so it can alert, but is never OK.
     """
     value, absent = _measure(report, threshold)
     state = _state(threshold, value)
@@ -251,7 +251,7 @@ def _state(threshold: Threshold, value: Amount) -> State:
 
 
 def _measure(report: Report, threshold: Threshold) -> tuple[Amount, list[str]]:
-    """The value in whole units, and those of its assets that no account lists. Raises _Undecided."""
+    """The value in whole units, and the assets that no account lists. Raises _Undecided."""
     outcomes = _answered(report, threshold)
     rows = [balance for balance in report.balances if threshold.account in (None, balance.account)]
     values, absent = [], []
@@ -267,7 +267,7 @@ def _measure(report: Report, threshold: Threshold) -> tuple[Amount, list[str]]:
 
 
 def _matching_rows(rows: Sequence[Balance], asset: str) -> list[Balance]:
-    """The rows of one asset. Raises _Undecided if its name can mean several assets, or a row without a known name."""
+    """The rows of one asset. Raises _Undecided if its name matches several assets, or may be a row without a name."""
     labels = _possible_assets(rows, asset)
     if len(labels) > 1:
         raise _Undecided(
@@ -297,7 +297,7 @@ def _amount(
 
 
 def _reject_other_id(rows: Iterable[Balance], matching: Sequence[Balance]) -> None:
-    """Raise _Undecided if an account also lists the asset under another id: the total has both."""
+    """Raise _Undecided if an account also lists the asset under another id, because the total includes both."""
     chosen, accounts = {id(row) for row in matching}, {row.account for row in matching}
     for row in rows:
         if row.asset == matching[0].asset and row.account in accounts and id(row) not in chosen:
@@ -327,7 +327,7 @@ def _answered(report: Report, threshold: Threshold) -> list[Outcome]:
 
 
 def _from_total(report: Report, matching: Sequence[Balance], threshold: Threshold) -> Amount:
-    """The report's total of the asset, which leaves out aggregates of other accounts. Raises _Undecided if it has none."""
+    """The report's total of the asset, which excludes aggregates of other accounts. Raises _Undecided if it has none."""
     for total in report.totals:
         if total.asset == matching[0].asset:
             value: Amount | None = getattr(total.amounts, threshold.field)
@@ -343,29 +343,29 @@ def _from_total(report: Report, matching: Sequence[Balance], threshold: Threshol
 
 
 def _possible_assets(rows: Iterable[Balance], asset: str) -> list[str]:
-    """The assets in these rows that a name can mean.
+    """The assets in these rows that match a name.
 
-    Several where a host has more than one token of that symbol, each labelled with its id. An exact name that
-    is listed means no other asset.
+    There are several if a host has more than one token with the symbol, each labelled with its id. A listed exact
+    name matches only itself.
     """
     found = {row.asset: None for row in rows if selects((asset,), *names_of(row))}
     if isinstance(asset, ExactName) and asset in found:
         return [str(asset)]
     namesakes = {row.asset: None for row in rows if _is_namesake(row, asset)}
     found = {name: None for name in found if name not in namesakes}
-    # One labelled token is ambiguous, too: the host knows another of that symbol.
+    # A single labelled token is ambiguous, too: the host has another one with that symbol.
     other = [f"another {asset}"] if len(namesakes) == 1 and not found else []
     return [*found, *namesakes, *other]
 
 
 def _is_namesake(row: Balance, asset: str) -> bool:
-    """Whether an asset is the symbol of a row that is labelled `SYMBOL#ID`, because another token shares the symbol."""
+    """Whether an asset is the symbol of a row labelled `SYMBOL#ID`, which shares its symbol with another token."""
     symbol, mark, number = row.asset.rpartition("#")
     return mark != "" and number == row.asset_id and selects((asset,), symbol)
 
 
 def _reject_unnamed_token(rows: Iterable[Balance], matching: Iterable[Balance], asset: str) -> None:
-    """Raise _Undecided if an account lists no such asset, but a token without a known name that can be it."""
+    """Raise _Undecided if an account does not list the asset, but a token without a known name, which may be it."""
     listing = {row.account for row in matching}
     for row in rows:
         unnamed = row.asset == f"#{row.asset_id}"
@@ -383,7 +383,7 @@ def _includes(outcome: Outcome, asset: str) -> bool:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The first four different names, and the number of others."""
+    """The first four different names, and the number of the others."""
     each = [printable(name, _LONGEST_NAME) for name in dict.fromkeys(names)]
     more = f" and {len(each) - _MOST_NAMES} more" if len(each) > _MOST_NAMES else ""
     return ", ".join(each[:_MOST_NAMES]) + more

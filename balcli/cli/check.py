@@ -1,4 +1,4 @@
-"""`balcli check`: balances held against limits, in the words and exit codes of monitoring plugins."""
+"""`balcli check`: check balances against limits, with the output and exit codes of monitoring plugins."""
 
 import os
 from collections.abc import Mapping
@@ -138,14 +138,14 @@ def check(
     except OutputError as problem:
         print_error(problem)
         raise typer.Exit(UNDECIDED) from None
-    # After the status line, and without a bar: some engines read both streams as one.
+    # After the status line and without `|`, because some engines read both streams as one.
     for text, name in problems_of(verdict.report, quiet=quiet):
         print_message(plain(text), None if name is None else plain(name))
     raise typer.Exit(int(verdict.state))
 
 
 def _thresholds_of(profile: "Profile") -> "tuple[Threshold, ...]":
-    """The limits of a profile that are well. Raises KeyProblem where it has none, and nothing else is wrong."""
+    """The valid limits of a profile. Raises KeyProblem if it has none and no other problem."""
     thresholds = tuple(entry.threshold for entry in profile.thresholds if entry.threshold is not None)
     if not thresholds and not profile.problems:
         raise KeyProblem(
@@ -158,7 +158,7 @@ def _thresholds_of(profile: "Profile") -> "tuple[Threshold, ...]":
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write what kept a check from its beginning, as any other state that is UNKNOWN."""
+    """Write the state UNKNOWN of a check that failed before it started."""
     from balcli.report import failed
     from balcli.thresholds import evaluate
 
@@ -173,7 +173,7 @@ def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
 
 
 def _given(options: Mapping[str, list[str] | None], *, exact: bool) -> "Threshold | None":
-    """The limit that the command line makes, None where it makes none. Raises UsageError for half of one, or two."""
+    """The limit of the command line, or None. Raises UsageError if it is incomplete or given twice."""
     from balcli.thresholds import make_threshold, missing_key, parse_value
 
     values: dict[str, Value] = {"exact": True} if exact else {}

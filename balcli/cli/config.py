@@ -1,4 +1,4 @@
-"""`balcli config`: write a profile, print its path, show it without its secrets, check it offline."""
+"""`balcli config`: create a profile, print its path, show it without secrets, and check it offline."""
 
 import os
 import sys
@@ -126,7 +126,7 @@ def init(
 
 
 def _print_next_steps(providers: "Sequence[Provider]", config: Path | None, written: Iterable[Path]) -> None:
-    """Print what was written, the variables to set and the next commands on stderr."""
+    """Print the written files, the variables to set and the next commands on stderr."""
     from shlex import quote
 
     from balcli.config.template import variables_of
@@ -275,14 +275,14 @@ def check(
         document = {"file": str(_path(config)), "ok": not inspection.problems}
         _write_json(document | {"problems": _errors(inspection.problems)} | _warnings(notices))
     else:
-        # Without this line, a reader of stdout alone would take a profile's `ok` for that of the file.
+        # Without this line, stdout alone would look as if the whole file were ok.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
         write_stdout(own + "".join(_result(each) for each in inspection.profiles))
     raise typer.Exit(_report(inspection.problems, () if quiet else notices))
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a `profiles`, `show` or `check` that failed before it began."""
+    """Write the document of a `profiles`, `show` or `check` that failed before it started."""
     if line.output != TableOrJson.json:
         return
     errors = _errors([error])
@@ -296,7 +296,7 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 
 
 def _path(config: Path | None) -> Path:
-    """The absolute path of the profile file. Raises ConfigFileError if home or working directory are not usable."""
+    """The absolute path of the config file. Raises ConfigFileError if the home or working directory is not usable."""
     file = config or default_file()
     if is_relative_to_nothing(file):
         raise ConfigFileError(nowhere(file))
@@ -304,7 +304,7 @@ def _path(config: Path | None) -> Path:
 
 
 def _ask(question: str) -> str:
-    """The line that the user types after a question on stderr. Raises Abort at the end of input."""
+    """Ask a question on stderr, and return the answer. Raises Abort at the end of input."""
     sys.stderr.write(question)
     sys.stderr.flush()
     line = sys.stdin.buffer.readline()
@@ -314,7 +314,7 @@ def _ask(question: str) -> str:
 
 
 def _ask_for_providers() -> list[str]:
-    """The providers that the user names, none for an empty line. Raises Abort at the end of input."""
+    """Ask for providers. An empty line returns none. Raises Abort at the end of input."""
     lines = [
         f"  {number}  {name:<10} {printable(title, 60)}\n"
         for number, (name, title) in enumerate(PROVIDERS.titles.items(), 1)
@@ -328,7 +328,7 @@ def _ask_for_providers() -> list[str]:
 
 
 def _agrees(question: str) -> bool:
-    """Whether the user answers yes, which an empty line is, too. Raises Abort at the end of input."""
+    """Ask a yes-or-no question. An empty line means yes. Raises Abort at the end of input."""
     while True:
         answer = _ask(f"{question} [Y/n] ").casefold()
         if answer in {"", "y", "yes", "n", "no"}:
@@ -336,7 +336,7 @@ def _agrees(question: str) -> bool:
 
 
 def _named(texts: Iterable[str]) -> list[str]:
-    """The providers in lists with commas or blanks: by name, by vendor, or by number in the menu. Raises UsageError."""
+    """The providers in comma- or space-separated lists of names, vendors or menu numbers. Raises UsageError."""
     spellings = {title.split()[0].casefold(): name for name, title in reversed(PROVIDERS.titles.items())}
     words = {**dict.fromkeys(PROVIDERS), **spellings}
     spellings |= {name: name for name in PROVIDERS}
@@ -362,7 +362,7 @@ def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *,
 
 
 def _report(problems: Sequence[BalcliError], notices: "Iterable[Notice]") -> int:
-    """Write the notices and problems to stderr; the exit code."""
+    """Print the notices and problems on stderr; returns the exit code."""
     for notice in notices:
         print_notice(notice)
     for problem in problems:
@@ -387,7 +387,7 @@ def _warnings(notices: "Iterable[Notice]") -> dict[str, Any]:
 
 
 def _result(inspected: "InspectedProfile") -> str:
-    """The line of a profile in the result of a check."""
+    """The result line of a profile."""
     name = inspected.profile.name
     about = _profile_name(name) if name is None else f"profile {_profile_name(name)}"
     if inspected.problems:

@@ -1,4 +1,4 @@
-"""`balcli diff`: what is different between two runs, each recorded, in a file of `-o json`, or asked now."""
+"""`balcli diff`: the differences between two runs, each recorded, in a file of `-o json`, or made now."""
 
 import os
 from contextlib import ExitStack
@@ -50,34 +50,34 @@ if TYPE_CHECKING:
 SAME: Final = 0
 DIFFERENT: Final = 1
 TROUBLE: Final = 2
-"""The exit code of everything that keeps a comparison from an answer."""
+"""The exit code if the runs cannot be compared."""
 
 _NOW: Final = "now"
 
 
 class _Source(NamedTuple):
-    """One of the two runs that are compared, and where it is from."""
+    """One of the two runs to compare, with its source."""
 
     report: "Report"
     label: str
-    """What messages call it."""
+    """Its name in messages."""
     id: int | None = None
     """Its id in the history."""
     file: str | None = None
     """Its file; "-" is stdin."""
     selection: "Selection | None" = None
-    """What it was asked for; None where that is not known, as of a file."""
+    """The requested accounts and assets; None if unknown, as for a file."""
 
     @property
     def side(self) -> "Side":
-        """The run as the output names it."""
+        """The run in the output."""
         from balcli.render.diff import Side
 
         return Side(self.id, self.report.generated_at, self.report.complete, self.file)
 
     @property
     def accounts(self) -> tuple[str, ...]:
-        """The accounts that it was narrowed to."""
+        """The accounts that it is limited to."""
         return self.selection.accounts if self.selection else ()
 
 
@@ -171,13 +171,13 @@ def diff(
                     )
                 )
                 deadline = deadline or opened.request_settings.deadline
-                # It bounds the wait for a busy history, too.
+                # It also limits the wait for a busy history.
                 clock = Deadline(opened.request_settings._replace(**request.settings).deadline)
                 stack.enter_context(within(clock.for_requests()))
             first, second = _sources(recorded, before, after, live=live)
             narrowing = _narrowing(first, second, account, wanted(asset, exact=exact), threshold)
             if second is None:
-                asked = _asked_now(cast("Profile", opened), request, first, narrowing, clock, quiet=quiet)
+                asked = _fetch_now(cast("Profile", opened), request, first, narrowing, clock, quiet=quiet)
                 second = _Source(asked, _NOW)
         comparison = _compared(first, second, narrowing, allow_partial=allow_partial, quiet=quiet)
     except BalcliError as problem:
@@ -204,7 +204,7 @@ def diff(
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a comparison that could not begin."""
+    """Write the document of a comparison that failed before it started."""
     if line.output == options.TableOrJson.json:
         from balcli.render.diff import failed
 
@@ -212,7 +212,7 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 
 
 def _incomparable_error(comparison: "Comparison") -> UsageError | None:
-    """Why a comparison in which nothing is different does not say that all is the same; None where it does."""
+    """The error if no difference was found, but some accounts were not compared; else None."""
     names = [printable(change.account, 40) for change in comparison.changes.incomparable]
     return (
         UsageError(f"not compared: {', '.join(names)}; record another run, and compare with it")
@@ -224,7 +224,7 @@ def _incomparable_error(comparison: "Comparison") -> UsageError | None:
 def _compared(
     first: _Source, second: _Source, narrowing: "DiffFilter", *, allow_partial: bool, quiet: bool
 ) -> "Comparison":
-    """What is different in the second run. Raises UsageError where the two cannot be compared."""
+    """Compare two runs. Raises UsageError if they cannot be compared."""
     from balcli.diff import compare
     from balcli.render.diff import Comparison
 
@@ -236,7 +236,7 @@ def _compared(
             f"{first.label} is {profile_text(old.profile)} and {second.label} {profile_text(new.profile)}; compare two runs of one profile"
         )
     if first.selection and second.selection:
-        _refuse_unlike(first, first.selection, second.selection, narrowing)
+        _check_selections(first, first.selection, second.selection, narrowing)
     if not quiet:
         _print_unlisted(narrowing.assets, (old, new))
         _print_step_back(first, second)
@@ -251,7 +251,7 @@ def _compared(
 
 
 def _check_source(source: _Source, *, allow_partial: bool) -> None:
-    """Raise UsageError for a run that failed, that is partial, or that has no rows."""
+    """Raise UsageError for a run that failed, is partial, or has no rows."""
     report = source.report
     if report.failures:
         raise UsageError(
@@ -275,7 +275,7 @@ def _check_source(source: _Source, *, allow_partial: bool) -> None:
 
 
 def _print_hidden(first: _Source, second: _Source) -> None:
-    """A note where one of the runs leaves out rows of zeros."""
+    """Print a note if only one of the runs hides rows of zeros."""
     sources = [s for s in (first, second) if any(n.code == "rows.hidden" for n in s.report.notices)]
     if len(sources) == 1:
         print_message(
@@ -284,7 +284,7 @@ def _print_hidden(first: _Source, second: _Source) -> None:
 
 
 def _print_step_back(first: _Source, second: _Source) -> None:
-    """A note where the clock stepped back from the run that was recorded first to the other."""
+    """Print a note if the clock stepped back between the two runs."""
     before, after = first.report.generated_at, second.report.generated_at
     in_order = first.id is not None and (
         second.label == _NOW or (second.id is not None and first.id < second.id)
@@ -296,7 +296,7 @@ def _print_step_back(first: _Source, second: _Source) -> None:
 
 
 def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> None:
-    """A note for each asset that is named and that neither run lists: that nothing changed there says little."""
+    """Print a note for each requested asset that neither run lists."""
     from balcli.providers.selection import names_of, selects, suggestion
 
     there = {name: None for report in reports for balance in report.balances for name in names_of(balance)}
@@ -306,7 +306,7 @@ def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -
             print_message(f"note: {asset} is listed in neither run{close}; check --asset if it should be")
 
 
-def _asked_now(
+def _fetch_now(
     profile: "Profile",
     request: "RunRequest",
     first: _Source,
@@ -315,7 +315,7 @@ def _asked_now(
     *,
     quiet: bool,
 ) -> "Report":
-    """What the accounts of a run answer now, asked for the same assets. Raises BalcliErrors."""
+    """Fetch the accounts of a run now, with the same assets. Raises BalcliErrors."""
     from balcli import document
     from balcli.history.recording import with_url_digests
     from balcli.render.json import pieces
@@ -336,7 +336,7 @@ def _asked_now(
         run(profile, request, progress=progress(quiet=quiet), deadline=deadline).report,
         sandbox=request.sandbox,
     )
-    # Both sides are read in the same way: a plugin's detail can be text that looks like an amount.
+    # Parse both sides in the same way, because a plugin's detail can be text that looks like an amount.
     return report._replace(balances=document.parse("".join(pieces(report)).encode()).balances)
 
 
@@ -347,7 +347,7 @@ def _narrowing(
     assets: tuple[str, ...],
     threshold: str | None,
 ) -> "DiffFilter":
-    """What is compared: what the options name, of the accounts that both runs asked. Raises UsageError."""
+    """The filter from the options, limited to the accounts of both runs. Raises UsageError."""
     from balcli.diff import DiffFilter
     from balcli.money import parse
 
@@ -358,7 +358,7 @@ def _narrowing(
     if least < parse("0"):
         raise UsageError("--threshold must be an amount of 0 or more; use, for example, 0.5")
     accounts = tuple(account or ())
-    _refuse_unasked(accounts, first, second)
+    _check_accounts(accounts, first, second)
     for names in (source.accounts for source in (first, second) if source is not None):
         if names:
             accounts = tuple(name for name in accounts or names if name in names)
@@ -369,8 +369,8 @@ def _narrowing(
     return DiffFilter(accounts, assets, least)
 
 
-def _refuse_unasked(named: tuple[str, ...], first: _Source, second: _Source | None) -> None:
-    """Raise UsageError for an account that is named and that a run did not ask: what it held then is not known."""
+def _check_accounts(named: tuple[str, ...], first: _Source, second: _Source | None) -> None:
+    """Raise UsageError for a named account that a run does not include."""
     sources = [source for source in (first, second) if source is not None]
     there = [outcome.account.name for source in sources for outcome in source.report.outcomes]
     for name in named:
@@ -388,7 +388,7 @@ def _refuse_unasked(named: tuple[str, ...], first: _Source, second: _Source | No
 def _sources(
     recorded: Recorded, before: str | None, after: str | None, *, live: bool
 ) -> tuple[_Source, _Source | None]:
-    """The two runs that are meant; the second is None where it is now. Raises UsageError or StateError."""
+    """The two runs to compare; the second is None for --live. Raises UsageError or StateError."""
     if live:
         return _source(recorded, LAST if before is None else before), None
     if before is None:
@@ -417,7 +417,7 @@ def _last_two(recorded: Recorded) -> tuple[_Source, _Source]:
 
 
 def _source(recorded: Recorded, word: str) -> _Source:
-    """The run that a word of the command line means."""
+    """The run of an argument."""
     if is_file(word):
         return _Source(read_document(recorded, word), file_label(word), file=word)
     return _of_run(find_run(recorded, word))
@@ -427,8 +427,8 @@ def _of_run(run: "RecordedRun") -> _Source:
     return _Source(run.report, f"run {run.id}", run.id, selection=run.selection)
 
 
-def _refuse_unlike(first: _Source, one: "Selection", other: "Selection", narrowing: "DiffFilter") -> None:
-    """Raise UsageError where one run was asked for less than the other: what it leaves out has not vanished."""
+def _check_selections(first: _Source, one: "Selection", other: "Selection", narrowing: "DiffFilter") -> None:
+    """Raise UsageError if the runs requested different assets, because a missing row would look like a change."""
     if one.flags != other.flags:
         raise UsageError(
             f"{first.label} was made with different provider options ({_listed(one.flags, 'none')}) than the other ({_listed(other.flags, 'none')}); compare two runs with the same options"

@@ -1,4 +1,4 @@
-"""`balcli doctor`: what a run needs, looked at one by one."""
+"""`balcli doctor`: check everything that a run needs."""
 
 import os
 from collections.abc import Mapping
@@ -99,7 +99,7 @@ def diagnose(
         lambda output, file: _rendered(
             diagnosis, output, file, no_color=no_color, verbose=verbose, offline=offline
         ),
-        # The old file is kept only if nothing was checked: a diagnosis of failures is still one.
+        # Keep the old file only if nothing was checked. A diagnosis with failures is still a diagnosis.
         keep_old=not diagnosis.steps,
         deadline=deadline,
     )
@@ -110,7 +110,7 @@ def diagnose(
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a diagnosis that could not begin."""
+    """Write the document of a diagnosis that failed before it started."""
     if line.output == options.TableOrJson.json:
         from balcli.doctor import unreadable
         from balcli.render.steps import render_json
@@ -127,7 +127,7 @@ def _examined(
     offline: bool,
     quiet: bool,
 ) -> "Diagnosis":
-    """The steps that led to a profile, with those over what is around the program and over its accounts."""
+    """The diagnosis of a profile: the given steps, then those of the environment and the accounts."""
     from balcli import doctor
     from balcli.http.timing import Deadline
 
@@ -154,7 +154,7 @@ def _rendered(
     if output == options.TableOrJson.json:
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
-        return ""  # nothing was looked at; stderr says why
+        return ""  # nothing was checked; the reason is on stderr
     view = terminal_view(file)
     view = view and view._replace(verbose=verbose)
     colour = wants_colour(os.environ, no_color=no_color, file=file)
@@ -162,11 +162,11 @@ def _rendered(
 
 
 def _print_steps(diagnosis: "Diagnosis", *, quiet: bool) -> None:
-    """The failed steps on stderr, one line each, and the warnings unless quiet."""
+    """Print the failed steps on stderr, one line each, and the warnings unless quiet."""
     failed = [step for step in diagnosis.steps if step.status == "failed"]
     for step in failed:
         print_message(_sentence(step), step.account)
-    if not failed:  # nothing was looked at, then
+    if not failed:  # then nothing was checked
         for failure in diagnosis.report.failures:
             print_message(failure.message)
     for step in diagnosis.steps if not quiet else ():

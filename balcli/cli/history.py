@@ -1,4 +1,4 @@
-"""`balcli history`: lists recorded runs, shows one again, shows how amounts went, and deletes old runs."""
+"""`balcli history`: list recorded runs, show one again, show amounts over time, and delete old runs."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from balcli.models import Report
 
 Render: TypeAlias = Callable[[str, Path | None], str | Iterable[str]]
-"""What makes the text of a format for a file, or for stdout."""
+"""A function that returns the text of a format, for a file or stdout."""
 
 
 class HistoryFormat(OtherFormat):
-    """What `-o` takes here."""
+    """The formats of `-o`."""
 
     table = "table"
     json = "json"
@@ -56,7 +56,7 @@ class HistoryFormat(OtherFormat):
 
 
 class HistoryRequest(NamedTuple):
-    """What a command line asks of the history."""
+    """The options of `balcli history`."""
 
     recorded: Recorded
     assets: tuple[str, ...]
@@ -68,12 +68,12 @@ class HistoryRequest(NamedTuple):
 
     @property
     def file(self) -> Path:
-        """The history."""
+        """The history file."""
         return self.recorded.file
 
     @property
     def profile(self) -> str | None:
-        """The profile that is named."""
+        """The named profile."""
         return self.recorded.profile
 
 
@@ -239,7 +239,7 @@ def show_run(
 
 
 def _past_report(run: "RecordedRun") -> "Report":
-    """The report of a recorded run, with a notice that it is past."""
+    """The report of a recorded run, with a notice of its age."""
     from balcli.models import Notice
     from balcli.render.json import format_time
 
@@ -251,7 +251,7 @@ def _past_report(run: "RecordedRun") -> "Report":
 
 
 def _age(at: datetime) -> str:
-    """The time since then in its largest whole unit."""
+    """The age of a time, in its largest whole unit."""
     seconds = max(0, int(datetime.now(UTC).timestamp() - at.timestamp()))
     units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
     name, length = next(each for each in units.items() if seconds >= each[1] or each[1] == 1)
@@ -259,7 +259,7 @@ def _age(at: datetime) -> str:
 
 
 def _refuse_options(context: typer.Context, command: str) -> None:
-    """Raise UsageError for an option in front of a command, which would not see it."""
+    """Raise UsageError for an option before a subcommand, which would ignore it."""
     for parameter in context.command.params:
         if options.is_explicit(context, parameter.name or ""):
             option = max(parameter.opts, key=len)
@@ -269,7 +269,7 @@ def _refuse_options(context: typer.Context, command: str) -> None:
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of the list, the series, the pruning or the run that a command line asks for."""
+    """Write the document of a list, series, pruning or run that failed before it started."""
     if line.names[1:]:
         from balcli.cli import balances
 
@@ -286,7 +286,7 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 
 
 def _found(request: HistoryRequest, formats: list[str]) -> Render:
-    """Read the runs, or the series where an asset or an account is named, to be shown in these formats."""
+    """Read the runs, or the series of the named assets or accounts, for these formats."""
     if not (request.assets or request.accounts):
         return _found_runs(request, formats)
     from balcli.history.series import Series, series
@@ -341,13 +341,13 @@ def _found_runs(request: HistoryRequest, formats: list[str]) -> Render:
 
 
 def _colour(output_file: Path | None) -> bool:
-    """Whether the list or the series is coloured: on a terminal alone."""
+    """Whether to color the list or series: only on a terminal."""
     terminal = terminal_columns(output_file) is not None
     return terminal and wants_colour(os.environ, no_color=False, file=output_file)
 
 
 def _print_steps_back(request: HistoryRequest) -> None:
-    """A note where the clock stepped back between two runs of one profile."""
+    """Print a note if the clock stepped back between two runs of a profile."""
     from balcli.history.reading import steps_back
 
     found = steps_back(request.file, request.profile) if request.file.exists() else ()
@@ -361,7 +361,7 @@ def _print_steps_back(request: HistoryRequest) -> None:
 
 
 def _nothing_found(request: HistoryRequest) -> str:
-    """That there is nothing to show, in words."""
+    """The message if there is nothing to show."""
     narrowed = any((request.profile, request.assets, request.accounts, request.since, request.until))
     if narrowed and request.file.exists():
         mistyped = _mistyped(request)
@@ -375,7 +375,7 @@ def _nothing_found(request: HistoryRequest) -> str:
 
 
 def _print_mistyped(request: HistoryRequest, found: set[str | None]) -> None:
-    """Say on stderr which name no recorded run has, where something is named that was not found."""
+    """Print a note about a named profile or account that no recorded run has."""
     missed = not found.issuperset(request.accounts) or (request.profile is not None and not found)
     mistyped = _mistyped(request) if missed and request.file.exists() else None
     if mistyped is not None:
@@ -383,7 +383,7 @@ def _print_mistyped(request: HistoryRequest, found: set[str | None]) -> None:
 
 
 def _mistyped(request: HistoryRequest) -> str | None:
-    """The profile or account that is named and that no recorded run has, with what to name instead."""
+    """The named profile or account that no recorded run has, with a suggestion."""
     from balcli.history.reading import runs
 
     found = runs(request.file)
@@ -396,7 +396,7 @@ def _mistyped(request: HistoryRequest) -> str | None:
 
 
 def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: bool, yes: bool) -> Render:
-    """Delete what is older, each profile's under its lock, and say what that came to."""
+    """Delete older runs, under the lock of each profile, and return the result."""
     if request.output not in {HistoryFormat.table, HistoryFormat.json}:
         raise UsageError(f"--prune prints a table or JSON, not {request.output}; remove -o")
     if request.assets or request.accounts or request.since or request.until or request.limit:
@@ -442,11 +442,11 @@ def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: b
 
 
 def _of_profile(request: HistoryRequest, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-    """The counts of the profile that is named, or of all."""
+    """The counts of the named profile, or of all profiles."""
     return {name: count for name, count in counts.items() if request.profile in {None, name}}
 
 
 def _told(done: "Pruned", before: datetime, there: int, verb: str) -> str:
-    """What a pruning came to, in one sentence; `there` is how many runs there were."""
+    """The result of a pruning, as a sentence. `there` is the number of runs before it."""
     runs = "1 run" if done.runs == 1 else f"{done.runs:,} runs"
     return f"{runs} before {local_iso(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"

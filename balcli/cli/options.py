@@ -1,4 +1,4 @@
-"""The options that several commands take, each declared once, and the formats of `-o`."""
+"""The shared options of commands, and the formats of `-o`."""
 
 import os
 import re
@@ -32,7 +32,7 @@ OUTPUT: Final = "Output"
 NETWORK: Final = "Network"
 RECORDED: Final = "Recorded runs"
 HEADINGS: Final = (WHOSE, LIMIT, SHOWN, NETWORK, RECORDED, OUTPUT)
-"""The headings of a command's options in its help, in this order."""
+"""The headings of the options in the help, in order."""
 
 
 account_option = partial(typer.Option, rich_help_panel=WHOSE)
@@ -44,7 +44,7 @@ output_option = partial(typer.Option, rich_help_panel=OUTPUT)
 
 
 class Format(StrEnum):
-    """What `-o` takes where balances are shown; `balcli.render` has the module of each."""
+    """The formats of `-o` for balances. Each has a module in `balcli.render`."""
 
     table = "table"
     json = "json"
@@ -57,33 +57,33 @@ class Format(StrEnum):
 
 
 REPORTS: Final = tuple(form for form in Format if form is not Format.value)
-"""The formats that show a whole report."""
+"""The formats of a whole report."""
 
 
 class OtherFormat(StrEnum):
-    """What `-o` takes elsewhere: each kind has a table."""
+    """Base class for the formats of other commands, which all have a table."""
 
     @classmethod
     def chosen(cls, option: Self | None) -> Self:
-        """The format of -o, else that of BALCLI_OUTPUT if it is one of these, else a table."""
+        """The format from -o, or from BALCLI_OUTPUT if it is supported, or a table."""
         variable = os.environ.get("BALCLI_OUTPUT")
         return option or cls(variable if variable in set(cls) else "table")
 
 
 class TableOrJson(OtherFormat):
-    """What `-o` takes where there is one format for programs."""
+    """The formats of commands with only one machine-readable format."""
 
     table = "table"
     json = "json"
 
 
 def format_option(default: str) -> Any:
-    """The option `-o` of a command that has this default."""
+    """The option `-o` with this default."""
     return output_option("--output", "-o", metavar="FORMAT", help=f"The format [default: {default}].")
 
 
 def _parsed(text: str, plain: str = "s") -> float:
-    """The seconds of a time with or without a unit. Raises BadParameter."""
+    """Parse a duration with or without a unit, in seconds. Raises BadParameter."""
     try:
         return parse_seconds(text, plain)
     except ValueError as problem:
@@ -92,7 +92,7 @@ def _parsed(text: str, plain: str = "s") -> float:
 
 def _positive_seconds(text: str) -> float:
     value = _parsed(text)
-    if not 0 < value <= MOST_SECONDS:  # also of NaN
+    if not 0 < value <= MOST_SECONDS:  # also true for NaN
         raise typer.BadParameter(
             f"{printable(text, 40)} must be above 0 and at most {MOST_SECONDS:g} seconds"
         )
@@ -107,7 +107,7 @@ def _seconds(text: str) -> float:
 
 
 def _one_of(*words: str) -> Callable[[str | None], str | None]:
-    """A callback that takes one of these words."""
+    """A callback that accepts one of these words."""
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in words:
@@ -118,7 +118,7 @@ def _one_of(*words: str) -> Callable[[str | None], str | None]:
 
 
 def latency_seconds(text: str) -> float:
-    """The seconds, at most a minute, of a time that is in milliseconds without a unit. Raises BadParameter."""
+    """Parse a duration of at most a minute, by default in milliseconds. Returns seconds. Raises BadParameter."""
     value = _parsed(text, "ms")
     if not 0 <= value <= 60:
         raise typer.BadParameter(f"{printable(text, 40)} must be 0 to 60 seconds")
@@ -126,7 +126,7 @@ def latency_seconds(text: str) -> float:
 
 
 def whole_seconds(text: str) -> int:
-    """The whole seconds of a time, at least one. Raises BadParameter."""
+    """Parse a duration of whole seconds, at least one. Raises BadParameter."""
     value = _parsed(text)
     if not 1 <= value <= MOST_SECONDS or value != int(value):
         raise typer.BadParameter(
@@ -136,7 +136,7 @@ def whole_seconds(text: str) -> int:
 
 
 def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
-    """A path that an option gives, with the home folder in the place of `~/`. Raises UsageError or ConfigFileError."""
+    """The path of an option, with `~/` replaced by the home folder. Raises UsageError or ConfigFileError."""
     if value is None or context.resilient_parsing:
         return value
     try:
@@ -289,7 +289,7 @@ Quiet = Annotated[bool, output_option("--quiet", "-q", help="Print only data and
 
 
 class When(StrEnum):
-    """What `--color` takes."""
+    """The values of `--color`."""
 
     auto = "auto"
     always = "always"
@@ -297,7 +297,7 @@ class When(StrEnum):
 
 
 def _choose_colour(value: When | bool | None) -> When | bool | None:
-    """Choose by --color, or by --no-color, which is True where it is given."""
+    """Choose the color from --color or --no-color (True)."""
     if value and value is not When.auto:
         choose_colour(always=value is When.always)
     return value
@@ -325,9 +325,9 @@ def open_profile(
     faults: Sequence[str] | None = None,
     deadline: float | None = None,
 ) -> "Iterator[Profile]":
-    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError.
+    """Open the profile of that name in the config file, or a sandbox's. Raises ConfigError and UsageError.
 
-    The deadline, in seconds from now, ends the wait for a FIFO in the place of a file.
+    The deadline, in seconds from now, limits the wait for a FIFO.
     """
     if sandbox:
         with profiles.start_sandbox(faults=faults) as server:
@@ -344,14 +344,14 @@ def open_profile(
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that have a value."""
+    """The options with a value."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def value_request(
     formats: Iterable[str], assets: tuple[str, ...], field: str | None, absent: str | None
 ) -> "ValueRequest | None":
-    """What the format `value` prints; None if it is not among these. Raises UsageError unless exactly one asset is named."""
+    """The amount for the format `value`, or None without it. Raises UsageError unless exactly one asset is given."""
     if Format.value not in set(formats):
         for name, given in (("--field", field), ("--absent", absent)):
             if given is not None:
@@ -365,7 +365,7 @@ def value_request(
 
 
 def is_explicit(context: typer.Context, name: str) -> bool:
-    """Whether an option is given on the command line itself."""
+    """Whether an option is given on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -373,9 +373,9 @@ def is_explicit(context: typer.Context, name: str) -> bool:
 def outputs(
     given: Iterable[str] | None, formats: Iterable[str], *, explicit: bool, mode: str | None
 ) -> Outputs:
-    """Where `-O` sends the output of a command that has these formats; `explicit` if `-o` is given, too.
+    """The output files of `-O`, for a command with these formats; `explicit` if `-o` is given, too.
 
-    Only the exact name of a format is one: `./json:x` is a file. `-` and `/dev/stdout` are stdout.
+    Only the exact name of a format is a prefix: `./json:x` is a file. `-` and `/dev/stdout` are stdout.
     Raises UsageError.
     """
     texts = list(given or ())
@@ -426,10 +426,9 @@ def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:
 
 
 def validate_options(request: "RunRequest", faults: list[str] | None, flags: "Iterable[Flag]" = ()) -> None:
-    """Raise UsageError for options that cannot be meant together.
+    """Raise UsageError for options that cannot be combined.
 
-    These are a flag beside a target that it stands for, a fault without a sandbox, and an option of recording where
-    nothing is recorded.
+    These are a flag with a target that it includes, --fault without --sandbox, and options of --record without it.
     """
     for flag in flags:
         if not request.targets.keys().isdisjoint(flag.excludes):

@@ -1,4 +1,4 @@
-"""`balcli replay`: what a recorded run printed, from its evidence alone."""
+"""`balcli replay`: print the output of a run again, from its evidence."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from balcli.cli.app import Command
 from balcli.cli.balances import Display, write_report
-from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
+from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - same document as for balances
 from balcli.cli.options import (
     SHOWN,
     Color,

@@ -1,4 +1,4 @@
-"""`balcli sandbox`: a stand-in for the providers that serves until Ctrl-C."""
+"""`balcli sandbox`: a server that simulates the providers until Ctrl-C."""
 
 import re
 import time
@@ -84,9 +84,9 @@ def sandbox(
 
 @contextmanager
 def _written(file: Path, text: str) -> Iterator[None]:
-    """The profile file until the end, unless it is edited. Raises ConfigFileError where another file is there."""
+    """A context with the profile file, removed at the end unless edited. Raises ConfigFileError if the path exists."""
     if _ADDRESS.sub("", _content(file)) == _ADDRESS.sub("", text):
-        file.unlink()  # of a sandbox that was killed
+        file.unlink()  # left by a killed sandbox
     write_new_files({file: text}, "remove it, or use another file with --profile")
     try:
         yield
@@ -96,7 +96,7 @@ def _written(file: Path, text: str) -> Iterator[None]:
 
 
 def _content(file: Path) -> str:
-    """The text of a regular file; empty if it is none, or cannot be read."""
+    """The text of a regular file; empty if it cannot be read."""
     try:
         return read_text(file).text if file.is_file() else ""
     except ConfigFileError:

@@ -1,4 +1,4 @@
-"""`balcli schema`: the JSON Schema of what the balance commands print."""
+"""`balcli schema`: the JSON Schema of the output of the balance commands."""
 
 from typing import Annotated
 

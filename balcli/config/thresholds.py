@@ -1,4 +1,4 @@
-"""The thresholds of a profile, `[[profiles.NAME.limits]]`, which `balcli check` holds balances against."""
+"""Read the thresholds of a profile (`[[profiles.NAME.limits]]`) for `balcli check`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,9 +12,9 @@ from balcli.thresholds import KEYS, Threshold, Value, make_threshold, missing_ke
 
 
 class ThresholdEntry(NamedTuple):
-    """A threshold as it is written: its keys, and the values of those without a problem.
+    """A threshold as written: its keys, and the valid values.
 
-    `number` is its place in the list, from 0. `threshold` is None if any key has a problem.
+    `number` is its index in the list, from 0. `threshold` is None if any key has a problem.
     """
 
     number: int
@@ -26,7 +26,7 @@ class ThresholdEntry(NamedTuple):
 def read_thresholds(
     tables: Any, profile: Table, accounts: Sequence[str] | None, variables: Variables, problems: Problems
 ) -> tuple[ThresholdEntry, ...]:
-    """The thresholds of a profile with these accounts, None where their names are unknown."""
+    """Read the thresholds of a profile with these accounts (None if their names are unknown)."""
     if not isinstance(tables, list):
         problems.add(
             ValueProblem("must be a list of tables; write [[…limits]] above each"),
@@ -63,7 +63,7 @@ def _read_values(
     variables: Variables,
     problems: Problems,
 ) -> dict[str, Value]:
-    """The values of the keys that have no problem."""
+    """The valid values, by key."""
     for key in table:
         if key not in KEYS:
             problems.add(unknown_key(key, KEYS), place, key)

@@ -1,4 +1,4 @@
-"""The steps of the doctor: lines for people, and one document."""
+"""The steps of the doctor, as lines for people or as a document."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ _STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad"
 
 
 def render(diagnosis: Diagnosis, view: View | None, *, colour: bool, offline: bool = False) -> str:
-    """The steps as lines of text, by account, for a terminal or, with None, for a pipe.
+    """The steps as lines of text, by account, for a terminal or a pipe (None).
 
-    A terminal without -v has a line for what is well, and all else in full.
+    On a terminal without -v, successful steps are summarized on one line.
     """
     if view is None or view.verbose:
         lines = _lines(diagnosis, view and view.columns)
@@ -29,7 +29,7 @@ def render(diagnosis: Diagnosis, view: View | None, *, colour: bool, offline: bo
 
 
 def render_json(diagnosis: Diagnosis) -> str:
-    """The diagnosis as one JSON document, in ASCII; `errors` holds what decides the exit code."""
+    """The diagnosis as one JSON document, in ASCII. `errors` has the failures that set the exit code."""
     report = diagnosis.report
     of_accounts = [
         {"code": outcome.failure.code, "message": f"{outcome.account.name}: {outcome.failure.message}"}
@@ -54,7 +54,7 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
         if account is not None:
             yield Line()
             yield Line().add(printable(account, LONGEST_NAME), "name")
-        # What was skipped for one reason is one line.
+        # Steps that were skipped for the same reason share a line.
         for _, alike in groupby(of_account, lambda s: s.message if s.status == "skipped" else id(s)):
             found = list(alike)
             name = ", ".join(step.step for step in found)
@@ -62,7 +62,7 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
 
 
 def _brief(diagnosis: Diagnosis, view: View) -> Iterator[Line]:
-    """A line for the run and for each account, with its failed and warned steps below."""
+    """A line for the run and for each account, with failed steps and warnings below it."""
     for account, of_account in groupby(diagnosis.steps, lambda step: step.account):
         steps = [*of_account]
         counts = Counter(step.status for step in steps)
@@ -71,7 +71,7 @@ def _brief(diagnosis: Diagnosis, view: View) -> Iterator[Line]:
         sign = view.sign("✗") if counts["failed"] else "!" if bad else view.sign("✓")
         told = [f"{len(steps) - counts['skipped']} checks"]
         told += [f"{counts[status]} {words}" for status, words in _COUNTED.items() if counts[status]]
-        # What the balances took is the end of that step's message.
+        # The time for the balances is at the end of that step's message.
         told += [
             step.message.rpartition(" in ")[2]
             for step in steps

@@ -1,4 +1,4 @@
-"""The one amount of `-o value`: a number that is known and complete, or none and the reason."""
+"""`-o value`: one known and complete amount, or the reason why there is none."""
 
 from typing import NamedTuple
 
@@ -8,10 +8,10 @@ from balcli.text import join_names, printable
 
 
 class ValueRequest(NamedTuple):
-    """The amount that is asked for."""
+    """The requested amount."""
 
     asset: str
-    """As `providers.selection.wanted` returns it."""
+    """From `providers.selection.wanted`."""
     field: str = "total"
     absent_zero: bool = False
     """Whether an asset that no account lists counts as 0."""
@@ -26,7 +26,7 @@ class Value(NamedTuple):
 
 
 def value(report: Report, request: ValueRequest) -> Value:
-    """The amount over all accounts of a report. Its rows of zeros must not be hidden."""
+    """The amount over all accounts of a report, whose rows of zeros must not be hidden."""
     if not report.complete:
         missing = [outcome.account.name for outcome in report.outcomes if outcome.failure is not None]
         return Value(None, f"no value: {join_names(missing)} did not answer", report.exit_code)
