@@ -133,7 +133,7 @@ def test_a_lock_that_cannot_be_had_is_told(tmp_path: Path) -> None:
     (tmp_path / "link" / "balcli").mkdir(parents=True)
     (tmp_path / "link" / "balcli" / "main.lock").symlink_to(tmp_path / "file")
     for name, reason in (
-        ("file", "Not a directory; create the folder writable, or set XDG_STATE_HOME"),
+        ("file", "Not a directory; make its folder writable, or set XDG_STATE_HOME"),
         ("open", "can be written by others; chmod 700 "),
         ("odd", "main.lock is not a regular file; remove it"),
         ("link", "Too many levels of symbolic links"),

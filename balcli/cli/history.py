@@ -419,7 +419,7 @@ def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: b
                     held.enter_context(state.lock(name, os.environ, wait=wait))
                 done = prune(request.file, names, before, keep_newest=not yes, dry_run=dry_run or asks)
             if asks and done.runs:
-                question = f"{_told(done, before, there, 'would be deleted')}. Delete them?"
+                question = f"{_summary(done, before, there, 'would be deleted')}. Delete them?"
                 done = Pruned(0, 0)
                 if typer.confirm(question, err=True):
                     with waiting_for("removing old runs"):
@@ -436,7 +436,7 @@ def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: b
                 "bytes": done.bytes,
             }
             return to_json({"schema_version": SCHEMA_VERSION, **told, "dry_run": dry_run})
-        return f"{_told(done, before, there, 'would be deleted' if dry_run else 'deleted')}\n"
+        return f"{_summary(done, before, there, 'would be deleted' if dry_run else 'deleted')}\n"
 
     return rendered
 
@@ -446,7 +446,7 @@ def _of_profile(request: HistoryRequest, counts: Mapping[str | None, int]) -> di
     return {name: count for name, count in counts.items() if request.profile in {None, name}}
 
 
-def _told(done: "Pruned", before: datetime, there: int, verb: str) -> str:
+def _summary(done: "Pruned", before: datetime, there: int, verb: str) -> str:
     """The result of a pruning, as a sentence. `there` is the number of runs before it."""
     runs = "1 run" if done.runs == 1 else f"{done.runs:,} runs"
     return f"{runs} before {local_iso(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from balcli.render.value import ValueRequest
     from balcli.run import RunRequest
 
-WHOSE: Final = "Which accounts"
-LIMIT: Final = "The limit"
-SHOWN: Final = "What is shown"
+WHOSE: Final = "Accounts"
+LIMIT: Final = "Limit"
+SHOWN: Final = "Display"
 OUTPUT: Final = "Output"
 NETWORK: Final = "Network"
 RECORDED: Final = "Recorded runs"

@@ -15,13 +15,13 @@ _BUNDLE: Final = '"company-ca.pem"'
 _HEAD: Final = """\
 # A balcli config file. Lines that start with # are comments; remove the # to set their key.
 #
-# ${NAME} is filled in from the environment, then from a file `.env` beside this one; keep secrets
-# there, and not here. $${ stands for a ${ that is meant as it is written. A secret can also come
-# from a file, as api_key_file = "/run/secrets/key", or from what a command prints, as
-# api_key_command = ["pass", "show", "some/name"].
+# ${NAME} is replaced with the variable from the environment, or else from the `.env` next to this
+# file. Keep secrets there, not here. Write $${ for a literal ${. A secret can also come from a file
+# (api_key_file = "/run/secrets/key") or from the output of a command
+# (api_key_command = ["pass", "show", "some/name"]).
 #
-# Several accounts at one provider are a list: write its heading in double brackets once for each,
-# [[profiles.main.{first}]], and give each a name.
+# For several accounts at one provider, repeat its table in double brackets,
+# [[profiles.main.{first}]], and give each account a name.
 
 # default_profile = "main"    # required with several profiles
 

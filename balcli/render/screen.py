@@ -45,7 +45,7 @@ def answers(report: Report) -> dict[str, Report]:
 
 def screen(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
     """The screen as lines. Earlier results of failed accounts are separate from current balances."""
-    about = [f"run {look.number}", f"every {look.every} s", "q ends"]
+    about = [f"run {look.number}", f"every {look.every} s", "q to quit"]
     times = [o.fetched_at for o in look.report.outcomes if o.failure is None and o.fetched_at is not None]
     if times:
         about.insert(1, f"{_age(min(times), now)} s old")
@@ -55,9 +55,9 @@ def screen(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
     yield from lines(look.report, view._replace(about=", ".join(about), moves=moves))
     yield from _stale(look, now, view)
     if look.number > 1:
-        yield from ranked(4, _told("the last run", changes, left_out, others, asked, view))
+        yield from ranked(4, _summary("the last run", changes, left_out, others, asked, view))
         since_start, not_compared = _changes(look, look.first)
-        yield from ranked(5, _told("the start", since_start, not_compared, since_start, asked, view))
+        yield from ranked(5, _summary("the start", since_start, not_compared, since_start, asked, view))
 
 
 def _age(at: datetime, now: datetime) -> int:
@@ -98,7 +98,7 @@ def _by_row(report: Report, changes: Diff) -> tuple[dict[tuple[str, str, str | N
     return marked, changes._replace(balances=others)
 
 
-def _told(
+def _summary(
     since: str, changes: Diff, left_out: list[str], listed: Diff, number: int, view: View
 ) -> Iterator[Line]:
     """A summary of changes since a time, the accounts that were not compared, and the changes in `listed`."""

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from balcli.models import Diagnosis, Status, Step
+from balcli.models import Diagnosis, Step
 from balcli.render.display import View
 from balcli.render.json import SCHEMA_VERSION, format_time, run_error, to_json
 from balcli.render.layout import Line, Style, hanging, pad, paragraph, to_text
-from balcli.text import LONGEST_NAME, printable
+from balcli.text import LONGEST_NAME, numbered, printable
 
 _STATUS_WIDTH: Final = len("warning")
-_COUNTED: Final[dict[Status, str]] = {"failed": "failed", "warning": "to look at", "skipped": "skipped"}
 _STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad", "skipped": "faint"}
 
 
@@ -69,16 +68,18 @@ def _brief(diagnosis: Diagnosis, view: View) -> Iterator[Line]:
         bad = [step for step in steps if step.status in {"failed", "warning"}]
         style: Style = "bad" if counts["failed"] else "open" if bad else "good"
         sign = view.sign("✗") if counts["failed"] else "!" if bad else view.sign("✓")
-        told = [f"{len(steps) - counts['skipped']} checks"]
-        told += [f"{counts[status]} {words}" for status, words in _COUNTED.items() if counts[status]]
+        summary = [f"{len(steps) - counts['skipped']} checks"]
+        summary += [f"{counts['failed']} failed"] if counts["failed"] else []
+        summary += [numbered(counts["warning"], "warning")] if counts["warning"] else []
+        summary += [f"{counts['skipped']} skipped"] if counts["skipped"] else []
         # The time for the balances is at the end of that step's message.
-        told += [
+        summary += [
             step.message.rpartition(" in ")[2]
             for step in steps
             if (step.step, step.status) == ("latency", "ok")
         ]
         name = "setup" if account is None else printable(account, LONGEST_NAME)
-        yield Line().add(f"{sign} ", style).add(name, "name").add(f"  {', '.join(told)}", "faint")
+        yield Line().add(f"{sign} ", style).add(name, "name").add(f"  {', '.join(summary)}", "faint")
         wide = max((len(step.step) for step in bad), default=0)
         for step in bad:
             yield from _row(step, step.step, wide, view.columns)
