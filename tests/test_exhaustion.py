@@ -96,7 +96,8 @@ socket.socket = NoSocket
 
 
 @each_case(
-    ("number", "words"), [(24, "too few file descriptors; raise"), (12, "too little memory; raise the limit")]
+    ("number", "words"),
+    [(24, "not enough file descriptors; raise"), (12, "not enough memory; raise the limit")],
 )
 @each_case("output", ["json", "table"])
 def test_accounts_that_cannot_be_asked_fail(tmp_path: Path, number: int, words: str, output: str) -> None:
@@ -147,11 +148,11 @@ def test_an_account_without_memory_for_its_answer_fails_alone(
 @each_case(
     ("problem", "words"),
     [
-        (MemoryError(), "too little memory; raise the limit (ulimit -v)"),
-        (OSError(12, "x"), "too little memory; "),
-        (OSError(24, "x"), "too few file descriptors; raise the limit (ulimit -n)"),
-        (OSError(23, "x"), "too few file descriptors; "),
-        (RuntimeError("can't start new thread"), "too few threads; raise the limit (ulimit -u"),
+        (MemoryError(), "not enough memory; raise the limit (ulimit -v)"),
+        (OSError(12, "x"), "not enough memory; "),
+        (OSError(24, "x"), "not enough file descriptors; raise the limit (ulimit -n)"),
+        (OSError(23, "x"), "not enough file descriptors; "),
+        (RuntimeError("can't start new thread"), "not enough threads; raise the limit (ulimit -u"),
         (OSError(2, "x"), None),
         (RuntimeError("x"), None),
         (ValueError("can't start new thread"), None),
