@@ -1,8 +1,7 @@
-"""Atomic writes: a temporary file renamed into place, so that readers see the old file or the new one, whole.
+"""Atomic writes: a temporary file is renamed into place, so readers see either the old or the new file.
 
 Several files are all written before the first is renamed. The temporary file is `.NAME.PID-NUMBER.balcli` in the
-same folder, locked while its run lives. A run that is killed leaves it there; the next run that writes the same file
-removes it.
+same folder, and is locked until its run ends. If a run is killed, the next run that writes the same file removes it.
 """
 
 import errno
@@ -21,41 +20,41 @@ from balcli.errors import OutputError
 from balcli.files import CAN_CHECK, is_relative_to_nothing, nowhere, shown, try_lock
 
 _MOST_LINKS: Final = 40
-# A name may have 255 bytes, and the temporary one is longer by up to 40.
+# A name may have 255 bytes. The temporary name is up to 40 bytes longer.
 _LONGEST_NAME: Final = 200
-# Where nothing can be locked, only a file's age tells that its run has ended.
+# Without locks, a file's age is the only sign that its run has ended.
 _STALE_SECONDS: Final = 3600
 _CURES: Final = {
-    errno.ENOENT: "make its folder, or name another file",
-    errno.ENOTDIR: "make its folder, or name another file",
-    errno.EISDIR: "name a file in that folder",
-    errno.EACCES: "let its folder be written, or name another file",
-    errno.EPERM: "let its folder be written, or name another file",
-    errno.EROFS: "name a file that is not there",
-    errno.ENOSPC: "make room on the disk",
-    errno.EDQUOT: "make room within your quota",
-    errno.EFBIG: "raise the limit of a file's size",
-    errno.ENAMETOOLONG: "name it shorter",
+    errno.ENOENT: "create the folder, or use another file",
+    errno.ENOTDIR: "create the folder, or use another file",
+    errno.EISDIR: "use a file in that folder",
+    errno.EACCES: "make the folder writable, or use another file",
+    errno.EPERM: "make the folder writable, or use another file",
+    errno.EROFS: "use a file on another file system",
+    errno.ENOSPC: "free space on the disk",
+    errno.EDQUOT: "free space within your quota",
+    errno.EFBIG: "raise the file size limit (ulimit -f)",
+    errno.ENAMETOOLONG: "use a shorter name",
     errno.EBUSY: "write to another file in that folder, or mount the folder in place of the file",
-    errno.EBADF: "open the descriptor for writing, or name a file",
+    errno.EBADF: "open the descriptor for writing, or use a file",
     errno.EPIPE: "check the program that reads it",
-    errno.ETIMEDOUT: "start its reader first, or name a file",
+    errno.ETIMEDOUT: "start its reader first, or use a file",
 }
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
 class _Target(NamedTuple):
-    """The path of a file, links followed."""
+    """The path of a file, with symbolic links resolved."""
 
     path: Path
     old: os.stat_result | None
-    """The state of the file that is replaced, if there is one."""
+    """The state of the file to replace, if it exists."""
     is_replaced: bool = True
-    """False for what is written as it is: a FIFO, a device, an open descriptor."""
+    """False for a FIFO, device or open descriptor, which is written directly."""
 
 
 def check(path: Path) -> None:
-    """Raise OutputError for a file that could not be written now; nothing is touched."""
+    """Raise OutputError if a file cannot be written. Changes nothing."""
     try:
         target = _resolve(path)
         if not target.is_replaced:
@@ -73,7 +72,7 @@ def check(path: Path) -> None:
 
 
 def is_replaced(path: Path) -> bool:
-    """Whether a path is written by replacing a file, and not as a FIFO, device or descriptor."""
+    """Whether writing a path replaces a file. False for a FIFO, device or descriptor."""
     try:
         return _resolve(path).is_replaced
     except (OSError, OutputError):
@@ -81,7 +80,7 @@ def is_replaced(path: Path) -> bool:
 
 
 def is_stdout(path: Path) -> bool:
-    """Whether a path names this process's stdout, as `/dev/stdout` does."""
+    """Whether a path is this process's stdout, like `/dev/stdout`."""
     try:
         return pipes.own_descriptor(_resolve(path).path) == 1
     except (OSError, OutputError):
@@ -89,7 +88,7 @@ def is_stdout(path: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[object, ...]:
-    """What two paths have in common that lead to one file, through links and spellings."""
+    """A key that is equal for all paths of the same file, through links and spellings."""
     try:
         target = _resolve(path)
         if target.is_replaced:
@@ -102,7 +101,7 @@ def identity(path: Path) -> tuple[object, ...]:
 
 
 def is_file_of_stdout(path: Path) -> bool:
-    """Whether a path leads to the file that stdout is redirected to."""
+    """Whether a path is the file that stdout is redirected to."""
     try:
         return os.path.samestat(path.stat(), os.fstat(1))
     except OSError:
@@ -115,32 +114,32 @@ def replace(path: Path, data: bytes, mode: int | None = None) -> None:
 
 
 def replace_all(files: Iterable[tuple[Path, Iterable[bytes]]], mode: int | None = None) -> None:
-    """Write files, each in one piece or more, and sync them to the disk: all of them or none, each whole.
+    """Write files and sync them to the disk, all of them or none.
 
-    All are written aside before the first is renamed; what interrupts the run meanwhile waits till the last is.
-    Without a mode, a new file has 0600, and another keeps its mode; and its owner where that is allowed. Of a
+    All temporary files are written before the first is renamed. Signals are deferred until the last is renamed.
+    Without a mode, a new file gets 0600, and an existing one keeps its mode, and its owner if allowed. For a
     symbolic link, the file that it points to is replaced. Raises OutputError.
     """
     with ExitStack() as stack:
         written: list[tuple[Path, Path, Path]] = []
         for path, data in files:
-            with _telling(path):
+            with _as_output_error(path):
                 found = _resolve(path)
                 if not found.is_replaced:
-                    raise OSError(errno.EINVAL, "It is not a regular file")
+                    raise OSError(errno.EINVAL, "Not a regular file")
                 _remove_leftovers(found.path)
-                written.append((path, _write_aside(found, data, mode, stack), found.path))
+                written.append((path, _write_temporary(found, data, mode, stack), found.path))
         with signals.deferred():
             for path, temporary, target in written:
-                with _telling(path):
+                with _as_output_error(path):
                     temporary.replace(target)
     for path, _, target in written:
-        with _telling(path):
+        with _as_output_error(path):
             _sync(target.parent)
 
 
-def _write_aside(target: _Target, data: Iterable[bytes], mode: int | None, stack: ExitStack) -> Path:
-    """Write a temporary file beside the target, synced to the disk, which lives as long as the stack."""
+def _write_temporary(target: _Target, data: Iterable[bytes], mode: int | None, stack: ExitStack) -> Path:
+    """Write a temporary file next to the target and sync it. The stack closes it."""
     temporary, file = stack.enter_context(_temporary_file(target.path))
     if CAN_CHECK and target.old is not None:
         _copy_mode(file.fileno(), target.old)
@@ -152,13 +151,13 @@ def _write_aside(target: _Target, data: Iterable[bytes], mode: int | None, stack
             left = left[file.write(left) :]
     os.fsync(file.fileno())
     if not CAN_CHECK:
-        file.close()  # such a system does not rename an open file
+        file.close()  # such a system cannot rename an open file
     return temporary
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
-    """Make an OSError the OutputError of this path."""
+def _as_output_error(path: Path) -> Iterator[None]:
+    """Convert an OSError to the OutputError of this path."""
     try:
         yield
     except OSError as problem:
@@ -166,61 +165,63 @@ def _telling(path: Path) -> Iterator[None]:
 
 
 def write_error(path: Path, problem: OSError) -> OutputError:
-    """The error of a path that cannot be written, with what to do about it."""
+    """The error for a path that cannot be written, with the cure."""
     if is_relative_to_nothing(path):
         return OutputError(nowhere(path))
-    cure = _CURES.get(problem.errno or 0, "check the disk, or name another file")
+    cure = _CURES.get(problem.errno or 0, "check the disk, or use another file")
     return OutputError(f"{shown(path)} cannot be written: {problem.strerror}; {cure}")
 
 
 def _refuse_mount_point(path: Path) -> None:
-    """Raise OSError for a mount point, as far as this system tells: nothing can be renamed onto one."""
+    """Raise OSError for a mount point, which cannot be replaced. Linux only."""
     try:
         mounts = _MOUNTS.read_bytes().splitlines()
     except OSError:
         return
     wanted = os.fsencode(os.path.realpath(path))
     for line in mounts:
-        # Blanks, tabs, newlines and backslashes are octal there (proc_pid_mountinfo(5)).
+        # Spaces, tabs, newlines and backslashes are octal escapes there (proc_pid_mountinfo(5)).
         place = re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), line.split(b" ")[4])
         if place == wanted:
-            raise OSError(errno.EBUSY, "It is a mount point")
+            raise OSError(errno.EBUSY, "Is a mount point")
 
 
-def _refuse_planted(path: Path, state: os.stat_result) -> None:
+def _refuse_foreign_fifo(path: Path, state: os.stat_result) -> None:
     """Raise OutputError for another user's FIFO in a folder like /tmp, as Linux does (fs.protected_fifos)."""
     folder = path.parent.stat()
     is_shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
     if stat.S_ISFIFO(state.st_mode) and is_shared and state.st_uid not in {os.getuid(), folder.st_uid}:
-        raise OutputError(f"{shown(path)} is another user's FIFO; remove it, or name another file")
+        raise OutputError(f"{shown(path)} is another user's FIFO; remove it, or use another file")
 
 
 def _resolve(path: Path) -> _Target:
-    """Follow the path's links. Raises OSError or OutputError where no file can be written."""
+    """Resolve symbolic links. Raises OSError or OutputError if the file cannot be written."""
     for _ in range(_MOST_LINKS):
         if pipes.names_descriptor(path):
             return _Target(path, None, is_replaced=False)
         try:
             state = path.lstat()
         except FileNotFoundError:
-            path.parent.stat()  # raises for a missing folder, which is the cause to name
+            path.parent.stat()  # raises if the folder does not exist
             return _Target(path, None)
         if stat.S_ISDIR(state.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if stat.S_ISREG(state.st_mode):
             return _Target(path, state)
         if not stat.S_ISLNK(state.st_mode):
-            _refuse_planted(path, state)
+            _refuse_foreign_fifo(path, state)
             return _Target(path, None, is_replaced=False)
         if CAN_CHECK and state.st_uid not in {os.getuid(), 0}:
-            raise OutputError(f"{shown(path)} is another user's link; remove it, or name another file")
+            raise OutputError(
+                f"{shown(path)} is another user's symbolic link; remove it, or use another file"
+            )
         path = path.parent / path.readlink()
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
 @contextmanager
 def _temporary_file(path: Path) -> Iterator[tuple[Path, FileIO]]:
-    """A new, locked file beside another; removed when the work on it fails."""
+    """A new, locked file in the same folder, removed on failure."""
     while True:
         number = int.from_bytes(os.urandom(4), "big")
         temporary = path.with_name(f".{_stem(path)}.{os.getpid()}-{number}.balcli")
@@ -238,16 +239,16 @@ def _temporary_file(path: Path) -> Iterator[tuple[Path, FileIO]]:
 
 
 def _stem(path: Path) -> str:
-    """The first part of a file's temporary names: its name, or a digest of a name that is too long."""
+    """The stem of a file's temporary names: its name, or a digest if that is too long."""
     if len(os.fsencode(path.name)) <= _LONGEST_NAME:
         return path.name
-    from hashlib import sha256  # here, because hardly any name is that long
+    from hashlib import sha256  # here, because few names are that long
 
     return sha256(os.fsencode(path.name)).hexdigest()[:32]
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove the temporary files that killed runs left of this file, as far as they can be inspected."""
+    """Remove temporary files of this file that killed runs left behind."""
     left = re.compile(re.escape(f".{_stem(path)}.") + r"[0-9]+-[0-9]+\.balcli")
     with suppress(OSError), os.scandir(path.parent) as entries:
         for name in [entry.name for entry in entries if left.fullmatch(entry.name)]:
@@ -255,7 +256,7 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _remove_if_stale(temporary: Path) -> None:
-    """Remove a temporary file of this user's that no run is writing."""
+    """Remove one of this user's temporary files if no run is writing it."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with suppress(OSError):
         descriptor = os.open(temporary, flags)
@@ -271,7 +272,7 @@ def _remove_if_stale(temporary: Path) -> None:
 
 
 def _copy_mode(descriptor: int, old: os.stat_result) -> None:
-    """Give a new file the mode of the old one, and its owner and group as far as that is allowed."""
+    """Copy the mode of the old file, and its owner and group if allowed."""
     mode = stat.S_IMODE(old.st_mode) & 0o777
     new = os.fstat(descriptor)
     if old.st_uid != new.st_uid:
@@ -281,12 +282,12 @@ def _copy_mode(descriptor: int, old: os.stat_result) -> None:
         try:
             os.fchown(descriptor, -1, old.st_gid)
         except OSError:
-            mode &= ~0o070  # they were for another group than the file will have
+            mode &= ~0o070  # these permissions were for the old group
     os.fchmod(descriptor, mode)
 
 
 def _sync(folder: Path) -> None:
-    """Sync the new name to the disk, where the system can do that with a folder."""
+    """Sync the folder to the disk, if the system supports it."""
     with suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

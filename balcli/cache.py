@@ -1,7 +1,7 @@
-"""The cache on disk, for public tables such as the list of tokens. Never for secrets or balances.
+"""The disk cache of public tables, such as the list of tokens. Never for secrets or balances.
 
-A cached file is checked as an answer is: it must be the user's own, recent, and of the right shape. With a
-file that is not, the run goes on without the cache.
+A cached file is checked like a response: it must belong to the user, be recent, and have the right shape.
+Otherwise, it is ignored.
 """
 
 import json
@@ -20,15 +20,15 @@ _MOST_BYTES: Final = 8 * 1024 * 1024
 
 
 class Cache:
-    """Documents under keys, each in a file of its own with mode 0600."""
+    """Documents by key, each in its own file with mode 0600."""
 
     def __init__(self, folder: Path, *, chosen: bool) -> None:
         self._folder = folder
         self.chosen = chosen
-        """Whether the user named the folder."""
+        """Whether the user set the folder."""
 
     def read(self, key: str, seconds: float) -> Json:
-        """The document under the key, if one was written in the last so many seconds; None if not."""
+        """The document of a key, or None if there is none younger than `seconds`."""
         try:
             file = self._file(key)
             with os.fdopen(open_for_reading(file), "rb") as stream:
@@ -43,12 +43,12 @@ class Cache:
                 entry = decode(stream.read(_MOST_BYTES))
         except (OSError, AnswerError):
             return None
-        # The key's digest is in the file, too: a file can be copied. The key itself can hold a credential.
+        # A file can be copied, so it also contains the digest of its key. The key itself can contain a credential.
         return entry.get("document") if isinstance(entry, dict) and entry.get("key") == _digest(key) else None
 
     def write(self, key: str, document: object) -> None:
-        """Keep the document; where that cannot be done, nothing is kept."""
-        import tempfile  # here, as the digest below: they would be a tenth of a `--help`
+        """Write the document to the cache. Errors are ignored."""
+        import tempfile  # here, like hashlib below: these imports would take a tenth of the time of `--help`
 
         temporary = ""
         try:
@@ -72,6 +72,6 @@ def _digest(key: str) -> str:
 
 
 def default_cache(environ: Mapping[str, str]) -> Cache | None:
-    """The user's cache, under `$XDG_CACHE_HOME` or `~/.cache`; None where there is no such fixed place."""
+    """The user's cache, in `$XDG_CACHE_HOME` or `~/.cache`. None if neither is an absolute path."""
     base = base_folder(environ, "XDG_CACHE_HOME", ".cache")
     return None if base is None else Cache(base / "balcli", chosen=bool(environ.get("XDG_CACHE_HOME")))

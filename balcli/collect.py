@@ -1,7 +1,7 @@
-"""From accounts to outcomes: all accounts at the same time, within the deadline. The only concurrency.
+"""Fetch all accounts concurrently, within the deadline. The only module with threads.
 
-Threads are daemons and results come through a queue. So neither the deadline nor Ctrl-C waits for a
-resolver that hangs or a server that sends a byte now and then.
+Threads are daemons, and results arrive through a queue, so neither the deadline nor Ctrl-C waits for a hanging
+resolver or a slow server.
 """
 
 import queue
@@ -33,11 +33,11 @@ from balcli.secret import redact
 T = TypeVar("T")
 
 _Position: TypeAlias = tuple[int, ...]
-"""The position of an account in the run: its number, then its number among those that one expands to."""
+"""The position of an account in the run: its number, and its number within an expanded account."""
 
 
 class AccountProgress(NamedTuple):
-    """How far an account is; `retry_in` is the seconds until it is asked again, None where it does not pause."""
+    """The progress of an account. `retry_in` is the seconds until the next retry, or None."""
 
     name: str
     state: Literal["waiting", "answered", "failed"]
@@ -45,18 +45,18 @@ class AccountProgress(NamedTuple):
 
 
 OnProgress: TypeAlias = Callable[[Sequence[AccountProgress]], None]
-"""Called with all accounts, in their order."""
+"""Called with the progress of all accounts, in order."""
 _PROGRESS_SECONDS: Final = 0.25
 _REPEATED: Final = (
     "the response repeats a credential, so it is not shown; replace the credential, and tell the provider"
 )
-# An attempt that ends with the deadline has the better message: what it waited for.
+# If an attempt ends at the deadline, its own message is better: it says what it waited for.
 _GRACE: Final = 0.1
 MAX_ROWS: Final = 100_000
-"""The most balances in one run."""
+"""The maximum number of balances in one run."""
 _SPARE_ROWS: Final = 10_000
 _OTHER_FILES: Final = 12
-"""Descriptors that the rest of a run may need at once: modules, the cache, the history, output files."""
+"""File descriptors that the rest of a run may need: modules, the cache, the history, output files."""
 
 
 def collect(
@@ -71,11 +71,10 @@ def collect(
     client: SupportsRequest | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[Outcome, ...]:
-    """The outcome of each account, in the accounts' order; an account's BalcliError becomes its Failure.
+    """The outcome of each account, in order. A BalcliError becomes the account's Failure.
 
-    Returns by the deadline, whatever the network does. Requests go through the `client`, or one of its own.
-    `limited` are the accounts (None for all) and assets that thresholds are on, where only those count.
-    Raises any exception that is not a BalcliError: it is a bug.
+    Always returns by the deadline. Without a `client`, it opens its own. `limited` has the accounts (None for all)
+    and assets of thresholds, if only these are needed. Raises any exception that is not a BalcliError, which is a bug.
     """
     client = client or open_client(accounts, settings, deadline)
     run = Run(client, assets, flags, limited, use_cache=use_cache)
@@ -84,7 +83,7 @@ def collect(
     }
     outcomes: dict[_Position, Outcome] = {}
     noted: Mapping[_Position, Sequence[echoes.CredentialEcho]] = {}
-    if flags:  # no account expands to others without one
+    if flags:  # without one, no account expands to others
         positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
     found = _Outcomes()
     each(
@@ -102,7 +101,7 @@ def collect(
         outcomes[position] = _with_notice(outcomes[position], echo)
     for position, outcome in tuple(outcomes.items()):
         for number, (kind, failure) in enumerate(outcome.holdings.failed if outcome.holdings else ()):
-            # Only the account itself is an aggregate, or a part of one.
+            # The expanded accounts are neither aggregates nor parts of one.
             account = outcome.account._replace(
                 name=f"{outcome.account.name}/{kind}", part_of=None, aggregate_of=None
             )
@@ -117,9 +116,9 @@ def open_client(
     deadline: Deadline,
     observe: Callable[[Exchange], None] | None = None,
 ) -> Client:
-    """The client for these accounts, which allows only their providers' endpoints.
+    """The client for these accounts. It allows only the endpoints of their providers.
 
-    `observe` is called with every attempt of a request, in its thread.
+    `observe` is called for every attempt of a request, in the request's thread.
     """
     endpoints: list[Endpoint] = []
     for provider in {account.provider for account in accounts}:
@@ -137,9 +136,9 @@ def each(
     on_progress: OnProgress | None = None,
     results: dict[_Position, T] | None = None,
 ) -> dict[_Position, T]:
-    """The result of `do` for each account that has one before the deadline, in `results` if given.
+    """The results of `do` that are ready before the deadline, in `results` if given.
 
-    Raises what `do` raises. `on_progress` is called in this thread, a few times a second.
+    Raises what `do` raises. `on_progress` is called in this thread, a few times per second.
     """
     waiting: queue.SimpleQueue[_Position | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]] = queue.SimpleQueue()
@@ -172,7 +171,7 @@ def each(
                 break
             continue
         if bug is not None:
-            # SystemExit in a thread must not end the program as a success.
+            # SystemExit in a thread must not end the program with exit code 0.
             raise bug if isinstance(bug, Exception) else RuntimeError(f"{type(bug).__name__} in a thread")
         if result is not None:
             results[position] = result
@@ -180,7 +179,7 @@ def each(
 
 
 def _progress_of(name: str, result: object, thread: int | None) -> AccountProgress:
-    """How far an account is that has this result, None while it is waited for in that thread."""
+    """The progress of an account with this result, or None if its thread is still running."""
     if result is None:
         return AccountProgress(name, "waiting", seconds_to_retry(thread))
     failed = result is False or (isinstance(result, Outcome) and result.failure is not None)
@@ -188,9 +187,9 @@ def _progress_of(name: str, result: object, thread: int | None) -> AccountProgre
 
 
 class _Outcomes(dict[_Position, Outcome]):
-    """The outcomes of accounts, of which those with rows beyond the most of a run have failed.
+    """The outcomes of accounts. Accounts that exceed the maximum number of rows of a run fail.
 
-    Rows are counted in the profile's order, in whatever order the accounts answer.
+    Rows are counted in the profile's order, not in the order of the responses.
     """
 
     def __init__(self) -> None:
@@ -206,7 +205,7 @@ class _Outcomes(dict[_Position, Outcome]):
             self.drop()
 
     def drop(self) -> None:
-        """Fail the accounts whose rows are beyond the most, and drop their rows."""
+        """Fail the accounts that exceed the maximum number of rows, and drop their rows."""
         rows = 0
         for position in sorted(self):
             rows += self._rows[position]
@@ -222,38 +221,38 @@ def _work(
     done: "queue.SimpleQueue[tuple[_Position, T | None, BaseException | None]]",
     threads: dict[_Position, int],
 ) -> None:
-    """Take accounts from a queue until it gives None, and put the result of each, or what it raised, in the other.
+    """Take accounts from a queue until it returns None, and put each result or exception in the other queue.
 
-    `threads` gets the thread of each.
+    `threads` maps each account to its thread.
     """
     while (position := waiting.get()) is not None:
         threads[position] = threading.get_ident()
         try:
             done.put((position, do(tasks[position]), None))
-        except BaseException as bug:  # noqa: BLE001 - carried to the main thread, which raises it
+        except BaseException as bug:  # noqa: BLE001 - raised again in the main thread
             done.put((position, None, bug))
 
 
 def _started(work: Callable[[], None], count: int) -> int:
-    """Start as many threads as there can be, at most `count`; how many there are."""
+    """Start up to `count` threads, as far as the machine allows; returns their number."""
     for number in range(count):
         try:
             threading.Thread(target=work, daemon=True).start()
-        except RuntimeError:  # the machine gives no more of them
+        except RuntimeError:  # the machine's limit is reached
             return number
     return count
 
 
 def affordable(jobs: int) -> int:
-    """How many accounts may be asked at once, with the file descriptors that this process may open."""
+    """The number of concurrent accounts that the limit on file descriptors allows."""
     try:
         import resource
 
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         free = limit - len([*Path("/dev/fd").iterdir()])
     except (ImportError, OSError):
-        return jobs  # a system without these limits
-    # Two for each: its connection, and the resolver's or an idle one at another host.
+        return jobs  # not supported by this system
+    # Two for each account: its connection, and that of the resolver or an idle one.
     return jobs if limit == resource.RLIM_INFINITY else max(1, min(jobs, (free - _OTHER_FILES) // 2))
 
 
@@ -266,9 +265,9 @@ def _expanded(
 ) -> tuple[
     dict[_Position, Account[Any]], dict[_Position, Outcome], dict[_Position, list[echoes.CredentialEcho]]
 ]:
-    """The accounts that those given expand to, each once, and the outcomes of those that expand to none.
+    """The accounts after expansion, each once, and the outcomes of accounts that expand to none.
 
-    The third part has, for the first account of each, the responses to this that repeat a credential.
+    The third item has, for the first account of each expansion, the responses that repeat a credential.
     """
     found = each(
         positions, partial(_or_failed, partial(_accounts_for, run=run)), settings.jobs, deadline, on_progress
@@ -285,7 +284,7 @@ def _expanded(
             continue
         others, echoed = result
         noted[(*position, 0)] = echoed
-        # Two can expand to one account: the first asks for it, and it counts once.
+        # Two accounts can expand to the same one, which counts once.
         new: list[Account[Any]] = []
         for other in others:
             if other.key not in seen:
@@ -299,7 +298,7 @@ def _expanded(
         names.update(named)
         accounts |= {(*position, number): other for number, other in enumerate(new)}
         if not new:
-            outcomes[position] = _empty(account, "all that it stands for is in this run already")
+            outcomes[position] = _empty(account, "all its accounts are in this run already")
             noted[position] = noted.pop((*position, 0))
     return accounts, outcomes, noted
 
@@ -307,7 +306,7 @@ def _expanded(
 def _accounts_for(
     account: Account[Any], run: Run
 ) -> tuple[list[Account[Any]], list[echoes.CredentialEcho]] | Outcome:
-    """The accounts that one expands to, with the echoes in the responses that name them; its outcome if there are none.
+    """The accounts that one expands to, with the echoes in these responses; its outcome if there are none.
 
     Raises what the provider's `expand` raises.
     """
@@ -321,12 +320,12 @@ def _accounts_for(
     finally:
         turns.leave()
     if not accounts:
-        return _with_notice(_empty(account, "the provider lists none"), noted)
+        return _with_notice(_empty(account, "the provider lists no accounts"), noted)
     return accounts, noted
 
 
 def fetch(account: Account[Any], run: Run) -> Outcome:
-    """Fetch what an account holds, with a notice if a response repeats a credential where it is not shown.
+    """Fetch an account's holdings, with a notice if a hidden part of a response repeats a credential.
 
     Raises what the provider's `fetch` raises.
     """
@@ -340,14 +339,14 @@ def fetch(account: Account[Any], run: Run) -> Outcome:
     outcome = Outcome(account, holdings, datetime.now(UTC), None)
     if not noted:
         return outcome
-    # A plug-in may show texts that it did not check.
+    # A plugin may return texts that it did not check.
     if not echoes.is_free_of_credentials(account.base_url, [*_texts(holdings)]):
         raise EchoesCredential(_REPEATED)
     return _with_notice(outcome, noted)
 
 
 def _with_notice(outcome: Outcome, noted: Iterable[echoes.CredentialEcho]) -> Outcome:
-    """The outcome of an account, with a notice if its responses repeat a credential where nothing is read."""
+    """The outcome of an account, with a notice if an unused part of its responses repeats a credential."""
     if outcome.holdings is None or not any(echo.texts or echo.elsewhere for echo in noted):
         return outcome
     notice = Notice(
@@ -362,7 +361,7 @@ def _with_notice(outcome: Outcome, noted: Iterable[echoes.CredentialEcho]) -> Ou
 def _without_given(outcome: Outcome) -> Outcome:
     """The outcome, or a failure if it repeats a token that a login returned after the response was checked.
 
-    The provider's words in a message are filtered again, for the same reason.
+    For the same reason, the provider's text in a message is redacted again.
     """
     if outcome.failure is not None:
         return outcome._replace(failure=outcome.failure._replace(message=redact(outcome.failure.message)))
@@ -373,7 +372,7 @@ def _without_given(outcome: Outcome) -> Outcome:
 
 
 def _texts(holdings: Holdings) -> Iterator[str]:
-    """Every text of the provider's response."""
+    """All strings of the provider's response."""
     for notice in holdings.notices:
         yield notice.message
     for balance in holdings.balances:
@@ -388,7 +387,7 @@ def _texts(holdings: Holdings) -> Iterator[str]:
 
 
 def _or_failed(ask: Callable[[Account[Any]], T], account: Account[Any]) -> T | Outcome:
-    """What asking for an account returns; its outcome if that fails, or the machine has no more to give."""
+    """The result of fetching an account, or a failed outcome, also if the machine runs out of resources."""
     try:
         return ask(account)
     except BalcliError as problem:
@@ -401,32 +400,32 @@ def _or_failed(ask: Callable[[Account[Any]], T], account: Account[Any]) -> T | O
 
 
 def _ambiguous(account: Account[Any]) -> Outcome:
-    """The outcome of an account that its provider expands to two accounts with the same name."""
+    """The failed outcome of an account that expands to two accounts with the same name."""
     problem = ProviderError(
-        f"{account.provider} made two accounts of one name out of this one; ask the maker of the plug-in"
+        f"{account.provider} expanded this account to two with the same name; report it to the author of the plugin"
     )
     return Outcome.failed(account, problem)
 
 
 def _empty(account: Account[Any], why: str) -> Outcome:
-    """The outcome of an account that expands to none."""
-    notice = Notice("account.empty", account.name, f"there is nothing to ask for: {why}")
-    # It is the aggregate of no account in this run.
+    """The outcome of an account that expands to no accounts."""
+    notice = Notice("account.empty", account.name, f"nothing to request: {why}")
+    # In this run, it is not the aggregate of any account.
     return Outcome(account._replace(aggregate_of=None), Holdings((), (notice,)), datetime.now(UTC), None)
 
 
 def _too_many_rows(account: Account[Any]) -> Outcome:
-    """The outcome of an account with which the run would have too many rows."""
+    """The failed outcome of an account that exceeds the maximum number of rows."""
     return Outcome.failed(
         account,
         AnswerTooLarge(
-            f"with this account the run has more than {MAX_ROWS:,} rows; name fewer accounts, or assets with --asset"
+            f"with this account, the run has more than {MAX_ROWS:,} rows; select fewer accounts, or assets with --asset"
         ),
     )
 
 
 def deadline_passed(account: Account[Any], settings: RequestSettings) -> Outcome:
-    """The outcome of an account that had not answered by the deadline."""
+    """The failed outcome of an account that did not answer by the deadline."""
     problem = DeadlinePassed(
         f"no response before the deadline of {settings.deadline:g} s; raise --deadline or try again later"
     )
@@ -436,7 +435,7 @@ def deadline_passed(account: Account[Any], settings: RequestSettings) -> Outcome
 def writable(
     outcomes: Iterable[Outcome], settings: RequestSettings, deadline: Deadline
 ) -> tuple[Outcome, ...]:
-    """The outcomes, in their order; one whose rows could not be written before the deadline fails with it."""
+    """The outcomes, in order. Accounts whose rows cannot be written before the deadline fail."""
     left, found = writable_rows(deadline), []
     for outcome in outcomes:
         rows = len(outcome.holdings.balances) if outcome.holdings else 0
@@ -447,9 +446,8 @@ def writable(
 
 
 def written_too_late(account: Account[Any], settings: RequestSettings) -> Outcome:
-    """The outcome of an account whose rows could not be written before the deadline."""
+    """The failed outcome of an account whose rows cannot be written before the deadline."""
     problem = DeadlinePassed(
-        f"answered with more rows than can be written before the deadline of {settings.deadline:g} s; "
-        "raise --deadline or name fewer accounts"
+        f"too many rows to write before the deadline of {settings.deadline:g} s; raise --deadline or select fewer accounts"
     )
     return Outcome.failed(account, problem)

@@ -1,4 +1,4 @@
-"""The differences between two reports: accounts, assets and amounts, each with its exact difference."""
+"""The differences between two reports, by account, asset and amount. Differences are exact."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,11 +12,11 @@ from balcli.providers.selection import names_of, selects
 
 ChangeKind: TypeAlias = Literal["appeared", "vanished", "changed", "incomparable"]
 _Key: TypeAlias = tuple[str, str | None, str | None, str | None]
-"""What tells rows of one account apart: asset, asset_id, kind, merchant."""
+"""The key of a row within its account: asset, asset_id, kind, merchant."""
 
 
 class AmountChange(NamedTuple):
-    """One amount before and after, in whole units; None is unknown. `difference` is None where either is."""
+    """One amount before and after, in whole units; None is unknown. `difference` is None if either is."""
 
     field: str
     before: Amount | None
@@ -25,7 +25,7 @@ class AmountChange(NamedTuple):
 
 
 class AccountChange(NamedTuple):
-    """An account that only one of the runs has, or that cannot be compared: `reason` says why."""
+    """An account that is in only one run, or that cannot be compared for this `reason`."""
 
     account: str
     provider: str
@@ -34,7 +34,7 @@ class AccountChange(NamedTuple):
 
 
 class BalanceChange(NamedTuple):
-    """An asset of an account that only one of the runs lists, or whose amounts differ."""
+    """An asset of an account that is in only one run, or whose amounts differ."""
 
     account: str
     provider: str
@@ -45,15 +45,15 @@ class BalanceChange(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """All differences between two runs, in the order of the accounts, then of the assets."""
+    """All differences between two runs, ordered by account and asset."""
 
     accounts: tuple[AccountChange, ...]
     balances: tuple[BalanceChange, ...]
     within_threshold: int = 0
-    """How many changed rows are left out, because no amount of theirs moved by more than the threshold."""
+    """The number of omitted rows, in which no amount changed by more than the threshold."""
 
     def __bool__(self) -> bool:
-        """Whether any difference is known. Accounts that could not be compared do not count."""
+        """Whether there is a known difference. Accounts that could not be compared do not count."""
         return bool(self.balances) or len(self.incomparable) < len(self.accounts)
 
     @property
@@ -74,7 +74,7 @@ EVERYTHING: Final = DiffFilter()
 
 
 def compare(before: Report, after: Report, only: DiffFilter = EVERYTHING) -> Diff:
-    """The differences of the second report. Amounts are compared exactly; unknown is not 0, nor equal to it."""
+    """The differences between two reports. Amounts are compared exactly. Unknown is not 0."""
     accounts: list[AccountChange] = []
     balances: list[BalanceChange] = []
     small = 0
@@ -107,12 +107,12 @@ def _by_name(report: Report, only: DiffFilter) -> dict[str, Outcome]:
 
 
 def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | None:
-    """What happened to an account as a whole; None where its rows can be compared."""
+    """The change of an account as a whole, or None if its rows can be compared."""
     if old is None or new is None:
         there = new or old
         if there is None:
             raise ValueError("an account that neither run has")
-        if there.missing_kind is not None:  # only a run in which it failed has such an entry
+        if there.missing_kind is not None:  # only a run in which it failed has this entry
             when = "before" if new is None else "after"
             return AccountChange(
                 there.account.name, there.account.provider, "incomparable", f"it did not answer {when}"
@@ -123,7 +123,7 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
     name, provider = new.account.name, new.account.provider
     if (old.account.provider, dict(old.account.target)) != (provider, dict(new.account.target)):
         return AccountChange(name, provider, "incomparable", "it names another account now")
-    if old.account.base_url and new.account.base_url:  # a run of an older balcli does not tell
+    if old.account.base_url and new.account.base_url:  # unknown in runs of older versions
         for key, was, now in (
             ("base_url", old.account.base_url, new.account.base_url),
             ("assets", {*old.account.assets}, {*new.account.assets}),
@@ -139,9 +139,9 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
 def _rows(
     report: Report, only: DiffFilter, missing: AbstractSet[tuple[str, str | None]]
 ) -> Mapping[str, Mapping[_Key, list[Balance]]]:
-    """The rows of each account by what tells them apart, without the kinds that are missing in either run.
+    """The rows of each account by key, without the kinds that are missing in either run.
 
-    Rows that are alike stay in their order.
+    Rows with the same key keep their order.
     """
     found: dict[str, dict[_Key, list[Balance]]] = defaultdict(lambda: defaultdict(list))
     for balance in report.balances:
@@ -168,7 +168,7 @@ def _of_rows(old: Mapping[_Key, list[Balance]], new: Mapping[_Key, list[Balance]
 
 
 def _without_equals(old: list[Balance], new: list[Balance]) -> tuple[list[Balance], list[Balance]]:
-    """The rows of one key that the other side has no equal of: in which order an answer lists them says nothing."""
+    """The rows of one key without those that are equal on both sides, in any order."""
     counts = Counter(map(_amounts, old)) & Counter(map(_amounts, new))
     rest: tuple[list[Balance], list[Balance]] = ([], [])
     for rows, left in zip((old, new), rest, strict=True):
@@ -183,12 +183,12 @@ def _without_equals(old: list[Balance], new: list[Balance]) -> tuple[list[Balanc
 
 
 def _amounts(row: Balance) -> frozenset[tuple[str, Amount]]:
-    """The amounts of a row that are known, by their names."""
+    """The known amounts of a row, by name."""
     return frozenset((part, amount) for part in _parts(row) if (amount := _amount(row, part)) is not None)
 
 
 def _moves(before: Balance | None, after: Balance | None) -> Iterator[AmountChange]:
-    """The amounts that are not the same; of a row that one side lacks, all that are known."""
+    """The amounts that differ. For a row that is missing on one side, all known amounts."""
     for part in _parts(before, after):
         old, new = (None if row is None else _amount(row, part) for row in (before, after))
         if before is None or after is None:
@@ -199,7 +199,7 @@ def _moves(before: Balance | None, after: Balance | None) -> Iterator[AmountChan
 
 
 def _parts(*rows: Balance | None) -> Iterable[str]:
-    """The names of all amounts of the rows, those of the details last."""
+    """The names of all amounts of the rows, details last."""
     details = (key for row in rows if row for key, value in row.details.items() if isinstance(value, Amount))
     return dict.fromkeys([*AMOUNT_FIELDS, *details])
 
@@ -210,12 +210,12 @@ def _amount(row: Balance, part: str) -> Amount | None:
 
 
 def _is_small(change: BalanceChange, threshold: Amount) -> bool:
-    """Whether no amount moved by more than the threshold; what became known or unknown is never small."""
+    """Whether no amount changed by more than the threshold. Becoming known or unknown is never small."""
     if not threshold or not change.amounts:
         return False
     if change.happened == "changed":
         sizes = [move.difference for move in change.amounts]
     else:
-        # What a provider does not list counts as nothing here: it leaves rows of 0 out.
+        # A missing row counts as 0 here, because providers omit rows of 0.
         sizes = [move.after if move.before is None else move.before for move in change.amounts]
     return all(size is not None and ZERO - threshold <= size <= threshold for size in sizes)

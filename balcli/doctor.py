@@ -1,6 +1,6 @@
-"""What a run needs, looked at one by one: files, environment, secrets' sources, and the way to each server.
+"""Check everything that a run needs: files, environment, sources of secrets, and the connection to each server.
 
-Everything becomes a Step. The last stage is the real balance call, so that its exit code is the run's.
+Each check is a Step. The last stage is the real balance request, so its exit code is that of a run.
 """
 
 import stat
@@ -49,26 +49,28 @@ from balcli.text import numbered, printable
 from balcli.urls import display_url, is_loopback
 
 _STAGES: Final = ("name", "tcp", "tls", "credentials", "latency", "clock")
-"""What is looked at over the network, for each account."""
+"""The network checks of each account, in order."""
 
 _FEWEST_DAYS: Final = 21
 _CLOCK_FAILURE: Final = 300
 _PROXY_NAMES: Final = frozenset({"https_proxy", "http_proxy", "all_proxy"})
-_CLOCK_CURE: Final = "set this machine's clock, best by a time service"
+_CLOCK_CURE: Final = "synchronize the clock of this machine, for example with NTP"
 
 
 def read_files(
     file: Path, *, must_exist: bool, name: str | None, env_file: Path | None, environ: Mapping[str, str]
 ) -> tuple[list[Step], Profile | BalcliError]:
-    """The steps over the profile's file and its `.env`, and the profile or what is wrong with it."""
+    """The steps for the config file and its `.env`, and the profile or its error."""
     is_there, beside = must_exist or exists(file), file.parent / ".env"
     steps = _file_steps(file) if is_there else []
     chosen = env_file or (beside if is_there and exists(beside) else None)
     if chosen is not None:
         steps += _env_file_steps(chosen, environ)
     if is_there and not CAN_CHECK:
-        message = "this system does not tell owners and modes: they are not checked"
-        steps.append(Step(None, "profile", "warning", message, "let nobody else read or write the files"))
+        message = "file owners and modes are not checked on this system"
+        steps.append(
+            Step(None, "profile", "warning", message, "make sure that only you can access the files")
+        )
     profile: Profile | BalcliError
     try:
         profile = load(file, must_exist=must_exist, name=name, env_file=env_file, environ=environ)
@@ -77,10 +79,10 @@ def read_files(
     else:
         errors = Problems(one for one in profile.problems if not isinstance(one[1], Entry)).errors()
         if profile.name is None:
-            text = f"{shown(file)} does not exist: variables make the accounts"
+            text = f"{shown(file)} does not exist; accounts come from environment variables"
             steps.insert(0, Step(None, "profile", "ok", text))
     for error in errors:
-        # A file can be readable by itself, and what its content makes of its mode be wrong.
+        # A file's mode can be wrong only because of its content.
         stage = "profile" if isinstance(error, ConfigFileError) else "accounts"
         step = Step.failed(None, stage, error)
         if step not in [each._replace(step=stage) for each in steps]:
@@ -113,10 +115,10 @@ def _failed(stage: str, problems: Problems) -> list[Step]:
 
 
 def surroundings(environ: Mapping[str, str], profile: Profile | None) -> list[Step]:
-    """A warning for everything around the program that is ignored, shadowed or left out."""
+    """A warning for each plugin, file or variable that is ignored or overridden."""
     found = [Step.from_message(None, "plugins", "warning", notice.message) for notice in PLUGIN_NOTICES]
     found += [Step.from_message(None, "environment", "warning", text) for text in _ignored(environ, profile)]
-    return found or [Step(None, "environment", "ok", "nothing in it is ignored or shadowed")]
+    return found or [Step(None, "environment", "ok", "no setting is ignored or overridden")]
 
 
 def examine(
@@ -129,14 +131,14 @@ def examine(
     offline: bool,
     on_progress: OnProgress | None,
 ) -> Diagnosis:
-    """What each account of a run needs, in the profile's order. Returns by the deadline; `on_progress` as in `collect`."""
+    """Check each account, in the profile's order. Returns by the deadline; `on_progress` as in `collect`."""
     problems = Problems(profile.problems)
     entries = select(profile, None, [*names], problems)
     diagnoses = [_AccountDiagnosis(entry) for entry in entries]
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
     general = _open_all(diagnoses, SecretSources(deadline, settings.command_timeout), problems)
     failures = [Failure.from_error(error) for error in problems.errors()]
-    # The steps before these have the others.
+    # The earlier steps already have the others.
     new = Problems(one for one in general if isinstance(one[1], Entry) or one not in profile.problems)
     listed = ", ".join(printable(diagnosis.entry.name, 40) for diagnosis in diagnoses)
     steps = _failed("accounts", new)
@@ -174,12 +176,12 @@ def examine(
 
 
 def unreadable(name: str | None, steps: Sequence[Step], problem: BalcliError) -> Diagnosis:
-    """The diagnosis that ends before any account."""
+    """The diagnosis of a profile that cannot be read."""
     return Diagnosis(tuple(steps), Report(datetime.now(UTC), name, failures=(Failure.from_error(problem),)))
 
 
 class _AccountDiagnosis:
-    """The steps of one account, written by its thread. It is closed at the deadline, also while that thread runs."""
+    """The steps of one account, added by its thread. It is closed at the deadline, even if the thread still runs."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -192,7 +194,7 @@ class _AccountDiagnosis:
         self._lock = threading.Lock()
 
     def has(self, problem: Problem) -> bool:
-        """Whether a problem of the configuration is one of this account."""
+        """Whether a configuration problem belongs to this account."""
         place = problem[1]
         return isinstance(place, Entry) and (place.provider, place.path) == (
             self.entry.provider,
@@ -204,14 +206,14 @@ class _AccountDiagnosis:
         self._add(Step(self.entry.name, step, status, message, cure))
 
     def fail(self, step: str, problem: BalcliError, *, last: bool = False) -> None:
-        """Add the step that an error ended; it is the outcome of an opened account. No step follows the `last`."""
+        """Add a failed step, which is also the outcome of an opened account. No step follows the `last`."""
         outcome = None
         if self.account is not None:
             outcome = Outcome.failed(self.account, problem)
         self._add(Step.failed(self.entry.name, step, problem), outcome, last=last)
 
     def warn(self, step: str, notice: Notice) -> None:
-        """Add a step that is a notice."""
+        """Add a warning step for a notice."""
         self._add(Step.from_message(self.entry.name, step, "warning", notice.message))
 
     def answer(self, outcome: Outcome) -> None:
@@ -233,7 +235,7 @@ class _AccountDiagnosis:
     def find_route(
         self, account: Account[Any], settings: RequestSettings, environ: Mapping[str, str]
     ) -> None:
-        """Add the step on proxies, from the profile and the environment alone."""
+        """Add the proxy step, using only the profile and the environment."""
         try:
             self.route = probe.route_to(account.base_url, settings.proxy)
         except NetworkError as problem:
@@ -242,22 +244,22 @@ class _AccountDiagnosis:
         server = self.route.server
         if self.route.proxy is not None:
             through = f"{self.route.proxy.shown} ({self.route.setting})"
-            self.note("proxy", "ok", f"{server.shown} is asked through {through}")
+            self.note("proxy", "ok", f"{server.shown} through {through}")
             return
         named = [name for name in environ if name.lower() in _PROXY_NAMES and environ[name]]
-        why = "loopback needs none" if is_loopback(server.host) else "NO_PROXY or the scheme leaves it out"
+        why = "not for loopback" if is_loopback(server.host) else "NO_PROXY or the scheme excludes it"
         beside = f"; {', '.join(named)} is set, but {why}" if named else ""
-        self.note("proxy", "ok", f"none: {server.shown} is asked directly{beside}")
+        self.note("proxy", "ok", f"direct connection to {server.shown}{beside}")
 
     def whole(self, reason: str) -> list[Step]:
-        """The steps so far, and a skipped one for each stage that was not reached. No step follows."""
+        """Close the diagnosis, and return its steps, with a skipped one for each stage that was not reached."""
         with self._lock:
             self._closed = True
         ended = next((step.step for step in self._steps if step.status == "failed"), None)
         there = {step.step for step in self._steps}
         why = f"{ended} failed" if ended else reason
         skipped = [Step(self.entry.name, stage, "skipped", why) for stage in _STAGES if stage not in there]
-        # Steps before the stages, then those of the stages in their order.
+        # First the other steps, then the stages in order.
         return sorted(
             [*self._steps, *skipped],
             key=lambda step: _STAGES.index(step.step) if step.step in _STAGES else -1,
@@ -267,7 +269,7 @@ class _AccountDiagnosis:
 def _open_all(
     diagnoses: Sequence[_AccountDiagnosis], sources: SecretSources, problems: Problems
 ) -> list[Problem]:
-    """Open each account that is well, and add the problems of the others; those that are not one account's are returned."""
+    """Open each valid account, and add the problems of the others. Returns the problems of no single account."""
     before = problems.found
     general = [
         one
@@ -307,16 +309,16 @@ def _open_all(
 
 
 def _coverage(names: Iterable[str]) -> Iterator[Step]:
-    """What the balances of each provider cover and leave out."""
+    """What each provider's balances include and exclude."""
     for name in names:
         coverage = coverage_of(name)
         covers, without = ", ".join(coverage.covers), ", ".join(coverage.leaves_out)
-        said = f"{covers}. Not: {without}" if covers or without else "its plug-in does not say"
+        said = f"{covers}. Not: {without}" if covers or without else "not documented by its plugin"
         yield Step(None, "coverage", "ok", f"{name}: {said}")
 
 
 class _Prober:
-    """Probes all accounts at the same time, with one client. Making it raises ValueProblem for a bad ca_bundle."""
+    """Checks all accounts concurrently, with one client. The constructor raises ValueProblem for a bad ca_bundle."""
 
     def __init__(self, opened: Sequence[Account[Any]], settings: RequestSettings, deadline: Deadline) -> None:
         self._settings = settings
@@ -324,9 +326,9 @@ class _Prober:
         secured = [account for account in opened if account.base_url.startswith("https:")]
         self._sources = [account.ca or settings.ca_bundle for account in secured]
         self._ahead: dict[str, int | None] = {}
-        """By host, the seconds that this machine's clock is ahead of its last response; None if that has no date."""
+        """By host, the seconds by which this machine's clock is ahead; None if the last response has no date."""
         self._slowest: dict[str, Exchange] = {}
-        """By host, the exchange that took longest."""
+        """By host, the slowest exchange."""
         self._run = Run(open_client(opened, settings, deadline, self._heard))
 
     def _heard(self, exchange: Exchange) -> None:
@@ -336,12 +338,12 @@ class _Prober:
             self._ahead[host] = seconds_ahead(exchange.date, time.time())
 
     def steps(self) -> Iterator[Step]:
-        """The step on the certificates that are trusted, where any connection needs them."""
+        """The steps for the trusted CA certificates, if any connection uses TLS."""
         for source in dict.fromkeys(self._sources):
             yield Step(None, "ca_bundle", "ok", source.described)
 
     def visit(self, opened: Mapping[_AccountDiagnosis, Account[Any]], on_progress: OnProgress | None) -> None:
-        """Go through every account's stages, until the deadline."""
+        """Run every account's stages until the deadline."""
         diagnoses = list(opened)
         tasks: dict[tuple[int, ...], Account[Any]] = {
             (n,): opened[diagnosis] for n, diagnosis in enumerate(diagnoses)
@@ -367,21 +369,21 @@ class _Prober:
                 diagnosis.fail(
                     diagnosis.stage,
                     DeadlinePassed(
-                        f"not done before the deadline of {seconds}; raise --deadline or try later"
+                        f"not finished before the deadline of {seconds}; raise --deadline or try again later"
                     ),
                     last=True,
                 )
 
     def _reach(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
-        """Check the name, the port and the certificate. Raises NetworkError."""
+        """Check DNS, the port and the certificate. Raises NetworkError."""
         route = diagnosis.route
         if route is None:
-            raise RuntimeError("an account is probed once its route is known")
+            raise RuntimeError("the route of the account is not known")
         first, kind = (route.server, "") if route.proxy is None else (route.proxy, "the proxy ")
         try:
             reached = probe.reach(first, self._settings, self._deadline)
             found = ", ".join([*reached.answered, *reached.failed])
-            diagnosis.note("name", "ok", f"{kind}{first.shown} is at {found}")
+            diagnosis.note("name", "ok", f"{kind}{first.shown} resolves to {found}")
             diagnosis.stage = "tcp"
             reached.require_answer(first)
         except NetworkError:
@@ -389,62 +391,62 @@ class _Prober:
                 raise
             raise ProxyFailed(f"the proxy {first.shown} cannot be reached; check {route.setting}") from None
         answered = ", ".join(
-            f"{address} connects in {took:.0f} ms" for address, took in reached.answered.items()
+            f"{address} connected in {took:.0f} ms" for address, took in reached.answered.items()
         )
         if reached.failed:
             failed = ", ".join(f"{address} {why}" for address, why in reached.failed.items())
-            cure = "balcli uses the others; tell who runs the network or the host"
+            cure = "balcli uses the others; report it to the operator of the network or the host"
             diagnosis.note("tcp", "warning", f"{kind}{first.shown}: {answered}, {failed}", cure)
         else:
             diagnosis.note("tcp", "ok", f"{kind}{first.shown}: {answered}")
         diagnosis.stage = "tls"
         if not route.server.tls:
-            diagnosis.note("tls", "ok", "plain HTTP, which does not leave this machine")
+            diagnosis.note("tls", "ok", "plain HTTP on this machine")
         elif route.proxy is not None:
-            diagnosis.note("tls", "skipped", "it is made through the proxy, with the call below")
+            diagnosis.note("tls", "skipped", "checked with the request below, through the proxy")
         else:
             settings = self._settings._replace(ca_bundle=account.ca or self._settings.ca_bundle)
             seen = probe.certificate(route.server, settings, self._deadline)
-            text = f"{seen.protocol}, the certificate ends in {seen.days} days"
+            text = f"{seen.protocol}, certificate expires in {seen.days} days"
             if seen.days < _FEWEST_DAYS:
-                diagnosis.note("tls", "warning", text, "tell the provider to renew it")
+                diagnosis.note("tls", "warning", text, "ask the provider to renew it")
             else:
                 diagnosis.note("tls", "ok", text)
         diagnosis.stage = "credentials"
 
     def _call(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
-        """Make the real balance call. Raises what it raises."""
+        """Make the real balance request. Raises what that raises."""
         begun = time.monotonic()
         outcome = fetch(account, self._run)
         took = time.monotonic() - begun
         diagnosis.answer(outcome)
-        text = f"the balances came in {took * 1000:.0f} ms"
+        text = f"balances received in {took * 1000:.0f} ms"
         slowest = self._slowest.get(host_key(account.base_url))
         if slowest is not None and slowest.seconds > self._settings.timeout / 2:
-            text += f", one answer in {slowest.seconds * 1000:.0f} ms"
-            cure = f"raise --timeout above {self._settings.timeout:g} s in good time"
+            text += f", slowest response in {slowest.seconds * 1000:.0f} ms"
+            cure = f"raise --timeout above {self._settings.timeout:g} s"
             diagnosis.note("latency", "warning", text, cure)
         elif took > self._settings.deadline / 2:
-            cure = f"raise --deadline above {self._settings.deadline:g} s in good time"
+            cure = f"raise --deadline above {self._settings.deadline:g} s"
             diagnosis.note("latency", "warning", text, cure)
         else:
             diagnosis.note("latency", "ok", text)
 
     def _compare_clocks(self, diagnosis: _AccountDiagnosis, account: Account[Any]) -> None:
-        """Add the step on the clock, by the last answer of the account's host, if there was one."""
+        """Add the clock step, from the last response of the account's host, if any."""
         host = host_key(account.base_url)
         failed = diagnosis.outcome is None or diagnosis.outcome.failure is not None
         ahead = self._ahead.get(host)
         if ahead is None:
             if not failed:
-                diagnosis.note("clock", "skipped", "the server's answers have no date")
+                diagnosis.note("clock", "skipped", "the server's responses have no Date header")
             return
         seconds = abs(ahead)
         text = f"{seconds} s {'ahead of' if ahead > 0 else 'behind'} the server's"
         if seconds <= CLOCK_TOLERANCE:
             diagnosis.note("clock", "ok", text if seconds > 1 else "agrees with the server's")
         elif seconds > _CLOCK_FAILURE and failed and _signs_time(diagnosis.entry):
-            text += ", too far for a signature with the time in it"
+            text += ", too far for signed requests"
             diagnosis.note("clock", "failed", text, _CLOCK_CURE)
         else:
             diagnosis.note("clock", "warning", text, _CLOCK_CURE)
@@ -462,24 +464,24 @@ def _mode(mode: int) -> str:
 
 
 def _secret_sources(entry: Entry) -> Iterator[str]:
-    """The source of each secret of an account that could be opened."""
+    """The source of each secret of an opened account."""
     for key, (spelling, *_) in entry.given_keys().items():
         if key.kind in {"secret", "table"}:
             yield f"{key.name}: {source_of(entry, spelling)}"
 
 
 def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[str]:
-    """A sentence for each file and variable of the environment that balcli ignores, with its cure."""
+    """A message, with the cure, for each file and variable that balcli ignores."""
     for file in _netrc_files(environ):
-        yield f"{shown(file)} is there and never read; give credentials in the profile"
+        yield f"{shown(file)} exists but is never read; set credentials in the profile"
     if profile is not None:
         used = profile.request_settings.ca_bundle
         beside = [name for name in CA_VARIABLES if environ.get(name) and environ[name] != str(used.path)]
         if beside and used.kind != "system":
             verb = "are" if len(beside) > 1 else "is"
-            yield f"{', '.join(beside)} {verb} not used, but {used.described}; unset what is not meant"
+            yield f"{', '.join(beside)} {verb} ignored; {used.described} are used instead; unset the unused variables"
     if environ.get("SSLKEYLOGFILE"):
-        yield "SSLKEYLOGFILE is ignored, and no TLS keys are written; leave it for other programs, or unset it"
+        yield "SSLKEYLOGFILE is ignored, and no TLS keys are written; unset it if no other program needs it"
     if profile is None:
         return
     tables = [entry.provider for entry in profile.entries if entry.source is not None]
@@ -487,7 +489,7 @@ def _ignored(environ: Mapping[str, str], profile: Profile | None) -> Iterator[st
         names = sorted(profile.variables.names(provider))
         if names:
             listed = ", ".join(printable(name, 60) for name in names)
-            yield f"{listed}: shadowed by the profile's {provider} table; unset what is not meant"
+            yield f"{listed}: overridden by the profile's {provider} table; unset the unused variables"
 
 
 def _netrc_files(environ: Mapping[str, str]) -> Iterator[Path]:

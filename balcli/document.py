@@ -30,20 +30,20 @@ from balcli.text import printable
 _SCHEMA: Final = Path(__file__).parent / "render" / "schema.json"
 _LONGEST_NUMBER: Final = 9
 _TEXT_DETAILS: Final = frozenset({"kind", "merchant_id", "asset_name"})
-"""Details that are text even where they look like an amount."""
+"""Details that are text even if they look like an amount."""
 _TYPES: Final[Mapping[str, type]] = {
     "object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "null": type(None),
 }  # fmt: skip
 
 
 class DocumentError(ValueError):
-    """A text is not a document of `-o json`. The message says what is wrong, and where."""
+    """The text is not a document of `-o json`. The message says why, and where."""
 
 
 def parse(data: bytes) -> Report:
     """The report of a document.
 
-    Its accounts have no `base_url` and no `settings`. Raises DocumentError.
+    Its accounts have no `base_url` or `settings`. Raises DocumentError.
     """
     try:
         document = _decoder.decode(data.decode())
@@ -88,7 +88,7 @@ def _amounts(entry: Mapping[str, str | None]) -> Amounts:
 
 
 def _detail(key: str, value: Any) -> Detail:
-    """A detail: a text that is a canonical amount is one, unless its key says that it is text."""
+    """A detail. A canonical amount becomes an Amount, unless the key is in `_TEXT_DETAILS`."""
     if isinstance(value, str) and key not in _TEXT_DETAILS:
         try:
             return parse_canonical(value)
@@ -100,7 +100,7 @@ def _detail(key: str, value: Any) -> Detail:
 
 
 def _report(document: Mapping[str, Any]) -> Report:
-    """The report of a document that fits the schema. Raises DocumentError where it contradicts itself."""
+    """The report of a document that matches the schema. Raises DocumentError if it is inconsistent."""
     names = [entry["account"] for entry in document["accounts"]]
     held: dict[str, list[Balance]] = {name: [] for name in names}
     if len(held) < len(names):
@@ -111,8 +111,8 @@ def _report(document: Mapping[str, Any]) -> Report:
         try:
             held[entry["account"]].append(balance(entry))
         except (KeyError, TypeError, AttributeError):
-            # The schema does not say what a plugin's details are.
-            raise DocumentError(f"balances[{number}].details: not what balcli writes") from None
+            # The schema does not describe the details of plugins.
+            raise DocumentError(f"balances[{number}].details: not written by balcli") from None
     report = Report(
         generated_at=_time(document["generated_at"], "generated_at"),
         profile=document["profile"],
@@ -171,7 +171,7 @@ def _integer(text: str) -> int:
 
 
 def _no_amount(text: str) -> NoReturn:
-    raise DocumentError(f"the number {text[:40]} is not text, as amounts are")
+    raise DocumentError(f"the number {text[:40]} must be a string, like all amounts")
 
 
 _decoder: Final = json.JSONDecoder(
@@ -190,14 +190,14 @@ def _schema() -> Mapping[str, Any]:
 
 
 def _problems(value: Any, schema: Mapping[str, Any], place: str) -> Iterator[str]:
-    """What a value breaks of a JSON Schema; of the keywords, those that `schema.json` uses are known."""
+    """The violations of a JSON Schema. Supports only the keywords that `schema.json` uses."""
     for keyword, rule in schema.items():
         if keyword == "$ref":
             yield from _problems(value, _schema()["$defs"][rule.rpartition("/")[2]], place)
         elif keyword in {"anyOf", "oneOf"}:
             found = [next(_problems(value, each, place), None) for each in rule]
             if None not in found or (keyword == "oneOf" and found.count(None) > 1):
-                yield next(filter(None, found), f"{place}: fits two forms")
+                yield next(filter(None, found), f"{place}: matches two schemas")
         elif keyword == "allOf":
             yield from chain.from_iterable(_problems(value, each, place) for each in rule)
         elif keyword == "if":
@@ -223,7 +223,7 @@ def _of_properties(value: Any, rule: Mapping[str, Any], place: str) -> Iterator[
 
 
 def _of_others(value: Any, rule: Mapping[str, Any], place: str) -> Iterator[str]:
-    if isinstance(value, dict):  # the schema has it where it names no property
+    if isinstance(value, dict):  # used in the schema without named properties
         for key, each in value.items():
             yield from _problems(each, rule, f"{place}.{printable(key, 40)}")
 
@@ -244,7 +244,7 @@ _PARTS: Final[Mapping[str, Callable[[Any, Any, str], Iterator[str]]]] = {
     "additionalProperties": _of_others,
     "items": _of_items,
 }
-"""The keywords about the parts of a value."""
+"""The keywords for the parts of a value."""
 
 _CHECKS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "type": _is_of_type,
@@ -259,4 +259,4 @@ _CHECKS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
         not isinstance(value, list) or len({*map(json.dumps, value)}) == len(value)
     ),
 }
-"""The keywords about a value itself."""
+"""The keywords for a value itself."""

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree; each leaf has a stable `code` and an exit code.
+"""All errors, as one class tree. Each leaf has a stable `code` and an exit code.
 
     BalcliError
     ├── UsageError              usage                 2
@@ -44,8 +44,8 @@
     ├── LockHeld                lock.held             10
     └── Bug                     bug                   1
 
-The codes and exit codes are part of the contract with scripts; the messages are for people.
-A message says what failed, where, and the next step. It never holds a secret.
+Scripts can rely on codes and exit codes. Messages are for people and can change.
+A message says what failed, where, and what to do. It never contains a secret.
 """
 
 import errno
@@ -54,19 +54,19 @@ from typing import ClassVar, Final
 
 
 class BalcliError(Exception):
-    """The root: a failure that balcli foresaw and can explain."""
+    """The base class of all expected errors."""
 
     code: ClassVar[str]
     exit_code: ClassVar[int]
     retryable: ClassVar[bool] = False
-    """Whether the same run, a little later and unchanged, may succeed."""
+    """Whether the same run may succeed later."""
 
     def __init__(self, message: str, *, http_status: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.http_status = http_status
         self.others: tuple[BalcliError, ...] = ()
-        """What else is wrong, where everything is looked for before a run."""
+        """Further errors that were found with it."""
 
     @property
     def every(self) -> "tuple[BalcliError, ...]":
@@ -75,14 +75,14 @@ class BalcliError(Exception):
 
 
 class UsageError(BalcliError):
-    """The command line is wrong, or its options do not go together."""
+    """The command line is invalid, or its options cannot be combined."""
 
     code = "usage"
     exit_code = 2
 
 
 class ConfigError(BalcliError):
-    """The profile, its variables or a secret's source is wrong; the message names file, key and cure."""
+    """The profile, its variables or the source of a secret is invalid. The message names file, key and cure."""
 
     exit_code = 3
 
@@ -124,33 +124,33 @@ class ValueProblem(ConfigError):
 
 
 class VariableError(ConfigError):
-    """A `${NAME}` is undefined or malformed."""
+    """A `${NAME}` is not defined or malformed."""
 
     code = "config.variable"
 
 
 class SecretError(ConfigError):
-    """A secret is empty or cannot be sent as it is."""
+    """A secret is empty or cannot be sent."""
 
     code = "config.secret"
 
 
 class CredentialsRefused(BalcliError):
-    """The provider responded, and did not accept the key, token or login."""
+    """The provider rejected the key, token or login."""
 
     code = "credentials.refused"
     exit_code = 4
 
 
 class AccessBlocked(BalcliError):
-    """A firewall, an IP allowlist or a law blocks the request; the credentials are not the reason."""
+    """A firewall, an IP allowlist or a law blocks the request, whatever the credentials."""
 
     code = "access.blocked"
     exit_code = 4
 
 
 class NetworkError(BalcliError):
-    """No answer was had, or the server said that it is not available."""
+    """There was no response, or the server is unavailable."""
 
     exit_code = 5
     retryable = True
@@ -169,7 +169,7 @@ class ConnectionFailed(NetworkError):
 
 
 class NotConnected(ConnectionFailed):
-    """The connection was refused or has no route: nothing was sent."""
+    """The connection was refused or has no route. Nothing was sent."""
 
 
 class TlsFailed(NetworkError):
@@ -180,13 +180,13 @@ class TlsFailed(NetworkError):
 
 
 class ProxyFailed(NetworkError):
-    """The proxy could not be reached, or did not let the request pass."""
+    """The proxy could not be reached, or rejected the request."""
 
     code = "network.proxy"
 
 
 class ProxyRefused(ProxyFailed):
-    """The proxy refused the request, or is of a kind that cannot be used; trying again does not mend that."""
+    """The proxy rejected the request, or is not supported. A retry does not help."""
 
     retryable = False
 
@@ -198,7 +198,7 @@ class TimedOut(NetworkError):
 
 
 class DeadlinePassed(NetworkError):
-    """The run's deadline came before this account answered, or before its rows could be written."""
+    """The deadline passed before the account answered, or before its rows could be written."""
 
     code = "network.deadline"
 
@@ -210,7 +210,7 @@ class ServerUnavailable(NetworkError):
 
 
 class AnswerError(BalcliError):
-    """An answer came, and cannot be trusted."""
+    """A response cannot be trusted."""
 
     exit_code = 6
 
@@ -222,7 +222,7 @@ class UnexpectedStatus(AnswerError):
 
 
 class RedirectRefused(AnswerError):
-    """The server redirects; balcli never sends credentials to another place."""
+    """The server redirects. balcli never sends credentials to another URL."""
 
     code = "answer.redirect"
 
@@ -265,50 +265,50 @@ class BadAmount(AnswerError):
 
 
 class EchoesCredential(AnswerError):
-    """The response repeats a credential in what would be shown, stored or cached; none of it is."""
+    """The response repeats a credential in a part that would be shown, stored or cached."""
 
     code = "answer.echoes_credential"
 
 
 class ProviderError(AnswerError):
-    """The provider returned an error of its own."""
+    """The provider returned its own error."""
 
     code = "provider.error"
 
 
 class EvidenceError(BalcliError):
-    """A record of a run cannot be trusted, or does not come to what the run came to."""
+    """The record of a run cannot be trusted, or gives a different result than the run."""
 
     exit_code = 6
 
 
 class EvidenceAltered(EvidenceError):
-    """A file of a record was altered, is missing, or was added."""
+    """A file of a record was changed, removed or added."""
 
     code = "evidence.altered"
 
 
 class EvidenceIncomplete(EvidenceError):
-    """A record is incomplete: its run was ended early, or its end was removed."""
+    """A record is incomplete: its run ended early, or its end was removed."""
 
     code = "evidence.incomplete"
 
 
 class EvidenceDiffers(EvidenceError):
-    """A complete record does not give the document that its run printed."""
+    """A complete record does not reproduce the document that its run printed."""
 
     code = "evidence.differs"
 
 
 class PluginFault(BalcliError):
-    """A plugin's provider broke the protocol: it returned something else, raised, or exited."""
+    """A plugin's provider violated the protocol: it returned a wrong type, raised, or exited."""
 
     code = "plugin.fault"
     exit_code = 6
 
 
 class RateLimited(BalcliError):
-    """The provider asks for fewer requests, for longer than the run may wait."""
+    """The provider limits the rate of requests for longer than the run can wait."""
 
     code = "rate_limited"
     exit_code = 7
@@ -330,7 +330,7 @@ class StateError(BalcliError):
 
 
 class MachineExhausted(BalcliError):
-    """The machine gives this process too few threads, file descriptors or too little memory."""
+    """The process ran out of threads, file descriptors or memory."""
 
     code = "machine.exhausted"
     exit_code = 9
@@ -338,7 +338,7 @@ class MachineExhausted(BalcliError):
 
     @staticmethod
     def from_exception(problem: BaseException) -> "MachineExhausted | None":
-        """The error for what Python raises where threads, descriptors or memory run out; None for all else."""
+        """The error for an exception caused by a lack of threads, descriptors or memory; None for any other."""
         number = problem.errno if isinstance(problem, OSError) else None
         # An ImportError quotes dlopen(3). CPython can lose a MemoryError, and then raises a SystemError.
         text = str(problem) if isinstance(problem, ImportError) else ""
@@ -349,16 +349,22 @@ class MachineExhausted(BalcliError):
             or "failed to map segment" in text
             or (isinstance(problem, SystemError) and _memory_is_limited())
         ):
-            return MachineExhausted("too little memory; raise the limit (ulimit -v), or name fewer accounts")
+            return MachineExhausted(
+                "not enough memory; raise the limit (ulimit -v), or select fewer accounts"
+            )
         if isinstance(problem, RuntimeError) and "start new thread" in str(problem):
-            return MachineExhausted("too few threads; raise the limit (ulimit -u, and -v), or lower --jobs")
+            return MachineExhausted(
+                "not enough threads; raise the limit (ulimit -u, and -v), or lower --jobs"
+            )
         if number in {errno.EMFILE, errno.ENFILE} or "Too many open files" in text:
-            return MachineExhausted("too few file descriptors; raise the limit (ulimit -n), or lower --jobs")
+            return MachineExhausted(
+                "not enough file descriptors; raise the limit (ulimit -n), or lower --jobs"
+            )
         return None
 
 
 EXHAUSTION: Final = (ImportError, MemoryError, OSError, RuntimeError, SystemError)
-"""The kinds of exceptions of which `MachineExhausted.from_exception` recognizes some."""
+"""The types of exceptions that `MachineExhausted.from_exception` recognizes, some of each."""
 
 
 def _memory_is_limited() -> bool:
@@ -378,18 +384,18 @@ class LockHeld(BalcliError):
 
 
 class Bug(BalcliError):
-    """An error that balcli did not foresee. Only the boundary of the command line raises one."""
+    """An unexpected error. Only `cli.app` raises it."""
 
     code = "bug"
     exit_code = 1
 
 
 class Terminated(SystemExit):
-    """SIGTERM or SIGHUP arrived: no error of anybody's, and told by its type from a plug-in that exits."""
+    """SIGTERM or SIGHUP arrived. Its own type distinguishes it from a plugin that exits."""
 
 
 def leaves(error: type[BalcliError]) -> Iterator[type[BalcliError]]:
-    """The classes below one that have a code, in the order of the tree."""
+    """The subclasses with a code, in the order of the tree."""
     for child in error.__subclasses__():
         if "code" in vars(child):
             yield child

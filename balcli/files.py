@@ -1,4 +1,4 @@
-"""Files' owners and modes, locks and folders. Owners are checked on the open file, which nobody can swap."""
+"""Owners and modes of files, locks and folders. Owners are checked on the open file, which cannot be swapped."""
 
 import os
 import stat
@@ -10,15 +10,15 @@ from typing import Final
 from balcli.text import printable
 
 CAN_CHECK = hasattr(os, "getuid")
-"""Whether the system tells owners and modes as POSIX does; where it does not, they are not checked."""
+"""Whether the system has POSIX owners and modes. Otherwise they are not checked."""
 
 
-# Two of them, and what is said of both, fit a message.
+# A message has room for two of them.
 _LONGEST_PATH: Final = 96
 
 
 def working_folder() -> Path:
-    """The working directory; where that was deleted, the empty path, in which no file is found."""
+    """The working directory, or an empty path if it was deleted."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -26,83 +26,81 @@ def working_folder() -> Path:
 
 
 def is_relative_to_nothing(path: Path) -> bool:
-    """Whether a path is relative, and the working directory was deleted."""
+    """Whether a path is relative to a deleted working directory."""
     return not path.is_absolute() and working_folder() == Path()
 
 
 def nowhere(path: Path) -> str:
-    """What is wrong with such a path, and the cure."""
-    return (
-        f"{shown(path)}: the working directory was deleted; change to another one, or give the absolute path"
-    )
+    """The message for a path in a deleted working directory."""
+    return f"{shown(path)}: the working directory was deleted; change to another one, or use an absolute path"
 
 
 def expand_home(path: str, environ: Mapping[str, str]) -> str:
-    """A path with the home folder in the place of `~/` at its start. Raises ValueError where HOME is not absolute."""
+    """A path with a leading `~/` replaced by the home folder. Raises ValueError if HOME is not absolute."""
     if not path.startswith("~/"):
         return path
     home = environ.get("HOME", "")
     if not Path(home).is_absolute():
-        raise ValueError("~/ needs HOME, which is not an absolute path; set HOME, or give the absolute path")
+        raise ValueError("~/ needs HOME, which is not an absolute path; set HOME, or use an absolute path")
     return str(Path(home, path[2:].lstrip("/")))
 
 
 def shown(path: Path) -> str:
-    """A path as messages show it: of a long one the end, which tells more than the beginning."""
+    """A path for messages. Only the end of a long path is shown."""
     text = printable(str(path))
     return text if len(text) <= _LONGEST_PATH else f"...{text[3 - _LONGEST_PATH :]}"
 
 
 def base_folder(environ: Mapping[str, str], variable: str, in_home: str) -> Path | None:
-    """The folder that a variable names, else one in the user's home folder; None if that is not an absolute path."""
+    """The folder from a variable, or else in the user's home folder. None if it is not an absolute path."""
     named = environ.get(variable, "")
     if not named and environ.get("HOME") == "":
-        return None  # an empty HOME would stand for the root
+        return None  # an empty HOME would mean the root folder
     try:
         folder = Path(named) if named else Path("~", in_home).expanduser()
-    except RuntimeError:  # no home folder is known
+    except RuntimeError:  # the home folder is not known
         return None
     return folder if folder.is_absolute() else None
 
 
 def open_for_reading(path: Path) -> int:
-    """A descriptor of the file. Raises OSError; never waits for the other end of a FIFO."""
+    """Open a file, without waiting for the writer of a FIFO. Raises OSError."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
 
 
 def try_lock(descriptor: int) -> bool | None:
-    """Whether a file is locked by this process now, until it closes it or ends; None where locks cannot be had."""
+    """Lock a file until this process closes it. Returns whether it is locked, or None if locks are not supported."""
     try:
-        import fcntl  # here, because not every system has it
+        import fcntl  # here, because some systems do not have it
     except ImportError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks
+    except OSError:  # the file system does not support locks
         return None
     return True
 
 
 def permission_problem(state: os.stat_result, path: Path) -> str | None:
-    """Why a file or folder cannot be trusted, with the cure: another user owns it or can write it. None if it can be."""
+    """Why a file or folder cannot be trusted (another user owns or can write it), with the cure; else None."""
     if not CAN_CHECK:
         return None
     if state.st_uid not in {os.getuid(), 0}:
         owner = _quoted(_user_name(state.st_uid))
         if os.getuid() == 0:
             return f"belongs to {owner}; run as that user: sudo -u {owner} balcli ..."
-        return f"belongs to {owner}; use one of your own, or a copy of it with mode 0600"
+        return f"belongs to {owner}; use your own file, or a copy with mode 0600"
     if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return f"can be written by others; {chmod(state, path)}"
     return None
 
 
 def chmod(state: os.stat_result, path: Path) -> str:
-    """The command after which a file or folder is private enough for a secret, and still readable by who reads it now."""
+    """The chmod command that makes a file or folder private, but keeps it readable for its current readers."""
     is_own = state.st_uid == os.getuid()
-    # The group may be the only one that reads root's file, or one's own: it keeps that.
+    # The group may need to read the file, so it keeps that permission.
     keeps_group = state.st_mode & stat.S_IRGRP and not (is_own and state.st_mode & stat.S_IRWXO)
     mode = 0o640 if keeps_group else 0o600
     if stat.S_ISDIR(state.st_mode):
@@ -111,15 +109,15 @@ def chmod(state: os.stat_result, path: Path) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text as a shell takes it for one word."""
-    import shlex  # here, because only an error needs it
+    """A text, quoted as one word for a shell."""
+    import shlex  # here, because it is needed only for errors
 
     return shlex.quote(text)
 
 
 def _user_name(number: int) -> str:
-    """The name of a user, as sudo takes it."""
-    import pwd  # here, because not every system has it
+    """The name of a user for sudo."""
+    import pwd  # here, because some systems do not have it
 
     try:
         return pwd.getpwuid(number).pw_name
@@ -128,18 +126,18 @@ def _user_name(number: int) -> str:
 
 
 def is_readable_by_others(state: os.stat_result) -> bool:
-    """Whether users beside the owner and the group may read the file."""
+    """Whether users other than the owner and the group can read the file."""
     return CAN_CHECK and bool(state.st_mode & stat.S_IROTH)
 
 
 def make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it, the user's alone; those that are made, the topmost first. Raises OSError."""
+    """Create a folder and its parents, private to the user. Returns the new ones, topmost first. Raises OSError."""
     made: list[Path] = []
     for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         try:
             missing.mkdir(0o700)
         except FileExistsError:
-            continue  # another run was faster, or what is there will be found to be no folder
+            continue  # another run created it, or it is not a folder, which fails later
         except OSError:
             for each in reversed(made):
                 each.rmdir()
@@ -149,15 +147,15 @@ def make_folders(folder: Path) -> list[Path]:
 
 
 def write_new(contents: Mapping[Path, bytes]) -> None:
-    """New files with these contents, the user's alone, and the folders that they need; all of them whole, or none.
+    """Write new files, private to the user, and create their folders; all of them or none.
 
-    Raises FileExistsError where anything is at a path, and any other OSError of writing.
+    Raises FileExistsError if a path exists, and any other OSError from writing.
     """
     with ExitStack() as undo:
         for path, content in contents.items():
             for folder in make_folders(path.parent):
                 undo.callback(folder.rmdir)
-            # Made anew by this call, so that nobody else's file or link is written through.
+            # Always a new file, never another user's file or link.
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             undo.callback(path.unlink)
             with os.fdopen(descriptor, "wb") as file:

@@ -1,4 +1,4 @@
-"""The values that travel the line: Account, Balance, Failure, Outcome, Total, Report. No I/O."""
+"""The data model: Account, Balance, Failure, Outcome, Total, Report. No I/O."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -15,19 +15,19 @@ from balcli.urls import normalize_url
 Settings = TypeVar("Settings")
 
 KINDS = frozenset({"fiat"})
-"""The kinds of rows that are asked for by themselves, and can be missing where the account answered."""
+"""The kinds of rows that are requested separately, and can be missing although the account answered."""
 
 AMOUNT_FIELDS = ("total", "available", "locked")
-"""The three amounts of a balance and of a total, in the order in which they are shown."""
+"""The three amounts of a balance or total, in display order."""
 
 
 class CaSource(NamedTuple):
-    """The certificates of authorities that servers are verified with."""
+    """The CA certificates to verify servers with."""
 
     kind: Literal["file", "folder", "system", "built-in"] = "built-in"
     path: Path | None = None
     named_by: str = ""
-    """What names it: a variable, or the `ca_bundle` of an account or the profile; empty for the built-in ones."""
+    """The variable or `ca_bundle` that sets it; empty for the built-in certificates."""
 
     @property
     def described(self) -> str:
@@ -37,11 +37,11 @@ class CaSource(NamedTuple):
 
 
 class Account(NamedTuple, Generic[Settings]):
-    """One account at one provider, ready to be asked for.
+    """One account at one provider.
 
-    `target` is what identifies it there, as text. Two accounts with one `key`, which is
-    made of `identity`, are the same account. An account with `aggregate_of` sums up those that are `part_of` the same. `assets`
-    are those that its profile limits it to, as written there; empty means all.
+    `target` identifies it there, as text. Accounts with the same `key`, made of `identity`, are the same account.
+    An account with `aggregate_of` is the sum of the accounts with the same `part_of`. `assets` are the assets that the
+    profile selects, as written there; empty means all.
     """
 
     name: str
@@ -54,24 +54,24 @@ class Account(NamedTuple, Generic[Settings]):
     aggregate_of: str | None = None
     assets: tuple[str, ...] = ()
     ca: CaSource | None = None
-    """The certificates that its servers are verified with; None for those of the run."""
+    """The CA certificates for its servers; None for those of the run."""
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What two accounts share that are the same account, however the place of each is spelled."""
+        """A key that is equal for the same account, however its URL is spelled."""
         place = normalize_url(self.base_url)
         return self.provider, *(place if part == self.base_url else part for part in self.identity)
 
 
 @final
 class ExactName(str):
-    """The name of an asset that was asked for, and matches its own spelling only; any other matches every ASCII case."""
+    """The exact name of a requested asset. Other names match in any ASCII case."""
 
     __slots__ = ()
 
 
 class DepositAddress(NamedTuple):
-    """Where an asset can be sent to: the network's name, the address and its memo, as the provider gives them."""
+    """A deposit address of an asset: network, address and memo, as the provider returns them."""
 
     network: str
     address: str | None
@@ -82,10 +82,10 @@ Detail: TypeAlias = Amount | str | bool | tuple[DepositAddress, ...] | None
 
 
 class Balance(NamedTuple):
-    """What one account holds of one asset, in whole units; None is unknown, never 0.
+    """The balance of one asset in one account, in whole units; None is unknown, never 0.
 
-    `raw` has the wire's own field names and the very text that was sent. `counted` is False for
-    what is in no total.
+    `raw` has the original field names and texts of the response. `counted` is False if the row
+    is not in any total.
     """
 
     account: str
@@ -100,7 +100,7 @@ class Balance(NamedTuple):
     counted: bool = True
 
     def is_zero(self) -> bool:
-        """Whether every amount of the row, those of its details and of fields that are not read included, is known and 0."""
+        """Whether every amount of the row, including details and unread fields, is known and 0."""
         amounts: list[Detail] = [self.total, self.available, self.locked]
         amounts += [v for v in self.details.values() if isinstance(v, Amount)]
         return all(isinstance(amount, Amount) and not amount for amount in amounts) and not any(
@@ -109,7 +109,7 @@ class Balance(NamedTuple):
 
 
 def by_account(balances: Iterable[Balance]) -> Mapping[str, list[Balance]]:
-    """The balances of each account, by its name; an empty list for any other."""
+    """The balances by account name; an empty list for any other name."""
     found: dict[str, list[Balance]] = defaultdict(list)
     for balance in balances:
         found[balance.account].append(balance)
@@ -117,7 +117,7 @@ def by_account(balances: Iterable[Balance]) -> Mapping[str, list[Balance]]:
 
 
 class Notice(NamedTuple):
-    """A warning about the numbers; `account` is None where it is about the whole run."""
+    """A warning about the numbers of an account, or of the whole run (None)."""
 
     code: str
     account: str | None
@@ -125,18 +125,18 @@ class Notice(NamedTuple):
 
 
 class Holdings(NamedTuple):
-    """The answer of one account's provider."""
+    """The holdings of one account, as its provider returned them."""
 
     balances: tuple[Balance, ...]
     notices: tuple[Notice, ...] = ()
     owner: str | None = None
-    """The owner that the answer names, where two targets can mean one account."""
+    """The owner in the response, if two targets can mean the same account."""
     failed: tuple[tuple[str, "Failure"], ...] = ()
-    """The kinds of rows that could not be fetched, such as `fiat`, each with the reason."""
+    """The kinds of rows that could not be fetched, such as `fiat`, with the reason."""
 
 
 class Failure(NamedTuple):
-    """Why an account, or the whole run, has no answer."""
+    """Why an account, or the whole run, failed."""
 
     code: str
     message: str
@@ -146,7 +146,7 @@ class Failure(NamedTuple):
 
     @classmethod
     def from_error(cls, error: BalcliError) -> "Failure":
-        """The failure that a BalcliError makes."""
+        """The failure of a BalcliError."""
         return cls(error.code, error.message, error.retryable, error.http_status, error.exit_code)
 
 
@@ -163,23 +163,23 @@ class Outcome(NamedTuple):
 
     @classmethod
     def failed(cls, account: Account[object], error: BalcliError) -> "Outcome":
-        """The outcome of an account that ended with an error."""
+        """The outcome of an account that failed."""
         return cls(account, None, None, Failure.from_error(error))
 
     @property
     def status(self) -> AccountStatus:
-        """The status as every format writes it."""
+        """The status, as in every format."""
         return "ok" if self.failure is None else "failed"
 
     @property
     def missing_kind(self) -> str | None:
-        """The kind of rows that alone is missing (`fiat` of `shop/fiat`); None for a whole account."""
+        """The kind of rows that is missing (`fiat` for `shop/fiat`); None for a whole account."""
         kind = self.account.name.rpartition("/")[2]
         return kind if self.failure is not None and kind in KINDS and kind != self.account.name else None
 
     @property
     def owner(self) -> str:
-        """The name of the account that its rows are listed under: `shop` of `shop/fiat`."""
+        """The account name of its rows: `shop` for `shop/fiat`."""
         kind = self.missing_kind
         return self.account.name if kind is None else self.account.name.removesuffix(f"/{kind}")
 
@@ -193,9 +193,9 @@ class Amounts(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The sum of one asset over the run: a number only where every account's part is known.
+    """The total of one asset in the run, known only if it is known for every account.
 
-    `known` is the sum of what is known all the same; `missing` names the accounts that lack.
+    `known` is the sum of the known amounts; `missing` names the other accounts.
     """
 
     asset: str
@@ -205,7 +205,7 @@ class Total(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A whole run: the outcome of every account, the balances, the totals and the warnings."""
+    """The result of a run: the outcome of every account, balances, totals and warnings."""
 
     generated_at: datetime
     profile: str | None
@@ -214,17 +214,17 @@ class Report(NamedTuple):
     totals: tuple[Total, ...] = ()
     notices: tuple[Notice, ...] = ()
     failures: tuple[Failure, ...] = ()
-    """What stopped the whole run, before or beside any account."""
+    """The failures of the whole run, not of one account."""
     hidden: int = 0
-    """How many rows of zeros were left out on request."""
+    """The number of hidden rows of zeros."""
     hidden_totals: int = 0
-    """How many totals of 0 were left out with them."""
+    """The number of hidden totals of 0."""
     left_out: int | None = None
-    """How many rows were left out because totals alone were asked for; None where rows are shown."""
+    """The number of rows omitted by --totals-only; None if rows are shown."""
 
     @property
     def warnings(self) -> tuple[Notice, ...]:
-        """All that a reader of the numbers should know, what was left out on request included."""
+        """All warnings, including those on hidden rows."""
         told = [*self.notices]
         if self.hidden or self.hidden_totals:
             rows = _counted(self.hidden, "row of zeros", "rows of zeros")
@@ -247,7 +247,7 @@ class Report(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """0 complete, 8 if some accounts answered, else the lowest of what went wrong."""
+        """0 if complete, 8 if some accounts answered, else the lowest code of the failures."""
         if self.failures:
             return min(failure.exit_code for failure in self.failures)
         codes = [outcome.failure.exit_code for outcome in self.outcomes if outcome.failure is not None]

@@ -1,7 +1,7 @@
-"""Amounts: parse, scale, add, compare and print them, exactly at any length.
+"""Exact amounts of any length: parse, scale, add, compare, print.
 
-An amount is a whole number of units and a count of decimal places, both plain integers, so there
-is nothing that could round. Every function here is exact or raises ValueError.
+An amount is an integer number of units and of decimal places, so nothing is rounded. Every function is exact or
+raises ValueError.
 """
 
 import re
@@ -11,9 +11,9 @@ from typing import Final, final
 MAX_CHARACTERS: Final = 80
 MAX_EXPONENT: Final = 40
 MAX_DECIMALS: Final = 77
-"""10**77 is the largest power of ten below 2**256: no token on an EVM chain can have more places."""
+"""10**77 is the largest power of ten below 2**256, so no token on an EVM chain can have more decimal places."""
 
-# [0-9] and not \d, which also matches digits of other scripts.
+# Not \d, which also matches digits of other scripts.
 _INTEGER: Final = "-?(?:0|[1-9][0-9]*)"
 _PLAIN = re.compile(rf"({_INTEGER})(?:\.([0-9]+))?")
 _CANONICAL = re.compile(rf"(?!-0\Z){_INTEGER}(?:\.[0-9]*[1-9])?")
@@ -23,12 +23,12 @@ _NO_NUMBER: Final = "not a plain decimal number of at most 80 characters"
 
 @final
 class Amount:
-    """An exact decimal number: `units` divided by ten to the power of `places`. Immutable by convention."""
+    """An exact decimal number: `units` / 10**`places`. Immutable by convention."""
 
     __slots__ = ("_value", "places")
 
     def __init__(self, value: int | str, places: int = 0) -> None:
-        """`value` is the units or, as of most amounts on the wire, the canonical text: one of them is enough to keep."""
+        """`value` is the units or, for most amounts in responses, the canonical text."""
         if places < 0:
             raise ValueError("an amount cannot have a negative number of decimal places")
         self._value: Final = value
@@ -36,25 +36,25 @@ class Amount:
 
     @property
     def units(self) -> int:
-        """The amount as a number of its smallest decimal places."""
+        """The amount as an integer number of its smallest units."""
         return self._value if isinstance(self._value, int) else int(self._value.replace(".", ""))
 
     def is_consistent(self) -> bool:
-        """Whether the value is units, or a canonical text with that many places: a plug-in can make any Amount."""
+        """Whether the value and the places are consistent, because a plugin can create any Amount."""
         if type(self._value) is str:
             places = len(self._value.partition(".")[2])
             return bool(is_canonical(self._value)) and type(self.places) is int and places == self.places
         return type(self._value) is int and type(self.places) is int
 
     def _aligned(self, other: "Amount") -> tuple[int, int, int]:
-        """Both amounts as units of the larger number of decimal places, and that number."""
+        """Both amounts as units with the same, larger number of decimal places, and that number."""
         finer = self.places - other.places
         if finer >= 0:
             return self.units, other.units * 10**finer, self.places
         return self.units * 10**-finer, other.units, other.places
 
     def __add__(self, other: "Amount") -> "Amount":
-        if not other:  # as most amounts of a balance are
+        if not other:  # as are most amounts of a balance
             return self
         mine, its, places = self._aligned(other)
         return Amount(mine + its, places)
@@ -106,17 +106,17 @@ ZERO: Final = Amount(0)
 
 
 def parse(text: str) -> Amount:
-    """The amount, in whole units of its asset, of a decimal number on the wire.
+    """The amount, in whole units, of a decimal number in a response.
 
     Raises ValueError for anything but `-?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]{1,3})?` of at
-    most 80 characters with an exponent within 40 either way. Nothing is trimmed or guessed.
+    most 80 characters with an exponent from -40 to 40. Nothing is trimmed or guessed.
     """
-    if text == "0":  # as most amounts of a balance are: one serves for all
+    if text == "0":  # as are most amounts of a balance, which share one object
         return ZERO
     if len(text) > MAX_CHARACTERS:
         raise ValueError(_NO_NUMBER)
     plain = _PLAIN.fullmatch(text)
-    if plain is not None:  # as nearly all are
+    if plain is not None:  # the usual case
         whole, fraction = plain.groups("")
         is_canonical = fraction[-1] != "0" if fraction else whole != "-0"
         return Amount(text if is_canonical else int(whole + fraction), len(fraction))
@@ -132,7 +132,7 @@ def parse(text: str) -> Amount:
 
 
 def is_nonzero(text: str | None) -> bool:
-    """Whether a text is an amount other than 0."""
+    """Whether a text is an amount that is not 0."""
     try:
         return text is not None and bool(parse(text))
     except ValueError:
@@ -140,7 +140,7 @@ def is_nonzero(text: str | None) -> bool:
 
 
 def parse_units(text: str, decimals: int) -> Amount:
-    """The amount, in whole units, of a number of smallest units such as wei; one whole is 10**decimals.
+    """The amount, in whole units (10**decimals), of a number of smallest units, such as wei.
 
     Raises ValueError for anything but a plain integer of at most 80 characters, and for decimals
     outside 0 to 77.
@@ -156,20 +156,20 @@ def parse_units(text: str, decimals: int) -> Amount:
 
 
 is_canonical: Final = _CANONICAL.fullmatch
-"""Whether a text is the canonical form of an amount, as a match or None: twenty times as fast as to parse it."""
+"""Whether a text is a canonical amount, as a match or None. Twenty times as fast as parsing it."""
 
 
 def parse_canonical(text: str) -> Amount:
-    """The amount of a canonical text of any length, as `str` makes it. Raises ValueError for any other text."""
+    """The amount of a canonical text of any length, as returned by `str`. Raises ValueError for any other text."""
     if not is_canonical(text):
         raise ValueError("not a canonical amount")
     return Amount(text, len(text.partition(".")[2]))
 
 
 def exact_sum(amounts: Iterable[Amount]) -> Amount:
-    """The exact sum, 0 of none."""
+    """The exact sum; 0 for no amounts."""
     summands = [*amounts]
-    if len(summands) == 1:  # as of most assets
+    if len(summands) == 1:  # as for most assets
         return summands[0]
     places = max([amount.places for amount in summands], default=0)
     return Amount(sum([amount.units * 10 ** (places - amount.places) for amount in summands]), places)

@@ -1,4 +1,4 @@
-"""FIFOs, devices and open descriptors (`/dev/fd/N`): written and read as they are, and never for longer than allowed."""
+"""Read and write FIFOs, devices and open descriptors (`/dev/fd/N`), with a time limit."""
 
 import errno
 import os
@@ -12,18 +12,18 @@ from typing import Final, NamedTuple
 
 _PROCESS_FOLDER: Final = r"/proc/[0-9]+(?:/task/[0-9]+)?/fd"
 _PAUSE: Final = 0.02
-"""Seconds between two attempts to open a FIFO for writing: no system call waits for a reader for a limited time."""
+"""Seconds between two attempts to open a FIFO for writing. No system call can wait for a reader with a time limit."""
 
 
 def names_descriptor(path: Path) -> bool:
-    """Whether a path names an open descriptor of a process, as `/dev/fd/3` and `/proc/self/fd/3` do."""
+    """Whether a path is an open descriptor of a process, like `/dev/fd/3` or `/proc/self/fd/3`."""
     folder = os.path.realpath(path.parent)
     is_number = path.name.isascii() and path.name.isdigit()
     return is_number and (folder == "/dev/fd" or re.fullmatch(_PROCESS_FOLDER, folder) is not None)
 
 
 def own_descriptor(path: Path) -> int | None:
-    """The number of this process's descriptor that a path names; None for any other path."""
+    """The descriptor number of a path such as `/dev/fd/3`, for this process; None for any other path."""
     folder = os.path.realpath(path.parent)
     own = folder == "/dev/fd" or folder.startswith(f"{os.path.realpath('/proc/self')}/")
     return int(path.name) if own and names_descriptor(path) else None
@@ -36,21 +36,21 @@ def check_writable(path: Path) -> None:
         if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return
-    import fcntl  # here, because not every system has it
+    import fcntl  # here, because some systems do not have it
 
     if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
         raise OSError(errno.EBADF, "Open for reading only")
 
 
 def write(path: Path, data: Iterable[bytes], until: float) -> None:
-    """Write pieces to a FIFO, device or descriptor until that moment of the monotonic clock. Raises OSError."""
+    """Write pieces to a FIFO, device or descriptor. `until` is a time of the monotonic clock. Raises OSError."""
     descriptor = _open_for_writing(path, until)
     try:
         for piece in data:
             rest = memoryview(piece)
             while rest:
                 _wait(descriptor, until)
-                # Where a pipe has room at all, it has room for this much: the call returns at once.
+                # A writable pipe has room for this much, so the call does not block.
                 try:
                     rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
                 except BlockingIOError:
@@ -60,7 +60,7 @@ def write(path: Path, data: Iterable[bytes], until: float) -> None:
 
 
 def _open_for_writing(path: Path, until: float) -> int:
-    """A new descriptor. One of this process is duplicated: to open it anew would write over what is before its place."""
+    """A new descriptor. One of this process is duplicated, because opening it again would overwrite earlier output."""
     number = own_descriptor(path)
     if number is not None:
         return os.dup(number)
@@ -76,49 +76,49 @@ def _open_for_writing(path: Path, until: float) -> int:
 
 
 def _wait(descriptor: int, until: float) -> None:
-    """Wait till a descriptor can be written. Raises TimeoutError."""
+    """Wait until a descriptor is writable. Raises TimeoutError."""
     if not select.select([], [descriptor], [], max(0.0, until - time.monotonic()))[1]:
         raise _nobody_reads()
 
 
 def _nobody_reads() -> TimeoutError:
-    return TimeoutError(errno.ETIMEDOUT, "Nobody reads it")
+    return TimeoutError(errno.ETIMEDOUT, "No process reads it")
 
 
 _WRITER_SECONDS: Final = 10.0
-"""How long a FIFO is waited for that nobody has opened for writing."""
+"""Seconds to wait until a process opens a FIFO for writing."""
 _READ_SECONDS: Final = 30.0
-"""How long one is read where no deadline is known yet: as long as a run takes by default."""
+"""Seconds to read a FIFO before a deadline is known: the default deadline."""
 
 
 class Piped(NamedTuple):
-    """What came out of a FIFO, and the state of the opened one."""
+    """The content of a FIFO, and the state of its open file."""
 
     content: bytes
     state: os.stat_result
 
 
 REFUSAL: Final = "BALCLI_FIFO_REFUSAL"
-"""The variable with which `balcli mcp` tells its runs why none may be read."""
+"""The variable with which `balcli mcp` tells its runs why FIFOs are refused."""
 
 
 class Reader:
-    """Reads FIFOs (`/dev/fd/N` of a process substitution, too), each once a process: its writer writes once."""
+    """Reads FIFOs, including `/dev/fd/N` of a process substitution. Each is read once per process."""
 
     def __init__(self) -> None:
         self._read: dict[tuple[int, int], Piped] = {}
         self._end: float | None = None
         self.refusal: str | None = None
-        """Why none may be read, in words; None if they may."""
+        """Why FIFOs are refused; None if they are allowed."""
 
     def stop_after(self, seconds: float) -> None:
-        """End all reading that many seconds from now."""
+        """Stop all reading after this many seconds."""
         self._end = time.monotonic() + seconds
 
     def read(self, path: Path, most: int, check: Callable[[os.stat_result], None]) -> Piped:
-        """At most that many bytes of a FIFO. Raises OSError, and what the check of its state raises.
+        """Read at most this many bytes of a FIFO. Raises OSError, and what `check` raises.
 
-        It is a TimeoutError where nobody opens it for writing for 10 seconds, or its writer does not come to an end.
+        Raises TimeoutError if no process opens it for writing within 10 seconds, or its writer does not close it.
         """
         refusal = self.refusal or os.environ.get(REFUSAL)
         if refusal:
@@ -144,9 +144,9 @@ class Reader:
             left = limit - time.monotonic()
             if left <= 0:
                 waited = time.monotonic() - begun
-                what = "its writer did not end" if has_writer else "nobody wrote to it"
+                what = "its writer did not close it" if has_writer else "no process wrote to it"
                 raise TimeoutError(errno.ETIMEDOUT, f"{what} for {waited:.0f} s")
-            # Ready also without data, when the last writer has closed it.
+            # Also ready when the last writer has closed it.
             ready = select.select([descriptor], [], [], min(left, _PAUSE))[0]
             try:
                 piece = os.read(descriptor, most - len(content))

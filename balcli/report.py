@@ -1,4 +1,4 @@
-"""Build the Report from outcomes: rows in order, totals by asset, and warnings about rows in no total."""
+"""Build the Report from outcomes: rows in order, totals by asset, and warnings about excluded rows."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ def build(profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[No
     """The report of a run, with every row."""
     found, balances, aggregates = [*notices], list[Balance](), list[str]()
     left_out, about_doubles = _doubles(outcomes)
-    # To add an aggregate to what it sums up would count money twice.
+    # Adding an aggregate to its parts would count money twice.
     single = {outcome.account.part_of for outcome in outcomes} - {None}
     for outcome in outcomes:
         is_aggregate = outcome.account.aggregate_of in single
@@ -49,12 +49,12 @@ def build(profile: str | None, outcomes: Sequence[Outcome], notices: Iterable[No
 
 
 def _about_aggregate(name: str) -> Notice:
-    message = "sums up merchants that are in this run themselves: it is left out of the totals"
+    message = "includes merchants that are also in this run, so it is not in the totals"
     return Notice("total.aggregate_left_out", name, message)
 
 
 def without_zeros(report: Report) -> Report:
-    """The report without rows and totals that are exactly 0 throughout; it counts them."""
+    """The report without rows and totals in which all amounts are 0. It counts them."""
     shown = tuple(balance for balance in report.balances if not balance.is_zero())
     totals = tuple(total for total in report.totals if not _is_zero(total))
     return report._replace(
@@ -66,9 +66,9 @@ def without_zeros(report: Report) -> Report:
 
 
 def arranged(report: Report, order: Order | None = None, *, totals_only: bool = False) -> Report:
-    """The report in another order, or without its rows. Sorts are stable: what is alike stays in its order.
+    """The report in another order, or without its rows. Sorts are stable.
 
-    By total is from the largest amount down, unknown last; by account sorts the accounts, too.
+    `total` sorts from the largest amount down, unknown last. `account` also sorts the accounts.
     """
     if order == "asset":
         report = report._replace(balances=tuple(sorted(report.balances, key=_by_asset)))
@@ -87,7 +87,7 @@ def arranged(report: Report, order: Order | None = None, *, totals_only: bool = 
 
 
 def _largest_first(rows: Sequence[T], amount: Callable[[T], Amount | None]) -> tuple[T, ...]:
-    """The rows by descending amount, unknown ones last."""
+    """The rows by descending amount, unknown amounts last."""
     known = [(found, row) for row in rows if (found := amount(row)) is not None]
     known.sort(key=lambda pair: pair[0], reverse=True)
     return (*(row for _, row in known), *(row for row in rows if amount(row) is None))
@@ -104,9 +104,9 @@ def _by_asset(balance: Balance) -> tuple[str, str]:
 
 
 def _doubles(outcomes: Sequence[Outcome]) -> tuple[set[int], list[Notice]]:
-    """The rows (by `id`) that an earlier account with the same owner has already listed, and notices about them.
+    """The rows (by `id`) that an earlier account with the same owner already lists, and notices about them.
 
-    Adding them would count money twice. Where the two are limited to different assets, each such row has a notice.
+    Adding them would count money twice. If the two accounts select different assets, each row gets a notice.
     """
     seen: dict[tuple[str, ...], tuple[Outcome, set[str]]] = {}
     doubles: set[int] = set()
@@ -129,28 +129,28 @@ def _doubles(outcomes: Sequence[Outcome]) -> tuple[set[int], list[Notice]]:
 
 def _about_double(name: str, first: str, again: Iterable[Balance], *, whole: bool) -> Iterator[Notice]:
     if whole:
-        message = "is an account that is in this run already, by another name: it is left out of the totals; remove one"
+        message = "is in this run twice, under two names, so it is not in the totals; remove one"
     else:
-        message = f"is the account {printable(first, LONGEST_NAME)} by another name: what both list counts once in the totals"
+        message = f"is the same account as {printable(first, LONGEST_NAME)}, so assets of both count once in the totals"
     yield Notice("account.repeated", name, message)
     for balance in again:
         asset = printable(balance.asset, LONGEST_NAME)
         yield Notice(
             "account.repeated",
             name,
-            f"{asset} is listed before under another name: this row is left out of the totals",
+            f"{asset} is already listed under the other name, so this row is not in the totals",
         )
 
 
 def _asset_of(balance: Balance) -> str:
-    """The key of an asset within an account: its id if it has one, else its name."""
+    """The key of an asset within an account: its id, or else its name."""
     return balance.asset if balance.asset_id is None else f"#{balance.asset_id}"
 
 
 def _repeated(balances: Sequence[Balance], left_out: set[int]) -> Iterator[Notice]:
-    """A notice for each asset that one account's answer lists more than once, under one id or several.
+    """A notice for each asset that one account lists more than once, under one id or several.
 
-    Rows of one asset of an account are neighbours: no row is kept but those.
+    The rows must be grouped by account and asset.
     """
     for _, group in groupby(balances, key=attrgetter("account", "asset")):
         alike = [*group]
@@ -159,7 +159,7 @@ def _repeated(balances: Sequence[Balance], left_out: set[int]) -> Iterator[Notic
 
 
 def _of_merchants(rows: Sequence[Balance]) -> bool:
-    """Whether the rows are one for each merchant, as the aggregate of an API key lists them."""
+    """Whether there is one row for each merchant, as in the aggregate of an API key."""
     merchants = {row.details.get("merchant_id") for row in rows} - {None}
     return len(merchants) == len(rows) and len({row.details.get("kind") for row in rows}) == 1
 
@@ -169,15 +169,15 @@ def _repetition(rows: Sequence[Balance], left_out: set[int]) -> Notice:
     under = f" under the ids {join_names(ids)}" if len(ids) > 1 else ""
     counted = "shown" if any(id(row) in left_out for row in rows) else "in the totals"
     asset = printable(rows[0].asset, LONGEST_NAME)
-    message = f"{asset} stands {len(rows)} times in the answer{under}; all are {counted}"
+    message = f"{asset} occurs {len(rows)} times in the response{under}; all rows are {counted}"
     return Notice("asset.repeated", rows[0].account, message)
 
 
 def _in_several_cases(balances: Iterable[Balance]) -> Iterator[Notice]:
-    """A notice for each set of assets of the run whose names differ in ASCII case alone."""
+    """A notice for each set of assets whose names differ only in ASCII case."""
     assets = {*map(attrgetter("asset"), balances)}
     if len({*map(str.lower, assets)}) == len(assets):
-        return  # as nearly always: no two of them differ in any case
+        return  # the usual case
     spellings: dict[str, list[str]] = defaultdict(list)
     for asset in sorted(assets):
         spellings[folded(asset)].append(asset)
@@ -186,12 +186,12 @@ def _in_several_cases(balances: Iterable[Balance]) -> Iterator[Notice]:
             yield Notice(
                 "asset.case",
                 None,
-                f"{join_names(names)} differ in case alone: they are different assets, each added by itself; name one with --exact",
+                f"{join_names(names)} differ only in case and are different assets with separate totals; select one with --exact",
             )
 
 
 def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[Outcome]) -> list[Total]:
-    """The totals by asset. An amount is a number only if every account of the run made it known."""
+    """The totals by asset. An amount is known only if it is known for every account."""
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     counted = [balance for balance in balances if id(balance) not in left_out]
     counted.sort(key=attrgetter("asset"))
@@ -200,7 +200,7 @@ def _totals(balances: Sequence[Balance], left_out: set[int], outcomes: Sequence[
         rows = [*group]
         lacking: set[str] = set()
         if failed:
-            # Of an account that lacks one kind of rows, the totals of other kinds are known.
+            # If an account lacks one kind of rows, the totals of other kinds are still known.
             kinds = {None, *(row.details.get("kind") for row in rows)}
             lacking = {outcome.account.name for outcome in failed if outcome.missing_kind in kinds}
         whole = not lacking

@@ -1,4 +1,4 @@
-"""One run: opens the accounts of a profile, fetches, adds up and arranges what they hold, and records it."""
+"""One run: open the accounts of a profile, fetch their balances, build the report, and record it."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -22,52 +22,52 @@ if TYPE_CHECKING:
     from balcli.evidence.record import Recorder
 
 _RECORDING_SECONDS: Final = 0.1
-"""The seconds that are always there to record a run."""
+"""The minimum time to record a run, in seconds."""
 
 
 class RunRequest(NamedTuple):
-    """What one run is asked for. Without any of it, a run asks all accounts for everything and records nothing."""
+    """The options of one run. By default, it requests everything from all accounts, and records nothing."""
 
     provider: str | None = None
-    """The provider whose accounts are asked; None for all providers."""
+    """The provider of the accounts to request; None for all providers."""
     accounts: Sequence[str] = ()
-    """The names of the accounts that are asked; empty for all."""
+    """The names of the accounts to request; empty for all."""
     targets: Mapping[str, tuple[str, ...]] = {}
-    """Values by provider key, in the place of those of the one account."""
+    """Values by provider key, which replace those of the single account."""
     assets: tuple[str, ...] = ()
-    """The assets that are shown, as `providers.selection.wanted` returns them; empty for all."""
+    """The assets to show, from `providers.selection.wanted`; empty for all."""
     flags: frozenset[str] = frozenset()
     """The provider's flags that are set."""
     thresholds: Sequence[tuple[str | None, str]] = ()
-    """The accounts (None for all) and assets that thresholds are on, where nothing else is looked at."""
+    """The accounts (None for all) and assets of thresholds, if only these are needed."""
     settings: Mapping[str, Any] = {}
-    """Request settings (`timeout`, `deadline`, `retries`, `jobs`) in the place of the profile's."""
+    """Request settings (`timeout`, `deadline`, `retries`, `jobs`) that override the profile's."""
     nonzero: bool = False
     sort: Order | None = None
     totals_only: bool = False
     sandbox: bool = False
-    """Whether the profile is a sandbox's: its token tables are not cached, its addresses not recorded."""
+    """Whether the profile is a sandbox's. Its token tables are not cached, and its addresses not recorded."""
     cache: bool = True
     record: bool = False
     history: Path | None = None
-    """The history that the run is recorded in; None for the user's own."""
+    """The history to record the run in; None for the user's own."""
     wait: float | None = None
-    """Seconds to wait for another run that is being recorded; None for not at all."""
+    """Seconds to wait for the lock of another run; None to not wait."""
 
 
 class RunResult(NamedTuple):
     """The result of a run."""
 
     report: Report
-    """The report as it is to be shown."""
+    """The report to show."""
     whole: Report
-    """The report with the rows that the request leaves out of the other."""
+    """The report with all rows."""
     problems: tuple[BalcliError, ...] = ()
-    """Why the run is not recorded, or its evidence not kept. Where an account answered, the first has the exit code."""
+    """Why the run or its evidence was not recorded. If an account answered, the first one sets the exit code."""
 
     @property
     def document(self) -> Report:
-        """The report as its document has it: with a notice if the run is not recorded."""
+        """The report for the JSON document, with a notice if the run was not recorded."""
         report = self.report
         for problem in self.problems:
             if isinstance(problem, StateError):
@@ -86,11 +86,11 @@ def run(
     progress: AbstractContextManager[OnProgress | None] | None = None,
     deadline: Deadline | None = None,
 ) -> RunResult:
-    """Run once. An account's error is in the report; trouble with recording never hides a balance.
+    """Run once. Errors of accounts are in the report. An error in recording never hides a balance.
 
-    The `recorder` gets every response for the evidence, `observe` every attempt of a request. `progress` is
-    entered while requests are in flight. The `deadline` may have begun before; None is that of the settings, from now
-    on. Raises BalcliError where no account can be asked, or another run has the lock.
+    `recorder` gets every response, for the evidence. `observe` gets every attempt of a request. `progress` is
+    entered while requests are in flight. `deadline` is None for that of the settings, starting now. Raises BalcliError
+    if no account can be requested, or another run has the lock.
     """
     problems: tuple[BalcliError, ...] = ()
     with ExitStack() as locks:
@@ -101,7 +101,7 @@ def run(
                 locks.enter_context(state.lock(profile.name, os.environ, wait=request.wait or 0))
         except StateError as problem:
             problems = (problem,)
-        # Here, because a wait for another run is what `--wait` bounds; without one there is no wait.
+        # Starts here, because `--wait` limits the wait for another run.
         settings = profile.request_settings._replace(**request.settings)
         deadline = deadline or Deadline(settings.deadline)
         whole = _fetched(profile, request, settings, deadline, recorder, observe, progress)
@@ -124,7 +124,7 @@ def _fetched(
     observe: Callable[[Exchange], None] | None,
     progress: AbstractContextManager[OnProgress | None] | None,
 ) -> Report:
-    """The report of all accounts that are asked, with every row."""
+    """The report of all requested accounts, with every row."""
     deadline = whole.for_requests()
     found = open_accounts(
         profile,
@@ -143,7 +143,7 @@ def _fetched(
         client: SupportsRequest = open_client(accounts, settings, deadline, observe)
     else:
         client = recorder.client(found, settings, deadline, observe)
-    # Evidence has to hold every response: with a recorder, a cached token table is not used.
+    # Evidence must contain every response, so a recorder disables the cache.
     use_cache = request.cache and not request.sandbox and recorder is None
     with closing(client), progress or nullcontext() as on_progress:
         outcomes = collect(
@@ -161,7 +161,7 @@ def _fetched(
 
 
 def _record(report: Report, profile: Profile, request: RunRequest, deadline: Deadline) -> None:
-    """Add the run to the history, in time for the report to be written. Raises StateError."""
+    """Add the run to the history, leaving time to write the report. Raises StateError."""
     from balcli.history.database import history_file, within
     from balcli.history.recording import Selection, record, with_url_digests
 
@@ -176,7 +176,7 @@ def _record(report: Report, profile: Profile, request: RunRequest, deadline: Dea
         () if asked_all else tuple(outcome.account.name for outcome in report.outcomes),
         tuple(asset for asset in request.assets if isinstance(asset, ExactName)),
     )
-    # What was fetched until the last moment is recorded all the same, if that is quickly done.
+    # After a late response, there is still this much time to record.
     spare = max(0.0, deadline.left() - _RECORDING_SECONDS)
     with within(deadline.earlier(min(spare, writing_seconds(len(report.balances))))):
         record(

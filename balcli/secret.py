@@ -1,4 +1,4 @@
-"""Secrets, which no `repr`, format, log or pickle shows, and the search for them in text."""
+"""Secrets, which no `repr`, format, log or pickle reveals, and the search for them in text."""
 
 import re
 import threading
@@ -8,19 +8,19 @@ from itertools import chain
 from typing import Final, NoReturn, final
 
 _SHOWN: Final = "***"
-# From this length on a credential is filtered from messages; from the second on it can be told from data.
+# Credentials of at least this length are redacted from messages. Shorter ones than the second look like data.
 _SHORTEST_FILTERED: Final = 6
 MIN_RECOGNIZABLE: Final = 12
-"""The fewest characters, not all of them digits, by which a credential can be told from data."""
-# With at most this many beginnings, a search for each is faster than a look-up of every piece of the text.
+"""The minimum length, not only digits, at which a credential can be distinguished from data."""
+# Up to this many prefixes, searching for each is faster than looking up every part of the text.
 _FEW: Final = 64
 
 
 @final
 class Secret:
-    """A value that is shown as `***`; only `reveal` returns its text.
+    """A value that is shown as `***`. Only `reveal` returns its text.
 
-    A credential is also redacted from messages. Not every value of a login is one.
+    Credentials are also redacted from messages. Some values of a login are not credentials.
     """
 
     __slots__ = ("_text", "origin")
@@ -30,7 +30,7 @@ class Secret:
     ) -> None:
         self._text = text
         self.origin = origin
-        """Returns the setting that it is the value of, and where that is: `token, from .env:3 TOKEN`."""
+        """Returns the setting and its source: `token, from .env:3 TOKEN`."""
         if is_credential and len(text) >= _SHORTEST_FILTERED:
             _known.add(text)
 
@@ -54,27 +54,27 @@ class Secret:
 
 
 def reveal(secret: Secret) -> str:
-    """The secret's text, for a header, body or signature."""
+    """The text of a secret, for a header, body or signature."""
     return secret._text  # noqa: SLF001 - the only access
 
 
 def validate_credential(text: str) -> str | None:
-    """Why a text cannot be sent as a credential, without the text itself; None if it can."""
+    """Why a text cannot be sent as a credential, without the text; None if it can."""
     if text.isascii() and text.isprintable() and text.strip() == text != "":
-        return None  # as nearly all are
+        return None  # the usual case
     flaws = (
         (not text, "is empty"),
-        (text.isspace(), "is blank"),
+        (text.isspace(), "contains only whitespace"),
         (
             any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in text),
-            "holds a control character, such as a line break",
+            "contains a control character, such as a line break",
         ),
         (
             any(ord(c) > 0xFF for c in text),
-            "holds a character that no HTTP header can carry (outside Latin-1)",
+            "contains a character that is not allowed in HTTP headers (outside Latin-1)",
         ),
-        (text != text.strip(), "begins or ends with a blank"),
-        (not text.isprintable(), "holds an invisible character"),
+        (text != text.strip(), "starts or ends with whitespace"),
+        (not text.isprintable(), "contains an invisible character"),
     )
     return next((words for there, words in flaws if there), None)
 
@@ -90,28 +90,28 @@ def secrets_in(value: object) -> Iterator[Secret]:
 
 
 def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
-    """Why a value cannot be a credential that a provider gave out, without the value itself; None if it can.
+    """Why a value is a placeholder, not a real credential, without the value; None if it is not.
 
-    `is_key` is True for keys and tokens. A password is a user's own choice: of it, only shapes of templates count.
+    `is_key` is True for keys and tokens. Users choose passwords, so only template syntax counts in these.
     """
     text = reveal(secret)
     words = text.lower()
     if text[:1] not in "$%<{" and len(set(words)) > 1 and not _TEMPLATE_WORDS.search(words):
-        return None  # as nearly all are
+        return None  # the usual case
     if is_key and re.match(r"bearer\s", text, re.IGNORECASE):
         return 'starts with "Bearer", which balcli adds itself'
-    # Of one case, as names of variables are: a random key that begins with a dollar is of both.
+    # Names of variables have one case. A random key that starts with a dollar sign has both.
     name = "(?:[A-Z_][A-Z0-9_]*|[a-z_]+)" if is_key else "[A-Z_][A-Z0-9_]+"
     if re.fullmatch(rf"\$\{{?{name}\}}?|%{name}%|\$\{{.*\}}", text):
-        return "is the name of a variable instead of its value (a profile takes ${NAME})"
+        return "is the name of a variable, not its value (in a profile, use ${NAME})"
     shapes = r"<[a-z][a-z0-9 _.'/-]*>|\{\{.*\}\}"
     if re.fullmatch(f"{shapes}|{_WORDS}" if is_key else shapes, text, re.IGNORECASE):
-        return "is a placeholder that was never filled in"
+        return "is a placeholder"
     return None
 
 
 _TEMPLATE_WORDS: Final = re.compile("bearer|your|change|replace")
-# Keys and tokens are random: none is a phrase in which a template speaks to its reader.
+# Keys and tokens are random, never the instructions of a template.
 _WORDS: Final = (
     r"(?:(?:insert|enter|put|paste|add)[-_ ])?your[-_ ]?(?:[a-z0-9]+[-_ ]){0,3}?(?:api[-_ ]?)?"
     r"(?:key|token|secret|jwt|credentials?)(?:[-_ ]here)?|change[-_ ]?me|replace[-_ ]?me|([x*.])\1{2,}"
@@ -128,13 +128,13 @@ def encodings(text: str) -> Collection[str]:
 
 
 def _packed(raw: bytes) -> tuple[str, ...]:
-    """Bytes in base64 without padding, which is part of the padded form, and in hexadecimal digits."""
+    """Bytes in base64 without padding (a prefix of the padded form), and in hexadecimal digits."""
     encoded, digits = b2a_base64(raw, newline=False).decode().rstrip("="), raw.hex()
     return encoded, encoded.replace("+", "-").replace("/", "_"), digits, digits.upper()
 
 
 def _other_bytes(text: str) -> set[str]:
-    """The encodings of a text outside ASCII by its Latin-1 bytes, as headers send it, and misread as Latin-1."""
+    """The encodings of a non-ASCII text by its Latin-1 bytes, as in headers, and misread as Latin-1."""
     misread = {text.encode("utf-8", "surrogatepass").decode("latin-1")}
     try:
         raw = text.encode("latin-1")
@@ -144,12 +144,12 @@ def _other_bytes(text: str) -> set[str]:
 
 
 def _escaped(text: str, raw: bytes) -> set[str]:
-    """The text, and its JSON and URL encodings where those escape something."""
+    """The text, and its JSON and URL encodings if they differ."""
     import json
 
     forms = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     for form in tuple(forms):
-        # By default PHP also escapes slashes, and Go the markup characters of HTML.
+        # By default, PHP also escapes slashes, and Go the special characters of HTML.
         php = form.replace("/", "\\/")
         go = re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", form)
         forms |= {php, go}
@@ -159,7 +159,7 @@ def _escaped(text: str, raw: bytes) -> set[str]:
 
 
 def _quoted(raw: bytes) -> set[str]:
-    """The percent-encodings of bytes: Python's and JavaScript's functions differ in the safe characters."""
+    """The percent-encodings of bytes. Python's and JavaScript's functions have different safe characters."""
     from urllib.parse import quote, quote_plus
 
     forms = {quote_plus(raw)}
@@ -171,13 +171,13 @@ def _quoted(raw: bytes) -> set[str]:
 
 
 def is_recognizable(secret: Secret) -> bool:
-    """Whether a credential can be told from data: it has 12 characters or more, not all of them digits."""
+    """Whether a credential can be distinguished from data: it has 12 characters or more, not only digits."""
     text = reveal(secret)
     return len(text) >= MIN_RECOGNIZABLE and not text.isdigit()
 
 
 def redact(text: str) -> str:
-    """A message with every credential of 6 characters or more, in any encoding, replaced by `***`."""
+    """The message, with every credential of 6 characters or more, in any encoding, replaced by `***`."""
     if len(_known) != len(_filter.texts):
         for new in _known - _filter.texts:
             _filter.add(new)
@@ -187,9 +187,9 @@ def redact(text: str) -> str:
 
 
 class CredentialMatcher:
-    """Searches texts for credentials in every encoding; fast for any number of them.
+    """Searches texts for credentials in every encoding. Fast for any number of credentials.
 
-    None is shorter than `shortest`.
+    All have at least `shortest` characters.
     """
 
     def __init__(self, shortest: int, texts: Iterable[str] = ()) -> None:
@@ -206,17 +206,17 @@ class CredentialMatcher:
             if text not in self.texts:
                 for form in encodings(text):
                     self._by_start.setdefault(form[: self._shortest], []).append(form)
-                # Last: a thread that finds it in `texts`, or counts them, must search for it already.
+                # Last, because a thread that finds it in `texts`, or counts them, must already search for it.
                 self.texts.add(text)
 
     def find_in(self, text: str) -> list[str]:
-        """The encoded credentials in the text, the longest first: one can contain another.
+        """The encoded credentials in the text, longest first, because one can contain another.
 
-        Only those whose beginning it contains are compared.
+        Only those with a prefix in the text are compared.
         """
         size, starts = self._shortest, self._by_start
         if len(starts) <= _FEW:
-            begun: Iterable[str] = [*starts]  # a copy, because another thread may add some
+            begun: Iterable[str] = [*starts]  # a copy, because another thread may add to it
         else:
             pieces = (text[at : at + size] for at in range(len(text) - size + 1))
             begun = {piece for piece in pieces if piece in starts}
@@ -228,7 +228,7 @@ class CredentialMatcher:
 
     @property
     def are_few(self) -> bool:
-        """Whether a search is fast in a text of any length."""
+        """Whether the search is fast for a text of any length."""
         return len(self._by_start) <= _FEW
 
     def encodings(self) -> list[str]:
@@ -238,5 +238,5 @@ class CredentialMatcher:
 
 _known: set[str] = set()
 """Every credential of this process."""
-# Those that are encoded: few runs have a message, and to encode all again for each takes seconds with many logins.
+# Encoded only for the first message. With many logins, encoding all for each message takes seconds.
 _filter = CredentialMatcher(_SHORTEST_FILTERED)

@@ -1,4 +1,4 @@
-"""The signals that end a run: their names, and a way to let them wait."""
+"""The signals that end a run, and a context that defers them."""
 
 import signal
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ ENDING: Final = tuple(
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let the signals that end a run wait: they are sent again at the end.
+    """Defer the signals that end a run: they are sent again at the end.
 
-    To block them would not do: the thread of a request can take one, and the handler still runs here.
+    Blocking them is not enough: another thread can receive one, and the handler still runs in this thread.
     """
     came: list[int] = []
 

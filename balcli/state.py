@@ -1,4 +1,4 @@
-"""The state folder, and the lock that lets one run at a time of a profile write there."""
+"""The state folder, and the lock that allows one run of a profile at a time to write there."""
 
 import os
 import re
@@ -21,20 +21,20 @@ _LONGEST_NAME: Final = 120
 
 
 def folder(environ: Mapping[str, str]) -> Path:
-    """The user's folder for state, under `$XDG_STATE_HOME` or `~/.local/state`. Raises StateError without a fixed place."""
+    """The user's state folder, in `$XDG_STATE_HOME` or `~/.local/state`. Raises StateError if it is not absolute."""
     base = base_folder(environ, "XDG_STATE_HOME", ".local/state")
     if base is None:
         raise StateError(
-            "there is no place for the history and its lock: HOME or XDG_STATE_HOME is no absolute path; set it to one"
+            "no folder for the history and its lock: HOME or XDG_STATE_HOME is not an absolute path; set it"
         )
     return base / "balcli"
 
 
 @contextmanager
 def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) -> Iterator[None]:
-    """Hold the profile's lock for as long as the context lasts; a process that ends in any way lets it go.
+    """Hold the profile's lock during the context. The end of the process always releases it.
 
-    Waits that many seconds for it. Raises LockHeld then, and StateError where there can be no lock.
+    Waits for it for `wait` seconds. Raises LockHeld after that, and StateError if locking fails.
     """
     file = folder(environ) / f"{_name(profile)}.lock"
     try:
@@ -43,19 +43,19 @@ def lock(profile: str | None, environ: Mapping[str, str], *, wait: float = 0) ->
         if flaw is not None:
             raise StateError(f"{shown(file.parent)} {flaw}")
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        # O_NONBLOCK: a FIFO in its place must not keep anybody waiting.
+        # O_NONBLOCK: do not wait if the file is a FIFO.
         descriptor = os.open(file, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
     except OSError as problem:
         raise StateError(
-            f"{shown(file)} cannot be written: {problem.strerror}; let its folder be written, or set XDG_STATE_HOME"
+            f"{shown(file)} cannot be written: {problem.strerror}; make its folder writable, or set XDG_STATE_HOME"
         ) from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StateError(f"the lock {shown(file)} is no regular file; remove it")
+            raise StateError(f"the lock {shown(file)} is not a regular file; remove it")
         _acquire(descriptor, file, profile, wait)
         yield
     finally:
-        os.close(descriptor)  # the lock goes with it; the file stays, so that nobody locks one that is gone
+        os.close(descriptor)  # releases the lock; the file stays, so that no process locks a deleted one
 
 
 def _name(profile: str | None) -> str:
@@ -65,13 +65,13 @@ def _name(profile: str | None) -> str:
     name = quote(profile, safe=" ")
     if len(name) <= _LONGEST_NAME:
         return name
-    from hashlib import sha256  # here, because hardly any name is that long
+    from hashlib import sha256  # here, because few names are that long
 
     return f"({sha256(profile.encode()).hexdigest()[:32]})"
 
 
 def _acquire(descriptor: int, file: Path, profile: str | None, seconds: float) -> None:
-    """Lock the file within so many seconds, and write the holder into it."""
+    """Lock the file within `seconds`, and write the process and time to it."""
     end = time.monotonic() + seconds
     while not (locked := try_lock(descriptor)):
         if locked is None:
@@ -85,11 +85,11 @@ def _acquire(descriptor: int, file: Path, profile: str | None, seconds: float) -
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode(), 0)
     except OSError:
-        return  # a full disk, say: the lock holds all the same, without its holder's name
+        return  # for example, the disk is full: the lock works, but does not name its process
 
 
 def _held_by(descriptor: int, profile: str | None) -> str:
     found = _HOLDER.fullmatch(os.pread(descriptor, 64, 0))
     about = f" (process {found[1].decode()}, since {found[2].decode()})" if found else ""
     of = "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
-    return f"another run{about} holds the lock {of}; let it end, or wait for it with --wait S"
+    return f"another run{about} holds the lock {of}; try again later, or wait for it with --wait S"

@@ -1,6 +1,6 @@
-"""Escape untrusted text for display (one line, bounded, nothing invisible), and word lists, counts and likely names.
+"""Escape untrusted text for display (one line, limited length, nothing invisible), and format lists and hints.
 
-Used for everything that comes from a server, a file name or a user and is shown to a person.
+Used for all text from servers, file names and users that is shown to a person.
 """
 
 import re
@@ -9,17 +9,17 @@ from collections.abc import Iterable
 from typing import Final
 
 LONGEST_NAME: Final = 48
-"""The most characters of a name that are shown within other text."""
+"""The maximum length of a name within other text."""
 
-# How many characters the names take that a message lists: all there is to say, and beside one that is close.
+# The maximum length of a list of names in a message: alone, and after a similar name.
 _LONG_LIST: Final = 160
 _SHORT_LIST: Final = 80
-# A hostile answer can list names without end; each costs time to compare.
+# A hostile response can list any number of names, and each comparison takes time.
 _MOST_COMPARED: Final = 2000
 
 _LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
-# Printable to Python, yet drawn as nothing or as a blank: fillers, joiners, variation selectors.
+# Printable for Python, but invisible or blank: fillers, joiners, variation selectors.
 _INVISIBLE: Final = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
@@ -35,10 +35,10 @@ def _escape(character: str) -> str:
 def printable(text: str, limit: int = 0) -> str:
     """The text on one line, with control, bidirectional, zero-width and unpaired characters escaped.
 
-    With a limit, at most that many characters, the cut marked with `...`.
+    With a limit, the text is cut to that many characters, ending with `...`.
     """
     if limit and len(text) > limit:
-        # Cut before escaping, too, so that a megabyte costs no more than what is shown.
+        # Cut before escaping, too, so that a megabyte takes no longer than the part that is shown.
         text = text[:limit] + "..."
     text = escape_unprintable(text)
     if limit and len(text) > limit:
@@ -47,14 +47,14 @@ def printable(text: str, limit: int = 0) -> str:
 
 
 def escape_unprintable(text: str, keep: str = "") -> str:
-    """The text with all unprintable characters escaped but those to keep."""
+    """The text with all unprintable characters escaped, except those in `keep`."""
     if _is_printable(text):
         return text
     return "".join(c if c in keep or _is_printable(c) else _escape(c) for c in text)
 
 
 def _is_printable(text: str) -> bool:
-    # The pattern is compiled where a text needs it (`re` keeps it): most runs show ASCII alone.
+    # Compiled only if needed (`re` caches it): most runs show only ASCII.
     return text.isprintable() and (text.isascii() or not re.search(_INVISIBLE, text))
 
 
@@ -66,7 +66,7 @@ def width(text: str) -> int:
 
 
 def _columns(character: str) -> int:
-    # Marks stand on the character before them, and so do the vowels and finals of conjoining Hangul.
+    # Marks, and the vowels and finals of conjoining Hangul, have no width of their own.
     if unicodedata.category(character) in {"Mn", "Me"} or "\u1160" <= character <= "\u11ff":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
@@ -74,7 +74,7 @@ def _columns(character: str) -> int:
 
 def closest_match(name: str, there: Iterable[str]) -> str | None:
     """The name most similar to a mistyped one, ignoring case; None if no name is similar."""
-    from difflib import get_close_matches  # only to word an error
+    from difflib import get_close_matches  # only for error messages
 
     by_folded: dict[str, str] = {}
     for each in there:
@@ -88,17 +88,17 @@ def did_you_mean(name: str, there: Iterable[str]) -> str:
     """The hint for an unknown name: a similar name, and all names if the list is short."""
     names = list(dict.fromkeys(there))
     if not names:
-        return "there is none"
+        return "none exist"
     close = closest_match(name, names)
     if close is None:
-        return f"there are: {join_names(names)}"
+        return f"use one of: {join_names(names)}"
     every = join_names(names)
-    beside = f" there are: {every}" if len(every) <= _SHORT_LIST else ""
+    beside = f" (one of: {every})" if len(every) <= _SHORT_LIST else ""
     return f"did you mean {printable(close)}?{beside}"
 
 
 def join_names(names: Iterable[str]) -> str:
-    """The names joined by commas; of a long list the first ones, and the number of the others."""
+    """The names joined by commas. A long list is cut, with the number of the others."""
     names, text = list(names), ""
     for number, name in enumerate(names):
         longer = f"{text}, {printable(name, 40)}" if text else printable(name, 40)
@@ -114,7 +114,7 @@ def numbered(number: int, thing: str) -> str:
 
 
 def folded(text: str) -> str:
-    """The text with its ASCII letters in lower case, and no other character changed."""
+    """The text with only its ASCII letters in lower case."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 

@@ -1,4 +1,4 @@
-"""Thresholds on balances, the `limits` of a profile: ranges as monitoring plugins write them, and their evaluation."""
+"""Thresholds on balances (the `limits` of a profile): ranges of monitoring plugins, and their evaluation."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,19 +11,19 @@ from balcli.providers.selection import NOT_LISTED, names_of, selects, suggestion
 from balcli.text import folded, printable
 
 KEYS: Final = {
-    "asset": "a symbol, a label (SNX#173) or #id, in any case; or a list of exact names to add up",
-    "exact": "true: the asset is spelled just so (SNX is not snx)",
+    "asset": "a symbol, a label (SNX#173) or #id, in any case, or a list of exact names to add",
+    "exact": "true: match the case of the asset (SNX is not snx)",
     "field": "available (the default), total or locked",
-    "account": "without it, the total over all accounts",
-    "warn": "the range that is well: 1000: warns below 1000",
-    "crit": "10, 10:, ~:10, 10:20, or @10:20 for what is not well",
-    "absent": "zero: an asset that no account lists is a balance of 0",
+    "account": "default: the total over all accounts",
+    "warn": "the range that is OK: 1000: warns below 1000",
+    "crit": "10, 10:, ~:10, 10:20, or @10:20 (alerts inside)",
+    "absent": "zero: treat an asset that no account lists as 0",
 }
-"""The keys of a limit, with their help."""
+"""The keys of a limit, with their help texts."""
 
 DEFAULT_FIELD: Final = "available"
 ZERO_IF_ABSENT: Final = "zero"
-"""The one value of the key `absent`."""
+"""The only value of the key `absent`."""
 
 _NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 _RANGE = re.compile(rf"(@?)(?:({_NUMBER}|~):({_NUMBER})?|({_NUMBER}))")
@@ -42,9 +42,9 @@ class State(IntEnum):
 
 
 class Range(NamedTuple):
-    """Amounts from `start` to `end`, both included; None is no bound. It alerts outside, or `inside` if that is True.
+    """Amounts from `start` to `end`, inclusive; None is no bound. Alerts outside, or inside if `inside` is True.
 
-    `text` is the range as it was written.
+    `text` is the original text of the range.
     """
 
     text: str
@@ -64,9 +64,9 @@ Value: TypeAlias = "str | bool | tuple[str, ...] | Range"
 
 
 class Threshold(NamedTuple):
-    """The ranges for a field of an asset, in one account or (None) in the total over all.
+    """The ranges for a field of an asset, in one account or in the total over all accounts (None).
 
-    `asset` is as the user wrote it; of a list, `assets` has the names and `asset` joins them with ` + `.
+    `asset` is the user's text. For a list, `assets` has the names, and `asset` joins them with ` + `.
     """
 
     asset: str
@@ -75,7 +75,7 @@ class Threshold(NamedTuple):
     warn: Range | None
     crit: Range | None
     absent_is_zero: bool = False
-    """Whether an asset that no account lists is a balance of 0."""
+    """Whether an asset that no account lists counts as 0."""
     exact: bool = False
     assets: tuple[str, ...] = ()
 
@@ -88,7 +88,7 @@ class Threshold(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """The result of one threshold. `value` is in whole units, None if it is unknown; `reason` says why, or adds a remark."""
+    """The result of one threshold. `value` is in whole units, or None if unknown. `reason` says why, or adds a note."""
 
     threshold: Threshold
     state: State
@@ -97,7 +97,7 @@ class Finding(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The results of all thresholds, and the report that they are about."""
+    """The results of all thresholds, and their report."""
 
     findings: tuple[Finding, ...]
     report: Report
@@ -113,37 +113,37 @@ class Verdict(NamedTuple):
 
 
 def parse_range(text: str) -> Range:
-    """The range that a text describes. Raises ValueError, without the text."""
+    """Parse a range. Raises ValueError, without the text."""
     match = _RANGE.fullmatch(text)
     if match is None:
         raise ValueError(
-            "is not a range; write 10, 10:, '~:10' (in quotes, for the shell), 10:20 or @10:20, in plain decimal numbers"
+            "is not a range; use 10, 10:, '~:10' (quoted for the shell), 10:20 or @10:20, with plain decimal numbers"
         )
     at, start_text, end_text, alone = match.groups()
     try:
         start = ZERO if alone else None if start_text == "~" else parse(start_text)
         end = parse(end_text or alone) if end_text or alone else None
     except ValueError:
-        raise ValueError("has a number of over 80 characters; give a shorter one") from None
+        raise ValueError("contains a number of more than 80 characters; use a shorter one") from None
     if start is not None and end is not None and end < start:
         hint = (
-            "; a single number stands for 0 to it, so write ~: before it"
+            "; use ~: before the number for a range without a lower bound"
             if alone
-            else "; write the smaller first"
+            else "; put the smaller number first"
         )
-        raise ValueError(f"begins above its end{hint}")
+        raise ValueError(f"starts above its end{hint}")
     if start is None and end is None and not at:
-        raise ValueError("holds every amount, and would never alert; give it a bound, or leave it out")
+        raise ValueError("includes every amount and would never alert; set a bound, or remove it")
     return Range(text, start, end, inside=bool(at))
 
 
 def parse_value(key: str, value: str | list[str]) -> Value:
-    """The value of a key, from the text or list of texts that the user wrote. Raises ValueError, without the value."""
+    """Parse the value of a key. Raises ValueError, without the value."""
     if isinstance(value, list):  # the key is `asset`
         if not value or len(set(value)) < len(value):
-            raise ValueError("must be a list of different assets; name each once")
+            raise ValueError("must be a list of different assets; list each once")
         if any(name.startswith("#") for name in value):
-            raise ValueError("must be a list of names; write the label that the table shows, not the #id")
+            raise ValueError("must be a list of names; use the label from the table, not the #id")
         return tuple(_asset(name) for name in value)
     if key in {"warn", "crit"}:
         return parse_range(value)
@@ -151,11 +151,11 @@ def parse_value(key: str, value: str | list[str]) -> Value:
         raise ValueError("must be available, total or locked; change it")
     if key == "absent" and value != ZERO_IF_ABSENT:
         raise ValueError(
-            f"must be {ZERO_IF_ABSENT}; leave it out to have UNKNOWN for an asset that is not listed"
+            f"must be {ZERO_IF_ABSENT}; remove it to get UNKNOWN for an asset that is not listed"
         )
     if key == "asset" and "," in value:
         raise ValueError(
-            "names several assets; write a limit for each, or a list of exact names in the profile"
+            "has several assets; set a limit for each, or use a list of exact names in the profile"
         )
     return _asset(value) if key == "asset" else value
 
@@ -163,24 +163,24 @@ def parse_value(key: str, value: str | list[str]) -> Value:
 def _asset(text: str) -> str:
     """The name of one asset. Raises ValueError."""
     if not text or text != text.strip() or not text.isprintable() or len(text) > _LONGEST_ASSET:
-        raise ValueError(f"is not an asset; give a symbol of 1 to {_LONGEST_ASSET} printable characters")
+        raise ValueError(f"is not an asset; use a symbol of 1 to {_LONGEST_ASSET} printable characters")
     if folded(text).startswith("nft:"):
-        raise ValueError("is an NFT, which is no amount of anything; give a token")
+        raise ValueError("is an NFT, which has no amount; use a token")
     return text
 
 
 def missing_key(keys: Iterable[str]) -> tuple[str, str] | None:
-    """A key that is missing beside these, and the message about it; None if there is none."""
+    """A required key that is not among these, with its message; None if all are there."""
     given = set(keys)
     if "asset" not in given:
-        return "asset", "is missing; name the asset that the limit is on"
+        return "asset", "is missing; set the asset of the limit"
     if given.isdisjoint({"warn", "crit"}):
         return "crit", "is missing; add warn, crit or both"
     return None
 
 
 def make_threshold(values: Mapping[str, Value]) -> Threshold:
-    """The threshold with these values of `parse_value`, without a `missing_key`."""
+    """The threshold with these values from `parse_value`, which have no `missing_key`."""
     text = {key: value for key, value in values.items() if isinstance(value, str)}
     ranges = {key: value for key, value in values.items() if isinstance(value, Range)}
     asset = values["asset"]
@@ -198,22 +198,22 @@ def make_threshold(values: Mapping[str, Value]) -> Threshold:
 
 
 def named_accounts(thresholds: Sequence[Threshold]) -> list[str]:
-    """The names of the accounts to ask for these thresholds; an empty list means all."""
+    """The names of the accounts to request for these thresholds; an empty list means all."""
     names = [threshold.account for threshold in thresholds if threshold.account is not None]
     return list(dict.fromkeys(names)) if len(names) == len(thresholds) else []
 
 
 def watched_assets(thresholds: Iterable[Threshold]) -> tuple[tuple[str | None, str], ...]:
-    """The account (None for all) and asset of each threshold, once for each asset of a list."""
+    """The account (None for all) and asset of each threshold, one for each asset of a list."""
     return tuple((threshold.account, name) for threshold in thresholds for name in threshold.names)
 
 
 class _Undecided(Exception):
-    """The value of a threshold is unknown; the text says why."""
+    """The value of a threshold is unknown. The message says why."""
 
 
 def evaluate(report: Report, thresholds: Iterable[Threshold]) -> Verdict:
-    """The result of each threshold for a report, in order; UNKNOWN where its value is unknown."""
+    """The result of each threshold for a report, in order; UNKNOWN if its value is unknown."""
     findings = []
     for threshold in thresholds:
         try:
@@ -226,7 +226,7 @@ def evaluate(report: Report, thresholds: Iterable[Threshold]) -> Verdict:
 def _evaluate_one(report: Report, threshold: Threshold) -> Finding:
     """The result of one threshold. Raises _Undecided if its value is unknown.
 
-    An asset that no account lists is more often a misspelled name than a balance of 0: it can alert, but is never OK.
+    An asset that no account lists is more likely misspelled than 0, so it can alert, but is never OK.
     """
     value, absent = _measure(report, threshold)
     state = _state(threshold, value)
@@ -237,8 +237,7 @@ def _evaluate_one(report: Report, threshold: Threshold) -> Finding:
     close = suggestion(absent[0], threshold.names, rows)
     if state is State.OK and not threshold.absent_is_zero:
         raise _Undecided(
-            f"no account lists {name} ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} "
-            "if that is 0"
+            f"no account lists {name} ({NOT_LISTED}){close}; check the name, or set absent = {ZERO_IF_ABSENT} to treat it as 0"
         )
     return Finding(threshold, state, value, f"{name} is not listed{close}")
 
@@ -252,7 +251,7 @@ def _state(threshold: Threshold, value: Amount) -> State:
 
 
 def _measure(report: Report, threshold: Threshold) -> tuple[Amount, list[str]]:
-    """The value in whole units, and those of its assets that no account lists. Raises _Undecided."""
+    """The value in whole units, and the assets that no account lists. Raises _Undecided."""
     outcomes = _answered(report, threshold)
     rows = [balance for balance in report.balances if threshold.account in (None, balance.account)]
     values, absent = [], []
@@ -263,16 +262,16 @@ def _measure(report: Report, threshold: Threshold) -> tuple[Amount, list[str]]:
         elif any(_includes(outcome, asset) for outcome in outcomes):
             absent.append(asset)
         else:
-            raise _Undecided("the profile asks for other assets alone; add it to the account's assets")
+            raise _Undecided("the profile excludes the asset; add it to the account's assets")
     return exact_sum(values), absent
 
 
 def _matching_rows(rows: Sequence[Balance], asset: str) -> list[Balance]:
-    """The rows of one asset. Raises _Undecided if its name can mean several assets, or a row without a known name."""
+    """The rows of one asset. Raises _Undecided if its name matches several assets, or may be a row without a name."""
     labels = _possible_assets(rows, asset)
     if len(labels) > 1:
         raise _Undecided(
-            f"it can mean {_listed(labels)}, which are different assets; name one with exact, or an account"
+            f"it matches several assets: {_listed(labels)}; choose one with exact, or an account"
         )
     matching = [row for row in rows if row.asset in labels and selects((asset,), *names_of(row))]
     _reject_unnamed_token(rows, matching, asset)
@@ -287,10 +286,10 @@ def _amount(
     if None in amounts:
         lacking = [row.account for row, amount in zip(matching, amounts, strict=True) if amount is None]
         raise _Undecided(
-            f"the provider did not make it known ({_listed(lacking)}); put the limit on another field"
+            f"the provider did not return it ({_listed(lacking)}); set the limit on another field"
         )
     if not any(row.counted for row in matching):
-        raise _Undecided("it is in no total, and can have no limit; remove the limit")
+        raise _Undecided("it is not in any total, so it cannot have a limit; remove the limit")
     if threshold.account is not None:
         return exact_sum(amounts)
     _reject_other_id(rows, matching)
@@ -298,12 +297,14 @@ def _amount(
 
 
 def _reject_other_id(rows: Iterable[Balance], matching: Sequence[Balance]) -> None:
-    """Raise _Undecided if an account also lists the asset under another id: the total has both."""
+    """Raise _Undecided if an account also lists the asset under another id, because the total includes both."""
     chosen, accounts = {id(row) for row in matching}, {row.account for row in matching}
     for row in rows:
         if row.asset == matching[0].asset and row.account in accounts and id(row) not in chosen:
             account, name = printable(row.account, _LONGEST_NAME), printable(row.asset, _LONGEST_NAME)
-            raise _Undecided(f"{name} has another id at {account}, too; name {name}, or an account")
+            raise _Undecided(
+                f"{name} has another id at {account}, too; use {name} as the asset, or an account"
+            )
 
 
 def _answered(report: Report, threshold: Threshold) -> list[Outcome]:
@@ -312,7 +313,7 @@ def _answered(report: Report, threshold: Threshold) -> list[Outcome]:
         raise _Undecided(f"the run failed ({report.failures[0].code})")
     outcomes = [outcome for outcome in report.outcomes if threshold.account in (None, outcome.account.name)]
     if not outcomes:
-        raise _Undecided("the account was not asked; name one that the run asks")
+        raise _Undecided("the account is not in this run; choose one that is")
     failures = {each.account.name: each.failure for each in outcomes if each.failure is not None}
     if len(failures) == 1:
         ((name, failure),) = failures.items()
@@ -326,52 +327,52 @@ def _answered(report: Report, threshold: Threshold) -> list[Outcome]:
 
 
 def _from_total(report: Report, matching: Sequence[Balance], threshold: Threshold) -> Amount:
-    """The report's total of the asset, which leaves out aggregates of other accounts. Raises _Undecided if it has none."""
+    """The report's total of the asset, which excludes aggregates of other accounts. Raises _Undecided if it has none."""
     for total in report.totals:
         if total.asset == matching[0].asset:
             value: Amount | None = getattr(total.amounts, threshold.field)
             if value is None:
                 raise _Undecided(
-                    f"the total is not complete ({_listed(total.missing)}); put the limit on an account, or on another field"
+                    f"the total is not complete ({_listed(total.missing)}); set the limit on an account, or on another field"
                 )
             return value
     left_out = _listed(row.account for row in matching)
     raise _Undecided(
-        f"only accounts that are left out of totals list it ({left_out}); name an account in the limit"
+        f"it is listed only by accounts that are not in the totals ({left_out}); set the limit's account"
     )
 
 
 def _possible_assets(rows: Iterable[Balance], asset: str) -> list[str]:
-    """The assets in these rows that a name can mean.
+    """The assets in these rows that match a name.
 
-    Several where a host has more than one token of that symbol, each labelled with its id. An exact name that
-    is listed means no other asset.
+    There are several if a host has more than one token with the symbol, each labelled with its id. A listed exact
+    name matches only itself.
     """
     found = {row.asset: None for row in rows if selects((asset,), *names_of(row))}
     if isinstance(asset, ExactName) and asset in found:
         return [str(asset)]
     namesakes = {row.asset: None for row in rows if _is_namesake(row, asset)}
     found = {name: None for name in found if name not in namesakes}
-    # One labelled token is ambiguous, too: the host knows another of that symbol.
+    # A single labelled token is ambiguous, too: the host has another one with that symbol.
     other = [f"another {asset}"] if len(namesakes) == 1 and not found else []
     return [*found, *namesakes, *other]
 
 
 def _is_namesake(row: Balance, asset: str) -> bool:
-    """Whether an asset is the symbol of a row that is labelled `SYMBOL#ID`, because another token shares the symbol."""
+    """Whether an asset is the symbol of a row labelled `SYMBOL#ID`, which shares its symbol with another token."""
     symbol, mark, number = row.asset.rpartition("#")
     return mark != "" and number == row.asset_id and selects((asset,), symbol)
 
 
 def _reject_unnamed_token(rows: Iterable[Balance], matching: Iterable[Balance], asset: str) -> None:
-    """Raise _Undecided if an account lists no such asset, but a token without a known name that can be it."""
+    """Raise _Undecided if an account does not list the asset, but a token without a known name, which may be it."""
     listing = {row.account for row in matching}
     for row in rows:
         unnamed = row.asset == f"#{row.asset_id}"
         if unnamed and row.account not in listing and ("#" not in asset or asset.endswith(row.asset)):
             account = printable(row.account, _LONGEST_NAME)
             raise _Undecided(
-                f"{row.asset} at {account} has no known name, and can be it; name the asset by its #id"
+                f"{row.asset} at {account} has no known name and may be this asset; use the asset's #id"
             )
 
 
@@ -382,7 +383,7 @@ def _includes(outcome: Outcome, asset: str) -> bool:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The first four different names, and the number of others."""
+    """The first four different names, and the number of the others."""
     each = [printable(name, _LONGEST_NAME) for name in dict.fromkeys(names)]
     more = f" and {len(each) - _MOST_NAMES} more" if len(each) > _MOST_NAMES else ""
     return ", ".join(each[:_MOST_NAMES]) + more

@@ -1,4 +1,4 @@
-"""Base URLs: which ones credentials may be sent to (HTTPS, or HTTP on loopback), and how they are compared and shown."""
+"""Validate base URLs (HTTPS, or HTTP on loopback), compare them, and show them without credentials."""
 
 import ipaddress
 import re
@@ -14,13 +14,13 @@ _NAME = rf"{_LABEL}(\.{_LABEL})*\.?"
 
 @final
 class BaseUrl(str):
-    """A base URL in which variables were expanded, perhaps to credentials: messages show `shown` instead."""
+    """A base URL with expanded variables, which may be credentials. Messages use `shown` instead."""
 
     __slots__ = ("shown",)
     shown: str
 
     def __new__(cls, url: str, shown: str) -> Self:
-        """The URL, and the text of the profile that is shown for it."""
+        """The URL, and the profile's text to show for it."""
         made = super().__new__(cls, url)
         made.shown = shown
         return made
@@ -46,7 +46,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-@lru_cache(maxsize=64)  # a run has few hosts, and asks about them for each of its requests
+@lru_cache(maxsize=64)  # called for each request, with few different hosts
 def is_loopback_url(url: str) -> bool:
     """Whether a URL's host is on the loopback range, without a lookup."""
     return is_loopback(urlsplit(url).hostname or "")
@@ -54,24 +54,25 @@ def is_loopback_url(url: str) -> bool:
 
 @lru_cache(maxsize=64)  # accounts share hosts
 def validate_base_url(text: str) -> str:
-    """The URL with scheme and host in lower case, without default port and final slash, if credentials may be sent there.
+    """The URL with scheme and host in lower case, without default port and trailing slash.
 
-    Raises ValueError with the reason and what to do, without the URL, which may contain a password.
+    Raises ValueError, with the cure, if credentials must not be sent there. The message does not contain the URL,
+    which may contain a password.
     """
     parts = _split(text)
     if parts.username is not None or parts.password is not None:
-        raise ValueError("holds a user name or password; give credentials by their own keys")
+        raise ValueError("contains a user name or password; set credentials with their own keys")
     if "?" in text or "#" in text:
-        raise ValueError("has a query or a fragment; give the scheme, host and path alone")
+        raise ValueError("contains a query or a fragment; use only scheme, host and path")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("is plain HTTP, which is for 127.0.0.1 and localhost alone; use https://")
+        raise ValueError("is plain HTTP, which is allowed only for 127.0.0.1 and localhost; use https://")
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
     return urlunsplit((parts.scheme, host, parts.path, "", "")).rstrip("/")
 
 
 @lru_cache(maxsize=64)  # accounts share hosts
 def normalize_url(base_url: str) -> str:
-    """The normal form of a valid base URL (RFC 3986, 6.2), for comparisons only: it is never sent."""
+    """The normal form of a valid base URL (RFC 3986, 6.2), only for comparisons."""
     parts = urlsplit(base_url)
     host = _normal_host(parts.hostname or "")
     host = f"[{host}]" if ":" in host else host
@@ -81,7 +82,7 @@ def normalize_url(base_url: str) -> str:
 
 
 def _normal_host(host: str) -> str:
-    """The host in lower case without a trailing dot; addresses in their shortest form, `127.0.0.1` for localhost."""
+    """The host in lower case, without a trailing dot. Addresses get their shortest form, localhost `127.0.0.1`."""
     name = host.lower().removesuffix(".")
     try:
         address = ipaddress.ip_address(name if (number := _old_ipv4(name)) is None else number)
@@ -93,7 +94,7 @@ def _normal_host(host: str) -> str:
 
 
 def _old_ipv4(name: str) -> int | None:
-    """The IPv4 address as a number, for spellings that resolvers accept (127.1, 0x7f000001, 0177.0.0.1); None for a name."""
+    """The IPv4 address as a number, for all spellings of resolvers (127.1, 0x7f000001, 0177.0.0.1); None for a name."""
     parts, address = name.split("."), 0
     if len(parts) > 4:
         return None
@@ -101,7 +102,7 @@ def _old_ipv4(name: str) -> int | None:
         if not re.fullmatch("0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*", part):
             return None
         number = int(part, 16 if "x" in part else 8 if part[0] == "0" else 10)
-        size = 4 - place if place == len(parts) - 1 else 1  # the last part fills all bytes that are left
+        size = 4 - place if place == len(parts) - 1 else 1  # the last part fills all remaining bytes
         if number >= 256**size:
             return None
         address += number << 8 * (4 - place - size)
@@ -109,7 +110,7 @@ def _old_ipv4(name: str) -> int | None:
 
 
 def _normal_path(path: str) -> str:
-    """The path with dot segments resolved, percent-encoding only where it is needed, and no final slash."""
+    """The path with resolved dot segments, minimal percent-encoding, and no trailing slash."""
 
     def spelled(found: re.Match[str]) -> str:
         character = chr(int(found[1], 16))
@@ -118,27 +119,29 @@ def _normal_path(path: str) -> str:
     kept: list[str] = []
     for segment in re.sub("%([0-9A-Fa-f]{2})", spelled, path).split("/"):
         if segment == "..":
-            del kept[max(len(kept) - 1, 1) :]  # the first segment is before the first slash
+            del kept[max(len(kept) - 1, 1) :]  # keep the empty segment before the first slash
         elif segment != ".":
             kept.append(segment)
     return "/".join(kept).rstrip("/")
 
 
 def validate_proxy(text: str) -> str:
-    """The URL, if it is that of a proxy. Raises ValueError without the URL, which may contain a password."""
+    """The URL of a proxy. Raises ValueError, without the URL, which may contain a password."""
     try:
         parts = _split(text)
     except ValueError:
         parts = None
     if parts is None or parts.path.strip("/") or "?" in text or "#" in text:
-        raise ValueError("is no proxy that balcli can use; write it as http://host:port")
+        raise ValueError("is not a supported proxy URL; write it as http://host:port")
     return text
 
 
 def _split(text: str) -> SplitResult:
-    """The parts of an http(s) URL whose host is a name or an address. Raises ValueError."""
+    """Split an http(s) URL with a valid host. Raises ValueError."""
     if not text.isascii() or not text.isprintable() or not _NOT_IN_URL.isdisjoint(text):
-        raise ValueError("holds a character that has no place in a URL; write a name outside ASCII as xn--…")
+        raise ValueError(
+            "contains a character that is not allowed in a URL; write a non-ASCII host name as xn--…"
+        )
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -147,18 +150,18 @@ def _split(text: str) -> SplitResult:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not a full URL; write it as https://host/path")
     if not _is_host(parts.hostname, bracketed="[" in parts.netloc):
-        raise ValueError("names a host that cannot be one; write it as https://host/path")
+        raise ValueError("contains an invalid host name; write it as https://host/path")
     written = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     written += "" if port is None else f":{port}"
     if parts.netloc.rpartition("@")[2].lower() != written:
         raise ValueError("is not a valid URL; write it as https://host/path")
     if port == 0:
-        raise ValueError("names port 0; give the port that the server listens on")
+        raise ValueError("contains port 0; use the port that the server listens on")
     return parts
 
 
 def _is_host(host: str, *, bracketed: bool) -> bool:
-    """Whether a text is a DNS name or an IP address; an IPv6 address must be, and others must not be, in brackets."""
+    """Whether a text is a DNS name or an IP address. Only IPv6 addresses must be in brackets."""
     if not bracketed:
         return re.fullmatch(_NAME, host) is not None
     try:

@@ -89,7 +89,7 @@ def test_help_is_on_stdout_in_two_spellings(run: Callable[..., Ran]) -> None:
     assert helps[0] == helps[1]
     assert (0, "") == (helps[0].code, helps[0].err)
     assert re.match(r"Usage: balcli \[OPTIONS\] COMMAND", helps[0].out)
-    assert "Show exactly what you own" in helps[0].out
+    assert "Show your exact balances" in helps[0].out
     assert "Usage: balcli all [OPTIONS]" in run("all", "-h").out
 
 

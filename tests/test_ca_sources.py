@@ -205,7 +205,7 @@ def test_the_source_is_named(program: Program, two: Two) -> None:
         assert own == ([str(ours)] if "account" in named else [])
         doctor = ask(program, two, named, "doctor", "--offline", "-o", "json").json
         assert [step] == [one["message"] for one in doctor["steps"] if one["step"] == "ca_bundle"]
-        beside = [one["message"] for one in doctor["steps"] if "is not used" in one["message"]]
+        beside = [one["message"] for one in doctor["steps"] if "_FILE is ignored" in one["message"]]
         assert len(beside) == (1 if "profile" in named and "SSL_CERT_FILE" in named else 0)
 
 

@@ -7,24 +7,24 @@ from balcli.text import closest_match, did_you_mean
 from tests.conftest import Program
 from tests.lists import each_case
 
-THERE = "there are: loopring, treasury, payouts, shop"
+OF = "one of: loopring, treasury, payouts, shop"
 
 
 @each_case(
     ("arguments", "code", "said"),
     [
-        (["all", "shpo"], 3, f"has no account shpo; did you mean shop? {THERE}"),
-        (["all", "TREASURY"], 3, f"did you mean treasury? {THERE}"),
-        (["wallet", "payout"], 3, "did you mean payouts? there are: treasury, payouts"),
-        (["check", "--asset", "BTC", "--crit", "1:", "--account", "shpo"], 3, f"did you mean shop? {THERE}"),
-        (["doctor", "shpo"], 3, f"did you mean shop? {THERE}"),
+        (["all", "shpo"], 3, f"has no account shpo; did you mean shop? ({OF})"),
+        (["all", "TREASURY"], 3, f"did you mean treasury? ({OF})"),
+        (["wallet", "payout"], 3, "did you mean payouts? (one of: treasury, payouts)"),
+        (["check", "--asset", "BTC", "--crit", "1:", "--account", "shpo"], 3, f"did you mean shop? ({OF})"),
+        (["doctor", "shpo"], 3, f"did you mean shop? ({OF})"),
         (
             ["all", "--fault", "refusd"],
             2,
-            "there is no refusd; did you mean refused? balcli sandbox --faults",
+            "unknown fault refusd; did you mean refused? balcli sandbox --faults",
         ),
         (["all", "--fault", "merhant:refused"], 2, "did you mean merchant:refused? balcli sandbox --faults"),
-        (["all", "--fault", "zzzzzzzz"], 2, "there is no zzzzzzzz; balcli sandbox --faults lists"),
+        (["all", "--fault", "zzzzzzzz"], 2, "unknown fault zzzzzzzz; balcli sandbox --faults lists"),
     ],
 )
 def test_a_close_name_of_the_sandbox_is_suggested(
@@ -42,14 +42,14 @@ def test_a_close_name_of_the_sandbox_is_suggested(
         (["walet"], "No such command 'walet'. Did you mean 'wallet'? see balcli --help"),
         (["config", "shwo"], "Did you mean 'show'? see balcli config --help"),
         (["all", "--fualt", "x"], "--fault"),
-        (["--profile", "main", "all"], "write it behind the command: balcli all --profile NAME"),
-        (["-q"], "write it behind the command: balcli COMMAND -q"),
-        (["config", "-p", "main", "check"], "write it behind the command: balcli config check -p NAME"),
+        (["--profile", "main", "all"], "write it after the command: balcli all --profile NAME"),
+        (["-q"], "write it after the command: balcli COMMAND -q"),
+        (["config", "-p", "main", "check"], "write it after the command: balcli config check -p NAME"),
         (["--config", "x", "schema"], "No such option: --config; see balcli --help"),
         (["config", "--nope"], "No such option: --nope; see balcli config --help"),
         (
             ["config", "init", "--provider", "walet"],
-            "did you mean wallet? there are: loopring, wallet, merchant",
+            "did you mean wallet? (one of: loopring, wallet, merchant, velafi, kunacore)",
         ),
     ],
 )
@@ -177,12 +177,12 @@ def test_names_are_compared_in_any_case() -> None:
 
 def test_a_list_without_names_says_so() -> None:
     """Where there is nothing to suggest or list, that is said."""
-    assert "there is none" == did_you_mean("x", [])
+    assert "none exist" == did_you_mean("x", [])
 
 
 def test_a_suggestion_is_made_safe_to_show() -> None:
     """A name from outside is escaped where it is suggested, and one of over 48 characters never is."""
-    assert r"did you mean sho\x1bp? there are: sho\x1bp" == did_you_mean("shop", ["sho\x1bp"])
+    assert r"did you mean sho\x1bp? (one of: sho\x1bp)" == did_you_mean("shop", ["sho\x1bp"])
     assert closest_match("s" * 48, ["s" * 49]) is None
 
 

@@ -389,12 +389,12 @@ def test_run_is_about_the_accounts_that_are_named(
     ("arguments", "said"),
     [
         pytest.param(
-            ["all", "nobody"], "there are: loopring, treasury, payouts, shop", id="of the whole profile"
+            ["all", "nobody"], "use one of: loopring, treasury, payouts, shop", id="of the whole profile"
         ),
-        pytest.param(["wallet", "nobody"], "there are: treasury, payouts", id="of one provider"),
-        pytest.param(["wallet", "payouts", "nobody"], "there are: treasury, payouts", id="one of two"),
+        pytest.param(["wallet", "nobody"], "use one of: treasury, payouts", id="of one provider"),
+        pytest.param(["wallet", "payouts", "nobody"], "use one of: treasury, payouts", id="one of two"),
         pytest.param(["wallet", "shop"], "balcli merchant", id="of another provider"),
-        pytest.param(["all", "Shop"], "there are: loopring, treasury, payouts, shop", id="in another case"),
+        pytest.param(["all", "Shop"], "one of: loopring, treasury, payouts, shop", id="in another case"),
     ],
 )
 def test_unknown_account_is_answered_with_those_that_are(
@@ -699,7 +699,7 @@ def test_one_account_at_two_spellings_of_its_host_never_asks(program: Program, s
     )
     result = program.with_profile(text, "all", "-o", "json")
     assert (3, ["config.account"], []) == (result.code, codes(result), sandbox.log)
-    assert 'merchant "m1" is the same account at the provider as merchant "m0"' in result.err
+    assert 'merchant "m1" is the same account as merchant "m0"' in result.err
 
 
 def test_an_aggregate_is_left_out_beside_its_merchants_at_another_spelling(

@@ -114,7 +114,7 @@ def test_init_leaves_what_is_there(program: Program, kind: str) -> None:
     result = program.run("config", "init", "-c", str(file))
     after = file.lstat()
     assert (3, "") == (result.code, result.out)
-    assert "already exists; edit it, move it away first, or name another file with --config" in result.err
+    assert "already exists; edit it, move it away first, or use another file with --config" in result.err
     assert (before.st_ino, before.st_mode, before.st_mtime_ns) == (
         after.st_ino,
         after.st_mode,
@@ -180,7 +180,7 @@ def test_init_says_that_the_default_relayer_is_closed(program: Program) -> None:
     said = "Loopring closed its public relayer on 2026-06-28; set base_url to use another deployment"
     result = program.run("config", "init", "--provider", "loopring", "-c", str(program.file))
     (line,) = [line for line in program.file.read_text().splitlines() if "base_url = " in line]
-    assert re.fullmatch(rf'base_url = "\$\{{LOOPRING_BASE_URL\}}" +# where the API is. {said}', line)
+    assert re.fullmatch(rf'base_url = "\$\{{LOOPRING_BASE_URL\}}" +# the URL of the API. {said}', line)
     assert f"balcli: loopring: note: {said}" in result.err.splitlines()
     other = program.run("config", "init", "--provider", "merchant", "-c", str(program.folder / "other.toml"))
     assert (0, False) == (other.code, "note: " in other.err)
@@ -191,7 +191,7 @@ def test_init_of_an_unknown_provider_writes_nothing(program: Program, name: str)
     """A provider that there is not, or none at all, is wrong usage, answered with those that there are."""
     result = program.run("config", "init", "--provider", name, "-c", str(program.file))
     assert (2, "", False) == (result.code, result.out, program.file.exists())
-    assert "there are: loopring, wallet, merchant" in result.err
+    assert "use one of: loopring, wallet, merchant" in result.err
 
 
 def test_check_and_doctor_say_that_an_account_is_at_the_closed_relayer(program: Program) -> None:
@@ -244,7 +244,7 @@ def test_init_leaves_an_env_file_that_is_there(program: Program) -> None:
     private(program.folder / ".env", "MINE=1\n")
     refused = program.run("config", "init", "--env", "-c", str(program.file))
     assert (3, "", False) == (refused.code, refused.out, program.file.exists())
-    assert "add the names to it yourself" in refused.err
+    assert "add the variables to it, or remove --env" in refused.err
     assert 0 == program.run("config", "init", "-c", str(program.file)).code
     assert "MINE=1\n" == (program.folder / ".env").read_text()
 
@@ -923,13 +923,13 @@ FOUND = [
     ("config.key", '48: unknown key "limits" in merchant'),
     ("config.account", '25: name in wallet "one" is also the name of wallet 1'),
     ("config.value", "53: field in limit 1 must be available, total or locked"),
-    ("config.value", "54: crit in limit 1 must be text"),
+    ("config.value", "54: crit in limit 1 must be a string"),
     ("config.key", '57: unknown key "feld" in limit 2; did you mean "field"?'),
     ("config.key", "56: asset in limit 2 is missing"),
-    ("config.value", '5: timeout in profile "main" is not a time; write a number'),
+    ("config.value", '5: timeout in profile "main" is not a time; use a number'),
     ("config.value", '6: retries in profile "main" must be a whole number'),
     ("config.value", '7: jobs in profile "main" must be a whole number'),
-    ("config.value", '9: proxy in profile "main" is no proxy'),
+    ("config.value", '9: proxy in profile "main" is not a supported proxy'),
     ("config.value", '8: ca_bundle in profile "main": '),
     ("config.variable", "14: api_key in loopring needs ${NO_KEY}, which is not set; set NO_KEY"),
     ("config.value", "15: account_id in loopring must be a whole number"),
@@ -938,20 +938,20 @@ FOUND = [
         "config.variable",
         '20: base_url in wallet "one" needs ${NO_HOST}, ${NO_PATH}, which are not set; set NO_HOST, NO_PATH',
     ),
-    ("config.secret", '22: access_token_command in wallet "one": no-such-program-here is not found'),
-    ("config.value", '21: wallet_id in wallet "one" must be text'),
+    ("config.secret", '22: access_token_command in wallet "one": no-such-program-here not found'),
+    ("config.value", '21: wallet_id in wallet "one" must be a string'),
     ("config.variable", '28: login.merchant_id in wallet "one" needs ${NO_ID}'),
     ("config.variable", '28: login.email in wallet "one" needs ${NO_MAIL}'),
-    ("config.value", '28: login.at in wallet "one" must be text'),
-    ("config.value", '26: base_url in wallet "one" holds a user name'),
+    ("config.value", '28: login.at in wallet "one" must be a string'),
+    ("config.value", '26: base_url in wallet "one" contains a user name'),
     ("config.secret", "32: api_key_file in wallet 3: "),
     ("config.key", "30: wallet_id in wallet 3 is missing"),
     ("config.variable", '38: api_key in wallet "same" needs ${NO_KEY}'),
-    ("config.value", '44: api_key_command in wallet "same again" must be a list of texts'),
+    ("config.value", '44: api_key_command in wallet "same again" must be a list of strings'),
     ("config.key", "46: token in merchant is missing"),
     ("config.key", "47: merchant_id in merchant must not be negative"),
-    ("config.account", '40: wallet "same again" is the same account at the provider as wallet "same"'),
-    ("config.secret", "60: token in merchant holds a control character"),
+    ("config.account", '40: wallet "same again" is the same account as wallet "same"'),
+    ("config.secret", "60: token in merchant contains a control character"),
     ("config.key", "61: api_secret in merchant cannot be combined with token"),
 ]
 
@@ -1026,7 +1026,7 @@ def test_check_judges_every_file(program: Program) -> None:
     table = program.run("config", "check", "-c", str(file))
     messages = [problem["message"] for problem in result.json["problems"]]
     parts = [
-        ".env counts as a file of secrets and is readable by everyone; chmod 600",
+        ".env may contain secrets and is readable by everyone; chmod 600",
         ".env:2: expected NAME=value",
         ".env:4: expected NAME=value",
         "config.toml can be written by others; chmod 600",

@@ -464,19 +464,19 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
                 'asset = "USDT"', 'crit = "1:"', "[[profiles.main.limits]]", 'asset = "usdt"', 'warn = "2:"'
             ),
             "config.key",
-            ["limit 2 is on", "limit 1"],
+            ["limit 2 has the same", "limit 1"],
             id="two limits on one amount",
         ),
         pytest.param(
             held('asset = "USDT"', f'account = "{VALUE}"', 'crit = "1:"'),
             "config.account",
-            ["account in limit 1", "there are: loopring"],
+            ["account in limit 1", "use one of: loopring"],
             id="limit on an unknown account",
         ),
         pytest.param(
             '[[profiles.main.limits]]\nasset = "USDT"\naccount = "shop"\ncrit = "1:"',
             "config.account",
-            ["account in limit 1", "there is none"],
+            ["account in limit 1", "none exist"],
             id="limit without accounts",
         ),
         pytest.param(
@@ -511,7 +511,7 @@ def test_value_of_another_type_is_refused(tmp_path: Path, provider: str, key: st
         pytest.param(
             held('asset = "USDT"', 'crit = "20:10"'),
             "config.value",
-            ["crit in limit 1 begins"],
+            ["crit in limit 1 starts"],
             id="range turned round",
         ),
         pytest.param(
@@ -834,7 +834,7 @@ SYNTAX = {
     "open quote": (f'api_key = "{VALUE}', "toml:3: string not closed"),
     "no quotes": (
         f"api_key = {VALUE}",
-        "toml:3: not a value (column 11); write texts in quotes",
+        "toml:3: invalid value (column 11); put strings in quotes",
     ),
     "no value": (f'"{VALUE}"', "toml:3: "),
     "no sign": (f"api_key {VALUE}", "toml:3: key without a value (column 9); write KEY = VALUE"),
@@ -844,7 +844,7 @@ SYNTAX = {
     "key twice": (f'api_key = "{VALUE}"\napi_key = "{VALUE}"', "toml:4: "),
     "table twice": (
         f'api_key = "{VALUE}"\n[[profiles.main.loopring]]\n',
-        "write each of several accounts as [[...]]",
+        "write several accounts as [[...]]",
     ),
     "list open": (f'assets = ["{VALUE}"', "list or table not closed (column 1); add the missing bracket"),
     "table over a value": (f'x = "{VALUE}"\n[profiles.main.loopring.x]\n', "toml:4: "),
@@ -1054,5 +1054,5 @@ def test_name_from_the_command_line_is_shown_on_one_line(program: Program, kind:
     arguments = ["-p", name] if kind == "profile" else [name]
     result = program.with_profile(loopring(), "all", "-o", "json", *arguments)
     there = "main" if kind == "profile" else "loopring"
-    check_refusal(result, f"config.{kind}", f"there are: {there}")
+    check_refusal(result, f"config.{kind}", f"use one of: {there}")
     assert result.err.rstrip("\n").isprintable()

@@ -174,7 +174,7 @@ def test_the_doctor_names_each_address(program: Program) -> None:
     for address in ("127.0.0.1", "127.0.0.2", NO_ROUTE):
         assert address in steps["name"]["message"]
     assert "warning" == steps["tcp"]["status"]
-    for words in ("127.0.0.1 connects in", "127.0.0.2 refused", f"{NO_ROUTE} "):
+    for words in ("127.0.0.1 connected in", "127.0.0.2 refused", f"{NO_ROUTE} "):
         assert words in steps["tcp"]["message"]
 
 

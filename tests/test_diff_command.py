@@ -113,7 +113,7 @@ def test_a_narrow_terminal_gets_whole_amounts(columns: int) -> None:
     for amount in ("+33332.249999999999999999", "1.000000000000000001", "33333.25", "5"):
         assert amount in shown.split()
     assert ("+33332.249999999999999999  1.000000000000000001  ->  33333.25" in shown) == (columns == 100)
-    said = {"vanished, with no amount that is known", "ETH  vanished, with no amount that is known"}
+    said = {"vanished, no known amount", "ETH  vanished, no known amount"}
     assert any(line.strip(" -") in said for line in shown.splitlines())
     assert all(len(line) <= max(columns, 42) for line in shown.splitlines())
 
@@ -143,7 +143,7 @@ def test_a_partial_run_is_refused_unless_asked_for(recorded: Callable[..., Calla
     refused, allowed = diff("1", "2"), diff("1", "2", "--allow-partial")
     assert (2, "", True) == (refused.code, refused.out, "run 2 is partial" in refused.err)
     assert (2, True, True) == (allowed.code, "not compared" in allowed.out, ", partial)" in allowed.out)
-    assert "balcli: not compared: merchant; record a run in which it can be\n" == allowed.err
+    assert "balcli: not compared: merchant; record another run, and compare with it\n" == allowed.err
     document = _document(diff("1", "2", "--allow-partial", "-o", "json"))
     assert (None, ["usage"]) == (document["different"], [error["code"] for error in document["errors"]])
 
@@ -169,7 +169,7 @@ def test_a_run_is_never_compared_with_itself(program: Program, tmp_path: Path) -
         [*runs, *empty], itertools.cycle([(), ("--allow-partial",), ("-o", "json")]), strict=False
     ):
         result = program.run("diff", "--history", str(history), *more, *words)
-        said = ", no run since; " in result.err or words in empty
+        said = ", the last one; " in result.err or words in empty
         different = _document(result)["different"] if "json" in more else result.out or None
         if (2, True, None) != (result.code, said, different):
             wrong.append((words, more, result))
@@ -279,9 +279,9 @@ def test_trouble_is_2(recorded: Callable[..., Callable[..., Result]], subtests: 
     [
         (
             "merchnat",
-            "there is no account merchnat in run 1 or run 2; did you mean merchant? there are: merchant",
+            "unknown account merchnat in run 1 or run 2; did you mean merchant? (one of: merchant)",
         ),
-        ("nobody", "there is no account nobody in run 1 or run 2; there are: merchant"),
+        ("nobody", "unknown account nobody in run 1 or run 2; use one of: merchant"),
     ],
 )
 def test_an_account_that_neither_run_has_is_trouble(
@@ -302,7 +302,7 @@ def test_an_account_that_one_run_did_not_ask_is_trouble(program: Program, tmp_pa
     diff = ("diff", "--history", history, "1", "2")
     named = program.run(*diff, "--account", "shop", "--account", "treasury")
     shop = program.run(*diff, "--account", "shop")
-    said = "--account: run 2 did not ask treasury; leave it out, or name two runs that did"
+    said = "--account: run 2 does not include treasury; remove it, or compare two runs that do"
     assert (2, "", f"balcli: {said}\n") == (named.code, named.out, named.err)
     assert (0, "") == (shop.code, shop.err)
 
@@ -328,7 +328,7 @@ def test_a_wrong_account_asks_nobody(program: Program, tmp_path: Path) -> None:
     assert (2, "", True) == (
         result.code,
         result.out,
-        "there is no account shpo in run 1; did you mean shop?" in result.err,
+        "unknown account shpo in run 1; did you mean shop?" in result.err,
     )
     assert (0, {"merchant"}) == (right.code, paths)
 
@@ -397,7 +397,7 @@ def test_exact_names_are_told_from_those_in_any_case(recorded: Callable[..., Cal
     """A run that asked for one spelling was not asked for the others: they have not vanished from it."""
     responses = (_assets(BTC="1", USDT="5", usdt="7"), _assets(USDT="5", usdt="8"))
     diff = recorded(*responses, each=(("--asset", "usdt"), ("--asset", "usdt", "--exact")))
-    assert (2, True) == (diff().code, "asked for usdt and the other for usdt (--exact);" in diff().err)
+    assert (2, True) == (diff().code, "has usdt, the other usdt (--exact);" in diff().err)
     assert 2 == diff("--asset", "usdt").code
     assert 2 == diff("--asset", "USDT", "--exact").code
     moved = _document(diff("--asset", "usdt", "--exact", "-o", "json"))["balances"]
@@ -494,7 +494,7 @@ def test_a_document_is_compared_with_now(program: Program, tmp_path: Path) -> No
     assert ((0, ""), (1, True)) == ((same.code, same.out), (other.code, " -> now (" in other.out))
     file.write_text(program.run("merchant", "--sandbox", "--fiat", "-o", "json").out)
     fiat = program.run(*live)
-    assert (2, True) == (fiat.code, "was made with options of its provider" in fiat.err)
+    assert (2, True) == (fiat.code, "was made with provider options" in fiat.err)
 
 
 @pytest.fixture(scope="module")
@@ -519,20 +519,20 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @each_case(
     "words, said",
     [
-        (["none.json", "1.json"], "none.json cannot be read: No such file or directory; name a file of -o json, or a run that balcli history lists"),
-        (["./", "1.json"], "cannot be read: Is a directory; name a file of -o json, or a run that balcli history lists"),
-        (["bad.json", "1.json"], "bad.json is not a document of balcli -o json: not JSON at line 1, column 1; name a file of -o json, "),
+        (["none.json", "1.json"], "none.json cannot be read: No such file or directory; use a file of -o json, or a run from balcli history"),
+        (["./", "1.json"], "cannot be read: Is a directory; use a file of -o json, or a run from balcli history"),
+        (["bad.json", "1.json"], "bad.json is not a document of balcli -o json: not JSON at line 1, column 1; use a file of -o json, "),
         (["odd.json", "1.json"], 'odd.json is not a document of balcli -o json: balances[0].total: "1.0" does not match the schema'),
-        (["1.json", "1.json"], "both are 1.json; name two files"),
-        (["1.json", "./1.json"], "both are 1.json; name two files"),
-        (["-", "-"], "both are stdin; name two files"),
-        (["totals.json", "1.json"], "totals.json was made with --totals-only and has no balances; make one without it"),
-        (["failed.json", "1.json"], "failed.json is of a run that failed (usage); name one in which accounts answered"),
-        (["partial.json", "1.json"], "partial.json is partial: what its failed accounts held is unknown; add --allow-partial"),
-        (["1.json"], "there is no complete recorded run; balcli history lists the runs"),
-        (["1.json", "7"], "there is no recorded run 7 in "),
-        (["last", "24h"], "there is no complete recorded run; balcli history lists the runs"),
-        ([], "there are too few runs to compare: 0 of two complete recorded runs; record another with balcli all --record, "),
+        (["1.json", "1.json"], "both are 1.json; use two files"),
+        (["1.json", "./1.json"], "both are 1.json; use two files"),
+        (["-", "-"], "both are stdin; use two files"),
+        (["totals.json", "1.json"], "totals.json was recorded with --totals-only and has no balances; use one without it"),
+        (["failed.json", "1.json"], "failed.json is a run that failed (usage); use one in which accounts answered"),
+        (["partial.json", "1.json"], "partial.json is partial (some accounts failed); add --allow-partial"),
+        (["1.json"], "no complete recorded run; balcli history lists the runs"),
+        (["1.json", "7"], "run 7 does not exist in "),
+        (["last", "24h"], "no complete recorded run; balcli history lists the runs"),
+        ([], "not enough runs to compare: found 0 of 2 complete recorded runs; record another with balcli all --record, "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_what_there_is(
@@ -550,7 +550,7 @@ def test_hidden_rows_are_noted(program: Program, tmp_path: Path) -> None:
     for name, more in (("all", ()), ("nonzero", ("--nonzero",))):
         (tmp_path / f"{name}.json").write_text(program.run("all", "--sandbox", "-o", "json", *more).out)
     result = program.run("diff", "all.json", "nonzero.json", cwd=tmp_path)
-    said = "balcli: note: nonzero.json was made with --nonzero: a row that it does not list may be one of zeros\n"
+    said = "balcli: note: nonzero.json was made with --nonzero, so an asset that it does not list may be 0\n"
     assert (1, said) == (result.code, result.err)
 
 

@@ -327,9 +327,9 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
     warned = " ".join(s["message"] for s in result.json["steps"] if s["status"] == "warning")
     for name in (
         ".netrc",
-        "REQUESTS_CA_BUNDLE is not used",
+        "REQUESTS_CA_BUNDLE is ignored",
         "SSLKEYLOGFILE",
-        "BALCLI_MERCHANT_TOKEN: shadowed",
+        "BALCLI_MERCHANT_TOKEN: overridden",
     ):
         assert name in warned
     assert (0, True, 4) == (result.code, result.json["ok"], len(result.err.splitlines()))
@@ -341,19 +341,19 @@ def test_the_environment_that_is_ignored_is_told(program: Program, sandbox: Sand
 @each_case(
     ("url", "env", "said"),
     [
-        ("https://api.example", {}, "none: api.example:443 is asked directly"),
+        ("https://api.example", {}, "direct connection to api.example:443"),
         (
             "https://api.example",
             {"HTTPS_PROXY": "http://user:proxy-password@proxy.example:3128"},
-            "api.example:443 is asked through proxy.example:3128 (HTTPS_PROXY)",
+            "api.example:443 through proxy.example:3128 (HTTPS_PROXY)",
         ),
         ("https://api.example", {"ALL_PROXY": "http://proxy.example:1"}, "through proxy.example:1"),
         (
             "https://api.example",
             {"HTTPS_PROXY": "http://p.example:1", "NO_PROXY": "example"},
-            "asked directly; HTTPS_PROXY is set, but NO_PROXY or the scheme leaves it out",
+            "direct connection to api.example:443; HTTPS_PROXY is set, but NO_PROXY or the scheme excludes it",
         ),
-        ("http://127.0.0.1:9", {"HTTP_PROXY": "http://p.example:1"}, "is set, but loopback needs none"),
+        ("http://127.0.0.1:9", {"HTTP_PROXY": "http://p.example:1"}, "is set, but not for loopback"),
     ],
 )
 def test_the_proxy_that_applies_is_named(program: Program, url: str, env: dict[str, str], said: str) -> None:
@@ -432,7 +432,7 @@ def test_what_is_slow_is_told_with_the_limit_that_is_near(
         file = str(program.write(server.profile("main")))
         result = program.run("doctor", "shop", "-c", file, option, seconds, "-o", "json")
     latency = next(step for step in result.json["steps"] if step["step"] == "latency")
-    assert ("warning", f"raise {option} above {seconds} s in good time") == (
+    assert ("warning", f"raise {option} above {seconds} s") == (
         latency["status"],
         latency["cure"],
     )
@@ -613,7 +613,7 @@ def test_a_certificate_with_its_end(program: Program, tmp_path: Path, days: int,
         result = program.with_profile(text, "doctor", "-o", "json")
     tls = _steps(result, "shop")["tls"]
     assert (0, status) == (result.code, tls["status"])
-    assert re.fullmatch(rf"TLSv1\.[23], the certificate ends in ({days}|{days - 1}) days", tls["message"])
+    assert re.fullmatch(rf"TLSv1\.[23], certificate expires in ({days}|{days - 1}) days", tls["message"])
 
 
 @pytest.mark.parametrize(
@@ -705,4 +705,4 @@ def test_a_system_without_owners_is_told(program: Program, sandbox: Sandbox) -> 
         text=True,
     )
     assert 0 == done.returncode
-    assert "this system does not tell owners and modes: they are not checked" in done.stdout
+    assert "file owners and modes are not checked on this system" in done.stdout

@@ -131,7 +131,7 @@ def test_a_text_that_is_given_twice_is_wrong_usage(program: Program) -> None:
                 result = program.run(name, *words, "-o", "json")
                 if (
                     result.code != CODES.get(name, 2)
-                    or f"{long} is given 2 times; give it once" not in result.err
+                    or f"{long} is given 2 times; use it once" not in result.err
                 ):
                     wrong.append((name, words, result))
     assert [] == wrong

@@ -96,7 +96,8 @@ socket.socket = NoSocket
 
 
 @each_case(
-    ("number", "words"), [(24, "too few file descriptors; raise"), (12, "too little memory; raise the limit")]
+    ("number", "words"),
+    [(24, "not enough file descriptors; raise"), (12, "not enough memory; raise the limit")],
 )
 @each_case("output", ["json", "table"])
 def test_accounts_that_cannot_be_asked_fail(tmp_path: Path, number: int, words: str, output: str) -> None:
@@ -152,7 +153,7 @@ def test_a_lost_memory_error_is_exhaustion_where_memory_is_limited(tmp_path: Pat
     )
     env = {"PYTHONPATH": str(program.folder)}
     for limit, code, words in (
-        ("ulimit -v 4000000", 9, "too little memory; "),
+        ("ulimit -v 4000000", 9, "not enough memory; "),
         ("true", 1, "this is a bug in "),
     ):
         result = run(program, limit, "all", "-o", "json", env=env)
@@ -164,19 +165,19 @@ def test_a_lost_memory_error_is_exhaustion_where_memory_is_limited(tmp_path: Pat
 @each_case(
     ("problem", "words"),
     [
-        (MemoryError(), "too little memory; raise the limit (ulimit -v)"),
-        (OSError(12, "x"), "too little memory; "),
-        (OSError(24, "x"), "too few file descriptors; raise the limit (ulimit -n)"),
-        (OSError(23, "x"), "too few file descriptors; "),
-        (RuntimeError("can't start new thread"), "too few threads; raise the limit (ulimit -u"),
-        (ImportError("libssl.so.3: failed to map segment from shared object"), "too little memory; "),
+        (MemoryError(), "not enough memory; raise the limit (ulimit -v)"),
+        (OSError(12, "x"), "not enough memory; "),
+        (OSError(24, "x"), "not enough file descriptors; raise the limit (ulimit -n)"),
+        (OSError(23, "x"), "not enough file descriptors; "),
+        (RuntimeError("can't start new thread"), "not enough threads; raise the limit (ulimit -u"),
+        (ImportError("libssl.so.3: failed to map segment from shared object"), "not enough memory; "),
         (
             ImportError("cannot create shared object descriptor: Cannot allocate memory"),
-            "too little memory; ",
+            "not enough memory; ",
         ),
         (
             ImportError("_ssl.so: cannot open shared object file: Too many open files"),
-            "too few file descriptors; ",
+            "not enough file descriptors; ",
         ),
         (OSError(2, "x"), None),
         (ImportError("No module named 'x'"), None),

@@ -154,7 +154,7 @@ def test_csv_has_a_row_for_each_balance_and_for_each_omission() -> None:
         ["payouts", "acme", "", "", "", "", "", "failed", "credentials.refused: the key, so to say"],
         [
             *("shop", "", "", "", "", "", "", "warning"),
-            "total.aggregate_left_out: sums up merchants that are in this run themselves: it is left out of the totals",
+            "total.aggregate_left_out: includes merchants that are also in this run, so it is not in the totals",
         ],
         [*[""] * 7, "warning", "rows.hidden: 1 row of zeros is hidden (--nonzero)"],
     ]

@@ -59,7 +59,7 @@ def test_formats_are_named_with_their_default(monkeypatch: pytest.MonkeyPatch) -
         "[env: BALCLI_OUTPUT]." in text
     )
     assert f"{OUTPUT}: -o, --output FORMAT" in text
-    assert "--sort KEY The order of the rows: asset, account or total." in text
+    assert "--sort KEY Sort the rows by this key: asset, account or total." in text
 
 
 def test_each_command_of_the_list_has_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,9 +154,9 @@ def test_a_series_as_lines_and_as_a_sheet(program: Program, history: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--account", "shpo"], "account shpo; did you mean shop? there are: "),
+        (["--account", "shpo"], "account shpo; did you mean shop? (one of: "),
         (["--account", "shop", "--account", "nobody"], None),
-        (["-p", "mian"], "profile mian; did you mean main? there are: main"),
+        (["-p", "mian"], "profile mian; did you mean main? (one of: main)"),
     ],
 )
 def test_a_mistyped_name_is_answered(
@@ -164,10 +164,10 @@ def test_a_mistyped_name_is_answered(
 ) -> None:
     """A profile or account that no run has is answered with the one that is close, on stderr where stdout is data."""
     if said:
-        assert _run(program, history, *arguments).startswith(f"no recorded run in {history} is of {said}")
+        assert _run(program, history, *arguments).startswith(f"no recorded run in {history} has {said}")
     for output in ("json", "jsonl", "csv", *(() if said else ("table",))):
         result = program.run("history", "--history", str(history), "-o", output, *arguments)
-        note = f"balcli: note: no recorded run in {history} is of {said or 'account nobody; '}"
+        note = f"balcli: note: no recorded run in {history} has {said or 'account nobody; '}"
         assert (0, True, 1) == (result.code, result.err.startswith(note), len(result.err.splitlines()))
 
 
@@ -227,7 +227,7 @@ def test_a_bad_history_is_told(program: Program, tmp_path: Path) -> None:
 def test_pruning(program: Program, history: Path) -> None:
     """--prune deletes what is older, says how much that was, and leaves the rest as it was."""
     before = _points(program, history, "--account", "treasury", "--since", "2026-11-04")
-    told = "3 runs from before 2026-11-04T00:00:00+00:00 {} (0 bytes); 3 left\n"
+    told = "3 runs before 2026-11-04T00:00:00+00:00 {} (0 bytes); 3 left\n"
     arguments = ("--prune", "2026-11-04", "-p", "main")
     assert told.format("would be deleted") == _run(program, history, *arguments, "--dry-run")
     assert 7 == len(recorded(history))
@@ -272,7 +272,7 @@ def test_pruning_asks_on_a_terminal(program: Program, tmp_path: Path, answer: st
     out, _ = asked.communicate()
     os.close(terminal)
     assert (
-        b"3 runs from before 2026-11-04T00:00:00+00:00 would be deleted (0 bytes); 4 left. Delete them? [y/N]:"
+        b"3 runs before 2026-11-04T00:00:00+00:00 would be deleted (0 bytes); 4 left. Delete them? [y/N]:"
         in question
     )
     assert (0, left) == (asked.returncode, len(recorded(history)))

@@ -145,14 +145,17 @@ def test_a_fifo_without_a_writer_is_3(program: Program, place: str) -> None:
     start = time.monotonic()
     result = setting.run("merchant", "-o", "json", "--deadline", "1")
     assert (3, True) == (result.code, codes(result)[0] in {"config.file", "config.secret"})
-    assert f"{setting.fifo} cannot be read: nobody wrote to it for 1 s; start what writes to it" in result.err
+    assert (
+        f"{setting.fifo} cannot be read: no process wrote to it for 1 s; start its writer before balcli"
+        in result.err
+    )
     assert time.monotonic() - start < 8
 
 
 def test_a_fifo_without_a_writer_is_waited_for_10_seconds(program: Program) -> None:
     """Where there is more time, a FIFO has 10 seconds."""
     setting = _Setting(program, "http://127.0.0.1:9", "--config")
-    assert "nobody wrote to it for 10 s; " in setting.run("merchant").err
+    assert "no process wrote to it for 10 s; " in setting.run("merchant").err
 
 
 @pytest.mark.whole
@@ -165,7 +168,7 @@ def test_a_writer_that_does_not_end_costs_the_deadline(program: Program, tmp_pat
         os.write(opened, content)
         result = setting.run("merchant", "-o", "json", "--deadline", "1")
         os.close(opened)
-        assert (3, True) == (result.code, "its writer did not end for 1 s" in result.err)
+        assert (3, True) == (result.code, "its writer did not close it for 1 s" in result.err)
 
 
 @each_case("place", PLACES)
@@ -223,7 +226,7 @@ def test_a_watch_refuses_a_fifo(program: Program, place: str) -> None:
     with setting.written() as writer:
         result = setting.run("merchant", "--watch", "1", "-o", "json", timeout=20)
         assert (3, None) == (result.code, writer.poll())
-    assert "it is a FIFO, and --watch reads it again at each look" in result.err
+    assert "it is a FIFO, which --watch cannot read again" in result.err
 
 
 @each_case("env", [{}, {"BALCLI_CONFIG": "fifo"}])

@@ -225,7 +225,7 @@ def test_a_partial_run_says_so_first_and_asserts_what_is_known(form: str) -> Non
     comments = [line for line in text.splitlines() if line.startswith(";")]
     assert [
         "; balances of the profile main at 2026-11-21T00:57:00Z, by balcli",
-        "; INCOMPLETE: nothing is asserted of what failed",
+        "; INCOMPLETE: no assertions for failed accounts",
         "; failed: b: credentials.refused: the key, so to say",
     ] == comments[:3]
     assert "; a, BTC: unknown" == comments[-1]

@@ -66,14 +66,14 @@ def test_a_range_alerts_beyond_its_bounds(text: str, well: list[str], not_well: 
 )
 def test_what_is_no_range_is_refused(text: str) -> None:
     """Nothing is trimmed or guessed, and the message does not hold the text."""
-    with pytest.raises(ValueError, match=r"is not a range; write 10, |over 80 characters; give"):
+    with pytest.raises(ValueError, match=r"is not a range; use 10, |more than 80 characters; use"):
         parse_range(text)
 
 
 @each_case("text", ["20:10", "@20:10", "-5:-10", "0:-1", "-5", "@-5", "1:0.999999999999999999"])
 def test_a_range_that_begins_above_its_end_is_refused(text: str) -> None:
     """Such a range holds nothing; a negative number alone would begin at 0."""
-    with pytest.raises(ValueError, match="begins above its end; "):
+    with pytest.raises(ValueError, match="starts above its end; "):
         parse_range(text)
 
 
@@ -119,7 +119,7 @@ def test_ranges_against_whole_numbers(
     end = {"a": integers.read(first), "a:": None}.get(form, integers.read(second))
     value = integers.read(first if amount is None else amount) + step
     if start is not None and end is not None and start > end:
-        with pytest.raises(ValueError, match="begins above its end"):
+        with pytest.raises(ValueError, match="starts above its end"):
             parse_range(text)
         return
     expected = expected_alert(start, end, value, inside=at == "@")
@@ -223,11 +223,11 @@ def test_an_asset_that_stands_twice_is_added_up() -> None:
     assert (
         State.UNKNOWN,
         None,
-        "the provider did not make it known (shop); put the limit on another field",
+        "the provider did not return it (shop); set the limit on another field",
     ) == (state, value, reason)
 
 
-UNLISTED = "no account lists it (asset.not_listed); check the name, or set absent = zero if that is 0"
+UNLISTED = "no account lists it (asset.not_listed); check the name, or set absent = zero to treat it as 0"
 
 
 def test_an_asset_that_is_not_listed_is_never_ok() -> None:
@@ -276,7 +276,7 @@ def test_who_is_not_asked_for_an_asset_does_not_count_as_0() -> None:
     for of in (None, "shop"):
         state, value, reason = found(report, limit(of=of))
         assert (State.UNKNOWN, None) == (state, value)
-        assert "asks for other assets alone" in str(reason)
+        assert "the profile excludes the asset" in str(reason)
     assert "0" == found(build("main", [answered(limited("shop", "usdt"))]), limit(of="shop"))[1]
     others = [answered(limited("shop", "BTC")), answered("bank")]
     assert (State.CRITICAL, "0", "it is not listed") == found(build("main", others), limit())
@@ -299,10 +299,10 @@ def test_a_run_that_failed_or_did_not_ask_decides_nothing() -> None:
     stopped = failed("main", ConfigFileError("no such file"))
     assert (State.UNKNOWN, None, "the run failed (config.file)") == found(stopped, limit(crit="~:10"))
     report = build("main", [answered("shop", usdt("5000"))])
-    assert (State.UNKNOWN, None, "the account was not asked; name one that the run asks") == found(
+    assert (State.UNKNOWN, None, "the account is not in this run; choose one that is") == found(
         report, limit(of="bank")
     )
-    assert (State.UNKNOWN, None, "the account was not asked; name one that the run asks") == found(
+    assert (State.UNKNOWN, None, "the account is not in this run; choose one that is") == found(
         build("main", []), limit()
     )
 
@@ -317,7 +317,7 @@ def test_an_amount_that_is_unknown_is_unknown() -> None:
         assert (
             State.UNKNOWN,
             None,
-            "the provider did not make it known (shop); put the limit on another field",
+            "the provider did not return it (shop); set the limit on another field",
         ) == (state, value, reason)
 
 
@@ -328,7 +328,7 @@ def test_two_assets_that_answer_to_one_name_decide_nothing() -> None:
     both = build("main", [answered("shop", usdt("700"), usdt("1", asset="usdt"))])
     apart = build("main", [answered("shop", usdt("700")), answered("bank", usdt("1", "bank", asset="usdt"))])
     for name in ("USDT", "usdt", "Usdt"):
-        reason = "it can mean USDT, usdt, which are different assets; name one with exact, or an account"
+        reason = "it matches several assets: USDT, usdt; choose one with exact, or an account"
         for of in (None, "shop"):
             assert (State.UNKNOWN, None, reason) == found(both, limit(name, of=of))
         assert (State.UNKNOWN, None, reason) == found(apart, limit(name))
@@ -357,7 +357,7 @@ def test_a_list_adds_up_exact_names() -> None:
         assert (State.OK, "720.5", None) == found(report, several("USDT", "USDT.e", of=of))
         assert (State.CRITICAL, "21.5", None) == found(report, several("usdt", "USDT.e", of=of))
         assert (State.OK, "701", None) == found(report, several("usdt", "USDT", of=of))
-        reason = "no account lists USDt (asset.not_listed), but usdt is; check the name, or set absent = zero if that is 0"
+        reason = "no account lists USDt (asset.not_listed), but usdt is; check the name, or set absent = zero to treat it as 0"
         assert (State.UNKNOWN, None, reason) == found(report, several("USDT", "USDt", of=of))
         assert State.UNKNOWN is found(report, several("USDT", "odd", of=of))[0]
     one = several("USDT", "USDT.e")
@@ -375,7 +375,7 @@ def test_an_id_beside_another_of_its_name_is_that_row_alone() -> None:
         found(report, limit(name, of="shop"))[1] for name in ("#1", "#2", "USDT")
     ]
     assert (State.OK, "705", None) == found(report, limit())
-    reason = "USDT has another id at shop, too; name USDT, or an account"
+    reason = "USDT has another id at shop, too; use USDT as the asset, or an account"
     assert (State.UNKNOWN, None, reason) == found(report, limit("#2"))
 
 
@@ -384,8 +384,8 @@ def test_a_symbol_of_several_tokens_is_none_of_them() -> None:
     two = [usdt("700", asset="SNX#24", asset_id="24"), usdt("1", asset="SNX#173", asset_id="173")]
     both, one = (build("main", [answered("shop", *rows)]) for rows in (two, two[:1]))
     for of in (None, "shop"):
-        assert "it can mean SNX#173, SNX#24, which are" in str(found(both, limit("snx", of=of))[2])
-        assert "it can mean SNX#24, another SNX, which" in str(found(one, limit("SNX", of=of))[2])
+        assert "it matches several assets: SNX#173, SNX#24; " in str(found(both, limit("snx", of=of))[2])
+        assert "it matches several assets: SNX#24, another SNX" in str(found(one, limit("SNX", of=of))[2])
         for name in ("SNX#24", "snx#24", "#24"):
             assert (State.OK, "700", None) == found(both, limit(name, of=of))
             assert (State.OK, "700", None) == found(one, limit(name, of=of))
@@ -399,7 +399,7 @@ def test_an_id_that_means_two_assets_is_none_of_them() -> None:
     """An id belongs to its host: where it fits two assets, only an account makes it one."""
     rows = [usdt("700", asset="LRC", asset_id="1"), usdt("3", "bank", asset="ETH", asset_id="1")]
     report = build("main", [answered("shop", rows[0]), answered("bank", rows[1])])
-    assert "it can mean LRC, ETH, which are different" in str(found(report, limit("#1"))[2])
+    assert "it matches several assets: LRC, ETH; " in str(found(report, limit("#1"))[2])
     assert "3" == found(report, limit("#1", of="bank"))[1]
 
 
@@ -407,13 +407,13 @@ def test_a_token_without_a_name_can_be_any() -> None:
     """A token that the relayer's table does not know has no amount, and may be what an account does not list."""
     unnamed = balance("#999", None, None, None, asset_id="999", counted=False)
     alone = build("main", [answered("shop", unnamed), answered("bank", usdt("700", "bank"))])
-    reason = "#999 at shop has no known name, and can be it; name the asset by its #id"
+    reason = "#999 at shop has no known name and may be this asset; use the asset's #id"
     for one in (limit(), limit(of="shop"), limit("SNX#999", of="shop")):
         assert (State.UNKNOWN, None, reason) == found(alone, one)
     assert (
         State.UNKNOWN,
         None,
-        "the provider did not make it known (shop); put the limit on another field",
+        "the provider did not return it (shop); set the limit on another field",
     ) == found(alone, limit("#999"))
     for one in (limit("SNX#24", of="shop"), limit("#24", of="shop")):
         assert (State.CRITICAL, "0", "it is not listed") == found(alone, one)
@@ -427,7 +427,11 @@ def test_an_nft_has_no_limit() -> None:
     nft = balance("nft:32768", "3", "3", asset_id="32768", counted=False)
     for of in (None, "shop"):
         state, value, reason = found(build("main", [answered("shop", nft)]), limit("#32768", of=of))
-        assert (State.UNKNOWN, None, "it is in no total, and can have no limit; remove the limit") == (
+        assert (
+            State.UNKNOWN,
+            None,
+            "it is not in any total, so it cannot have a limit; remove the limit",
+        ) == (
             state,
             value,
             reason,
@@ -440,7 +444,7 @@ def test_what_totals_leave_out_is_left_out() -> None:
     report = build("main", [whole, answered(account("one", part_of="key"), usdt("600", "one"))])
     assert (State.OK, "600", None) == found(report, limit())
     assert (State.OK, "900", None) == found(report, limit(of="all"))
-    reason = "only accounts that are left out of totals list it (all); name an account in the limit"
+    reason = "it is listed only by accounts that are not in the totals (all); set the limit's account"
     assert (State.UNKNOWN, None, reason) == found(report, limit("BTC"))
     assert (State.OK, "5", None) == found(report, limit("BTC", of="all", crit="5:"))
 

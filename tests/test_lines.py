@@ -165,7 +165,7 @@ IN_FILE = [
     '2: unknown key "deadlin" in profile "main"; did you mean "deadline"?',
     '8: unknown key "walletid" in wallet "treasury"; did you mean "wallet_id"?',
     '9: unknown key "timeout" in wallet "treasury"; known keys: name, base_url, ',
-    "11: name in wallet 2 is missing, and each of several accounts needs one; add name = …",
+    "11: name in wallet 2 is missing, but is required with several accounts; add name = …",
     "13: unknown key (not shown: it may be a secret) in wallet 2; known keys: name, base_url, ",
     '7: api_key in wallet "treasury" needs ${NOT_SET}, which is not set; set NOT_SET in the environment or in ',
     '4: wallet_id in wallet "treasury" is missing; add ',
@@ -175,7 +175,7 @@ IN_FILE = [
 ]
 OF_MERCHANT = [
     "16: token in merchant needs ${ALSO_NOT_SET}, which is not set; ",
-    "17: merchant_id in merchant must be a whole number; write only digits",
+    "17: merchant_id in merchant must be a whole number; use only digits",
 ]
 IN_ENV_FILE = ["1: expected NAME=value; ", "3: expected NAME=value; "]
 

@@ -330,8 +330,8 @@ def test_one_account_with_two_filters_loses_no_row(program: Program, sandbox: Sa
         held = {row["asset"]: row["total"] for row in document["balances"]}
         assert held == {total["asset"]: total["total"] for total in document["totals"]}
         about, *rows = [w["message"] for w in document["warnings"] if w["code"] == "account.repeated"]
-        assert "is the account l0 by another name" in about
-        assert again == [message.partition(" is listed before")[0] for message in rows]
+        assert "is the same account as l0" in about
+        assert again == [message.partition(" is already listed")[0] for message in rows]
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,12 @@ def test_a_warning_names_an_asset_by_no_more_than_can_be_read(program: Program) 
     report = _run(program, _success([row, row])).json
     told = {warning["code"]: warning["message"] for warning in report["warnings"]}
     name = "N" * 45 + "..."
-    mismatch = f"{name}: the provider's total 10.5 is not free 9 + locked 2; amounts are shown as sent"
-    assert ([row["asset"]] * 2, mismatch, f"{name} stands 2 times in the answer; all are in the totals") == (
+    mismatch = f"{name}: the provider's total 10.5 is not its free 9 + locked 2; shown as sent"
+    assert (
+        [row["asset"]] * 2,
+        mismatch,
+        f"{name} occurs 2 times in the response; all rows are in the totals",
+    ) == (
         [balance["asset"] for balance in report["balances"]],
         told["amount.mismatch"],
         told["asset.repeated"],
@@ -349,6 +353,6 @@ def test_one_symbol_under_two_ids_is_two_rows(program: Program) -> None:
     messages = {warning["code"]: warning["message"] for warning in document["warnings"]}
     assert {"asset.repeated", "asset.case"} == messages.keys()
     assert (
-        "USDT stands 2 times in the answer under the ids 1, 2; all are in the totals"
+        "USDT occurs 2 times in the response under the ids 1, 2; all rows are in the totals"
         == messages["asset.repeated"]
     )

@@ -49,7 +49,7 @@ FILLED_LAST: Final = {
     ("history/database.py", "the history {…} {…}"): "what SQLite says, with a next step for each",
     ("http/library_errors.py", "the certificate {…}"): "what is wrong with the certificate",
     ("http/probe.py", "{…}: the certificate {…}"): "what is wrong with the certificate",
-    ("thresholds.py", "begins above its end{…}"): "what to write, which begins with a semicolon",
+    ("thresholds.py", "starts above its end{…}"): "what to write, which begins with a semicolon",
     ("thresholds.py", "{…} did not answer ({…}): {…}"): "the account's own failure",
     (
         "providers/parsing.py",

@@ -36,8 +36,8 @@ def asked_directly(program: Program, host: str, env: dict[str, str], line: str =
     text = f'[profiles.main]\n{line}[profiles.main.merchant]\nbase_url = "https://{host}"\ntoken = "s3cr3t-token"\n'
     result = program.with_profile(text, "doctor", "--offline", "-o", "json", env=env)
     (step,) = [step["message"] for step in result.json["steps"] if step["step"] == "proxy"]
-    direct: bool = step.startswith("none: ")
-    assert direct != ("is asked through" in step)
+    direct: bool = step.startswith("direct connection to ")
+    assert direct != (" through " in step)
     return direct
 
 

@@ -73,11 +73,11 @@ def test_the_doctor_writes_what_it_found(program: Program, tmp_path: Path) -> No
 @each_case(
     ("name", "reason"),
     [
-        ("missing/out", "No such file or directory; make its folder"),
-        ("file/out", "Not a directory; make its folder"),
-        ("", "Is a directory; name a file in that folder"),
+        ("missing/out", "No such file or directory; create the folder"),
+        ("file/out", "Not a directory; create the folder"),
+        ("", "Is a directory; use a file in that folder"),
         ("loop", "Too many levels of symbolic links; "),
-        ("n" * 256, "File name too long; name it shorter"),
+        ("n" * 256, "File name too long; use a shorter name"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_told_first(tmp_path: Path, name: str, reason: str) -> None:
@@ -171,7 +171,7 @@ def test_anothers_link_is_not_followed(tmp_path: Path) -> None:
     """A link that another user has put there is refused."""
     (tmp_path / "link").symlink_to("file")
     os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
-    with pytest.raises(OutputError, match="another user's link"):
+    with pytest.raises(OutputError, match="another user's symbolic link"):
         atomic.replace(tmp_path / "link", b"")
     assert ["link"] == _names(tmp_path)
 

@@ -169,8 +169,8 @@ def test_what_is_wrong_with_a_document_is_said(change: Any, said: str) -> None:
         (b"[]", "the document: "),
         (b"{}", "the document: the key schema_version is missing"),
         (b'{"a": 1, "a": 2}', "an object has the same key twice"),
-        (b'{"a": 1.5}', "the number 1.5 is not text, as amounts are"),
-        (b'{"a": NaN}', "the number NaN is not text"),
+        (b'{"a": 1.5}', "the number 1.5 must be a string, like all amounts"),
+        (b'{"a": NaN}', "the number NaN must be a string"),
         (b'{"a": ' + b"9" * 5000 + b"}", "the number 9999"),
         (b"[" * 100_000, "nested too deeply"),
     ],
@@ -251,24 +251,24 @@ def test_a_run_is_named_in_several_ways(
 
 def test_a_narrowed_run_says_so(program: Program, history: Path) -> None:
     """A run that was asked for some accounts alone says which; a date takes it only where there is no other."""
-    said = "; it was asked for account shop alone\n"
+    said = "; it includes only account shop\n"
     assert _show(program, history, "3", "-o", "json").err.endswith(said)
     record(history, _small("5", at=NOON + timedelta(days=5)), Selection(("USDT",), accounts=("shop",)))
-    said = "; it was asked for account shop and asset USDT alone\n"
+    said = "; it includes only account shop and asset USDT\n"
     assert _show(program, history, "2026-11-05", "-o", "json").err.endswith(said)
 
 
 @each_case(
     "arguments, said",
     [
-        (["9"], "there is no recorded run 9 in {file}; balcli history --history {file} lists the runs"),
-        (["2026-10-30"], "there is no complete recorded run of 2026-10-30; the nearest days with one are 2026-10-31; "),
-        (["2026-12-24"], "there is no complete recorded run of 2026-12-24; the nearest days with one are 2026-11-01; "),
-        (["2026-02-30"], "run 2026-02-30: not a time; write 24h, "),
-        (["yesterday"], "run yesterday: not a time; write 24h, "),
-        ([""], "run : not a time; write 24h, "),
-        (["2020-01-01T00:00:00"], "there is no recorded run from 2020-01-01T00:00:00+00:00 or before; balcli history "),
-        (["-p", "mian"], "no recorded run is of profile mian; did you mean main? there are: main; balcli history "),
+        (["9"], "run 9 does not exist in {file}; balcli history --history {file} lists the runs"),
+        (["2026-10-30"], "no complete recorded run on 2026-10-30; the nearest are on 2026-10-31; "),
+        (["2026-12-24"], "no complete recorded run on 2026-12-24; the nearest are on 2026-11-01; "),
+        (["2026-02-30"], "run 2026-02-30: not a time; use 24h, "),
+        (["yesterday"], "run yesterday: not a time; use 24h, "),
+        ([""], "run : not a time; use 24h, "),
+        (["2020-01-01T00:00:00"], "no recorded run at or before 2020-01-01T00:00:00+00:00; balcli history "),
+        (["-p", "mian"], "no recorded run has profile mian; did you mean main? (one of: main); balcli history "),
         (["1", "-p", "mian"], "run 1 is of profile main, not mian; balcli history --history {file} lists the runs"),
     ],
 )  # fmt: skip
@@ -280,13 +280,13 @@ def test_no_such_run_is_2(program: Program, tmp_path: Path, arguments: list[str]
     shown = _show(program, file, *arguments, "-o", "json")
     assert (2, ["usage"]) == (shown.code, [error["code"] for error in shown.json["errors"]])
     assert shown.err.startswith(f"balcli: {said.format(file=file)}"), shown.err
-    assert " lists the runs\n" in shown.err or "write 24h" in shown.err
+    assert " lists the runs\n" in shown.err or "use 24h" in shown.err
 
 
 def test_a_history_that_is_not_there_has_no_run(program: Program, tmp_path: Path) -> None:
     """Where nothing was recorded, there is nothing to show: 2, and no file is made."""
     missing = _show(program, tmp_path / "none.db", "-o", "json")
-    assert (2, True) == (missing.code, "there is no recorded run; balcli history " in missing.err)
+    assert (2, True) == (missing.code, "no recorded run; balcli history " in missing.err)
     assert not (tmp_path / "none.db").exists()
 
 
@@ -296,7 +296,10 @@ def test_of_several_profiles_one_is_named(program: Program, history: Path) -> No
     for word in ("last", "2026-10-31", "0h"):
         shown = _show(program, history, word)
         assert (2, "") == (shown.code, shown.out)
-        assert "the runs are of profile main and of profile other; name one with --profile" in shown.err
+        assert (
+            "the history has runs of profile main and of profile other; choose one with --profile"
+            in shown.err
+        )
     assert "this is run 5, " in _show(program, history, "last", "-p", "other", "-o", "json").err
     assert "this is run 5, " in _show(program, history, "5", "-o", "json").err
 
@@ -315,7 +318,7 @@ def test_the_sandbox_has_a_history_of_its_own(program: Program) -> None:
 def test_an_option_in_front_of_show_is_refused(program: Program) -> None:
     """An option that stands in front of `show` would be lost: 2, and where to write it."""
     result = program.run("history", "--sandbox", "show")
-    said = "balcli: --sandbox is in front of show; write it behind: balcli history show --sandbox\n"
+    said = "balcli: --sandbox is before show; write it after: balcli history show --sandbox\n"
     assert (2, "", said) == (result.code, result.out, result.err)
 
 

@@ -65,7 +65,7 @@ def test_a_closed_stdout_is_told(program: Program, output: str) -> None:
         capture_output=True,
         check=False,
     )
-    assert (9, b"balcli: stdout is closed; give the output somewhere to go\n") == (
+    assert (9, b"balcli: stdout is closed; redirect it to a file or a pipe\n") == (
         done.returncode,
         done.stderr,
     )
@@ -408,7 +408,7 @@ def test_a_profile_beside_the_sandbox_is_wrong_usage(program: Program, command: 
     for arguments in (["--sandbox", name, value], [name, value, "--sandbox"]):
         result = program.run(command, *WITH_SANDBOX[command], *arguments, "-o", "json")
         assert (code, "usage") == (result.code, json.loads(result.out)["errors"][0]["code"])
-        assert "--sandbox has a profile of its own; leave out --sandbox or --" in result.err
+        assert "--sandbox has its own profile; remove --sandbox or --" in result.err
 
 
 @each_case("command", [name for name in WITH_SANDBOX if name != "diff"])
@@ -430,7 +430,7 @@ def test_the_sandbox_writes_its_profile_and_removes_it(program: Program, number:
     _, err = _ended(process, number)
     assert (128 + number, False) == (process.returncode, file.exists())
     assert b"balcli: sandbox at http://127.0.0.1:" in err
-    assert f"; try balcli all -c '{file}'; Ctrl-C ends it\n".encode() in err
+    assert f"; try balcli all -c '{file}'; press Ctrl-C to stop\n".encode() in err
 
 
 def test_the_sandbox_keeps_a_profile_that_was_edited(program: Program) -> None:
@@ -476,7 +476,7 @@ def test_the_sandbox_leaves_what_is_there(program: Program, kind: str) -> None:
     before = program.file.lstat()
     result = program.run("sandbox", "--profile", str(file))
     assert (9 if kind == "no folder" else 3, "") == (result.code, result.out)
-    assert result.err.endswith("name another file with --profile\n")
+    assert result.err.endswith("use another file with --profile\n")
     assert (before.st_ino, before.st_mode, before.st_mtime_ns) == (
         program.file.lstat().st_ino,
         program.file.lstat().st_mode,

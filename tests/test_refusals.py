@@ -491,7 +491,7 @@ def test_a_value_that_was_never_filled_in_is_refused_before_any_request(
     assert error["message"].startswith(
         (f"{program.file}:4: {key} in wallet is ", f"{program.file}:4: {key} in wallet starts ")
     )
-    assert error["message"].endswith("; put the credential itself into config.toml:4")
+    assert error["message"].endswith("; set the real value in config.toml:4")
     assert (check.code, check.json["problems"]) == (3, [error])
     assert text not in result.out + result.err + check.out + check.err
 
@@ -515,7 +515,7 @@ def test_every_value_that_was_never_filled_in_is_found_at_once(program: Program)
         )
     lines = [line.removeprefix(f"balcli: {program.file}:") for line in result.err.splitlines()]
     assert result.code == 3
-    assert [(line.partition(" is ")[0], line.rpartition(" into ")[2]) for line in lines] == [
+    assert [(line.partition(" is ")[0], line.rpartition(" in ")[2]) for line in lines] == [
         ('4: token_file in merchant "a"', f"the file {program.folder}/token"),
         ('8: api_key in merchant "b"', "the environment variable KEY"),
         ('14: login.password in wallet "c"', "config.toml:14"),

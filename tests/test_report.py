@@ -233,7 +233,7 @@ def test_missing_accounts_stand_in_the_order_of_the_run() -> None:
 
 
 def test_all_failed_is_no_total_at_all() -> None:
-    """When nobody answered, there is nothing to add up, and nothing is said to be 0."""
+    """When nobody answered, there is no totals, and nothing is said to be 0."""
     report = build("main", [refused("a"), refused("b")])
     assert ((), (), False) == (report.balances, report.totals, report.complete)
 
@@ -683,7 +683,7 @@ def test_names_that_differ_in_ascii_case_are_told_once_for_the_run() -> None:
     outcomes = [answered(f"a{n}", balance(name, "1", of=f"a{n}")) for n, name in enumerate(names)]
     report = build("main", outcomes)
     assert [("asset.case", None)] == codes(report)
-    assert report.notices[0].message.startswith("USDT, Usdt, usdt differ in case alone")
+    assert report.notices[0].message.startswith("USDT, Usdt, usdt differ only in case")
     assert sorted(names) == [total.asset for total in report.totals]
 
 
@@ -696,13 +696,13 @@ def test_a_repetition_is_seen_whatever_the_ids() -> None:
         assert ("under the ids 1, 2" in report.notices[0].message) is (ids == ("1", "2"))
 
 
-WHOLE = "is an account that is in this run already, by another name: it is left out of the totals; remove one"
-PARTLY = "is the account first by another name: what both list counts once in the totals"
+WHOLE = "is in this run twice, under two names, so it is not in the totals; remove one"
+PARTLY = "is the same account as first, so assets of both count once in the totals"
 
 
 def left_out(asset: str) -> str:
     """What is said of a row that an earlier account lists, too."""
-    return f"{asset} is listed before under another name: this row is left out of the totals"
+    return f"{asset} is already listed under the other name, so this row is not in the totals"
 
 
 @each_case(
@@ -784,10 +784,13 @@ def test_second_names_are_told_in_the_order_of_the_accounts_names() -> None:
     [
         ([("1", None), ("2", None)], None),
         ([("1", "fiat"), ("2", "fiat")], None),
-        ([("1", "fiat"), ("1", "fiat")], "USD stands 2 times in the answer; all are in the totals"),
-        ([("1", "fiat"), ("2", None)], "USD stands 2 times in the answer; all are in the totals"),
-        ([("1", None), ("2", None), ("2", None)], "USD stands 3 times in the answer; all are in the totals"),
-        ([(None, None)] * 2, "USD stands 2 times in the answer; all are in the totals"),
+        ([("1", "fiat"), ("1", "fiat")], "USD occurs 2 times in the response; all rows are in the totals"),
+        ([("1", "fiat"), ("2", None)], "USD occurs 2 times in the response; all rows are in the totals"),
+        (
+            [("1", None), ("2", None), ("2", None)],
+            "USD occurs 3 times in the response; all rows are in the totals",
+        ),
+        ([(None, None)] * 2, "USD occurs 2 times in the response; all rows are in the totals"),
     ],
     ids=str,
 )
@@ -806,11 +809,15 @@ def test_only_one_row_for_each_merchant_is_no_repetition(
 @each_case(
     ("ids", "counted", "message"),
     [
-        (("7", "7"), True, "USD stands 2 times in the answer; all are in the totals"),
-        (("7", None), True, "USD stands 2 times in the answer; all are in the totals"),
-        (("7", "8"), True, "USD stands 2 times in the answer under the ids 7, 8; all are in the totals"),
-        (("7", "8"), False, "USD stands 2 times in the answer under the ids 7, 8; all are shown"),
-        ((None, None, None), False, "USD stands 3 times in the answer; all are shown"),
+        (("7", "7"), True, "USD occurs 2 times in the response; all rows are in the totals"),
+        (("7", None), True, "USD occurs 2 times in the response; all rows are in the totals"),
+        (
+            ("7", "8"),
+            True,
+            "USD occurs 2 times in the response under the ids 7, 8; all rows are in the totals",
+        ),
+        (("7", "8"), False, "USD occurs 2 times in the response under the ids 7, 8; all rows are shown"),
+        ((None, None, None), False, "USD occurs 3 times in the response; all rows are shown"),
     ],
     ids=str,
 )
@@ -824,9 +831,9 @@ def test_two_names_that_differ_in_case_are_told() -> None:
     """Two are enough, and names that differ in more are none of them."""
     rows = [balance(name, "1", of="a") for name in ("usdt", "USDT", "BTC")]
     (notice,) = build("main", [answered("a", *rows)]).notices
-    assert ("asset.case", "USDT, usdt differ in case alone") == (
+    assert ("asset.case", "USDT, usdt differ only in case") == (
         notice.code,
-        notice.message.partition(":")[0],
+        notice.message.partition(" and ")[0],
     )
 
 

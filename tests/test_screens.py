@@ -52,7 +52,7 @@ def test_the_doctor_is_brief_where_all_is_well() -> None:
     assert [True, True] == ["→ check the account's key" in text[name] for name in ("doctor", "doctor-v")]
     assert [False, True] == ["as it must be" in text[name] for name in ("doctor", "doctor-v")]
     assert text["doctor-offline"].endswith(
-        "\nno problem found offline; network and credentials were not tested\n"
+        "\nno problems found offline; network and credentials were not tested\n"
     )
 
 

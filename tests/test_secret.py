@@ -73,10 +73,10 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
 
 FLAWED = [
     ("", "is empty"),
-    (" ", "is blank"),
-    ("\t", "is blank"),
-    ("\n", "is blank"),
-    ("\u00a0\u00a0", "is blank"),
+    (" ", "contains only whitespace"),
+    ("\t", "contains only whitespace"),
+    ("\n", "contains only whitespace"),
+    ("\u00a0\u00a0", "contains only whitespace"),
     ("key-1234\n", "control character"),
     ("key-1234\r", "control character"),
     ("key\r\nX-Evil: 1", "control character"),
@@ -91,9 +91,9 @@ FLAWED = [
     ("\u03ba\u03b5\u03c0", "outside Latin-1"),
     ("key\ud8001234", "outside Latin-1"),
     ("key\U0001f6001234", "outside Latin-1"),
-    (" key1234", "begins or ends with a blank"),
-    ("key1234 ", "begins or ends with a blank"),
-    ("key1234\u00a0", "begins or ends with a blank"),
+    (" key1234", "starts or ends with whitespace"),
+    ("key1234 ", "starts or ends with whitespace"),
+    ("key1234\u00a0", "starts or ends with whitespace"),
 ]
 
 

@@ -127,7 +127,7 @@ def test_a_prompt_that_nobody_answers_ends_with_the_time_out(program: Program) -
     code, _ = terminal.end()
     assert (3, True) == (code, terminal.echoes())
     shown = re.sub(rb"\x1b\[[0-9;]*m", b"", terminal.shown)
-    assert b"took over 2 s; run it by hand" in shown
+    assert b"took more than 2 s; run it yourself" in shown
 
 
 def test_ctrl_c_at_a_prompt_ends_both(program: Program, tmp_path: Path) -> None:
@@ -273,15 +273,15 @@ TIMEOUTS: Final = {
     "command_timeout = 5\ndeadline = 5": "",
     'command_timeout = "2m"': "",
     'command_timeout = "${SECONDS_OF_A_COMMAND}"': "needs ${SECONDS_OF_A_COMMAND}",
-    "command_timeout = 0": "must be above 0 and up to 120 seconds",
-    "command_timeout = 121": "must be above 0 and up to 120 seconds",
-    'command_timeout = "3m"': "must be above 0 and up to 120 seconds",
+    "command_timeout = 0": "must be above 0 and at most 120 seconds",
+    "command_timeout = 121": "must be above 0 and at most 120 seconds",
+    'command_timeout = "3m"': "must be above 0 and at most 120 seconds",
     "command_timeout = -1": "must be above 0",
     "command_timeout = true": "must be above 0",
     'command_timeout = "ten"': "is not a time",
     "command_timeout = nan": "must be above 0",
-    "command_timeout = 6\ndeadline = 5": "is above the deadline of 5 s, which ends the run; raise deadline",
-    "command_timeout = 10.5\ndeadline = 10": "is above the deadline of 10 s",
+    "command_timeout = 6\ndeadline = 5": "must not exceed the deadline of 5 s; raise deadline",
+    "command_timeout = 10.5\ndeadline = 10": "must not exceed the deadline of 10 s",
 }
 
 
@@ -312,7 +312,7 @@ def test_a_command_that_takes_too_long(
     """The shorter of its own seconds and the deadline ends it, and the message has that."""
     file = _write(program, "http://127.0.0.1:9", ["sleep", "60"], settings)
     result = program.run("merchant", "-c", str(file), *options)
-    assert (3, True) == (result.code, f"sleep took over {seconds} s; run it by hand" in result.err)
+    assert (3, True) == (result.code, f"sleep took more than {seconds} s; run it yourself" in result.err)
 
 
 @each_case("lines", [(TOKEN, "user: me"), (TOKEN, ""), ("", TOKEN), (TOKEN, "\r"), ("a", "b", "c")])
@@ -324,7 +324,9 @@ def test_an_entry_of_several_lines_is_refused(
     file = _write(program, "http://127.0.0.1:9", ["sh", "-c", shown])
     result = program.run("merchant", "-c", str(file))
     assert 3 == result.code
-    assert 'sh printed several lines; take the first one with ["sh", "-c", "sh … | head -n 1"]' in result.err
+    assert (
+        'sh printed several lines; use only the first one with ["sh", "-c", "sh … | head -n 1"]' in result.err
+    )
     assert TOKEN not in result.out + result.err
     file = _write(program, sandbox.url, ["sh", "-c", f"{shown} | head -n 1"])
     assert (0 if lines[0] == TOKEN else 3 if not lines[0] else 4) == program.run(

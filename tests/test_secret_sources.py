@@ -63,14 +63,14 @@ def test_a_file_by_a_variable(program: Program, sandbox: Sandbox, tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "mode", "told"),
     [
-        (MARK.encode() + b"\n\n", 0o600, "holds a control character"),
-        (MARK.encode() + b"\nsecond", 0o600, "holds a control character"),
-        (MARK.encode() + b"\x00", 0o600, "holds a control character"),
-        (MARK.encode() + "\u200b".encode(), 0o600, "no HTTP header can carry"),
+        (MARK.encode() + b"\n\n", 0o600, "contains a control character"),
+        (MARK.encode() + b"\nsecond", 0o600, "contains a control character"),
+        (MARK.encode() + b"\x00", 0o600, "contains a control character"),
+        (MARK.encode() + "\u200b".encode(), 0o600, "not allowed in HTTP headers"),
         (b"", 0o600, "is empty"),
         (b"\n", 0o600, "is empty"),
-        (b"  ", 0o600, "is blank"),
-        (MARK.encode() + b" ", 0o600, "begins or ends with a blank"),
+        (b"  ", 0o600, "contains only whitespace"),
+        (MARK.encode() + b" ", 0o600, "starts or ends with whitespace"),
         (MARK.encode() + b"\xff", 0o600, "is not UTF-8"),
         (MARK.encode() * 10_000, 0o600, "is larger than 65536 bytes"),
         (MARK.encode(), 0o620, "chmod 600"),
@@ -116,16 +116,16 @@ def test_no_shell_reads_a_command(program: Program, sandbox: Sandbox) -> None:
     ("command", "told"),
     [
         (["/no/such/command"], "cannot be started: No such file or directory"),
-        (["sh", "-c", f"echo {MARK}; exit 3"], "ended with status 3"),
-        (["sh", "-c", "kill -9 $$"], "was ended by signal 9"),
+        (["sh", "-c", f"echo {MARK}; exit 3"], "exited with status 3"),
+        (["sh", "-c", "kill -9 $$"], "was killed by signal 9"),
         (["sh", "-c", f"echo {MARK} >&2"], "printed nothing"),
-        (["sh", "-c", f"echo {MARK}; echo {MARK}"], "printed several lines; take the first one with"),
-        (["sh", "-c", f"printf '{MARK}\\r'"], "holds a control character"),
-        (["sh", "-c", f"yes {MARK} | head -c 1000000"], "printed over 65536 bytes"),
-        (["sh", "-c", f"yes {MARK}"], "printed over 65536 bytes"),
+        (["sh", "-c", f"echo {MARK}; echo {MARK}"], "printed several lines; use only the first one with"),
+        (["sh", "-c", f"printf '{MARK}\\r'"], "contains a control character"),
+        (["sh", "-c", f"yes {MARK} | head -c 1000000"], "printed more than 65536 bytes"),
+        (["sh", "-c", f"yes {MARK}"], "printed more than 65536 bytes"),
         (["sh", "-c", "printf '\\377'"], "are not UTF-8"),
-        (["sh", "-c", f"echo {MARK}; sleep 60"], "took over 0.9 s"),
-        (["sh", "-c", f"echo {MARK}; exec >&-; sleep 60"], "took over 0.9 s"),
+        (["sh", "-c", f"echo {MARK}; sleep 60"], "took more than 0.9 s"),
+        (["sh", "-c", f"echo {MARK}; exec >&-; sleep 60"], "took more than 0.9 s"),
     ],
 )
 def test_a_command_that_gives_no_secret(
@@ -277,7 +277,7 @@ def test_no_cure_takes_a_file_away_from_its_owner(monkeypatch: pytest.MonkeyPatc
     """Who is not root is told to use another file: to change the owner would need root, and harm the other user."""
     monkeypatch.setattr(os, "getuid", lambda: 1000)
     flaw = files.permission_problem(_state(stat.S_IFREG | 0o600, 12345), Path("a"))
-    assert "belongs to '#12345'; use one of your own, or a copy of it with mode 0600" == flaw
+    assert "belongs to '#12345'; use your own file, or a copy with mode 0600" == flaw
 
 
 @pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o604, True), (0o644, True)])

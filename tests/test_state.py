@@ -56,9 +56,7 @@ def test_where_state_is(environ: dict[str, str], folder: str | None) -> None:
     if folder is not None:
         assert Path(folder) == state.folder(environ)
         return
-    with pytest.raises(
-        StateError, match="its lock: HOME or XDG_STATE_HOME is no absolute path; set it to one"
-    ):
+    with pytest.raises(StateError, match="its lock: HOME or XDG_STATE_HOME is not an absolute path; set it"):
         state.folder(environ)
 
 
@@ -102,7 +100,7 @@ def test_a_second_run_is_told_who_has_it(tmp_path: Path) -> None:
     assert 10 == told.value.exit_code
     assert told.value.message.startswith(f"another run (process {process.pid}, since 2")
     assert told.value.message.endswith(
-        ") holds the lock of profile main; let it end, or wait for it with --wait S"
+        ") holds the lock of profile main; try again later, or wait for it with --wait S"
     )
 
 
@@ -135,9 +133,9 @@ def test_a_lock_that_cannot_be_had_is_told(tmp_path: Path) -> None:
     (tmp_path / "link" / "balcli").mkdir(parents=True)
     (tmp_path / "link" / "balcli" / "main.lock").symlink_to(tmp_path / "file")
     for name, reason in (
-        ("file", "Not a directory; let its folder be written, or set XDG_STATE_HOME"),
+        ("file", "Not a directory; make its folder writable, or set XDG_STATE_HOME"),
         ("open", "can be written by others; chmod 700 "),
-        ("odd", "main.lock is no regular file; remove it"),
+        ("odd", "main.lock is not a regular file; remove it"),
         ("link", "Too many levels of symbolic links"),
     ):
         with pytest.raises(StateError) as told, state.lock("main", {"XDG_STATE_HOME": str(tmp_path / name)}):

@@ -102,7 +102,7 @@ def test_what_was_printed_before_comes_first(monkeypatch: pytest.MonkeyPatch) ->
 def test_no_stdout_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a stdout, that is the error."""
     monkeypatch.setattr(sys, "__stdout__", None)
-    with pytest.raises(OutputError, match=r"^stdout is closed; give the output somewhere to go$"):
+    with pytest.raises(OutputError, match=r"^stdout is closed; redirect it to a file or a pipe$"):
         output.write_stdout("1.5")
 
 

@@ -388,10 +388,10 @@ def test_who_does_not_know_an_amount_is_named_below_the_total(total: str | None,
         "main", [answered("first", balance("first", "ETH", total, None, None)), answered("second")]
     )
     totals = words(plain(report, columns)).partition("TOTALS")[2]
-    said = "not all known of first" if columns is None else "incomplete: without first"
+    said = "some amounts unknown: first" if columns is None else "incomplete: without first"
     assert ([("first",)], True) == ([t.missing for t in report.totals], said in totals)
     if columns is None:
-        assert totals.startswith(" (2 accounts answered, but not with every amount)")
+        assert totals.startswith(" (2 accounts answered; some amounts are unknown)")
 
 
 @each_case("columns", WIDTHS)

@@ -213,20 +213,20 @@ def test_a_proxy_is_kept_as_it_is(text: str) -> None:
 )
 def test_what_is_no_proxy_is_refused(text: str) -> None:
     """A proxy without scheme or host, of another kind, with an odd port or a control character is refused."""
-    with pytest.raises(ValueError, match=r"^is no proxy that balcli can use"):
+    with pytest.raises(ValueError, match=r"^is not a supported proxy URL"):
         validate_proxy(text)
 
 
 @pytest.mark.parametrize("text", ["http://my proxy:3128", " http://proxy.example:3128"])
 def test_a_proxy_with_a_blank_is_refused(text: str) -> None:
     """A blank in a proxy's URL, which no request could go through, is told when the profile is read."""
-    with pytest.raises(ValueError, match=r"^is no proxy that balcli can use"):
+    with pytest.raises(ValueError, match=r"^is not a supported proxy URL"):
         validate_proxy(text)
 
 
 def test_a_refused_proxy_is_never_shown() -> None:
     """The reason for refusing a proxy holds nothing of what may be a password in it."""
-    with pytest.raises(ValueError, match=r"^is no proxy") as refused:
+    with pytest.raises(ValueError, match=r"^is not a supported proxy") as refused:
         validate_proxy("socks5://user:tk-9932@proxy.example")
     assert False is ("9932" in str(refused.value))
 

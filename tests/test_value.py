@@ -37,12 +37,12 @@ def _value(program: Program, *arguments: str) -> Result:
         ("treasury payouts --asset USDT", 0, "49386.14", ""),
         ("--asset SNX#24 -q", 0, "42.000000000000000001", ""),
         ("--asset SNX -q", 0, "42.000000000000000001", ""),
-        ("--asset DOGE", 6, "", "no value: no account lists DOGE; --absent zero takes such an asset as 0"),
+        ("--asset DOGE", 6, "", "no value: no account lists DOGE; use --absent zero to treat it as 0"),
         ("--asset USTD", 6, "", "no value: no account lists USTD"),
         ("--asset DOGE --absent zero -q", 0, "0", ""),
         ("--asset USDT --absent zero", 0, "57506.64", ""),
-        ("", 2, "", "-o value prints one amount of one asset; name it with --asset"),
-        ("--asset USDT,BTC", 2, "", "-o value prints one amount of one asset; name it with --asset"),
+        ("", 2, "", "-o value prints the amount of one asset; choose it with --asset"),
+        ("--asset USDT,BTC", 2, "", "-o value prints the amount of one asset; choose it with --asset"),
         ("--asset USDT --fault wallet:refused", 8, "", "no value: treasury, payouts did not answer"),
         ("--asset DOGE --absent zero --fault wallet:refused", 8, "", "no value: treasury, payouts did not answer"),
         ("--asset USDT --fault refused", 4, "", "no value: loopring, treasury, payouts, shop did not answer"),
@@ -86,7 +86,7 @@ def test_names_and_amounts_of_every_kind(
 def test_options_of_value_are_for_it_alone(program: Program, option: tuple[str, str]) -> None:
     """--field and --absent with another format cannot be meant."""
     result = program.run("all", "--sandbox", *option)
-    said = f"balcli: {option[0]} is for -o value alone; add -o value, or leave it out\n"
+    said = f"balcli: {option[0]} works only with -o value; add -o value, or remove it\n"
     watched = program.run("all", "--sandbox", "--watch", "1", *option)
     assert [(2, said)] * 2 == [(each.code, each.err) for each in (result, watched)]
 
@@ -114,7 +114,7 @@ def test_a_value_of_a_recorded_run(program: Program) -> None:
     for more in (("--asset", "BTC", "--absent", "zero"), ("--asset", "DOGE")):
         other = program.run(*show, "-o", "value", *more)
         assert (2, "") == (other.code, other.out)
-        assert f"run 1 was not asked for {more[1]}; " in other.err
+        assert f"run 1 does not include {more[1]}; " in other.err
     assert 2 == program.run(*show, "--asset", "USDT").code
 
 
@@ -148,6 +148,6 @@ def test_a_recorded_value_is_the_runs(tmp_path: Path, program: Program) -> None:
     file = tmp_path / "own.db"
     record(file, past_report(3), Selection(("USDT",), exact=("USDT",)))
     show = ("history", "show", "-q", "--history", str(file), "-o", "value", "--asset", "USDT")
-    assert "was not asked for USDT" in program.run(*show).err
-    assert "was not asked for" not in program.run(*show, "--exact").err
+    assert "does not include USDT" in program.run(*show).err
+    assert "does not include" not in program.run(*show, "--exact").err
     assert 1 == len(json.loads(program.run("history", "--history", str(file), "-o", "json").out)["runs"])

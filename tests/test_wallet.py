@@ -276,7 +276,7 @@ def test_names_that_differ_in_case_are_two_assets(program: Program) -> None:
     assert sorted(spellings) == sorted(total["asset"] for total in whole["totals"])
     messages = [warning["message"] for warning in whole["warnings"] if warning["code"] == "asset.case"]
     assert ["USDT, usdt differ", "U\u017fDT, u\u017fdt differ"] == sorted(
-        message.partition(" in case")[0] for message in messages
+        message.partition(" only in case")[0] for message in messages
     )
     assert {"USDT", "usdt", "K"} == {row["asset"] for row in loose["balances"]}
     assert ["usdt"] == [row["asset"] for row in exact["balances"]]

@@ -118,22 +118,22 @@ def test_a_terminal_shows_what_moved(program: Program) -> None:
             f'[profiles.main.merchant]\nbase_url = "{server.url}/merchant"\ntoken = "t-0123456789abcdef"\n'
         )
         screen = _Screen(program, "all", "-c", str(file), "--watch", "1")
-        second = screen.until(lambda text: "look 2" in text)
-        third = screen.until(lambda text: "look 3" in text)
-        fourth = screen.until(lambda text: "look 4" in text)
+        second = screen.until(lambda text: "run 2" in text)
+        third = screen.until(lambda text: "run 3" in text)
+        fourth = screen.until(lambda text: "run 4" in text)
         assert 0 == screen.end()
-    assert ["nothing changed since the last look", "nothing changed since the start"] == re.findall(
+    assert ["nothing changed since the last run", "nothing changed since the start"] == re.findall(
         "nothing.*", second
     )
     assert re.search(
         r"BTC +3.000000000000000001 +3.000000000000000001 +0\s+total \+2.000000000000000001", third
     )
-    assert ("CHANGED since the last look" in third, third.count("+2.000000000000000001")) == (True, 4)
+    assert ("CHANGED since the last run" in third, third.count("+2.000000000000000001")) == (True, 4)
     assert (2, True) == (
         fourth.count("+2.000000000000000001"),
-        "nothing changed since the last look" in fourth,
+        "nothing changed since the last run" in fourth,
     )
-    assert re.search(r"look 4, [0-9]+ s old, every 1 s, q ends", fourth)
+    assert re.search(r"run 4, [0-9]+ s old, every 1 s, q to quit", fourth)
 
 
 def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
@@ -147,10 +147,10 @@ def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
         assert 5 == screen.end()
     (row_of_amount,) = [line for line in shown.splitlines() if "7.25" in line]
     assert row_of_amount.startswith("stale | ")
-    assert re.search(r"STALE: merchant does not answer; this is from [0-9]+ s ago", shown)
+    assert re.search(r"STALE: merchant did not answer; its data is from [0-9]+ s ago", shown)
     assert "unavailable" in shown
     assert [
-        "not compared since the last look: merchant",
+        "not compared since the last run: merchant",
         "not compared since the start: merchant",
     ] == re.findall("not compared.*", shown)
     assert "nothing changed" not in shown
@@ -159,13 +159,13 @@ def test_a_stale_answer_never_looks_fresh(program: Program) -> None:
 def test_a_stale_answer_has_no_notes_of_its_run() -> None:
     """A note of the run in which an account answered last is not shown again beside what is kept of it."""
     account: Account[object] = Account("shop", "merchant", "https://m.example", {}, ("0",), None)
-    note = Notice("asset.case", None, "usdt, USDT differ in case alone")
+    note = Notice("asset.case", None, "usdt, USDT differ only in case")
     at = datetime(2026, 11, 21, tzinfo=UTC)
     then = build("main", [Outcome(account, Holdings(()), at, None)], [note])
     now = build("main", [Outcome.failed(account, TimedOut("no response in time"))])
     look = WatchUpdate(2, 1, now, now, answers(then), answers(then))
     shown = to_text(screen(look, at, View(100)), colour=False)
-    assert (True, False) == ("STALE: shop does not answer" in shown, "differ in case" in shown)
+    assert (True, False) == ("STALE: shop did not answer" in shown, "differ only in case" in shown)
 
 
 def test_q_ends_it_and_the_last_look_stays(program: Program) -> None:
@@ -232,9 +232,9 @@ def test_accounts_that_did_not_answer_are_named_as_not_compared() -> None:
     look = WatchUpdate(2, 1, whole, whole, before, {"gone": before["gone"]})
     shown = to_text(screen(look, now, View(200)), colour=False)
     assert shown.splitlines()[-3:] == [
-        "not compared since the last look: shop, gone",
+        "not compared since the last run: shop, gone",
         "",
-        "nothing changed since the start at those that answered; not compared: gone",
+        "nothing changed since the start (not compared: gone)",
     ]
 
 

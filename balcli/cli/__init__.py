@@ -1,1 +1,1 @@
-"""The command line: the only rooms that print, prompt or exit."""
+"""The command line: the only modules that print, prompt or exit."""

@@ -1,4 +1,4 @@
-"""`balcli help`, `balcli version` and `balcli completion`: the options of the program under the names that people try."""
+"""`balcli help`, `balcli version` and `balcli completion`: commands for the options of the same purpose."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -20,7 +20,7 @@ class Shell(StrEnum):
 
 
 def app_for(name: str, about: str) -> typer.Typer:
-    """The Typer app of one of these commands, with this help."""
+    """The Typer app of one of these commands, with `about` as its help."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     commands: dict[str, Callable[..., None]] = {
         "help": show_help,
@@ -32,7 +32,7 @@ def app_for(name: str, about: str) -> typer.Typer:
 
 
 def _commands(context: typer.Context, incomplete: str) -> list[str]:
-    """The commands that match, or those below the command that is given."""
+    """The matching commands, or the matching subcommands of the given command."""
     given = [name for name in context.params.get("commands") or () if name in COMMANDS]
     return offered([*(getattr(load(given[0]), "commands", ()) if given else COMMANDS)], incomplete)
 
@@ -42,7 +42,7 @@ def show_help(
         list[str] | None,
         typer.Argument(
             metavar="[COMMAND]...",
-            help="The command, for example: config init.",
+            help="The command, for example config init.",
             show_default=False,
             autocompletion=_commands,
         ),
@@ -61,7 +61,7 @@ def print_script(
     shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell.", show_default=False)],
 ) -> None:
     """Print what `balcli --show-completion` prints in that shell."""
-    from typer._completion_shared import get_completion_script  # Typer has no public name for it
+    from typer._completion_shared import get_completion_script  # not public in Typer
 
     typer.echo(get_completion_script(prog_name="balcli", complete_var="_BALCLI_COMPLETE", shell=shell))
 

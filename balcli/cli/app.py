@@ -1,4 +1,4 @@
-"""The commands, each imported when it is run, and the one boundary at which every ending becomes an exit code."""
+"""The commands, imported on demand, and the place where every result or error becomes an exit code."""
 
 import io
 import os
@@ -31,33 +31,33 @@ from balcli.secret import redact
 
 _HELP_OPTIONS: Final = ["--help", "-h"]
 _CHECK: Final = "check"
-_HELP: Final = "Show exactly what you own at Loopring, KunaCore and VelaFi, for people, jq and cron."
+_HELP: Final = "Show your exact balances at Loopring, KunaCore and VelaFi, for people, jq and cron."
 
 
 class Entry(NamedTuple):
-    """A command: its module in `balcli.cli`, and the first paragraph of its help, which lists it."""
+    """A command: its module in `balcli.cli`, and the first paragraph of its help."""
 
     module: str
     help: str
     exit_code: int | None = None
-    """The exit code of every failure, where the command has one of its own for that."""
+    """The exit code of all failures, if the command has its own."""
 
 
 COMMANDS: Final = {
     **{
-        name: Entry("balances", f"Show what accounts hold at the {title}.")
+        name: Entry("balances", f"Show the balances of accounts at the {title}.")
         for name, title in PROVIDERS.titles.items()
     },
-    "all": Entry("balances", "Show every account at once, with totals by asset."),
-    _CHECK: Entry("check", "Hold balances against limits, as a monitoring plugin.", exit_code=3),
-    "diff": Entry("diff", "Compare two runs: recorded, in a file of -o json, or now.", exit_code=2),
-    "doctor": Entry("doctor", "Say what keeps a run from working, and what to do."),
-    "history": Entry("history", "List the recorded runs, show one again, or show how amounts went."),
+    "all": Entry("balances", "Show all accounts, with totals by asset."),
+    _CHECK: Entry("check", "Check balances against limits, as a monitoring plugin.", exit_code=3),
+    "diff": Entry("diff", "Compare two runs: recorded, in a file of -o json, or current.", exit_code=2),
+    "doctor": Entry("doctor", "Find out why a run would fail, and what to do."),
+    "history": Entry("history", "List recorded runs, show one again, or show amounts over time."),
     "mcp": Entry("mcp", "Serve balances to AI assistants, read-only, over stdio."),
-    "replay": Entry("replay", "Print what a run printed, from its evidence alone."),
-    "sandbox": Entry("sandbox", "Run a stand-in for the providers, and print a profile."),
+    "replay": Entry("replay", "Print the output of a run again, using only its evidence."),
+    "sandbox": Entry("sandbox", "Run a server that simulates the providers, and print a profile."),
     "schema": Entry("schema", "Print the JSON Schema of -o json."),
-    "config": Entry("config", "Write a profile, say where it is, list them, show one, check it."),
+    "config": Entry("config", "Create, find, list, show and check profiles."),
     "completion": Entry("about", "Print the completion script for bash, zsh or fish."),
     "help": Entry("about", "Show the help of a command."),
     "version": Entry("about", "Show the version."),
@@ -65,33 +65,33 @@ COMMANDS: Final = {
 
 
 class CommandLine(NamedTuple):
-    """What a command line asks for that cannot be run, as far as it can be parsed."""
+    """An invalid command line, as far as it can be parsed."""
 
     names: tuple[str, ...]
-    """The command's name, and that of the command below it; empty where none is named."""
+    """The names of the command and its subcommand; empty without a command."""
     command: Any
-    """The command itself, `all` where none is named."""
+    """The command, or `all` without one."""
     options: frozenset[str]
-    """The parameters that are given."""
+    """The given parameters."""
     output: str
-    """The format of `-o` or BALCLI_OUTPUT, "" without one."""
+    """The format from `-o` or BALCLI_OUTPUT, or ""."""
 
 
-class _RefusesUnseen:
-    """Refuses an option that would have no effect."""
+class _RejectsIgnoredOptions:
+    """Rejects an option that would have no effect."""
 
     make_parser: Any
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse a command line. Raises UsageError for a text or path given twice, and for a profile beside --sandbox.
+        """Parse a command line. Raises UsageError for a text or path given twice, and for --sandbox with a profile.
 
-        Of numbers and choices, the last counts, so that an alias can be overridden.
+        For numbers and choices, the last value applies, so that an alias can be overridden.
         """
         parser: Any = self.make_parser(ctx)
         _, _, in_order = parser.parse_args(list(args))
         for option, count in Counter(in_order).items():
             if count > 1 and _takes_one_text(option) and not ctx.resilient_parsing:
-                raise UsageError(f"{max(option.opts, key=len)} is given {count} times; give it once")
+                raise UsageError(f"{max(option.opts, key=len)} is given {count} times; use it once")
         rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         if ctx.params.get("sandbox") and not ctx.resilient_parsing:
             from balcli.cli.profiles import SANDBOX
@@ -99,16 +99,16 @@ class _RefusesUnseen:
             for option in in_order:
                 if option.name in {"config", "profile", "env_file"} and ctx.params[option.name] != SANDBOX:
                     raise UsageError(
-                        f"--sandbox has a profile of its own; leave out --sandbox or {max(option.opts, key=len)}"
+                        f"--sandbox has its own profile; remove --sandbox or {max(option.opts, key=len)}"
                     )
         return rest
 
 
-class Command(_RefusesUnseen, TyperCommand):
+class Command(_RejectsIgnoredOptions, TyperCommand):
     """A command."""
 
     def get_help(self, ctx: Any) -> str:
-        """The text of its --help."""
+        """The text of --help."""
         return _help(self, ctx)
 
 
@@ -116,15 +116,15 @@ class Group(TyperGroup):
     """A group of commands."""
 
     is_command = False
-    """Whether it does something without one of its commands."""
+    """Whether it can run without a subcommand."""
 
     def get_help(self, ctx: Any) -> str:
-        """The text of its --help."""
+        """The text of --help."""
         return _help(self, ctx)
 
 
-class CommandGroup(_RefusesUnseen, Group):
-    """A group of commands that is a command itself."""
+class CommandGroup(_RejectsIgnoredOptions, Group):
+    """A group of commands that can run without a subcommand."""
 
     is_command = True
 
@@ -133,19 +133,19 @@ def _takes_one_text(parameter: Any) -> bool:
     """Whether a parameter is an option that takes one text or path."""
     if parameter.param_type_name != "option" or parameter.multiple or parameter.is_flag:
         return False
-    return parameter.type.name in {"str", "text", "path"} and parameter.metavar != "S"  # S is seconds
+    return parameter.type.name in {"str", "text", "path"} and parameter.metavar != "S"  # S means seconds
 
 
 def _help(command: Any, context: Any) -> str:
-    from balcli.cli.help import help_text  # here, because a run does not need it
+    from balcli.cli.help import help_text  # here, because few runs need it
 
     return help_text(command, context)
 
 
 class LazyGroup(Group):
-    """A group whose commands are names with a line of help until one is run: then its module is imported.
+    """A group that imports the module of a command only when it is run.
 
-    To import and build all of them would take longer than the rest of a start.
+    Importing all of them would take longer than the rest of the start-up.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -154,20 +154,20 @@ class LazyGroup(Group):
             self.add_command(TyperCommand(name, help=entry.help), name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that is named, imported, with the arguments that are left to it."""
+        """The named command, imported, with the remaining arguments."""
         name, found, rest = super().resolve_command(ctx, args)
         return name, found if name is None else load(name), rest
 
 
 @cache
 def load(name: str) -> Any:
-    """The command or group of that name, with all its options."""
+    """Import the command or group of that name."""
     module = import_module(f"balcli.cli.{COMMANDS[name].module}")
     app = module.app_for(name, COMMANDS[name].help) if hasattr(module, "app_for") else module.app
     return typer.main.get_command(app)
 
 
-# No rich markup in help: its panels double the time of a --help.
+# No rich markup: it doubles the time of --help.
 app = typer.Typer(
     cls=LazyGroup,
     help=_HELP,
@@ -190,16 +190,18 @@ def top(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Print the help where no command is named; wrong usage, as a script may have lost its arguments."""
+    """Print the help if there is no command, with exit code 2, because a script may have lost its arguments."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and print what is wrong; the exit code."""
+    """Run one command line and print errors; returns the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+    if (
+        hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    ):  # for example, under nohup
         signal.signal(signal.SIGHUP, _terminate)
     sys.unraisablehook = _signal_again
     try:
@@ -212,7 +214,7 @@ def run(arguments: list[str]) -> int:
         for each in problem.every:
             _print(each.message, arguments)
         return _exit_code(problem, arguments)
-    except Exception as bug:  # noqa: BLE001 - the boundary: whatever it is, it becomes one line
+    except Exception as bug:  # noqa: BLE001 - any bug becomes a one-line message
         code = _code_of_signal(bug)
         if code is None and (exhausted := MachineExhausted.from_exception(bug)):
             _print(exhausted.message, arguments)
@@ -221,17 +223,17 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run one command line and write what Typer prints; the exit code. Raises BalcliErrors, with a document for each."""
+    """Run one command line and write Typer's output; returns the exit code. Writes a document before raising BalcliError."""
     if "_BALCLI_COMPLETE" in os.environ:
-        # Typer would load rich for a completion, to take markup out of help that has none.
+        # For a completion, Typer would import rich to strip markup, but the help has none.
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-    # What Typer prints itself (help, completion) is gathered, so that it is written with the same care.
+    # Typer's own output (help, completion) is collected, so that it is written with the same error handling.
     gathered = io.StringIO()
     try:
         with redirect_stdout(gathered):
             code = app(args=arguments, prog_name="balcli", standalone_mode=False)
-    except SystemExit as ending:  # how Typer ends a completion; what it printed is still to be written
-        # No code is a success; a text in its place is not.
+    except SystemExit as ending:  # Typer ends a completion like this; its output is not written yet
+        # No code means success. A text means failure.
         code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except typer.Abort:
         code = 130
@@ -250,7 +252,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def parse_again(arguments: list[str]) -> CommandLine:
-    """Parse a command line with whatever is wrong with it ignored; its options may stand in front of the command."""
+    """Parse a command line, ignoring errors. Its options may come before the command."""
     name = _command_name(arguments)
     names = [] if name is None else [name]
     command = load(name or "all")
@@ -265,35 +267,35 @@ def parse_again(arguments: list[str]) -> CommandLine:
         ignore_unknown_options=True,
         allow_interspersed_args=True,
         resilient_parsing=True,
-        help_option_names=_HELP_OPTIONS,  # a command keeps the help option of the first context
+        help_option_names=_HELP_OPTIONS,  # a command keeps the help options of its first context
     )
     parser: Any = command.make_parser(context)
     options: dict[str, Any] = {}
-    # An option at the end that lacks its value gets an empty one.
+    # The empty text is the value of a last option without one.
     rest = [*arguments[: arguments.index("--") if "--" in arguments else None], ""]
-    while rest:  # the parser takes what it has parsed out of the list, and stops at a flag with a value
+    while rest:  # the parser removes what it parsed from the list, and stops at a flag with a value
         options |= parser.parse_args(rest)[0]
     output = options.get("output", os.environ.get("BALCLI_OUTPUT", ""))
     return CommandLine(tuple(names), command, frozenset(options), output)
 
 
 def _command_name(arguments: list[str]) -> str | None:
-    """The command that a command line names, wherever its options stand."""
+    """The command of a command line, wherever its options are."""
     return next((text for text in arguments if text in COMMANDS), None)
 
 
 def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
-    """Print what is wrong with a command line, and a document if it asks for one. The exit code."""
+    """Print a usage error, and a document if the command line requests one. Returns the exit code."""
     context = getattr(problem, "ctx", None)
     command = context.command_path if context is not None else "balcli"
     said = problem.format_message().rstrip(".")
     line = parse_again(arguments)
     corrected = _corrected(getattr(problem, "option_name", ""), context, line)
     if corrected is None:
-        # A request, which is what Typer adds for a close name, ends its part by itself.
+        # Typer's suggestion of a similar name ends with a question mark.
         message = f"{said}{'' if said.endswith('?') else ';'} see {command} --help"
     else:
-        message = f"{said} in front of the command; write it behind the command: {corrected}"
+        message = f"{said} before the command; write it after the command: {corrected}"
     error = UsageError(message)
     _write_failure(error, line)
     _print(message, arguments)
@@ -301,7 +303,7 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
 
 
 def _corrected(option: str, context: Any, line: CommandLine) -> str | None:
-    """How an option is written that is given to a group and is one of the command below; None for any other."""
+    """The correct spelling of a subcommand's option that was given to its group; None for any other option."""
     if context is None or not isinstance(context.command, TyperGroup):
         return None
     found = next((each for each in line.command.params if option in each.opts), None)
@@ -312,14 +314,14 @@ def _corrected(option: str, context: Any, line: CommandLine) -> str | None:
 
 
 def _write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write a failure in the command's own shape and the format that is asked for, if the command has one."""
+    """Write a failure in the requested format, if the command supports that."""
     module = import_module(f"balcli.cli.{COMMANDS[line.names[0] if line.names else 'all'].module}")
     if hasattr(module, "write_failure"):
         module.write_failure(error, line)
 
 
 def _print(message: str, arguments: list[str]) -> None:
-    """Print one line on stderr, without a bar where an engine may read it with a status line."""
+    """Print one line on stderr, without `|` for `check`, because monitoring engines may read it with the status line."""
     if _command_name(arguments) == _CHECK:
         from balcli.render.verdict import plain
 
@@ -328,16 +330,16 @@ def _print(message: str, arguments: list[str]) -> None:
 
 
 def _exit_code(error: BalcliError, arguments: list[str]) -> int:
-    """The exit code of a failure; some commands have one for all of them."""
+    """The exit code of a failure. Some commands use one for all failures."""
     name = _command_name(arguments)
     own = None if name is None else COMMANDS[name].exit_code
     return error.exit_code if own is None else own
 
 
 def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
-    """Print one line on a bug, with the place to report, and write a document if one is asked for. The exit code.
+    """Print one line about a bug, and write a document if requested. Returns the exit code.
 
-    With BALCLI_DEBUG=1 the traceback, too, without local variables.
+    With BALCLI_DEBUG=1, it also prints the traceback, without local variables.
     """
     frame = bug.__traceback__
     while frame is not None and frame.tb_next is not None:
@@ -351,7 +353,7 @@ def _end_with_bug(bug: Exception, arguments: list[str]) -> int:
     )
     error = Bug(message)
     if not has_written():
-        # The bug can be in what writes the document: the line below tells it.
+        # The bug may be in the code that writes the document. The line below reports it.
         with suppress(Exception):
             _write_failure(error, parse_again(arguments))
     _print(message, arguments)
@@ -367,9 +369,9 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _code_of_signal(problem: BaseException | None) -> int | None:
-    """The exit code of the signal that an exception was made of; None where it was made of none.
+    """The exit code of the signal that caused an exception, or None.
 
-    CPython 3.11 makes a RuntimeError of what interrupts the making of a class, as an import does.
+    CPython 3.11 turns an exception during the creation of a class, such as in an import, into a RuntimeError.
     """
     while problem is not None:
         if isinstance(problem, KeyboardInterrupt):
@@ -381,14 +383,14 @@ def _code_of_signal(problem: BaseException | None) -> int | None:
 
 
 def _signal_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Send a signal once more that came in a callback, whose exceptions Python drops; pass on any other."""
+    """Send a signal again that arrived in a callback, where Python drops exceptions. Pass on any other exception."""
     code = _code_of_signal(unraisable.exc_value)
     if code is None:
         sys.__unraisablehook__(unraisable)
         return
-    import threading  # here, because it hardly ever happens
+    import threading  # here, because it is rarely needed
 
-    # Not from here: the handler would run, and raise, in this callback again.
+    # In another thread: here, the handler would run, and raise, in this callback again.
     timer = threading.Timer(0.1, os.kill, (os.getpid(), code - 128))
     timer.daemon = True
     timer.start()

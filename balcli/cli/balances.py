@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Display(NamedTuple):
-    """How a report is written."""
+    """How to write a report."""
 
     output: Format
     outputs: Outputs
@@ -45,22 +45,22 @@ class Display(NamedTuple):
     addresses: bool = False
     """Whether the table shows deposit addresses."""
     value: "ValueRequest | None" = None
-    """The amount that the format `value` prints."""
+    """The amount for the format `value`."""
     verbose: bool = False
-    """Whether the table of a terminal shows targets whole."""
+    """Whether the table on a terminal shows full targets."""
     about: str = ""
-    """The end of the status line of a terminal: how long the run took, or how old it is."""
+    """The end of the status line on a terminal: the duration of the run, or its age."""
     deadline: float | None = None
-    """The seconds that the run has; None for the default."""
+    """The deadline of the run in seconds; None for the default."""
 
     @property
     def formats(self) -> Iterable[str]:
-        """Every format that is written."""
+        """All formats to write."""
         return dict(self.outputs.all(self.output))
 
     @property
     def in_table(self) -> bool:
-        """Whether stdout gets a table."""
+        """Whether a table goes to stdout."""
         return (Format.table, None) in self.outputs.all(self.output)
 
 
@@ -68,7 +68,7 @@ _keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
 
 
 def app_for(name: str, about: str) -> typer.Typer:
-    """The Typer app of `all`, or of a provider's command with the options that it declares, with this help."""
+    """The Typer app of `all` or of a provider's command, with the provider's options."""
     provider = PROVIDERS.get(name)
     keys = [key for key in provider.KEYS if key.option] if provider else []
     flags = provider.FLAGS if provider else ()
@@ -90,10 +90,10 @@ def app_for(name: str, about: str) -> typer.Typer:
 
 
 def _provider_options(keys: "Iterable[Key]", flags: "Iterable[Flag]") -> Iterator[inspect.Parameter]:
-    """The options that a provider declares: those of its keys, and its flags."""
+    """The options that a provider declares: its keys and flags."""
     for key in keys:
         metavar = "N" if key.kind == "integer" else "0x…" if key.name == "address" else "ID"
-        again = "; repeat for several" if key.repeatable else ""
+        again = "; repeatable" if key.repeatable else ""
         option = account_option(key.option or "", metavar=metavar, help=f"For one run: {key.help}{again}.")
         kind = list[str] | None if key.repeatable else str | None
         yield _keyword(key.name, default=None, annotation=Annotated[kind, option])
@@ -118,14 +118,12 @@ def _show_balances(
     exact: options.Exact = False,
     field: options.ValueField = None,
     absent: options.ValueAbsent = None,
-    nonzero: Annotated[
-        bool, shown_option("--nonzero", help="Hide rows whose every amount is exactly 0.")
-    ] = False,
+    nonzero: Annotated[bool, shown_option("--nonzero", help="Hide rows in which every amount is 0.")] = False,
     sort: Annotated[
-        Order | None, shown_option("--sort", metavar="KEY", help="The order of the rows.")
+        Order | None, shown_option("--sort", metavar="KEY", help="Sort the rows by this key.")
     ] = None,
     totals_only: Annotated[
-        bool, shown_option("--totals-only", help="Only the totals by asset, and what failed.")
+        bool, shown_option("--totals-only", help="Show only totals by asset, and failures.")
     ] = False,
     watch: Annotated[
         int | None,
@@ -133,11 +131,11 @@ def _show_balances(
             "--watch",
             metavar="S",
             parser=options.whole_seconds,
-            help="Look again every S seconds, until q ends it.",
+            help="Run every S seconds, until you press q.",
         ),
     ] = None,
     verbose: Annotated[
-        bool, output_option("--verbose", "-v", help="Tell each request on stderr: sizes, times, no value.")
+        bool, output_option("--verbose", "-v", help="Log each request to stderr (never its values).")
     ] = False,
     evidence: Annotated[
         Path | None,
@@ -145,7 +143,7 @@ def _show_balances(
             "--evidence",
             metavar="DIR",
             callback=options.in_home,
-            help="Keep all answers, without secrets, for balcli replay.",
+            help="Save responses, without secrets, for balcli replay.",
         ),
     ] = None,
     record: options.Record = False,
@@ -165,7 +163,7 @@ def _show_balances(
     _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Run once, or with --watch again and again, and write the report."""
+    """Run once, or repeatedly with --watch, and write the report."""
     # Imported here, so that --help and completion do not load it.
     from balcli import report as reports
     from balcli.providers.selection import wanted
@@ -195,14 +193,14 @@ def _show_balances(
         config, profile, env_file, sandbox=sandbox, faults=fault, deadline=deadline
     )
     if watch is not None:
-        from balcli import pipes  # both here, because few runs are watched
+        from balcli import pipes  # both here, because few runs use --watch
         from balcli.cli import watching
 
         watching.validate_options(output, record=record, files=output_file, evidence=evidence)
         options.validate_options(request, fault, flags)
         request = request._replace(assets=wanted(asset, exact=exact))
         options.value_request([output], request.assets, field, absent)
-        pipes.reader.refusal = "it is a FIFO, and --watch reads it again at each look"
+        pipes.reader.refusal = "it is a FIFO, which --watch cannot read again"
         with opening as opened:
             look = partial(run, opened, request, observe=observe)
             raise typer.Exit(watching.watch(watch, look, output, quiet=quiet))
@@ -216,7 +214,7 @@ def _show_balances(
             outputs.check()
             display = display._replace(outputs=outputs)
         if evidence is not None:
-            from balcli.evidence import record as evidence_record  # here, because few runs keep any
+            from balcli.evidence import record as evidence_record  # here, because few runs save evidence
 
             recorder = evidence_record.Recorder(evidence)
         request = request._replace(assets=wanted(asset, exact=exact) if asset or exact else ())
@@ -241,7 +239,7 @@ def _show_balances(
 def _with_evidence(
     recorder: "Recorder", result: "RunResult", request: "RunRequest", display: Display, *, exact: bool
 ) -> "RunResult":
-    """Write the evidence of a run, and print the SHA-256 of its manifest; the result, with what went wrong."""
+    """Write the evidence of a run, and print the SHA-256 of its manifest. Returns the result, with any error."""
     shaping = {
         "output": display.output.value,
         "field": display.value and display.value.field,
@@ -258,14 +256,14 @@ def _with_evidence(
     except OutputError as problem:
         return result._replace(problems=(*result.problems, problem))
     if not display.quiet:
-        print_message(f"note: the manifest of the evidence has the SHA-256 {digest}")
+        print_message(f"note: the SHA-256 of the evidence manifest is {digest}")
     return result
 
 
 def write_report(result: "RunResult", display: Display) -> int:
-    """Write the report of a run and print what is wrong; the exit code.
+    """Write the report of a run and print its problems; returns the exit code.
 
-    Where an account answered, the first problem with recording or writing decides, if there is one.
+    If an account answered, the first error in recording or writing sets the code.
     """
     report, document, outputs = result.report, result.document, display.outputs
     found = None
@@ -279,7 +277,7 @@ def write_report(result: "RunResult", display: Display) -> int:
             outputs = outputs.without(Format.value, display.output)
     exit_code = report.exit_code if found is None else found.exit_code
 
-    # Of a run that failed wholly, an older file is worth more.
+    # If the whole run failed, an older file is more useful.
     unwritten = outputs.write(
         display.output,
         partial(_rendered, document, display, found and found.text),
@@ -297,13 +295,13 @@ def write_report(result: "RunResult", display: Display) -> int:
 def _rendered(
     report: "Report", display: Display, amount: str | None, output: str, file: Path | None
 ) -> Iterable[str]:
-    """The report in a format for a file or stdout, in one piece or more; in the format `value` its one amount."""
+    """The report in a format for a file or stdout, in pieces."""
     if output == Format.value:
         return f"{amount}\n"
     if output != Format.table:
         return machine(output, report)
     if report.failures:
-        return ()  # there is nothing to show a person but the reason, which stderr has
+        return ()  # the reason is already on stderr
     from balcli.render import table
 
     view = terminal_view(file, verbose=display.verbose, about=display.about)
@@ -311,10 +309,7 @@ def _rendered(
 
 
 def machine(name: str, report: "Report") -> Iterator[str]:
-    """The report in the format of that name, one for machines; only its module is imported.
-
-    A long text comes in pieces that end with a line's end.
-    """
+    """The report in a machine-readable format, in pieces of whole lines. Imports only the module of the format."""
     ledgers = {"beancount", "hledger"}
     module = import_module(f"balcli.render.{'ledger' if name in ledgers else name}")
     pieces: Iterator[str] = getattr(module, name if name in ledgers else "pieces")(report)
@@ -322,7 +317,7 @@ def machine(name: str, report: "Report") -> Iterator[str]:
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a run that failed before it began, in a format for programs."""
+    """Write the document of a run that failed before it started, in a machine-readable format."""
     if line.output in set(REPORTS) - {Format.table}:
         from balcli.report import failed
 

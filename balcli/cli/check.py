@@ -1,4 +1,4 @@
-"""`balcli check`: balances held against limits, in the words and exit codes of monitoring plugins."""
+"""`balcli check`: check balances against limits, with the output and exit codes of monitoring plugins."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final
@@ -35,15 +35,17 @@ def check(
     output: options.TableOrJsonOption = None,
     asset: Annotated[
         list[str] | None,
-        limit_option("--asset", metavar="SYMBOL", help="One limit, not the profile's: on this asset."),
+        limit_option(
+            "--asset", metavar="SYMBOL", help="Check one limit on this asset, not the profile's limits."
+        ),
     ] = None,
-    exact: Annotated[bool, limit_option("--exact", help="Take that spelling alone, not other case.")] = False,
+    exact: Annotated[bool, limit_option("--exact", help="Match the case of the asset exactly.")] = False,
     field: Annotated[
         list[str] | None,
         limit_option(
             "--field",
             metavar="FIELD",
-            help="Its available, total or locked [default: available].",
+            help="Check available, total or locked [default: available].",
             autocompletion=completion.fields,
         ),
     ] = None,
@@ -52,7 +54,7 @@ def check(
         limit_option(
             "--account",
             metavar="ACCOUNT",
-            help="In this account; without it, the total over all.",
+            help="Check this account, not the total over all accounts.",
             autocompletion=completion.accounts,
         ),
     ] = None,
@@ -62,12 +64,12 @@ def check(
     ] = None,
     crit: Annotated[
         list[str] | None,
-        limit_option("--crit", metavar="RANGE", help="CRITICAL outside this range; @10:20: inside it."),
+        limit_option("--crit", metavar="RANGE", help="CRITICAL outside this range (@10:20: inside it)."),
     ] = None,
     absent: Annotated[
         list[str] | None,
         limit_option(
-            "--absent", metavar="zero", help="Take an asset that no account lists as 0, not UNKNOWN."
+            "--absent", metavar="zero", help="Treat an asset that no account lists as 0, not UNKNOWN."
         ),
     ] = None,
     record: options.Record = False,
@@ -87,9 +89,9 @@ def check(
     _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Hold balances against limits, as a monitoring plugin.
+    """Check balances against limits, as a monitoring plugin.
 
-    One status line; exit codes 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+    It prints one status line. Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     """
     # Imported here, so that --help and completion do not load it.
     from balcli.render.verdict import plain
@@ -135,14 +137,14 @@ def check(
     except OutputError as problem:
         print_error(problem)
         raise typer.Exit(UNDECIDED) from None
-    # After the status line, and without a bar: some engines read both streams as one.
+    # After the status line and without `|`, because some engines read both streams as one.
     for text, name in problems_of(verdict.report, quiet=quiet):
         print_message(plain(text), None if name is None else plain(name))
     raise typer.Exit(int(verdict.state))
 
 
 def _thresholds_of(profile: "Profile") -> "tuple[Threshold, ...]":
-    """The limits of a profile that are well. Raises KeyProblem where it has none, and nothing else is wrong."""
+    """The valid limits of a profile. Raises KeyProblem if it has none and no other problem."""
     thresholds = tuple(entry.threshold for entry in profile.thresholds if entry.threshold is not None)
     if not thresholds and not profile.problems:
         raise KeyProblem(
@@ -155,7 +157,7 @@ def _thresholds_of(profile: "Profile") -> "tuple[Threshold, ...]":
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write what kept a check from its beginning, as any other state that is UNKNOWN."""
+    """Write the state UNKNOWN of a check that failed before it started."""
     from balcli.report import failed
     from balcli.thresholds import evaluate
 
@@ -170,16 +172,14 @@ def _write(verdict: "Verdict", *, as_json: bool, colour: bool) -> None:
 
 
 def _given(options: Mapping[str, list[str] | None], *, exact: bool) -> "Threshold | None":
-    """The limit that the command line makes, None where it makes none. Raises UsageError for half of one, or two."""
+    """The limit of the command line, or None. Raises UsageError if it is incomplete or given twice."""
     from balcli.thresholds import make_threshold, missing_key, parse_value
 
     values: dict[str, Value] = {"exact": True} if exact else {}
     for key, given in options.items():
         texts = given or []
         if len(texts) > 1:
-            raise UsageError(
-                f"--{key} is given twice, and options make one limit; write several in the profile"
-            )
+            raise UsageError(f"--{key} is given twice; use it once, or add several limits to the profile")
         try:
             for text in texts:
                 values[key] = parse_value(key, text)

@@ -1,4 +1,4 @@
-"""Shell completion of names: profiles and accounts of the file, faults, fields. An error completes nothing."""
+"""Shell completion of profiles, accounts, faults and fields. An error completes nothing."""
 
 import os
 import re
@@ -10,12 +10,12 @@ import typer
 if TYPE_CHECKING:
     from balcli.config.problems import Source
 
-# Other characters have a meaning in some shell, and Typer's scripts do not quote them.
+# Other characters are special in some shell, and Typer's scripts do not quote them.
 _PLAIN: Final = r"[\w ./@:+,%=-]+"
 
 
 def profiles(context: typer.Context, incomplete: str) -> list[str]:
-    """The profiles of the file that start with the incomplete text."""
+    """The matching profiles of the config file."""
     from balcli.config.sources import profile_names
     from balcli.errors import BalcliError
 
@@ -27,7 +27,7 @@ def profiles(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def accounts(context: typer.Context, incomplete: str) -> list[str]:
-    """The accounts of the profile, or of the command's provider in it, that match and are not given yet."""
+    """The matching accounts of the profile and the command's provider that are not given yet."""
     from balcli.config.profile import ProfileFile
     from balcli.config.sources import Variables
     from balcli.errors import BalcliError
@@ -50,21 +50,21 @@ def accounts(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def providers(incomplete: str) -> list[str]:
-    """The providers that match."""
+    """The matching providers."""
     from balcli.providers import PROVIDERS
 
     return offered(list(PROVIDERS), incomplete)
 
 
 def fields(incomplete: str) -> list[str]:
-    """The fields of a balance that match."""
+    """The matching fields of a balance."""
     from balcli.models import AMOUNT_FIELDS
 
     return offered(list(AMOUNT_FIELDS), incomplete)
 
 
 def faults(incomplete: str) -> list[str]:
-    """The faults of the sandbox that match; with `PROVIDER:` in front where the text has a colon."""
+    """The matching faults of the sandbox, as `PROVIDER:FAULT` if the text has a colon."""
     from balcli.sandbox.faults import fault_names
 
     return offered(fault_names(incomplete), incomplete)
@@ -75,26 +75,26 @@ def _path(context: typer.Context) -> Path:
     from balcli.cli.profiles import default_file
     from balcli.files import expand_home
 
-    # A command without --config does not read its variable.
+    # A command without --config does not read BALCLI_CONFIG.
     named = context.params.get("config") or os.environ.get("BALCLI_CONFIG")
     return Path(expand_home(str(named), os.environ)) if named else default_file()
 
 
 def _read(path: Path) -> "tuple[Source, Any]":
-    """The config file's text and TOML document. No `.env` is read for a name."""
+    """The config file's text and TOML document, without its `.env`, which completion does not need."""
     from balcli.config.problems import Source
     from balcli.config.sources import parse_toml, read_text
     from balcli.pipes import reader
 
-    reader.refusal = "it is a FIFO, whose content is for the run"
+    reader.refusal = "it is a FIFO, which only the run can read"
     source = Source("", read_text(path).text)
     return source, parse_toml(source)
 
 
 def offered(names: list[str], incomplete: str) -> list[str]:
-    """The names that start with the incomplete text and that every shell takes, as the shell that asks writes them."""
+    """The matching names that are safe in every shell, quoted for the current one."""
     fitting = [name for name in names if name.startswith(incomplete) and re.fullmatch(_PLAIN, name)]
     if os.environ.get("_BALCLI_COMPLETE", "").endswith("_bash"):
-        # Bash inserts a completion unquoted; the other shells quote it.
+        # Bash inserts a completion unquoted. The other shells quote it.
         return [name.replace(" ", "\\ ") for name in fitting]
     return fitting

@@ -1,4 +1,4 @@
-"""`balcli config`: write a profile, print its path, show it without its secrets, check it offline."""
+"""`balcli config`: create a profile, print its path, show it without secrets, and check it offline."""
 
 import os
 import sys
@@ -46,12 +46,12 @@ _SCHEMA_VERSION: Final = "1.0"
 
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Say nothing but the data and what is wrong.", rich_help_panel=OUTPUT),
+    typer.Option("--quiet", "-q", help="Print only data and errors.", rich_help_panel=OUTPUT),
 ]
 
 app = typer.Typer(
     cls=Group,
-    help="Write a profile, say where it is, list them, show one, check it.",
+    help="Create, find, list, show and check profiles.",
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -67,7 +67,7 @@ def init(
             metavar="FILE",
             envvar="BALCLI_CONFIG",
             callback=in_home,
-            help="Write this file.",
+            help="Create this file.",
             rich_help_panel=WHOSE,
             show_default=False,
         ),
@@ -77,7 +77,7 @@ def init(
         typer.Option(
             "--provider",
             metavar="NAME",
-            help="An account at this provider; repeat, or give a comma list.",
+            help="Add an account at this provider (comma-separated or repeated).",
             rich_help_panel=WHOSE,
             autocompletion=completion.providers,
         ),
@@ -86,45 +86,47 @@ def init(
         bool | None,
         typer.Option(
             "--env/--no-env",
-            help="Write a .env with the variables' names, too, or do not ask.",
+            help="Also write a .env with the variables' names, or do not ask.",
             rich_help_panel=OUTPUT,
             show_default=False,
         ),
     ] = None,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="Ask nothing, and say no next steps.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--quiet", "-q", help="Do not ask questions or print next steps.", rich_help_panel=OUTPUT
+        ),
     ] = False,
 ) -> None:
-    """Write a commented profile that only you can read.
+    """Create a commented profile that only you can read.
 
-    On a terminal it asks which providers you use; else it writes them all. It never asks for a secret.
+    On a terminal, it asks which providers you use. Otherwise, it includes all of them. It never asks for a secret.
     """
     from balcli.config.template import env_text, profile_text
 
     file = _path(config)
     beside = file.parent / ".env"
-    refuse_existing(file, "edit it, move it away first, or name another file with --config")
+    refuse_existing(file, "edit it, move it away first, or use another file with --config")
     if env:
-        refuse_existing(beside, "add the names to it yourself, or leave --env out")
+        refuse_existing(beside, "add the variables to it, or remove --env")
     names = _named(provider or ())
     if provider and not names:
-        raise UsageError(f"--provider names no provider; there are: {join_names(PROVIDERS)}")
+        raise UsageError(f"--provider: no provider given; use one of: {join_names(PROVIDERS)}")
     asks = not quiet and is_interactive()
     if not names and asks:
         names = _ask_for_providers()
     chosen = [each for name, each in PROVIDERS.items() if name in names or not names]
     if env is None and asks and not os.path.lexists(beside):
-        env = _agrees(f"Write {shown(beside)}, too, with the names of their variables?")
+        env = _agrees(f"Write {shown(beside)} with the names of their variables, too?")
     texts = ({beside: env_text(chosen)} if env else {}) | {file: profile_text(chosen)}
-    write_new_files(texts, "name another file with --config")
+    write_new_files(texts, "use another file with --config")
     write_stdout(f"{file}\n")
     if not quiet:
         _print_next_steps(chosen, config, texts)
 
 
 def _print_next_steps(providers: "Sequence[Provider]", config: Path | None, written: Iterable[Path]) -> None:
-    """Print what was written, the variables to set and the next commands on stderr."""
+    """Print the written files, the variables to set and the next commands on stderr."""
     from shlex import quote
 
     from balcli.config.template import variables_of
@@ -135,18 +137,20 @@ def _print_next_steps(providers: "Sequence[Provider]", config: Path | None, writ
     for each in providers:
         if isinstance(each, HasBaseUrlNote):
             print_message(f"note: {each.BASE_URL_NOTE}", each.NAME)
-        print_message(f"for {each.NAME}, set {', '.join(variables_of(each))} (or write values in the file)")
+        print_message(
+            f"for {each.NAME}, set {', '.join(variables_of(each))} (or write the values in the file)"
+        )
     if others:
         print_message(f"wrote {shown(others[0])}, mode 0600; fill in its values")
     else:
-        print_message(f"set them in the environment, or in {shown(file.parent / '.env')} with mode 0600")
+        print_message(f"set them in the environment or in {shown(file.parent / '.env')} with mode 0600")
     option = "" if config is None else f" -c {quote(str(config))}"
     print_message(f"then run balcli config check{option}, and balcli all{option}")
 
 
 @app.command(cls=Command)
 def path(config: ConfigFile = None) -> None:
-    """Print where the profile file is, or would be."""
+    """Print the path of the config file, even if it does not exist."""
     write_stdout(f"{_path(config)}\n")
 
 
@@ -157,9 +161,9 @@ def profiles(
     output: TableOrJsonOption = None,
     quiet: Quiet = False,
 ) -> None:
-    """List the profiles, each with the number of its accounts.
+    """List the profiles, with the number of accounts of each.
 
-    The default is the one that a run without --profile takes.
+    The default is the profile that is used without --profile.
     """
     from balcli.config.inspection import list_profiles
 
@@ -195,7 +199,7 @@ def show(
 ) -> None:
     """Print a profile's settings, each with its source.
 
-    Secrets are shown as ***, and no secret's command is run.
+    Secrets are shown as ***. Secret commands are not run.
     """
     from balcli.config.inspection import Settings, shadowed, shown_name
 
@@ -253,9 +257,9 @@ def check(
     output: TableOrJsonOption = None,
     quiet: Quiet = False,
 ) -> None:
-    """Look for everything that is wrong with the file, offline.
+    """Check the config file for errors, offline.
 
-    All its profiles are checked, or the one of --profile. No secret's command is run.
+    All its profiles are checked, or only that of --profile. Secret commands are not run.
     """
     from balcli.config.credentials import credential_notices
     from balcli.config.inspection import base_url_note
@@ -271,14 +275,14 @@ def check(
         document = {"file": str(_path(config)), "ok": not inspection.problems}
         _write_json(document | {"problems": _errors(inspection.problems)} | _warnings(notices))
     else:
-        # Without this line, a reader of stdout alone would take a profile's `ok` for that of the file.
+        # Without this line, stdout alone would look as if the whole file were ok.
         own = _not_ok("file", inspection.elsewhere) if inspection.elsewhere else ""
         write_stdout(own + "".join(_result(each) for each in inspection.profiles))
     raise typer.Exit(_report(inspection.problems, () if quiet else notices))
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a `profiles`, `show` or `check` that failed before it began."""
+    """Write the document of a `profiles`, `show` or `check` that failed before it started."""
     if line.output != TableOrJson.json:
         return
     errors = _errors([error])
@@ -292,7 +296,7 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 
 
 def _path(config: Path | None) -> Path:
-    """The absolute path of the profile file. Raises ConfigFileError if home or working directory are not usable."""
+    """The absolute path of the config file. Raises ConfigFileError if the home or working directory is not usable."""
     file = config or default_file()
     if is_relative_to_nothing(file):
         raise ConfigFileError(nowhere(file))
@@ -300,7 +304,7 @@ def _path(config: Path | None) -> Path:
 
 
 def _ask(question: str) -> str:
-    """The line that the user types after a question on stderr. Raises Abort at the end of input."""
+    """Ask a question on stderr, and return the answer. Raises Abort at the end of input."""
     sys.stderr.write(question)
     sys.stderr.flush()
     line = sys.stdin.buffer.readline()
@@ -310,7 +314,7 @@ def _ask(question: str) -> str:
 
 
 def _ask_for_providers() -> list[str]:
-    """The providers that the user names, none for an empty line. Raises Abort at the end of input."""
+    """Ask for providers. An empty line returns none. Raises Abort at the end of input."""
     lines = [
         f"  {number}  {name:<10} {printable(title, 60)}\n"
         for number, (name, title) in enumerate(PROVIDERS.titles.items(), 1)
@@ -318,13 +322,13 @@ def _ask_for_providers() -> list[str]:
     question = "Which providers do you use?\n" + "".join(lines)
     while True:
         try:
-            return _named([_ask(f"{question}Names or numbers, with commas between them (Enter for all): ")])
+            return _named([_ask(f"{question}Names or numbers, separated by commas (Enter for all): ")])
         except UsageError as problem:
             question = f"{problem.message}\n"
 
 
 def _agrees(question: str) -> bool:
-    """Whether the user answers yes, which an empty line is, too. Raises Abort at the end of input."""
+    """Ask a yes-or-no question. An empty line means yes. Raises Abort at the end of input."""
     while True:
         answer = _ask(f"{question} [Y/n] ").casefold()
         if answer in {"", "y", "yes", "n", "no"}:
@@ -332,7 +336,7 @@ def _agrees(question: str) -> bool:
 
 
 def _named(texts: Iterable[str]) -> list[str]:
-    """The providers in lists with commas or blanks: by name, by vendor, or by number in the menu. Raises UsageError."""
+    """The providers in comma- or space-separated lists of names, vendors or menu numbers. Raises UsageError."""
     spellings = {title.split()[0].casefold(): name for name, title in reversed(PROVIDERS.titles.items())}
     words = {**dict.fromkeys(PROVIDERS), **spellings}
     spellings |= {name: name for name in PROVIDERS}
@@ -340,7 +344,7 @@ def _named(texts: Iterable[str]) -> list[str]:
     named = " ".join(texts).replace(",", " ").split()
     for word in named:
         if word.casefold() not in spellings:
-            raise UsageError(f"there is no provider {printable(word, 40)}; {did_you_mean(word, words)}")
+            raise UsageError(f"unknown provider {printable(word, 40)}; {did_you_mean(word, words)}")
     return [spellings[word.casefold()] for word in named]
 
 
@@ -358,7 +362,7 @@ def _inspect(config: Path | None, profile: str | None, env_file: Path | None, *,
 
 
 def _report(problems: Sequence[BalcliError], notices: "Iterable[Notice]") -> int:
-    """Write the notices and problems to stderr; the exit code."""
+    """Print the notices and problems on stderr; returns the exit code."""
     for notice in notices:
         print_notice(notice)
     for problem in problems:
@@ -383,7 +387,7 @@ def _warnings(notices: "Iterable[Notice]") -> dict[str, Any]:
 
 
 def _result(inspected: "InspectedProfile") -> str:
-    """The line of a profile in the result of a check."""
+    """The result line of a profile."""
     name = inspected.profile.name
     about = _profile_name(name) if name is None else f"profile {_profile_name(name)}"
     if inspected.problems:

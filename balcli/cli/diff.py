@@ -1,4 +1,4 @@
-"""`balcli diff`: what is different between two runs, each recorded, in a file of `-o json`, or asked now."""
+"""`balcli diff`: the differences between two runs, each recorded, in a file of `-o json`, or made now."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,34 +49,34 @@ if TYPE_CHECKING:
 SAME: Final = 0
 DIFFERENT: Final = 1
 TROUBLE: Final = 2
-"""The exit code of everything that keeps a comparison from an answer."""
+"""The exit code if the runs cannot be compared."""
 
 _NOW: Final = "now"
 
 
 class _Source(NamedTuple):
-    """One of the two runs that are compared, and where it is from."""
+    """One of the two runs to compare, with its source."""
 
     report: "Report"
     label: str
-    """What messages call it."""
+    """Its name in messages."""
     id: int | None = None
     """Its id in the history."""
     file: str | None = None
     """Its file; "-" is stdin."""
     selection: "Selection | None" = None
-    """What it was asked for; None where that is not known, as of a file."""
+    """The requested accounts and assets; None if unknown, as for a file."""
 
     @property
     def side(self) -> "Side":
-        """The run as the output names it."""
+        """The run in the output."""
         from balcli.render.diff import Side
 
         return Side(self.id, self.report.generated_at, self.report.complete, self.file)
 
     @property
     def accounts(self) -> tuple[str, ...]:
-        """The accounts that it was narrowed to."""
+        """The accounts that it is limited to."""
         return self.selection.accounts if self.selection else ()
 
 
@@ -101,7 +101,7 @@ def diff(
     output_file: options.OutputFiles = None,
     mode: options.Mode = None,
     history: options.HistoryFile = None,
-    live: Annotated[bool, shown_option("--live", help="Compare with now: ask the accounts again.")] = False,
+    live: Annotated[bool, shown_option("--live", help="Compare with the current balances.")] = False,
     asset: options.OnlyAssets = None,
     exact: options.Exact = False,
     account: Annotated[
@@ -109,16 +109,16 @@ def diff(
         shown_option(
             "--account",
             metavar="NAME",
-            help="Only these accounts; repeat for several.",
+            help="Compare only these accounts (repeatable).",
             autocompletion=completion.accounts,
         ),
     ] = None,
     threshold: Annotated[
         str | None,
-        shown_option("--threshold", metavar="AMOUNT", help="Leave out what moved by no more than this."),
+        shown_option("--threshold", metavar="AMOUNT", help="Ignore amounts that changed by at most this."),
     ] = None,
     allow_partial: Annotated[
-        bool, shown_option("--allow-partial", help="Compare runs in which accounts failed, too.")
+        bool, shown_option("--allow-partial", help="Also compare runs in which accounts failed.")
     ] = False,
     retries: options.Retries = None,
     jobs: options.Jobs = None,
@@ -134,9 +134,9 @@ def diff(
     _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Compare two runs: recorded, in a file of -o json, or now.
+    """Compare two runs: recorded, in a file of -o json, or current.
 
-    The last two complete runs that asked for everything by default. Nothing is printed where nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
+    By default, it compares the last two complete runs with all accounts and assets. It prints nothing if nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
     """
     from balcli.history.database import within
     from balcli.http.timing import Deadline
@@ -158,7 +158,7 @@ def diff(
         named.check()
         outputs = named
         if live and after is not None:
-            raise UsageError("--live compares with now; leave the second run out")
+            raise UsageError("--live compares with the current balances; remove the second run")
         options.validate_options(request, fault)
         recorded = open_recorded(history, profile, sandbox=sandbox, complete=not allow_partial, full=True)
         with ExitStack() as stack:
@@ -170,13 +170,13 @@ def diff(
                     )
                 )
                 deadline = deadline or opened.request_settings.deadline
-                # It bounds the wait for a busy history, too.
+                # It also limits the wait for a busy history.
                 clock = Deadline(opened.request_settings._replace(**request.settings).deadline)
                 stack.enter_context(within(clock.for_requests()))
             first, second = _sources(recorded, before, after, live=live)
             narrowing = _narrowing(first, second, account, wanted(asset, exact=exact), threshold)
             if second is None:
-                asked = _asked_now(cast("Profile", opened), request, first, narrowing, clock, quiet=quiet)
+                asked = _fetch_now(cast("Profile", opened), request, first, narrowing, clock, quiet=quiet)
                 second = _Source(asked, _NOW)
         comparison = _compared(first, second, narrowing, allow_partial=allow_partial, quiet=quiet)
     except BalcliError as problem:
@@ -202,7 +202,7 @@ def diff(
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a comparison that could not begin."""
+    """Write the document of a comparison that failed before it started."""
     if line.output == options.TableOrJson.json:
         from balcli.render.diff import failed
 
@@ -210,15 +210,19 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 
 
 def _incomparable_error(comparison: "Comparison") -> UsageError | None:
-    """Why a comparison in which nothing is different does not say that all is the same; None where it does."""
+    """The error if no difference was found, but some accounts were not compared; else None."""
     names = [printable(change.account, 40) for change in comparison.changes.incomparable]
-    return UsageError(f"not compared: {', '.join(names)}; record a run in which it can be") if names else None
+    return (
+        UsageError(f"not compared: {', '.join(names)}; record another run, and compare with it")
+        if names
+        else None
+    )
 
 
 def _compared(
     first: _Source, second: _Source, narrowing: "DiffFilter", *, allow_partial: bool, quiet: bool
 ) -> "Comparison":
-    """What is different in the second run. Raises UsageError where the two cannot be compared."""
+    """Compare two runs. Raises UsageError if they cannot be compared."""
     from balcli.diff import compare
     from balcli.render.diff import Comparison
 
@@ -227,10 +231,10 @@ def _compared(
         _check_source(each, allow_partial=allow_partial)
     if old.profile != new.profile and not (first.file or second.file):
         raise UsageError(
-            f"{first.label} is {profile_text(old.profile)}, the other {profile_text(new.profile)}; name two runs of one profile"
+            f"{first.label} is {profile_text(old.profile)} and {second.label} {profile_text(new.profile)}; compare two runs of one profile"
         )
     if first.selection and second.selection:
-        _refuse_unlike(first, first.selection, second.selection, narrowing)
+        _check_selections(first, first.selection, second.selection, narrowing)
     if not quiet:
         _print_unlisted(narrowing.assets, (old, new))
         _print_step_back(first, second)
@@ -245,15 +249,15 @@ def _compared(
 
 
 def _check_source(source: _Source, *, allow_partial: bool) -> None:
-    """Raise UsageError for a run that failed, that is partial, or that has no rows."""
+    """Raise UsageError for a run that failed, is partial, or has no rows."""
     report = source.report
     if report.failures:
         raise UsageError(
-            f"{source.label} is of a run that failed ({report.failures[0].code}); name one in which accounts answered"
+            f"{source.label} is a run that failed ({report.failures[0].code}); use one in which accounts answered"
         )
     if any(notice.code == "rows.left_out" for notice in report.notices):
         raise UsageError(
-            f"{source.label} was made with --totals-only and has no balances; make one without it"
+            f"{source.label} was recorded with --totals-only and has no balances; use one without it"
         )
     if report.complete or allow_partial:
         return
@@ -264,34 +268,33 @@ def _check_source(source: _Source, *, allow_partial: bool) -> None:
             "add --allow-partial to compare the others"
         )
     raise UsageError(
-        f"{source.label} is partial: what its failed accounts held is unknown; add --allow-partial to compare the others"
+        f"{source.label} is partial (some accounts failed); add --allow-partial to compare the others"
     )
 
 
 def _print_hidden(first: _Source, second: _Source) -> None:
-    """A note where one of the runs leaves out rows of zeros."""
+    """Print a note if only one of the runs hides rows of zeros."""
     sources = [s for s in (first, second) if any(n.code == "rows.hidden" for n in s.report.notices)]
     if len(sources) == 1:
         print_message(
-            f"note: {sources[0].label} was made with --nonzero: a row that it does not list may be one of zeros"
+            f"note: {sources[0].label} was made with --nonzero, so an asset that it does not list may be 0"
         )
 
 
 def _print_step_back(first: _Source, second: _Source) -> None:
-    """A note where the clock stepped back from the run that was recorded first to the other."""
+    """Print a note if the clock stepped back between the two runs."""
     before, after = first.report.generated_at, second.report.generated_at
     in_order = first.id is not None and (
         second.label == _NOW or (second.id is not None and first.id < second.id)
     )
     if in_order and after < before:
         print_message(
-            f"note: the clock stepped back by {before - after} between {first.label} and {second.label}; "
-            "look at the order, not the times"
+            f"note: the clock stepped back by {before - after} between {first.label} and {second.label}; rely on the order of the runs, not on their times"
         )
 
 
 def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -> None:
-    """A note for each asset that is named and that neither run lists: that nothing changed there says little."""
+    """Print a note for each requested asset that neither run lists."""
     from balcli.providers.selection import names_of, selects, suggestion
 
     there = {name: None for report in reports for balance in report.balances for name in names_of(balance)}
@@ -301,7 +304,7 @@ def _print_unlisted(assets: tuple[str, ...], reports: "tuple[Report, Report]") -
             print_message(f"note: {asset} is listed in neither run{close}; check --asset")
 
 
-def _asked_now(
+def _fetch_now(
     profile: "Profile",
     request: "RunRequest",
     first: _Source,
@@ -310,7 +313,7 @@ def _asked_now(
     *,
     quiet: bool,
 ) -> "Report":
-    """What the accounts of a run answer now, asked for the same assets. Raises BalcliErrors."""
+    """Fetch the accounts of a run now, with the same assets. Raises BalcliErrors."""
     from balcli import document
     from balcli.history.recording import with_url_digests
     from balcli.render.json import pieces
@@ -322,7 +325,7 @@ def _asked_now(
         made_with = {*first.selection.flags}
     if made_with:
         raise UsageError(
-            f"{first.label} was made with options of its provider; compare it with another run that has them"
+            f"{first.label} was made with provider options; compare it with another run with the same options"
         )
     names = [outcome.account.name for outcome in first.report.outcomes]
     wanted = [name for name in names if not narrowing.accounts or name in narrowing.accounts]
@@ -331,7 +334,7 @@ def _asked_now(
         run(profile, request, progress=progress(quiet=quiet), deadline=deadline).report,
         sandbox=request.sandbox,
     )
-    # Both sides are read in the same way: a plugin's detail can be text that looks like an amount.
+    # Parse both sides in the same way, because a plugin's detail can be text that looks like an amount.
     return report._replace(balances=document.parse("".join(pieces(report)).encode()).balances)
 
 
@@ -342,7 +345,7 @@ def _narrowing(
     assets: tuple[str, ...],
     threshold: str | None,
 ) -> "DiffFilter":
-    """What is compared: what the options name, of the accounts that both runs asked. Raises UsageError."""
+    """The filter from the options, limited to the accounts of both runs. Raises UsageError."""
     from balcli.diff import DiffFilter
     from balcli.money import parse
 
@@ -351,53 +354,50 @@ def _narrowing(
     except ValueError:
         least = parse("-1")
     if least < parse("0"):
-        raise UsageError("--threshold: that is no amount of 0 or more; write it like 0.5")
+        raise UsageError("--threshold must be an amount of 0 or more; use, for example, 0.5")
     accounts = tuple(account or ())
-    _refuse_unasked(accounts, first, second)
+    _check_accounts(accounts, first, second)
     for names in (source.accounts for source in (first, second) if source is not None):
         if names:
             accounts = tuple(name for name in accounts or names if name in names)
             if not accounts:
                 raise UsageError(
-                    "the two runs asked no account in common; name two runs of the same accounts"
+                    "the two runs have no account in common; compare two runs of the same accounts"
                 )
     return DiffFilter(accounts, assets, least)
 
 
-def _refuse_unasked(named: tuple[str, ...], first: _Source, second: _Source | None) -> None:
-    """Raise UsageError for an account that is named and that a run did not ask: what it held then is not known."""
+def _check_accounts(named: tuple[str, ...], first: _Source, second: _Source | None) -> None:
+    """Raise UsageError for a named account that a run does not include."""
     sources = [source for source in (first, second) if source is not None]
     there = [outcome.account.name for source in sources for outcome in source.report.outcomes]
     for name in named:
         account = printable(name, 40)
         if name not in there:
             where = " or ".join(source.label for source in sources)
-            raise UsageError(
-                f"--account: there is no account {account} in {where}; {did_you_mean(name, there)}"
-            )
+            raise UsageError(f"--account: unknown account {account} in {where}; {did_you_mean(name, there)}")
         for source in sources:
             if source.accounts and name not in source.accounts:
                 raise UsageError(
-                    f"--account: {source.label} did not ask {account}; leave it out, or name two runs that did"
+                    f"--account: {source.label} does not include {account}; remove it, or compare two runs that do"
                 )
 
 
 def _sources(
     recorded: Recorded, before: str | None, after: str | None, *, live: bool
 ) -> tuple[_Source, _Source | None]:
-    """The two runs that are meant; the second is None where it is now. Raises UsageError or StateError."""
+    """The two runs to compare; the second is None for --live. Raises UsageError or StateError."""
     if live:
         return _source(recorded, LAST if before is None else before), None
     if before is None:
         return _last_two(recorded)
     words = (before, LAST if after is None else after)
     if is_one_file(*words):
-        raise UsageError(f"both are {file_label(before)}; name two files")
+        raise UsageError(f"both are {file_label(before)}; use two files")
     first, second = (_source(recorded, word) for word in words)
     if first.id is not None and first.id == second.id:
         raise UsageError(
-            f"both are {first.label} ({local_iso(first.report.generated_at)}), no run since; "
-            f"record another with balcli all --record, or name two runs that {recorded.command} lists"
+            f"both are {first.label} ({local_iso(first.report.generated_at)}), the last one; record another run with balcli all --record, or choose two runs from {recorded.command}"
         )
     return first, second
 
@@ -406,17 +406,16 @@ def _last_two(recorded: Recorded) -> tuple[_Source, _Source]:
     newest = newest_runs(recorded, 2)
     if len(newest) < 2:
         others = len(newest_runs(recorded._replace(full=False), 2)) - len(newest)
-        passed = " that asked for everything" if others else ""
+        passed = " with all accounts and assets" if others else ""
         raise UsageError(
-            f"there are too few runs to compare: {len(newest)} of two {kind_of(recorded)}s{passed}; record another with "
-            f"balcli all --record, or name two that {recorded.command} lists"
+            f"not enough runs to compare: found {len(newest)} of 2 {kind_of(recorded)}s{passed}; record another with balcli all --record, or choose two from {recorded.command}"
         )
     first, second = (_of_run(read_run(recorded, each.id)) for each in newest)
     return first, second
 
 
 def _source(recorded: Recorded, word: str) -> _Source:
-    """The run that a word of the command line means."""
+    """The run of an argument."""
     if is_file(word):
         return _Source(read_document(recorded, word), file_label(word), file=word)
     return _of_run(find_run(recorded, word))
@@ -426,19 +425,17 @@ def _of_run(run: "RecordedRun") -> _Source:
     return _Source(run.report, f"run {run.id}", run.id, selection=run.selection)
 
 
-def _refuse_unlike(first: _Source, one: "Selection", other: "Selection", narrowing: "DiffFilter") -> None:
-    """Raise UsageError where one run was asked for less than the other: what it leaves out has not vanished."""
+def _check_selections(first: _Source, one: "Selection", other: "Selection", narrowing: "DiffFilter") -> None:
+    """Raise UsageError if the runs requested different assets, because a missing row would look like a change."""
     if one.flags != other.flags:
         raise UsageError(
-            f"{first.label} was made with other options of its provider ({_listed(one.flags, 'none')}) than the other "
-            f"({_listed(other.flags, 'none')}); name two runs of one kind"
+            f"{first.label} was made with different provider options ({_listed(one.flags, 'none')}) than the other ({_listed(other.flags, 'none')}); compare two runs with the same options"
         )
     if (one.assets, one.exact) != (other.assets, other.exact) and not (
         one.covers(narrowing.assets) and other.covers(narrowing.assets)
     ):
         raise UsageError(
-            f"{first.label} was asked for {_assets_of(one)} and the other for {_assets_of(other)}; "
-            "name the assets to compare with --asset"
+            f"{first.label} has {_assets_of(one)}, the other {_assets_of(other)}; choose the assets to compare with --asset"
         )
 
 

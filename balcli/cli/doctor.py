@@ -1,4 +1,4 @@
-"""`balcli doctor`: what a run needs, looked at one by one."""
+"""`balcli doctor`: check everything that a run needs."""
 
 import os
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def diagnose(
     output: options.TableOrJsonOption = None,
     output_file: options.OutputFiles = None,
     mode: options.Mode = None,
-    offline: Annotated[bool, shown_option("--offline", help="Look at what needs no network.")] = False,
+    offline: Annotated[bool, shown_option("--offline", help="Check only what needs no network.")] = False,
     config: options.ConfigFile = None,
     profile: options.ProfileName = None,
     env_file: options.EnvFile = None,
@@ -49,15 +49,15 @@ def diagnose(
     sandbox: options.UseSandbox = False,
     fault: options.Faults = None,
     verbose: Annotated[
-        bool, output_option("--verbose", "-v", help="Show every step on a terminal, too.")
+        bool, output_option("--verbose", "-v", help="Show every step, also on a terminal.")
     ] = False,
     quiet: options.Quiet = False,
     _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Say what keeps a run from working, and what to do.
+    """Find out why a run would fail, and what to do.
 
-    It looks at the file, secrets, DNS, TLS, credentials and the clock.
+    It checks the config file, secrets, DNS, TLS, credentials and the clock.
     """
     # Imported here, so that --help and completion do not load it.
     from balcli.doctor import read_files, surroundings, unreadable
@@ -97,7 +97,7 @@ def diagnose(
     unwritten = outputs.write(
         chosen,
         lambda output, file: _rendered(diagnosis, output, file, verbose=verbose, offline=offline),
-        # The old file is kept only if nothing was checked: a diagnosis of failures is still one.
+        # Keep the old file only if nothing was checked. A diagnosis with failures is still a diagnosis.
         keep_old=not diagnosis.steps,
         deadline=deadline,
     )
@@ -108,7 +108,7 @@ def diagnose(
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of a diagnosis that could not begin."""
+    """Write the document of a diagnosis that failed before it started."""
     if line.output == options.TableOrJson.json:
         from balcli.doctor import unreadable
         from balcli.render.steps import render_json
@@ -125,7 +125,7 @@ def _examined(
     offline: bool,
     quiet: bool,
 ) -> "Diagnosis":
-    """The steps that led to a profile, with those over what is around the program and over its accounts."""
+    """The diagnosis of a profile: the given steps, then those of the environment and the accounts."""
     from balcli import doctor
     from balcli.http.timing import Deadline
 
@@ -152,17 +152,17 @@ def _rendered(
     if output == options.TableOrJson.json:
         return steps.render_json(diagnosis)
     if not diagnosis.steps:
-        return ""  # nothing was looked at; stderr says why
+        return ""  # nothing was checked; the reason is on stderr
     view = terminal_view(file, verbose=verbose)
     return steps.render(diagnosis, view, colour=wants_colour(file), offline=offline)
 
 
 def _print_steps(diagnosis: "Diagnosis", *, quiet: bool) -> None:
-    """The failed steps on stderr, one line each, and the warnings unless quiet."""
+    """Print the failed steps on stderr, one line each, and the warnings unless quiet."""
     failed = [step for step in diagnosis.steps if step.status == "failed"]
     for step in failed:
         print_message(_sentence(step), step.account)
-    if not failed:  # nothing was looked at, then
+    if not failed:  # then nothing was checked
         for failure in diagnosis.report.failures:
             print_message(failure.message)
     for step in diagnosis.steps if not quiet else ():

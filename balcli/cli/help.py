@@ -1,6 +1,6 @@
-"""The text of `--help`: the options of a command under headings, and examples that run.
+"""The text of `--help`: the options of a command under headings, and examples.
 
-Typer would list them in the order of their declaration. No line is wider than the terminal, except for a word that is.
+Typer would list options in order of declaration. Lines are wrapped to the width of the terminal.
 """
 
 from collections.abc import Iterable
@@ -56,20 +56,20 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "help": ("balcli help all", "balcli help config init"),
     "version": ("balcli version",),
 }
-"""Of the program, whose name here is empty, and of each command by its whole name: what is typed."""
+"""The examples by full command name; "" is the program."""
 
 _MOST_LINES: Final = 40
-"""Lines of a terminal: a help that is longer does without blank ones."""
+"""Lines of a terminal. A longer help omits blank lines."""
 _MOST_COLUMNS: Final = 80
 _LEAST_COLUMNS: Final = 24
-"""Columns for what an option does; where fewer are left beside it, that stands below the option."""
+"""The minimum columns for an option's help. In a narrower terminal, the help is below the option."""
 _NO_BREAK: Final = "\xa0"
 _BOLD: Final = "\x1b[1m"
 _PLAIN: Final = "\x1b[0m"
 
 
 def help_text(command: Any, context: Any) -> str:
-    """The help of a Typer command or group, without a newline at its end."""
+    """The help of a Typer command or group, without a trailing newline."""
     columns = min(typer.get_terminal_size().columns, _MOST_COLUMNS)
     parameters = [each for each in command.get_params(context) if not getattr(each, "hidden", False)]
     commands = {
@@ -83,7 +83,7 @@ def help_text(command: Any, context: Any) -> str:
         *(_below(command) if commands else arguments),
     ]
     about = [line for part in command.help.split("\n\n") for line in _wrapped(part, columns, "  ", "  ")]
-    # An option without a heading, such as --help, goes with those of the output.
+    # Options without a heading, such as --help, go under that of the output.
     other = OUTPUT if any(each.rich_help_panel == OUTPUT for each in parameters) else "Options"
     options: dict[str, dict[str, str]] = {heading: {} for heading in (*HEADINGS, other)}
     for each in parameters:
@@ -96,7 +96,7 @@ def help_text(command: Any, context: Any) -> str:
     blocks.append(["Examples:", *(f"  {line}" for line in examples(context.command_path))])
     airy = sum(map(len, blocks)) + len(blocks) <= _MOST_LINES
     if is_terminal() and wants_colour():
-        # Without rich, which would take longer than the rest of a --help.
+        # Without rich, which would take longer than the rest of --help.
         context.color = True
         for block in blocks:
             block[0] = f"{_BOLD}{block[0]}{_PLAIN}"
@@ -104,17 +104,17 @@ def help_text(command: Any, context: Any) -> str:
 
 
 def _below(group: Any) -> list[str]:
-    """What stands for a group's commands in its usage."""
+    """The metavar for a group's commands in its usage line."""
     return ["[COMMAND [ARGS]...]"] if group.is_command else ["COMMAND", "[ARGS]..."]
 
 
 def examples(path: str) -> tuple[str, ...]:
-    """The examples of a command by its whole name, `balcli` first; one that runs in the sandbox for a plug-in's."""
+    """The examples of a command, by full name with `balcli`. A plugin's command has one with --sandbox."""
     return EXAMPLES.get(path.partition(" ")[2], (f"{path} --sandbox",))
 
 
 def _name(parameter: Any) -> str:
-    """An option with what it takes, or the name of an argument."""
+    """An option with its metavar, or the name of an argument."""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar)
     names = ", ".join(sorted((*parameter.opts, *parameter.secondary_opts), key=len))
@@ -122,7 +122,7 @@ def _name(parameter: Any) -> str:
 
 
 def _about(parameter: Any) -> str:
-    """What an option does, with its choices, its default and its environment variable."""
+    """The help of an option, with its choices, default and environment variable."""
     about, _, note = parameter.help.rstrip(".").partition(" [")
     choices = [str(each) for each in getattr(parameter.type, "choices", ())]
     if choices:
@@ -134,7 +134,7 @@ def _about(parameter: Any) -> str:
 
 
 def _section(heading: str, rows: dict[str, str], width: int, columns: int) -> list[str]:
-    """A heading with names and what they mean: beside them, or below them in a narrow terminal."""
+    """A heading with names and their help, next to them, or below them in a narrow terminal."""
     lines = [f"{heading}:"]
     indent = " " * (width + 4)
     for name, about in rows.items():
@@ -146,7 +146,7 @@ def _section(heading: str, rows: dict[str, str], width: int, columns: int) -> li
 
 
 def _wrapped(text: str, columns: int, first: str, others: str) -> Iterable[str]:
-    """The text in lines of at most that many columns, behind these indents."""
+    """The text, wrapped to this many columns, with these indents."""
     lines = wrap(
         text,
         columns,

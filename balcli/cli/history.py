@@ -1,4 +1,4 @@
-"""`balcli history`: lists recorded runs, shows one again, shows how amounts went, and deletes old runs."""
+"""`balcli history`: list recorded runs, show one again, show amounts over time, and delete old runs."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from balcli.models import Report
 
 Render: TypeAlias = Callable[[str, Path | None], str | Iterable[str]]
-"""What makes the text of a format for a file, or for stdout."""
+"""A function that returns the text of a format, for a file or stdout."""
 
 
 class HistoryFormat(OtherFormat):
-    """What `-o` takes here."""
+    """The formats of `-o`."""
 
     table = "table"
     json = "json"
@@ -56,7 +56,7 @@ class HistoryFormat(OtherFormat):
 
 
 class HistoryRequest(NamedTuple):
-    """What a command line asks of the history."""
+    """The options of `balcli history`."""
 
     recorded: Recorded
     assets: tuple[str, ...]
@@ -68,18 +68,16 @@ class HistoryRequest(NamedTuple):
 
     @property
     def file(self) -> Path:
-        """The history."""
+        """The history file."""
         return self.recorded.file
 
     @property
     def profile(self) -> str | None:
-        """The profile that is named."""
+        """The named profile."""
         return self.recorded.profile
 
 
-_SandboxRuns = Annotated[
-    bool, recording_option("--sandbox", help="Use the history of the runs of --sandbox.")
-]
+_SandboxRuns = Annotated[bool, recording_option("--sandbox", help="Use the history of --sandbox runs.")]
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -90,7 +88,7 @@ def history_of_runs(
     asset: Annotated[
         list[str] | None,
         shown_option(
-            "--asset", metavar="SYMBOL", help="How these assets went; repeat, or give a comma list."
+            "--asset", metavar="SYMBOL", help="Show assets over time (comma-separated or repeated)."
         ),
     ] = None,
     exact: options.Exact = False,
@@ -99,35 +97,35 @@ def history_of_runs(
         shown_option(
             "--account",
             metavar="NAME",
-            help="How amounts went at this account; repeat for several.",
+            help="Show this account over time (repeatable).",
             autocompletion=completion.accounts,
         ),
     ] = None,
     since: Annotated[
         str | None,
-        shown_option("--since", metavar="WHEN", help="From then on: 24h, 7d, 2w, a date, an ISO time."),
+        shown_option("--since", metavar="WHEN", help="Show runs since 24h, 7d, 2w, a date or an ISO time."),
     ] = None,
     until: Annotated[
         str | None,
-        shown_option("--until", metavar="WHEN", help="Up to then; a date is meant to its end."),
+        shown_option("--until", metavar="WHEN", help="Show runs until then (a date includes the whole day)."),
     ] = None,
     limit: Annotated[
         int | None,
         shown_option(
-            "--limit", metavar="N", min=1, help="Only the newest so many runs, or lines of a series."
+            "--limit", metavar="N", min=1, help="Show only the newest N runs, or lines of a series."
         ),
     ] = None,
     prune: Annotated[
         str | None,
-        recording_option("--prune", metavar="WHEN", help="Delete the runs from before then, such as 90d."),
+        recording_option("--prune", metavar="WHEN", help="Delete runs older than this, for example 90d."),
     ] = None,
     dry_run: Annotated[
-        bool, recording_option("--dry-run", help="With --prune: delete nothing, say how much it would be.")
+        bool, recording_option("--dry-run", help="With --prune: show what would be deleted.")
     ] = False,
     yes: Annotated[
         bool,
         recording_option(
-            "--yes", help="With --prune: do not ask, and delete a profile's newest complete run, too."
+            "--yes", help="With --prune: do not ask, and also delete a profile's newest complete run."
         ),
     ] = False,
     profile: options.ProfileName = None,
@@ -140,9 +138,9 @@ def history_of_runs(
     _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """List the recorded runs, show one again, or show how amounts went.
+    """List recorded runs, show one again, or show amounts over time.
 
-    Runs are recorded by --record. Without --profile, those of all profiles are shown.
+    --record records a run. Without --profile, the runs of all profiles are shown.
     """
     if context.invoked_subcommand is not None:
         _refuse_options(context, context.invoked_subcommand)
@@ -160,7 +158,7 @@ def history_of_runs(
     )
     for name, given in (("--wait", wait is not None), ("--dry-run", dry_run), ("--yes", yes)):
         if given and prune is None:
-            raise UsageError(f"{name} is for --prune alone; add --prune, or leave it out")
+            raise UsageError(f"{name} works only with --prune; add --prune, or remove it")
     formats = HistoryFormat if prune is None else options.TableOrJson
     outputs = options.outputs(output_file, formats, explicit=output is not None, mode=mode)
     outputs.check()
@@ -207,7 +205,7 @@ def show_run(
 ) -> None:
     """Show a recorded run again, in any format.
 
-    The last run by default. The exit code is that of the run.
+    The default is the last run. The exit code is that of the run.
     """
     from balcli.cli.balances import Display, write_report
     from balcli.providers.selection import wanted
@@ -223,14 +221,14 @@ def show_run(
         display = display._replace(outputs=outputs)
         assets = wanted(asset, exact=exact)
         if assets and Format.value not in display.formats:
-            raise UsageError("--asset is for -o value alone; add -o value, or leave it out")
+            raise UsageError("--asset works only with -o value; add -o value, or remove it")
         display = display._replace(value=options.value_request(display.formats, assets, field, absent))
         recorded = open_recorded(history, profile, sandbox=sandbox)
         with waiting_for("reading the history"):
             found = find_run(recorded, run)
         if assets and not found.selection.covers(assets):
             raise UsageError(
-                f"run {found.id} was not asked for {assets[0]}; {recorded.command} lists the runs"
+                f"run {found.id} does not include {assets[0]}; choose another run from {recorded.command}"
             )
         report = _past_report(found)
         about = f"run {found.id}, {_age(found.report.generated_at)} old"
@@ -241,21 +239,19 @@ def show_run(
 
 
 def _past_report(run: "RecordedRun") -> "Report":
-    """The report of a recorded run, with a notice that it is past."""
+    """The report of a recorded run, with a notice of its age."""
     from balcli.models import Notice
     from balcli.render.json import format_time
 
-    message = (
-        f"this is run {run.id}, recorded at {format_time(run.report.generated_at)}; it says nothing of today"
-    )
+    message = f"this is run {run.id}, recorded at {format_time(run.report.generated_at)}; it is not the current balance"
     narrowed = run.selection.narrowed_to
-    message += f"; it was asked for {narrowed} alone" if narrowed else ""
+    message += f"; it includes only {narrowed}" if narrowed else ""
     notice = Notice("history.past_run", None, message)
     return run.report._replace(notices=(*run.report.notices, notice))
 
 
 def _age(at: datetime) -> str:
-    """The time since then in its largest whole unit."""
+    """The age of a time, in its largest whole unit."""
     seconds = max(0, int(datetime.now(UTC).timestamp() - at.timestamp()))
     units = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
     name, length = next(each for each in units.items() if seconds >= each[1] or each[1] == 1)
@@ -263,17 +259,17 @@ def _age(at: datetime) -> str:
 
 
 def _refuse_options(context: typer.Context, command: str) -> None:
-    """Raise UsageError for an option in front of a command, which would not see it."""
+    """Raise UsageError for an option before a subcommand, which would ignore it."""
     for parameter in context.command.params:
         if options.is_explicit(context, parameter.name or ""):
             option = max(parameter.opts, key=len)
             raise UsageError(
-                f"{option} is in front of {command}; write it behind: balcli history {command} {option}"
+                f"{option} is before {command}; write it after: balcli history {command} {option}"
             )
 
 
 def write_failure(error: BalcliError, line: CommandLine) -> None:
-    """Write the document of the list, the series, the pruning or the run that a command line asks for."""
+    """Write the document of a list, series, pruning or run that failed before it started."""
     if line.names[1:]:
         from balcli.cli import balances
 
@@ -290,7 +286,7 @@ def write_failure(error: BalcliError, line: CommandLine) -> None:
 
 
 def _found(request: HistoryRequest, formats: list[str]) -> Render:
-    """Read the runs, or the series where an asset or an account is named, to be shown in these formats."""
+    """Read the runs, or the series of the named assets or accounts, for these formats."""
     if not (request.assets or request.accounts):
         return _found_runs(request, formats)
     from balcli.history.series import Series, series
@@ -345,12 +341,12 @@ def _found_runs(request: HistoryRequest, formats: list[str]) -> Render:
 
 
 def _colour(output_file: Path | None) -> bool:
-    """Whether the list or the series is coloured: on a terminal alone."""
+    """Whether to color the list or series: only on a terminal."""
     return terminal_columns(output_file) is not None and wants_colour(output_file)
 
 
 def _print_steps_back(request: HistoryRequest) -> None:
-    """A note where the clock stepped back between two runs of one profile."""
+    """Print a note if the clock stepped back between two runs of a profile."""
     from balcli.history.reading import steps_back
 
     found = steps_back(request.file, request.profile) if request.file.exists() else ()
@@ -359,17 +355,17 @@ def _print_steps_back(request: HistoryRequest) -> None:
         more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
         print_message(
             f"note: the clock stepped back from {local_iso(before)} to {local_iso(at)} before run {number}"
-            f"{more}; runs are in the order in which they were recorded"
+            f"{more}; runs are listed in the order of recording"
         )
 
 
 def _nothing_found(request: HistoryRequest) -> str:
-    """That there is nothing to show, in words."""
+    """The message if there is nothing to show."""
     narrowed = any((request.profile, request.assets, request.accounts, request.since, request.until))
     if narrowed and request.file.exists():
         mistyped = _mistyped(request)
         if mistyped is not None:
-            return f"no recorded run in {shown(request.file)} is of {mistyped}\n"
+            return f"no recorded run in {shown(request.file)} has {mistyped}\n"
         return (
             f"no recorded run in {shown(request.file)} matches; {request.recorded.command} lists the runs\n"
         )
@@ -378,15 +374,15 @@ def _nothing_found(request: HistoryRequest) -> str:
 
 
 def _print_mistyped(request: HistoryRequest, found: set[str | None]) -> None:
-    """Say on stderr which name no recorded run has, where something is named that was not found."""
+    """Print a note about a named profile or account that no recorded run has."""
     missed = not found.issuperset(request.accounts) or (request.profile is not None and not found)
     mistyped = _mistyped(request) if missed and request.file.exists() else None
     if mistyped is not None:
-        print_message(f"note: no recorded run in {shown(request.file)} is of {mistyped}")
+        print_message(f"note: no recorded run in {shown(request.file)} has {mistyped}")
 
 
 def _mistyped(request: HistoryRequest) -> str | None:
-    """The profile or account that is named and that no recorded run has, with what to name instead."""
+    """The named profile or account that no recorded run has, with a suggestion."""
     from balcli.history.reading import runs
 
     found = runs(request.file)
@@ -399,14 +395,12 @@ def _mistyped(request: HistoryRequest) -> str | None:
 
 
 def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: bool, yes: bool) -> Render:
-    """Delete what is older, each profile's under its lock, and say what that came to."""
+    """Delete older runs, under the lock of each profile, and return the result."""
     if request.output not in {HistoryFormat.table, HistoryFormat.json}:
-        raise UsageError(
-            f"--prune says what it did as a table or json, not as {request.output}; leave -o out"
-        )
+        raise UsageError(f"--prune prints a table or JSON, not {request.output}; remove -o")
     if request.assets or request.accounts or request.since or request.until or request.limit:
         raise UsageError(
-            "--prune deletes whole runs; leave out --asset, --account, --since, --until and --limit"
+            "--prune deletes whole runs; remove --asset, --account, --since, --until and --limit"
         )
     from balcli import state
     from balcli.history.pruning import Pruned, prune
@@ -424,7 +418,7 @@ def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: b
                     held.enter_context(state.lock(name, os.environ, wait=wait))
                 done = prune(request.file, names, before, keep_newest=not yes, dry_run=dry_run or asks)
             if asks and done.runs:
-                question = f"{_told(done, before, there, 'would be deleted')}. Delete them?"
+                question = f"{_summary(done, before, there, 'would be deleted')}. Delete them?"
                 done = Pruned(0, 0)
                 if typer.confirm(question, err=True):
                     with waiting_for("removing old runs"):
@@ -441,17 +435,17 @@ def _prune(request: HistoryRequest, before: datetime, wait: float, *, dry_run: b
                 "bytes": done.bytes,
             }
             return to_json({"schema_version": SCHEMA_VERSION, **told, "dry_run": dry_run})
-        return f"{_told(done, before, there, 'would be deleted' if dry_run else 'deleted')}\n"
+        return f"{_summary(done, before, there, 'would be deleted' if dry_run else 'deleted')}\n"
 
     return rendered
 
 
 def _of_profile(request: HistoryRequest, counts: Mapping[str | None, int]) -> dict[str | None, int]:
-    """The counts of the profile that is named, or of all."""
+    """The counts of the named profile, or of all profiles."""
     return {name: count for name, count in counts.items() if request.profile in {None, name}}
 
 
-def _told(done: "Pruned", before: datetime, there: int, verb: str) -> str:
-    """What a pruning came to, in one sentence; `there` is how many runs there were."""
+def _summary(done: "Pruned", before: datetime, there: int, verb: str) -> str:
+    """The result of a pruning, as a sentence. `there` is the number of runs before it."""
     runs = "1 run" if done.runs == 1 else f"{done.runs:,} runs"
-    return f"{runs} from before {local_iso(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"
+    return f"{runs} before {local_iso(before)} {verb} ({done.bytes:,} bytes); {there - done.runs:,} left"

@@ -1,4 +1,4 @@
-"""The options that several commands take, each declared once, and the formats of `-o`."""
+"""The shared options of commands, and the formats of `-o`."""
 
 import os
 import re
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from balcli.render.value import ValueRequest
     from balcli.run import RunRequest
 
-WHOSE: Final = "Which accounts"
-LIMIT: Final = "The limit"
-SHOWN: Final = "What is shown"
+WHOSE: Final = "Accounts"
+LIMIT: Final = "Limit"
+SHOWN: Final = "Display"
 OUTPUT: Final = "Output"
 NETWORK: Final = "Network"
 RECORDED: Final = "Recorded runs"
 HEADINGS: Final = (WHOSE, LIMIT, SHOWN, NETWORK, RECORDED, OUTPUT)
-"""The headings of a command's options in its help, in this order."""
+"""The headings of the options in the help, in order."""
 
 
 account_option = partial(typer.Option, rich_help_panel=WHOSE)
@@ -44,7 +44,7 @@ output_option = partial(typer.Option, rich_help_panel=OUTPUT)
 
 
 class Format(StrEnum):
-    """What `-o` takes where balances are shown; `balcli.render` has the module of each."""
+    """The formats of `-o` for balances. Each has a module in `balcli.render`."""
 
     table = "table"
     json = "json"
@@ -57,33 +57,33 @@ class Format(StrEnum):
 
 
 REPORTS: Final = tuple(form for form in Format if form is not Format.value)
-"""The formats that show a whole report."""
+"""The formats of a whole report."""
 
 
 class OtherFormat(StrEnum):
-    """What `-o` takes elsewhere: each kind has a table."""
+    """Base class for the formats of other commands, which all have a table."""
 
     @classmethod
     def chosen(cls, option: Self | None) -> Self:
-        """The format of -o, else that of BALCLI_OUTPUT if it is one of these, else a table."""
+        """The format from -o, or from BALCLI_OUTPUT if it is supported, or a table."""
         variable = os.environ.get("BALCLI_OUTPUT")
         return option or cls(variable if variable in set(cls) else "table")
 
 
 class TableOrJson(OtherFormat):
-    """What `-o` takes where there is one format for programs."""
+    """The formats of commands with only one machine-readable format."""
 
     table = "table"
     json = "json"
 
 
 def format_option(default: str) -> Any:
-    """The option `-o` of a command that has this default."""
+    """The option `-o` with this default."""
     return output_option("--output", "-o", metavar="FORMAT", help=f"The format [default: {default}].")
 
 
 def _parsed(text: str, plain: str = "s") -> float:
-    """The seconds of a time with or without a unit. Raises BadParameter."""
+    """Parse a duration with or without a unit, in seconds. Raises BadParameter."""
     try:
         return parse_seconds(text, plain)
     except ValueError as problem:
@@ -92,20 +92,22 @@ def _parsed(text: str, plain: str = "s") -> float:
 
 def _positive_seconds(text: str) -> float:
     value = _parsed(text)
-    if not 0 < value <= MOST_SECONDS:  # also of NaN
-        raise typer.BadParameter(f"{printable(text, 40)} is not above 0 and up to {MOST_SECONDS:g} seconds")
+    if not 0 < value <= MOST_SECONDS:  # also true for NaN
+        raise typer.BadParameter(
+            f"{printable(text, 40)} must be above 0 and at most {MOST_SECONDS:g} seconds"
+        )
     return value
 
 
 def _seconds(text: str) -> float:
     value = _parsed(text)
     if not 0 <= value <= MOST_SECONDS:
-        raise typer.BadParameter(f"{printable(text, 40)} is not from 0 to {MOST_SECONDS:g} seconds")
+        raise typer.BadParameter(f"{printable(text, 40)} must be 0 to {MOST_SECONDS:g} seconds")
     return value
 
 
 def _one_of(*words: str) -> Callable[[str | None], str | None]:
-    """A callback that takes one of these words."""
+    """A callback that accepts one of these words."""
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in words:
@@ -116,25 +118,25 @@ def _one_of(*words: str) -> Callable[[str | None], str | None]:
 
 
 def latency_seconds(text: str) -> float:
-    """The seconds, at most a minute, of a time that is in milliseconds without a unit. Raises BadParameter."""
+    """Parse a duration of at most a minute, by default in milliseconds. Returns seconds. Raises BadParameter."""
     value = _parsed(text, "ms")
     if not 0 <= value <= 60:
-        raise typer.BadParameter(f"{printable(text, 40)} is not from 0 to 60 seconds")
+        raise typer.BadParameter(f"{printable(text, 40)} must be 0 to 60 seconds")
     return value
 
 
 def whole_seconds(text: str) -> int:
-    """The whole seconds of a time, at least one. Raises BadParameter."""
+    """Parse a duration of whole seconds, at least one. Raises BadParameter."""
     value = _parsed(text)
     if not 1 <= value <= MOST_SECONDS or value != int(value):
         raise typer.BadParameter(
-            f"{printable(text, 40)} is not a whole number of seconds from 1 to {MOST_SECONDS:g}"
+            f"{printable(text, 40)} must be a whole number of seconds from 1 to {MOST_SECONDS:g}"
         )
     return int(value)
 
 
 def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
-    """A path that an option gives, with the home folder in the place of `~/`. Raises UsageError or ConfigFileError."""
+    """The path of an option, with `~/` replaced by the home folder. Raises UsageError or ConfigFileError."""
     if value is None or context.resilient_parsing:
         return value
     try:
@@ -148,7 +150,9 @@ def in_home(context: typer.Context, parameter: typer.CallbackParam, value: Path 
 
 def _mode(value: str | None) -> str | None:
     if value is not None and not re.fullmatch("0?[0-7]{3}", value):
-        raise typer.BadParameter(f"{printable(value, 40)} is not an octal mode from 000 to 777, such as 0644")
+        raise typer.BadParameter(
+            f"{printable(value, 40)} must be an octal mode from 000 to 777, such as 0644"
+        )
     return value
 
 
@@ -156,7 +160,7 @@ Accounts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[ACCOUNT]...",
-        help="Only these accounts of the profile.",
+        help="Show only these accounts of the profile.",
         rich_help_panel=WHOSE,
         show_default=False,
         autocompletion=completion.accounts,
@@ -170,7 +174,7 @@ ConfigFile = Annotated[
         metavar="FILE",
         envvar="BALCLI_CONFIG",
         callback=in_home,
-        help="Read this profile file.",
+        help="Use this config file.",
     ),
 ]
 ProfileName = Annotated[
@@ -180,7 +184,7 @@ ProfileName = Annotated[
         "-p",
         metavar="NAME",
         envvar="BALCLI_PROFILE",
-        help="Use this profile of the file.",
+        help="Use this profile.",
         autocompletion=completion.profiles,
     ),
 ]
@@ -190,26 +194,26 @@ EnvFile = Annotated[
         "--env-file",
         metavar="FILE",
         callback=in_home,
-        help="Fill in ${NAME} from this, not the profile's .env.",
+        help="Read ${NAME} from this file, not the profile's .env.",
     ),
 ]
 UseSandbox = Annotated[
-    bool, account_option("--sandbox", help="Ask the built-in stand-in; no profile, no network.")
+    bool, account_option("--sandbox", help="Use the built-in sandbox, without profile or network.")
 ]
 Faults = Annotated[
     list[str] | None,
     account_option(
         "--fault",
         metavar="NAME",
-        help="With --sandbox: one of balcli sandbox --faults.",
+        help="With --sandbox: simulate this fault.",
         autocompletion=completion.faults,
     ),
 ]
 OnlyAssets = Annotated[
     list[str] | None,
-    shown_option("--asset", metavar="SYMBOL", help="Only these assets; repeat, or give a comma list."),
+    shown_option("--asset", metavar="SYMBOL", help="Show only these assets (comma-separated or repeated)."),
 ]
-Exact = Annotated[bool, shown_option("--exact", help="Take each --asset in that spelling alone.")]
+Exact = Annotated[bool, shown_option("--exact", help="Match the case of each --asset exactly.")]
 ValueField = Annotated[
     str | None,
     output_option(
@@ -223,7 +227,10 @@ ValueField = Annotated[
 ValueAbsent = Annotated[
     str | None,
     output_option(
-        "--absent", metavar="zero", callback=_one_of("zero"), help="With -o value: 0 if no account lists it."
+        "--absent",
+        metavar="zero",
+        callback=_one_of("zero"),
+        help="With -o value: print 0 if no account lists it.",
     ),
 ]
 Timeout = Annotated[
@@ -241,18 +248,20 @@ DeadlineSeconds = Annotated[
 Retries = Annotated[
     int | None,
     network_option(
-        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Tries after the first [default: 3]."
+        "--retries", metavar="N", min=0, max=MOST_RETRIES, help="Retries of a failed request [default: 3]."
     ),
 ]
 Jobs = Annotated[
     int | None,
-    network_option("--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts asked at once [default: 8]."),
+    network_option(
+        "--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts to request at once [default: 8]."
+    ),
 ]
-NoCache = Annotated[bool, network_option("--no-cache", help="Neither use nor keep a token table on disk.")]
-Record = Annotated[bool, recording_option("--record", help="Keep the run in the history.")]
+NoCache = Annotated[bool, network_option("--no-cache", help="Do not use or write the cache of token tables.")]
+Record = Annotated[bool, recording_option("--record", help="Record the run in the history.")]
 HistoryFile = Annotated[
     Path | None,
-    recording_option("--history", metavar="FILE", callback=in_home, help="Use this history, not your own."),
+    recording_option("--history", metavar="FILE", callback=in_home, help="Use this history file."),
 ]
 Wait = Annotated[
     float | None,
@@ -267,20 +276,20 @@ OutputFiles = Annotated[
         "--output-file",
         "-O",
         metavar="FILE",
-        help="Write to this file; or to several, each FORMAT:FILE.",
+        help="Write to this file (for several: FORMAT:FILE each).",
     ),
 ]
 Mode = Annotated[
     str | None,
-    output_option("--mode", metavar="OCTAL", callback=_mode, help="The mode of those files, such as 0644."),
+    output_option(
+        "--mode", metavar="OCTAL", callback=_mode, help="Set the mode of those files, for example 0644."
+    ),
 ]
-Quiet = Annotated[
-    bool, output_option("--quiet", "-q", help="Say nothing but the data and why something failed.")
-]
+Quiet = Annotated[bool, output_option("--quiet", "-q", help="Print only data and errors.")]
 
 
 class When(StrEnum):
-    """What `--color` takes."""
+    """The values of `--color`."""
 
     auto = "auto"
     always = "always"
@@ -288,7 +297,7 @@ class When(StrEnum):
 
 
 def _choose_colour(value: When | bool | None) -> When | bool | None:
-    """Choose by --color, or by --no-color, which is True where it is given."""
+    """Choose the color from --color or --no-color (True)."""
     if value and value is not When.auto:
         choose_colour(always=value is When.always)
     return value
@@ -296,12 +305,12 @@ def _choose_colour(value: When | bool | None) -> When | bool | None:
 
 Color = Annotated[
     When | None,
-    output_option("--color", metavar="WHEN", callback=_choose_colour, help="Use colours."),
+    output_option("--color", metavar="WHEN", callback=_choose_colour, help="Use colors."),
 ]
 NoColor = Annotated[
     bool,
     output_option(
-        "--no-color", callback=_choose_colour, hidden=True, help="Use no colours, as --color never."
+        "--no-color", callback=_choose_colour, hidden=True, help="Do not use colors, like --color never."
     ),
 ]
 
@@ -316,9 +325,9 @@ def open_profile(
     faults: Sequence[str] | None,
     deadline: float | None = None,
 ) -> "Iterator[Profile]":
-    """The profile of that name in the user's file, or a sandbox's. Raises ConfigError and UsageError.
+    """Open the profile of that name in the config file, or a sandbox's. Raises ConfigError and UsageError.
 
-    The deadline, in seconds from now, ends the wait for a FIFO in the place of a file.
+    The deadline, in seconds from now, limits the wait for a FIFO.
     """
     if sandbox:
         with profiles.start_sandbox(faults=faults) as server:
@@ -335,28 +344,28 @@ def open_profile(
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that have a value."""
+    """The options with a value."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def value_request(
     formats: Iterable[str], assets: tuple[str, ...], field: str | None, absent: str | None
 ) -> "ValueRequest | None":
-    """What the format `value` prints; None if it is not among these. Raises UsageError unless exactly one asset is named."""
+    """The amount for the format `value`, or None without it. Raises UsageError unless exactly one asset is given."""
     if Format.value not in set(formats):
         for name, given in (("--field", field), ("--absent", absent)):
             if given is not None:
-                raise UsageError(f"{name} is for -o value alone; add -o value, or leave it out")
+                raise UsageError(f"{name} works only with -o value; add -o value, or remove it")
         return None
     if len(assets) != 1:
-        raise UsageError("-o value prints one amount of one asset; name it with --asset")
+        raise UsageError("-o value prints the amount of one asset; choose it with --asset")
     from balcli.render.value import ValueRequest  # here, because few runs print one
 
     return ValueRequest(assets[0], field or "total", absent is not None)
 
 
 def is_explicit(context: typer.Context, name: str) -> bool:
-    """Whether an option is given on the command line itself."""
+    """Whether an option is given on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -364,9 +373,9 @@ def is_explicit(context: typer.Context, name: str) -> bool:
 def outputs(
     given: Iterable[str] | None, formats: Iterable[str], *, explicit: bool, mode: str | None
 ) -> Outputs:
-    """Where `-O` sends the output of a command that has these formats; `explicit` if `-o` is given, too.
+    """The output files of `-O`, for a command with these formats; `explicit` if `-o` is given, too.
 
-    Only the exact name of a format is one: `./json:x` is a file. `-` and `/dev/stdout` are stdout.
+    Only the exact name of a format is a prefix: `./json:x` is a file. `-` and `/dev/stdout` are stdout.
     Raises UsageError.
     """
     texts = list(given or ())
@@ -377,23 +386,23 @@ def outputs(
             plain.append(_output_path(text))
         elif name not in set(formats):
             raise UsageError(
-                f"-O: this command does not write {name}; use {' or '.join(formats)}, or write ./{name}: for a file of that name"
+                f"-O: this command does not support {name}; use {' or '.join(formats)}, or ./{name}: for a file of that name"
             )
         elif not rest:
-            raise UsageError(f"-O {name}: names no file; write -O {name}:FILE")
+            raise UsageError(f"-O {name}: has no file name; use -O {name}:FILE")
         else:
             others.append((name, _output_path(rest)))
     if len(plain) > 1:
         raise UsageError(
-            f"--output-file is given {len(plain)} times; give it once, or each time as FORMAT:FILE"
+            f"--output-file is given {len(plain)} times; use it once, or each time as FORMAT:FILE"
         )
     has_main = bool(plain) or explicit or not others
     file = plain[0] if plain else None
     files = [*([file] if has_main else []), *(each for _, each in others)]
     if files.count(None) > 1:
-        raise UsageError("stdout would be written twice; leave out -o, or the -O that names stdout")
+        raise UsageError("stdout would be written twice; remove -o, or the -O for stdout")
     if mode is not None and files == [None]:
-        raise UsageError("--mode is the mode of a file; add -O, or leave it out")
+        raise UsageError("--mode works only with -O; add -O, or remove it")
     return Outputs(file, tuple(others), has_main, None if mode is None else int(mode, 8), time.monotonic())
 
 
@@ -413,19 +422,18 @@ def _output_path(text: str) -> Path | None:
 def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:
     """Raise UsageError for a fault without a sandbox."""
     if faults and not sandbox:
-        raise UsageError("--fault is for --sandbox alone; add --sandbox, or leave it out")
+        raise UsageError("--fault works only with --sandbox; add --sandbox, or remove it")
 
 
 def validate_options(request: "RunRequest", faults: list[str] | None, flags: "Iterable[Flag]" = ()) -> None:
-    """Raise UsageError for options that cannot be meant together.
+    """Raise UsageError for options that cannot be combined.
 
-    These are a flag beside a target that it stands for, a fault without a sandbox, and an option of recording where
-    nothing is recorded.
+    These are a flag with a target that it includes, --fault without --sandbox, and options of --record without it.
     """
     for flag in flags:
         if not request.targets.keys().isdisjoint(flag.excludes):
-            raise UsageError(f"--{flag.name} stands for all of them; leave out the option that names one")
+            raise UsageError(f"--{flag.name} includes all of them; remove the option that selects one")
     validate_faults(faults, sandbox=request.sandbox)
     for name, value in (("--history", request.history), ("--wait", request.wait)):
         if value is not None and not request.record:
-            raise UsageError(f"{name} is for --record alone; add --record, or leave it out")
+            raise UsageError(f"{name} works only with --record; add --record, or remove it")

@@ -1,4 +1,4 @@
-"""stdout, stderr and files: a file is written whole or not at all, and a message is one line."""
+"""Write to stdout, stderr and files. Files are written completely or not at all. A message is one line."""
 
 import os
 import sys
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 _LONGEST_MESSAGE: Final = 300
 _LEAST_SECONDS: Final = 0.4
-"""Seconds that a FIFO or device has at least to be written: the run may have used its deadline."""
+"""The minimum seconds to write a FIFO or device, even if the run used up its deadline."""
 
 _Data: TypeAlias = str | bytes | Iterable[str]
-"""Text, in one piece or in several that each end with a newline, or the bytes of a picture."""
+"""Text, in one piece or several that end with a newline, or the bytes of a picture."""
 _CHUNK: Final = 1_048_576
-"""The bytes that are gathered before they are written: the whole of nearly every output."""
+"""The size of a chunk in bytes. Most outputs are a single chunk."""
 
 _written = False
 _colour_chosen: bool | None = None
-"""What --color or --no-color says; None where that is left to the streams and the environment."""
+"""The choice of --color or --no-color; None to use streams and environment."""
 
 
 class ReaderGone(Exception):
@@ -47,8 +47,8 @@ def write_stdout(text: _Data) -> None:
     global _written  # noqa: PLW0603 - there is one stdout
     stream = sys.__stdout__
     if stream is None:
-        raise OutputError("stdout is closed; give the output somewhere to go")
-    # A character that the locale cannot encode is escaped: the amounts must still be written.
+        raise OutputError("stdout is closed; redirect it to a file or a pipe")
+    # Escape characters that the locale cannot encode, so that the amounts are still written.
     chunks = _chunks(text, stream.encoding)
     chunk = next(chunks)
     _written = True
@@ -65,18 +65,18 @@ def write_stdout(text: _Data) -> None:
         reason = problem.strerror if isinstance(problem, OSError) else "it is closed"
         raise OutputError(f"stdout cannot be written: {reason}; check where the output goes") from None
     except BaseException:
-        # A signal while the reader is slow: the exit must not wait for it again.
+        # After a signal, the exit must not wait for a slow reader again.
         _give_up_stdout()
         raise
 
 
 def has_written() -> bool:
-    """Whether anything was written to stdout, or should have been."""
+    """Whether anything was, or should have been, written to stdout."""
     return _written
 
 
 def _chunks(text: _Data, encoding: str = "utf-8") -> Iterator[bytes]:
-    """The data encoded, in one chunk at least. Small data is one, so that an error in a piece leaves nothing of it."""
+    """The encoded data, at least one chunk. Small data is one chunk, so that an error in a piece writes nothing."""
     if isinstance(text, bytes):
         yield text
         return
@@ -90,34 +90,34 @@ def _chunks(text: _Data, encoding: str = "utf-8") -> Iterator[bytes]:
 
 
 class Outputs(NamedTuple):
-    """Where the output of a command goes: to stdout or one file in the format of `-o`, and to others in their own."""
+    """The destinations of a command's output: stdout or a file for `-o`, and files with their own formats."""
 
     file: Path | None = None
-    """The file for the format of `-o`; None for stdout."""
+    """The file of the `-o` format; None for stdout."""
     others: tuple[tuple[str, Path | None], ...] = ()
-    """The formats of `-O FORMAT:FILE`, each with its file."""
+    """The formats and files of `-O FORMAT:FILE`."""
     has_main: bool = True
-    """Whether the format of `-o` is written at all."""
+    """Whether the `-o` format is written."""
     mode: int | None = None
-    """The mode of the files; None for that of the old file, or 0600."""
+    """The mode of the files; None to keep that of the old file, or use 0600."""
     begun: float = 0.0
-    """When the command began, by the monotonic clock."""
+    """The start of the command, by the monotonic clock."""
 
     def all(self, output: str) -> list[tuple[str, Path | None]]:
-        """Every format with its file, where `-o` is this one."""
+        """All formats with their files, with `output` for `-o`."""
         return [*([(output, self.file)] if self.has_main else []), *self.others]
 
     def without_files(self) -> "Outputs":
-        """The same without its files, for what keeps them from being written."""
+        """A copy without its files, for errors about them."""
         return self._replace(file=None, others=())
 
     def without(self, form: str, output: str) -> "Outputs":
-        """The same without this format, where `-o` is the other one."""
+        """A copy without the format `form`, with `output` for `-o`."""
         others = tuple(each for each in self.others if each[0] != form)
         return self._replace(others=others, has_main=self.has_main and output != form)
 
     def check(self) -> None:
-        """Raise UsageError for one file given twice, OutputError for one that could not be written. No file is touched."""
+        """Raise UsageError for a duplicate file, and OutputError for one that cannot be written. Changes no file."""
         files = [file for _, file in self.all("") if file is not None]
         if not files:
             return
@@ -129,7 +129,7 @@ class Outputs(NamedTuple):
             if other is not file or (
                 len(files) < len(self.all("")) and atomic.is_replaced(file) and atomic.is_file_of_stdout(file)
             ):
-                raise UsageError(f"{shown(file)} would be written twice; name another file")
+                raise UsageError(f"{shown(file)} would be written twice; use another file")
         for file in files:
             atomic.check(file)
 
@@ -141,11 +141,11 @@ class Outputs(NamedTuple):
         keep_old: bool = False,
         deadline: float | None = None,
     ) -> list[OutputError]:
-        """Write what `render` makes of each format and file; the errors of the files that could not be written.
+        """Write the output of `render` for each format and file; returns the errors of files.
 
-        Files are replaced as `atomic.replace_all` does it, all of them or none, or not at all to `keep_old` ones.
-        The format of `-o` then goes to stdout. FIFOs, devices and descriptors are written until the deadline, in
-        seconds from the command's start. Raises as `write_stdout`.
+        Files are replaced by `atomic.replace_all`, all or none, or not at all with `keep_old`. Then the `-o`
+        format goes to stdout. The deadline, in seconds from the command's start, limits the writing of FIFOs,
+        devices and descriptors. Raises the errors of `write_stdout`.
         """
         to_stdout: list[str] = []
         files: list[tuple[str, Path]] = []
@@ -173,7 +173,7 @@ class Outputs(NamedTuple):
         keep_old: bool,
         deadline: float | None,
     ) -> tuple[set[Path], list[OutputError]]:
-        """Write the files; those that are written, and the errors of others."""
+        """Write the files; returns the written ones, and the errors."""
         from balcli import atomic, pipes
         from balcli.http.client import RequestSettings
 
@@ -200,7 +200,7 @@ class Outputs(NamedTuple):
 
 
 def _give_up_stdout() -> None:
-    """Discard what is still in the stream's buffer, so that the interpreter exits without a message."""
+    """Discard the stream's buffer, so that the interpreter exits without a message."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
@@ -210,9 +210,9 @@ def _give_up_stdout() -> None:
 
 
 def print_message(text: str, account: str | None = None) -> None:
-    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, of at most 300 characters.
+    """Write one line to stderr, `balcli: ACCOUNT: TEXT`, escaped, without secrets, with at most 300 characters.
 
-    On a terminal, `balcli:` is red before a failure, and the cure behind the last semicolon is dim.
+    On a terminal, `balcli:` is red for a failure, and the cure after the last semicolon is dim.
     """
     stream = sys.stderr
     if stream is None:
@@ -227,11 +227,11 @@ def print_message(text: str, account: str | None = None) -> None:
         stream.write(line)
         stream.flush()
     except (OSError, ValueError):
-        return  # stderr is closed: there is still the exit code
+        return  # stderr is closed, but the exit code remains
 
 
 def _coloured_message(line: str, *, failed: bool) -> str:
-    from balcli.render.layout import Line, to_text  # here, because it is for a terminal alone
+    from balcli.render.layout import Line, to_text  # here, because only terminals need it
 
     head, body = line[:8], line[8:-1]
     said, semicolon, cure = body.rpartition(";")
@@ -249,7 +249,7 @@ def _coloured_message(line: str, *, failed: bool) -> str:
 
 
 def print_error(problem: BalcliError) -> int:
-    """Print an error, and all that was found with it, on stderr; its exit code."""
+    """Print an error and its `others` on stderr; returns the exit code."""
     for each in problem.every:
         print_message(each.message)
     return problem.exit_code
@@ -258,7 +258,7 @@ def print_error(problem: BalcliError) -> int:
 def print_problems(report: "Report", *, quiet: bool, in_table: bool = False) -> None:
     """Print all failures of a report on stderr, and its notices unless quiet.
 
-    The table has them already: where both streams are one terminal, they are not printed again.
+    The table already contains them, so they are not repeated on the same terminal.
     """
     if in_table and not report.failures and is_one_terminal():
         return
@@ -267,7 +267,7 @@ def print_problems(report: "Report", *, quiet: bool, in_table: bool = False) -> 
 
 
 def problems_of(report: "Report", *, quiet: bool) -> Iterator[tuple[str, str | None]]:
-    """The messages of all failures, and of the notices unless quiet, each with its account's name."""
+    """The messages of all failures, and of notices unless quiet, with the account's name."""
     for failure in report.failures:
         yield failure.message, None
     for outcome in report.outcomes:
@@ -283,7 +283,7 @@ def print_notice(notice: "Notice") -> None:
 
 
 def print_exchange(exchange: "Exchange") -> None:
-    """Print one attempt of a request on stderr: names, sizes and times, never a value."""
+    """Log one attempt of a request on stderr: names, sizes and times, never values."""
     request = exchange.request
     names = "&".join(f"{name}=…" for name, _ in request.query)
     query = f"?{names}" if names else ""
@@ -296,7 +296,7 @@ def print_exchange(exchange: "Exchange") -> None:
 
 
 def terminal_rows() -> int | None:
-    """The height of the terminal that stdout is; None where it is not a terminal, or its height is unknown."""
+    """The height of the terminal on stdout; None without a terminal, or if unknown."""
     try:
         return os.get_terminal_size(1).lines or None
     except OSError:
@@ -304,7 +304,7 @@ def terminal_rows() -> int | None:
 
 
 def terminal_columns(file: Path | None = None) -> int | None:
-    """The width of the terminal that stdout is, or `COLUMNS`; None for a file, a pipe, or an unknown width."""
+    """The width of the terminal on stdout, or `COLUMNS`; None for a file or pipe, or if unknown."""
     if file is not None or not is_terminal():
         return None
     set_by_user = os.environ.get("COLUMNS", "")
@@ -317,17 +317,17 @@ def terminal_columns(file: Path | None = None) -> int | None:
 
 
 def terminal_view(file: Path | None = None, *, verbose: bool = False, about: str = "") -> "View | None":
-    """The terminal that stdout is, as tables see it; None for a file, a pipe, or an unknown width."""
+    """The view for the terminal on stdout; None for a file or pipe, or if the width is unknown."""
     columns = terminal_columns(file)
     if columns is None:
         return None
-    from balcli.render.display import SIGNS, View  # here, because it imports the models
+    from balcli.render.display import SIGNS, View  # here, because it imports the data model
 
     return View(columns, can_encode("".join(SIGNS)), verbose, about=about)
 
 
 def can_encode(text: str, stream: TextIO | None = None) -> bool:
-    """Whether a stream, or stdout, can carry a text as it is."""
+    """Whether a stream (default: stdout) can encode a text."""
     try:
         text.encode(getattr(stream or sys.__stdout__, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
@@ -341,7 +341,7 @@ def is_terminal() -> bool:
 
 
 def is_interactive() -> bool:
-    """Whether somebody can be asked: stdin and stderr are terminals."""
+    """Whether the user can be asked: stdin and stderr are terminals."""
     return _is_tty(sys.stdin) and _is_tty(sys.stderr)
 
 
@@ -361,21 +361,21 @@ def is_one_terminal() -> bool:
 
 
 def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Progress | None]":
-    """A context with the progress line; with None if quiet, or where stderr is not a terminal that can erase a line.
+    """A context with the progress line, or None if quiet, or if stderr is not a terminal that can erase a line.
 
-    With `colour`, what draws colours is imported while the accounts are waited for.
+    With `colour`, it imports the color module while waiting for the accounts.
     """
     shown = not quiet and os.environ.get("TERM", "dumb") not in {"", "dumb"} and _is_tty(sys.stderr)
     if not (shown or colour):
         return nullcontext()
-    from balcli.cli.progress import Progress  # here, because most runs are short or have no terminal
+    from balcli.cli.progress import Progress  # here, because most runs are short or without a terminal
 
     return Progress(shown=shown, colour=colour, unicode=can_encode("●✗○", sys.stderr))
 
 
 @contextmanager
 def waiting_for(what: str) -> Iterator[None]:
-    """A context with a line that says for what it waits, if it takes long and stderr is a terminal."""
+    """A context that shows what it waits for, if it takes long and stderr is a terminal."""
     with progress(quiet=False) as shown:
         if shown is not None:
             shown.show_later(f"balcli: {what} ...")
@@ -383,13 +383,13 @@ def waiting_for(what: str) -> Iterator[None]:
 
 
 def choose_colour(*, always: bool) -> None:
-    """Colour everything from here on, or nothing, whatever the environment says. Nothing wins where both are chosen."""
+    """Always or never use colors from now on, overriding the environment. `never` wins over `always`."""
     global _colour_chosen  # noqa: PLW0603 - there is one command line
     _colour_chosen = always and _colour_chosen is not False
 
 
 def wants_colour(file: Path | None = None) -> bool:
-    """Whether output is coloured: as the options say, not with NO_COLOR, else with FORCE_COLOR or on a terminal."""
+    """Whether to use colors: by the options, else never with NO_COLOR, else with FORCE_COLOR or on a terminal."""
     return _wants_colour(on_terminal=file is None and is_terminal())
 
 

@@ -1,4 +1,4 @@
-"""Where the user's profile file is, what may be written there, and the profile of a sandbox."""
+"""The default config file, new files next to it, and the profile of a sandbox."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,20 +21,19 @@ SANDBOX: Final = "sandbox"
 
 
 def default_file() -> Path:
-    """The default path of the profile file. Raises ConfigFileError if the home directory is not an absolute path."""
+    """The default path of the config file. Raises ConfigFileError if the home directory is not an absolute path."""
     folder = Path(typer.get_app_dir("balcli"))
-    # An empty HOME would stand for the root.
+    # An empty HOME would mean the root folder.
     homeless = os.environ.get("HOME") == "" and not os.environ.get("XDG_CONFIG_HOME")
     if homeless or not folder.is_absolute():
         raise ConfigFileError(
-            "there is no place for the profile file: HOME or XDG_CONFIG_HOME is no absolute path; set it to one, or name "
-            "the file with --config"
+            "no default path for the config file: HOME or XDG_CONFIG_HOME is not an absolute path; set it, or use --config"
         )
     return folder / "config.toml"
 
 
 def refuse_existing(file: Path, cure: str) -> None:
-    """Raise ConfigFileError if anything is at the path."""
+    """Raise ConfigFileError if the path exists."""
     if os.path.lexists(file):
         raise ConfigFileError(f"{shown(file)} already exists; {cure}")
 
@@ -58,7 +57,7 @@ def sandbox_profile(server: "Sandbox") -> "Profile":
     from balcli.config.profile import ProfileFile
     from balcli.config.sources import Variables, parse_toml
 
-    # No variable of the environment may mix a real account in among the false ones.
+    # No variable of the environment may add a real account.
     source = Source("the sandbox's profile", server.profile(SANDBOX))
     document = parse_toml(source)
     return ProfileFile(Path(os.sep, "config.toml"), source, document, Variables({})).profile(SANDBOX)
@@ -67,7 +66,7 @@ def sandbox_profile(server: "Sandbox") -> "Profile":
 def start_sandbox(
     port: int = 0, latency: float = 0.0, faults: Sequence[str] | None = None, *, log: bool = False
 ) -> "Sandbox":
-    """A sandbox that serves while it is entered, after `latency` seconds each. Raises UsageError for an unknown fault."""
+    """A sandbox context that delays responses by `latency` seconds. Raises UsageError for an unknown fault."""
     from balcli.sandbox import Sandbox
     from balcli.sandbox.faults import fault_names
 
@@ -80,9 +79,9 @@ def start_sandbox(
         close = closest_match(named, fault_names(named))
         hint = "" if close is None else f"did you mean {close}? "
         raise UsageError(
-            f"--fault: there is no {printable(named, 60)}; {hint}balcli sandbox --faults lists those that there are"
+            f"--fault: unknown fault {printable(named, 60)}; {hint}balcli sandbox --faults lists them"
         ) from None
     except OSError as problem:
         raise OutputError(
-            f"port {port} of 127.0.0.1 cannot be used: {problem.strerror}; try another --port"
+            f"port {port} of 127.0.0.1 cannot be used: {problem.strerror}; use another --port"
         ) from None

@@ -1,4 +1,4 @@
-"""The progress line on a terminal's stderr: how far each account is."""
+"""The progress line on stderr, if it is a terminal."""
 
 import os
 import select
@@ -23,9 +23,9 @@ _MORE: Final = ", ..."
 
 
 class Progress:
-    """The progress line of a context, which erases it at its end.
+    """A context with a progress line, which it erases at the end.
 
-    A line that cannot be written at once is dropped: no run waits for it.
+    A line that cannot be written immediately is dropped, so that a run never waits for it.
     """
 
     def __init__(self, *, shown: bool, colour: bool, unicode: bool) -> None:
@@ -51,29 +51,29 @@ class Progress:
             self._write(_ERASED)
 
     def __call__(self, accounts: "Sequence[AccountProgress]") -> None:
-        """Show how far each account is, in the terminal's present width."""
+        """Show the progress of each account, in the current width of the terminal."""
         if self._colour:
-            import balcli.render.terminal  # noqa: F401 - it imports rich, which takes as long as an answer
+            import balcli.render.terminal  # noqa: F401 - imports rich, which takes as long as a response
         if time.monotonic() - self._begun < self._patience:
             return
         with suppress(OSError):
             self.show(line(accounts, os.get_terminal_size(2).columns - 1, unicode=self._unicode))
 
     def show_later(self, text: str) -> None:
-        """Show a text in a while, unless the context ends before."""
+        """Show a text after a delay, unless the context ends before."""
         self._timer = Timer(self._patience, self.show, [text])
         self._timer.daemon = True
         self._timer.start()
 
     def show(self, text: str) -> None:
-        """Show a text in the place of the one before."""
+        """Replace the shown text."""
         if text != self._shown:
-            self._begun_to_show = True  # before it is: Ctrl-C can come in between
+            self._begun_to_show = True  # set before, because Ctrl-C can arrive in between
             if self._write(_ERASED + text):
                 self._shown = text
 
     def _write(self, text: str) -> bool:
-        """Whether the text was written; a stopped terminal, or one that another job has, takes none."""
+        """Write a text; returns False for a stopped terminal, or if another job is in the foreground."""
         stream = sys.stderr
         try:
             if not (select.select([], [2], [], 0)[1] and is_foreground(2)):
@@ -86,7 +86,7 @@ class Progress:
 
 
 def is_foreground(descriptor: int) -> bool:
-    """Whether a descriptor is a terminal in whose foreground this run is, or one without job control."""
+    """Whether this process is in the foreground of the terminal, or it has no job control."""
     try:
         return os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp()
     except OSError:
@@ -94,7 +94,7 @@ def is_foreground(descriptor: int) -> bool:
 
 
 def line(accounts: "Sequence[AccountProgress]", columns: int, *, unicode: bool = True) -> str:
-    """How far each account is, where that fits the columns; else how many wait, and as many of their names as fit."""
+    """The progress of each account, if it fits; else the number of waiting accounts, and as many names as fit."""
     marks = dict(zip(("answered", "failed", "waiting"), "●✗○" if unicode else "*x-", strict=True))
     told = [f"{marks[each.state]} {printable(each.name, LONGEST_NAME)}{_retry(each)}" for each in accounts]
     out = [each for each in accounts if each.state == "waiting"]

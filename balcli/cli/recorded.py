@@ -1,4 +1,4 @@
-"""The runs that a command line can name: recorded ones, by id, as the last, by a time or a date, and files of `-o json`."""
+"""Find runs for the command line: recorded ones by id, `last`, time or date, and files of `-o json`."""
 
 import os
 import shlex
@@ -23,23 +23,23 @@ _MOST_BYTES: Final = 128 * 1024 * 1024
 
 
 class Recorded(NamedTuple):
-    """A history, and the runs in it that are meant."""
+    """A history, with the selection of its runs."""
 
     file: Path
     profile: str | None
-    """The profile that is named; None for the one that there is."""
+    """The named profile; None for the only one."""
     command: str
-    """The command that lists these runs."""
+    """The command to list these runs."""
     complete: bool = False
-    """Whether only runs count in which every account answered."""
+    """Whether to select only complete runs."""
     full: bool = False
-    """Whether only runs count that asked for everything, if there are any, unless they are named by their ids."""
+    """Whether to prefer runs with all accounts and assets, except for ids."""
 
 
 def open_recorded(
     history: Path | None, profile: str | None, *, sandbox: bool, complete: bool = False, full: bool = False
 ) -> Recorded:
-    """The history of these options. Raises StateError where it has no fixed place."""
+    """The history for these options. Raises StateError if its path is not absolute."""
     from balcli.history.database import history_file
 
     words = ["balcli", "history", *(["--sandbox"] if sandbox and history is None else [])]
@@ -49,7 +49,7 @@ def open_recorded(
 
 
 def find_run(recorded: Recorded, word: str) -> "RecordedRun":
-    """The run that a word means. Raises UsageError where there is none, and StateError."""
+    """Find the run of an argument. Raises UsageError if there is none, and StateError."""
     if word.isascii() and word.isdigit() and len(word) <= 15:
         return _by_id(recorded, int(word))
     label = f"run {printable(word, 40)}"
@@ -59,21 +59,21 @@ def find_run(recorded: Recorded, word: str) -> "RecordedRun":
     until = None if word == LAST else times.parse_time(word, label)
     runs = newest_runs(recorded, 1, until=until)
     if not runs:
-        when = "" if until is None else f" from {local_iso(until)} or before"
-        raise UsageError(f"there is no {kind_of(recorded)}{when}; {recorded.command} lists the runs")
+        when = "" if until is None else f" at or before {local_iso(until)}"
+        raise UsageError(f"no {kind_of(recorded)}{when}; {recorded.command} lists the runs")
     return read_run(recorded, runs[0].id)
 
 
 def newest_runs(
     recorded: Recorded, limit: int, since: datetime | None = None, until: datetime | None = None
 ) -> "tuple[RunSummary, ...]":
-    """The newest runs that count, oldest first. Raises UsageError where they could be of several profiles."""
+    """The newest selected runs, oldest first. Raises UsageError if the profile is ambiguous."""
     from balcli.history.reading import runs
 
     if not recorded.file.exists():
         return ()
     _check_profile(recorded)
-    # Where only narrowed runs are recorded, these are meant.
+    # If all runs have selected accounts or assets, use these.
     full = recorded.full and bool(runs(recorded.file, recorded.profile, full=True, limit=1))
     return runs(
         recorded.file,
@@ -87,34 +87,34 @@ def newest_runs(
 
 
 def read_run(recorded: Recorded, number: int) -> "RecordedRun":
-    """A run that was there. Raises StateError if it is no longer."""
+    """Read a run that existed before. Raises StateError if it was deleted."""
     from balcli.history.reading import run
 
     found = run(recorded.file, number)
     if found is None:
-        raise StateError(f"run {number} was deleted in the meantime; try again")
+        raise StateError(f"run {number} was deleted meanwhile; try again")
     return found
 
 
 def kind_of(recorded: Recorded) -> str:
-    """What counts as a run, in words."""
+    """The selection of runs, for messages."""
     words = ["complete"] if recorded.complete else []
     of = "" if recorded.profile is None else f" of profile {printable(recorded.profile, 40)}"
     return " ".join([*words, f"recorded run{of}"])
 
 
 def profile_text(profile: str | None) -> str:
-    """A run's profile in words."""
+    """A run's profile, for messages."""
     return "without a profile" if profile is None else f"of profile {printable(profile, 40)}"
 
 
 def is_file(word: str) -> bool:
-    """Whether a word means a file, and not a recorded run."""
+    """Whether an argument is a file, not a recorded run."""
     return word == _STDIN or "/" in word or word.endswith(".json")
 
 
 def is_one_file(one: str, other: str) -> bool:
-    """Whether two words mean one file."""
+    """Whether two arguments are the same file."""
     if not (is_file(one) and is_file(other)):
         return False
     try:
@@ -124,15 +124,15 @@ def is_one_file(one: str, other: str) -> bool:
 
 
 def file_label(word: str) -> str:
-    """What messages call a file."""
+    """The name of a file in messages."""
     return "stdin" if word == _STDIN else shown(Path(word))
 
 
 def read_document(recorded: Recorded, word: str) -> "Report":
-    """The report whose document a file holds. Raises UsageError."""
+    """Read a report from the document in a file. Raises UsageError."""
     from balcli import document
 
-    label, cure = file_label(word), f"name a file of -o json, or a run that {recorded.command} lists"
+    label, cure = file_label(word), f"use a file of -o json, or a run from {recorded.command}"
     try:
         if word == _STDIN:
             data = b"" if sys.stdin is None else sys.stdin.buffer.read(_MOST_BYTES + 1)
@@ -143,7 +143,7 @@ def read_document(recorded: Recorded, word: str) -> "Report":
         reason = getattr(problem, "strerror", None) or "not a path"
         raise UsageError(f"{label} cannot be read: {reason}; {cure}") from None
     if len(data) > _MOST_BYTES:
-        raise UsageError(f"{label} is larger than any document that balcli writes; {cure}")
+        raise UsageError(f"{label} is too large for a document of balcli; {cure}")
     try:
         return document.parse(data)
     except document.DocumentError as problem:
@@ -156,7 +156,7 @@ def _by_id(recorded: Recorded, number: int) -> "RecordedRun":
     found = run(recorded.file, number) if recorded.file.exists() else None
     if found is None:
         raise UsageError(
-            f"there is no recorded run {number} in {shown(recorded.file)}; {recorded.command} lists the runs"
+            f"run {number} does not exist in {shown(recorded.file)}; {recorded.command} lists the runs"
         )
     profile = found.report.profile
     if recorded.profile is not None and profile != recorded.profile:
@@ -168,7 +168,7 @@ def _by_id(recorded: Recorded, number: int) -> "RecordedRun":
 
 
 def _of_day(recorded: Recorded, word: str, begin: datetime, end: datetime) -> "RecordedRun":
-    """The last complete run of a day; one that was narrowed only where no other is complete."""
+    """The last complete run of a day, preferably one with all accounts and assets."""
     from balcli.history.reading import nearest
 
     for full in (True, recorded.full):
@@ -177,26 +177,24 @@ def _of_day(recorded: Recorded, word: str, begin: datetime, end: datetime) -> "R
             return read_run(recorded, runs[0].id)
     near = nearest(recorded.file, recorded.profile, begin, end) if recorded.file.exists() else (None, None)
     days = " and ".join(local_iso(at)[:10] for at in near if at is not None)
-    others = f"; the nearest days with one are {days}" if days else ""
+    others = f"; the nearest are on {days}" if days else ""
     raise UsageError(
-        f"there is no {kind_of(recorded._replace(complete=True))} of {word}{others}; "
-        f"{recorded.command} lists the runs"
+        f"no {kind_of(recorded._replace(complete=True))} on {word}{others}; {recorded.command} lists the runs"
     )
 
 
 def _check_profile(recorded: Recorded) -> None:
-    """Raise UsageError for a profile without runs, and where none is named and there are several."""
+    """Raise UsageError for a profile without runs, or if none is named and there are several."""
     from balcli.history.reading import profiles
 
     found = profiles(recorded.file)
     names = [name for name in found if name is not None]
     if recorded.profile is None and len(found) > 1:
         raise UsageError(
-            f"the runs are {' and '.join(map(profile_text, found))}; name one with --profile, or a run by its id "
-            f"({recorded.command} lists the runs)"
+            f"the history has runs {' and '.join(map(profile_text, found))}; choose one with --profile, or a run by its id ({recorded.command} lists the runs)"
         )
     if recorded.profile is not None and recorded.profile not in found and found:
         raise UsageError(
-            f"no recorded run is of profile {printable(recorded.profile, 40)}; {did_you_mean(recorded.profile, names)}; "
+            f"no recorded run has profile {printable(recorded.profile, 40)}; {did_you_mean(recorded.profile, names)}; "
             f"{recorded.command} lists the runs"
         )

@@ -1,4 +1,4 @@
-"""`balcli replay`: what a recorded run printed, from its evidence alone."""
+"""`balcli replay`: print the output of a run again, from its evidence."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from balcli.cli.app import Command
 from balcli.cli.balances import Display, write_report
-from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - it has the shape of the balances
+from balcli.cli.balances import write_failure as write_failure  # noqa: PLC0414 - same document as for balances
 from balcli.cli.options import (
     SHOWN,
     Color,
@@ -36,7 +36,7 @@ def replay(
         typer.Argument(
             metavar="DIR",
             callback=in_home,
-            help="The folder of --evidence.",
+            help="The folder from --evidence.",
             rich_help_panel=SHOWN,
             show_default=False,
         ),
@@ -45,15 +45,15 @@ def replay(
     output_file: OutputFiles = None,
     mode: Mode = None,
     check: Annotated[
-        bool, shown_option("--check", help="No balances, only whether the record is whole: 0 or 6.")
+        bool, shown_option("--check", help="Only check that the evidence is complete: 0 or 6.")
     ] = False,
     quiet: Quiet = False,
     _no_color: NoColor = False,
     _color: Color = None,
 ) -> None:
-    """Print what a run printed, from its evidence alone.
+    """Print the output of a run again, using only its evidence.
 
-    No network, no profile, no secret. The exit code is the run's own; 6 if the evidence was altered or is not whole.
+    It uses no network, profile or secret. The exit code is that of the run, or 6 if the evidence was altered or is incomplete.
     """
     # Imported here, so that --help and completion do not load it.
     from balcli.evidence import replay as evidence
@@ -81,10 +81,10 @@ def replay(
         raise typer.Exit(write_report(RunResult(report, report), display)) from None
     if recorded.other_version is not None:
         print_message(
-            f"note: balcli {recorded.other_version} printed another document from this record; install that version to see it"
+            f"note: balcli {recorded.other_version} printed a different document for this record; install that version to see it"
         )
     if check:
-        text = f"whole, with {numbered(recorded.answers, 'answer')}; the manifest's SHA-256 is {recorded.sha256}\n"
+        text = f"complete, with {numbered(recorded.answers, 'response')}; the SHA-256 of the manifest is {recorded.sha256}\n"
         unwritten = destinations.write("table", lambda *_: text)
         raise typer.Exit(max(map(print_error, unwritten), default=0))
     display = display._replace(addresses="addresses" in run.flags)

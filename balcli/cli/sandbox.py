@@ -1,4 +1,4 @@
-"""`balcli sandbox`: a stand-in for the providers that serves until Ctrl-C."""
+"""`balcli sandbox`: a server that simulates the providers until Ctrl-C."""
 
 import re
 import time
@@ -27,9 +27,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def sandbox(
     port: Annotated[
         int,
-        typer.Option(
-            "--port", metavar="N", min=0, max=65535, help="Listen on this port; 0 takes a free one."
-        ),
+        typer.Option("--port", metavar="N", min=0, max=65535, help="Listen on this port (0: a free one)."),
     ] = 0,
     latency: Annotated[
         float | None,
@@ -37,7 +35,7 @@ def sandbox(
             "--latency",
             metavar="MS",
             parser=latency_seconds,
-            help="Answer after so many milliseconds [default: 0].",
+            help="Delay each response by this many milliseconds [default: 0].",
         ),
     ] = None,
     fault: Annotated[
@@ -45,7 +43,7 @@ def sandbox(
         typer.Option(
             "--fault",
             metavar="[PROVIDER:]NAME",
-            help="Misbehave so; repeat for several.",
+            help="Simulate this fault (repeatable).",
             autocompletion=completion.faults,
         ),
     ] = None,
@@ -55,16 +53,16 @@ def sandbox(
             "--profile",
             metavar="FILE",
             callback=in_home,
-            help="Write the profile to this new file; remove it at the end.",
+            help="Write the profile to a new file, removed at the end.",
         ),
     ] = None,
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and exit.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not log the requests on stderr.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not log requests to stderr.")] = False,
 ) -> None:
-    """Run a stand-in for the providers, and print a profile.
+    """Run a server that simulates the providers, and print a profile.
 
-    It listens on 127.0.0.1 alone and runs until Ctrl-C. Its keys are false and its figures are invented.
-    A file of --profile that you have edited is kept.
+    It listens only on 127.0.0.1 and runs until Ctrl-C. Its keys and figures are fake.
+    The file of --profile is kept if you edited it.
     """
     if faults:
         from balcli.sandbox.faults import FAULTS
@@ -73,11 +71,11 @@ def sandbox(
         write_stdout(f"{'NAME':<17} EXIT  WHAT HAPPENS\n{''.join(lines)}")
         return
     with start_sandbox(port, latency or 0.0, fault, log=not quiet) as server:
-        text = f"# balcli sandbox at {server.url}; Ctrl-C ends it.\n\n{server.profile(SANDBOX)}"
+        text = f"# balcli sandbox at {server.url}; press Ctrl-C to stop.\n\n{server.profile(SANDBOX)}"
         with nullcontext() if profile is None else _written(profile, text):
             if profile is not None and not quiet:
                 print_message(
-                    f"sandbox at {server.url}; try balcli all -c {quote(str(profile))}; Ctrl-C ends it"
+                    f"sandbox at {server.url}; try balcli all -c {quote(str(profile))}; press Ctrl-C to stop"
                 )
             write_stdout(text if profile is None else f"{profile}\n")
             while True:
@@ -86,10 +84,10 @@ def sandbox(
 
 @contextmanager
 def _written(file: Path, text: str) -> Iterator[None]:
-    """The profile file until the end, unless it is edited. Raises ConfigFileError where another file is there."""
+    """A context with the profile file, removed at the end unless edited. Raises ConfigFileError if the path exists."""
     if _ADDRESS.sub("", _content(file)) == _ADDRESS.sub("", text):
-        file.unlink()  # of a sandbox that was killed
-    write_new_files({file: text}, "remove it, or name another file with --profile")
+        file.unlink()  # left by a killed sandbox
+    write_new_files({file: text}, "remove it, or use another file with --profile")
     try:
         yield
     finally:
@@ -98,7 +96,7 @@ def _written(file: Path, text: str) -> Iterator[None]:
 
 
 def _content(file: Path) -> str:
-    """The text of a regular file; empty if it is none, or cannot be read."""
+    """The text of a regular file; empty if it cannot be read."""
     try:
         return read_text(file).text if file.is_file() else ""
     except ConfigFileError:

@@ -1,4 +1,4 @@
-"""`balcli schema`: the JSON Schema of what the balance commands print."""
+"""`balcli schema`: the JSON Schema of the output of the balance commands."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(cls=Command)
 def schema(
     lines: Annotated[
-        bool, shown_option("--lines", help="Of a line of -o jsonl, not of the -o json document.")
+        bool, shown_option("--lines", help="Print the schema of a line of -o jsonl instead.")
     ] = False,
     output_file: OutputFiles = None,
     mode: Mode = None,

@@ -1,4 +1,4 @@
-"""Times as people name them on a command line. Without an offset they are local, by TZ."""
+"""Parse times on the command line. Without an offset, they are local times (TZ)."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,9 +12,9 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def parse_time(text: str, option: str, *, end: bool = False) -> datetime:
-    """The time of a text: an age such as 24h, a date or a time. Raises UsageError.
+    """Parse an age such as 24h, a date or a time. Raises UsageError.
 
-    A date is its first moment, or with `end` its last.
+    A date means its start, or with `end` its end.
     """
     day = parse_day(text, option)
     if day is not None:
@@ -29,9 +29,9 @@ def parse_time(text: str, option: str, *, end: bool = False) -> datetime:
 
 
 def parse_day(text: str, option: str) -> tuple[datetime, datetime] | None:
-    """The first and last moment of a date, to the millisecond; None for another text.
+    """The start and end of a date, to the millisecond; None if the text is not a date.
 
-    Raises UsageError for a date that no calendar has.
+    Raises UsageError for an invalid date.
     """
     if not _DATE.fullmatch(text):
         return None
@@ -46,4 +46,4 @@ def parse_day(text: str, option: str) -> tuple[datetime, datetime] | None:
 
 
 def _not_a_time(option: str) -> UsageError:
-    return UsageError(f"{option}: not a time; write 24h, 7d, 2w, 2026-11-21 or 2026-11-21T07:00:00+01:00")
+    return UsageError(f"{option}: not a time; use 24h, 7d, 2w, 2026-11-21 or 2026-11-21T07:00:00+01:00")

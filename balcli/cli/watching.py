@@ -1,4 +1,4 @@
-"""`--watch`: runs again and again, on a terminal as a screen, in a pipe as one JSON document a line."""
+"""`--watch`: run repeatedly, as a screen on a terminal, as one JSON document per line in a pipe."""
 
 import json
 import os
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from balcli.render.screen import WatchUpdate
     from balcli.run import RunResult
 
-# As xterm has them: the alternate screen without a cursor, and back; home; what is left of a line, of the screen.
+# Codes of xterm: alternate screen without cursor, and back; home; clear the rest of the line, of the screen.
 _OPEN: Final = "\x1b[?1049h\x1b[?25l"
 _CLOSE: Final = "\x1b[?25h\x1b[?1049l"
 _HOME: Final = "\x1b[H"
@@ -43,18 +43,18 @@ _PARTIAL: Final = 8
 def validate_options(
     output: Format, *, record: bool, files: "Sequence[str] | None", evidence: Path | None
 ) -> None:
-    """Raise UsageError for options of a single run."""
+    """Raise UsageError for options that cannot be combined with --watch."""
     for name, given in (("--record", record), ("-O", files), ("--evidence", evidence)):
         if given:
-            raise UsageError(f"--watch looks again and again, {name} is for one run; leave one of them out")
+            raise UsageError(f"--watch cannot be combined with {name}; remove one of them")
     if output not in {Format.table, Format.json}:
-        raise UsageError(f"--watch prints a table or JSON, not {output}; leave -o out, or name one of these")
+        raise UsageError(f"--watch prints a table or JSON, not {output}; remove -o, or use one of these")
 
 
 def watch(every: int, run_once: "Callable[[], RunResult]", output: Format, *, quiet: bool) -> int:
-    """Run every so many seconds until Ctrl-C or `q`; the worst exit code of all runs, 130 if there was none.
+    """Run every `every` seconds until Ctrl-C or `q`; returns the worst exit code, or 130 if no run finished.
 
-    What a run raises ends the watch.
+    An exception in a run ends the watch.
     """
     worst: int | None = None
     screen = _Screen() if output is Format.table and is_terminal() else None
@@ -82,9 +82,9 @@ def watch(every: int, run_once: "Callable[[], RunResult]", output: Format, *, qu
 
 
 class _Screen:
-    """The alternate screen with the newest look, which stays on the normal one when it is closed.
+    """The alternate screen with the latest run, which stays on the normal screen after closing.
 
-    A dumb terminal has no other screen: there the looks follow each other.
+    A dumb terminal has no alternate screen, so it shows the runs one after another.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class _Screen:
         self._dumb = os.environ.get("TERM", "dumb") in {"", "dumb"}
 
     def look(self, every: int, report: "Report", whole: "Report") -> None:
-        """Take a new look, and show it."""
+        """Add a new run, and show it."""
         from balcli.render.screen import WatchUpdate, answers
 
         last = self._newest
@@ -108,7 +108,7 @@ class _Screen:
             write_stdout(self._drawn(self._newest))
 
     def ended_by(self, moment: float) -> bool:
-        """Show the look, its age growing, until that moment of the monotonic clock; whether `q` was typed before."""
+        """Show the run with its increasing age until this time of the monotonic clock. Returns whether `q` was typed."""
         with _keys() as typed:
             while True:
                 if self._newest is not None and not self._dumb:
@@ -121,12 +121,12 @@ class _Screen:
                     return False
 
     def close(self) -> None:
-        """Go back to the normal screen, and leave the newest look there, whole."""
+        """Return to the normal screen, and print the latest run there."""
         if self._newest is not None and not self._dumb:
             write_stdout(_CLOSE + self._drawn(self._newest))
 
     def _drawn(self, look: "WatchUpdate", rows: int | None = None) -> str:
-        """A look as text, in so many rows."""
+        """A run as text, in this many rows."""
         from balcli.render.display import View
         from balcli.render.layout import fitted, to_text
         from balcli.render.screen import screen
@@ -137,8 +137,8 @@ class _Screen:
 
 @contextmanager
 def _keys() -> "Iterator[Callable[[float], bool]]":
-    """A function that waits for so many seconds, or for a new size of the terminal; whether `q` was typed."""
-    import termios  # here, because a run does not need it
+    """A function that waits for seconds, or a resize of the terminal. It returns whether `q` was typed."""
+    import termios  # here, because few runs need it
     import tty
 
     reads, writes = os.pipe()
@@ -153,7 +153,7 @@ def _keys() -> "Iterator[Callable[[float], bool]]":
         if reads in ready:
             os.read(reads, 512)
         key = os.read(0, 512) if 0 in ready else b"."
-        if not key:  # the terminal is gone
+        if not key:  # the terminal was closed
             keyboard.clear()
         return b"q" in key
 
@@ -172,5 +172,5 @@ def _keys() -> "Iterator[Callable[[float], bool]]":
 
 
 def worse(one: int, other: int) -> int:
-    """The worse of two exit codes: failed is worse than partial, partial than complete."""
+    """The worse of two exit codes: failed, then partial, then complete."""
     return max(one, other, key=lambda code: (code not in {0, _PARTIAL}, code == _PARTIAL, -code))

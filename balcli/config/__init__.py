@@ -1,5 +1,6 @@
-"""From a TOML file, a `.env` and the environment to accounts.
+"""Read accounts from a TOML file, a `.env` and the environment.
 
-`sources` reads, `profile` finds the entries and opens those of a run, `entry` reads the values of each. `problems`
-collects what is wrong, with its line. `thresholds` reads limits, `template` writes a new profile, `inspection` shows one.
+`sources` reads files and variables, `profile` opens the accounts of a run, and `entry` reads the values of each.
+`problems` collects errors with their lines. `thresholds` reads limits, `template` writes a new profile, and
+`inspection` shows one.
 """

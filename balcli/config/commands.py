@@ -1,6 +1,6 @@
-"""Secret commands: what one prints until it exits, within its time, and without what it leaves running.
+"""Run secret commands: return the output until the exit, within a time limit.
 
-With a terminal the command may prompt. It stays in our process group then, so that Ctrl-C reaches both.
+On a terminal, the command can prompt. It stays in our process group, so Ctrl-C reaches both.
 """
 
 import os
@@ -19,47 +19,47 @@ from balcli.text import printable
 
 MAX_BYTES: Final = 65_536
 _POLL_SECONDS: Final = 0.02
-"""How often a command is looked at that has not closed its stdout: what it started may hold that open."""
+"""Seconds between checks whether a command exited: a child process can keep its stdout open."""
 
 
 def output_of(command: tuple[str, ...], seconds: float) -> str:
-    """What a command prints on stdout, run without a shell. Raises SecretError, naming the program.
+    """Run a command without a shell, and return its stdout. Raises SecretError with the program's name.
 
-    Its stderr may repeat the secret and is not shown. At the time-out, and where the run is interrupted, it is ended:
-    alone on a terminal, elsewhere with all of its process group. After its own exit nothing is ended.
+    Its stderr may repeat the secret and is not shown. On timeout or interrupt, the command is killed: alone on a
+    terminal, otherwise with its process group. After its own exit, no process is killed.
     """
     program = printable(command[0], 60)
     name = f": {program}"
     with _terminal() as terminal:
         status, output = _run(command, time.monotonic() + seconds, terminal, name)
     if len(output) > MAX_BYTES:
-        raise SecretError(f"{name} printed over {MAX_BYTES} bytes; let it print only the secret")
+        raise SecretError(f"{name} printed more than {MAX_BYTES} bytes; make it print only the secret")
     if status is None:
-        raise SecretError(f"{name} took over {round(seconds, 1):g} s; run it by hand to see why")
+        raise SecretError(f"{name} took more than {round(seconds, 1):g} s; run it yourself to see why")
     if status != 0:
-        ending = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
-        raise SecretError(f"{name} {ending}; run it by hand to see why")
+        ending = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
+        raise SecretError(f"{name} {ending}; run it yourself to see why")
     if not output:
-        raise SecretError(f"{name} printed nothing; run it by hand to see why")
+        raise SecretError(f"{name} printed nothing; run it yourself to see why")
     try:
         text = output.decode()
     except UnicodeDecodeError:
-        raise SecretError(f"{name} printed bytes that are not UTF-8; let it print only the secret") from None
+        raise SecretError(f"{name} printed bytes that are not UTF-8; make it print only the secret") from None
     if "\n" in text[:-1]:
         raise SecretError(
-            f'{name} printed several lines; take the first one with ["sh", "-c", "{program} … | head -n 1"]'
+            f'{name} printed several lines; use only the first one with ["sh", "-c", "{program} … | head -n 1"]'
         )
     return text
 
 
 def _run(command: tuple[str, ...], until: float, terminal: int | None, name: str) -> tuple[int | None, bytes]:
-    """The exit status of a command, None at the time-out, and its output, or a little more than is allowed."""
+    """The exit status of a command (None on timeout), and its output, or slightly more than the maximum."""
     process: subprocess.Popen[bytes] | None = None
     try:
-        # A signal in between would leave a command behind that nobody knows.
+        # A signal in between would leave an unknown process behind.
         with signals.deferred():
             try:
-                # A list and no shell: nothing of the profile is taken for shell syntax.
+                # A list, without a shell: the profile cannot contain shell syntax.
                 process = subprocess.Popen(  # noqa: S603
                     command,
                     stdin=subprocess.DEVNULL if terminal is None else terminal,
@@ -68,7 +68,7 @@ def _run(command: tuple[str, ...], until: float, terminal: int | None, name: str
                     start_new_session=terminal is None,
                 )
             except (OSError, ValueError) as problem:
-                reason = getattr(problem, "strerror", None) or "its arguments cannot be passed on"
+                reason = getattr(problem, "strerror", None) or "invalid arguments"
                 raise SecretError(f"{name} cannot be started: {reason}; check the command") from None
         output = _read_output(process, until)
         return process.poll(), output
@@ -78,7 +78,7 @@ def _run(command: tuple[str, ...], until: float, terminal: int | None, name: str
 
 
 def _read_output(process: "subprocess.Popen[bytes]", until: float) -> bytes:
-    """What a command prints until it exits, or until the time-out, or a little more than is allowed."""
+    """The output of a command until it exits or the timeout, or slightly more than the maximum."""
     if process.stdout is None:
         raise RuntimeError("the command was started without a pipe")
     output = b""
@@ -95,18 +95,18 @@ def _read_output(process: "subprocess.Popen[bytes]", until: float) -> bytes:
         elif has_exited or left <= 0:
             return output
         else:
-            # Once more after its exit, for what it printed last.
+            # Read once more after the exit, for the last output.
             has_exited = process.poll() is not None
     return output
 
 
 def _end(process: "subprocess.Popen[bytes]", *, alone: bool) -> None:
-    """End a command that has not exited, `alone` or with its process group, and close its pipe."""
+    """Kill a running command, `alone` or with its process group, and close its pipe."""
     if process.poll() is None:
         if alone:
             process.kill()
         else:
-            # It is not waited for yet: no other process can have its number.
+            # Not waited for yet, so no other process can have its PID.
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if process.stdout is not None:
@@ -117,7 +117,7 @@ def _end(process: "subprocess.Popen[bytes]", *, alone: bool) -> None:
 def _terminal() -> Iterator[int | None]:
     """A descriptor of our controlling terminal if we are in its foreground, else None.
 
-    The terminal's settings are restored: a command that is ended while it reads a password leaves it without echo.
+    Restores the terminal's settings, because a command that is killed while it reads a password leaves echo off.
     """
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
@@ -126,11 +126,11 @@ def _terminal() -> Iterator[int | None]:
         return
     try:
         if os.tcgetpgrp(terminal) != os.getpgrp():
-            yield None  # a prompt would stop us
+            yield None  # a prompt would stop this process
             return
         settings = termios.tcgetattr(terminal)
         try:
-            # Some commands look for the terminal's name at stdin, and that of the other descriptor is /dev/tty.
+            # Some commands get the terminal's name from stdin. For the other descriptor, it is just /dev/tty.
             yield 0 if _stdin_is_terminal() else terminal
         finally:
             with suppress(termios.error):

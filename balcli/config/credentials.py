@@ -1,4 +1,4 @@
-"""The credentials of an account: where each comes from, whether it was ever filled in, and when it expires."""
+"""The credentials of an account: their sources, placeholders and expiry."""
 
 import re
 import time
@@ -27,9 +27,9 @@ _CREDENTIALS: Final = frozenset({"password", "passwd", "passphrase", "pin", "sec
 _BESIDE_CODE: Final = frozenset({"otp", "auth", "2fa", "mfa"})
 
 
-@lru_cache(maxsize=256)  # many accounts have logins of the same keys
+@lru_cache(maxsize=256)  # many accounts have logins with the same keys
 def names_credential(key: str) -> bool:
-    """Whether the value of a login's key is a credential, by the key's words: split at `_`, `-` and case changes."""
+    """Whether the value of a login key is a credential, by the key's words, split at `_`, `-` and case changes."""
     found = re.findall(_WORD, key)
     words = {form for word in found for form in (word.lower(), word.lower().rstrip("0123456789"))}
     if words & _CREDENTIALS:
@@ -38,7 +38,7 @@ def names_credential(key: str) -> bool:
 
 
 class PlacedSecret(NamedTuple):
-    """A secret in an account's values, with its keys and list indices: `("token",)`, or `("login", "device", "pin")`."""
+    """A secret of an account, with its keys and list indices: `("token",)`, or `("login", "device", "pin")`."""
 
     path: KeyPath
     secret: Secret
@@ -46,7 +46,7 @@ class PlacedSecret(NamedTuple):
 
 
 def secrets_of(value: Any, path: KeyPath = (), *, is_credential: bool = False) -> Iterator[PlacedSecret]:
-    """The secrets in an account's values, and the numbers in them that are credentials."""
+    """The secrets of an account, including numbers that are credentials."""
     if isinstance(value, Secret):
         yield PlacedSecret(path, value, is_credential or len(path) == 1)
     elif isinstance(value, Mapping | list):
@@ -58,9 +58,9 @@ def secrets_of(value: Any, path: KeyPath = (), *, is_credential: bool = False) -
 
 
 def set_origins(entry: "Entry", values: dict[str, Value], problems: Problems) -> list[Secret]:
-    """Let each credential know the setting that it is the value of, and drop one that was never filled in.
+    """Set the origin of each credential, and drop placeholders. Returns the credentials.
 
-    Of a login none of whose texts is a credential, all are of the login as a whole. Returns the credentials.
+    If a login has no key that names a credential, the origin of all its values is the login.
     """
     credentials: list[Secret] = []
     for key, value in [*values.items()]:
@@ -73,15 +73,15 @@ def set_origins(entry: "Entry", values: dict[str, Value], problems: Problems) ->
             if flaw is not None and not _is_literal(entry, path):
                 values.pop(key, None)
                 names = [part for part in (_spelling(entry, key), *path[1:]) if isinstance(part, str)]
-                where = _origin(entry, path).partition(", from ")[2] or "its place"
-                problems.add(SecretError(f"{flaw}; put the credential itself into {where}"), entry, *names)
+                where = _origin(entry, path).partition(", from ")[2] or "the profile"
+                problems.add(SecretError(f"{flaw}; set the real value in {where}"), entry, *names)
         if key in values:
             credentials += named
     return credentials
 
 
 def _is_literal(entry: "Entry", path: KeyPath) -> bool:
-    """Whether the profile says, by `$${`, that a `${` is no variable."""
+    """Whether the profile contains a `$${`, so that `${` is not a variable."""
     raw: Any = {} if entry.source is None else entry.settings
     for part in path:
         raw = raw.get(part) if isinstance(raw, Mapping) else raw[part]
@@ -91,12 +91,12 @@ def _is_literal(entry: "Entry", path: KeyPath) -> bool:
 
 
 def _spelling(entry: "Entry", name: str | int) -> str:
-    """A key as the account has it: `token`, `token_file` or `token_command`."""
+    """The spelling of a key in the account: `token`, `token_file` or `token_command`."""
     return next(spellings[0] for key, spellings in entry.given_keys().items() if key.name == name)
 
 
 def _origin(entry: "Entry", path: KeyPath) -> str:
-    """A setting as it is spelled, and its source, for messages: `login.password, from .env:3 PASSWORD`."""
+    """A setting and its source, for messages: `login.password, from .env:3 PASSWORD`."""
     spelling = _spelling(entry, path[0])
     name = ".".join(printable(part, 40) for part in (spelling, *path[1:]) if isinstance(part, str))
     source = source_of(entry, spelling)
@@ -109,14 +109,14 @@ def _origin(entry: "Entry", path: KeyPath) -> str:
 
 
 def credential_notices(opened: "OpenedAccount") -> Iterator[Notice]:
-    """A notice for whatever is amiss with a credential of an account that can be asked for all the same."""
+    """Notices about the credentials of an account that do not prevent a run."""
     yield from _short_credentials(opened)
     yield from expiring_credentials(opened)
     yield from opened.entry.exposed_files()
 
 
 def _short_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
-    """A notice for each credential of an account that cannot be told from data."""
+    """A notice for each credential of an account that cannot be distinguished from data."""
     for path, secret, is_credential in secrets_of(opened.values):
         if is_credential and not is_recognizable(secret):
             keys = [part for part in path if isinstance(part, str)]
@@ -132,7 +132,7 @@ def _short_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
 
 
 def expiring_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
-    """A notice for each fixed JWT of an account that has expired or will soon."""
+    """A notice for each static JWT of an account that has expired or will expire soon."""
     from balcli.http import jwt  # here, because `config show` needs no JSON
 
     for secret in opened.values.values():
@@ -149,7 +149,7 @@ def expiring_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
 
 
 def source_of(entry: "Entry", spelling: str) -> str:
-    """Where the value of a key of an account comes from: a file, a command, variables, or a line of the profile."""
+    """The source of a value: a file, a command, variables, or a line of the profile."""
     raw = entry.settings[spelling]
     if spelling.endswith("_file") and isinstance(raw, str):
         try:
@@ -172,7 +172,7 @@ def _filled(entry: "Entry", text: str) -> str:
 
 
 def source_of_text(raw: Any, source: Source | None, path: KeyPath, variables: Variables) -> str:
-    """The variables in a value of the file, after its line if the value has text of its own."""
+    """The variables in a value of the file. Literal text adds the line of the value."""
     texts = list(texts_in(raw))
     names = dict.fromkeys(name for text in texts for name in names_in(text))
     found = [variables.origin(name) for name in names]

@@ -1,4 +1,4 @@
-"""An account as it is written in a profile or in variables, the values of its keys, and the account that they make."""
+"""The entry of an account in a profile or in variables, and the account with its values."""
 
 import os
 import re
@@ -33,40 +33,40 @@ from balcli.urls import BaseUrl, validate_base_url
 
 COMMON_KEYS: Final = (
     Key("name", "text", "the account's name in the output"),
-    Key("base_url", "text", "where the API is"),
-    Key("ca_bundle", "text", 'a PEM file, relative to this one, or "system"; before the profile\'s'),
+    Key("base_url", "text", "the URL of the API"),
+    Key("ca_bundle", "text", 'a PEM file, relative to this file, or "system"; overrides the profile\'s'),
 )
 _BEYOND: Final = 10**18
 _MOST_LEVELS: Final = 21
-"""How deep a login may be nested: it is read and written by recursion."""
-_NOT_TEXT: Final = "must be text; write it in quotes"
+"""The maximum depth of a login, which is read and written recursively."""
+_NOT_TEXT: Final = "must be a string; put it in quotes"
 _STAND_IN_URL: Final = "https://localhost"
 
 
-@cache  # once for each provider, not for each account
+@cache  # once per provider, not per account
 def allowed_keys(provider: str) -> Mapping[str, Key]:
-    """The keys of an account's table at a provider, by each spelling: `token`, `token_file`, `token_command`."""
+    """The keys of a provider's account table, by spelling: `token`, `token_file`, `token_command`."""
     return {name: key for key in (*COMMON_KEYS, *PROVIDERS[provider].KEYS) for name in key.spellings}
 
 
 def allowed_variables(provider: str) -> list[str]:
-    """The spellings that a variable can have: a table or an argument list cannot be written as one text."""
+    """The spellings that a variable can have. Tables and argument lists cannot be variables."""
     keys = allowed_keys(provider).items()
     return [name for name, key in keys if key.kind != "table" and not name.endswith("_command")]
 
 
 class Entry(NamedTuple):
-    """An account as it is written in a profile, or (without a source) in variables; these are not yet filled in."""
+    """An account as written in a profile, or in variables (without a source). `${NAME}` is not expanded yet."""
 
     provider: str
     name: str
     settings: Mapping[str, Any]
     variables: Variables
     folder: Path
-    """What relative paths in it are relative to."""
+    """The base of relative paths."""
     source: Source | None = None
     path: KeyPath = ()
-    """The keys that lead to its table in the source."""
+    """The path of its table in the source."""
 
     @property
     def label(self) -> str:
@@ -79,7 +79,7 @@ class Entry(NamedTuple):
 
     @property
     def title(self) -> str:
-        """`wallet "treasury"`, or the label if it has no name, or one that may contain a credential."""
+        """`wallet "treasury"`, or the label if it has no name or the name may contain a credential."""
         secrets = (text for key, raw in self.settings.items() if key != "name" for text in texts_in(raw))
         if (
             not isinstance(self.settings.get("name"), str)
@@ -91,7 +91,7 @@ class Entry(NamedTuple):
         return f'{self.provider} "{printable(self.name, 40)}"'
 
     def located(self, keys: KeyPath, text: str) -> str:
-        """The message on a key of the account, as a Place has it."""
+        """The message about a key of the account; see `Place`."""
         if self.source is not None:
             return located(self.source.at((*self.path, *keys)), keys, self.title, text)
         name = self.variable(str(keys[0]))
@@ -102,22 +102,22 @@ class Entry(NamedTuple):
         return f"{prefix_of(self.provider)}{key.upper()}"
 
     def missing(self, *keys: str) -> str:
-        """The message where one of these keys is needed, with the cure."""
+        """The message if one of these keys is required, with the cure."""
         names = [self.variable(key) for key in keys if key in allowed_variables(self.provider)]
         if self.source is None and names:
             return f"is missing; set {' or '.join(names)}"
         return f"is missing; add {' or '.join(keys)}"
 
     def expand(self, text: str) -> str:
-        """The text with its variables filled in. What comes from a variable is not expanded again."""
+        """The text with its variables expanded. The values of variables are not expanded again."""
         return text if self.source is None else self.variables.expand(text)
 
     def path_of(self, text: str) -> Path:
-        """The path that a text stands for. Raises VariableError."""
+        """The path of a text. Raises VariableError."""
         return self.folder / self.variables.path(self.expand(text))
 
     def exposed_files(self) -> Iterator[Notice]:
-        """A notice for each secret's file that every user can read."""
+        """A notice for each secret file that every user can read."""
         for key, spellings in self.given_keys().items():
             for spelling in spellings:
                 if spelling == key.in_file and isinstance(text := self.settings[spelling], str):
@@ -125,13 +125,13 @@ class Entry(NamedTuple):
                         path = self.path_of(text)
                         state = path.stat()
                     except (ConfigError, OSError, ValueError):
-                        continue  # reading it says why
+                        continue  # reading it raises the error
                     if is_readable_by_others(state):
                         message = f"names a file that is readable by everyone; {chmod(state, path)}"
                         yield Notice("secret.readable", self.name, self.located((spelling,), message))
 
     def given_keys(self, *, without_targets: bool = False) -> dict[Key, tuple[str, ...]]:
-        """The keys that the account has, each with its spellings; of these all but one are too many."""
+        """The keys of the account, each with its spellings. More than one spelling is an error."""
         given: dict[Key, tuple[str, ...]] = {}
         for spelling, key in allowed_keys(self.provider).items():
             if spelling in self.settings and not (without_targets and key.option):
@@ -140,7 +140,7 @@ class Entry(NamedTuple):
 
 
 class OpenedAccount(NamedTuple):
-    """An entry with its usable values, and its account unless a problem hides which account that is."""
+    """An entry with its valid values, and its account, unless a problem makes that unknown."""
 
     entry: Entry
     values: Mapping[str, Value]
@@ -170,7 +170,7 @@ def entries_of_table(
         with problems.step(entry, "name"):
             name = table.get("name", provider)
             if "name" not in table and several and len(value) > 1:
-                raise KeyProblem("is missing, and each of several accounts needs one; add name = …")
+                raise KeyProblem("is missing, but is required with several accounts; add name = …")
             if not isinstance(name, str):
                 raise ValueProblem(_NOT_TEXT)
             entry = entry._replace(name=_checked_name(variables.expand(name)))
@@ -183,7 +183,7 @@ def entries_of_table(
 
 
 def unknown_key(key: str, known: Iterable[str]) -> KeyProblem:
-    """The problem of a key that is not one of those known."""
+    """The problem of an unknown key."""
     close = closest_match(key, known)
     hint = f"known keys: {join_names(known)}" if close is None else f'did you mean "{close}"?'
     return KeyProblem(f"{UNKNOWN_KEY}; {hint}")
@@ -192,7 +192,7 @@ def unknown_key(key: str, known: Iterable[str]) -> KeyProblem:
 def _checked_name(name: str) -> str:
     if not name or not name.isprintable() or len(name) > 100 or name.startswith("-") or "/" in name:
         raise ValueProblem(
-            "must be 1 to 100 printable characters without a slash, not starting with a dash; change it"
+            "must be 1 to 100 printable characters without a slash, and must not start with a dash; change it"
         )
     return name
 
@@ -200,7 +200,7 @@ def _checked_name(name: str) -> str:
 def entries_of_variables(
     variables: Variables, tables: Collection[str], folder: Path, problems: Problems
 ) -> Iterator[Entry]:
-    """The accounts that `BALCLI_<PROVIDER>_<KEY>` variables make, at most one a provider, and none beside its table."""
+    """The accounts from `BALCLI_<PROVIDER>_<KEY>` variables, at most one per provider, and only without its table."""
     for provider in PROVIDERS:
         settings = {} if provider in tables else variables.settings(provider)
         if not settings:
@@ -219,7 +219,7 @@ def entries_of_variables(
 
 
 def stand_in(key: Key) -> Value:
-    """A value of the key's kind, to go on without its own. That of a secret is random: it makes no two accounts one."""
+    """A placeholder for an invalid value. Secrets are random, so that two accounts do not become the same."""
     kinds: dict[str, Value] = {
         "secret": Secret(os.urandom(16).hex()),
         "integer": 0,
@@ -232,9 +232,9 @@ def stand_in(key: Key) -> Value:
 def open_entry(
     entry: Entry, sources: SecretSources, targets: Mapping[str, tuple[str, ...]], problems: Problems
 ) -> Iterator[OpenedAccount]:
-    """The account of an entry, or with several `targets` one for each of them.
+    """Open the account of an entry, or one for each of several `targets`.
 
-    A stand-in replaces each faulty value, so that the others are checked, too. Raises UsageError for a target.
+    A placeholder replaces each invalid value, so that the others are checked, too. Raises UsageError for a target.
     """
     values: dict[str, Value] = {}
     given_keys = entry.given_keys(without_targets=bool(targets))
@@ -243,7 +243,7 @@ def open_entry(
         before = len(problems.found)
         with problems.step(entry, spellings[-1]):
             if len(spellings) > 1:
-                raise KeyProblem(f"cannot be combined with {spellings[0]}; keep one of them")
+                raise KeyProblem(f"cannot be combined with {spellings[0]}; remove one of them")
             value = reader.read(key, spellings[0])
             if len(problems.found) == before:
                 values[key.name] = value
@@ -269,7 +269,7 @@ def _open(
     targets: Mapping[str, tuple[str, ...]],
     problems: Problems,
 ) -> OpenedAccount:
-    """The provider's account with these values, and stand-ins for the faulty ones."""
+    """The provider's account with these values, and placeholders for the invalid ones."""
     keys, account = allowed_keys(entry.provider), None
     while account is None:
         given = {**values, **{key: stand_in(keys[key]) for key in faulty}} if faulty else values
@@ -290,7 +290,7 @@ def _open(
         ca = ca_source(bundle, None, entry.folder, {}) if isinstance(bundle, str) else None
         account = account._replace(ca=ca)
     if faulty:
-        # A stand-in for a secret still leaves it known which account is meant; any other hides it.
+        # With a placeholder for a secret, the account is still known. With any other, it is not.
         if any(keys[key].kind != "secret" for key in faulty):
             account = None
         values = {key: value for key, value in values.items() if key not in faulty}
@@ -300,7 +300,7 @@ def _open(
 def _with_targets(
     entry: Entry, values: Mapping[str, Value], targets: Mapping[str, tuple[str, ...]]
 ) -> list[tuple[str, Mapping[str, Value]]]:
-    """The account's name and values, once for each combination of the targets. Raises UsageError."""
+    """The account's name and values for each combination of the targets. Raises UsageError."""
     keys = allowed_keys(entry.provider)
     pairs = [(entry.name, values)]
     for target, texts in targets.items():
@@ -321,7 +321,7 @@ def _parse_target(key: Key, text: str) -> Value:
 
 
 def _base_url(entry: Entry, base_url: Value | None) -> str:
-    """The base URL of an account. What variables fill in may be a credential and is remembered as one."""
+    """The base URL of an account. Values of variables may be credentials and are registered as such."""
     default = PROVIDERS[entry.provider].BASE_URL
     base_url = default if base_url is None else base_url
     if not isinstance(base_url, str):
@@ -339,7 +339,7 @@ def _base_url(entry: Entry, base_url: Value | None) -> str:
 
 
 def _credentials_in_url(url: str, names: Iterable[str], variables: Variables) -> list[Secret]:
-    """What variables fill in in a base URL and can be told from data; scheme and host count for none."""
+    """The values of variables in a base URL that may be credentials. Scheme and host do not count."""
     parts: set[str] = set()
     for name in names:
         text = variables.expand(f"${{{name}}}")
@@ -355,7 +355,7 @@ def _credentials_in_url(url: str, names: Iterable[str], variables: Variables) ->
 class _Reader(NamedTuple):
     """Reads the values of one account. Raises ValueProblem, VariableError and SecretError.
 
-    Problems of an item in a list or table are added to the problems, so that all of them are found.
+    Problems of items in a list or table are collected, so that all are reported.
     """
 
     entry: Entry
@@ -363,7 +363,7 @@ class _Reader(NamedTuple):
     problems: Problems
 
     def read(self, key: Key, spelling: str) -> Value:
-        """The value of a key, given in this spelling."""
+        """The value of a key in this spelling."""
         raw = self.entry.settings[spelling]
         if spelling != key.name:
             if spelling == key.in_file:
@@ -380,10 +380,10 @@ class _Reader(NamedTuple):
             raise ValueProblem(_NOT_TEXT)
         if isinstance(raw, int) and not isinstance(raw, bool):
             return _bounded(raw)
-        raise ValueProblem("must be a whole number; write it without a point")
+        raise ValueProblem("must be a whole number; remove the decimal point")
 
     def _expand_all(self, texts: Iterable[str], spelling: str) -> list[str]:
-        """The texts with their variables filled in, without those that have a problem."""
+        """The texts with their variables expanded, without those that have a problem."""
         expanded = []
         for text in texts:
             with self.problems.step(self.entry, spelling):
@@ -392,14 +392,14 @@ class _Reader(NamedTuple):
 
     def _from_file(self, raw: Any) -> Value:
         if not isinstance(raw, str) or not raw:
-            raise ValueProblem("must be the path of a file; write it in quotes")
+            raise ValueProblem("must be a file path; put it in quotes")
         return self.sources.from_file(self.entry.path_of(raw))
 
     def _from_command(self, raw: Any, spelling: str) -> Value:
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):
-            raise ValueProblem('must be a list of texts; write it as ["pass", "show", "some/name"]')
+            raise ValueProblem('must be a list of strings; write it as ["pass", "show", "some/name"]')
         command = self._expand_all(raw, spelling)
-        # Not with a problem: it may be that anybody could write the file that names the command.
+        # Not after a problem: another user may be able to write the file with the command.
         run = not self.problems.found
         return self.sources.from_command(command, run=run) if len(command) == len(raw) else ""
 
@@ -410,18 +410,18 @@ class _Reader(NamedTuple):
             or not items
             or not all(isinstance(item, str) and item for item in items)
         ):
-            raise ValueProblem('must be a list of texts; write it as ["ETH", "USDT"]')
+            raise ValueProblem('must be a list of strings; write it as ["ETH", "USDT"]')
         texts = self._expand_all(items, spelling)
         if not all(text and text.isprintable() for text in texts):
-            raise ValueProblem("has an empty text or one with a control character; correct it")
+            raise ValueProblem("contains an empty string or a control character; correct it")
         return tuple(texts)
 
     def _login(self, table: Any, *keys: str) -> dict[str, Any]:
-        """A login's body: its texts are secrets, but for `merchant_id`, which is sent as a header."""
+        """The body of a login request. Its strings are secrets, except `merchant_id`, which is sent as a header."""
         if not isinstance(table, dict):
             raise ValueProblem(f"must be a table; write it as {keys[0]} = {{ merchant_id = …, … }}")
         if is_deeper(table, _MOST_LEVELS):
-            raise ValueProblem("is nested too deeply; write the login's body as it is sent")
+            raise ValueProblem("is nested too deeply; write the body of the login request")
         body: dict[str, Any] = {}
         for key, value in table.items():
             if key == "merchant_id":
@@ -432,7 +432,7 @@ class _Reader(NamedTuple):
         return body
 
     def _login_value(self, value: Any, keys: KeyPath, *, is_credential: bool) -> Any:
-        """A value of a login at any depth. All values below a key that names a credential are credentials."""
+        """A value of a login at any depth. Values below a key that names a credential are credentials."""
         if isinstance(value, dict):
             return {
                 key: self._login_value(
@@ -449,7 +449,7 @@ class _Reader(NamedTuple):
             elif isinstance(value, str):
                 read = checked_secret(self.entry.expand(value), is_credential=is_credential)
             else:
-                raise ValueProblem("must be text, a whole number, true or false; change it")
+                raise ValueProblem("must be a string, a whole number, true or false; change it")
         return read
 
     def _header(self, value: Any) -> str:
@@ -460,27 +460,27 @@ class _Reader(NamedTuple):
         header = self.entry.expand(value)
         problem = validate_credential(header)
         if problem is not None:
-            raise ValueProblem(f"{problem}; give the merchant's id")
+            raise ValueProblem(f"{problem}; use the merchant's id")
         return header
 
 
 def _bounded(number: int) -> int:
-    """A number of at most 18 digits, the bound of a number in a text. Raises ValueProblem."""
+    """A number of at most 18 digits. Raises ValueProblem."""
     if not -_BEYOND < number < _BEYOND:
-        raise ValueProblem("has more than 18 digits; give a shorter number")
+        raise ValueProblem("has more than 18 digits; use a shorter number")
     return number
 
 
 def _from_text(key: Key, text: str) -> Value:
-    """The value that a text stands for at a key of kind secret, integer or text."""
+    """Parse the value of a key of kind secret, integer or text."""
     if key.kind == "secret":
         return checked_secret(text)
     if key.kind == "integer":
         if re.fullmatch("-?[0-9]{1,18}", text) is None:
-            raise ValueProblem("must be a whole number; write only digits")
+            raise ValueProblem("must be a whole number; use only digits")
         return int(text)
     if not text or not text.isprintable():
-        raise ValueProblem("is empty or has a control character; give plain text")
+        raise ValueProblem("is empty or contains a control character; use plain text")
     if key.choices and text not in key.choices:
         raise ValueProblem(f"must be {' or '.join(key.choices)}; change it")
     return text

@@ -1,4 +1,4 @@
-"""What `config show` and `config check` need: all profiles with all their problems, each setting with its source."""
+"""The data of `config show` and `config check`: all profiles with their problems, and settings with their sources."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,14 +34,14 @@ from balcli.thresholds import DEFAULT_FIELD, KEYS, Range
 from balcli.urls import normalize_url
 
 _DEFAULT: Final = "default"
-# In the order in which requests looks for them.
+# In the order in which requests reads them.
 _PROXY_VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 Plain: TypeAlias = str | int | float | tuple[str, ...] | None
 
 
 class InspectedProfile(NamedTuple):
-    """One profile with its accounts and the number of its problems."""
+    """One profile with its accounts and its number of problems."""
 
     profile: Profile
     accounts: tuple[OpenedAccount, ...]
@@ -49,13 +49,13 @@ class InspectedProfile(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """The profiles of a file, or without one of the environment, and every problem of it."""
+    """The profiles of a file, or the profile of the environment, with all problems."""
 
     file: ProfileFile | None
     profiles: tuple[InspectedProfile, ...]
     problems: tuple[BalcliError, ...]
     elsewhere: int
-    """The number of problems outside these profiles: of the file, its `.env`, or a profile that cannot be read."""
+    """The number of problems outside these profiles: in the file, its `.env`, or an unreadable profile."""
 
 
 def inspect(
@@ -67,9 +67,9 @@ def inspect(
     env_file: Path | None,
     environ: Mapping[str, str],
 ) -> Inspection:
-    """The profile of that name; without a name the default or only one, or with `every` each of the file.
+    """Inspect the profile of that name, the default or only one, or all profiles (`every`).
 
-    It is read as a run reads it, but with all its accounts, and no command is run.
+    Reads it like a run, but opens all accounts and runs no commands.
     """
     read: ProfileFile | None = None
     profiles: list[InspectedProfile] = []
@@ -104,7 +104,7 @@ def inspect(
 
 
 def _inspect_profile(profile: Profile) -> tuple[tuple[OpenedAccount, ...], list[ConfigError]]:
-    """All accounts of a profile as far as they go, and its problems, which are those of its file, too."""
+    """All accounts of a profile that can be opened, and its problems, including those of the file."""
     problems = Problems(profile.problems)
     opened = open_entries(select(profile, None, [], problems), SecretSources(None), {}, problems)
     check_certificates(profile, opened, problems)
@@ -116,18 +116,18 @@ def _inspect_profile(profile: Profile) -> tuple[tuple[OpenedAccount, ...], list[
 
 
 class ListedProfile(NamedTuple):
-    """A profile in the list of a file's."""
+    """A profile in the list of profiles."""
 
     profile: str | None
-    """None where variables make the accounts."""
+    """None if the accounts come from variables."""
     default: bool
-    """Whether a run without --profile takes it."""
+    """Whether it is used without --profile."""
     accounts: int | None
     """None if it is not a table."""
 
 
 class ProfileList(NamedTuple):
-    """The profiles of a file, or without one that of the environment, and every problem of their structure."""
+    """The profiles of a file, or the profile of the environment, with all problems of their structure."""
 
     profiles: tuple[ListedProfile, ...]
     problems: tuple[BalcliError, ...]
@@ -137,7 +137,7 @@ class ProfileList(NamedTuple):
 def list_profiles(
     file: Path, *, must_exist: bool, env_file: Path | None, environ: Mapping[str, str]
 ) -> ProfileList:
-    """The profiles as far as they can be read. No account is opened."""
+    """The profiles that can be read. No account is opened."""
     try:
         if not (must_exist or exists(file)):
             profile = without_file(file, name=None, env_file=env_file, environ=environ)
@@ -167,7 +167,7 @@ def list_profiles(
 
 
 class Setting(NamedTuple):
-    """One setting: its value, `***` for a secret, None if it has a problem or is not set; and its source."""
+    """One setting: its value (`***` for a secret, None if invalid or not set), and its source."""
 
     key: str
     value: Plain
@@ -175,7 +175,7 @@ class Setting(NamedTuple):
 
 
 class Settings:
-    """The settings of a file's profiles with the source of each, by file and line where it is written in one."""
+    """The settings of profiles, each with its source: file and line, if written in a file."""
 
     def __init__(self, file: ProfileFile | None, variables: Variables) -> None:
         self._source = None if file is None else file.source
@@ -186,7 +186,7 @@ class Settings:
         return source_of_text(raw, self._source, path, self._variables)
 
     def of_account(self, opened: OpenedAccount) -> list[Setting]:
-        """The settings of an account, in the order of its provider's keys, and its defaults."""
+        """The settings of an account, including defaults, in the order of its provider's keys."""
         entry = opened.entry
         base_url = PROVIDERS[entry.provider].BASE_URL
         given = entry.given_keys()
@@ -202,7 +202,7 @@ class Settings:
                 if key.kind in {"secret", "table"}:
                     value = REDACTED
                 elif key.name == "base_url" and isinstance(raw, str) and entry.source is not None:
-                    value = as_written(raw)  # what variables fill in may be a credential
+                    value = as_written(raw)  # values of variables may be credentials
                 source = source_of(entry, spelling)
                 found.append(Setting(key.name, _plain(value) if usable else None, source))
             if key not in given and key.name == "name":
@@ -212,7 +212,7 @@ class Settings:
         return found
 
     def of_run(self, profile: Profile, environ: Mapping[str, str]) -> list[Setting]:
-        """The profile's request settings, defaults included."""
+        """The profile's request settings, including defaults."""
         profiles = self._document.get("profiles", {})
         table = profiles.get(profile.name, {}) if profile.name is not None else {}
         found = []
@@ -238,7 +238,7 @@ class Settings:
         return found
 
     def of_thresholds(self, profile: Profile) -> list[list[Setting]]:
-        """The settings of each threshold, defaults included."""
+        """The settings of each threshold, including defaults."""
         found = []
         for entry in profile.thresholds:
             path = ("profiles", profile.name or "", "limits", entry.number)
@@ -268,18 +268,18 @@ class Settings:
 
 
 def shown_name(entry: Entry) -> str:
-    """The account's name, or its place in the profile if the name contains a credential."""
+    """The account's name, or its position in the profile if the name contains a credential."""
     return f"({entry.label})" if contains_any_credential(entry.name) else entry.name
 
 
 def shadowed(profile: Profile) -> tuple[Notice, ...]:
-    """A notice for each `BALCLI_<PROVIDER>_<KEY>` variable that has no effect, because the profile has a table."""
+    """A notice for each `BALCLI_<PROVIDER>_<KEY>` variable that the profile's table overrides."""
     tables = {entry.provider for entry in profile.entries if entry.source is not None}
     return tuple(
         Notice(
             "variable.shadowed",
             None,
-            f"{printable(name, 60)} has no effect: the profile has a table for {provider}; unset it, or remove the table",
+            f"{printable(name, 60)} has no effect, because the profile has a table for {provider}; unset it, or remove the table",
         )
         for provider in PROVIDERS
         if provider in tables
@@ -288,7 +288,7 @@ def shadowed(profile: Profile) -> tuple[Notice, ...]:
 
 
 def base_url_note(opened: OpenedAccount) -> Iterator[Notice]:
-    """The provider's note on its default address, if the account is there."""
+    """The provider's note on its default URL, if the account uses it."""
     provider, account = PROVIDERS[opened.entry.provider], opened.account
     default = normalize_url(provider.BASE_URL or "")
     if isinstance(provider, HasBaseUrlNote) and account and normalize_url(account.base_url) == default:
@@ -296,7 +296,7 @@ def base_url_note(opened: OpenedAccount) -> Iterator[Notice]:
 
 
 def _plain(value: Any) -> Plain:
-    """A value as it may be shown: `***` if it contains a credential."""
+    """A value for display: `***` if it contains a credential."""
     if isinstance(value, str):
         return without_credential(value)
     if isinstance(value, tuple):

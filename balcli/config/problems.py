@@ -1,6 +1,6 @@
-"""The problems of a configuration: all of them are collected, and each names the file, the line, the key and the cure.
+"""Collect all problems of a configuration. Each names the file, line, key and cure.
 
-No message has a value in it.
+Messages never contain values.
 """
 
 import re
@@ -16,39 +16,39 @@ from balcli.secret import MIN_RECOGNIZABLE
 from balcli.text import printable
 
 KeyPath: TypeAlias = tuple[str | int, ...]
-"""The keys and list indices that lead to a value in a document."""
+"""The keys and list indices of a value in a document."""
 
 
 class Place(Protocol):
-    """A table of a profile, or an account's variables, as messages name them."""
+    """A table of a profile, or the variables of an account, in messages."""
 
     def located(self, keys: KeyPath, text: str) -> str:
-        """The message whose end is this text, on the key at this path in the table; on the table itself without keys."""
+        """The message with this text about the key at this path in the table, or about the table itself."""
 
 
 class Problems:
-    """Collects the problems of a configuration. `with problems.step():` goes on after one, at the end of the step.
+    """Collects the problems of a configuration. After a problem, execution continues after `with problems.step():`.
 
-    Messages are made at the end: an account's name is shown only if no credential is known that it contains.
+    Messages are formatted at the end, when all credentials are known, because account names may contain one.
     """
 
     def __init__(self, before: "Iterable[Problem]" = ()) -> None:
         self.found: list[Problem] = [*before]
 
     def add(self, problem: ConfigError, place: Place | None = None, *keys: str | int) -> None:
-        """Add a problem, whose message ends a sentence on these keys, or is whole without a place."""
+        """Add a problem. Its message follows the name of these keys, or is complete without a place."""
         self.found.append((problem, place, keys))
 
     @contextmanager
     def step(self, place: Place | None = None, *keys: str | int) -> Iterator[None]:
-        """A context that a ConfigError ends and does not leave: it is added."""
+        """A context that catches a ConfigError and adds it."""
         try:
             yield
         except ConfigError as problem:
             self.add(problem, place, *keys)
 
     def errors(self) -> tuple[ConfigError, ...]:
-        """The problems with their whole messages, in the order in which they were met, each message once."""
+        """The problems with their complete messages, in the order of discovery, each once."""
         whole: dict[str, ConfigError] = {}
         for problem, place, keys in self.found:
             message = problem.message if place is None else place.located(keys, problem.message)
@@ -66,7 +66,7 @@ Problem: TypeAlias = tuple[ConfigError, Place | None, KeyPath]
 
 
 class Source(NamedTuple):
-    """A TOML text, and its file or another name for it in messages."""
+    """A TOML text, with its file or another name for messages."""
 
     place: Path | str
     text: str
@@ -77,7 +77,7 @@ class Source(NamedTuple):
         return self.place if isinstance(self.place, str) else shown(self.place)
 
     def at(self, path: KeyPath) -> str:
-        """The name with the line of the key at this path, or of the table that lacks it: `config.toml:14`."""
+        """The name and the line of the key at this path, or of its table if the key is missing: `config.toml:14`."""
         lines = line_numbers(self.text)
         while path and path not in lines:
             path = path[:-1]
@@ -92,7 +92,7 @@ class Table(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Its name in messages, empty for the whole text."""
+        """Its name in messages; empty for the whole text."""
         match self.path:
             case ():
                 return ""
@@ -101,12 +101,12 @@ class Table(NamedTuple):
         return f'profile "{printable(str(self.path[-1]), 40)}"'
 
     def located(self, keys: KeyPath, text: str) -> str:
-        """The message on a key of the table, as a Place has it."""
+        """The message about a key of the table; see `Place`."""
         return located(self.source.at((*self.path, *keys)), keys, self.title, text)
 
 
 def located(where: str, keys: KeyPath, title: str, text: str) -> str:
-    """`WHERE: KEY in TITLE TEXT`; of a text on an unknown key, what it names comes before `in TITLE`."""
+    """`WHERE: KEY in TITLE TEXT`, or `WHERE: unknown key "KEY" in TITLE TEXT`."""
     subject = ".".join(printable(str(key), 40) for key in keys)
     if text.startswith(UNKNOWN_KEY):
         subject, text = _unknown(str(keys[-1])), text.removeprefix(UNKNOWN_KEY)
@@ -115,17 +115,17 @@ def located(where: str, keys: KeyPath, title: str, text: str) -> str:
 
 
 UNKNOWN_KEY: Final = "unknown key"
-"""What a message on a key that balcli does not know begins with; `located` adds the key."""
+"""The start of a message about an unknown key; `located` adds the key."""
 
 
 def _unknown(key: str) -> str:
-    """An unknown key for a message, without its text if that may be a credential in the wrong place."""
+    """An unknown key for a message. Not shown if it may be a misplaced credential."""
     if len(key) >= MIN_RECOGNIZABLE and any(character.isdigit() for character in key):
         return f"{UNKNOWN_KEY} (not shown: it may be a secret)"
     return f'{UNKNOWN_KEY} "{printable(key, 40)}"'
 
 
-# Compiled where it is used: a good profile needs no line.
+# Compiled only for error messages.
 _PATTERN: Final = r"""(?x)
     [\ \t\r]+ | \#[^\n]*
     | "{3} (?: [^\\] | \\[\s\S] )*? "{3,5} | '{3} [\s\S]*? '{3,5}
@@ -135,14 +135,14 @@ _PATTERN: Final = r"""(?x)
 """
 
 
-@lru_cache(maxsize=4)  # asked for each message
+@lru_cache(maxsize=4)  # called for each message
 def line_numbers(text: str) -> dict[KeyPath, int]:
-    """The line, from 1, of each key and list item in a valid TOML text of bounded depth."""
+    """The line (from 1) of each key and list item in a valid TOML text of limited depth."""
     return _Scanner(text).found
 
 
 class _Scanner:
-    """Goes through the pieces of a valid text. A table's line is that of its heading, else of its first key."""
+    """Scans a valid TOML text. The line of a table is that of its heading, or of its first key."""
 
     def __init__(self, text: str) -> None:
         self.found: dict[KeyPath, int] = {}
@@ -164,20 +164,20 @@ class _Scanner:
                 self._pair(table)
 
     def _take(self, piece: str) -> bool:
-        """Whether this piece is next; if it is, it is consumed."""
+        """Consume this token if it is next; returns whether it was."""
         found = self._pieces[self._next][0] == piece
         self._next += found
         return found
 
     def _skip_lines(self) -> str:
-        """The next piece of text that is not a line break."""
+        """The next token that is not a line break."""
         while self._take("\n"):
             pass
         return self._pieces[self._next][0]
 
     def _keys(self) -> tuple[list[str], int]:
-        """The keys of a dotted key, and its line."""
-        from balcli.config.sources import parse_toml  # here, because that module needs this one
+        """The parts of a dotted key, and its line."""
+        from balcli.config.sources import parse_toml  # here, because that module imports this one
 
         keys, line = [], self._pieces[self._next][1]
         while (piece := self._pieces[self._next][0]) not in {"=", "]"}:

@@ -1,4 +1,4 @@
-"""A profile: its accounts, request settings and thresholds, and the opening of its accounts for a run."""
+"""Read a profile (accounts, request settings, thresholds), and open its accounts for a run."""
 
 import re
 from binascii import a2b_base64
@@ -53,38 +53,38 @@ if TYPE_CHECKING:
 RUN_KEYS: Final = {
     "timeout": "seconds for one request",
     "deadline": "seconds for the whole run",
-    "command_timeout": "seconds for a secret's command, up to 120",
-    "retries": "tries after the first, where another can help",
-    "jobs": "accounts asked at once",
-    "proxy": "http://host:port; else HTTPS_PROXY and NO_PROXY count",
-    "ca_bundle": 'a PEM file, relative to this one, or "system"; else SSL_CERT_FILE and its like, or built-in',
+    "command_timeout": "seconds for a secret command, up to 120",
+    "retries": "retries of a failed request",
+    "jobs": "accounts requested at once",
+    "proxy": "http://host:port (default: HTTPS_PROXY and NO_PROXY)",
+    "ca_bundle": 'a PEM file, relative to this file, or "system" (default: SSL_CERT_FILE etc., or built-in)',
 }
-"""The keys of a profile beside its accounts and limits, with their help."""
+"""The keys of a profile other than accounts and limits, with their help texts."""
 _LIMITS: Final = "limits"
 
 
 class Profile(NamedTuple):
-    """One profile, checked as far as that goes without its accounts' secrets."""
+    """One profile, checked except for the secrets of its accounts."""
 
     name: str | None
     entries: tuple[Entry, ...]
     request_settings: RequestSettings
     variables: Variables
     place: Table | None = None
-    """Its table; None where variables make the accounts."""
+    """Its table; None if the accounts come from variables."""
     unusable: frozenset[str] = frozenset()
-    """Those of `RUN_KEYS` that have a problem."""
+    """The keys of `RUN_KEYS` that have a problem."""
     thresholds: tuple["ThresholdEntry", ...] = ()
     problems: tuple[Problem, ...] = ()
-    """What is wrong so far; opening accounts raises it with their own."""
+    """The problems so far. Opening accounts raises them, with those of the accounts."""
 
     def located(self, text: str) -> str:
-        """The message about the profile that ends with this text."""
+        """The message about the profile, ending with this text."""
         return f"the environment {text}" if self.place is None else self.place.located((), text)
 
 
 class ProfileFile(NamedTuple):
-    """A profile file and its variables as they were read, and what is wrong with it beside its profiles."""
+    """A config file and its variables, with the problems outside its profiles."""
 
     path: Path
     source: Source
@@ -93,7 +93,7 @@ class ProfileFile(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
     def profile(self, name: str | None) -> Profile:
-        """The profile of that name; without a name the default or only one. Raises ConfigErrors if there is none."""
+        """The profile of that name, or the default or only one. Raises ConfigErrors if there is none."""
         problems = Problems(self.problems)
         place = None
         with problems.step():
@@ -122,7 +122,7 @@ class ProfileFile(NamedTuple):
                 )
         thresholds: tuple[ThresholdEntry, ...] = ()
         if _LIMITS in table:
-            from balcli.config.thresholds import read_thresholds  # most profiles have none
+            from balcli.config.thresholds import read_thresholds  # most profiles have no problem
 
             # The name of an account with a problem may be unknown.
             names = [entry.name for entry in entries] if len(problems.found) == before else None
@@ -151,10 +151,10 @@ class ProfileFile(NamedTuple):
 def load(
     file: Path, *, must_exist: bool, name: str | None, env_file: Path | None, environ: Mapping[str, str]
 ) -> Profile:
-    """The profile of that name in a file; without a name the default or only one.
+    """Load the profile of that name from a file, or the default or only one.
 
-    If the file does not exist and need not, the accounts are those of the environment. Raises ConfigErrors that leave
-    no profile; the others are in its `problems`.
+    If the file is optional and does not exist, the accounts come from the environment. Raises ConfigErrors if there
+    is no profile. Other errors are in its `problems`.
     """
     if not must_exist and not exists(file):
         return without_file(file, name=name, env_file=env_file, environ=environ)
@@ -164,22 +164,20 @@ def load(
 def without_file(
     file: Path, *, name: str | None, env_file: Path | None, environ: Mapping[str, str]
 ) -> Profile:
-    """The accounts of the environment, where the file does not exist. Raises ConfigErrors if it has none."""
+    """The profile of the environment, if the file does not exist. Raises ConfigErrors if it has no accounts."""
     problems = Problems()
     variables = read_variables(environ, env_file, problems)
     entries = tuple(entries_of_variables(variables, (), working_folder(), problems))
     if name is not None:
         problems.add(
             ProfileError(
-                f"{shown(file)} does not exist, so there is no profile {printable(name, 40)}; "
-                "create it with balcli config init, or name another file with --config"
+                f"{shown(file)} does not exist, so profile {printable(name, 40)} was not found; create it with balcli config init, or use another file with --config"
             )
         )
     elif not entries:
         problems.add(
             ConfigFileError(
-                f"{shown(file)} does not exist; create it with balcli config init, name another with --config, "
-                "set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
+                f"{shown(file)} does not exist; create it with balcli config init, use another with --config, set BALCLI_<PROVIDER>_<KEY> variables, or try --sandbox"
             )
         )
     if name is not None or not entries:
@@ -189,9 +187,9 @@ def without_file(
 
 
 def read_file(file: Path, *, env_file: Path | None, environ: Mapping[str, str]) -> ProfileFile:
-    """The file, with the variables of the environment and of the named `.env` or the one beside it.
+    """Read the file, the environment, and the given `.env` or the one next to the file.
 
-    Raises ConfigErrors if it cannot be read as TOML.
+    Raises ConfigErrors if the file is not valid TOML.
     """
     problems = Problems()
     if env_file is None and exists(file.parent / ".env"):
@@ -209,7 +207,7 @@ def read_file(file: Path, *, env_file: Path | None, environ: Mapping[str, str]) 
 
 
 def holds_secret(document: Mapping[str, Any]) -> bool:
-    """Whether a secret key, a login or a proxy has text of its own, beside `${NAME}`: then only its user may read it."""
+    """Whether a secret key, a login or a proxy contains literal text, so that only its user may read the file."""
     profiles = document.get("profiles")
     for table in profiles.values() if isinstance(profiles, dict) else ():
         if not isinstance(table, dict):
@@ -226,7 +224,7 @@ def holds_secret(document: Mapping[str, Any]) -> bool:
 
 
 def _check_document(document: Mapping[str, Any], source: Source, problems: Problems) -> None:
-    """Add what is wrong with a file beside its profiles."""
+    """Add the problems of a file outside its profiles."""
     whole, known = Table(source), ("default_profile", "profiles")
     for key in document:
         if key not in known:
@@ -234,7 +232,7 @@ def _check_document(document: Mapping[str, Any], source: Source, problems: Probl
     default, profiles = document.get("default_profile", ""), document.get("profiles", {})
     if not isinstance(default, str):
         problems.add(
-            ValueProblem("must be the name of a profile; write it in quotes"), whole, "default_profile"
+            ValueProblem("must be the name of a profile; put it in quotes"), whole, "default_profile"
         )
     elif "default_profile" in document and isinstance(profiles, dict) and default not in profiles:
         text = f"names profile {printable(default, 40)}, which does not exist; {_hint(default, profiles)}"
@@ -246,7 +244,7 @@ def _hint(wanted: str, profiles: Mapping[str, Any]) -> str:
 
 
 def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Table, Mapping[str, Any]]:
-    """The profile to use, with its place: the given one, the default or the only one. Raises ConfigError."""
+    """The profile to use, with its table: the given one, the default or the only one. Raises ConfigError."""
     default, profiles = file.document.get("default_profile"), file.document.get("profiles", {})
     if not isinstance(profiles, dict):
         raise ValueProblem(
@@ -262,10 +260,9 @@ def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Ta
         raise ProfileError(f"{file.source.name} has no profile; add [profiles.main]")
     if name is None and len(profiles) > 1:
         if default is not None:
-            raise problems.error()  # a bad default leaves it open
+            raise problems.error()  # an invalid default does not decide
         raise ProfileError(
-            f"{file.source.name} has several profiles ({join_names(profiles)}); "
-            "name one with --profile or default_profile"
+            f"{file.source.name} has several profiles ({join_names(profiles)}); choose one with --profile or default_profile"
         )
     chosen = next(iter(profiles)) if name is None else name
     place = Table(file.source, ("profiles", chosen))
@@ -279,7 +276,7 @@ def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Ta
 def _run_settings(
     table: Mapping[str, Any], place: Table, variables: Variables, problems: Problems
 ) -> dict[str, Any]:
-    """The values of those of `RUN_KEYS` that the profile has and that have no problem."""
+    """The valid values of `RUN_KEYS` in the profile."""
     settings: dict[str, Any] = {}
     for key in RUN_KEYS:
         if key in table:
@@ -287,7 +284,7 @@ def _run_settings(
                 settings[key] = _run_setting(key, table[key], variables)
     if settings.get("command_timeout", 0.0) > (deadline := settings.get("deadline", MOST_SECONDS)):
         del settings["command_timeout"]
-        text = f"is above the deadline of {deadline:g} s, which ends the run; raise deadline, or lower it"
+        text = f"must not exceed the deadline of {deadline:g} s; raise deadline, or lower it"
         problems.add(ValueProblem(text), place, "command_timeout")
     return settings
 
@@ -303,12 +300,12 @@ def _run_setting(key: str, value: Any, variables: Variables) -> Any:
     if key == "jobs":
         return _whole(value, 1, MOST_JOBS)
     if not isinstance(value, str) or not value:
-        raise ValueProblem("must be text; write it in quotes")
+        raise ValueProblem("must be a string; put it in quotes")
     text = variables.expand(value)
     if key == "ca_bundle":
         return variables.path(text)
     try:
-        # It may have a password: made a secret, it is filtered from every message.
+        # It may contain a password, so register it as a secret to redact it from messages.
         return reveal(Secret(validate_proxy(text)))
     except ValueError as problem:
         raise ValueProblem(str(problem)) from None
@@ -320,7 +317,7 @@ def _seconds(value: Any, variables: Variables, most: float) -> float:
     except ValueError as problem:
         raise ValueProblem(str(problem)) from None
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= most:
-        raise ValueProblem(f'must be above 0 and up to {most:g} seconds; write it as 5 or "500ms"')
+        raise ValueProblem(f'must be above 0 and at most {most:g} seconds; write it as 5 or "500ms"')
     return float(found)
 
 
@@ -341,11 +338,10 @@ def open_accounts(
     names: Iterable[str] = (),
     targets: Mapping[str, tuple[str, ...]] | None = None,
 ) -> list[OpenedAccount]:
-    """The accounts of a run in the profile's order: one provider's or all, every one or the named ones.
+    """Open the accounts of a run, in the profile's order: of one provider or all, with these names or all.
 
-    `targets` replaces, for the one selected account, the keys that identify it at its provider; several values make an
-    account of each. Raises all ConfigErrors of the profile and these accounts as one, and UsageError for targets that
-    do not fit.
+    `targets` overrides the keys that identify the single selected account. Several values open several accounts.
+    Raises all ConfigErrors of the profile and these accounts as one, and UsageError for invalid targets.
     """
     problems = Problems(profile.problems)
     entries = select(profile, provider, [*names], problems)
@@ -353,7 +349,7 @@ def open_accounts(
         keys = PROVIDERS[entries[0].provider].KEYS
         options = ", ".join(key.option for key in keys if key.option and key.name in targets)
         raise UsageError(
-            f"{options} is for one account, but {len(entries)} are selected; name one: "
+            f"{options} works only with one account, but {len(entries)} are selected; choose one: "
             + join_names(entry.name for entry in entries)
         )
     opened = open_entries(entries, sources, targets or {}, problems)
@@ -364,7 +360,7 @@ def open_accounts(
 
 
 def select(profile: Profile, provider: str | None, names: list[str], problems: Problems) -> list[Entry]:
-    """The entries of a provider or all, and of these names if any. Adds an AccountError if there are none."""
+    """The entries of a provider (or all) with these names (or all). Adds an AccountError if there are none."""
     of_provider = [entry for entry in profile.entries if provider in (None, entry.provider)]
     kind = f"{provider} account" if provider else "account"
     if not of_provider:
@@ -388,7 +384,7 @@ def open_entries(
     targets: Mapping[str, tuple[str, ...]],
     problems: Problems,
 ) -> list[OpenedAccount]:
-    """The accounts of these entries, as far as they can be opened."""
+    """Open the accounts of these entries, as far as possible."""
     opened: list[OpenedAccount] = []
     for entry in entries:
         opened += open_entry(entry, sources, targets, problems)
@@ -397,7 +393,7 @@ def open_entries(
 
 
 def check_together(opened: Iterable[OpenedAccount], problems: Problems) -> None:
-    """Add what only shows once all accounts are opened: a credential in a name, and one account twice."""
+    """Add problems between accounts: a credential in a name, and duplicate accounts."""
     first: dict[tuple[str, ...], Entry] = {}
     for entry, _, account in opened:
         if echoes.contains_any_credential(entry.name):
@@ -405,7 +401,7 @@ def check_together(opened: Iterable[OpenedAccount], problems: Problems) -> None:
         if account is not None:
             one = first.setdefault(account.key, entry)
             if one is not entry:
-                text = f"is the same account at the provider as {one.title} and would count twice; remove one"
+                text = f"is the same account as {one.title} and would count twice; remove one"
                 problems.add(AccountError(text), entry)
 
 
@@ -414,7 +410,7 @@ _CERTIFICATE: Final = rb"(?s)-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----E
 
 
 def check_certificates(profile: Profile, opened: Iterable[OpenedAccount], problems: Problems) -> None:
-    """Add a ValueProblem for each file that is to hold certificates and does not look like it. TLS judges them later."""
+    """Add a ValueProblem for each file that does not look like PEM certificates. TLS validates them later."""
     places: dict[CaSource, Entry | Table | None] = {profile.request_settings.ca_bundle: profile.place}
     for entry, _, account in opened:
         if account is not None and account.ca is not None:
@@ -426,15 +422,15 @@ def check_certificates(profile: Profile, opened: Iterable[OpenedAccount], proble
         variable = source.named_by if source.named_by in CA_VARIABLES else None
         text = f": {shown(source.path)} {flaw}"
         if variable is not None:
-            cure = f"name a file of PEM certificates, or unset {variable}"
+            cure = f"use a file of PEM certificates, or unset {variable}"
             problems.add(ValueProblem(f"{variable}{text}; {cure}"))
         else:
-            cure = "name a file of PEM certificates, or remove ca_bundle"
+            cure = "use a file of PEM certificates, or remove ca_bundle"
             problems.add(ValueProblem(f"{text}; {cure}"), place, "ca_bundle")
 
 
 def pem_flaw(path: Path) -> str | None:
-    """Why a file cannot be one of PEM certificates; None if it looks like one."""
+    """Why a file does not contain PEM certificates; None if it seems to."""
     try:
         if path.exists() and not path.is_file():
             return "is not a regular file"
@@ -446,8 +442,8 @@ def pem_flaw(path: Path) -> str | None:
         return f"cannot be read: {getattr(problem, 'strerror', None) or 'not a usable path'}"
     if len(content) > _MOST_PEM:
         return f"is larger than {_MOST_PEM // 1_000_000} MB"
-    blocks = re.findall(_CERTIFICATE, content)  # not compiled at import: few profiles name a bundle
-    return None if blocks and all(map(_is_base64, blocks)) else "has no certificates"
+    blocks = re.findall(_CERTIFICATE, content)  # not compiled at import: few profiles set ca_bundle
+    return None if blocks and all(map(_is_base64, blocks)) else "contains no certificates"
 
 
 def _is_base64(block: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Where a configuration comes from: files, TOML, the environment and `.env`, and the sources of secrets."""
+"""Read the sources of a configuration: files, TOML, the environment, `.env`, and secrets."""
 
 import os
 import re
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from balcli.models import CaSource, Notice
 
 MAX_BYTES: Final = 1_000_000
-_MOST_LEVELS: Final = 50  # a login nested twenty deep begins at level five
+_MOST_LEVELS: Final = 50  # a login of the maximum depth (20) starts at level five
 
 
 def ca_source(
     account: str | None, profile: str | None, folder: Path, environ: Mapping[str, str]
 ) -> "CaSource":
-    """The certificates that an account trusts: its own `ca_bundle`, the profile's, a variable's, the built-in ones.
+    """The CA certificates of an account: its `ca_bundle`, the profile's, a variable's, or the built-in ones.
 
-    Relative paths of the two are relative to the folder. A directory that a variable names is one of OpenSSL's.
+    Relative paths of a `ca_bundle` are relative to the folder. A directory in a variable is an OpenSSL directory.
     """
     from balcli.models import CaSource  # here, because completion names profiles without the models
 
@@ -58,7 +58,7 @@ def ca_source(
 
 
 def exists(path: Path) -> bool:
-    """Whether a path exists. One that may not be looked at counts, so that reading it says why."""
+    """Whether a path exists. An inaccessible path counts, so that reading it raises the error."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -69,22 +69,22 @@ def exists(path: Path) -> bool:
 
 
 class FileText(NamedTuple):
-    """The text of a file, and the state of the opened file."""
+    """The text of a file, and the state of the open file."""
 
     text: str
     state: os.stat_result
 
 
 def exposed_error(path: Path, state: os.stat_result, why: str) -> ConfigFileError:
-    """The error of a file that every user can read, with the chmod."""
+    """The error for a file that every user can read, with the chmod command."""
     return ConfigFileError(f"{shown(path)} {why} and is readable by everyone; {chmod(state, path)}")
 
 
 def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MAX_BYTES) -> FileText:
-    """The text of a UTF-8 file or FIFO, without its byte-order mark. Only the user or root may own or write it.
+    """Read a UTF-8 file or FIFO, without its byte-order mark. Only the user or root may own or write it.
 
-    The checks are made on the opened file, so that it cannot be changed between check and use.
-    Raises ConfigFileError. A wrong owner or mode is added to the problems, if they are given.
+    Checks the open file, so that it cannot change between check and use.
+    Raises ConfigFileError. A wrong owner or mode is added to `problems`, if given.
     """
     if not path.is_absolute() and is_relative_to_nothing(path):
         raise ConfigFileError(nowhere(path))
@@ -100,17 +100,17 @@ def read_text(path: Path, problems: Problems | None = None, most_bytes: int = MA
     content, state = _read_file(path, most_bytes + 1, check)
     if len(content) > most_bytes:
         size = f"{most_bytes / 1_000_000:g} MB" if most_bytes >= 1_000_000 else f"{most_bytes} bytes"
-        raise ConfigFileError(f"{shown(path)} is larger than {size}; name the right file")
+        raise ConfigFileError(f"{shown(path)} is larger than {size}; check the path")
     try:
         return FileText(content.decode("utf-8-sig"), state)
     except UnicodeDecodeError:
-        raise ConfigFileError(f"{shown(path)} is not UTF-8; save it in that encoding") from None
+        raise ConfigFileError(f"{shown(path)} is not UTF-8; save it as UTF-8") from None
 
 
 def _read_file(
     path: Path, most: int, check: Callable[[os.stat_result], None]
 ) -> tuple[bytes, os.stat_result]:
-    """At most that many bytes of a regular file or FIFO, and its state. Raises ConfigFileError, and what the check raises."""
+    """Read at most `most` bytes of a regular file or FIFO. Raises ConfigFileError, and what `check` raises."""
     try:
         if path.is_fifo():
             return _read_fifo(path, most, check)
@@ -120,12 +120,12 @@ def _read_file(
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or "not a usable path"
         raise ConfigFileError(
-            f"{shown(path)} cannot be opened: {reason}; check the path and its permissions"
+            f"{shown(path)} cannot be opened: {reason}; check the path and the permissions"
         ) from None
     try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise ConfigFileError(f"{shown(path)} is not a regular file; give the path of one")
+            raise ConfigFileError(f"{shown(path)} is not a regular file; check the path")
         check(state)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.read(most), state
@@ -144,32 +144,32 @@ def _read_fifo(
         return pipes.reader.read(path, most, check)
     except OSError as problem:
         raise ConfigFileError(
-            f"{shown(path)} cannot be read: {problem.strerror}; start what writes to it before balcli, or give the path of a file"
+            f"{shown(path)} cannot be read: {problem.strerror}; start its writer before balcli, or use a regular file"
         ) from None
 
 
-# What a message of tomli begins with, the flaw and the cure. The whole message may contain a piece of a secret.
+# The start of a tomli message, our message and the cure. The whole tomli message may contain a secret.
 _TOML_FLAWS: Final = {
     ("Cannot ", "Duplicate "): (
         "the key or table already exists",
-        "remove one of the two, or write each of several accounts as [[...]]",
+        "remove one of the two, or write several accounts as [[...]]",
     ),
     ("Unterminated ", "Illegal ", "Expected '\"", "Expected \"'"): (
-        "string not closed, or with a character that it cannot contain",
+        "string not closed, or it contains an invalid character",
         "add the missing quote",
     ),
     ("Expected '='",): ("key without a value", "write KEY = VALUE"),
-    ("Invalid value",): ("not a value", "write texts in quotes"),
+    ("Invalid value",): ("invalid value", "put strings in quotes"),
     ("Unclosed ",): ("list or table not closed", "add the missing bracket"),
     ("Unescaped ",): ("single \\ in a string", "write it twice"),
-    ("",): ("not valid TOML", "correct this place"),
+    ("",): ("not valid TOML", "correct the line"),
 }
 
 
 def parse_toml(source: Source) -> dict[str, Any]:
     """The document of a TOML 1.1 text.
 
-    Raises ConfigSyntaxError with line, column and kind alone: the text there may be a secret.
+    Raises ConfigSyntaxError with only line, column and kind, because the text may be a secret.
     """
     import tomli  # not needed by `--help`
 
@@ -182,10 +182,12 @@ def parse_toml(source: Source) -> dict[str, Any]:
     except RecursionError:
         document = None
     except ValueError:
-        # tomli lets a number of over 4,300 digits through to int(), which refuses it.
-        raise ConfigSyntaxError(f"{source.name} contains a number that is too long; shorten it") from None
+        # tomli passes numbers of over 4,300 digits to int(), which rejects them.
+        raise ConfigSyntaxError(
+            f"{source.name} contains a number that is too long; use a shorter one"
+        ) from None
     if document is None or is_deeper(document, _MOST_LEVELS):
-        raise ConfigSyntaxError(f"{source.name} is nested too deeply; a profile needs four levels")
+        raise ConfigSyntaxError(f"{source.name} is nested too deeply; use at most four levels")
     return document
 
 
@@ -195,15 +197,15 @@ def profile_names(document: Mapping[str, Any]) -> list[str]:
     return [*profiles] if isinstance(profiles, dict) else []
 
 
-# In this order, so that `$${` is taken for the literal before `${` is looked for.
+# In this order, so that `$${` is found before `${`.
 _PLACEHOLDER = r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{"
-# With these names a `.env` could redirect the program's traffic or load foreign code.
+# With these variables, a `.env` could redirect traffic or load code.
 _IGNORED = r".*_proxy|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|SSL_.*|SSLKEYLOGFILE|LD_.*|DYLD_.*|PYTHON.*|NETRC"
 PREFIX: Final = "BALCLI_"
 
 
 class Variables(NamedTuple):
-    """The environment, and apart from it the variables of the `.env` file."""
+    """The environment and, separately, the variables of the `.env` file."""
 
     environ: Mapping[str, str]
     env_file: Path | None = None
@@ -215,8 +217,8 @@ class Variables(NamedTuple):
     def expand(self, text: str) -> str:
         """The text with each `${NAME}` replaced; `$${` is a literal `${`.
 
-        Raises VariableError for an undefined name or any other `${`. A `.env` that has only empty values for a text
-        defines none of its names: they are still to be filled in.
+        Raises VariableError for an undefined name or a malformed `${`. If all values from a `.env` are empty, its
+        names are undefined: they are not filled in yet.
         """
         if "${" not in text:
             return text
@@ -227,9 +229,7 @@ class Variables(NamedTuple):
                 return "${"
             name = match[1]
             if name is None:
-                raise VariableError(
-                    "has a ${ without a NAME and a }; write ${NAME}, or $${ for the characters ${ themselves"
-                )
+                raise VariableError("contains a malformed ${; write ${NAME}, or $${ for a literal ${")
             found = self.environ.get(name, self.from_file.get(name))
             if found is None:
                 undefined[name] = None
@@ -239,7 +239,7 @@ class Variables(NamedTuple):
         if not expanded:
             undefined |= dict.fromkeys(name for name in names_in(text) if name not in self.environ)
         if undefined:
-            file = f"in {shown(self.env_file)}" if self.env_file else "in a .env beside the profile"
+            file = f"in {shown(self.env_file)}" if self.env_file else "in a .env next to the profile"
             names = ", ".join(f"${{{name}}}" for name in undefined)
             verb = "is" if len(undefined) == 1 else "are"
             raise VariableError(
@@ -248,7 +248,7 @@ class Variables(NamedTuple):
         return expanded
 
     def path(self, text: str) -> str:
-        """A path with the home folder in the place of `~/`. Raises VariableError without HOME."""
+        """A path with `~/` replaced by the home folder. Raises VariableError without HOME."""
         try:
             return expand_home(text, self.environ)
         except ValueError as problem:
@@ -259,7 +259,7 @@ class Variables(NamedTuple):
         return name in self.environ or name in self.from_file
 
     def origin(self, name: str) -> str:
-        """The source of a variable: `environment NAME`, or `.env:3 NAME` with the file's name and the line."""
+        """The source of a variable: `environment NAME`, or `.env:3 NAME` with file name and line."""
         if name in self.environ:
             return f"environment {name}"
         if self.env_file is not None and name in self.from_file:
@@ -267,17 +267,17 @@ class Variables(NamedTuple):
         return f"{name} (not defined)"
 
     def names(self, provider: str) -> tuple[str, ...]:
-        """The names of the provider's `BALCLI_<PROVIDER>_<KEY>` variables that are set, from both sources."""
+        """The names of the provider's `BALCLI_<PROVIDER>_<KEY>` variables in both sources."""
         prefix = prefix_of(provider)
         return tuple(name for name in {**self.environ, **self.from_file} if name.startswith(prefix))
 
     @property
     def have_settings(self) -> bool:
-        """Whether a variable may be one of those that make accounts, `BALCLI_<PROVIDER>_<KEY>`."""
+        """Whether there may be `BALCLI_<PROVIDER>_<KEY>` variables."""
         return any(name.startswith(PREFIX) for name in (*self.environ, *self.from_file))
 
     def settings(self, provider: str) -> dict[str, str]:
-        """The values of the provider's `BALCLI_<PROVIDER>_<KEY>` variables by key, all from one of the two sources."""
+        """The values of the provider's `BALCLI_<PROVIDER>_<KEY>` variables by key, from only one source."""
         prefix = prefix_of(provider)
         for source in (self.environ, self.from_file):
             found = {
@@ -290,14 +290,14 @@ class Variables(NamedTuple):
         return {}
 
     def place(self, name: str) -> str:
-        """Where a variable is set, for messages: `.env:3`, or the environment."""
+        """The place of a variable, for messages: `.env:3`, or the environment."""
         if self.env_file is not None and name in self.lines and name not in self.environ:
             return f"{shown(self.env_file)}:{self.lines[name]}"
         return "environment"
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Every text in a value, at any depth; keys are none."""
+    """All strings in a value, at any depth, except keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list | dict):
@@ -313,7 +313,7 @@ def names_in(text: str) -> tuple[str, ...]:
 
 
 def as_written(text: str) -> str:
-    """A text with each `$${` replaced by `${`, and each `${NAME}` left as it is."""
+    """A text with each `$${` replaced by `${`, and `${NAME}` unchanged."""
     return re.sub(_PLACEHOLDER, lambda match: "${" if match[0] == "$${" else match[0], text)
 
 
@@ -323,20 +323,20 @@ def prefix_of(provider: str) -> str:
 
 
 def has_own_text(text: str) -> bool:
-    """Whether a text has anything beside `${NAME}` in it."""
+    """Whether a text contains more than `${NAME}`."""
     return bool(re.sub(_PLACEHOLDER, lambda match: match[0] if match[1] is None else "", text))
 
 
 def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: Problems) -> Variables:
-    """The environment with the variables of a `.env` file, as python-dotenv reads its quotes and comments.
+    """Read the environment and a `.env` file, with the quotes and comments of python-dotenv.
 
-    Nothing is expanded in it, and nothing of it enters the process's environment.
+    Its values are not expanded, and do not enter the process's environment.
     """
     if env_file is None:
         return Variables(environ)
     from io import StringIO
 
-    from dotenv.parser import parse_stream  # takes longer to import than tomli
+    from dotenv.parser import parse_stream  # slower to import than tomli
 
     from balcli.models import Notice
 
@@ -346,16 +346,16 @@ def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: 
     with problems.step():
         file = read_text(env_file, problems)
         if is_readable_by_others(file.state):
-            problems.add(exposed_error(env_file, file.state, "counts as a file of secrets"))
+            problems.add(exposed_error(env_file, file.state, "may contain secrets"))
         for binding in parse_stream(StringIO(file.text)):
-            # A binding begins after the line before it: blank lines ahead of it count as its own.
+            # A binding includes the blank lines before it.
             skipped = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:skipped].count("\n")
             where, name = f"{shown(env_file)}:{line}", binding.key
             if name is None or binding.value is None:
                 if binding.error or name is not None:
                     problems.add(
-                        ConfigSyntaxError(f"{where}: expected NAME=value; correct or remove this line")
+                        ConfigSyntaxError(f"{where}: expected NAME=value; correct or remove the line")
                     )
             elif re.fullmatch(_IGNORED, name, re.IGNORECASE):
                 message = f"{where}: {printable(name, 40)} is ignored in a .env; set it in the environment"
@@ -374,7 +374,7 @@ _MOST_BYTES: Final = 65_536
 
 
 def checked_secret(text: str, *, is_credential: bool = True) -> Secret:
-    """The secret, if it can be sent as it is. Raises SecretError, never with the text."""
+    """The secret of a text. Raises SecretError, without the text, if it cannot be sent."""
     problem = validate_credential(text)
     if problem is not None:
         raise SecretError(f"{problem}; check where the secret comes from")
@@ -382,9 +382,9 @@ def checked_secret(text: str, *, is_credential: bool = True) -> Secret:
 
 
 class SecretSources:
-    """Reads secrets from files and commands, each command once a run, within its seconds and the run's deadline.
+    """Reads secrets from files and commands. Each command runs once, within its timeout and the run's deadline.
 
-    Without a deadline no command is run.
+    Without a deadline, no command is run.
     """
 
     def __init__(self, deadline: "Deadline | None", command_timeout: float = COMMAND_SECONDS) -> None:
@@ -393,7 +393,7 @@ class SecretSources:
         self._outputs: dict[tuple[str, ...], str] = {}
 
     def from_file(self, path: Path) -> Secret:
-        """The content of a file without one final line break. Raises SecretError."""
+        """The content of a file, without one trailing line break. Raises SecretError."""
         if self._deadline is not None:
             from balcli import pipes  # here, because few secrets are in files
 
@@ -405,17 +405,17 @@ class SecretSources:
         return checked_secret(_without_line_break(text))
 
     def from_command(self, arguments: Sequence[str], *, run: bool) -> Secret:
-        """What a command prints on stdout, without one final line break. Raises SecretError.
+        """The stdout of a command, without one trailing line break. Raises SecretError.
 
-        It runs without a shell. Its stderr may repeat the secret and is not shown. If it is not to run, it must only
-        exist, and the secret is random.
+        It runs without a shell. Its stderr may repeat the secret and is not shown. If `run` is False, the command must
+        only exist, and the secret is random.
         """
         command = tuple(arguments)
         if self._deadline is None or not run:
             from shutil import which
 
             if which(command[0]) is None:
-                raise SecretError(f": {printable(command[0], 60)} is not found; check the command and PATH")
+                raise SecretError(f": {printable(command[0], 60)} not found; check the command and PATH")
             return Secret(os.urandom(16).hex())
         if command not in self._outputs:
             from balcli.config import commands  # few profiles have a command
@@ -424,12 +424,12 @@ class SecretSources:
             if not seconds:
                 name = printable(command[0], 60)
                 raise SecretError(
-                    f": no time is left of the run's {self._deadline.seconds:g} s for {name}; raise --deadline"
+                    f": no time left for {name} before the deadline of {self._deadline.seconds:g} s; raise --deadline"
                 )
             self._outputs[command] = _without_line_break(commands.output_of(command, seconds))
         return checked_secret(self._outputs[command])
 
 
 def _without_line_break(text: str) -> str:
-    """The text without one line break (LF or CRLF) at its end; a second one is refused as a control character."""
+    """The text without one trailing line break (LF or CRLF). A second one is rejected as a control character."""
     return text[:-1].removesuffix("\r") if text.endswith("\n") else text

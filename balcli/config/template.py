@@ -1,4 +1,4 @@
-"""The text of a new profile, made from the keys that the providers declare."""
+"""Generate a new config file from the keys that the providers declare."""
 
 import json
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from balcli.thresholds import DEFAULT_FIELD, KEYS, ZERO_IF_ABSENT
 
 _BUNDLE: Final = '"company-ca.pem"'
 _HEAD: Final = """\
-# A balcli profile. A line that begins with # is a comment; remove the # to set the key in it.
+# A balcli config file. Lines that start with # are comments; remove the # to set their key.
 #
-# ${NAME} is filled in from the environment, then from a file `.env` beside this one; keep secrets
-# there, and not here. $${ stands for a ${ that is meant as it is written. A secret can also come
-# from a file, as api_key_file = "/run/secrets/key", or from what a command prints, as
-# api_key_command = ["pass", "show", "some/name"].
+# ${NAME} is replaced with the variable from the environment, or else from the `.env` next to this
+# file. Keep secrets there, not here. Write $${ for a literal ${. A secret can also come from a file
+# (api_key_file = "/run/secrets/key") or from the output of a command
+# (api_key_command = ["pass", "show", "some/name"]).
 #
-# Several accounts at one provider are a list: write its heading in double brackets once for each,
-# [[profiles.main.{first}]], and give each a name.
+# For several accounts at one provider, repeat its table in double brackets,
+# [[profiles.main.{first}]], and give each account a name.
 
-# default_profile = "main"    # needed where there are several profiles
+# default_profile = "main"    # required with several profiles
 
 [profiles.main]
 """
 
 
 def profile_text(providers: Sequence[Provider]) -> str:
-    """A commented profile with an account at each of the providers. Each value that it needs is a `${NAME}`."""
+    """A commented profile with an account at each provider. Required values are `${NAME}`."""
     defaults = RequestSettings()
     examples = {"proxy": '"http://proxy.example:3128"', "ca_bundle": _BUNDLE}
     rows = [
@@ -43,15 +43,15 @@ def profile_text(providers: Sequence[Provider]) -> str:
 
 
 def env_text(providers: Sequence[Provider]) -> str:
-    """The text of a `.env` file with the variables of a new profile, each without a value."""
-    lines = ["# The values of the profile beside this file. Write each one after its =."]
+    """A `.env` file with the variables of a new profile, without values."""
+    lines = ["# The values for the profile next to this file. Write each value after its =."]
     for provider in providers:
         lines += ["", f"# {printable(provider.TITLE)}", *(f"{name}=" for name in variables_of(provider))]
     return "\n".join(lines) + "\n"
 
 
 def variables_of(provider: Provider) -> list[str]:
-    """The names of the variables that a new profile's account at the provider needs."""
+    """The names of the variables of the provider's account in a new profile."""
     needed = _needed(provider)
     return [_variable(provider, key) for key in _keys(provider) if key.name in needed]
 
@@ -66,14 +66,14 @@ def _table(provider: Provider) -> str:
 
 
 def _about(provider: Provider, key: Key) -> str:
-    """The comment on a key."""
+    """The comment of a key."""
     if key.name == "base_url" and isinstance(provider, HasBaseUrlNote):
         return f"{key.help}. {provider.BASE_URL_NOTE}"
     return key.help
 
 
 def _limit(provider: Provider) -> str:
-    """A commented-out limit on the account at the provider."""
+    """A commented-out limit for the provider's account."""
     examples = {
         "asset": "USDT",
         "exact": True,
@@ -84,11 +84,11 @@ def _limit(provider: Provider) -> str:
         "absent": ZERO_IF_ABSENT,
     }
     rows = [(f"# {key} = {json.dumps(examples[key])}", about) for key, about in KEYS.items()]
-    return f"\n# What balcli check holds balances against, once for each\n# [[profiles.main.limits]]\n{_lines(rows)}"
+    return f"\n# Limits for balcli check, one table for each\n# [[profiles.main.limits]]\n{_lines(rows)}"
 
 
 def _lines(rows: list[tuple[str, str]]) -> str:
-    """The lines, each with its comment. Lines of over 52 characters do not move the comments of the others."""
+    """The lines with aligned comments. Lines longer than 52 characters do not move the other comments."""
     column = max(len(text) for text, _ in rows if len(text) <= 52) + 2
     return "".join(f"{text:<{column}}  # {printable(about)}\n" for text, about in rows)
 
@@ -98,9 +98,9 @@ def _keys(provider: Provider) -> tuple[Key, ...]:
 
 
 def _needed(provider: Provider) -> set[str]:
-    """The keys that an account needs, found by opening one and adding each key that is missing.
+    """The required keys of an account, found by opening one and adding each missing key.
 
-    Of several that would do, it is the first in the provider's list.
+    Of several alternatives, it is the first in the provider's list.
     """
     keys = {key.name: key for key in provider.KEYS}
     given: dict[str, Value] = {}
@@ -118,7 +118,7 @@ def _needed(provider: Provider) -> set[str]:
 
 
 def _base_url(provider: Provider) -> str | None:
-    """The default address, if it is in service."""
+    """The default URL, if it is in service."""
     return None if isinstance(provider, HasBaseUrlNote) else provider.BASE_URL
 
 

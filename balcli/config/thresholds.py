@@ -1,4 +1,4 @@
-"""The thresholds of a profile, `[[profiles.NAME.limits]]`, which `balcli check` holds balances against."""
+"""Read the thresholds of a profile (`[[profiles.NAME.limits]]`) for `balcli check`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,9 +12,9 @@ from balcli.thresholds import KEYS, Threshold, Value, make_threshold, missing_ke
 
 
 class ThresholdEntry(NamedTuple):
-    """A threshold as it is written: its keys, and the values of those without a problem.
+    """A threshold as written: its keys, and the valid values.
 
-    `number` is its place in the list, from 0. `threshold` is None if any key has a problem.
+    `number` is its index in the list, from 0. `threshold` is None if any key has a problem.
     """
 
     number: int
@@ -26,10 +26,10 @@ class ThresholdEntry(NamedTuple):
 def read_thresholds(
     tables: Any, profile: Table, accounts: Sequence[str] | None, variables: Variables, problems: Problems
 ) -> tuple[ThresholdEntry, ...]:
-    """The thresholds of a profile with these accounts, None where their names are unknown."""
+    """Read the thresholds of a profile with these accounts (None if their names are unknown)."""
     if not isinstance(tables, list):
         problems.add(
-            ValueProblem("must be a list of tables; write [[…limits]] in double brackets above each"),
+            ValueProblem("must be a list of tables; write [[…limits]] above each"),
             profile,
             "limits",
         )
@@ -50,7 +50,9 @@ def read_thresholds(
                 subject = tuple(sorted(names)), threshold.exact, threshold.field, threshold.account
                 first = seen.setdefault(subject, number)
                 if first != number:
-                    raise KeyProblem(f"is on the same amount as limit {first + 1}; keep one of them")
+                    raise KeyProblem(
+                        f"has the same asset, field and account as limit {first + 1}; remove one of them"
+                    )
     return tuple(found)
 
 
@@ -61,7 +63,7 @@ def _read_values(
     variables: Variables,
     problems: Problems,
 ) -> dict[str, Value]:
-    """The values of the keys that have no problem."""
+    """The valid values, by key."""
     for key in table:
         if key not in KEYS:
             problems.add(unknown_key(key, KEYS), place, key)
@@ -80,21 +82,21 @@ def _read_value(key: str, raw: Any, accounts: Sequence[str] | None, variables: V
     """The value of one key. Raises ValueProblem, VariableError and AccountError."""
     if key == "exact":
         if not isinstance(raw, bool):
-            raise ValueProblem("must be true or false; write it without quotes")
+            raise ValueProblem("must be true or false; remove the quotes")
         return raw
     text: str | list[str]
     if key == "asset" and isinstance(raw, list):
         if not all(isinstance(item, str) for item in raw):
-            raise ValueProblem("must be text or a list of texts; write each name in quotes")
+            raise ValueProblem("must be a string or a list of strings; put each name in quotes")
         text = [variables.expand(item) for item in raw]
     elif isinstance(raw, str):
         text = variables.expand(raw)
     else:
         example = ', as "1000:"' if key in {"warn", "crit"} else ""
-        raise ValueProblem(f"must be text; write it in quotes{example}")
+        raise ValueProblem(f"must be a string; put it in quotes{example}")
     if key == "account" and accounts is not None and text not in accounts:
         hint = did_you_mean(str(text), accounts)
-        raise AccountError(f"is not an account of the profile; {hint}; leave it out for the total")
+        raise AccountError(f"is not an account of the profile; {hint}; remove it to use the total")
     try:
         return parse_value(key, text)
     except ValueError as problem:

@@ -1,1 +1,1 @@
-"""The formats: each a pure function from Report to pieces of text; the table takes a terminal's width, too."""
+"""The formats: each is a pure function from Report to pieces of text. The table also takes a terminal's width."""

@@ -1,4 +1,4 @@
-"""The sheet of `-o csv`: RFC 4180, a row for each balance, then one for each account, warning or error without any."""
+"""`-o csv` (RFC 4180): a row for each balance, then for each account without balances, warning and error."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,28 +13,28 @@ HEADER: Final = ("account", "provider", "asset", "asset_id", *AMOUNT_FIELDS, "st
 _Row: TypeAlias = tuple[object, ...]
 _NO_AMOUNTS: Final = ("",) * len(AMOUNT_FIELDS)
 
-# What a spreadsheet takes for the beginning of a formula, the wide forms of East Asian keyboards included.
+# The characters that start a formula in a spreadsheet, including full-width forms.
 _FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """The report as rows of nine cells, each ended by CRLF. An amount is a number as it stands; unknown is empty.
+    """The report as rows of nine cells, with CRLF. Amounts are exact numbers; unknown is empty.
 
-    Totals stand there only where they are all that was asked for, so that a column can be added up.
+    Includes totals only with --totals-only, so that columns can be added up.
     """
     totals = () if report.left_out is None else _totals(report)
     return to_csv(chain([HEADER], _balances(report), totals, _accounts(report), _messages(report)))
 
 
 class _Echo:
-    """A file that gives back what is written, as the csv module's writer returns it."""
+    """A file whose `write` returns the text, which `writerow` returns in turn."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def to_csv(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Rows of cells as RFC 4180 writes them, line by line; None is an empty cell."""
+    """Rows of cells as RFC 4180 lines; None is an empty cell."""
     return map(csv.writer(_Echo(), lineterminator="\r\n").writerow, rows)
 
 
@@ -54,7 +54,7 @@ def _totals(report: Report) -> Iterator[_Row]:
 
 
 def _accounts(report: Report) -> Iterator[_Row]:
-    """A row for each account that has none: it failed, or it lists nothing."""
+    """A row for each account without balances: it failed, or is empty."""
     listed = {balance.account for balance in report.balances}
     for outcome in report.outcomes:
         account = (text(outcome.account.name), text(outcome.account.provider), "", "", *_NO_AMOUNTS)
@@ -73,8 +73,8 @@ def _messages(report: Report) -> Iterator[_Row]:
         yield ("", "", "", "", *_NO_AMOUNTS, "failed", text(f"{failure.code}: {failure.message}"))
 
 
-@lru_cache(maxsize=4096)  # names of accounts and assets stand in many rows
+@lru_cache(maxsize=4096)  # names of accounts and assets are in many rows
 def text(value: str | None) -> str:
-    """A cell of text: nothing in it that is neither printed nor a line break, and no formula."""
+    """A cell of text, with unprintable characters except line breaks escaped, and not a formula."""
     shown = escape_unprintable(value or "", keep="\t\r\n")
     return f"'{shown}" if shown.startswith(_FORMULA) else shown

@@ -1,4 +1,4 @@
-"""The differences between two runs: lines for people, and one document."""
+"""The differences between two runs, as lines for people or as a document."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -36,7 +36,7 @@ _STYLES: Final[Mapping[str, Style]] = {
 
 
 class Side(NamedTuple):
-    """One of the two runs: its id in the history or its file (None for a live run), its time, and whether it is complete."""
+    """One of the two runs: its id or file (both None for a live run), its time, and whether it is complete."""
 
     id: int | None
     at: datetime
@@ -57,7 +57,7 @@ class Comparison(NamedTuple):
 def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
     """The differences as lines of text; empty without any.
 
-    `columns` is the terminal's width; None means any width will do.
+    `columns` is the terminal's width; None means no limit.
     """
     if not (comparison.changes.accounts or comparison.changes.balances):
         return ""
@@ -77,7 +77,7 @@ def _named(side: Side, time: Callable[[datetime], str]) -> str:
 
 
 def lines(changes: Diff, columns: int | None) -> Iterator[Line]:
-    """A line for each account and amount that differs; a line for each value where that is too wide."""
+    """A line for each different account and amount; if too wide, a line for each value."""
     for account in changes.accounts:
         yield _account_line(account)
     for name, rows in groupby(changes.balances, lambda change: change.account):
@@ -99,7 +99,7 @@ def _account_line(change: AccountChange) -> Line:
 
 
 def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
-    """The rows of one account, one line for each amount, its difference first."""
+    """The rows of one account, one line for each amount, starting with its difference."""
     moves = [move for change in changes for move in change.amounts]
     difference = Column([signed(move) for move in moves])
     before, after = Column(_text(move.before) for move in moves), Column(_text(move.after) for move in moves)
@@ -110,7 +110,7 @@ def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
         style = _STYLES[change.happened]
         start = f"  {_MARKS[change.happened]} {pad(asset, wide)}  "
         if not change.amounts:
-            yield Line().add(start, style).add(f"{change.happened}, with no amount that is known")
+            yield Line().add(start, style).add(f"{change.happened}, no known amount")
         for number, move in enumerate(change.amounts):
             line = Line().add(start if not number else " " * width(start), style)
             line.add(f"{_words(move.field):<{parts}}  ").add(difference.cell(signed(move)), style_of(move))
@@ -118,14 +118,14 @@ def _wide(changes: list[BalanceChange]) -> Iterator[Line]:
 
 
 def _block(change: BalanceChange) -> Block:
-    """The same of one row as a block: the difference of each amount, what was, what is."""
+    """One row as a block: for each amount, the difference, and the values before and after."""
     heading = [
         Line().add(
             f"  {_MARKS[change.happened]} {printable(change.asset, LONGEST_NAME)}", _STYLES[change.happened]
         )
     ]
     if not change.amounts:
-        heading.append(Line().add(f"    {change.happened}, with no amount that is known"))
+        heading.append(Line().add(f"    {change.happened}, no known amount"))
     amounts: list[tuple[str, str, Style]] = []
     for move in change.amounts:
         amounts.append((_words(move.field), signed(move), style_of(move)))
@@ -142,9 +142,9 @@ def _text(amount: Amount | None) -> str:
 
 
 def render_json(comparison: Comparison, trouble: Sequence[Failure] = ()) -> str:
-    """The comparison as one JSON document, in ASCII, with the failures that made it inconclusive, if any.
+    """The comparison as one JSON document, in ASCII, with the failures that make it inconclusive, if any.
 
-    Amounts are canonical decimal texts in whole units; unknown is None.
+    Amounts are canonical decimal strings in whole units; unknown is null.
     """
     changes = comparison.changes
     return to_json(
@@ -163,7 +163,7 @@ def render_json(comparison: Comparison, trouble: Sequence[Failure] = ()) -> str:
 
 
 def failed(profile: str | None, error: BalcliError) -> str:
-    """The document of a comparison that could not be made."""
+    """The document of a failed comparison."""
     return render_json(Comparison(profile, None, None, Diff((), ())), [*map(Failure.from_error, error.every)])
 
 

@@ -1,7 +1,7 @@
-"""The table on a terminal: for people, at any width, every amount whole.
+"""The table on a terminal of any width. Amounts are never cut.
 
-Three columns of amounts, aligned on the point. Amounts that are too long for the columns of a narrow terminal have
-lines of their own below their row; where most are, all have. The layout is ours: a general table cuts what does not fit.
+It has three columns of amounts, aligned at the decimal point. On a narrow terminal, amounts that are too long are on
+separate lines below their row. Generic table layouts cut long values, so this module has its own.
 """
 
 from collections import Counter
@@ -19,46 +19,46 @@ from balcli.text import LONGEST_NAME, numbered, printable, width
 _INDENT: Final = "  "
 _GAP: Final = "   "
 _NARROW_LABEL: Final = 12
-"""Columns for a label in a terminal that is too narrow for all of them: a longer one has a line of its own."""
+"""Columns for a label on a narrow terminal. A longer label has its own line."""
 _LONGEST_TARGET: Final = 12
 
 
 SIGNS: Final = {"●": "*", "✓": "+", "✗": "x", "·": "|", "─": "-", "…": "..."}
-"""The signs that are not ASCII, each with what is shown where the terminal's encoding lacks them."""
+"""The non-ASCII signs, with their ASCII replacements for other encodings."""
 
 
 class View(NamedTuple):
-    """The terminal that a report is shown on, and what is shown beside its amounts."""
+    """The terminal of a report, and options of the table."""
 
     columns: int
     unicode: bool = True
-    """Whether it can show the marks, rules and dots that are not ASCII."""
+    """Whether it can show non-ASCII signs."""
     verbose: bool = False
-    """Whether targets are shown whole."""
+    """Whether targets are shown in full."""
     addresses: bool = False
     about: str = ""
-    """The end of the status line: how long the run took, or how old it is."""
+    """The end of the status line: the duration of the run, or its age."""
     moves: Mapping[tuple[str, str, str | None], BalanceChange] = {}
-    """What changed, by account, asset and its id: those amounts are marked with what they moved by."""
+    """The changes by account, asset and asset id, shown next to the amounts."""
 
     def sign(self, sign: str) -> str:
-        """The sign, or what stands for it in ASCII."""
+        """The sign, or its ASCII replacement."""
         return sign if self.unicode else SIGNS[sign]
 
 
 _Size: TypeAlias = tuple[tuple[int, ...], int | None]
-"""The lengths of the different amounts of a row, ascending, and the width of its notes, None without any."""
+"""The distinct lengths of a row's amounts, ascending, and the width of its notes, or None."""
 
 
 def lines(report: Report, view: View) -> Iterator[Line]:
-    """The report as lines for that terminal. Its status, then totals and failures are the last that are left out."""
+    """The report as lines for this terminal. If not all fit, status, totals and failures are kept longest."""
     yield from ranked(0, status_line(report, view))
     yield Line()
     yield from Table(report, view).lines()
 
 
 def _columns_of(label: int, longest: int, texts: list[list[str]]) -> tuple[list[Column], int, str]:
-    """The columns for amounts of up to that many characters, with their end, and their headings over the whole parts."""
+    """The columns for amounts of up to `longest` characters, their end, and the line of their headings."""
     columns: list[Column] = []
     end = len(_INDENT) + label
     headings = " " * end
@@ -73,7 +73,7 @@ def _columns_of(label: int, longest: int, texts: list[list[str]]) -> tuple[list[
 
 
 def status_line(report: Report, view: View) -> Iterator[Line]:
-    """The profile, the local time, how many accounts answered, and how long that took; in one line if it fits."""
+    """The profile, the local time, how many accounts answered, and the duration, on one line if it fits."""
     whole = [outcome for outcome in report.outcomes if outcome.missing_kind is None]
     answered = sum(outcome.failure is None for outcome in whole)
     parts = [name for outcome in report.outcomes if (name := outcome.missing_kind and outcome.account.name)]
@@ -102,7 +102,7 @@ def status_line(report: Report, view: View) -> Iterator[Line]:
 
 
 class Table:
-    """One report being laid out: its rows, the columns that fit, and the amounts that have lines of their own."""
+    """The layout of a report: its rows, the columns that fit, and the amounts on separate lines."""
 
     def __init__(self, report: Report, view: View) -> None:
         self._report = report
@@ -113,7 +113,7 @@ class Table:
         self._fit()
 
     def _rows(self) -> Iterator[words.Row]:
-        """Every row, made anew each time: all rows at once take as much memory as the balances."""
+        """All rows, generated each time, because together they take as much memory as the balances."""
         return chain(map(self._of_balance, self._report.balances), self._totals())
 
     def _totals(self) -> Iterator[words.Row]:
@@ -138,7 +138,7 @@ class Table:
         return row._replace(notes=notes, style=style, moved=moved)
 
     def _of_total(self, total: Total) -> words.Row:
-        """A total, or the sum of what is known, which is marked in words; whom all lack, the heading says."""
+        """The row of a total, or of the known sum, marked as incomplete. The heading names accounts missing in all."""
         lacking = [
             field for field, amount in zip(AMOUNT_FIELDS, total.amounts, strict=True) if amount is None
         ]
@@ -154,8 +154,8 @@ class Table:
         return words.Row(words.label_of(total.asset), texts, [note], style="open")
 
     def _fit(self) -> None:
-        """Choose the widths of the label and the columns, and the length of the longest amount that goes into them."""
-        # One amount for each shape that there is, so that a try costs the same for a thousand rows.
+        """Choose the widths of label and columns, and the longest amount in them."""
+        # One amount for each shape, so that trying a layout takes the same time for any number of rows.
         shapes: list[dict[tuple[int, int, str], str]] = [{} for _ in AMOUNT_FIELDS]
         widths, sizes = {0}, Counter[_Size]()
         for row in self._rows():
@@ -170,7 +170,7 @@ class Table:
         narrow = [each for each in labels if each <= _NARROW_LABEL]
         texts = [[*shape.values()] for shape in shapes]
         tries = [(narrow[-1], each) for each in lengths]
-        # Beside the columns there can be room for the mark of the totals that are incomplete.
+        # There may be room next to the columns for the mark of incomplete totals.
         marks = (len(_GAP) + width(note) for row in self._totals() for note in row.notes)
         rooms = [self._view.columns - mark for mark in sorted({0, min(marks, default=0)})]
         layouts = [self._layout(sizes, texts, [(labels[-1], lengths[0]), *tries], room) for room in rooms]
@@ -179,7 +179,7 @@ class Table:
         self._end = len(_INDENT) * (1 if self._columns else 2) + self._label
         self._end += sum(len(_GAP) + column.width for column in self._columns)
         self._start = " " * (len(_INDENT) * 2 if self._columns else self._end)
-        """The indentation of amounts that have lines of their own."""
+        """The indentation of amounts on separate lines."""
         below = map(self._below, self._rows() if lengths[0] > self._longest else ())
         self._named = max((len(name) for found in below for name in found.values()), default=0)
         self._beside = Column(text for each in texts for text in each if len(text) > self._longest)
@@ -187,9 +187,9 @@ class Table:
     def _layout(
         self, sizes: Counter[_Size], texts: list[list[str]], tries: list[tuple[int, int]], room: int
     ) -> tuple[int, int, int, int, list[Column], str]:
-        """The widest layout for that room: the lines it adds to the rows, room, label, longest amount, columns, headings.
+        """The widest layout for this room: additional lines, room, label width, longest amount, columns, headings.
 
-        A line of an amount outside its column counts twice: a note is as good below its row.
+        The line of an amount counts twice, because a note is as readable below its row.
         """
         for label, longest in tries:
             columns, end, headings = _columns_of(label, longest, texts)
@@ -204,9 +204,9 @@ class Table:
         return 2 * lines + notes, -room, label, longest, columns, headings
 
     def _below(self, row: words.Row) -> dict[str, str]:
-        """The amounts of a row that are too long for the columns, each with the names of the fields that have it."""
+        """The amounts of a row that are too long for the columns, each with the names of its fields."""
         found: dict[str, str] = {}
-        if max(map(len, row.texts)) <= self._longest:  # as of nearly all rows
+        if max(map(len, row.texts)) <= self._longest:  # for almost all rows
             return found
         for field, text in zip(AMOUNT_FIELDS, row.texts, strict=True):
             if len(text) > self._longest:
@@ -245,7 +245,7 @@ class Table:
         about = f" {view.sign('·')} ".join(facts)
         line = Line().add(f"{mark} ", "bad" if failed else "good").add(name, "name")
         if self._view.moves and any(row.moved for row in map(self._of_balance, here)):
-            line.rank = 3  # a row that is shown is shown under its account
+            line.rank = 3  # shown rows are grouped by account
         yield from self._titled(line, about, "faint")
         if outcome.failure is not None:
             yield from self._prose(f"unavailable: {printable(outcome.failure.message)}", "bad")
@@ -262,7 +262,7 @@ class Table:
         return text[: _LONGEST_TARGET - 4] + self._view.sign("…")
 
     def _row(self, row: words.Row) -> Iterator[Line]:
-        """A row; its amounts that are too long below it, and its notes beside it where there is room for them."""
+        """A row, with long amounts below it, and notes next to it if they fit."""
         label, below, start = row.label, self._below(row), self._start
         beside, notes = self._placed(row.notes) if row.notes else ([], [])
         if width(label) > self._label:
@@ -292,9 +292,9 @@ class Table:
             yield from paragraph(note, _INDENT * 2, self._view.columns, row.style)
 
     def _placed(self, notes: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-        """Of some notes those that are shown beside a row, and those below it: on one line if it fits, else each by itself.
+        """The notes next to a row, and those below it, on one line if it fits, otherwise one line each.
 
-        Broken elsewhere, the end of `raw locked 5` would look like a locked amount of 5 whole units.
+        If `raw locked 5` were wrapped, its end would look like a locked amount of 5 whole units.
         """
         together = ", ".join(notes)
         room = self._view.columns - self._end - len(_GAP) if self._columns else 0
@@ -305,7 +305,7 @@ class Table:
         return [], [together] if width(together) + len(_INDENT) * 2 <= self._view.columns else notes
 
     def _amount(self, start: str, name: str, text: str) -> Iterator[Line]:
-        """An amount behind the names of its fields, aligned on the point with others if that fits; else below them."""
+        """An amount after the names of its fields, aligned at the decimal point if it fits; else below them."""
         named = pad(name, self._named) + _INDENT
         column = self._beside
         if width(start + named) + column.width > self._view.columns:
@@ -323,10 +323,10 @@ class Table:
         for row in self._totals():
             yield from self._row(row)
         if not self._report.totals:
-            yield from self._prose("nothing to add up", "faint")
+            yield from self._prose("no totals", "faint")
 
     def _footer(self) -> Iterator[Line]:
-        """What needs attention, and how many rows are not shown."""
+        """The notices, and the number of hidden rows."""
         notices, hidden = self._attention(), words.omissions(self._report)
         if notices or hidden:
             yield Line()
@@ -336,7 +336,7 @@ class Table:
             yield from self._prose(", ".join(hidden), "faint", "")
 
     def _attention(self) -> list[Notice]:
-        """The notices, but of an asset that is not listed only one, and none where another account lists it."""
+        """The notices, with at most one for an asset that is not listed, and none if another account lists it."""
         kept: dict[object, Notice] = {}
         lacking = Counter(n.message.partition(" ")[0] for n in self._report.notices if n.code == NOT_LISTED)
         answered = sum(outcome.failure is None for outcome in self._report.outcomes)
@@ -349,7 +349,7 @@ class Table:
         return [*kept.values()]
 
     def _titled(self, title: Line, text: str, style: Style) -> Iterator[Line]:
-        """A title with a text behind it, or below it where it does not fit."""
+        """A title followed by a text, or with the text below it."""
         if width(f"{title.text}{_INDENT}{text}") <= self._view.columns:
             yield title.add(_INDENT + text, style)
         else:

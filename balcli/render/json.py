@@ -1,4 +1,4 @@
-"""The document of `-o json`: one shape for every run, all keys always there, amounts as text."""
+"""The document of `-o json`: all keys are always present, and amounts are strings."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,24 +15,24 @@ SCHEMA_VERSION: Final = "1.1"
 _AT_ONCE: Final = 500
 
 encode: Final = json.JSONEncoder().encode
-"""Plain objects as JSON on one line, in ASCII."""
+"""Encode a value as JSON on one line, in ASCII."""
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """The report as one JSON document, in ASCII, so that no locale or terminal can alter it."""
+    """The report as one JSON document, in ASCII, so that it is independent of locale and terminal."""
     return _laid_out({**head(report), **lists(report)})
 
 
 def to_json(document: Mapping[str, Any]) -> str:
-    """A plain object as one JSON document, in ASCII, with a final newline: a line for each key, and each item of a list.
+    """A dict as one JSON document, in ASCII, with a trailing newline, and a line for each key and list item.
 
-    Laid out deeper, it would take five times as long to write: only flat JSON is written in C.
+    Deeper indentation would take five times as long, because only flat JSON is encoded in C.
     """
     return "".join(_laid_out(document))
 
 
 def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
-    """An object's text, piece by piece. A list can also be an iterator."""
+    """The text of a dict, in pieces. Lists can be iterators."""
     before = "{\n"
     for key, value in document.items():
         yield f"{before}  {encode(key)}: "
@@ -49,10 +49,10 @@ def _laid_out(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _joined(items: Iterable[object], between: str) -> Iterator[str]:
-    """Items as JSON, many at once, with a text between any two objects of them.
+    """Items as JSON, many at once, separated by a text.
 
-    Many are written at once, because beginning takes as long as writing one. What stands between two objects
-    stands nowhere else: within a text, a quote is escaped.
+    Encoding many at once is faster, because each call has an overhead. The replaced separator occurs only between
+    objects, because quotes in strings are escaped.
     """
     items = iter(items)
     while batch := list(islice(items, _AT_ONCE)):
@@ -64,17 +64,17 @@ def _joined(items: Iterable[object], between: str) -> Iterator[str]:
 
 
 def to_jsonl(items: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Plain objects as JSON in ASCII, one a line, in pieces of many lines. All have the same first key."""
+    """Dicts as JSON in ASCII, one per line, in pieces of many lines. All have the same first key."""
     return (f"{many}\n" for many in _joined(items, "\n"))
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as plain objects. Amounts are canonical decimal texts in whole units; unknown is None."""
+    """The report as a dict. Amounts are canonical decimal strings in whole units; unknown is None."""
     return {**head(report), **{key: [*items] for key, items in lists(report).items()}}
 
 
 def head(report: Report) -> dict[str, Any]:
-    """The keys of the document before its lists: the run as a whole."""
+    """The keys of the document before its lists, about the whole run."""
     coverage = []
     for provider in dict.fromkeys(map(attrgetter("account.provider"), report.outcomes)):
         covers, leaves_out, source = coverage_of(provider)
@@ -92,7 +92,7 @@ def head(report: Report) -> dict[str, Any]:
 
 
 def lists(report: Report) -> dict[str, Iterator[dict[str, Any]]]:
-    """The document's lists by their keys, their items made plain objects one by one."""
+    """The document's lists by key, with lazily converted items."""
     return {
         "accounts": map(_account, report.outcomes),
         "balances": map(_balance, report.balances),
@@ -103,17 +103,17 @@ def lists(report: Report) -> dict[str, Iterator[dict[str, Any]]]:
 
 
 def format_time(at: datetime) -> str:
-    """A time in UTC as every format writes it, to the second."""
+    """A time in UTC, to the second, as in every format."""
     return f"{at.isoformat()[:19]}Z"
 
 
 def warning(notice: Notice) -> dict[str, Any]:
-    """A notice as plain objects."""
+    """A notice as a dict."""
     return notice._asdict()
 
 
 def run_error(failure: Failure) -> dict[str, Any]:
-    """A failure of the whole run as plain objects."""
+    """A failure of the whole run as a dict."""
     return {"code": failure.code, "message": failure.message}
 
 
@@ -138,7 +138,7 @@ def _error(failure: Failure) -> dict[str, Any]:
 
 
 def amount_text(amount: Amount | None) -> str | None:
-    """An amount as documents have it: its canonical text, None if unknown."""
+    """An amount in documents: its canonical text, or None if unknown."""
     return None if amount is None else str(amount)
 
 
@@ -161,7 +161,7 @@ def _balance(balance: Balance) -> dict[str, Any]:
 
 
 def _amount_texts(amounts: Amounts | Balance) -> dict[str, str | None]:
-    """The amounts by their names."""
+    """The amounts by name."""
     return {
         "total": amount_text(amounts.total),
         "available": amount_text(amounts.available),
@@ -171,7 +171,7 @@ def _amount_texts(amounts: Amounts | Balance) -> dict[str, str | None]:
 
 def _total(total: Total) -> dict[str, Any]:
     amounts = _amount_texts(total.amounts)
-    # What is known is all there is, but for what lacks.
+    # Without missing accounts, the known sum is the total.
     known = amounts if total.known == total.amounts else _amount_texts(total.known)
     return {
         "asset": total.asset,

@@ -1,4 +1,4 @@
-"""The lines of `-o jsonl`: the parts of the JSON document, one object a line, and a summary at the end."""
+"""The lines of `-o jsonl`: one object per line for each part of the JSON document, and a summary at the end."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,18 +13,18 @@ KINDS: Final = {
     "warnings": "warning",
     "errors": "error",
 }
-"""The document's lists, and the type of a line that holds one item of each."""
+"""The document's lists, with the `type` of the lines of their items."""
 
 SUMMARY: Final = "summary"
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """The report as one JSON object a line, in ASCII. Without the summary, which is last, it was cut."""
+    """The report as one JSON object per line, in ASCII. If the last line is not the summary, it is incomplete."""
     return to_jsonl(lines(report))
 
 
 def lines(report: Report) -> Iterator[dict[str, Any]]:
-    """The report as plain objects, each with its `type` and the keys that it has in the document."""
+    """The report as dicts, each with its `type` and its keys in the document."""
     for key, items in lists(report).items():
         for item in items:
             yield {"type": KINDS[key], **item}

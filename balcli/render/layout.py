@@ -1,4 +1,4 @@
-"""Lines for people: text in spans, amounts aligned on the decimal point and never cut."""
+"""Lines for people: styled text, with amounts aligned at the decimal point and never cut."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,29 +10,29 @@ from balcli.text import width
 Style: TypeAlias = Literal[
     "", "head", "name", "thousands", "faint", "good", "plus", "open", "bad", "minus", "bar"
 ]
-"""What a piece of text is; `render.terminal` has the look of each."""
+"""The style of a piece of text; see `render.terminal`."""
 
 
 @dataclass(slots=True)
 class Line:
-    """One line of output, as pieces of text with what each of them is."""
+    """One line of output, as pieces of styled text."""
 
     spans: list[tuple[str, Style]] = field(default_factory=list)
     rank: int = 9
-    """How soon the line is left out where not all fit: the highest first."""
+    """The rank of the line. If not all fit, the highest ranks are omitted first."""
 
     def add(self, text: str, style: Style = "") -> "Line":
-        """The line itself, with a piece of text added."""
+        """Add a piece of text, and return the line."""
         self.spans.append((text, style))
         return self
 
     @property
     def text(self) -> str:
-        """The line without its styles, and without blanks at its end."""
+        """The line without styles and trailing spaces."""
         return "".join([text for text, _ in self.spans]).rstrip()
 
     def trimmed(self) -> list[tuple[str, Style]]:
-        """The pieces of the line without blanks at its end."""
+        """The pieces of the line without trailing spaces."""
         spans = self.spans
         if spans and spans[-1][0][-1:] in {"", " "}:
             spans = [*spans]
@@ -44,15 +44,15 @@ class Line:
 
 
 class Column:
-    """The width of a column of amounts: whole part, point and fraction each under the others'.
+    """The width of a column of amounts, aligned at the decimal point.
 
-    A word in the place of an amount may reach into the room of the fractions, so that it makes no column wider.
+    A word instead of an amount can extend into the fraction part, so that the column does not get wider.
     """
 
     def __init__(self, texts: Iterable[str], heading: str = "") -> None:
         self.whole = self._fraction = 0
         word = len(heading)
-        # A thousand amounts have few shapes.
+        # Even a thousand amounts have few shapes.
         for point, length, is_amount in {(text.find("."), len(text), text[-1:].isdigit()) for text in texts}:
             whole = length if point < 0 else point
             if is_amount:
@@ -62,21 +62,21 @@ class Column:
             self._fraction = max(self._fraction, length - whole)
         self.widen(word - self._fraction)
         self.heading = heading.rjust(self.whole).ljust(self.width)
-        """The heading, ending where the whole parts end, if it is that short."""
+        """The heading, aligned with the end of the whole parts if it fits."""
 
     def widen(self, whole: int) -> None:
-        """Make room for a whole part of that many characters."""
+        """Widen the column for a whole part of this many characters."""
         self.whole = max(self.whole, whole)
         self.width = self.whole + self._fraction
 
     def cell(self, text: str) -> str:
-        """The whole text, its decimal point aligned with the column's; a longer word begins where the column does."""
+        """The text, aligned at the decimal point. A longer word starts at the column's start."""
         point = text.find(".")
         whole = len(text) if point < 0 else point
         return text.rjust(self.whole + len(text) - whole).ljust(self.width)
 
     def spans(self, text: str) -> list[tuple[str, Style]]:
-        """The same in pieces with their styles: fractions and zeros faint, thousands told apart, negatives marked."""
+        """The cell in styled pieces: faint fractions and zeros, grouped thousands, marked negatives."""
         if text == "0" or not text[0].isdigit():
             return [(self.cell(text), "faint" if text == "0" else "minus" if text[0] == "-" else "open")]
         point = text.find(".")
@@ -95,12 +95,12 @@ class Column:
 
 
 def to_text(lines: Iterable[Line], *, colour: bool) -> str:
-    """The lines as text, with terminal colours where that is asked for."""
+    """The lines as text, with terminal colors if `colour`."""
     return "".join(to_pieces(lines, colour=colour))
 
 
 def to_pieces(lines: Iterable[Line], *, colour: bool) -> Iterator[str]:
-    """The same line by line."""
+    """The text line by line."""
     if not colour:
         return (f"{line.text}\n" for line in lines)
     from balcli.render.terminal import coloured  # here, because it imports rich
@@ -114,14 +114,14 @@ def pad(text: str, columns: int) -> str:
 
 
 def ranked(rank: int, lines: Iterable[Line]) -> Iterator[Line]:
-    """The lines, those that have no rank with this one."""
+    """The lines, with this rank if they have none."""
     for line in lines:
         line.rank = min(rank, line.rank)
         yield line
 
 
 def fitted(lines: Iterable[Line], rows: int | None) -> list[Line]:
-    """The lines that fit that many rows, the most important ones in their order; how many do not, the last line says."""
+    """The most important lines that fit this many rows, in order. The last line says how many are omitted."""
     lines = [*lines]
     if rows is None or len(lines) <= rows:
         return lines
@@ -132,13 +132,13 @@ def fitted(lines: Iterable[Line], rows: int | None) -> list[Line]:
 
 
 def paragraph(text: str, indent: str, columns: int | None, style: Style = "") -> list[Line]:
-    """A text wrapped to that many columns, None for no limit. An ASCII word is never broken."""
+    """A text wrapped to this many columns; None for no limit. ASCII words are never broken."""
     rows = [text] if columns is None else _wrapped(text, max(columns - len(indent), 1))
     return [Line().add(indent).add(row, style) for row in rows]
 
 
 def hanging(line: Line, text: str, columns: int | None, style: Style = "") -> Iterator[Line]:
-    """The line with a text added, wrapped as by `paragraph`, further lines indented to where the text began."""
+    """The line with a text appended, wrapped like `paragraph`, with further lines indented to its start."""
     indent = " " * sum(width(before) for before, _ in line.spans)
     for row in paragraph(text, indent, columns, style):
         line.spans.append(row.spans[-1])
@@ -147,14 +147,14 @@ def hanging(line: Line, text: str, columns: int | None, style: Style = "") -> It
 
 
 class Block(NamedTuple):
-    """Amounts below a heading, each as its name, its text and its style, where a terminal is too narrow for columns."""
+    """Amounts below a heading (name, text, style), for terminals that are too narrow for columns."""
 
     heading: Iterable[Line]
     amounts: Sequence[tuple[str, str, Style]]
 
 
 def stacked(blocks: Iterable[Block]) -> Iterator[Line]:
-    """Each amount beside its name, aligned on the point."""
+    """Each amount next to its name, aligned at the decimal point."""
     blocks = [*blocks]
     amounts = [amount for block in blocks for amount in block.amounts]
     column = Column(text for _, text, _ in amounts)
@@ -175,7 +175,7 @@ def tall(blocks: Iterable[Block], name_indent: str, indent: str) -> Iterator[Lin
 
 
 def first_fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> list[Line]:
-    """The first layout whose lines fit that many columns; else the last one."""
+    """The first layout that fits this many columns, or else the last one."""
     lines: list[Line] = []
     for layout in layouts:
         lines = list(layout)
@@ -185,9 +185,9 @@ def first_fitting(layouts: Iterable[Iterable[Line]], columns: int | None) -> lis
 
 
 def _wrapped(text: str, room: int) -> list[str]:
-    """The text wrapped at its spaces. A word that is too long is broken if it cannot be an amount.
+    """The text wrapped at spaces. A word that is too long is broken only if it cannot be an amount.
 
-    textwrap counts characters, not columns. In one pass: a server can send a word of millions of characters.
+    textwrap counts characters, not columns. This works in one pass, because a server can send huge words.
     """
     rows, taken = [""], 0
     for word in text.split(" "):
@@ -210,8 +210,8 @@ def _wrapped(text: str, room: int) -> list[str]:
 
 
 def local_iso(at: datetime) -> str:
-    """A time for messages and pipes, in one word: local by TZ, with its offset, to the second."""
+    """A local time (TZ) with its offset, to the second, without spaces, for messages and pipes."""
     try:
         return at.astimezone().isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):  # at an end of the calendar
+    except (OverflowError, ValueError, OSError):  # out of the calendar's range
         return at.isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""Balance assertions for a ledger: `-o beancount` and `-o hledger`. Exact; what is unknown is a comment."""
+"""Balance assertions for `-o beancount` and `-o hledger`. They are exact. Unknown amounts are comments."""
 
 import re
 from collections import Counter, defaultdict
@@ -12,17 +12,17 @@ from balcli.money import Amount, exact_sum
 from balcli.render.json import format_time
 from balcli.text import printable
 
-# Version 2 takes from 2 to 24 characters, and three words are its own.
+# Version 2 allows 2 to 24 characters, and reserves three words.
 _BEANCOUNT_COMMODITY: Final = r"(?!(?:TRUE|FALSE|NULL)$)[A-Z][A-Z0-9'._-]{0,22}[A-Z0-9]"
 _BEANCOUNT_PART: Final = r"[A-Z0-9][A-Za-z0-9-]*"
-_LONGEST: Final = 15  # beside a hyphen and the digest
-# Quoted, a commodity is any text that is printed but for quotes and semicolons.
+_LONGEST: Final = 15  # plus a hyphen and the digest
+# A quoted commodity is any printable text without quotes and semicolons.
 _HLEDGER_COMMODITY: Final = r"[^\";\\\s](?:[^\";\\]*[^\";\\\s])?"
 _HLEDGER_PART: Final = r"[\w./+@-]+(?: [\w./+@-]+)*"
 
 
 class _Assertion(NamedTuple):
-    """What an account holds of an asset in all, at a time; None is unknown. Without an account, all of them."""
+    """The total of an asset in an account (None for all accounts), at a time; None is unknown."""
 
     account: str | None
     asset: str
@@ -31,10 +31,8 @@ class _Assertion(NamedTuple):
 
 
 def beancount(report: Report) -> Iterator[str]:
-    """A balance directive for each account and asset, without any tolerance, for the day after."""
-    yield from _preface(
-        report, "an assertion holds at the beginning of its day, after all of the day before (UTC)"
-    )
+    """A balance directive for each account and asset, with zero tolerance, for the next day."""
+    yield from _preface(report, "an assertion applies at the start of its day (UTC)")
     found = _assertions(report)
     commodities = _legal((each.asset for each in found), _BEANCOUNT_COMMODITY, _beancount_commodity)
     parts = _legal(_accounts(found), _BEANCOUNT_PART, _beancount_part, _capitalised)
@@ -47,15 +45,15 @@ def beancount(report: Report) -> Iterator[str]:
             yield why
             continue
         account = root if each.account is None else f"{root}:{parts[each.account]}"
-        # Without an explicit tolerance, beancount lets the last digit be off.
+        # Without an explicit tolerance, beancount allows a difference in the last digit.
         day = f"{each.at + timedelta(days=1):%Y-%m-%d}"
         yield f"{day} balance {account}  {each.amount} ~ 0 {commodities[each.asset]}\n"
 
 
 def hledger(report: Report) -> Iterator[str]:
-    """A transaction for each account that moves nothing and asserts what it holds."""
+    """An empty transaction for each account, which asserts its balances."""
     yield from _preface(
-        report, "an assertion holds after what stands before it of its day (UTC): include this file last"
+        report, "an assertion applies after the earlier entries of its day (UTC): include this file last"
     )
     found = _assertions(report)
     commodities = _legal((each.asset for each in found), _HLEDGER_COMMODITY, _hyphenated, _printed)
@@ -64,7 +62,7 @@ def hledger(report: Report) -> Iterator[str]:
     root = f"assets:balcli:{_legal([profile], _HLEDGER_PART, _hyphenated)[profile]}"
     yield from (*_glossary(commodities), *_glossary(parts))
     if found:
-        # Whatever the journal around it has for its own amounts.
+        # Independent of the decimal mark of the including journal.
         yield "decimal-mark .\n"
     for name, of_account in groupby(found, lambda each: each.account):
         yield "\n"
@@ -86,7 +84,7 @@ def hledger(report: Report) -> Iterator[str]:
 
 
 def _assertions(report: Report) -> list[_Assertion]:
-    """One for each account and asset, in the report's order; of totals, where they are all that was asked for."""
+    """An assertion for each account and asset, in the report's order, or for totals with --totals-only."""
     if report.left_out is not None:
         return [
             _Assertion(None, each.asset, each.amounts.total, report.generated_at) for each in report.totals
@@ -118,14 +116,14 @@ def _accounts(assertions: Iterable[_Assertion]) -> Iterator[str]:
 
 
 def _preface(report: Report, how: str) -> Iterator[str]:
-    """The comments at the top: whose balances these are, how to use them, what failed and what else to know."""
+    """The comments at the top: profile, usage, failures and warnings."""
     if report.profile is not None:
         at = format_time(report.generated_at)
         yield f"; balances of the profile {printable(report.profile)} at {at}, by balcli\n"
     if report.complete:
         yield "; complete: every account answered\n"
     else:
-        yield "; INCOMPLETE: nothing is asserted of what failed\n"
+        yield "; INCOMPLETE: no assertions for failed accounts\n"
     for failure in report.failures:
         yield f"; failed: {failure.code}: {printable(failure.message)}\n"
     for outcome in report.outcomes:
@@ -140,12 +138,12 @@ def _preface(report: Report, how: str) -> Iterator[str]:
 
 
 def _why_not(assertion: _Assertion, commodities: Mapping[str, str], parts: Mapping[str, str]) -> str | None:
-    """The comment in the place of an assertion that cannot be made; None of one that can."""
+    """The comment that replaces an impossible assertion; None if it is possible."""
     name, asset = assertion.account, assertion.asset
     if assertion.amount is None:
         why = "unknown"
     elif asset not in commodities or (name is not None and name not in parts):
-        why = "not asserted: its legal name would be another's, too"
+        why = "not asserted: its legal name is not unique"
     else:
         return None
     return f"; {'all accounts' if name is None else printable(name)}, {printable(asset)}: {why}\n"
@@ -154,27 +152,27 @@ def _why_not(assertion: _Assertion, commodities: Mapping[str, str], parts: Mappi
 def _legal(
     names: Iterable[str], pattern: str, renamed: Callable[[str], str], plain: Callable[[str], str] = str
 ) -> Mapping[str, str]:
-    """Each name as a ledger takes it: its plain form where that fits the pattern, else renamed, with its digest.
+    """The legal form of each name: its plain form if it matches the pattern, else a new name with a digest.
 
-    The same name is always renamed alike. Two that would become one are left out: they are never merged.
+    Renaming is deterministic. Names whose legal forms collide are left out, never merged.
     """
     made = {}
     for name in dict.fromkeys(names):
         fits = re.fullmatch(pattern, plain(name)) is not None
         made[name] = plain(name) if fits else f"{renamed(name)}-{_digest(name)}"
-    if all(name == new for name, new in made.items()):  # as nearly always
+    if all(name == new for name, new in made.items()):  # the usual case
         return made
     times = Counter(made.values())
     return {name: new for name, new in made.items() if times[new] == 1}
 
 
 def _glossary(names: Mapping[str, str], plain: Callable[[str], str] = str) -> Iterator[str]:
-    """The comments that say which name was renamed to what."""
+    """The comments that list renamed names."""
     return (f"; {new} is {printable(name)}\n" for name, new in names.items() if new != plain(name))
 
 
 def _digest(name: str) -> str:
-    import hashlib  # here, because it brings OpenSSL with it
+    import hashlib  # here, because it loads OpenSSL
 
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8].upper()
 
@@ -197,5 +195,5 @@ def _capitalised(name: str) -> str:
 
 
 def _printed(name: str) -> str:
-    """The name where all of it is printed; what is not would be a name that nobody can write."""
+    """The name, if it is printable; an unprintable name cannot be typed."""
     return name if name.isprintable() else ""

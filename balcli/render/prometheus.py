@@ -1,4 +1,4 @@
-"""The samples of `-o prometheus`: text exposition for a textfile collector, with exact decimal texts as values."""
+"""`-o prometheus`: the text exposition format for a textfile collector, with exact decimal values."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -15,20 +15,20 @@ _Sample: TypeAlias = tuple[_Labels, str]
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 _HELP: Final = {
-    "balcli_balance": "What an account holds of an asset, in whole units. Absent where unknown, never 0.",
-    "balcli_balance_unknown": "1 for each amount of a balance that is not known and has no sample.",
-    "balcli_asset_balance": "The sum of an asset over all accounts. Absent unless every account made it known.",
-    "balcli_asset_complete": "Whether every account made its part of a total known.",
+    "balcli_balance": "Balance of an asset in an account, in whole units. Absent if unknown, never 0.",
+    "balcli_balance_unknown": "1 for each unknown amount of a balance, which has no sample.",
+    "balcli_asset_balance": "Sum of an asset over all accounts. Absent unless known for every account.",
+    "balcli_asset_complete": "Whether a total is known for every account.",
     "balcli_account_up": "Whether the account answered.",
-    "balcli_failure": "1 for each failure, of an account or of the whole run, by its code.",
-    "balcli_warnings": "How many warnings there are, by account and code.",
+    "balcli_failure": "1 for each failure of an account or the whole run, by code.",
+    "balcli_warnings": "Number of warnings, by account and code.",
     "balcli_complete": "Whether every account of the run answered.",
-    "balcli_last_run_timestamp_seconds": "When the run ended, in seconds since 1970 in UTC.",
+    "balcli_last_run_timestamp_seconds": "End of the run, as a Unix timestamp in seconds.",
 }
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """The report as gauges; a family without a sample is left out."""
+    """The report as gauges. Families without samples are omitted."""
     run = () if report.profile is None else (("profile", _label(report.profile)),)
     families = {
         "balcli_balance": _balances(report, run, known=True),
@@ -58,12 +58,12 @@ def _braces(labels: _Labels) -> str:
 
 
 def _label(value: str | None) -> str:
-    """A label's value, control characters escaped; "" for None."""
+    """A label's value, with control characters escaped; "" for None."""
     return escape_unprintable(value or "", keep="\n")
 
 
 def _balances(report: Report, run: _Labels, *, known: bool) -> Iterator[_Sample]:
-    # One account after the other: the labels of 20,000 rows fit into memory, those of 100,000 would take half of it.
+    # One account at a time: the labels of 100,000 rows would take half of the memory limit.
     by_account: dict[str, list[Balance]] = defaultdict(list)
     for balance in report.balances:
         by_account[_label(balance.account)].append(balance)
@@ -80,7 +80,7 @@ def _totals(report: Report, run: _Labels) -> Iterator[_Sample]:
 def _sums(
     rows: Iterable[tuple[K, Balance | Amounts]], labels: Callable[[K], _Labels], *, known: bool
 ) -> Iterator[_Sample]:
-    """The known amounts, or a 1 for each unknown one. Rows with the same key, which has the `labels`, are added."""
+    """The known amounts, or 1 for each unknown one. Rows with the same key, which has the `labels`, are added."""
     alike: dict[K, Balance | Amounts] = {}
     for key, row in rows:
         alike[key] = _sum(alike[key], row) if key in alike else row
@@ -92,7 +92,7 @@ def _sums(
 
 
 def _sum(one: Balance | Amounts, other: Balance | Amounts) -> Amounts:
-    """The sum of each amount that both know."""
+    """The sum of each amount that is known in both."""
     pairs: list[tuple[Amount | None, Amount | None]] = [
         (getattr(one, part), getattr(other, part)) for part in AMOUNT_FIELDS
     ]

@@ -11,11 +11,11 @@ from balcli.render.words import joined, local_time
 from balcli.text import LONGEST_NAME, numbered, printable, width
 
 _NARROWEST: Final = 20
-"""Columns for the result beside the rest of its line; where fewer are left, it stands below."""
+"""The minimum columns for the result. If there are fewer, it is on the next line."""
 
 
 def table(runs: Sequence[RunSummary], columns: int | None, *, colour: bool = False) -> str:
-    """A line for each run, oldest first, in local time. `columns` is the width of a terminal; None stands for a pipe."""
+    """A line for each run, oldest first, in local time. `columns` is the width of a terminal; None is for a pipe."""
     time = local_iso if columns is None else local_time
     times = [time(run.at) for run in runs]
     profiles = ["-" if run.profile is None else printable(run.profile, LONGEST_NAME) for run in runs]
@@ -43,12 +43,12 @@ def _result(run: RunSummary) -> str:
 
 
 def as_json(runs: Sequence[RunSummary]) -> str:
-    """One document, a run a line."""
+    """One document, with one run per line."""
     return to_json({"schema_version": SCHEMA_VERSION, "runs": [*map(_plain, runs)]})
 
 
 def as_jsonl(runs: Sequence[RunSummary]) -> str:
-    """A run a line, and a summary last."""
+    """One run per line, with a summary at the end."""
     lines = [{"type": "run", **_plain(run)} for run in runs]
     lines.append({"type": "summary", "schema_version": SCHEMA_VERSION, "runs": len(runs)})
     return "".join(to_jsonl(lines))

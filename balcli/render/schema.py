@@ -1,9 +1,8 @@
-"""The JSON Schema (2020-12) of the documents and lines that balances are printed in.
+"""The JSON Schema (2020-12) of the documents and lines with balances.
 
-`schema.json` beside this module says what must be there and of what form; keys that it does not name are
-allowed, because minor versions add keys: a document of 1.1 is valid by the schema of 1.0. It has no "format",
-because strict validators refuse those that they have no plug-in for. `answers.json` has the other documents that
-`balcli mcp` returns.
+`schema.json` has the required keys and types. It allows additional keys, because minor versions add keys: a
+document of 1.1 is valid by the schema of 1.0. It does not use "format", because strict validators reject formats that
+they do not know. `answers.json` has the other documents that `balcli mcp` returns.
 """
 
 import json
@@ -27,7 +26,7 @@ def document() -> dict[str, Any]:
 
 
 def answer(name: str) -> dict[str, Any]:
-    """The schema of a document in `answers.json`, with the definitions that it uses, or of a report."""
+    """The schema of a document in `answers.json`, with its definitions, or of a report."""
     if name == "report":
         return document()
     answers = json.loads(Path(__file__).with_name("answers.json").read_bytes())
@@ -40,7 +39,7 @@ def answer(name: str) -> dict[str, Any]:
 
 
 def line() -> dict[str, Any]:
-    """The schema of each line of `-o jsonl`; its `type` says which of them it is."""
+    """The schema of the lines of `-o jsonl`, distinguished by their `type`."""
     whole = document()
     keys = [key for key in whole["required"] if key not in KINDS]
     summary = {
@@ -61,7 +60,7 @@ def line() -> dict[str, Any]:
         "$schema": whole["$schema"],
         "$id": whole["$id"].replace("report", "line"),
         "title": "A line of a balcli report",
-        "description": "What balcli prints with -o jsonl, line by line; the summary is the last.",
+        "description": "One line of balcli -o jsonl. The summary is the last line.",
         "oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds],
         "$defs": definitions,
     }

@@ -1,4 +1,4 @@
-"""What `--watch` shows on a terminal: the table with what moved, what is stale, and what does not fit counted."""
+"""The screen of `--watch`: the table with changes and stale accounts."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,22 +17,22 @@ _MARK = "stale | "
 
 
 class WatchUpdate(NamedTuple):
-    """One look at the accounts, beside what they answered before."""
+    """One run of --watch, with earlier results."""
 
     number: int
     every: int
-    """Seconds from one look to the next."""
+    """Seconds between runs."""
     report: Report
     whole: Report
-    """The report with the rows, too, that options leave out of the other."""
+    """The report with all rows."""
     first: Mapping[str, Report]
-    """The first answer of each account that has answered."""
+    """The first result of each account."""
     before: Mapping[str, Report]
-    """The newest answer of each account from before this look."""
+    """The latest result of each account before this run."""
 
 
 def answers(report: Report) -> dict[str, Report]:
-    """What each account of a report answered that did, as a report of that account alone."""
+    """The result of each account that answered, as a report of only that account."""
     rows = by_account(report.balances)
     return {
         outcome.account.name: report._replace(
@@ -44,8 +44,8 @@ def answers(report: Report) -> dict[str, Report]:
 
 
 def screen(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
-    """The screen as lines. What an account answered before it failed is never among what it holds now."""
-    about = [f"look {look.number}", f"every {look.every} s", "q ends"]
+    """The screen as lines. Earlier results of failed accounts are separate from current balances."""
+    about = [f"run {look.number}", f"every {look.every} s", "q to quit"]
     times = [o.fetched_at for o in look.report.outcomes if o.failure is None and o.fetched_at is not None]
     if times:
         about.insert(1, f"{_age(min(times), now)} s old")
@@ -55,9 +55,9 @@ def screen(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
     yield from lines(look.report, view._replace(about=", ".join(about), moves=moves))
     yield from _stale(look, now, view)
     if look.number > 1:
-        yield from ranked(4, _told("the last look", changes, left_out, others, asked, view))
+        yield from ranked(4, _summary("the last run", changes, left_out, others, asked, view))
         since_start, not_compared = _changes(look, look.first)
-        yield from ranked(5, _told("the start", since_start, not_compared, since_start, asked, view))
+        yield from ranked(5, _summary("the start", since_start, not_compared, since_start, asked, view))
 
 
 def _age(at: datetime, now: datetime) -> int:
@@ -65,7 +65,7 @@ def _age(at: datetime, now: datetime) -> int:
 
 
 def _stale(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
-    """The last answers of accounts that fail now, each line of them marked."""
+    """The last results of accounts that failed now, with each line marked."""
     for outcome in look.report.outcomes:
         kept = look.before.get(outcome.account.name)
         if outcome.failure is None or kept is None:
@@ -74,7 +74,7 @@ def _stale(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
         age = "of unknown age" if at is None else f"from {_age(at, now)} s ago"
         yield Line()
         yield from ranked(
-            2, paragraph(f"STALE: {name} does not answer; this is {age}", "", view.columns, "bad")
+            2, paragraph(f"STALE: {name} did not answer; its data is {age}", "", view.columns, "bad")
         )
         narrow = view._replace(columns=max(1, view.columns - len(_MARK)), moves={})
         for line in Table(kept, narrow).lines():
@@ -82,7 +82,7 @@ def _stale(look: WatchUpdate, now: datetime, view: View) -> Iterator[Line]:
 
 
 def _changes(look: WatchUpdate, past: Mapping[str, Report]) -> tuple[Diff, list[str]]:
-    """What moved at the accounts that answered now and then, and the names of the others."""
+    """The changes of accounts that answered both times, and the names of the others."""
     now = answers(look.whole)
     names = [name for name in now if name in past]
     left_out = [o.account.name for o in look.whole.outcomes if o.account.name not in names]
@@ -90,7 +90,7 @@ def _changes(look: WatchUpdate, past: Mapping[str, Report]) -> tuple[Diff, list[
 
 
 def _by_row(report: Report, changes: Diff) -> tuple[dict[tuple[str, str, str | None], BalanceChange], Diff]:
-    """The changes of rows that are in the table once, by what they are found by, and all other changes."""
+    """The changes of rows that are in the table once, by key, and all other changes."""
     counts = Counter((row.account, row.asset, row.asset_id) for row in report.balances)
     keys = {id(change): (change.account, change.asset, change.asset_id) for change in changes.balances}
     marked = {key: change for change in changes.balances if counts[key := keys[id(change)]] == 1}
@@ -98,10 +98,10 @@ def _by_row(report: Report, changes: Diff) -> tuple[dict[tuple[str, str, str | N
     return marked, changes._replace(balances=others)
 
 
-def _told(
+def _summary(
     since: str, changes: Diff, left_out: list[str], listed: Diff, number: int, view: View
 ) -> Iterator[Line]:
-    """That something moved or nothing did, who of that many accounts is not compared, and the changes to be listed."""
+    """A summary of changes since a time, the accounts that were not compared, and the changes in `listed`."""
     yield Line()
     if len(left_out) == number:
         yield from paragraph(f"not compared since {since}: {join_names(left_out)}", "", view.columns, "bad")
@@ -109,14 +109,14 @@ def _told(
     said = f"{'CHANGED' if changes else 'nothing changed'} since {since}"
     style: Style = "open" if changes else "faint"
     if left_out:
-        said += f" at those that answered; not compared: {join_names(left_out)}"
+        said += f" (not compared: {join_names(left_out)})"
         style = "open"
     yield from paragraph(said, "", view.columns, style)
     yield from diff_lines(listed, view.columns)
 
 
 def _merged(look: WatchUpdate, past: Mapping[str, Report], names: list[str]) -> Report:
-    """A report of these accounts with what they answered then."""
+    """A report of these accounts with their results in `past`."""
     outcomes = tuple(past[name].outcomes[0] for name in names)
     return look.whole._replace(
         outcomes=outcomes, balances=tuple(chain.from_iterable(past[name].balances for name in names))

@@ -1,4 +1,4 @@
-"""Amounts over time: a table with a sparkline for people, and json, jsonl and csv."""
+"""Amounts over time: a table with a sparkline, json, jsonl and csv."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ from balcli.text import LONGEST_NAME, numbered, printable
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 PLAIN_BARS: Final = "_.:-=+*#"
-"""For streams whose encoding lacks the others."""
+"""For streams that cannot encode the others."""
 _SPARKS: Final = 40
 _MOST_NAMES: Final = 4
 _WORDS: Final = {"failed": "unavailable", "absent": "not listed"}
@@ -37,9 +37,9 @@ _CHART_ROWS: Final = 6
 
 
 def table(series: Sequence[Series], columns: int | None, bars: str = BARS, *, colour: bool = False) -> str:
-    """Each series under its name, a line for each interval of runs that said the same; every amount whole.
+    """Each series under its title, with a line for each interval of equal amounts. Amounts are never cut.
 
-    `columns` is the terminal's width; None stands for a pipe. Times are local. A terminal has a chart of a single series.
+    `columns` is the terminal's width; None is for a pipe. Times are local. On a terminal, a single series has a chart.
     """
     lines: list[Line] = []
     for number, each in enumerate(series):
@@ -61,7 +61,7 @@ def table(series: Sequence[Series], columns: int | None, bars: str = BARS, *, co
 
 
 def title(series: Series) -> str:
-    """The title of a series: its asset, account and what else tells it apart."""
+    """The title of a series: its asset, account and other keys."""
     asset = printable(series.asset, LONGEST_NAME)
     if series.account is None:
         names = ", ".join(printable(name, LONGEST_NAME) for name in series.over[:_MOST_NAMES])
@@ -75,7 +75,7 @@ def title(series: Series) -> str:
 
 
 def _totals(intervals: Iterable[Interval]) -> dict[str, Amount]:
-    """Each total that is known, by its text."""
+    """The known totals, by text."""
     return {text: parse_canonical(text) for interval in intervals if (text := interval.total) is not None}
 
 
@@ -92,7 +92,7 @@ def _spark_lines(intervals: Sequence[Interval], bars: str, columns: int | None) 
 
 
 def _chart(intervals: Sequence[Interval], bars: str, columns: int) -> list[Line]:
-    """The totals over time as a chart across the terminal, between the largest and the smallest total."""
+    """A chart of the totals over time, as wide as the terminal."""
     totals = _totals(intervals).values()
     if not totals:
         return []
@@ -102,21 +102,21 @@ def _chart(intervals: Sequence[Interval], bars: str, columns: int) -> list[Line]
 
 
 def sparkline(intervals: Sequence[Interval], bars: str) -> str:
-    """The totals over time as a row of bars, a blank where there was none; the lowest bar is the least total."""
+    """The totals over time as a row of bars, blank if unknown. The lowest bar is the minimum."""
     (row,) = _bar_rows(intervals, bars, min(_SPARKS, sum(interval.runs for interval in intervals)), 1)
     return row
 
 
 def _bar_rows(intervals: Sequence[Interval], bars: str, slots: int, rows: int) -> list[str]:
-    """A bar for the total in each of so many equal parts of the time, over so many rows; a blank where there was none."""
+    """Bars of the totals in `slots` equal parts of the time, over `rows` rows; blank if unknown."""
     totals = _totals(intervals)
     low, high = min(totals.values()), max(totals.values())
-    # Where the clock stepped back, the first and last are not those of the earliest and latest time.
+    # If the clock stepped back, the first and last are not the earliest and latest.
     start, end = min(each.since for each in intervals), max(each.until for each in intervals)
     heights: list[int] = []
     at = 0
     for slot in range(1, slots + 1):
-        # The last that was said before the slot's end.
+        # The last total before the slot's end.
         until = start + (end - start) * slot / slots
         while at + 1 < len(intervals) and intervals[at + 1].since <= until:
             at += 1
@@ -129,7 +129,7 @@ def _bar_rows(intervals: Sequence[Interval], bars: str, slots: int, rows: int) -
 
 
 def position(amount: Amount, low: Amount, high: Amount, most: int) -> int:
-    """An amount's position between two others, as an integer from 0 to `most`, rounded down."""
+    """The position of an amount between two others, from 0 to `most`, rounded down."""
     above, span = amount - low, high - low
     places = max(above.places, span.places)
     units, of = (each.units * 10 ** (places - each.places) for each in (above, span))
@@ -157,7 +157,7 @@ def _wide(intervals: Sequence[Interval], time: Callable[[datetime], str]) -> Ite
 
 
 def _blocks(intervals: Sequence[Interval], time: Callable[[datetime], str], *, high: bool) -> Iterator[Block]:
-    """The same as blocks, the heading of each in one line or, where that is too wide, in three."""
+    """The intervals as blocks, with the heading on one line or, if too wide, on three."""
     for each in intervals:
         since, until, runs = time(each.since), f"to {time(each.until)}", numbered(each.runs, "run")
         heading = [f" {since}", f" {until}", f" {runs}"] if high else [f"  {since} {until}, {runs}"]
@@ -174,7 +174,7 @@ def _texts(interval: Interval) -> list[str]:
 
 
 def as_json(series: Sequence[Series]) -> Iterator[str]:
-    """One document, an interval a line, in pieces."""
+    """One document, with one interval per line, in pieces."""
     yield f'{{\n  "schema_version": "{SCHEMA_VERSION}",\n  "series": ['
     between = "\n"
     for each in series:
@@ -189,7 +189,7 @@ def as_json(series: Sequence[Series]) -> Iterator[str]:
 
 
 def as_jsonl(series: Sequence[Series]) -> Iterator[str]:
-    """An interval a line, and a summary last, in pieces."""
+    """One interval per line, with a summary at the end, in pieces."""
     points = sum(len(each.intervals) for each in series)
     lines = (
         {"type": "point", **_facts(each), **_plain(interval)}
@@ -201,7 +201,7 @@ def as_jsonl(series: Sequence[Series]) -> Iterator[str]:
 
 
 def as_csv(series: Sequence[Series]) -> Iterator[str]:
-    """A row for each interval, in pieces; a sum has its accounts in the column `over`."""
+    """A row for each interval, in pieces. The column `over` has the accounts of a sum."""
     return to_csv(chain([(*_FACTS, *Interval._fields)], chain.from_iterable(map(_rows, series))))
 
 
@@ -216,7 +216,7 @@ def _facts(series: Series) -> dict[str, Any]:
 
 
 def _plain(interval: Interval) -> dict[str, Any]:
-    # Written out, because there can be 100,000 of them, most of one run: `_asdict` takes twice as long.
+    # Written out, because `_asdict` takes twice as long, and there can be 100,000 intervals, most of one run.
     since = format_time(interval.since)
     return {
         "since": since,

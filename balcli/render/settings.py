@@ -1,4 +1,4 @@
-"""A profile's settings as a table: keys, values and sources in columns, values wrapped only at blanks."""
+"""A profile's settings as a table of keys, values and sources. Values are wrapped only at spaces."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -20,14 +20,14 @@ class Row(NamedTuple):
 def render(
     head: str, parts: Iterable[tuple[str, Sequence[Row]]], columns: int | None, *, colour: bool = False
 ) -> str:
-    """Each part under its title. `columns` is the terminal's width; None means any width.
+    """Each part under its title. `columns` is the terminal's width; None means no limit.
 
-    In a row that is too wide for the terminal, the source is below the value.
+    If a row is too wide, the source is below the value.
     """
     listed = list(parts)
     rows = [row for _, settings in listed for row in settings]
     key = max((width(row.key) for row in rows), default=0)
-    # A long value must not push all sources out of the terminal.
+    # A long value must not push all sources off the screen.
     beside = [row for row in rows if columns is None or _row_width(row, key, width(row.value)) <= columns]
     value = max((width(row.value) for row in beside), default=0)
     lines = paragraph(head, "", columns, "head")

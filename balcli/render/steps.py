@@ -1,25 +1,24 @@
-"""The steps of the doctor: lines for people, and one document."""
+"""The steps of the doctor, as lines for people or as a document."""
 
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from balcli.diagnosis import Diagnosis, Status, Step
+from balcli.diagnosis import Diagnosis, Step
 from balcli.render.display import View
 from balcli.render.json import SCHEMA_VERSION, format_time, run_error, to_json
 from balcli.render.layout import Line, Style, hanging, pad, paragraph, to_text
-from balcli.text import LONGEST_NAME, printable
+from balcli.text import LONGEST_NAME, numbered, printable
 
 _STATUS_WIDTH: Final = len("warning")
-_COUNTED: Final[dict[Status, str]] = {"failed": "failed", "warning": "to look at", "skipped": "skipped"}
 _STYLES: Final[dict[str, Style]] = {"ok": "", "warning": "open", "failed": "bad", "skipped": "faint"}
 
 
 def render(diagnosis: Diagnosis, view: View | None, *, colour: bool, offline: bool = False) -> str:
-    """The steps as lines of text, by account, for a terminal or, with None, for a pipe.
+    """The steps as lines of text, by account, for a terminal or a pipe (None).
 
-    A terminal without -v has a line for what is well, and all else in full.
+    On a terminal without -v, successful steps are summarized on one line.
     """
     if view is None or view.verbose:
         lines = _lines(diagnosis, view and view.columns)
@@ -29,7 +28,7 @@ def render(diagnosis: Diagnosis, view: View | None, *, colour: bool, offline: bo
 
 
 def render_json(diagnosis: Diagnosis) -> str:
-    """The diagnosis as one JSON document, in ASCII; `errors` holds what decides the exit code."""
+    """The diagnosis as one JSON document, in ASCII. `errors` has the failures that set the exit code."""
     report = diagnosis.report
     of_accounts = [
         {"code": outcome.failure.code, "message": f"{outcome.account.name}: {outcome.failure.message}"}
@@ -54,7 +53,7 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
         if account is not None:
             yield Line()
             yield Line().add(printable(account, LONGEST_NAME), "name")
-        # What was skipped for one reason is one line.
+        # Steps that were skipped for the same reason share a line.
         for _, alike in groupby(of_account, lambda s: s.message if s.status == "skipped" else id(s)):
             found = list(alike)
             name = ", ".join(step.step for step in found)
@@ -62,23 +61,25 @@ def _lines(diagnosis: Diagnosis, columns: int | None) -> Iterator[Line]:
 
 
 def _brief(diagnosis: Diagnosis, view: View) -> Iterator[Line]:
-    """A line for the run and for each account, with its failed and warned steps below."""
+    """A line for the run and for each account, with failed steps and warnings below it."""
     for account, of_account in groupby(diagnosis.steps, lambda step: step.account):
         steps = [*of_account]
         counts = Counter(step.status for step in steps)
         bad = [step for step in steps if step.status in {"failed", "warning"}]
         style: Style = "bad" if counts["failed"] else "open" if bad else "good"
         sign = view.sign("✗") if counts["failed"] else "!" if bad else view.sign("✓")
-        told = [f"{len(steps) - counts['skipped']} checks"]
-        told += [f"{counts[status]} {words}" for status, words in _COUNTED.items() if counts[status]]
-        # What the balances took is the end of that step's message.
-        told += [
+        summary = [f"{len(steps) - counts['skipped']} checks"]
+        summary += [f"{counts['failed']} failed"] if counts["failed"] else []
+        summary += [numbered(counts["warning"], "warning")] if counts["warning"] else []
+        summary += [f"{counts['skipped']} skipped"] if counts["skipped"] else []
+        # The time for the balances is at the end of that step's message.
+        summary += [
             step.message.rpartition(" in ")[2]
             for step in steps
             if (step.step, step.status) == ("latency", "ok")
         ]
         name = "setup" if account is None else printable(account, LONGEST_NAME)
-        yield Line().add(f"{sign} ", style).add(name, "name").add(f"  {', '.join(told)}", "faint")
+        yield Line().add(f"{sign} ", style).add(name, "name").add(f"  {', '.join(summary)}", "faint")
         wide = max((len(step.step) for step in bad), default=0)
         for step in bad:
             yield from _row(step, step.step, wide, view.columns)
@@ -88,7 +89,7 @@ def _verdict(diagnosis: Diagnosis, *, offline: bool) -> Iterator[Line]:
     code = diagnosis.exit_code
     verdict = "a run would be complete" if code == 0 else f"a run would end with exit code {code}"
     if code == 0 and offline:
-        verdict = "no problem found offline; network and credentials were not tested"
+        verdict = "no problems found offline; network and credentials were not tested"
     yield Line()
     yield Line().add(verdict, "bad" if code else "head" if offline else "good")
 

@@ -1,4 +1,4 @@
-"""The table of `-o table`: for a terminal by `render.display`; for a pipe or a file a row of three amounts an asset."""
+"""`-o table`: uses `render.display` for a terminal; for a pipe or file, a row of three amounts per asset."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -19,9 +19,9 @@ _LOOKS: Final[Mapping[str, Style]] = {words.UNKNOWN: "open", "0": "faint"}
 def pieces(
     report: Report, view: display.View | None, *, colour: bool, addresses: bool = False
 ) -> Iterator[str]:
-    """The report line by line, for a terminal or, with None, for a pipe.
+    """The report line by line, for a terminal or a pipe (None).
 
-    With `addresses`, deposit addresses are shown under their asset.
+    With `addresses`, deposit addresses are shown below their asset.
     """
     if view is not None:
         return to_pieces(display.lines(report, view._replace(addresses=addresses)), colour=colour)
@@ -29,7 +29,7 @@ def pieces(
 
 
 class _Table:
-    """One report being laid out: the texts of its rows and the widths that they need."""
+    """The layout of a report: the texts of its rows, and their widths."""
 
     def __init__(self, report: Report, *, addresses: bool) -> None:
         self._report = report
@@ -37,7 +37,7 @@ class _Table:
         self._addresses = addresses
         self._shows_totals = words.shows_totals(report)
         self._totals = report.totals if self._shows_totals else ()
-        # The texts of rows are made twice: all of them at once take as much memory as the balances.
+        # The texts of rows are generated twice, because together they take as much memory as the balances.
         self._columns = [
             Column((words.amount_text(getattr(row, field)) for row in self._amounts()), field.upper())
             for field in AMOUNT_FIELDS
@@ -106,7 +106,7 @@ class _Table:
         if silent:
             yield line.add(f" (INCOMPLETE: without {words.joined(silent)})", "bad")
         elif any(total.missing for total in self._report.totals):
-            yield line.add(f" ({answered}, but not with every amount)", "open")
+            yield line.add(f" ({answered}; some amounts are unknown)", "open")
         else:
             yield line.add(f" (complete: {answered})", "good")
         for total in self._totals:
@@ -114,6 +114,6 @@ class _Table:
             if total.known != total.amounts:
                 yield self._row(words.Row(_KNOWN, words.texts_of(total.known)), "open")
             if total.missing and total.missing != silent:
-                yield Line().add(f"{_INDENT * 2}not all known of {words.joined(total.missing)}", "open")
+                yield Line().add(f"{_INDENT * 2}some amounts unknown: {words.joined(total.missing)}", "open")
         if not self._totals:
-            yield Line().add(f"{_INDENT}nothing to add up", "faint")
+            yield Line().add(f"{_INDENT}no totals", "faint")

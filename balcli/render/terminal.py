@@ -1,4 +1,4 @@
-"""What a terminal draws: the one palette, and lines as coloured text. Rich is imported here alone."""
+"""The colors of the terminal, and lines as colored text. Only this module imports rich."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,8 +9,8 @@ from rich.style import Style as Look
 
 from balcli.render.layout import Line, Style
 
-# Each colour has a contrast of at least 3.9 to black and to white. No two that mean the opposite differ in colour
-# alone: a mark, a sign or a word is beside each.
+# Each color has a contrast of at least 3.9 to black and to white. Opposites never differ only in color: each also has
+# a mark, a sign or a word.
 PALETTE: Final[dict[Style, dict[str, Any]]] = {
     "head": {"bold": True},
     "name": {"bold": True},
@@ -26,10 +26,10 @@ PALETTE: Final[dict[Style, dict[str, Any]]] = {
 
 
 def coloured(lines: Iterable[Line]) -> Iterator[str]:
-    """The lines as text with the terminal's codes, one by one.
+    """The lines as text with terminal codes, one by one.
 
-    The codes of each style are made once by rich: its console takes ten times as long for a line, and twice as long
-    to import.
+    rich makes the codes of each style once. Its console would take ten times as long per line, and twice as long to
+    import.
     """
     system = ColorSystem.EIGHT_BIT if _has_256_colours() else ColorSystem.STANDARD
     codes = {style: Look(**look).render("\0", color_system=system) for style, look in PALETTE.items()}

@@ -1,4 +1,4 @@
-"""The one amount of `-o value`: a number that is known and complete, or none and the reason."""
+"""`-o value`: one known and complete amount, or the reason why there is none."""
 
 from typing import NamedTuple
 
@@ -8,10 +8,10 @@ from balcli.text import join_names, printable
 
 
 class ValueRequest(NamedTuple):
-    """The amount that is asked for."""
+    """The requested amount."""
 
     asset: str
-    """As `providers.selection.wanted` returns it."""
+    """From `providers.selection.wanted`."""
     field: str = "total"
     absent_zero: bool = False
     """Whether an asset that no account lists counts as 0."""
@@ -26,7 +26,7 @@ class Value(NamedTuple):
 
 
 def value(report: Report, request: ValueRequest) -> Value:
-    """The amount over all accounts of a report. Its rows of zeros must not be hidden."""
+    """The amount over all accounts of a report, whose rows of zeros must not be hidden."""
     if not report.complete:
         missing = [outcome.account.name for outcome in report.outcomes if outcome.failure is not None]
         return Value(None, f"no value: {join_names(missing)} did not answer", report.exit_code)
@@ -36,17 +36,17 @@ def value(report: Report, request: ValueRequest) -> Value:
         return Value("0")
     asset = printable(request.asset, 60)
     if len(matching) > 1:
-        return Value(None, f"no value: {asset} matches {join_names(matching)}; name one with --exact", 2)
+        return Value(None, f"no value: {asset} matches {join_names(matching)}; select one with --exact", 2)
     amounts = [total.amounts for total in report.totals if [total.asset] == matching]
     amount = getattr(amounts[0], request.field) if amounts else None
     if amount is not None:
         return Value(str(amount))
     if not matching:
         close = suggestion(request.asset, (), (row.asset for row in report.balances))
-        reason = f"no account lists {asset}{close}; --absent zero takes such an asset as 0"
+        reason = f"no account lists {asset}{close}; use --absent zero to treat it as 0"
     elif amounts:
         where = join_names(row.account for row in rows if getattr(row, request.field) is None)
         reason = f"{request.field} of {asset} is unknown at {where}; see -o json"
     else:
-        reason = f"{asset} is in no total; see -o json"
+        reason = f"{asset} is not in any total; see -o json"
     return Value(None, f"no value: {reason}", 6)

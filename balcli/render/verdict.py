@@ -1,4 +1,4 @@
-"""The verdict of a check: the status line of a monitoring plugin with a line for each limit, and one document."""
+"""The result of a check: the status line of a monitoring plugin with a line for each limit, or a document."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,14 +18,14 @@ _STYLES: Final[dict[State, Style]] = {
     State.CRITICAL: "bad",
     State.UNKNOWN: "bad",
 }
-# What ends a label, or the text before the performance data.
+# These end a label, or the text before the performance data.
 _NO_LABEL: Final = str.maketrans("'=|", "___")
 
 
 def render(verdict: Verdict, *, colour: bool, terminal: bool = False) -> str:
-    """The status line, `BALCLI STATE - text | performance data`, never coloured, and a line for each limit.
+    """The status line, `BALCLI STATE - text | performance data`, without colors, and a line for each limit.
 
-    A terminal gets no performance data, the state in colour, and nothing twice: of a single limit, the status line says all.
+    On a terminal, the state is colored, there is no performance data, and a single limit has no extra line.
     """
     status = Line().add(f"BALCLI {verdict.state.name}", _STYLES[verdict.state] if terminal else "")
     status.add(f" - {_text(verdict)}")
@@ -36,7 +36,7 @@ def render(verdict: Verdict, *, colour: bool, terminal: bool = False) -> str:
 
 
 def render_json(verdict: Verdict) -> str:
-    """The verdict as one JSON document, in ASCII. Values are canonical decimal texts in whole units; unknown is None."""
+    """The verdict as one JSON document, in ASCII. Values are canonical decimal strings in whole units; unknown is null."""
     report = {**head(verdict.report), **lists(verdict.report)}
     return to_json(
         {
@@ -50,7 +50,7 @@ def render_json(verdict: Verdict) -> str:
 
 
 def plain(text: str, limit: int = 0) -> str:
-    """The text on one line, escaped, `|` included, because it begins the performance data."""
+    """The text on one line, escaped, including `|`, which starts the performance data."""
     return printable(text, limit).replace("|", "\\x7c")
 
 
@@ -71,7 +71,7 @@ def _limit(finding: Finding) -> dict[str, Any]:
 
 
 def _text(verdict: Verdict) -> str:
-    """The failure of the run, or the first limit that has the verdict's state, and how many limits there are."""
+    """The failure of the run, or the first limit with the verdict's state, and the number of limits."""
     if verdict.report.failures:
         failure, *others = verdict.report.failures
         return plain(failure.message, _LONGEST_LINE) + (f" ({len(others)} more on stderr)" if others else "")
@@ -104,7 +104,7 @@ def _value(finding: Finding) -> str:
 
 
 def _detail(finding: Finding) -> Line:
-    """One limit: its state, what it is on, the value, both ranges, and why it is unknown."""
+    """One limit: its state, subject, value, ranges, and the reason if it is unknown."""
     limit = finding.threshold
     ranges = [f"{name} {held.text}" for name, held in (("warn", limit.warn), ("crit", limit.crit)) if held]
     text = f": {_subject(limit)} {_value(finding)}; {', '.join(ranges)}"
@@ -114,7 +114,7 @@ def _detail(finding: Finding) -> Line:
 
 
 def _performance(findings: Iterable[Finding]) -> Iterator[str]:
-    """`'label'=value;warn;crit` for each limit, under labels of their own; U is the guideline's word for unknown."""
+    """`'label'=value;warn;crit` for each limit, with unique labels. U means unknown in the plugin guidelines."""
     taken: set[str] = set()
     for finding in findings:
         limit = finding.threshold

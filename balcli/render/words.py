@@ -1,4 +1,4 @@
-"""What tables say about a report besides its amounts: names, details, addresses, what is left out."""
+"""The texts of tables other than amounts: names, details, addresses, omissions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ _BLANK: Final = "\\x20"
 
 
 class Row(NamedTuple):
-    """A row of a table as text: the name of an asset, its three amounts, and what is said beside or below them."""
+    """A row of a table as text: the name of an asset, its three amounts, and notes."""
 
     label: str
     texts: Sequence[str]
@@ -34,7 +34,7 @@ def row_of(balance: Balance) -> Row:
 
 
 def shows_totals(report: Report) -> bool:
-    """Whether totals say more than the rows: of one account they are the rows again, if no asset repeats."""
+    """Whether totals differ from the rows. For one account without repeated assets, they do not."""
     if report.left_out is not None or len(report.outcomes) > 1:
         return True
     counted = {total.asset for total in report.totals}
@@ -43,7 +43,7 @@ def shows_totals(report: Report) -> bool:
 
 
 def shown_outcomes(report: Report) -> list[Outcome]:
-    """The accounts that a table shows: of those whose rows are left out, only one that failed has something to say."""
+    """The accounts in a table: with --totals-only, only failed ones."""
     return [o for o in report.outcomes if report.left_out is None or o.failure is not None]
 
 
@@ -53,61 +53,61 @@ def without_answer(report: Report) -> tuple[str, ...]:
 
 
 def note_on(notice: Notice) -> str:
-    """A notice as a table ends with it."""
+    """A notice at the end of a table."""
     about = f"{printable(notice.account, LONGEST_NAME)}: " if notice.account else ""
     return f"note: {about}{printable(notice.message)}"
 
 
 def label_of(asset: str) -> str:
-    """The name of an asset, its first and last blanks escaped: two rows that look alike are one to a reader."""
+    """The name of an asset, with leading and trailing spaces escaped, so that different names look different."""
     core = asset.strip(" ")
-    if core == asset and core:  # as nearly all are
+    if core == asset and core:  # the usual case
         return printable(asset, LONGEST_NAME)
     before, _, after = asset.partition(core) if core else (asset, "", "")
     return printable(_BLANK * len(before) + core + _BLANK * len(after), LONGEST_NAME)
 
 
 def joined(accounts: Iterable[str]) -> str:
-    """The names of all these accounts."""
+    """The names of these accounts."""
     return ", ".join(printable(name, LONGEST_NAME) for name in accounts)
 
 
 def amount_text(amount: Amount | None) -> str:
-    """An amount as people read it."""
+    """An amount in tables."""
     return UNKNOWN if amount is None else str(amount)
 
 
 def texts_of(amounts: Iterable[Amount | None]) -> list[str]:
-    """Amounts as people read them."""
+    """Amounts in tables."""
     return [*map(amount_text, amounts)]
 
 
 def local_time(at: datetime) -> str:
-    """A time as people read it: to the second, in the zone of `TZ`, with its offset."""
+    """A local time (TZ) in tables, to the second, with its offset."""
     text = local_iso(at)
     return f"{text[:10]} {text[11:19]} {text[19:]}"
 
 
 def short_times(times: Iterable[datetime]) -> tuple[str, int]:
-    """The offset that all local times share, and the length of one without it; "" and the whole length if they differ."""
+    """The common offset of local times, and the length of a time without it; "" and the full length if offsets differ."""
     offsets = {local_time(at)[_WITHOUT_OFFSET:] for at in times}
     return (offsets.pop(), _WITHOUT_OFFSET) if len(offsets) == 1 else ("", len("2026-11-21 00:57:00 +00:00"))
 
 
 def signed(move: AmountChange) -> str:
-    """The difference of an amount with its sign; "" where it is not known."""
+    """The difference of an amount with its sign; "" if unknown."""
     if move.difference is None:
         return ""
     return str(move.difference) if move.difference < ZERO else f"+{move.difference}"
 
 
 def style_of(move: AmountChange) -> Style:
-    """The style of an amount that changed: whether it became more or less."""
+    """The style of a changed amount, by the sign of its difference."""
     return "open" if not move.difference else "minus" if move.difference < ZERO else "plus"
 
 
 def facts_of(balances: Iterable[Balance]) -> list[str]:
-    """What is true of an account as a whole: the yes and no that all its rows agree on."""
+    """The boolean details that are equal in all rows of an account."""
     said: dict[str, set[bool]] = {}
     for balance in balances:
         for key, value in balance.details.items():
@@ -121,7 +121,7 @@ def facts_of(balances: Iterable[Balance]) -> list[str]:
 
 
 def addresses_of(balance: Balance) -> Iterator[str]:
-    """The deposit addresses of a row, each in words; the address itself is never cut."""
+    """The deposit addresses of a row, as text. Addresses are never cut."""
     for value in balance.details.values():
         for address in value if isinstance(value, tuple) else ():
             memo = f", memo {printable(address.memo)}" if address.memo else ""
@@ -129,7 +129,7 @@ def addresses_of(balance: Balance) -> Iterator[str]:
 
 
 def details_of(balance: Balance) -> list[str]:
-    """What else there is to know of a row, in words: amounts other than 0, and raw units of an unknown token."""
+    """Other details of a row, as text: amounts that are not 0, and raw units of an unknown token."""
     notes = [
         f"{key.replace('_', ' ')} {value}"
         for key, value in balance.details.items()
@@ -147,7 +147,7 @@ def no_rows(outcome: Outcome) -> str:
 
 
 def omissions(report: Report) -> list[str]:
-    """What was left out on request."""
+    """The omissions that options caused."""
     notes = []
     if report.hidden:
         notes.append(f"{numbered(report.hidden, 'row')} of zeros hidden")

@@ -1,6 +1,6 @@
-"""The stand-in for the three providers: what they answer, over real HTTP, on the loopback address alone.
+"""A server that simulates the three providers, over real HTTP, only on the loopback address.
 
-It serves a first look, the README's examples and the tests. Nothing but the CLI and the tests imports it.
+It is for trying balcli, for the README's examples, and for the tests. Only the CLI and the tests import it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ __all__ = ["Sandbox", "SandboxRequest", "SandboxResponse", "json_response"]
 
 
 def __getattr__(name: str) -> Any:
-    # The names of faults are completed, for which no HTTP server may be loaded.
+    # Completion of fault names must not import an HTTP server.
     if name not in __all__:
         raise AttributeError(name)
     from balcli.sandbox import server

@@ -1,4 +1,4 @@
-"""A request as it arrived and a response as it goes out: what the stand-ins receive and return."""
+"""The requests and responses of the simulated providers."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeAlias
 
 Script: TypeAlias = Callable[[socket, bytes], object]
-"""What a server does with a connection instead of answering well; it may look at the bytes it is given."""
+"""A function that a server runs instead of sending the response, whose bytes it gets."""
 
 
 class SandboxRequest(NamedTuple):
-    """One request to a stand-in; the path is without its prefix, header names are in lower case."""
+    """One request. The path has no provider prefix, and header names are in lower case."""
 
     method: str
     path: str
@@ -21,17 +21,17 @@ class SandboxRequest(NamedTuple):
 
 
 class SandboxResponse(NamedTuple):
-    """One answer. `script` does the sending, gets the bytes of the whole answer for it, and ends the connection."""
+    """One response. With `script`, that gets its bytes, and ends the connection."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
     delay: float = 0.0
-    """Seconds before the answer begins."""
+    """Seconds before the response starts."""
     script: Script | None = None
 
     def as_bytes(self) -> bytes:
-        """The whole answer, as it goes out over a connection that ends with it."""
+        """The bytes of the response, with `Connection: close`."""
         lines = [
             f"HTTP/1.1 {self.status} Sandbox",
             *(f"{name}: {value}" for name, value in self.headers.items()),
@@ -41,12 +41,12 @@ class SandboxResponse(NamedTuple):
 
 
 def whole(text: str) -> int | None:
-    """The whole number that a text of digits is; None for anything else."""
+    """The number of a text of digits; None for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 class FaultContext(NamedTuple):
-    """A request, the good response to it, and how many times its path was asked, this time included."""
+    """A request, its normal response, and the number of requests for its path so far."""
 
     request: SandboxRequest
     good: SandboxResponse
@@ -59,21 +59,21 @@ def json_response(payload: object, status: int = 200) -> SandboxResponse:
 
 
 class StandIn(Protocol):
-    """The stand-in of one provider."""
+    """One simulated provider."""
 
     NAME: str
     BALANCES: str
-    """The path of the balances, where most faults play: logins and token tables stay well."""
+    """The path of the balances, which most faults affect. Logins and token tables still work."""
     NAMES: str
-    """The path of the answer that names the assets."""
+    """The path of the response with the names of the assets."""
     LOGIN: str
-    """The path where a credential is given for a token; "" if there is none."""
+    """The path of the login; "" without one."""
 
     def answer(self, request: SandboxRequest) -> SandboxResponse:
-        """What the provider would answer."""
+        """The provider's response."""
 
     def expire_tokens(self) -> None:
-        """Let no token that was given out so far work any more."""
+        """Expire all issued tokens."""
 
     def profile(self, base_url: str) -> str:
-        """The lines of a profile that reach its accounts, with a `{table}` to fill in."""
+        """The lines of a profile for its accounts, with a `{table}` placeholder."""

@@ -1,4 +1,4 @@
-"""What the sandbox can do wrong, by name, for users who try their alerts: `balcli sandbox --faults` lists it."""
+"""The faults that the sandbox can simulate, for testing alerts; `balcli sandbox --faults` lists them."""
 
 import json
 import re
@@ -10,23 +10,23 @@ from balcli.providers import OWN
 from balcli.sandbox.exchange import FaultContext, SandboxRequest, SandboxResponse, Script, json_response
 
 HERE: Final = "http://{here}"
-"""The address of a fault for which the profile names the very host."""
+"""The address for faults that do not change the host."""
 EXPIRED: Final = "expired"
-"""The fault that the stand-ins play themselves: they alone know which tokens they gave out."""
+"""The fault that the providers simulate themselves, because only they know their tokens."""
 
 NAMES: Final = (
     "[bold red]RICH[/]", "x[/]", "ESC\x1b[2J", "OSC\x1b]8;;http://elsewhere.example\x07", "OSC\x1b]52;c;AAAA\x07", "C1\x9b31m",
     "CR\rEVIL", "NUL\x00", "two\nlines", "TAB\tbed", "line\u2028end", "\u202eIDIB", "zero\u200bwidth",
     "=HYPERLINK(1)", "ﷺ", "💰", "N" * 10_000,
 )  # fmt: skip
-"""Names of assets that a terminal, a spreadsheet or a parser might take for something else."""
+"""Names of assets that a terminal, a spreadsheet or a parser might misinterpret."""
 
 Play: TypeAlias = Callable[[FaultContext], SandboxResponse]
 Rows: TypeAlias = list[dict[str, Any]]
 
 _AMOUNT: Final = re.compile(rb'"(total|balance)":"([0-9.]+)",?')
 _CREDENTIAL_HEADERS: Final = ("x-api-key", "authorization", "api-key", "x-bh-token", "x-bh-apikey")
-# The token table is requested without a key.
+# The request for the token table has no key.
 _NO_KEY: Final = "sandbox-loopring-key"
 
 
@@ -37,8 +37,8 @@ def _well(context: FaultContext) -> SandboxResponse:
 class Fault(NamedTuple):
     """One fault.
 
-    `where` it plays: at the `balances`, the `login`, the response with the assets' `names`, or `all`. `code` is
-    the exit code of a run with one account, `but` that of single providers where it is another.
+    `where` is the affected response: `balances`, `login`, the assets' `names`, or `all`. `code` is the exit code
+    of a run with one account. `but` has different codes for single providers.
     """
 
     about: str
@@ -47,40 +47,40 @@ class Fault(NamedTuple):
     where: str = "balances"
     but: Mapping[str, int] = {}
     address: str = HERE
-    """What the profile gives for the host: `{here}`, the `{closed}` port, or the `{deaf}` one."""
+    """The host in the profile: `{here}`, the `{closed}` port, or the `{deaf}` one."""
 
     @property
     def others(self) -> str:
-        """The exit codes of single providers as people read them, such as ` (loopring: 0)`; "" without any."""
+        """The different exit codes of single providers, such as ` (loopring: 0)`; "" without any."""
         codes = ", ".join(f"{name}: {code}" for name, code in self.but.items())
         return f" ({codes})" if codes else ""
 
 
-# What to play.
+# Functions that make responses.
 
 
 def always(response: SandboxResponse) -> Play:
-    """Play the same response every time."""
+    """Always return the same response."""
     return lambda _context: response
 
 
 def at_odd_times(play: Play) -> Play:
-    """Play at the first and every other request, so that a retry helps."""
+    """Affect the first and every other request, so that a retry helps."""
     return lambda context: play(context) if context.number % 2 else context.good
 
 
 def scripted(script: Script) -> Play:
-    """Leave the sending of the good response to a script."""
+    """Let a script send the normal response."""
     return lambda context: context.good._replace(script=script)
 
 
 def with_body(make: Callable[[bytes], bytes]) -> Play:
-    """Reply with what this makes of the good body."""
+    """Change the body of the normal response."""
     return lambda context: context.good._replace(body=make(context.good.body))
 
 
 def with_amount(text: str) -> Play:
-    """Reply with this JSON text as the first amount; "" leaves the amount out."""
+    """Replace the first amount with this JSON text; "" removes it."""
 
     def replaced(found: re.Match[bytes]) -> bytes:
         end = b"," if found[0].endswith(b",") else b""
@@ -90,7 +90,7 @@ def with_amount(text: str) -> Play:
 
 
 def with_rows(change: Callable[[Rows], object]) -> Play:
-    """Reply with the rows of balances or tokens changed; a body without rows stays as it is."""
+    """Change the rows of balances or tokens. A body without rows is unchanged."""
 
     def make(body: bytes) -> bytes:
         try:
@@ -106,7 +106,7 @@ def with_rows(change: Callable[[Rows], object]) -> Play:
 
 
 def with_names(names: Iterable[str]) -> Play:
-    """Reply with these names for the assets, and a copy of the first balance for each name that is left."""
+    """Rename the assets, with a copy of the first balance for each remaining name."""
 
     def change(rows: Rows) -> None:
         first = dict(rows[0])
@@ -122,21 +122,21 @@ def with_names(names: Iterable[str]) -> Play:
 
 
 def rows_of(payload: Any) -> Rows:
-    """The rows of any provider's balances or tokens; none where the payload has none."""
+    """The rows of any provider's balances or tokens; empty if there are none."""
     while isinstance(payload, dict):
         payload = payload.get("data", payload.get("balances"))
     return payload or []
 
 
 def credential_of(request: SandboxRequest) -> str:
-    """The credential that a request carries: a header's, or a login's password."""
+    """The credential of a request: that of a header, or the password of a login."""
     found = next((request.headers[name] for name in _CREDENTIAL_HEADERS if name in request.headers), "")
     if request.path.endswith("/auth/login"):
         found = str(json.loads(request.body).get("password", ""))
     return found.removeprefix("Bearer ") or _NO_KEY
 
 
-# What a server does to a connection.
+# Scripts for a connection.
 
 
 def keeps_silent(connection: socket.socket, _answer: bytes) -> None:
@@ -146,25 +146,25 @@ def keeps_silent(connection: socket.socket, _answer: bytes) -> None:
 
 
 def cuts(connection: socket.socket, answer: bytes) -> None:
-    """Send all but the second half of the body."""
+    """Send only the first half of the body."""
     _, _, body = answer.partition(b"\r\n\r\n")
     connection.sendall(answer[: -(len(body) // 2)])
 
 
 def _pours(connection: socket.socket, _answer: bytes) -> None:
-    """Send a body as fast and for as long as the client reads it."""
+    """Send a body for as long as the client reads it."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
     while True:
         connection.sendall(b" " * 65536)
 
 
-# What single faults play.
+# The responses of single faults.
 
 _UNAVAILABLE: Final = SandboxResponse(503, b"")
 _PAGE: Final = b"<!doctype html><title>Maintenance</title><p>We will be back soon.</p>"
 DEGRADED: Final = "Service degraded"
 LOOPRING_DEGRADED: Final = {"resultInfo": {"code": 104208, "message": DEGRADED}}
-# The errors of all three providers at once, as each would say it.
+# The errors of all three providers in one body.
 _ERROR: Final = {
     "resultInfo": {"code": 100001, "message": "unknown error"},
     "code": -5046,
@@ -194,7 +194,7 @@ def _echo_as_name(context: FaultContext) -> SandboxResponse:
 
 
 def _degraded(context: FaultContext) -> SandboxResponse:
-    """The answer without its rows, and with an error beside them; of the relayer, its own code for that."""
+    """The response with an error and without rows, or the relayer's own error code."""
     payload = json.loads(context.good.body)
     if isinstance(payload, list):
         return json_response(LOOPRING_DEGRADED, 400)
@@ -213,55 +213,55 @@ def _unitless(rows: Rows) -> None:
 
 
 FAULTS: Final[dict[str, Fault]] = {
-    EXPIRED: Fault("every generated token and JWT expires once, in mid-run", 0),
-    "refused": Fault("401: the key or token is not accepted", 4, always(SandboxResponse(401, b""))),
-    "forbidden": Fault("403: the key may not do this", 4, always(SandboxResponse(403, b""))),
+    EXPIRED: Fault("all generated tokens and JWTs expire once during the run", 0),
+    "refused": Fault("401: the key or token is rejected", 4, always(SandboxResponse(401, b""))),
+    "forbidden": Fault("403: the key lacks permission", 4, always(SandboxResponse(403, b""))),
     "firewall": Fault(
-        "403 with a web page: an address or a region is blocked", 4,
+        "403 with a web page: the IP address or region is blocked", 4,
         always(SandboxResponse(403, _PAGE, {"Content-Type": "text/html"})),
     ),
     "login-refused": Fault("401 to a login", 4, always(SandboxResponse(401, b"")), "login", {"loopring": 0}),
     "unavailable": Fault("503 with an empty body, every time", 5, always(_UNAVAILABLE)),
     "flaky": Fault("503 on every other request, so that a retry helps", 0, at_odd_times(always(_UNAVAILABLE))),
-    "limited": Fault("429 with a Retry-After of a day", 7, always(SandboxResponse(429, b"", {"Retry-After": "86400"}))),
+    "limited": Fault("429 with a Retry-After of one day", 7, always(SandboxResponse(429, b"", {"Retry-After": "86400"}))),
     "busy": Fault(
-        "429 with a Retry-After of a second, every other time", 0,
+        "429 with a Retry-After of one second, on every other request", 0,
         at_odd_times(always(SandboxResponse(429, b"", {"Retry-After": "1"}))),
     ),
-    "echo": Fault("500 that sends back all that was sent", 5, _echo),
+    "echo": Fault("500 that echoes the whole request", 5, _echo),
     "redirect": Fault(
         "302 to https://elsewhere.example/", 6, always(SandboxResponse(302, b"", {"Location": "https://elsewhere.example/"}))
     ),
     "no-listener": Fault("nothing listens on the port", 5, address="http://{closed}"),
-    "deaf": Fault("the port takes connections and nobody answers", 5, address="http://{deaf}"),
-    "silent": Fault("no answer to a request", 5, scripted(keeps_silent)),
-    "cut": Fault("the connection closes in mid-answer, every time", 6, scripted(cuts)),
-    "endless": Fault("a body without end", 6, scripted(_pours)),
+    "deaf": Fault("the port accepts connections, but nothing responds", 5, address="http://{deaf}"),
+    "silent": Fault("no response to a request", 5, scripted(keeps_silent)),
+    "cut": Fault("the connection closes during the response, every time", 6, scripted(cuts)),
+    "endless": Fault("an endless body", 6, scripted(_pours)),
     "page": Fault(
         "200 with a web page instead of JSON", 6, always(SandboxResponse(200, _PAGE, {"Content-Type": "text/html"}))
     ),
     "error": Fault("a success whose body is the provider's error", 6, lambda context: json_response(_ERROR, context.good.status)),
-    "degraded": Fault("an error beside an empty list of balances", 6, _degraded, but={"loopring": 5}),
+    "degraded": Fault("an error with an empty list of balances", 6, _degraded, but={"loopring": 5}),
     "denied": Fault("a refusal with HTTP 200", 4, lambda context: json_response(_EXPIRED, context.good.status)),
-    "half": Fault("half of the JSON, in good framing", 6, with_body(lambda body: body[: len(body) // 2])),
+    "half": Fault("half of the JSON, with correct framing", 6, with_body(lambda body: body[: len(body) // 2])),
     "amount": Fault('an amount is "1_000"', 6, with_amount('"1_000"')),
     "amount-missing": Fault(
-        "an amount is missing; a wallet's is then unknown", 6, with_amount(""), but={"wallet": 0}
+        "an amount is missing (unknown for a wallet)", 6, with_amount(""), but={"wallet": 0}
     ),
-    "amount-null": Fault("an amount is null; a wallet's is then unknown", 6, with_amount("null"), but={"wallet": 0}),
+    "amount-null": Fault("an amount is null (unknown for a wallet)", 6, with_amount("null"), but={"wallet": 0}),
     "minus": Fault("an amount is -5", 0, with_amount('"-5"')),
-    "repeated": Fault("an asset stands twice", 0, with_rows(lambda rows: rows.append(dict(rows[0])))),
-    "names": Fault("assets named to fool a terminal or a spreadsheet", 0, with_names(NAMES), "names"),
+    "repeated": Fault("an asset is listed twice", 0, with_rows(lambda rows: rows.append(dict(rows[0])))),
+    "names": Fault("asset names that can confuse a terminal or a spreadsheet", 0, with_names(NAMES), "names"),
     "stranger": Fault(
-        "Loopring gives a row of another account", 6, with_rows(_stranger), "all", {"wallet": 0, "merchant": 0}
+        "Loopring returns a row of another account", 6, with_rows(_stranger), "all", {"wallet": 0, "merchant": 0}
     ),
-    "decimals": Fault("Loopring lists a token with a unit that is none", 0, with_rows(_unitless), "all"),
+    "decimals": Fault("Loopring lists a token with invalid decimals", 0, with_rows(_unitless), "all"),
     "echo-name": Fault("the credential as an asset's name", 6, _echo_as_name, "names"),
 }  # fmt: skip
-"""The faults by name. Those that only the tests play are in `tests/faults/`."""
+"""The faults by name. Faults that only the tests use are in `tests/faults/`."""
 
 
 def fault_names(like: str) -> list[str]:
-    """The faults as they can be named: `NAME` alone, or `PROVIDER:NAME` where `like` is of that form."""
+    """The names of faults: `NAME`, or `PROVIDER:NAME` if `like` has a colon."""
     providers = [f"{provider}:" for provider in OWN] if ":" in like else [""]
     return [provider + name for provider in providers for name in FAULTS]

@@ -1,4 +1,4 @@
-"""The stand-in of the Loopring relayer: token table, balances, NFTs, errors, and five requests a second."""
+"""The simulated Loopring relayer: token table, balances, NFTs, errors, and a limit of five requests per second."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ ADDRESS = "0x8656920c85342d646e5286cb841f90209272abeb"
 _NFTS = "/api/v3/user/nft/balances"
 _NFT_COUNT = 53
 _PER_SECOND = 5
-# id, symbol, decimals, display precision; the ids and the doubled SNX are those of the main deployment.
+# id, symbol, decimals, display precision; the ids and the duplicate SNX are from the main deployment.
 _TOKENS = (
     (0, "ETH", 18, 7),
     (1, "LRC", 18, 3),
@@ -34,7 +34,7 @@ _BALANCES = {
 
 
 class Loopring:
-    """The relayer, with one account or as many as are asked for, all with the same holdings."""
+    """The relayer, with one or more accounts with the same holdings."""
 
     NAME = "loopring"
     BALANCES = "/api/v3/user/balances"
@@ -47,10 +47,10 @@ class Loopring:
         self._lock = threading.Lock()
 
     def expire_tokens(self) -> None:
-        """Nothing: the relayer's keys do not expire."""
+        """Do nothing: the relayer's keys do not expire."""
 
     def answer(self, request: SandboxRequest) -> SandboxResponse:
-        """What the relayer would answer."""
+        """The relayer's response."""
         if self._too_many():
             return SandboxResponse(429, b"")
         if (request.method, request.path) == ("GET", "/api/v3/exchange/tokens"):
@@ -70,7 +70,7 @@ class Loopring:
             return _error(100001, "accountId is not a number")
         if request.path == _NFTS:
             return _nft_page(request, owner)
-        # An empty filter means all: the vendor's front end sends it so (code).
+        # An empty filter means all tokens; the vendor's front end sends it (code).
         wanted = request.query.get("tokens", "")
         asked = {whole(text) for text in wanted.split(",")} if wanted else {*_BALANCES}
         if None in asked:
@@ -78,7 +78,7 @@ class Loopring:
         return json_response([_balance(owner, number) for number in _BALANCES if number in asked])
 
     def _too_many(self) -> bool:
-        """Whether this request is beyond the documented five in a second."""
+        """Whether this request exceeds the documented limit of five per second."""
         with self._lock:
             now = time.monotonic()
             while self._arrivals and self._arrivals[0] <= now - 1.0:
@@ -87,7 +87,7 @@ class Loopring:
             return len(self._arrivals) > _PER_SECOND
 
     def profile(self, base_url: str) -> str:
-        """The lines of a profile that reach the account."""
+        """The lines of a profile for the account."""
         return (
             f'[{{table}}.loopring]\nbase_url = "{base_url}"\napi_key = "{KEY}"\naccount_id = {ACCOUNT_ID}\n'
         )

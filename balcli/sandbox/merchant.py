@@ -1,4 +1,4 @@
-"""The stand-in of the VelaFi merchant API: signed tokens that expire, merchants in pages, fiat."""
+"""The simulated VelaFi merchant API: signed, expiring tokens, pages of merchants, fiat."""
 
 import hashlib
 import hmac
@@ -12,8 +12,8 @@ API_KEY = "sandbox-merchant-key"
 API_SECRET = "sandbox-merchant-secret"
 
 _TOKEN_LIFE_MS = 3_600_000
-# merchant: asset: total, free, locked; the aggregate and 12345 have the figures of the vendor's examples,
-# and the merchants add up to the aggregate
+# merchant: asset: total, free, locked. The aggregate and 12345 have the figures of the vendor's examples,
+# and the aggregate is the sum of the merchants.
 _MERCHANTS = {
     0: {"USDT": ("5000", "4000", "1000"), "BTC": ("2", "1.5", "0.5")},
     12345: {"USDT": ("1000", "800", "200"), "BTC": ("0.5", "0.3", "0.2")},
@@ -28,7 +28,7 @@ _FIAT = {12345: {"USD": "12500.00", "MXN": "310000.50"}, 12346: {"USD": "800.25"
 
 
 class Merchant:
-    """The merchant API with three merchants, or as many as are asked for. A token works for an hour."""
+    """The merchant API, with three merchants or more. Tokens are valid for an hour."""
 
     NAME = "merchant"
     BALANCES = "/v2/assets/account/assets"
@@ -40,11 +40,11 @@ class Merchant:
         self._ids = [12345 + number for number in range(merchants)]
 
     def expire_tokens(self) -> None:
-        """Let no token that was generated so far work any more."""
+        """Expire all generated tokens."""
         self._tokens = {TOKEN: self._tokens[TOKEN]}
 
     def answer(self, request: SandboxRequest) -> SandboxResponse:
-        """What the merchant API would answer."""
+        """The merchant API's response."""
         if (request.method, request.path) == ("GET", "/v2/token/generate"):
             return self._token(request)
         lists = {
@@ -99,7 +99,7 @@ class Merchant:
         return _success({"token": token, "expireTime": str(expires)})
 
     def profile(self, base_url: str) -> str:
-        """The lines of a profile that reach the aggregate of the key's merchants."""
+        """The lines of a profile for the aggregate of the key's merchants."""
         return (
             f'[{{table}}.merchant]\nname = "shop"\nbase_url = "{base_url}"\n'
             f'api_key = "{API_KEY}"\napi_secret = "{API_SECRET}"\nmerchant_id = 0\n'
@@ -158,9 +158,9 @@ def _fiat_account(number: int, fiat: str, balance: str) -> dict[str, object]:
 
 
 def _page(request: SandboxRequest, key: str, rows: list[dict[str, object]], status: str) -> SandboxResponse:
-    """The page of the rows that a request asks for, at most 1,000 of them, under the key.
+    """The requested page of rows, at most 1,000, under the key.
 
-    `status` is what is asked for where the request names none; -1 is every status.
+    `status` is the default status of the request; -1 means any status.
     """
     wanted = request.query.get("status", status)
     size, page = (whole(request.query.get(name, default)) for name, default in _PAGING)

@@ -1,4 +1,4 @@
-"""The stand-in's server: a port and a path prefix for each provider, a log of what was asked."""
+"""The sandbox server: a port and a path prefix for each provider, and a log of requests."""
 
 import socket
 import threading
@@ -32,12 +32,11 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 class Sandbox:
-    """A running stand-in, as a context: it serves from `with` to its end.
+    """A server that simulates the providers during its `with` context.
 
-    Each provider has a port of its own, as its host has in earnest, unless a `port` is named; at `url`
-    all of them answer. `latency` is in seconds. `faults` are `NAME` or `PROVIDER:NAME`. `scripted` replaces
-    what a stand-in answers to a path, such as `/wallet/v2/balance`: the responses in turn, the last one for
-    ever. `stand_ins` are added to the providers' own, or stand in their place.
+    Each provider has its own port, unless a `port` is given. At `url`, all of them respond. `latency` is in seconds.
+    `faults` are `NAME` or `PROVIDER:NAME`. `scripted` has the responses for a path, such as `/wallet/v2/balance`, in
+    order; the last one is repeated. `stand_ins` are added to the simulated providers, or replace them.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Sandbox:
         self.latency = latency
         self.scripted = dict(scripted or {})
         self.log: list[SandboxRequest] = []
-        """Every request, in the order of arrival, with the provider's prefix in its path."""
+        """All requests, in order of arrival, with the provider's prefix in the path."""
         self._stand_ins: dict[str, StandIn] = {
             stand_in.NAME: stand_in for stand_in in (make() for make in _STAND_INS)
         }
@@ -63,7 +62,7 @@ class Sandbox:
         self._log_line = log_line
         self._lock = threading.Lock()
         self._server = _Server((_LOOPBACK, port), _handler(self))
-        # Two ports that nobody serves: one refuses connections, one takes them and says nothing.
+        # Two unserved ports: one refuses connections, the other accepts them and never responds.
         self._closed, self._deaf = socket.socket(), socket.create_server((_LOOPBACK, 0))
         self._closed.bind((_LOOPBACK, 0))
         self._own = {} if port else {name: socket.create_server((_LOOPBACK, 0)) for name in self._stand_ins}
@@ -71,11 +70,11 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a final slash."""
+        """The base URL, without a trailing slash."""
         return f"http://{_LOOPBACK}:{self._server.server_address[1]}"
 
     def profile(self, name: str = "sandbox") -> str:
-        """A profile, as the text of a TOML file, with which balcli reaches every account here."""
+        """The TOML text of a profile with all its accounts."""
         return "\n".join(
             stand_in.profile(f"{self.address(stand_in.NAME)}/{stand_in.NAME}").format(
                 table=f"profiles.{name}"
@@ -84,7 +83,7 @@ class Sandbox:
         )
 
     def address(self, provider: str) -> str:
-        """The address of a provider's host, without a final slash: where it is, or where a fault puts it."""
+        """The URL of a provider's host, without a trailing slash, possibly changed by a fault."""
         places = {
             "here": self._own.get(provider, self._server.socket),
             "closed": self._closed,
@@ -95,7 +94,7 @@ class Sandbox:
         return next((text for text in addresses if text != HERE), HERE).format(**hosts)
 
     def start(self) -> Self:
-        """Serve each port in a thread of its own."""
+        """Serve each port in its own thread."""
         for listener in self._listeners:
             threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
         return self
@@ -114,12 +113,12 @@ class Sandbox:
     ) -> None:
         for listener in self._listeners:
             with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)  # ends the wait for a connection
+                listener.shutdown(socket.SHUT_RDWR)  # interrupts accept()
         for each in (self._closed, self._deaf, *self._listeners):
             each.close()
 
     def answer(self, request: SandboxRequest) -> SandboxResponse:
-        """The response to a request whose path still has the provider's prefix."""
+        """The response to a request whose path has the provider's prefix."""
         _, prefix, *rest = request.path.split("/")
         stand_in = self._stand_ins.get(prefix)
         with self._lock:
@@ -165,14 +164,14 @@ class Sandbox:
 
 
 class _Server(ThreadingTCPServer):
-    """Not http.server's own class, which asks the resolver for the host's name."""
+    """Replaces http.server's class, which looks up the host's name."""
 
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: a client that went away is what it may do."""
+        """Do nothing: clients may disconnect."""
 
 
 def _handler(sandbox: Sandbox) -> type[BaseHTTPRequestHandler]:
@@ -180,7 +179,7 @@ def _handler(sandbox: Sandbox) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         server_version = "balcli-sandbox"
         sys_version = ""
-        # The whole answer in one segment: two would wait for each other's acknowledgement.
+        # Send the response in one segment, to avoid waiting for an acknowledgement.
         wbufsize = -1
         disable_nagle_algorithm = True
 
@@ -217,6 +216,6 @@ def _handler(sandbox: Sandbox) -> type[BaseHTTPRequestHandler]:
             self.wfile.flush()
 
         def log_message(self, *_: Any) -> None:
-            """Nothing: the sandbox keeps its own log."""
+            """Do nothing: the sandbox has its own log."""
 
     return Handler

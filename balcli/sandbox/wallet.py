@@ -1,4 +1,4 @@
-"""The stand-in of the KunaCore wallet: login, two wallets, its likely errors."""
+"""The simulated KunaCore wallet: login, two wallets, likely errors."""
 
 import json
 import secrets
@@ -27,7 +27,7 @@ _WALLETS: dict[str, dict[str, tuple[str, str, str, str, dict[str, tuple[str, str
 
 
 class Wallet:
-    """The wallet API. A JWT of a login works until the server says otherwise."""
+    """The wallet API. The JWT of a login is valid until `expire_tokens`."""
 
     NAME = "wallet"
     BALANCES = "/v2/balance"
@@ -38,11 +38,11 @@ class Wallet:
         self._tokens = {ACCESS_TOKEN}
 
     def expire_tokens(self) -> None:
-        """Let no JWT of a login so far work any more."""
+        """Expire the JWTs of all logins."""
         self._tokens = {ACCESS_TOKEN}
 
     def answer(self, request: SandboxRequest) -> SandboxResponse:
-        """What the wallet API would answer."""
+        """The wallet API's response."""
         if (request.method, request.path) == ("POST", "/v2/auth/login"):
             return self._log_in(request)
         if (request.method, request.path) != ("POST", "/v2/balance"):
@@ -75,7 +75,7 @@ class Wallet:
         return json_response({"data": {"accessToken": token}}, 201)
 
     def profile(self, base_url: str) -> str:
-        """The lines of a profile that reach the two wallets, with one login."""
+        """The lines of a profile for the two wallets, with one login."""
         login = f'{{{{ merchant_id = "{MERCHANT_ID}", email = "{LOGIN["email"]}", password = "{LOGIN["password"]}" }}}}'
         return "\n".join(
             f'[[{{table}}.wallet]]\nname = "{name}"\nbase_url = "{base_url}"\nlogin = {login}\nwallet_id = "{wallet_id}"\n'

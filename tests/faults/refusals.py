@@ -47,7 +47,7 @@ REDIRECTS: Final = {
     "redirect-broken": _redirect(301, "http://["),
     "redirect-nowhere": Fault("303 without a Location", 6, always(SandboxResponse(303, b"", {}))),
     "redirect-bomb": Fault(
-        "302 with a body without end", 6,
+        "302 with an endless body", 6,
         scripted(wire.pours(wire.head("Location: /", status="302 Found"), b" " * 65536)),
     ),
     "redirect-drip": Fault(

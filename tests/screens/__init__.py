@@ -147,7 +147,7 @@ def _doctor(columns: int, *, verbose: bool = False, offline: bool = False) -> st
             None, "environment", "warning", "SSL_CERT_FILE is ignored; name the file as ca_bundle"
         ),
         *(Step("treasury", name, "ok", "as it must be") for name in ("settings", "secrets", "name", "tcp")),
-        Step("treasury", "latency", "ok", "the balances came in 19 ms"),
+        Step("treasury", "latency", "ok", "balances received in 19 ms"),
         Step("shop", "settings", "ok", "merchant, merchant_id 0, at https://shop.example"),
         Step.from_message("shop", "credentials", "failed", refused),
         Step("shop", "latency", "skipped", "credentials failed"),
