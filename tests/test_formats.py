@@ -166,7 +166,7 @@ def test_csv_names_an_account_that_lists_nothing() -> None:
     zero = row("b", "ETH", "0", "0", "0")
     assert [
         ["a", "acme", "", "", "", "", "", "empty", "no balances listed"],
-        ["b", "acme", "", "", "", "", "", "empty", "every row is zero and hidden"],
+        ["b", "acme", "", "", "", "", "", "empty", "all rows are 0 and hidden"],
     ] == cells(without_zeros(report_of(answered("a"), answered("b", zero))))[:2]
 
 

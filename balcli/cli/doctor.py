@@ -72,7 +72,7 @@ def diagnose(
         named.check()
         outputs = named
         if sandbox:
-            steps = [Step(None, "profile", "ok", "the sandbox's own; no file is read")]
+            steps = [Step(None, "profile", "ok", "built-in sandbox profile; no file is read")]
             with options.open_profile(None, None, None, sandbox=True, faults=fault) as opened:
                 diagnosis = _examined(opened, steps, accounts, settings, offline=offline, quiet=quiet)
         else:

@@ -62,7 +62,7 @@ def _accounts(report: Report) -> Iterator[_Row]:
             yield (*account, outcome.status, text(f"{outcome.failure.code}: {outcome.failure.message}"))
         elif report.left_out is None and outcome.account.name not in listed:
             held = outcome.holdings.balances if outcome.holdings else ()
-            yield (*account, "empty", "every row is zero and hidden" if held else "no balances listed")
+            yield (*account, "empty", "all rows are 0 and hidden" if held else "no balances listed")
 
 
 def _messages(report: Report) -> Iterator[_Row]:

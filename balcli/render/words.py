@@ -143,7 +143,7 @@ def details_of(balance: Balance) -> list[str]:
 def no_rows(outcome: Outcome) -> str:
     """Why an account that answered has no rows in the table."""
     held = outcome.holdings.balances if outcome.holdings else ()
-    return "every row is zero and hidden" if held else "no balances listed"
+    return "all rows are 0 and hidden" if held else "no balances listed"
 
 
 def omissions(report: Report) -> list[str]:
