@@ -123,7 +123,7 @@ def test_a_warning_names_an_asset_by_no_more_than_can_be_read(program: Program) 
     report = _run(program, _success([row, row])).json
     told = {warning["code"]: warning["message"] for warning in report["warnings"]}
     name = "N" * 45 + "..."
-    mismatch = f"{name}: the provider's total 10.5 is not its free 9 + locked 2; shown as sent"
+    mismatch = f"{name}: the provider's total 10.5 is not free 9 + locked 2; amounts are shown as sent"
     assert (
         [row["asset"]] * 2,
         mismatch,
