@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -841,6 +842,14 @@ def test_an_error_without_its_words_says_what_to_do(
     else:
         message = f"{what.replace(f'(HTTP {number}', f'(HTTP {number}: {OMITTED}')}; {cure}"
     assert (kind, number, message) == (type(error), error.http_status, error.message)
+
+
+def test_refused_settings_without_a_source_are_named_in_a_row() -> None:
+    """Where nothing says from where two settings are, the cure names both."""
+    headers = {name: Secret(f"{name} {TOKEN}", origin=partial(str, name)) for name in ("one", "other")}
+    with Wire(status(401)) as wire:
+        error = refused(opened(RequestSettings(retries=0)), question(wire.url, headers=headers))
+    assert error.message.endswith("; check one and other")
 
 
 @each_case("body", [f"<p>{TOKEN}".encode(), f'["\\x {TOKEN}"]'.encode()], ids=["a page", "a bad escape"])

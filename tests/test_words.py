@@ -1,12 +1,13 @@
-"""The pages avoid phrases that are stiff or unusual in technical English."""
+"""Pages, messages and docstrings avoid phrases that are stiff or unusual in technical English."""
 
+import ast
 import re
 
+from tests.conftest import ROOT
 from tests.documents import PAGES
 
 PHRASES = {
     r"(?:is|are|was|were) no [a-z]+ (?:that|which|who)": "it is no key that balcli knows",
-    r"there (?:is|are|was|were) none": "there is none",
     r"lest": "lest it be lost",
     r"whom?(?:so)?ever": "whoever reads it",
     r"for whom": "for whom it is",
@@ -37,9 +38,19 @@ def prose(page: str) -> str:
     return re.sub(r"`[^`\n]+`", "``", re.sub(r"(?ms)^```.*?^```", "", page))
 
 
-def test_the_pages_are_in_plain_english() -> None:
-    """No page has one of the phrases; write a shorter sentence instead."""
+def strings(source: str) -> str:
+    """The strings of a module, its docstrings among them."""
+    nodes = ast.walk(ast.parse(source))
+    return "\n".join(
+        node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def test_pages_and_modules_are_in_plain_english() -> None:
+    """No page and no string of the package has one of the phrases; write a shorter sentence instead."""
     texts = {name: prose(page) for name, page in PAGES.items()}
+    modules = (ROOT / "balcli").rglob("*.py")
+    texts |= {str(path): prose(strings(path.read_text(encoding="utf-8"))) for path in modules}
     places = [
         (name, place) for name, text in texts.items() for pattern in PHRASES for place in found(pattern, text)
     ]

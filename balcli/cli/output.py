@@ -341,7 +341,7 @@ def is_terminal() -> bool:
 
 
 def is_interactive() -> bool:
-    """Whether the user can be asked: stdin and stderr are terminals."""
+    """Whether a prompt can reach the user: stdin and stderr are terminals."""
     return _is_tty(sys.stdin) and _is_tty(sys.stderr)
 
 

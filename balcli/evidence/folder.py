@@ -87,7 +87,7 @@ def read(folder: Path) -> Files:
     if missing is not None:
         raise EvidenceIncomplete(
             f"{shown(folder)} has no {missing}: the run was ended before its record was, or the file was removed; "
-            "do not trust it, and record anew with --evidence"
+            "do not trust it, and make a new record with --evidence"
         )
     data = _content(folder, MANIFEST)
     sha256 = digest(data)
@@ -98,7 +98,7 @@ def read(folder: Path) -> Files:
     strangers = sorted(names - {MANIFEST, _END} - digests.keys())
     if strangers:
         raise EvidenceAltered(
-            f"{shown(folder)}: {printable(strangers[0], 60)} is not part of the record; remove it, or ask for the record anew"
+            f"{shown(folder)}: {printable(strangers[0], 60)} is not part of the record; remove it, or ask for a new record"
         )
     others = {}
     for name, expected in digests.items():
@@ -112,7 +112,7 @@ def read(folder: Path) -> Files:
 
 def altered(folder: Path, what: str) -> EvidenceAltered:
     """The error of a record that was changed."""
-    return EvidenceAltered(f"{shown(folder)}: {what}; ask for the record anew")
+    return EvidenceAltered(f"{shown(folder)}: {what}; ask for a new record")
 
 
 def _end(sha256: str) -> bytes:

@@ -143,7 +143,7 @@ def _open_entry(entry: Mapping[str, Any]) -> Account[Any]:
     except SettingProblem as problem:
         raise EvidenceAltered(
             f"the record's account {printable(name, 60)} cannot be opened: {problem.key} "
-            f"{problem.message.partition(';')[0]}; ask for the record anew"
+            f"{problem.message.partition(';')[0]}; ask for a new record"
         ) from None
 
 
