@@ -46,11 +46,9 @@ def claim(folder: Path) -> None:
             folder.mkdir(0o700)
         state = folder.stat()
         if CAN_CHECK and state.st_uid != os.getuid():
-            raise OutputError(f"{shown(folder)} belongs to another user; name a folder that is not there")
+            raise OutputError(f"{shown(folder)} belongs to another user; use a folder that does not exist")
         if any(folder.iterdir()):
-            raise OutputError(
-                f"{shown(folder)} is not empty, and evidence goes into a folder of its own; name one that is not there"
-            )
+            raise OutputError(f"{shown(folder)} is not empty; use a folder that does not exist")
         folder.chmod(0o700)
     except OSError as problem:
         raise write_error(folder, problem) from None
@@ -81,13 +79,13 @@ def read(folder: Path) -> Files:
         names = {path.name for path in folder.iterdir()}
     except OSError as problem:
         raise UsageError(
-            f"{shown(folder)} cannot be read as a folder: {problem.strerror}; name one that --evidence made"
+            f"{shown(folder)} cannot be read as a folder: {problem.strerror}; use a folder that --evidence created"
         ) from None
     missing = next((name for name in (_END, MANIFEST) if name not in names), None)
     if missing is not None:
         raise EvidenceIncomplete(
-            f"{shown(folder)} has no {missing}: the run was ended before its record was, or the file was removed; "
-            "do not trust it, and make a new record with --evidence"
+            f"{shown(folder)} has no {missing}: the run was interrupted, or the file was removed; "
+            "do not use this record, and make a new one with --evidence"
         )
     data = _content(folder, MANIFEST)
     sha256 = digest(data)

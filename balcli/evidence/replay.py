@@ -36,7 +36,9 @@ _ORDERS: Final[Mapping[str | None, Order | None]] = {
     **{order: order for order in get_args(Order)},
 }
 _ERRORS: Final = {leaf.code: leaf for leaf in leaves(BalcliError)}
-_LEFT_OUT: Final = "the record leaves out a response of the run, because it repeats a credential; replay a record without such a response"
+_LEFT_OUT: Final = (
+    "a response of the run is not in the record, because it repeats a credential; replay another record"
+)
 _SHAPED: Final = frozenset({"rows.hidden", "rows.left_out"})
 """The warnings that `--nonzero` and `--totals-only` add to a report."""
 
@@ -84,8 +86,8 @@ def replay(place: Path) -> ReplayResult:
         version = printable(str(manifest["balcli"]), 20)
         if manifest["evidence"] != LAYOUT:
             raise EvidenceDiffers(
-                f"{shown(place)} is a record of the kind {printable(str(manifest['evidence']), 20)}, and this balcli "
-                f"{__version__} knows {LAYOUT} alone; replay it with balcli {version}"
+                f"{shown(place)} is a record of layout {printable(str(manifest['evidence']), 20)}, and balcli "
+                f"{__version__} reads only {LAYOUT}; replay it with balcli {version}"
             )
         options = _options(manifest["options"])
         accounts = [_open_entry(entry) for entry in manifest["accounts"]]
@@ -97,14 +99,14 @@ def replay(place: Path) -> ReplayResult:
         was = document.parse(printed)
     except document.DocumentError as problem:
         raise EvidenceDiffers(
-            f"{shown(place)}: {folder.DOCUMENT} is not a document that balcli {__version__} knows ({problem}); "
+            f"{shown(place)}: {folder.DOCUMENT} is not a document of balcli {__version__} ({problem}); "
             f"replay it with balcli {version}"
         ) from None
     report = was if was.failures else _replayed(accounts, client, options, was)
     same = "".join(pieces(report)).encode() == printed
     if not same and version == __version__:
         raise EvidenceDiffers(
-            f"{shown(place)} is whole, but does not come to the document that its run printed; please report it"
+            f"{shown(place)} is complete, but gives another document than its run printed; please report it"
         )
     return ReplayResult(report, options, files.sha256, len(files.others) - 1, None if same else version)
 
@@ -131,11 +133,10 @@ def _open_entry(entry: Mapping[str, Any]) -> Account[Any]:
     provider = PROVIDERS.get(entry["provider"])
     name, base_url = entry["account"], entry["base_url"]
     if not isinstance(name, str) or not isinstance(base_url, str):
-        raise TypeError("an account's name and address are texts")
+        raise TypeError("an account's name and URL must be strings")
     if provider is None:
         raise EvidenceDiffers(
-            f"the record has an account at {printable(entry['provider'], 40)}, which this balcli does not know; "
-            "install the provider's plug-in"
+            f"the record has an account at the unknown provider {printable(entry['provider'], 40)}; install its plugin"
         )
     values = {key: _setting(value) for key, value in entry["settings"].items()}
     try:
@@ -181,9 +182,7 @@ def _replayed(
     )
     endings = {outcome.account.name: outcome for outcome in was.outcomes}
     if {outcome.account.name for outcome in outcomes} != endings.keys():
-        raise EvidenceDiffers(
-            "the recorded responses come to other accounts than the run had; please report it"
-        )
+        raise EvidenceDiffers("the recorded responses list other accounts than the run had; please report it")
     made = reports.build(was.profile, [_as_it_was(each, endings[each.account.name]) for each in outcomes])
     made = reports.without_zeros(made) if options.nonzero else made
     made = reports.arranged(made, options.sort, totals_only=options.totals_only)
@@ -229,7 +228,7 @@ class _ReplayClient:
             answers = self._answers[key]
             if not answers:
                 raise EvidenceDiffers(
-                    "the record does not hold a request that balcli makes; replay it with the version of balcli that made it"
+                    "a request is not in the record; replay it with the version of balcli that made the record"
                 )
             # A token may be renewed once more than in the run: then the last response is used again.
             last = request.returns_credential and len(answers) == 1
