@@ -88,7 +88,7 @@ def is_stdout(path: Path) -> bool:
 
 
 def identity(path: Path) -> tuple[object, ...]:
-    """A key that is equal for all paths of the same file, through links and spellings."""
+    """A key that is the same for all paths to a file, however they are spelled or linked."""
     try:
         target = _resolve(path)
         if target.is_replaced:
@@ -242,7 +242,7 @@ def _stem(path: Path) -> str:
     """The stem of a file's temporary names: its name, or a digest if that is too long."""
     if len(os.fsencode(path.name)) <= _LONGEST_NAME:
         return path.name
-    from hashlib import sha256  # here, because few names are that long
+    from hashlib import sha256  # imported here, because few names are that long
 
     return sha256(os.fsencode(path.name)).hexdigest()[:32]
 

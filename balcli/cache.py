@@ -48,7 +48,7 @@ class Cache:
 
     def write(self, key: str, document: object) -> None:
         """Write the document to the cache. Errors are ignored."""
-        import tempfile  # here, like hashlib below: these imports would take a tenth of the time of `--help`
+        import tempfile  # imported here, like hashlib below: together they would take a tenth of the time of `--help`
 
         temporary = ""
         try:

@@ -136,7 +136,7 @@ def each(
     on_progress: OnProgress | None = None,
     results: dict[_Position, T] | None = None,
 ) -> dict[_Position, T]:
-    """The results of `do` that are ready before the deadline, in `results` if given.
+    """The results of `do` that are ready before the deadline, stored in `results` if given.
 
     Raises what `do` raises. `on_progress` is called in this thread, a few times per second.
     """
@@ -306,7 +306,7 @@ def _expanded(
 def _accounts_for(
     account: Account[Any], run: Run
 ) -> tuple[list[Account[Any]], list[echoes.CredentialEcho]] | Outcome:
-    """The accounts that one expands to, with the echoes in these responses; its outcome if there are none.
+    """The accounts that an account expands to, with the echoes in those responses; its outcome if there are none.
 
     Raises what the provider's `expand` raises.
     """

@@ -139,7 +139,7 @@ def _of_account(old: Outcome | None, new: Outcome | None) -> AccountChange | Non
 def _rows(
     report: Report, only: DiffFilter, missing: AbstractSet[tuple[str, str | None]]
 ) -> Mapping[str, Mapping[_Key, list[Balance]]]:
-    """The rows of each account by key, without the kinds that are missing in either run.
+    """The rows of each account by key, leaving out kinds that are missing from either run.
 
     Rows with the same key keep their order.
     """

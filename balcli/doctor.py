@@ -82,7 +82,7 @@ def read_files(
             text = f"{shown(file)} does not exist; accounts come from environment variables"
             steps.insert(0, Step(None, "profile", "ok", text))
     for error in errors:
-        # A file's mode can be wrong only because of its content.
+        # Whether a file's mode is a problem can depend on its content.
         stage = "profile" if isinstance(error, ConfigFileError) else "accounts"
         step = Step.failed(None, stage, error)
         if step not in [each._replace(step=stage) for each in steps]:
@@ -138,7 +138,7 @@ def examine(
     where = f"profile {printable(profile.name, 40)}" if profile.name else "the environment"
     general = _open_all(diagnoses, SecretSources(deadline, settings.command_timeout), problems)
     failures = [Failure.from_error(error) for error in problems.errors()]
-    # The earlier steps already have the others.
+    # The earlier steps already report the others.
     new = Problems(one for one in general if isinstance(one[1], Entry) or one not in profile.problems)
     listed = ", ".join(printable(diagnosis.entry.name, 40) for diagnosis in diagnoses)
     steps = _failed("accounts", new)

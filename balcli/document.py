@@ -223,7 +223,7 @@ def _of_properties(value: Any, rule: Mapping[str, Any], place: str) -> Iterator[
 
 
 def _of_others(value: Any, rule: Mapping[str, Any], place: str) -> Iterator[str]:
-    if isinstance(value, dict):  # used in the schema without named properties
+    if isinstance(value, dict):  # the schema uses it only in objects without named properties
         for key, each in value.items():
             yield from _problems(each, rule, f"{place}.{printable(key, 40)}")
 

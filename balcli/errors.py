@@ -94,7 +94,7 @@ class ConfigFileError(ConfigError):
 
 
 class ConfigSyntaxError(ConfigError):
-    """A file is not valid TOML, or a line of a `.env` does not parse."""
+    """A file is not valid TOML, or a line of a `.env` file cannot be parsed."""
 
     code = "config.syntax"
 

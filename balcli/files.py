@@ -71,7 +71,7 @@ def open_for_reading(path: Path) -> int:
 def try_lock(descriptor: int) -> bool | None:
     """Lock a file until this process closes it. Returns whether it is locked, or None if locks are not supported."""
     try:
-        import fcntl  # here, because some systems do not have it
+        import fcntl  # imported here, because some systems do not have it
     except ImportError:
         return None
     try:
@@ -110,14 +110,14 @@ def chmod(state: os.stat_result, path: Path) -> str:
 
 def _quoted(text: str) -> str:
     """A text, quoted as one word for a shell."""
-    import shlex  # here, because it is needed only for errors
+    import shlex  # imported here, because it is needed only for errors
 
     return shlex.quote(text)
 
 
 def _user_name(number: int) -> str:
     """The name of a user for sudo."""
-    import pwd  # here, because some systems do not have it
+    import pwd  # imported here, because some systems do not have it
 
     try:
         return pwd.getpwuid(number).pw_name

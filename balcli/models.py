@@ -84,7 +84,7 @@ Detail: TypeAlias = Amount | str | bool | tuple[DepositAddress, ...] | None
 class Balance(NamedTuple):
     """The balance of one asset in one account, in whole units; None is unknown, never 0.
 
-    `raw` has the original field names and texts of the response. `counted` is False if the row
+    `raw` has the original field names and values of the response, as text. `counted` is False if the row
     is not in any total.
     """
 
@@ -146,7 +146,7 @@ class Failure(NamedTuple):
 
     @classmethod
     def from_error(cls, error: BalcliError) -> "Failure":
-        """The failure of a BalcliError."""
+        """The Failure for a BalcliError."""
         return cls(error.code, error.message, error.retryable, error.http_status, error.exit_code)
 
 

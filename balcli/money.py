@@ -88,7 +88,7 @@ class Amount:
         return f"Amount('{self}')"
 
     def __str__(self) -> str:
-        """The canonical form: plain notation, no exponent, no needless zero, no `-0`."""
+        """The canonical form: plain notation, no exponent, no redundant zeros, no `-0`."""
         units, places = self._value, self.places
         if isinstance(units, str):
             return units

@@ -54,7 +54,7 @@ def _about_aggregate(name: str) -> Notice:
 
 
 def without_zeros(report: Report) -> Report:
-    """The report without rows and totals in which all amounts are 0. It counts them."""
+    """The report without rows and totals whose amounts are all 0. The result counts those left out."""
     shown = tuple(balance for balance in report.balances if not balance.is_zero())
     totals = tuple(total for total in report.totals if not _is_zero(total))
     return report._replace(

@@ -89,14 +89,15 @@ def run(
     """Run once. Errors of accounts are in the report. An error in recording never hides a balance.
 
     `recorder` gets every response, for the evidence. `observe` gets every attempt of a request. `progress` is
-    entered while requests are in flight. `deadline` is None for that of the settings, starting now. Raises BalcliError
+    entered while requests are in flight. If `deadline` is None, the deadline from the settings applies, counted from
+    now. Raises BalcliError
     if no account can be requested, or another run has the lock.
     """
     problems: tuple[BalcliError, ...] = ()
     with ExitStack() as locks:
         try:
             if request.record:
-                from balcli import state  # here, because few runs are recorded
+                from balcli import state  # imported here, because few runs are recorded
 
                 locks.enter_context(state.lock(profile.name, os.environ, wait=request.wait or 0))
         except StateError as problem:

@@ -171,7 +171,7 @@ def _quoted(raw: bytes) -> set[str]:
 
 
 def is_recognizable(secret: Secret) -> bool:
-    """Whether a credential can be distinguished from data: it has 12 characters or more, not only digits."""
+    """Whether a credential can be distinguished from data: it has at least 12 characters and is not all digits."""
     text = reveal(secret)
     return len(text) >= MIN_RECOGNIZABLE and not text.isdigit()
 
@@ -228,7 +228,7 @@ class CredentialMatcher:
 
     @property
     def are_few(self) -> bool:
-        """Whether the search is fast for a text of any length."""
+        """Whether there are few enough credentials to search text of any length quickly."""
         return len(self._by_start) <= _FEW
 
     def encodings(self) -> list[str]:

@@ -65,7 +65,7 @@ def _name(profile: str | None) -> str:
     name = quote(profile, safe=" ")
     if len(name) <= _LONGEST_NAME:
         return name
-    from hashlib import sha256  # here, because few names are that long
+    from hashlib import sha256  # imported here, because few names are that long
 
     return f"({sha256(profile.encode()).hexdigest()[:32]})"
 

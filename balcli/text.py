@@ -19,7 +19,7 @@ _MOST_COMPARED: Final = 2000
 
 _LOWER: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
-# Printable for Python, but invisible or blank: fillers, joiners, variation selectors.
+# Printable according to Python, but invisible or blank: fillers, joiners, variation selectors.
 _INVISIBLE: Final = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )

@@ -1,4 +1,4 @@
-"""Thresholds on balances (the `limits` of a profile): ranges of monitoring plugins, and their evaluation."""
+"""Thresholds on balances (the `limits` of a profile): ranges as monitoring plugins have them, and their evaluation."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

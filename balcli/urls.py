@@ -37,7 +37,7 @@ def display_host(base_url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is `localhost` or an address of the loopback range, without a lookup."""
+    """Whether a host is `localhost` or an address in the loopback range, without a DNS lookup."""
     if host.lower() == "localhost":
         return True
     try:
@@ -54,7 +54,7 @@ def is_loopback_url(url: str) -> bool:
 
 @lru_cache(maxsize=64)  # accounts share hosts
 def validate_base_url(text: str) -> str:
-    """The URL with scheme and host in lower case, without default port and trailing slash.
+    """The URL with its scheme and host in lower case, without a default port or trailing slash.
 
     Raises ValueError, with the cure, if credentials must not be sent there. The message does not contain the URL,
     which may contain a password.
@@ -82,7 +82,7 @@ def normalize_url(base_url: str) -> str:
 
 
 def _normal_host(host: str) -> str:
-    """The host in lower case, without a trailing dot. Addresses get their shortest form, localhost `127.0.0.1`."""
+    """The host in lower case, without a trailing dot; addresses in their shortest form, `127.0.0.1` for localhost."""
     name = host.lower().removesuffix(".")
     try:
         address = ipaddress.ip_address(name if (number := _old_ipv4(name)) is None else number)

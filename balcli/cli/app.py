@@ -137,7 +137,7 @@ def _takes_one_text(parameter: Any) -> bool:
 
 
 def _help(command: Any, context: Any) -> str:
-    from balcli.cli.help import help_text  # here, because few runs need it
+    from balcli.cli.help import help_text  # imported here, because few runs need it
 
     return help_text(command, context)
 
@@ -232,8 +232,8 @@ def _run(arguments: list[str]) -> int:
     try:
         with redirect_stdout(gathered):
             code = app(args=arguments, prog_name="balcli", standalone_mode=False)
-    except SystemExit as ending:  # Typer ends a completion like this; its output is not written yet
-        # No code means success. A text means failure.
+    except SystemExit as ending:  # Typer ends completion this way; its output is not written yet
+        # No code means success. A string means failure.
         code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except typer.Abort:
         code = 130
@@ -303,7 +303,7 @@ def _end_with_usage(problem: typer.TyperException, arguments: list[str]) -> int:
 
 
 def _corrected(option: str, context: Any, line: CommandLine) -> str | None:
-    """The correct spelling of a subcommand's option that was given to its group; None for any other option."""
+    """The correct command line for a subcommand's option that was given to its group; None for any other option."""
     if context is None or not isinstance(context.command, TyperGroup):
         return None
     found = next((each for each in line.command.params if option in each.opts), None)
@@ -383,12 +383,12 @@ def _code_of_signal(problem: BaseException | None) -> int | None:
 
 
 def _signal_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Send a signal again that arrived in a callback, where Python drops exceptions. Pass on any other exception."""
+    """Resend a signal that arrived in a callback, where Python drops exceptions. Pass on any other exception."""
     code = _code_of_signal(unraisable.exc_value)
     if code is None:
         sys.__unraisablehook__(unraisable)
         return
-    import threading  # here, because it is rarely needed
+    import threading  # imported here, because it is rarely needed
 
     # In another thread: here, the handler would run, and raise, in this callback again.
     timer = threading.Timer(0.1, os.kill, (os.getpid(), code - 128))

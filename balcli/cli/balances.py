@@ -214,7 +214,9 @@ def _show_balances(
             outputs.check()
             display = display._replace(outputs=outputs)
         if evidence is not None:
-            from balcli.evidence import record as evidence_record  # here, because few runs save evidence
+            from balcli.evidence import (
+                record as evidence_record,
+            )  # imported here, because few runs save evidence
 
             recorder = evidence_record.Recorder(evidence)
         request = request._replace(assets=wanted(asset, exact=exact) if asset or exact else ())

@@ -69,7 +69,7 @@ class _Source(NamedTuple):
 
     @property
     def side(self) -> "Side":
-        """The run in the output."""
+        """This run as one side of the diff in the output."""
         from balcli.render.diff import Side
 
         return Side(self.id, self.report.generated_at, self.report.complete, self.file)
@@ -415,7 +415,7 @@ def _last_two(recorded: Recorded) -> tuple[_Source, _Source]:
 
 
 def _source(recorded: Recorded, word: str) -> _Source:
-    """The run of an argument."""
+    """The run that an argument names: a file, or a run in the history."""
     if is_file(word):
         return _Source(read_document(recorded, word), file_label(word), file=word)
     return _of_run(find_run(recorded, word))

@@ -162,7 +162,7 @@ def _print_steps(diagnosis: "Diagnosis", *, quiet: bool) -> None:
     failed = [step for step in diagnosis.steps if step.status == "failed"]
     for step in failed:
         print_message(_sentence(step), step.account)
-    if not failed:  # then nothing was checked
+    if not failed:  # nothing was checked
         for failure in diagnosis.report.failures:
             print_message(failure.message)
     for step in diagnosis.steps if not quiet else ():

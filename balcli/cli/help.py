@@ -109,7 +109,7 @@ def _below(group: Any) -> list[str]:
 
 
 def examples(path: str) -> tuple[str, ...]:
-    """The examples of a command, by full name with `balcli`. A plugin's command has one with --sandbox."""
+    """The examples for a command, given by its full name with `balcli`. A plugin's command has one with --sandbox."""
     return EXAMPLES.get(path.partition(" ")[2], (f"{path} --sandbox",))
 
 

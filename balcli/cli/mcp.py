@@ -46,7 +46,7 @@ def serve(
     if sandbox:  # whatever the environment names
         config, profile, env_file = None, SANDBOX, None
     os.environ[pipes.REFUSAL] = _FIFO
-    from balcli.cli.tools import serve_stdio  # here, because it needs the SDK
+    from balcli.cli.tools import serve_stdio  # imported here, because it needs the SDK
 
     with redirect_stdout(sys.__stdout__):
         serve_stdio(

@@ -83,7 +83,7 @@ def format_option(default: str) -> Any:
 
 
 def _parsed(text: str, plain: str = "s") -> float:
-    """Parse a duration with or without a unit, in seconds. Raises BadParameter."""
+    """Parse a duration, with or without a unit, into seconds. Raises BadParameter."""
     try:
         return parse_seconds(text, plain)
     except ValueError as problem:
@@ -336,7 +336,7 @@ def open_profile(
     from balcli.config.profile import load
 
     if deadline is not None:
-        from balcli import pipes  # here, because few runs read one
+        from balcli import pipes  # imported here, because few runs read one
 
         pipes.reader.stop_after(deadline)
     path = file or profiles.default_file()
@@ -359,7 +359,7 @@ def value_request(
         return None
     if len(assets) != 1:
         raise UsageError("-o value prints the amount of one asset; choose it with --asset")
-    from balcli.render.value import ValueRequest  # here, because few runs print one
+    from balcli.render.value import ValueRequest  # imported here, because few runs print one
 
     return ValueRequest(assets[0], field or "total", absent is not None)
 
@@ -373,7 +373,7 @@ def is_explicit(context: typer.Context, name: str) -> bool:
 def outputs(
     given: Iterable[str] | None, formats: Iterable[str], *, explicit: bool, mode: str | None
 ) -> Outputs:
-    """The output files of `-O`, for a command with these formats; `explicit` if `-o` is given, too.
+    """The output files of `-O`, for a command with these formats. `explicit` means that `-o` is given too.
 
     Only the exact name of a format is a prefix: `./json:x` is a file. `-` and `/dev/stdout` are stdout.
     Raises UsageError.
@@ -410,7 +410,7 @@ def _output_path(text: str) -> Path | None:
     """The path of an output file; None for stdout. A file named `-` is `./-`."""
     if text == "-":
         return None
-    from balcli.atomic import is_stdout  # here, because few runs write a file
+    from balcli.atomic import is_stdout  # imported here, because few runs write a file
 
     try:
         path = Path(expand_home(text, os.environ))
@@ -428,7 +428,7 @@ def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:
 def validate_options(request: "RunRequest", faults: list[str] | None, flags: "Iterable[Flag]" = ()) -> None:
     """Raise UsageError for options that cannot be combined.
 
-    These are a flag with a target that it includes, --fault without --sandbox, and options of --record without it.
+    A flag with a target that it already includes, --fault without --sandbox, or an option of --record without it.
     """
     for flag in flags:
         if not request.targets.keys().isdisjoint(flag.excludes):

@@ -121,7 +121,7 @@ class Outputs(NamedTuple):
         files = [file for _, file in self.all("") if file is not None]
         if not files:
             return
-        from balcli import atomic  # here, because few runs write a file
+        from balcli import atomic  # imported here, because few runs write a file
 
         places: dict[object, Path] = {}
         for file in files:
@@ -231,7 +231,7 @@ def print_message(text: str, account: str | None = None) -> None:
 
 
 def _coloured_message(line: str, *, failed: bool) -> str:
-    from balcli.render.layout import Line, to_text  # here, because only terminals need it
+    from balcli.render.layout import Line, to_text  # imported here, because only terminals need it
 
     head, body = line[:8], line[8:-1]
     said, semicolon, cure = body.rpartition(";")
@@ -321,7 +321,7 @@ def terminal_view(file: Path | None = None, *, verbose: bool = False, about: str
     columns = terminal_columns(file)
     if columns is None:
         return None
-    from balcli.render.display import SIGNS, View  # here, because it imports the data model
+    from balcli.render.display import SIGNS, View  # imported here, because it loads the data model
 
     return View(columns, can_encode("".join(SIGNS)), verbose, about=about)
 
@@ -368,7 +368,9 @@ def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Pr
     shown = not quiet and os.environ.get("TERM", "dumb") not in {"", "dumb"} and _is_tty(sys.stderr)
     if not (shown or colour):
         return nullcontext()
-    from balcli.cli.progress import Progress  # here, because most runs are short or without a terminal
+    from balcli.cli.progress import (
+        Progress,
+    )  # imported here, because most runs are short or without a terminal
 
     return Progress(shown=shown, colour=colour, unicode=can_encode("●✗○", sys.stderr))
 

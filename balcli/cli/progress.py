@@ -23,7 +23,7 @@ _MORE: Final = ", ..."
 
 
 class Progress:
-    """A context with a progress line, which it erases at the end.
+    """A context manager that shows a progress line and erases it at the end.
 
     A line that cannot be written immediately is dropped, so that a run never waits for it.
     """
@@ -73,7 +73,7 @@ class Progress:
                 self._shown = text
 
     def _write(self, text: str) -> bool:
-        """Write a text; returns False for a stopped terminal, or if another job is in the foreground."""
+        """Write text; returns False if the terminal is stopped or another job is in the foreground."""
         stream = sys.stderr
         try:
             if not (select.select([], [2], [], 0)[1] and is_foreground(2)):

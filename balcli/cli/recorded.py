@@ -73,7 +73,7 @@ def newest_runs(
     if not recorded.file.exists():
         return ()
     _check_profile(recorded)
-    # If all runs have selected accounts or assets, use these.
+    # If every run was limited to certain accounts or assets, use those runs.
     full = recorded.full and bool(runs(recorded.file, recorded.profile, full=True, limit=1))
     return runs(
         recorded.file,

@@ -100,7 +100,7 @@ async def _list_tools(_context: Any, _params: Any) -> ListToolsResult:
 
 
 class _Calls:
-    """Answers calls of tools, each with a run of balcli in a process of its own."""
+    """Answers tool calls, running balcli in a separate process for each."""
 
     def __init__(self, fixed: Mapping[str, Any]) -> None:
         self._fixed = fixed
@@ -123,7 +123,7 @@ class _Calls:
             async with self._free:
                 code, printed = await self._run(command_line(name, arguments, self._fixed))
             ending = f"exit code {code}"
-        except (OSError, ValueError):  # a text with a NUL or half of a surrogate pair
+        except (OSError, ValueError):  # a string with a NUL or a lone surrogate
             ending = "not started"
             return _error("balcli could not be started with these arguments")
         finally:
@@ -183,7 +183,7 @@ def _error(message: str, **meta: int) -> CallToolResult:
 def command_line(name: str, arguments: Mapping[str, Any], fixed: Mapping[str, Any]) -> list[str]:
     """The arguments of balcli for a call. `fixed` has the options of the server."""
     tool = TOOLS[name]
-    if name == "list_accounts" and fixed["--sandbox"]:  # its profile is in no file
+    if name == "list_accounts" and fixed["--sandbox"]:  # its profile is not in a file
         tool = tool | {"command": ["all"], "fixed": ["--sandbox"]}
     line = [*tool["command"], "--output=json"]
     for option in tool["fixed"]:

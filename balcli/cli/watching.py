@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from balcli.render.screen import WatchUpdate
     from balcli.run import RunResult
 
-# Codes of xterm: alternate screen without cursor, and back; home; clear the rest of the line, of the screen.
+# xterm codes: alternate screen without a cursor, and back; home; clear to the end of the line, and of the screen.
 _OPEN: Final = "\x1b[?1049h\x1b[?25l"
 _CLOSE: Final = "\x1b[?25h\x1b[?1049l"
 _HOME: Final = "\x1b[H"
@@ -138,7 +138,7 @@ class _Screen:
 @contextmanager
 def _keys() -> "Iterator[Callable[[float], bool]]":
     """A function that waits for seconds, or a resize of the terminal. It returns whether `q` was typed."""
-    import termios  # here, because few runs need it
+    import termios  # imported here, because few runs need it
     import tty
 
     reads, writes = os.pipe()

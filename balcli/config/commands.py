@@ -56,7 +56,7 @@ def _run(command: tuple[str, ...], until: float, terminal: int | None, name: str
     """The exit status of a command (None on timeout), and its output, or slightly more than the maximum."""
     process: subprocess.Popen[bytes] | None = None
     try:
-        # A signal in between would leave an unknown process behind.
+        # A signal between starting the process and storing it would leave an orphan behind.
         with signals.deferred():
             try:
                 # A list, without a shell: the profile cannot contain shell syntax.

@@ -133,7 +133,7 @@ def _short_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
 
 def expiring_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
     """A notice for each static JWT of an account that has expired or will expire soon."""
-    from balcli.http import jwt  # here, because `config show` needs no JSON
+    from balcli.http import jwt  # imported here, because `config show` needs no JSON
 
     for secret in opened.values.values():
         end = jwt.expiry(secret) if isinstance(secret, Secret) else None
@@ -172,7 +172,7 @@ def _filled(entry: "Entry", text: str) -> str:
 
 
 def source_of_text(raw: Any, source: Source | None, path: KeyPath, variables: Variables) -> str:
-    """The variables in a value of the file. Literal text adds the line of the value."""
+    """Where a value in the file comes from: its variables, and the value's line if it has literal text."""
     texts = list(texts_in(raw))
     names = dict.fromkeys(name for text in texts for name in names_in(text))
     found = [variables.origin(name) for name in names]

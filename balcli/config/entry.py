@@ -399,7 +399,7 @@ class _Reader(NamedTuple):
         if not isinstance(raw, list) or not raw or not all(isinstance(part, str) and part for part in raw):
             raise ValueProblem('must be a list of strings; write it as ["pass", "show", "some/name"]')
         command = self._expand_all(raw, spelling)
-        # Not after a problem: another user may be able to write the file with the command.
+        # Not after a problem: another user may be able to edit the file that contains the command.
         run = not self.problems.found
         return self.sources.from_command(command, run=run) if len(command) == len(raw) else ""
 

@@ -67,9 +67,9 @@ def inspect(
     env_file: Path | None,
     environ: Mapping[str, str],
 ) -> Inspection:
-    """Inspect the profile of that name, the default or only one, or all profiles (`every`).
+    """Inspect the named profile (by default, the default profile or the only one), or all profiles (`every`).
 
-    Reads it like a run, but opens all accounts and runs no commands.
+    Reads profiles as a run does, but opens all accounts and runs no commands.
     """
     read: ProfileFile | None = None
     profiles: list[InspectedProfile] = []

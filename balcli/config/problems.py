@@ -27,7 +27,9 @@ class Place(Protocol):
 
 
 class Problems:
-    """Collects the problems of a configuration. After a problem, execution continues after `with problems.step():`.
+    """Collects the problems of a configuration.
+
+    A problem inside `with problems.step():` is caught, and execution continues after the block.
 
     Messages are formatted at the end, when all credentials are known, because account names may contain one.
     """
@@ -36,12 +38,12 @@ class Problems:
         self.found: list[Problem] = [*before]
 
     def add(self, problem: ConfigError, place: Place | None = None, *keys: str | int) -> None:
-        """Add a problem. Its message follows the name of these keys, or is complete without a place."""
+        """Add a problem. With a place, the message continues the name of its keys; without one, it is complete."""
         self.found.append((problem, place, keys))
 
     @contextmanager
     def step(self, place: Place | None = None, *keys: str | int) -> Iterator[None]:
-        """A context that catches a ConfigError and adds it."""
+        """A context manager that catches a ConfigError and adds it."""
         try:
             yield
         except ConfigError as problem:
@@ -66,7 +68,7 @@ Problem: TypeAlias = tuple[ConfigError, Place | None, KeyPath]
 
 
 class Source(NamedTuple):
-    """A TOML text, with its file or another name for messages."""
+    """TOML text, with its file or another name for messages."""
 
     place: Path | str
     text: str
@@ -177,7 +179,7 @@ class _Scanner:
 
     def _keys(self) -> tuple[list[str], int]:
         """The parts of a dotted key, and its line."""
-        from balcli.config.sources import parse_toml  # here, because that module imports this one
+        from balcli.config.sources import parse_toml  # imported here, because that module imports this one
 
         keys, line = [], self._pieces[self._next][1]
         while (piece := self._pieces[self._next][0]) not in {"=", "]"}:

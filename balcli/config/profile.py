@@ -93,7 +93,7 @@ class ProfileFile(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
     def profile(self, name: str | None) -> Profile:
-        """The profile of that name, or the default or only one. Raises ConfigErrors if there is none."""
+        """The named profile; without a name, the default or the only one. Raises ConfigErrors if there is none."""
         problems = Problems(self.problems)
         place = None
         with problems.step():
@@ -151,7 +151,7 @@ class ProfileFile(NamedTuple):
 def load(
     file: Path, *, must_exist: bool, name: str | None, env_file: Path | None, environ: Mapping[str, str]
 ) -> Profile:
-    """Load the profile of that name from a file, or the default or only one.
+    """Load the named profile from a file; without a name, the default profile or the only one.
 
     If the file is optional and does not exist, the accounts come from the environment. Raises ConfigErrors if there
     is no profile. Other errors are in its `problems`.
@@ -260,7 +260,7 @@ def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Ta
         raise ProfileError(f"{file.source.name} has no profile; add [profiles.main]")
     if name is None and len(profiles) > 1:
         if default is not None:
-            raise problems.error()  # an invalid default does not decide
+            raise problems.error()  # an invalid default_profile cannot choose one
         raise ProfileError(
             f"{file.source.name} has several profiles ({join_names(profiles)}); choose one with --profile or default_profile"
         )

@@ -40,7 +40,7 @@ def ca_source(
 
     Relative paths of a `ca_bundle` are relative to the folder. A directory in a variable is an OpenSSL directory.
     """
-    from balcli.models import CaSource  # here, because completion names profiles without the models
+    from balcli.models import CaSource  # imported here, because completion names profiles without the models
 
     for whose, text in (("account", account), ("profile", profile)):
         if text is not None:
@@ -138,7 +138,7 @@ def _read_file(
 def _read_fifo(
     path: Path, most: int, check: Callable[[os.stat_result], None]
 ) -> tuple[bytes, os.stat_result]:
-    from balcli import pipes  # here, because few runs read one
+    from balcli import pipes  # imported here, because few runs read one
 
     try:
         return pipes.reader.read(path, most, check)
@@ -167,9 +167,9 @@ _TOML_FLAWS: Final = {
 
 
 def parse_toml(source: Source) -> dict[str, Any]:
-    """The document of a TOML 1.1 text.
+    """The document parsed from TOML 1.1 text.
 
-    Raises ConfigSyntaxError with only line, column and kind, because the text may be a secret.
+    Raises ConfigSyntaxError with only the line, the column and the kind of error, because the text may be a secret.
     """
     import tomli  # not needed by `--help`
 
@@ -313,7 +313,7 @@ def names_in(text: str) -> tuple[str, ...]:
 
 
 def as_written(text: str) -> str:
-    """A text with each `$${` replaced by `${`, and `${NAME}` unchanged."""
+    """The text with each `$${` replaced by `${`, and `${NAME}` unchanged."""
     return re.sub(_PLACEHOLDER, lambda match: "${" if match[0] == "$${" else match[0], text)
 
 
@@ -328,9 +328,9 @@ def has_own_text(text: str) -> bool:
 
 
 def read_variables(environ: Mapping[str, str], env_file: Path | None, problems: Problems) -> Variables:
-    """Read the environment and a `.env` file, with the quotes and comments of python-dotenv.
+    """Read the environment and a `.env` file, with python-dotenv's rules for quotes and comments.
 
-    Its values are not expanded, and do not enter the process's environment.
+    The file's values are not expanded, and are not added to the process's environment.
     """
     if env_file is None:
         return Variables(environ)
@@ -395,7 +395,7 @@ class SecretSources:
     def from_file(self, path: Path) -> Secret:
         """The content of a file, without one trailing line break. Raises SecretError."""
         if self._deadline is not None:
-            from balcli import pipes  # here, because few secrets are in files
+            from balcli import pipes  # imported here, because few secrets are in files
 
             pipes.reader.stop_after(self._deadline.left())
         try:

@@ -66,7 +66,7 @@ def _table(provider: Provider) -> str:
 
 
 def _about(provider: Provider, key: Key) -> str:
-    """The comment of a key."""
+    """The comment for a key."""
     if key.name == "base_url" and isinstance(provider, HasBaseUrlNote):
         return f"{key.help}. {provider.BASE_URL_NOTE}"
     return key.help

@@ -34,7 +34,7 @@ class Files(NamedTuple):
 
 def digest(data: bytes) -> str:
     """The SHA-256 of some bytes in hexadecimal."""
-    from hashlib import sha256  # here, because few runs need it
+    from hashlib import sha256  # imported here, because few runs need it
 
     return sha256(data).hexdigest()
 

@@ -28,7 +28,7 @@ _BESIDE: Final = ("name", "base_url", "ca_bundle")
 
 
 class Names:
-    """The names of the secrets in one record, made when they are needed. A name reveals nothing of its secret.
+    """The names of the secrets in one record, made when they are needed. A name reveals nothing about its secret.
 
     In a replay, the secrets are the `given` names, which are their own names.
     """

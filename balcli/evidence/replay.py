@@ -112,7 +112,7 @@ def replay(place: Path) -> ReplayResult:
 
 
 def _options(written: Any) -> Options:
-    """The options as typed values. Raises like `folder.read` for an unexpected shape."""
+    """The options as typed values. For an unexpected shape, raises what `folder.read` raises."""
     return Options(
         output=str(written["output"]),
         assets=tuple(map(ExactName if written["exact"] is True else str, written["assets"])),

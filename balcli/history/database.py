@@ -127,10 +127,10 @@ def within(deadline: "Deadline") -> Iterator[None]:
 def connect(path: Path, *, create: bool = False) -> Iterator["Connection"]:
     """A connection to the history. With `create`, a missing file is created with mode 0600.
 
-    Raises StateError for any problem with the file or the disk, also while the connection is used.
+    Raises StateError for any problem with the file or the disk, including while the connection is in use.
     """
     try:
-        import sqlite3  # here, because most runs are not recorded
+        import sqlite3  # imported here, because most runs are not recorded
     except ImportError:
         raise StateError(
             "this Python has no sqlite3 module, which the history needs; install a Python with sqlite3"

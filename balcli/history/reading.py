@@ -317,7 +317,7 @@ def _with_shape(value: Any, shape: Any) -> Any:
 
 
 def _has_shape(value: Any, shape: Any) -> bool:
-    """Whether JSON has a shape: [of each item], (of the first, …), {str: of each value}, or a type."""
+    """Whether a JSON value has a shape: [of each item], (of the first, …), {str: of each value}, or a type."""
     if isinstance(shape, list):
         return isinstance(value, list) and all(_has_shape(item, shape[0]) for item in value)
     if isinstance(shape, tuple):

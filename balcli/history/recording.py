@@ -88,7 +88,7 @@ def with_url_digests(report: Report, *, sandbox: bool) -> Report:
 
 
 def _digest(account: Account[object]) -> str:
-    from hashlib import sha256  # here, because most runs are not recorded
+    from hashlib import sha256  # imported here, because most runs are not recorded
 
     return sha256(normalize_url(account.base_url).encode()).hexdigest()[:32]
 
@@ -176,7 +176,7 @@ def _rows(connection: "Connection", balances: Iterable[Balance]) -> dict[_Key, _
         value = (1, *texts[:3], int(balance.counted), places[what], rest, _extra_texts(texts))
         alike[*what, kind, merchant].append(value)
         places[what] += 1
-    # Sorted by amounts, so that another order in the response is not a change.
+    # Sorted by amount, so that a different order in the response does not count as a change.
     return {
         (*what, number): value
         for what, values in alike.items()
@@ -201,7 +201,7 @@ def _amounts(row: Balance | Amounts) -> list[str | None]:
 
 
 def _index_of(text: str, texts: list[str | None]) -> int:
-    """The index of a text in a row's texts. A new text is added."""
+    """The index of a string in a row's strings, to which it is added if new."""
     if text not in texts:
         texts.append(text)
     return texts.index(text)

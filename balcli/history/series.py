@@ -132,7 +132,7 @@ def _find_series(
 
 
 def _runs(connection: "Connection", profile: str | None, within: tuple[int, int]) -> _Runs:
-    """The runs in that period. SQL returns one row per run: one per account takes four times as long."""
+    """The runs in that period. SQL returns one row per run: one per account would take four times as long."""
     ids, times = array("q"), list[datetime]()
     spans: dict[int, list[tuple[int, int, bool, bool]]] = defaultdict(list)
     cursor = connection.execute(

@@ -55,7 +55,7 @@ trusted: Final[ContextVar[CaSource | None]] = ContextVar("trusted", default=None
 
 
 class RequestSettings(NamedTuple):
-    """Timeouts in seconds (request, run, secret command), retries, accounts at once, proxy and certificates."""
+    """Timeouts in seconds (request, run, secret command), retries, concurrent accounts, proxy and certificates."""
 
     timeout: float = 10.0
     deadline: float = 30.0
@@ -215,7 +215,7 @@ class Client:
 
     def _transport(self, source: CaSource) -> "Transport":
         """The transport for these certificates, made once. Raises ValueProblem if they cannot be read."""
-        # Here, because importing urllib3 and ssl takes several times as long as the rest of the start.
+        # Imported here, because importing urllib3 and ssl takes several times as long as the rest of startup.
         from balcli.http.transport import Transport
 
         with self._lock:

@@ -192,7 +192,7 @@ class _LimitedHead:
 class _Response(http.client.HTTPResponse):
     """A response that skips interim ones, with a limit on the size of its head."""
 
-    def begin(self, **limits: Any) -> None:  # Python 3.15 passes the largest number of headers
+    def begin(self, **limits: Any) -> None:  # Python 3.15 passes the maximum number of headers
         file = self.fp
         self.fp = _LimitedHead(file)  # type: ignore[assignment]
         super().begin(**limits)

@@ -184,7 +184,7 @@ def may_contain_credential(base_url: str, body: bytes) -> bool:
     try:
         return contains_credential(base_url, {}, body, decode(body))
     except BalcliError:
-        import html  # here, because few runs receive a web page
+        import html  # imported here, because few runs receive a web page
 
         host = _host(base_url)
         found = host.own.pieces() | host.issued.pieces()

@@ -94,7 +94,7 @@ _CERTIFICATE_PROBLEMS: Final = {
 
 
 def _proxy_error(members: Sequence[BaseException], setup: connect.Setup) -> ProxyFailed:
-    """The error of a proxy before the connection through it was open."""
+    """The error for a proxy that failed before the connection through it was established."""
     refused = [found[1] for member in members if (found := re.match(_TUNNEL_REFUSED, str(member)))]
     if "407" in refused and setup.has_password:
         return ProxyRefused(f"the proxy refused the user name or password (HTTP 407); check {setup.proxy}")

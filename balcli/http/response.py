@@ -43,7 +43,7 @@ def requested_wait(seconds: float | None) -> str:
     """The wait that a server requested, for messages; None for an invalid `Retry-After`."""
     if seconds is None:
         return " and sent an invalid Retry-After"
-    # Short credentials of only digits are not searched for in headers.
+    # Headers are not searched for short credentials that are all digits.
     return redact(f" and asked to wait {'over 999999' if math.isinf(seconds) else math.ceil(seconds)} s")
 
 
@@ -94,7 +94,7 @@ def is_page(headers: Mapping[str, str], body: bytes, payload: Json) -> bool:
 
 def with_cure(request: "Request", answer: "Answer", problem: CredentialsRefused) -> CredentialsRefused:
     """The refusal with the settings to check, an expired token, and a wrong clock on this machine."""
-    from balcli.http import jwt  # here, because few runs need it
+    from balcli.http import jwt  # imported here, because few runs need it
 
     sent = secrets_in([request.headers, request.body, request.credentials])
     secrets = [secret for secret in sent if secret.origin]

@@ -108,7 +108,7 @@ def error_text(payload: Json) -> str:
     if isinstance(data, dict):
         found |= dict.fromkeys(text for key in _FIELDS[:2] for text in _texts(data.get(key), _DEEPEST))
     messages = [text for text in found if text.casefold() not in _WELL]
-    from http import HTTPStatus  # here, because completion of a profile's name decodes no error
+    from http import HTTPStatus  # imported here, because completing a profile name never decodes an error
 
     # Phrases such as "Not Found" only repeat the status: they are dropped if there is other text.
     phrases = {status.phrase.casefold() for status in HTTPStatus}

@@ -22,7 +22,7 @@ _COUNTED_SECONDS: Final = 1.02  # a second, plus the drift between two clocks
 
 
 class Deadline:
-    """The time by which a whole run ends."""
+    """The time by which a whole run must end."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds: Final = seconds

@@ -89,7 +89,7 @@ def tls_context(source: CaSource) -> ssl.SSLContext:
 
 
 def _built_in() -> str:
-    import certifi  # here, because a run with its own certificates does not need it
+    import certifi  # imported here, because a run with its own certificates does not need it
 
     return certifi.where()
 
@@ -197,7 +197,7 @@ class _Adapter(HTTPAdapter):
         auth = parse_url(proxy).auth
         if auth is None:
             return {}
-        from base64 import b64encode  # here, because few proxies need it
+        from base64 import b64encode  # imported here, because few proxies need it
 
         credentials = b64encode(unquote_to_bytes(auth if ":" in auth else f"{auth}:"))
         return {"Proxy-Authorization": f"Basic {credentials.decode()}"}
@@ -221,7 +221,7 @@ class _Adapter(HTTPAdapter):
         return str(request.url) if passes_on else request.target
 
     def cert_verify(self, *_: Any) -> None:
-        """Do nothing: the context verifies. requests would load its own CA bundle for each connection."""
+        """Do nothing: the SSL context verifies. requests would load its own CA bundle for each connection."""
 
     def build_response(self, _: PreparedRequest, stream: Any) -> Response:
         """The response with only its stream: the cookies and text are not used."""
@@ -257,9 +257,9 @@ class Transport:
         seconds: float,
         loopback: bool,
     ) -> Answer:
-        """The response to one request within that many seconds, name resolution included.
+        """The response to one request. The time limit, in seconds, includes name resolution.
 
-        Raises NetworkError, AnswerError or MachineExhausted, and no exception of another library.
+        Raises NetworkError, AnswerError or MachineExhausted, never an exception from another library.
         """
         if url.startswith("https:") and not self._tls:
             raise RuntimeError("this transport was made without TLS")

@@ -36,7 +36,7 @@ def _free_to_system() -> None:
     By default it keeps those of each thread once one of them was freed: 27 MiB after eight answers of 2 MB.
     """
     with suppress(ImportError, AttributeError, OSError, MemoryError):
-        import ctypes  # here, because few answers are large
+        import ctypes  # imported here, because few responses are large
 
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE // 2)
 

@@ -56,7 +56,7 @@ class Flag(NamedTuple):
 
 
 class SettingProblem(Exception):
-    """Raised by a provider for settings that do not make an account. The profile's parser adds file and table.
+    """Raised by a provider for settings that do not define a valid account. The parser adds the file and the table.
 
     `message` continues a sentence that begins with the key. If a key is missing, one of `missing` must be added.
     """

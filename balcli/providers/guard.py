@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class _DroppedStdout:
-    """A context for several threads that discards what they print: stdout is for data."""
+    """A context manager, shared by several threads, that discards what they print: stdout is for data."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -104,7 +104,7 @@ class Guarded:
         return holdings
 
     def _expand(self, account: Account[Any], run: Run) -> Sequence[Account[Any]]:
-        """The accounts to fetch instead. Raises like `fetch`."""
+        """The accounts to fetch instead. Raises what `fetch` raises."""
 
         def is_part(name: str) -> bool:
             return name == account.name or name.startswith(f"{account.name}/")
@@ -127,7 +127,7 @@ class Guarded:
                 result = call()
                 problem = check(result)
         except BaseException as error:
-            # Signals reach only the main thread: there, these two come from the user and not from the plugin.
+            # Signals reach only the main thread: there, these two exceptions come from the user, not from the plugin.
             in_main = threading.current_thread() is threading.main_thread()
             is_signal = in_main and isinstance(error, KeyboardInterrupt | Terminated)
             if is_signal or _is_allowed(error, in_settings=function == "open_account"):

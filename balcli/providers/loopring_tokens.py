@@ -130,7 +130,7 @@ def parse_tokens(payload: Json) -> Mapping[int, Token]:
     used = Counter(symbol for entries in table.values() for symbol in {symbol for symbol, _ in entries})
     tokens = {}
     for number, entries in table.items():
-        # If two entries of one id differ, the value that differs is unknown.
+        # If two entries for one id differ, the value that differs is unknown.
         symbol = _agreed(symbol for symbol, _ in entries)
         decimals = _agreed(decimals for _, decimals in entries)
         label = f"#{number}"

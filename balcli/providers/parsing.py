@@ -186,7 +186,7 @@ def checked_text(value: str, where: Place, key: str) -> str:
 
 
 def reject_echo(value: str, where: Place, key: str) -> str:
-    """The string. Raises EchoesCredential if it repeats a credential."""
+    """Returns the string. Raises EchoesCredential if it repeats a credential."""
     if isinstance(value, EchoedText):
         raise EchoesCredential(
             f"the response repeats a credential in {where}.{key}, so it is not shown; "
@@ -326,7 +326,7 @@ def raw_texts(row: Mapping[str, Json], fields: Sequence[str]) -> dict[str, str |
 def _unread_amounts(
     row: Mapping[str, Json], fields: frozenset[str], before: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """The path and text of each nonzero amount in other fields that sound like amounts, also in nested objects."""
+    """The path and text of each nonzero amount in unread fields that sound like amounts, nested ones included."""
     for key, value in row.items():
         path = f"{before}{key}"
         if path in fields:

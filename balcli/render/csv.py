@@ -73,8 +73,8 @@ def _messages(report: Report) -> Iterator[_Row]:
         yield ("", "", "", "", *_NO_AMOUNTS, "failed", text(f"{failure.code}: {failure.message}"))
 
 
-@lru_cache(maxsize=4096)  # names of accounts and assets are in many rows
+@lru_cache(maxsize=4096)  # the same account and asset names appear in many rows
 def text(value: str | None) -> str:
-    """A cell of text, with unprintable characters except line breaks escaped, and not a formula."""
+    """A text cell that is not a formula, with unprintable characters other than line breaks escaped."""
     shown = escape_unprintable(value or "", keep="\t\r\n")
     return f"'{shown}" if shown.startswith(_FORMULA) else shown

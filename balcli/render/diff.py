@@ -55,7 +55,7 @@ class Comparison(NamedTuple):
 
 
 def render(comparison: Comparison, *, columns: int | None, colour: bool) -> str:
-    """The differences as lines of text; empty without any.
+    """The differences as lines of text; empty if there are none.
 
     `columns` is the terminal's width; None means no limit.
     """
@@ -77,7 +77,7 @@ def _named(side: Side, time: Callable[[datetime], str]) -> str:
 
 
 def lines(changes: Diff, columns: int | None) -> Iterator[Line]:
-    """A line for each different account and amount; if too wide, a line for each value."""
+    """A line for each account and amount that differs; if too wide, a line for each value."""
     for account in changes.accounts:
         yield _account_line(account)
     for name, rows in groupby(changes.balances, lambda change: change.account):

@@ -28,7 +28,7 @@ SIGNS: Final = {"●": "*", "✓": "+", "✗": "x", "·": "|", "─": "-", "…"
 
 
 class View(NamedTuple):
-    """The terminal of a report, and options of the table."""
+    """The terminal that a report is shown on, and the options of its table."""
 
     columns: int
     unicode: bool = True

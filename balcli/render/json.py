@@ -24,7 +24,7 @@ def pieces(report: Report) -> Iterator[str]:
 
 
 def to_json(document: Mapping[str, Any]) -> str:
-    """A dict as one JSON document, in ASCII, with a trailing newline, and a line for each key and list item.
+    """A dict as one JSON document in ASCII, with one line per key and list item, and a trailing newline.
 
     Deeper indentation would take five times as long, because only flat JSON is encoded in C.
     """
@@ -74,7 +74,7 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def head(report: Report) -> dict[str, Any]:
-    """The keys of the document before its lists, about the whole run."""
+    """The keys that come before the document's lists. They describe the whole run."""
     coverage = []
     for provider in dict.fromkeys(map(attrgetter("account.provider"), report.outcomes)):
         covers, leaves_out, source = coverage_of(provider)

@@ -19,7 +19,7 @@ SUMMARY: Final = "summary"
 
 
 def pieces(report: Report) -> Iterator[str]:
-    """The report as one JSON object per line, in ASCII. If the last line is not the summary, it is incomplete."""
+    """The report as one JSON object per line, in ASCII. Without a summary in the last line, it is incomplete."""
     return to_jsonl(lines(report))
 
 

@@ -52,7 +52,7 @@ class Column:
     def __init__(self, texts: Iterable[str], heading: str = "") -> None:
         self.whole = self._fraction = 0
         word = len(heading)
-        # Even a thousand amounts have few shapes.
+        # Even a thousand amounts have few distinct shapes (point, length).
         for point, length, is_amount in {(text.find("."), len(text), text[-1:].isdigit()) for text in texts}:
             whole = length if point < 0 else point
             if is_amount:
@@ -103,7 +103,7 @@ def to_pieces(lines: Iterable[Line], *, colour: bool) -> Iterator[str]:
     """The text line by line."""
     if not colour:
         return (f"{line.text}\n" for line in lines)
-    from balcli.render.terminal import coloured  # here, because it imports rich
+    from balcli.render.terminal import coloured  # imported here, because it imports rich
 
     return coloured(lines)
 

@@ -16,7 +16,7 @@ from balcli.text import printable
 _BEANCOUNT_COMMODITY: Final = r"(?!(?:TRUE|FALSE|NULL)$)[A-Z][A-Z0-9'._-]{0,22}[A-Z0-9]"
 _BEANCOUNT_PART: Final = r"[A-Z0-9][A-Za-z0-9-]*"
 _LONGEST: Final = 15  # plus a hyphen and the digest
-# A quoted commodity is any printable text without quotes and semicolons.
+# A quoted commodity is any printable text without quotes or semicolons.
 _HLEDGER_COMMODITY: Final = r"[^\";\\\s](?:[^\";\\]*[^\";\\\s])?"
 _HLEDGER_PART: Final = r"[\w./+@-]+(?: [\w./+@-]+)*"
 
@@ -172,7 +172,7 @@ def _glossary(names: Mapping[str, str], plain: Callable[[str], str] = str) -> It
 
 
 def _digest(name: str) -> str:
-    import hashlib  # here, because it loads OpenSSL
+    import hashlib  # imported here, because it loads OpenSSL
 
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8].upper()
 

@@ -90,7 +90,7 @@ def _changes(look: WatchUpdate, past: Mapping[str, Report]) -> tuple[Diff, list[
 
 
 def _by_row(report: Report, changes: Diff) -> tuple[dict[tuple[str, str, str | None], BalanceChange], Diff]:
-    """The changes of rows that are in the table once, by key, and all other changes."""
+    """The changes of rows that appear in the table only once, by key, and all other changes."""
     counts = Counter((row.account, row.asset, row.asset_id) for row in report.balances)
     keys = {id(change): (change.account, change.asset, change.asset_id) for change in changes.balances}
     marked = {key: change for change in changes.balances if counts[key := keys[id(change)]] == 1}

@@ -75,7 +75,7 @@ def title(series: Series) -> str:
 
 
 def _totals(intervals: Iterable[Interval]) -> dict[str, Amount]:
-    """The known totals, by text."""
+    """The known totals, by their canonical text."""
     return {text: parse_canonical(text) for interval in intervals if (text := interval.total) is not None}
 
 
@@ -216,7 +216,7 @@ def _facts(series: Series) -> dict[str, Any]:
 
 
 def _plain(interval: Interval) -> dict[str, Any]:
-    # Written out, because `_asdict` takes twice as long, and there can be 100,000 intervals, most of one run.
+    # Written out: `_asdict` takes twice as long, and there can be 100,000 intervals, most covering a single run.
     since = format_time(interval.since)
     return {
         "since": since,

@@ -37,7 +37,7 @@ class _Table:
         self._addresses = addresses
         self._shows_totals = words.shows_totals(report)
         self._totals = report.totals if self._shows_totals else ()
-        # The texts of rows are generated twice, because together they take as much memory as the balances.
+        # Row texts are generated twice, because keeping them would take as much memory as the balances.
         self._columns = [
             Column((words.amount_text(getattr(row, field)) for row in self._amounts()), field.upper())
             for field in AMOUNT_FIELDS

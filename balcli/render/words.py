@@ -78,7 +78,7 @@ def amount_text(amount: Amount | None) -> str:
 
 
 def texts_of(amounts: Iterable[Amount | None]) -> list[str]:
-    """Amounts in tables."""
+    """The amounts as they are shown in tables."""
     return [*map(amount_text, amounts)]
 
 

@@ -21,7 +21,7 @@ class SandboxRequest(NamedTuple):
 
 
 class SandboxResponse(NamedTuple):
-    """One response. With `script`, that gets its bytes, and ends the connection."""
+    """One response. If `script` is set, it is called with the response's bytes, and the connection then closes."""
 
     status: int
     body: bytes

@@ -65,7 +65,7 @@ def always(response: SandboxResponse) -> Play:
 
 
 def at_odd_times(play: Play) -> Play:
-    """Affect the first and every other request, so that a retry helps."""
+    """Affect every other request, starting with the first, so that a retry helps."""
     return lambda context: play(context) if context.number % 2 else context.good
 
 

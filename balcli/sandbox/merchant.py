@@ -28,7 +28,7 @@ _FIAT = {12345: {"USD": "12500.00", "MXN": "310000.50"}, 12346: {"USD": "800.25"
 
 
 class Merchant:
-    """The merchant API, with three merchants or more. Tokens are valid for an hour."""
+    """The merchant API, with three or more merchants. Tokens are valid for an hour."""
 
     NAME = "merchant"
     BALANCES = "/v2/assets/account/assets"
@@ -158,7 +158,7 @@ def _fiat_account(number: int, fiat: str, balance: str) -> dict[str, object]:
 
 
 def _page(request: SandboxRequest, key: str, rows: list[dict[str, object]], status: str) -> SandboxResponse:
-    """The requested page of rows, at most 1,000, under the key.
+    """The requested page of rows (at most 1,000), under that key of the response.
 
     `status` is the default status of the request; -1 means any status.
     """

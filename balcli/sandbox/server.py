@@ -32,9 +32,9 @@ _LOOPBACK: Final = "127.0.0.1"
 
 
 class Sandbox:
-    """A server that simulates the providers during its `with` context.
+    """A server that simulates the providers inside its `with` block.
 
-    Each provider has its own port, unless a `port` is given. At `url`, all of them respond. `latency` is in seconds.
+    Each provider has its own port, unless a `port` is given. All of them respond at `url`. `latency` is in seconds.
     `faults` are `NAME` or `PROVIDER:NAME`. `scripted` has the responses for a path, such as `/wallet/v2/balance`, in
     order; the last one is repeated. `stand_ins` are added to the simulated providers, or replace them.
     """

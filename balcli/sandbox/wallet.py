@@ -27,7 +27,7 @@ _WALLETS: dict[str, dict[str, tuple[str, str, str, str, dict[str, tuple[str, str
 
 
 class Wallet:
-    """The wallet API. The JWT of a login is valid until `expire_tokens`."""
+    """The wallet API. A login's JWT is valid until `expire_tokens` is called."""
 
     NAME = "wallet"
     BALANCES = "/v2/balance"
