@@ -402,7 +402,7 @@ def _or_failed(ask: Callable[[Account[Any]], T], account: Account[Any]) -> T | O
 def _ambiguous(account: Account[Any]) -> Outcome:
     """The failed outcome of an account that expands to two accounts with the same name."""
     problem = ProviderError(
-        f"{account.provider} expanded this account to two with the same name; report it to the author of the plugin"
+        f"{account.provider} expanded this account to two with the same name; report it to the plugin's author"
     )
     return Outcome.failed(account, problem)
 
@@ -419,7 +419,7 @@ def _too_many_rows(account: Account[Any]) -> Outcome:
     return Outcome.failed(
         account,
         AnswerTooLarge(
-            f"with this account, the run has more than {MAX_ROWS:,} rows; select fewer accounts, or assets with --asset"
+            f"with this account, the run has more than {MAX_ROWS:,} rows; select fewer accounts, or limit the assets with --asset"
         ),
     )
 

@@ -354,7 +354,7 @@ class MachineExhausted(BalcliError):
             )
         if isinstance(problem, RuntimeError) and "start new thread" in str(problem):
             return MachineExhausted(
-                "not enough threads; raise the limit (ulimit -u, and -v), or lower --jobs"
+                "not enough threads; raise the limits (ulimit -u and -v), or lower --jobs"
             )
         if number in {errno.EMFILE, errno.ENFILE} or "Too many open files" in text:
             return MachineExhausted(

@@ -125,7 +125,7 @@ def parse(text: str) -> Amount:
         raise ValueError(_NO_NUMBER)
     shift = int(match[2])
     if abs(shift) > MAX_EXPONENT:
-        raise ValueError("an exponent beyond 40")
+        raise ValueError("which has an exponent beyond 40")
     significand = parse(match[1])
     places = significand.places - shift
     return Amount(significand.units * 10 ** max(0, -places), max(0, places))

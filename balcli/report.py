@@ -138,7 +138,7 @@ def _about_double(name: str, first: str, again: Iterable[Balance], *, whole: boo
         yield Notice(
             "account.repeated",
             name,
-            f"{asset} is already listed under the other name, so this row is not in the totals",
+            f"{asset} is already listed under the other account name, so this row is not in the totals",
         )
 
 

@@ -30,7 +30,7 @@ def parse_seconds(text: str, plain: str = "s") -> float:
         return float(number if usable else "") * _MILLISECONDS_IN[unit or plain] / 1000
     except (ValueError, KeyError):
         raise ValueError(
-            "is not a time; use a number with an optional unit (ms, s, m, h), such as 500ms or 2m"
+            "is not a duration; use a number with an optional unit (ms, s, m, h), such as 500ms or 2m"
         ) from None
 
 

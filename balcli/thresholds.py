@@ -274,7 +274,12 @@ def _matching_rows(rows: Sequence[Balance], asset: str) -> list[Balance]:
             f"it matches several assets: {_listed(labels)}; choose one with exact, or an account"
         )
     matching = [row for row in rows if row.asset in labels and selects((asset,), *names_of(row))]
-    _reject_unnamed_token(rows, matching, asset)
+    unnamed = unnamed_row(rows, matching, asset)
+    if unnamed is not None:
+        account = printable(unnamed.account, _LONGEST_NAME)
+        raise _Undecided(
+            f"{unnamed.asset} at {account} has no known name and may be this asset; use the asset's #id"
+        )
     return matching
 
 
@@ -364,16 +369,14 @@ def _is_namesake(row: Balance, asset: str) -> bool:
     return mark != "" and number == row.asset_id and selects((asset,), symbol)
 
 
-def _reject_unnamed_token(rows: Iterable[Balance], matching: Iterable[Balance], asset: str) -> None:
-    """Raise _Undecided if an account does not list the asset, but a token without a known name, which may be it."""
+def unnamed_row(rows: Iterable[Balance], matching: Iterable[Balance], asset: str) -> Balance | None:
+    """The first token without a known name, which may be the asset, at an account that does not list the asset."""
     listing = {row.account for row in matching}
     for row in rows:
         unnamed = row.asset == f"#{row.asset_id}"
         if unnamed and row.account not in listing and ("#" not in asset or asset.endswith(row.asset)):
-            account = printable(row.account, _LONGEST_NAME)
-            raise _Undecided(
-                f"{row.asset} at {account} has no known name and may be this asset; use the asset's #id"
-            )
+            return row
+    return None
 
 
 def _includes(outcome: Outcome, asset: str) -> bool:

@@ -92,7 +92,7 @@ token = "s3cr3t-CANARY-value"
             "",
             "merchnat",
             ["-p", "treasury-eu"],
-            "account in limit 1 is not an account of the profile; did you",
+            "account in limit 1 is not an account in the profile; did you",
         ),
         ('defualt_profile = "treasury-eu"', "merchant", [], 'did you mean "default_profile"?'),
     ],

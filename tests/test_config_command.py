@@ -926,7 +926,7 @@ FOUND = [
     ("config.value", "54: crit in limit 1 must be a string"),
     ("config.key", '57: unknown key "feld" in limit 2; did you mean "field"?'),
     ("config.key", "56: asset in limit 2 is missing"),
-    ("config.value", '5: timeout in profile "main" is not a time; use a number'),
+    ("config.value", '5: timeout in profile "main" is not a duration; use a number'),
     ("config.value", '6: retries in profile "main" must be a whole number'),
     ("config.value", '7: jobs in profile "main" must be a whole number'),
     ("config.value", '9: proxy in profile "main" is not a supported proxy'),

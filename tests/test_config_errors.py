@@ -106,6 +106,16 @@ FAULTS = {
         ["access_token in wallet", "api_key", "login"],
     ),
     "missing merchant credential": (merchant(token=None), "config.key", ["token in merchant", "api_key"]),
+    "file for a login's password": (
+        wallet(api_key=None, login='{ merchant_id = "m", password_file = "kuna.pw" }'),
+        "config.key",
+        ["login.password_file in wallet", 'use password = "${NAME}"'],
+    ),
+    "command for a login's PIN": (
+        wallet(api_key=None, login='{ merchant_id = "m", device = { pin_command = ["cat", "pin"] } }'),
+        "config.key",
+        ["login.device.pin_command in wallet", 'use pin = "${NAME}"'],
+    ),
     "login without merchant_id": (
         wallet(api_key=None, login=f'{{ password = "{VALUE}" }}'),
         "config.key",
@@ -214,7 +224,7 @@ FAULTS = {
     "text for seconds": (
         beside(f'timeout = "{VALUE}"'),
         "config.value",
-        ['timeout in profile "main" is not a time', "500ms"],
+        ['timeout in profile "main" is not a duration', "500ms"],
     ),
     "proxy of no kind": (
         beside(f'proxy = "socks5://user:{VALUE}@127.0.0.1:9"'),

@@ -143,7 +143,7 @@ def test_a_partial_run_is_refused_unless_asked_for(recorded: Callable[..., Calla
     refused, allowed = diff("1", "2"), diff("1", "2", "--allow-partial")
     assert (2, "", True) == (refused.code, refused.out, "run 2 is partial" in refused.err)
     assert (2, True, True) == (allowed.code, "not compared" in allowed.out, ", partial)" in allowed.out)
-    assert "balcli: not compared: merchant; record another run, and compare with it\n" == allowed.err
+    assert "balcli: not compared: merchant; record another run and compare with that one\n" == allowed.err
     document = _document(diff("1", "2", "--allow-partial", "-o", "json"))
     assert (None, ["usage"]) == (document["different"], [error["code"] for error in document["errors"]])
 
@@ -521,13 +521,13 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (["none.json", "1.json"], "none.json cannot be read: No such file or directory; use a file of -o json, or a run from balcli history"),
         (["./", "1.json"], "cannot be read: Is a directory; use a file of -o json, or a run from balcli history"),
-        (["bad.json", "1.json"], "bad.json is not a document of balcli -o json: not JSON at line 1, column 1; use a file of -o json, "),
-        (["odd.json", "1.json"], 'odd.json is not a document of balcli -o json: balances[0].total: "1.0" does not match the schema'),
+        (["bad.json", "1.json"], "bad.json is not output of balcli -o json: not JSON at line 1, column 1; use a file of -o json, "),
+        (["odd.json", "1.json"], 'odd.json is not output of balcli -o json: balances[0].total: "1.0" does not match the schema'),
         (["1.json", "1.json"], "both are 1.json; use two files"),
         (["1.json", "./1.json"], "both are 1.json; use two files"),
         (["-", "-"], "both are stdin; use two files"),
         (["totals.json", "1.json"], "totals.json was recorded with --totals-only and has no balances; use one without it"),
-        (["failed.json", "1.json"], "failed.json is a run that failed (usage); use one in which accounts answered"),
+        (["failed.json", "1.json"], "failed.json failed (usage); use a run in which at least one account answered"),
         (["partial.json", "1.json"], "partial.json is partial (some accounts failed); add --allow-partial"),
         (["1.json"], "no complete recorded run; balcli history lists the runs"),
         (["1.json", "7"], "run 7 does not exist in "),

@@ -169,7 +169,7 @@ def test_a_lost_memory_error_is_exhaustion_where_memory_is_limited(tmp_path: Pat
         (OSError(12, "x"), "not enough memory; "),
         (OSError(24, "x"), "not enough file descriptors; raise the limit (ulimit -n)"),
         (OSError(23, "x"), "not enough file descriptors; "),
-        (RuntimeError("can't start new thread"), "not enough threads; raise the limit (ulimit -u"),
+        (RuntimeError("can't start new thread"), "not enough threads; raise the limits (ulimit -u"),
         (ImportError("libssl.so.3: failed to map segment from shared object"), "not enough memory; "),
         (
             ImportError("cannot create shared object descriptor: Cannot allocate memory"),

@@ -849,7 +849,7 @@ def test_every_amount_of_a_row_must_be_there_and_be_one(case: Case, played: Batc
     ids=str,
 )
 def test_a_json_number_beyond_the_bounds_is_no_amount(case: Case, played: Batch) -> None:
-    """A number of over 80 characters, or with an exponent beyond 40, is refused without being computed."""
+    """A number of over 80 characters, or with which has an exponent beyond 40, is refused without being computed."""
     assert_failed(case, played(case))
 
 

@@ -445,7 +445,7 @@ def test_every_command_takes_its_own_formats(
         program.run(*ASKED, "--evidence", str(tmp_path / "record"))
     result = program.run(*command.split(), "-O", f"{form}:out", cwd=tmp_path)
     assert (code, code == 0, "") == (result.code, (tmp_path / "out").exists(), result.out)
-    assert code == 0 or f"or ./{form}: for a file of that name" in result.err
+    assert code == 0 or f"or ./{form}: for a file with that name" in result.err
 
 
 def test_a_comparison_goes_into_several_files(program: Program, tmp_path: Path) -> None:

@@ -56,7 +56,10 @@ def test_which_runs_are_runs(program: Program, tmp_path: Path) -> None:
 def test_what_is_for_recording_alone(program: Program, option: str) -> None:
     """--history and --wait without --record cannot be meant."""
     result = program.run("all", "--sandbox", option)
-    assert (2, True) == (result.code, "works only with --record; add --record, or remove it" in result.err)
+    assert (2, True) == (
+        result.code,
+        "works only with --record; add --record or remove the option" in result.err,
+    )
     assert 2 == program.run(*RECORD, "--wait", "nan").code
 
 

@@ -702,7 +702,7 @@ PARTLY = "is the same account as first, so assets of both count once in the tota
 
 def left_out(asset: str) -> str:
     """What is said of a row that an earlier account lists, too."""
-    return f"{asset} is already listed under the other name, so this row is not in the totals"
+    return f"{asset} is already listed under the other account name, so this row is not in the totals"
 
 
 @each_case(

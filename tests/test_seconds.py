@@ -74,5 +74,5 @@ def test_every_option_of_seconds_takes_units() -> None:
     }
     for name, parameter in timed:
         assert parameter.type.convert("2s", parameter, None) == 2, (name, parameter.opts)
-        with pytest.raises(typer.BadParameter, match="5x is not a time"):
+        with pytest.raises(typer.BadParameter, match="5x is not a duration"):
             parameter.type.convert("5x", parameter, None)

@@ -278,7 +278,7 @@ TIMEOUTS: Final = {
     'command_timeout = "3m"': "must be above 0 and at most 120 seconds",
     "command_timeout = -1": "must be above 0",
     "command_timeout = true": "must be above 0",
-    'command_timeout = "ten"': "is not a time",
+    'command_timeout = "ten"': "is not a duration",
     "command_timeout = nan": "must be above 0",
     "command_timeout = 6\ndeadline = 5": "must not exceed the deadline of 5 s; raise deadline",
     "command_timeout = 10.5\ndeadline = 10": "must not exceed the deadline of 10 s",

@@ -34,7 +34,7 @@ def test_an_answer_has_at_most_so_many_rows(tmp_path: Path, kind: str, rows: int
 def test_a_page_of_balances_has_at_most_so_many_rows() -> None:
     """A page of a list of balances is held to the same bound."""
     check_count([None] * MAX_ROWS)
-    with pytest.raises(AnswerTooLarge, match=r"has 20,001 rows, and the limit is 20,000;"):
+    with pytest.raises(AnswerTooLarge, match=r"has 20,001 rows, more than the limit of 20,000;"):
         check_count([None] * (MAX_ROWS + 1))
     assert MAX_ROWS == sum(1 for _ in balance_rows([{}] * MAX_ROWS, "data", "data"))
 

@@ -553,7 +553,9 @@ def test_nobody_there_is_a_failed_connection() -> None:
     """Where nobody listens, the connection failed at once."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        with pytest.raises(ConnectionFailed, match=r"^the connection was refused or has no route$"):
+        with pytest.raises(
+            ConnectionFailed, match=r"^the connection was refused, or there is no route to the host$"
+        ):
             send(f"http://127.0.0.1:{closed.getsockname()[1]}")
 
 

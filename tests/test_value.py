@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,9 @@ def _value(program: Program, *arguments: str) -> Result:
         ("treasury payouts --asset USDT", 0, "49386.14", ""),
         ("--asset SNX#24 -q", 0, "42.000000000000000001", ""),
         ("--asset SNX -q", 0, "42.000000000000000001", ""),
+        ("--asset ETH --fault loopring:decimals -q", 6, "", "no value: #0 at loopring has no known name and may be ETH"),
+        ("loopring --asset ETH --fault loopring:decimals --absent zero -q", 6, "", "no value: #0 at loopring "),
+        ("--asset #0 --fault loopring:decimals -q", 6, "", "no value: #0 is not in any total"),
         ("--asset DOGE", 6, "", "no value: no account lists DOGE; use --absent zero to treat it as 0"),
         ("--asset USTD", 6, "", "no value: no account lists USTD"),
         ("--asset DOGE --absent zero -q", 0, "0", ""),
@@ -86,7 +90,7 @@ def test_names_and_amounts_of_every_kind(
 def test_options_of_value_are_for_it_alone(program: Program, option: tuple[str, str]) -> None:
     """--field and --absent with another format cannot be meant."""
     result = program.run("all", "--sandbox", *option)
-    said = f"balcli: {option[0]} works only with -o value; add -o value, or remove it\n"
+    said = f"balcli: {option[0]} works only with -o value; add -o value or remove the option\n"
     watched = program.run("all", "--sandbox", "--watch", "1", *option)
     assert [(2, said)] * 2 == [(each.code, each.err) for each in (result, watched)]
 
@@ -124,6 +128,16 @@ def test_replay_prints_the_value_again(program: Program, tmp_path: Path) -> None
     assert Result(0, "1376\n", "") == run == program.run("replay", str(tmp_path / "kept"), "-q")
 
 
+def _may_be_unnamed(balances: list[dict[str, Any]], asset: str) -> bool:
+    """Whether an account has a token without a name, and no row that the asset's name selects."""
+    named = {row["account"] for row in balances if asset in {row["asset"], f"#{row['asset_id']}"}}
+    named |= {row["account"] for row in balances if row["asset"] == f"{asset}#{row['asset_id']}"}
+    unnamed = [
+        row for row in balances if row["asset"] == f"#{row['asset_id']}" and row["account"] not in named
+    ]
+    return any("#" not in asset or asset.endswith(row["asset"]) for row in unnamed)
+
+
 @examples(300)
 @given(seed=st.integers(0, 2**64), field=st.sampled_from(AMOUNT_FIELDS), absent=st.booleans())
 def test_a_value_is_the_documents_total(seed: int, field: str, absent: bool) -> None:
@@ -133,6 +147,9 @@ def test_a_value_is_the_documents_total(seed: int, field: str, absent: bool) -> 
     totals = {total["asset"]: total for total in made["totals"]}
     for asset in {*(balance["asset"] for balance in made["balances"]), "nowhere"}:
         found = value(report, ValueRequest(ExactName(asset), field, absent))
+        if made["complete"] and _may_be_unnamed(made["balances"], asset):
+            assert (None, 6) == (found.text, found.exit_code)
+            continue
         expected = totals.get(asset, {}).get(field) if made["complete"] else None
         if made["complete"] and absent and asset == "nowhere":
             expected = "0"

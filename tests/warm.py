@@ -296,7 +296,10 @@ def _import_everything() -> None:
     import balcli
 
     for module in pkgutil.walk_packages(balcli.__path__, "balcli."):
-        importlib.import_module(module.name)
+        if (
+            module.name != "balcli.cli.tools"
+        ):  # it needs the extra `mcp`, and each of its calls is another process
+            importlib.import_module(module.name)
     for name in (*LIBRARIES, "tests.faults"):
         importlib.import_module(name)
     app = importlib.import_module("balcli.cli.app")

@@ -31,7 +31,7 @@ from balcli.secret import redact
 
 _HELP_OPTIONS: Final = ["--help", "-h"]
 _CHECK: Final = "check"
-_HELP: Final = "Show your exact balances at Loopring, KunaCore and VelaFi, for people, jq and cron."
+_HELP: Final = "Show your exact balances at Loopring, KunaCore and VelaFi, in a terminal or a script."
 
 
 class Entry(NamedTuple):
@@ -50,7 +50,7 @@ COMMANDS: Final = {
     },
     "all": Entry("balances", "Show all accounts, with totals by asset."),
     _CHECK: Entry("check", "Check balances against limits, as a monitoring plugin.", exit_code=3),
-    "diff": Entry("diff", "Compare two runs: recorded, in a file of -o json, or current.", exit_code=2),
+    "diff": Entry("diff", "Compare two runs: recorded, saved with -o json, or live.", exit_code=2),
     "doctor": Entry("doctor", "Find out why a run would fail, and what to do."),
     "history": Entry("history", "List recorded runs, show one again, or show amounts over time."),
     "mcp": Entry("mcp", "Serve balances to AI assistants, read-only, over stdio."),

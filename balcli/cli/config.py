@@ -86,7 +86,7 @@ def init(
         bool | None,
         typer.Option(
             "--env/--no-env",
-            help="Also write a .env with the variables' names, or do not ask.",
+            help="Also write a .env with the variable names (--no-env: do not ask).",
             rich_help_panel=OUTPUT,
             show_default=False,
         ),
@@ -161,7 +161,7 @@ def profiles(
     output: TableOrJsonOption = None,
     quiet: Quiet = False,
 ) -> None:
-    """List the profiles, with the number of accounts of each.
+    """List the profiles, with the number of accounts in each.
 
     The default is the profile that is used without --profile.
     """
@@ -259,7 +259,7 @@ def check(
 ) -> None:
     """Check the config file for errors, offline.
 
-    All its profiles are checked, or only that of --profile. Secret commands are not run.
+    It checks all profiles, or only the one named with --profile. Secret commands are not run.
     """
     from balcli.config.credentials import credential_notices
     from balcli.config.inspection import base_url_note

@@ -89,7 +89,7 @@ def diff(
         str | None,
         typer.Argument(
             metavar="[FROM]",
-            help="A run: its id, `last`, a time, a date, an age (24h), or a file of -o json.",
+            help="A run: its id, `last`, a time, a date, an age (24h), or a file saved with -o json.",
             rich_help_panel=SHOWN,
         ),
     ] = None,
@@ -115,7 +115,7 @@ def diff(
     ] = None,
     threshold: Annotated[
         str | None,
-        shown_option("--threshold", metavar="AMOUNT", help="Ignore amounts that changed by at most this."),
+        shown_option("--threshold", metavar="AMOUNT", help="Ignore changes of at most this amount."),
     ] = None,
     allow_partial: Annotated[
         bool, shown_option("--allow-partial", help="Also compare runs in which accounts failed.")
@@ -134,7 +134,7 @@ def diff(
     _no_color: options.NoColor = False,
     _color: options.Color = None,
 ) -> None:
-    """Compare two runs: recorded, in a file of -o json, or current.
+    """Compare two runs: recorded, saved with -o json, or live.
 
     By default, it compares the last two complete runs with all accounts and assets. It prints nothing if nothing changed. Exit codes: 0 same, 1 different, 2 trouble.
     """
@@ -158,7 +158,7 @@ def diff(
         named.check()
         outputs = named
         if live and after is not None:
-            raise UsageError("--live compares with the current balances; remove the second run")
+            raise UsageError("--live compares with the current balances; do not also name a second run")
         options.validate_options(request, fault)
         recorded = open_recorded(history, profile, sandbox=sandbox, complete=not allow_partial, full=True)
         with ExitStack() as stack:
@@ -213,7 +213,7 @@ def _incomparable_error(comparison: "Comparison") -> UsageError | None:
     """The error if no difference was found, but some accounts were not compared; else None."""
     names = [printable(change.account, 40) for change in comparison.changes.incomparable]
     return (
-        UsageError(f"not compared: {', '.join(names)}; record another run, and compare with it")
+        UsageError(f"not compared: {', '.join(names)}; record another run and compare with that one")
         if names
         else None
     )
@@ -253,7 +253,7 @@ def _check_source(source: _Source, *, allow_partial: bool) -> None:
     report = source.report
     if report.failures:
         raise UsageError(
-            f"{source.label} is a run that failed ({report.failures[0].code}); use one in which accounts answered"
+            f"{source.label} failed ({report.failures[0].code}); use a run in which at least one account answered"
         )
     if any(notice.code == "rows.left_out" for notice in report.notices):
         raise UsageError(
@@ -264,7 +264,7 @@ def _check_source(source: _Source, *, allow_partial: bool) -> None:
     if source.label == _NOW:
         name, failure = next((o.account.name, o.failure) for o in report.outcomes if o.failure is not None)
         raise UsageError(
-            f"{name} did not answer now ({failure.message.partition(';')[0]}); "
+            f"{name} did not answer this time ({failure.message.partition(';')[0]}); "
             "add --allow-partial to compare the others"
         )
     raise UsageError(

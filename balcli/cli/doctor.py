@@ -49,7 +49,7 @@ def diagnose(
     sandbox: options.UseSandbox = False,
     fault: options.Faults = None,
     verbose: Annotated[
-        bool, output_option("--verbose", "-v", help="Show every step, also on a terminal.")
+        bool, output_option("--verbose", "-v", help="Show every step, even on a terminal.")
     ] = False,
     quiet: options.Quiet = False,
     _no_color: options.NoColor = False,

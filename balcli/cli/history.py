@@ -103,11 +103,15 @@ def history_of_runs(
     ] = None,
     since: Annotated[
         str | None,
-        shown_option("--since", metavar="WHEN", help="Show runs since 24h, 7d, 2w, a date or an ISO time."),
+        shown_option(
+            "--since",
+            metavar="WHEN",
+            help="Show runs since this time: 24h, 7d or 2w ago, a date or an ISO time.",
+        ),
     ] = None,
     until: Annotated[
         str | None,
-        shown_option("--until", metavar="WHEN", help="Show runs until then (a date includes the whole day)."),
+        shown_option("--until", metavar="WHEN", help="Show runs until this time (a date: the whole day)."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -158,7 +162,7 @@ def history_of_runs(
     )
     for name, given in (("--wait", wait is not None), ("--dry-run", dry_run), ("--yes", yes)):
         if given and prune is None:
-            raise UsageError(f"{name} works only with --prune; add --prune, or remove it")
+            raise UsageError(f"{name} works only with --prune; add --prune or remove the option")
     formats = HistoryFormat if prune is None else options.TableOrJson
     outputs = options.outputs(output_file, formats, explicit=output is not None, mode=mode)
     outputs.check()
@@ -221,7 +225,7 @@ def show_run(
         display = display._replace(outputs=outputs)
         assets = wanted(asset, exact=exact)
         if assets and Format.value not in display.formats:
-            raise UsageError("--asset works only with -o value; add -o value, or remove it")
+            raise UsageError("--asset works only with -o value; add -o value or remove the option")
         display = display._replace(value=options.value_request(display.formats, assets, field, absent))
         recorded = open_recorded(history, profile, sandbox=sandbox)
         with waiting_for("reading the history"):
@@ -355,7 +359,7 @@ def _print_steps_back(request: HistoryRequest) -> None:
         more = f" (and {len(found) - 1} times before)" if len(found) > 1 else ""
         print_message(
             f"note: the clock stepped back from {local_iso(before)} to {local_iso(at)} before run {number}"
-            f"{more}; runs are listed in the order of recording"
+            f"{more}; runs are listed in the order they were recorded"
         )
 
 

@@ -32,7 +32,7 @@ def serve(
 ) -> None:
     """Serve balances to AI assistants, read-only, over stdio.
 
-    It speaks the Model Context Protocol and needs the extra mcp. Each call is a run of balcli with this profile.
+    It speaks the Model Context Protocol and needs the mcp extra. Each call runs balcli with this profile.
     """
     options.validate_faults(fault, sandbox=sandbox)
     if find_spec("mcp") is None:
@@ -40,9 +40,11 @@ def serve(
     if not sandbox:
         _refuse_fifos(config or default_file(), env_file)
     if sys.stdin is None or sys.__stdout__ is None:
-        raise OutputError("stdin or stdout is closed; a client starts balcli mcp with pipes for both")
+        raise OutputError(
+            "stdin or stdout is closed; let an MCP client start balcli mcp with a pipe for each"
+        )
     if is_interactive():
-        print_message("note: waiting for an MCP client on stdin; Ctrl-C ends it")
+        print_message("note: waiting for an MCP client on stdin; press Ctrl-C to stop")
     if sandbox:  # whatever the environment names
         config, profile, env_file = None, SANDBOX, None
     os.environ[pipes.REFUSAL] = _FIFO

@@ -198,7 +198,7 @@ EnvFile = Annotated[
     ),
 ]
 UseSandbox = Annotated[
-    bool, account_option("--sandbox", help="Use the built-in sandbox, without profile or network.")
+    bool, account_option("--sandbox", help="Use the built-in sandbox (no profile or network).")
 ]
 Faults = Annotated[
     list[str] | None,
@@ -230,7 +230,7 @@ ValueAbsent = Annotated[
         "--absent",
         metavar="zero",
         callback=_one_of("zero"),
-        help="With -o value: print 0 if no account lists it.",
+        help="With -o value: print 0 if no account lists the asset.",
     ),
 ]
 Timeout = Annotated[
@@ -254,7 +254,7 @@ Retries = Annotated[
 Jobs = Annotated[
     int | None,
     network_option(
-        "--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts to request at once [default: 8]."
+        "--jobs", metavar="N", min=1, max=MOST_JOBS, help="Accounts to query at once [default: 8]."
     ),
 ]
 NoCache = Annotated[bool, network_option("--no-cache", help="Do not use or write the cache of token tables.")]
@@ -266,7 +266,7 @@ HistoryFile = Annotated[
 Wait = Annotated[
     float | None,
     recording_option(
-        "--wait", metavar="S", parser=_seconds, help="Seconds to wait for another run [default: 0]."
+        "--wait", metavar="S", parser=_seconds, help="Seconds to wait for another run to end [default: 0]."
     ),
 ]
 TableOrJsonOption = Annotated[TableOrJson | None, format_option("table")]
@@ -276,13 +276,13 @@ OutputFiles = Annotated[
         "--output-file",
         "-O",
         metavar="FILE",
-        help="Write to this file (for several: FORMAT:FILE each).",
+        help="Write to this file (or FORMAT:FILE, repeatable).",
     ),
 ]
 Mode = Annotated[
     str | None,
     output_option(
-        "--mode", metavar="OCTAL", callback=_mode, help="Set the mode of those files, for example 0644."
+        "--mode", metavar="OCTAL", callback=_mode, help="Set the mode of the -O files, for example 0644."
     ),
 ]
 Quiet = Annotated[bool, output_option("--quiet", "-q", help="Print only data and errors.")]
@@ -355,7 +355,7 @@ def value_request(
     if Format.value not in set(formats):
         for name, given in (("--field", field), ("--absent", absent)):
             if given is not None:
-                raise UsageError(f"{name} works only with -o value; add -o value, or remove it")
+                raise UsageError(f"{name} works only with -o value; add -o value or remove the option")
         return None
     if len(assets) != 1:
         raise UsageError("-o value prints the amount of one asset; choose it with --asset")
@@ -386,7 +386,7 @@ def outputs(
             plain.append(_output_path(text))
         elif name not in set(formats):
             raise UsageError(
-                f"-O: this command does not support {name}; use {' or '.join(formats)}, or ./{name}: for a file of that name"
+                f"-O: this command does not support {name}; use {' or '.join(formats)}, or ./{name}: for a file with that name"
             )
         elif not rest:
             raise UsageError(f"-O {name}: has no file name; use -O {name}:FILE")
@@ -394,15 +394,15 @@ def outputs(
             others.append((name, _output_path(rest)))
     if len(plain) > 1:
         raise UsageError(
-            f"--output-file is given {len(plain)} times; use it once, or each time as FORMAT:FILE"
+            f"--output-file is given {len(plain)} times; use it once, or write each one as FORMAT:FILE"
         )
     has_main = bool(plain) or explicit or not others
     file = plain[0] if plain else None
     files = [*([file] if has_main else []), *(each for _, each in others)]
     if files.count(None) > 1:
-        raise UsageError("stdout would be written twice; remove -o, or the -O for stdout")
+        raise UsageError("two outputs would go to stdout; remove -o, or the -O for stdout")
     if mode is not None and files == [None]:
-        raise UsageError("--mode works only with -O; add -O, or remove it")
+        raise UsageError("--mode works only with -O; add -O or remove --mode")
     return Outputs(file, tuple(others), has_main, None if mode is None else int(mode, 8), time.monotonic())
 
 
@@ -422,7 +422,7 @@ def _output_path(text: str) -> Path | None:
 def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:
     """Raise UsageError for a fault without a sandbox."""
     if faults and not sandbox:
-        raise UsageError("--fault works only with --sandbox; add --sandbox, or remove it")
+        raise UsageError("--fault works only with --sandbox; add --sandbox or remove --fault")
 
 
 def validate_options(request: "RunRequest", faults: list[str] | None, flags: "Iterable[Flag]" = ()) -> None:
@@ -432,8 +432,8 @@ def validate_options(request: "RunRequest", faults: list[str] | None, flags: "It
     """
     for flag in flags:
         if not request.targets.keys().isdisjoint(flag.excludes):
-            raise UsageError(f"--{flag.name} includes all of them; remove the option that selects one")
+            raise UsageError(f"--{flag.name} already includes every one; remove the option that selects one")
     validate_faults(faults, sandbox=request.sandbox)
     for name, value in (("--history", request.history), ("--wait", request.wait)):
         if value is not None and not request.record:
-            raise UsageError(f"{name} works only with --record; add --record, or remove it")
+            raise UsageError(f"{name} works only with --record; add --record or remove the option")

@@ -92,7 +92,7 @@ def read_run(recorded: Recorded, number: int) -> "RecordedRun":
 
     found = run(recorded.file, number)
     if found is None:
-        raise StateError(f"run {number} was deleted meanwhile; try again")
+        raise StateError(f"run {number} was deleted in the meantime; try again")
     return found
 
 
@@ -143,11 +143,11 @@ def read_document(recorded: Recorded, word: str) -> "Report":
         reason = getattr(problem, "strerror", None) or "not a path"
         raise UsageError(f"{label} cannot be read: {reason}; {cure}") from None
     if len(data) > _MOST_BYTES:
-        raise UsageError(f"{label} is too large for a document of balcli; {cure}")
+        raise UsageError(f"{label} is too large to be balcli output; {cure}")
     try:
         return document.parse(data)
     except document.DocumentError as problem:
-        raise UsageError(f"{label} is not a document of balcli -o json: {problem}; {cure}") from None
+        raise UsageError(f"{label} is not output of balcli -o json: {problem}; {cure}") from None
 
 
 def _by_id(recorded: Recorded, number: int) -> "RecordedRun":

@@ -45,7 +45,7 @@ def replay(
     output_file: OutputFiles = None,
     mode: Mode = None,
     check: Annotated[
-        bool, shown_option("--check", help="Only check that the evidence is complete: 0 or 6.")
+        bool, shown_option("--check", help="Only check that the evidence is complete (exits 0 or 6).")
     ] = False,
     quiet: Quiet = False,
     _no_color: NoColor = False,
@@ -53,7 +53,7 @@ def replay(
 ) -> None:
     """Print the output of a run again, using only its evidence.
 
-    It uses no network, profile or secret. The exit code is that of the run, or 6 if the evidence was altered or is incomplete.
+    It uses no network, profile or secrets. The exit code is that of the run, or 6 if the evidence was altered or is incomplete.
     """
     # Imported here, so that --help and completion do not load it.
     from balcli.evidence import replay as evidence
@@ -81,7 +81,7 @@ def replay(
         raise typer.Exit(write_report(RunResult(report, report), display)) from None
     if recorded.other_version is not None:
         print_message(
-            f"note: balcli {recorded.other_version} printed a different document for this record; install that version to see it"
+            f"note: balcli {recorded.other_version} printed another document for this record; install that version to see it"
         )
     if check:
         text = f"complete, with {numbered(recorded.answers, 'response')}; the SHA-256 of the manifest is {recorded.sha256}\n"

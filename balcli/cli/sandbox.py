@@ -53,7 +53,7 @@ def sandbox(
             "--profile",
             metavar="FILE",
             callback=in_home,
-            help="Write the profile to a new file, removed at the end.",
+            help="Write the profile to a new file, deleted on exit.",
         ),
     ] = None,
     faults: Annotated[bool, typer.Option("--faults", help="List the faults and exit.")] = False,
@@ -62,7 +62,7 @@ def sandbox(
     """Run a server that simulates the providers, and print a profile.
 
     It listens only on 127.0.0.1 and runs until Ctrl-C. Its keys and figures are fake.
-    The file of --profile is kept if you edited it.
+    The --profile file is kept if you edited it.
     """
     if faults:
         from balcli.sandbox.faults import FAULTS

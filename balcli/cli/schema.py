@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command(cls=Command)
 def schema(
     lines: Annotated[
-        bool, shown_option("--lines", help="Print the schema of a line of -o jsonl instead.")
+        bool, shown_option("--lines", help="Print the schema of one line of -o jsonl instead.")
     ] = False,
     output_file: OutputFiles = None,
     mode: Mode = None,

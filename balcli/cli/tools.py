@@ -111,12 +111,12 @@ class _Calls:
         """The result of a call. Raises MCPError for a tool that does not exist."""
         name, arguments = params.name, params.arguments or {}
         if name not in TOOLS:
-            print_message("mcp: refused a call of an unknown tool")
+            print_message("mcp: refused a call to an unknown tool")
             raise MCPError(INVALID_PARAMS, f"unknown tool; the tools are {', '.join(TOOLS)}")
         try:
             validate(arguments, TOOLS[name]["input"])
         except ValidationError as wrong:
-            print_message(f"{name}: refused arguments that break its schema", "mcp")
+            print_message(f"{name}: refused arguments that do not match its schema", "mcp")
             return _error(f"{wrong.json_path}: {wrong.message}")
         begun, ending = time.monotonic(), "cancelled"
         try:

@@ -421,7 +421,7 @@ class _Reader(NamedTuple):
         if not isinstance(table, dict):
             raise ValueProblem(f"must be a table; write it as {keys[0]} = {{ merchant_id = …, … }}")
         if is_deeper(table, _MOST_LEVELS):
-            raise ValueProblem("is nested too deeply; write the body of the login request")
+            raise ValueProblem("is nested too deeply; use only the fields of the login request")
         body: dict[str, Any] = {}
         for key, value in table.items():
             if key == "merchant_id":
@@ -440,10 +440,14 @@ class _Reader(NamedTuple):
                 )
                 for key, item in value.items()
             }
-        if isinstance(value, list):
+        name, _, source = str(keys[-1]).rpartition("_")
+        elsewhere = is_credential and source in {"file", "command"}
+        if isinstance(value, list) and not elsewhere:
             return [self._login_value(item, keys, is_credential=is_credential) for item in value]
         read: Any = None
         with self.problems.step(self.entry, *keys):
+            if elsewhere:
+                raise KeyProblem(f'would be sent to the provider unchanged; use {name} = "${{NAME}}"')
             if isinstance(value, int):
                 read = _bounded(value)
             elif isinstance(value, str):

@@ -96,7 +96,7 @@ def _read_value(key: str, raw: Any, accounts: Sequence[str] | None, variables: V
         raise ValueProblem(f"must be a string; put it in quotes{example}")
     if key == "account" and accounts is not None and text not in accounts:
         hint = did_you_mean(str(text), accounts)
-        raise AccountError(f"is not an account of the profile; {hint}; remove it to use the total")
+        raise AccountError(f"is not an account in the profile; {hint}; remove it to use the total")
     try:
         return parse_value(key, text)
     except ValueError as problem:

@@ -79,7 +79,7 @@ def read(folder: Path) -> Files:
         names = {path.name for path in folder.iterdir()}
     except OSError as problem:
         raise UsageError(
-            f"{shown(folder)} cannot be read as a folder: {problem.strerror}; use a folder that --evidence created"
+            f"{shown(folder)} cannot be read as a record: {problem.strerror}; use a folder that --evidence created"
         ) from None
     missing = next((name for name in (_END, MANIFEST) if name not in names), None)
     if missing is not None:

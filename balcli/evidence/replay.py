@@ -37,7 +37,7 @@ _ORDERS: Final[Mapping[str | None, Order | None]] = {
 }
 _ERRORS: Final = {leaf.code: leaf for leaf in leaves(BalcliError)}
 _LEFT_OUT: Final = (
-    "a response of the run is not in the record, because it repeats a credential; replay another record"
+    "a response is missing from the record, because it repeated a credential; replay another record"
 )
 _SHAPED: Final = frozenset({"rows.hidden", "rows.left_out"})
 """The warnings that `--nonzero` and `--totals-only` add to a report."""
@@ -106,7 +106,7 @@ def replay(place: Path) -> ReplayResult:
     same = "".join(pieces(report)).encode() == printed
     if not same and version == __version__:
         raise EvidenceDiffers(
-            f"{shown(place)} is complete, but gives another document than its run printed; please report it"
+            f"{shown(place)} is complete, but its replay differs from what the run printed; please report it"
         )
     return ReplayResult(report, options, files.sha256, len(files.others) - 1, None if same else version)
 
@@ -182,7 +182,9 @@ def _replayed(
     )
     endings = {outcome.account.name: outcome for outcome in was.outcomes}
     if {outcome.account.name for outcome in outcomes} != endings.keys():
-        raise EvidenceDiffers("the recorded responses list other accounts than the run had; please report it")
+        raise EvidenceDiffers(
+            "the recorded responses list different accounts from the run's; please report it"
+        )
     made = reports.build(was.profile, [_as_it_was(each, endings[each.account.name]) for each in outcomes])
     made = reports.without_zeros(made) if options.nonzero else made
     made = reports.arranged(made, options.sort, totals_only=options.totals_only)

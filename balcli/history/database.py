@@ -257,7 +257,7 @@ def _unusable(path: Path, problem: Exception) -> StateError:
         sqlite3.SQLITE_BUSY: "is locked by another program; wait for it to finish",
         sqlite3.SQLITE_INTERRUPT: "took longer than the deadline; raise --deadline",
         sqlite3.SQLITE_NOTADB: "is damaged, or not a history; move it away, or use another file with --history",
-        sqlite3.SQLITE_CORRUPT: "is damaged; restore a backup, or move it away",
+        sqlite3.SQLITE_CORRUPT: "is damaged; restore a backup, or move the file away",
         sqlite3.SQLITE_FULL: "cannot grow, because the disk is full; free some space",
         sqlite3.SQLITE_READONLY: "is read-only; make it and its folder writable, or use another file with --history",
         sqlite3.SQLITE_CANTOPEN: "cannot be opened; check the file and its folder",

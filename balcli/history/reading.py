@@ -81,7 +81,7 @@ def snapshot(path: Path) -> Iterator["Connection"]:
             yield connection
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         raise StateError(
-            f"the history {shown(path)} is damaged (unexpected content); restore a backup, or move it away"
+            f"the history {shown(path)} is damaged (unexpected content); restore a backup, or move the file away"
         ) from None
 
 

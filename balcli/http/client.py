@@ -296,7 +296,7 @@ class Client:
             if limiter is not None and not limiter.acquire(self._deadline):
                 raise DeadlinePassed(
                     f"{request.host} allows {request.per_second} requests per second, too few for the deadline "
-                    f"of {self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
+                    f"of {self._deadline.seconds:g} s; raise --deadline or select fewer accounts"
                 )
             if not pause.left():
                 return limiter
@@ -308,7 +308,7 @@ class Client:
         if not turns.take(len(answer.body), self._deadline):
             raise DeadlinePassed(
                 f"{request.host}: no time left to read the response before the deadline of "
-                f"{self._deadline.seconds:g} s; raise --deadline or name fewer accounts"
+                f"{self._deadline.seconds:g} s; raise --deadline or select fewer accounts"
             )
         if answer.status in response.RETRIED_STATUSES:
             raise self._unavailable(request, answer, number)

@@ -38,7 +38,7 @@ _CLOSED: Final = "the connection was closed or reset"
 _MEANINGS: Final[tuple[tuple[tuple[type[BaseException], ...], type[BalcliError], str], ...]] = (
     ((raw.NameResolutionError,), NameNotResolved, "the host name cannot be resolved"),
     # A subclass of ConnectTimeoutError in urllib3, but not a timeout.
-    ((raw.NewConnectionError, ConnectionRefusedError), NotConnected, "the connection was refused or has no route"),
+    ((raw.NewConnectionError, ConnectionRefusedError), NotConnected, "the connection was refused, or there is no route to the host"),
     ((raw.ConnectTimeoutError,), TimedOut, "the connection timed out"),
     ((raw.ReadTimeoutError, TimeoutError), TimedOut, TIMED_OUT),
     ((ssl.SSLEOFError, ssl.SSLZeroReturnError), ConnectionFailed, _CLOSED),

@@ -157,7 +157,7 @@ def _connection(server: Server, seconds: float) -> socket.socket:
         return connect(server.host, server.port, seconds)
     except OSError:
         raise ConnectionFailed(
-            f"{server.shown}: the connection was refused or has no route; check base_url and the firewall"
+            f"{server.shown}: the connection was refused, or there is no route to the host; check base_url and the firewall"
         ) from None
 
 

@@ -461,7 +461,7 @@ def _unzipped(pieces: Iterator[bytes]) -> bytes:
             while rest := rest.lstrip(b"\0") if unpacker.eof else rest:
                 if unpacker.eof:
                     if not rest.startswith(_GZIP):
-                        raise BrokenAnswer("the response has other data after its gzip data")
+                        raise BrokenAnswer("the response has extra data after its gzip data")
                     unpacker = zlib.decompressobj(wbits=31)
                 content += unpacker.decompress(rest, MAX_BODY + 1 - len(content))
                 if len(content) > MAX_BODY:

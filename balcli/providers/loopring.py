@@ -47,8 +47,8 @@ BASE_URL_NOTE: Final = (
 )
 KEYS: Final = (
     Key("api_key", "secret", "the API key, sent as X-API-KEY"),
-    Key("account_id", "integer", "the account's number (or address)", option="--account-id"),
-    Key("address", "text", "its 0x… address (or account_id)", option="--address"),
+    Key("account_id", "integer", "the account number (or use --address)", option="--account-id"),
+    Key("address", "text", "the 0x… address (or use --account-id)", option="--address"),
     Key("assets", "list", "request only these assets"),
 )
 FLAGS: Final = (Flag("nfts", "Also show NFTs (not included in totals)."),)

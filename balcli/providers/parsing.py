@@ -121,7 +121,7 @@ def check_count(balances: Sequence[object]) -> None:
     """Raise AnswerTooLarge if there are more than `MAX_ROWS` balances."""
     if len(balances) > MAX_ROWS:
         raise AnswerTooLarge(
-            f"the response has {len(balances):,} rows, and the limit is {MAX_ROWS:,}; ask the provider for fewer"
+            f"the response has {len(balances):,} rows, more than the limit of {MAX_ROWS:,}; ask the provider for fewer"
         )
 
 

@@ -92,7 +92,9 @@ def open_account(name: str, base_url: str, values: Values) -> Account[Settings]:
     elif given == "api_key":
         headers = {"Api-key": values.secret("api_key")}
     elif not isinstance(values.table("login").get("merchant_id"), str):
-        raise SettingProblem("login.merchant_id", "must be a string, because it is sent as a header; add it")
+        raise SettingProblem(
+            "login.merchant_id", "is required and must be a string, because it is sent as a header; add it"
+        )
     wallet_id = values.text("wallet_id")
     if not wallet_id:
         raise SettingProblem("wallet_id", "is missing; add the wallet's UUID")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from balcli.models import Report
 from balcli.providers.selection import names_of, selects, suggestion
 from balcli.text import join_names, printable
+from balcli.thresholds import unnamed_row
 
 
 class ValueRequest(NamedTuple):
@@ -32,9 +33,15 @@ def value(report: Report, request: ValueRequest) -> Value:
         return Value(None, f"no value: {join_names(missing)} did not answer", report.exit_code)
     rows = [row for row in report.balances if selects((request.asset,), *names_of(row))]
     matching = list(dict.fromkeys(row.asset for row in rows))
+    asset = printable(request.asset, 60)
+    unnamed = unnamed_row(report.balances, rows, request.asset)
+    if unnamed is not None:
+        where = printable(unnamed.account, 60)
+        return Value(
+            None, f"no value: {unnamed.asset} at {where} has no known name and may be {asset}; use its #id", 6
+        )
     if not matching and request.absent_zero:
         return Value("0")
-    asset = printable(request.asset, 60)
     if len(matching) > 1:
         return Value(None, f"no value: {asset} matches {join_names(matching)}; select one with --exact", 2)
     amounts = [total.amounts for total in report.totals if [total.asset] == matching]
