@@ -188,7 +188,7 @@ def test_nagios_reads_states_texts_and_performance_data(program: Program, sandbo
     assert "'nobody USDT available'=U;1:;500:" == found["nobody"][3]
     assert ("", "") == found["usage"][2:]
     # Nagios writes a colon for each semicolon of the first line.
-    assert found["usage"][1].startswith("BALCLI UNKNOWN - --warn: is not a range: write 10, ")
+    assert found["usage"][1].startswith("BALCLI UNKNOWN - --warn: is not a range: use 10, ")
 
 
 def test_icinga_accepts_the_recipe(tmp_path: Path) -> None:
