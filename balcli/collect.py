@@ -83,7 +83,7 @@ def collect(
     }
     outcomes: dict[_Position, Outcome] = {}
     noted: Mapping[_Position, Sequence[echoes.CredentialEcho]] = {}
-    if flags:  # without one, no account expands to others
+    if flags:  # without flags, no account expands to others
         positions, outcomes, noted = _expanded(positions, run, settings, deadline, on_progress)
     found = _Outcomes()
     each(
@@ -252,7 +252,7 @@ def affordable(jobs: int) -> int:
         free = limit - len([*Path("/dev/fd").iterdir()])
     except (ImportError, OSError):
         return jobs  # not supported by this system
-    # Two for each account: its connection, and that of the resolver or an idle one.
+    # Two descriptors per account: one for its connection, and one for the resolver or an idle connection.
     return jobs if limit == resource.RLIM_INFINITY else max(1, min(jobs, (free - _OTHER_FILES) // 2))
 
 
@@ -402,7 +402,7 @@ def _or_failed(ask: Callable[[Account[Any]], T], account: Account[Any]) -> T | O
 def _ambiguous(account: Account[Any]) -> Outcome:
     """The failed outcome of an account that expands to two accounts with the same name."""
     problem = ProviderError(
-        f"{account.provider} expanded this account to two with the same name; report it to the plugin's author"
+        f"{account.provider} expanded this account into two with the same name; report it to the plugin's author"
     )
     return Outcome.failed(account, problem)
 

@@ -19,7 +19,7 @@ class Step(NamedTuple):
 
     @classmethod
     def failed(cls, account: str | None, step: str, error: BalcliError) -> "Step":
-        """The step of an error."""
+        """The failed step for an error."""
         return cls.from_message(account, step, "failed", error.message)
 
     @classmethod

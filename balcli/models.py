@@ -185,7 +185,7 @@ class Outcome(NamedTuple):
 
 
 class Amounts(NamedTuple):
-    """Total, available and locked amounts of one asset, in whole units; None is unknown."""
+    """Total, available and locked amounts of one asset, in whole units; None if unknown."""
 
     total: Amount | None
     available: Amount | None

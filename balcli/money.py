@@ -54,7 +54,7 @@ class Amount:
         return self.units * 10**-finer, other.units, other.places
 
     def __add__(self, other: "Amount") -> "Amount":
-        if not other:  # as are most amounts of a balance
+        if not other:  # most amounts of a balance are 0
             return self
         mine, its, places = self._aligned(other)
         return Amount(mine + its, places)
@@ -111,7 +111,7 @@ def parse(text: str) -> Amount:
     Raises ValueError for anything but `-?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]{1,3})?` of at
     most 80 characters with an exponent from -40 to 40. Nothing is trimmed or guessed.
     """
-    if text == "0":  # as are most amounts of a balance, which share one object
+    if text == "0":  # most amounts of a balance are 0, which share one object
         return ZERO
     if len(text) > MAX_CHARACTERS:
         raise ValueError(_NO_NUMBER)
@@ -169,7 +169,7 @@ def parse_canonical(text: str) -> Amount:
 def exact_sum(amounts: Iterable[Amount]) -> Amount:
     """The exact sum; 0 for no amounts."""
     summands = [*amounts]
-    if len(summands) == 1:  # as for most assets
+    if len(summands) == 1:  # true for most assets
         return summands[0]
     places = max([amount.places for amount in summands], default=0)
     return Amount(sum([amount.units * 10 ** (places - amount.places) for amount in summands]), places)

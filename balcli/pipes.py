@@ -60,7 +60,7 @@ def write(path: Path, data: Iterable[bytes], until: float) -> None:
 
 
 def _open_for_writing(path: Path, until: float) -> int:
-    """A new descriptor. One of this process is duplicated, because opening it again would overwrite earlier output."""
+    """A new descriptor. Our own ones are duplicated, because opening them again would overwrite earlier output."""
     number = own_descriptor(path)
     if number is not None:
         return os.dup(number)

@@ -90,8 +90,7 @@ def run(
 
     `recorder` gets every response, for the evidence. `observe` gets every attempt of a request. `progress` is
     entered while requests are in flight. If `deadline` is None, the deadline from the settings applies, counted from
-    now. Raises BalcliError
-    if no account can be requested, or another run has the lock.
+    now. Raises BalcliError if no account can be requested, or another run has the lock.
     """
     problems: tuple[BalcliError, ...] = ()
     with ExitStack() as locks:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Final, NoReturn, final
 
 _SHOWN: Final = "***"
-# Credentials of at least this length are redacted from messages. Shorter ones than the second look like data.
+# Credentials of at least this length are redacted from messages. Those below the second length look like data.
 _SHORTEST_FILTERED: Final = 6
 MIN_RECOGNIZABLE: Final = 12
 """The minimum length, not only digits, at which a credential can be distinguished from data."""
@@ -100,7 +100,7 @@ def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
         return None  # the usual case
     if is_key and re.match(r"bearer\s", text, re.IGNORECASE):
         return 'starts with "Bearer", which balcli adds itself'
-    # Names of variables have one case. A random key that starts with a dollar sign has both.
+    # A variable name is all upper case or all lower case. A random key that starts with a dollar sign mixes both.
     name = "(?:[A-Z_][A-Z0-9_]*|[a-z_]+)" if is_key else "[A-Z_][A-Z0-9_]+"
     if re.fullmatch(rf"\$\{{?{name}\}}?|%{name}%|\$\{{.*\}}", text):
         return "is the name of a variable, not its value (in a profile, use ${NAME})"
@@ -111,7 +111,7 @@ def placeholder_problem(secret: Secret, *, is_key: bool) -> str | None:
 
 
 _TEMPLATE_WORDS: Final = re.compile("bearer|your|change|replace")
-# Keys and tokens are random, never the instructions of a template.
+# Keys and tokens are random, so they never read like a template's instructions.
 _WORDS: Final = (
     r"(?:(?:insert|enter|put|paste|add)[-_ ])?your[-_ ]?(?:[a-z0-9]+[-_ ]){0,3}?(?:api[-_ ]?)?"
     r"(?:key|token|secret|jwt|credentials?)(?:[-_ ]here)?|change[-_ ]?me|replace[-_ ]?me|([x*.])\1{2,}"
@@ -134,7 +134,7 @@ def _packed(raw: bytes) -> tuple[str, ...]:
 
 
 def _other_bytes(text: str) -> set[str]:
-    """The encodings of a non-ASCII text by its Latin-1 bytes, as in headers, and misread as Latin-1."""
+    """The encodings of a non-ASCII text as Latin-1 bytes, as in headers, and as UTF-8 misread as Latin-1."""
     misread = {text.encode("utf-8", "surrogatepass").decode("latin-1")}
     try:
         raw = text.encode("latin-1")
@@ -206,7 +206,7 @@ class CredentialMatcher:
             if text not in self.texts:
                 for form in encodings(text):
                     self._by_start.setdefault(form[: self._shortest], []).append(form)
-                # Last, because a thread that finds it in `texts`, or counts them, must already search for it.
+                # Added last: a thread that finds it in `texts`, or counts them, must already be able to search for it.
                 self.texts.add(text)
 
     def find_in(self, text: str) -> list[str]:

@@ -76,7 +76,7 @@ def _acquire(descriptor: int, file: Path, profile: str | None, seconds: float) -
     while not (locked := try_lock(descriptor)):
         if locked is None:
             raise StateError(
-                f"{shown(file)} cannot be locked on this system; set XDG_STATE_HOME to a local disk"
+                f"{shown(file)} cannot be locked on this system; set XDG_STATE_HOME to a folder on a local disk"
             )
         if time.monotonic() >= end:
             raise LockHeld(_held_by(descriptor, profile))

@@ -109,7 +109,7 @@ def join_names(names: Iterable[str]) -> str:
 
 
 def numbered(number: int, thing: str) -> str:
-    """The number with the thing in singular or plural."""
+    """The number and the noun, in the singular or plural."""
     return f"1 {thing}" if number == 1 else f"{number} {thing}s"
 
 

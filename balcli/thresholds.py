@@ -271,7 +271,7 @@ def _matching_rows(rows: Sequence[Balance], asset: str) -> list[Balance]:
     labels = _possible_assets(rows, asset)
     if len(labels) > 1:
         raise _Undecided(
-            f"it matches several assets: {_listed(labels)}; choose one with exact, or an account"
+            f"it matches several assets: {_listed(labels)}; choose one with exact, or set an account"
         )
     matching = [row for row in rows if row.asset in labels and selects((asset,), *names_of(row))]
     unnamed = unnamed_row(rows, matching, asset)
@@ -308,7 +308,7 @@ def _reject_other_id(rows: Iterable[Balance], matching: Sequence[Balance]) -> No
         if row.asset == matching[0].asset and row.account in accounts and id(row) not in chosen:
             account, name = printable(row.account, _LONGEST_NAME), printable(row.asset, _LONGEST_NAME)
             raise _Undecided(
-                f"{name} has another id at {account}, too; use {name} as the asset, or an account"
+                f"{name} has another id at {account}, too; use {name} as the asset, or set an account"
             )
 
 

@@ -526,7 +526,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["1.json", "1.json"], "both are 1.json; use two files"),
         (["1.json", "./1.json"], "both are 1.json; use two files"),
         (["-", "-"], "both are stdin; use two files"),
-        (["totals.json", "1.json"], "totals.json was recorded with --totals-only and has no balances; use one without it"),
+        (["totals.json", "1.json"], "totals.json was recorded with --totals-only and has no balances; use a run recorded without it"),
         (["failed.json", "1.json"], "failed.json failed (usage); use a run in which at least one account answered"),
         (["partial.json", "1.json"], "partial.json is partial (some accounts failed); add --allow-partial"),
         (["1.json"], "no complete recorded run; balcli history lists the runs"),

@@ -328,7 +328,7 @@ def test_two_assets_that_answer_to_one_name_decide_nothing() -> None:
     both = build("main", [answered("shop", usdt("700"), usdt("1", asset="usdt"))])
     apart = build("main", [answered("shop", usdt("700")), answered("bank", usdt("1", "bank", asset="usdt"))])
     for name in ("USDT", "usdt", "Usdt"):
-        reason = "it matches several assets: USDT, usdt; choose one with exact, or an account"
+        reason = "it matches several assets: USDT, usdt; choose one with exact, or set an account"
         for of in (None, "shop"):
             assert (State.UNKNOWN, None, reason) == found(both, limit(name, of=of))
         assert (State.UNKNOWN, None, reason) == found(apart, limit(name))
@@ -375,7 +375,7 @@ def test_an_id_beside_another_of_its_name_is_that_row_alone() -> None:
         found(report, limit(name, of="shop"))[1] for name in ("#1", "#2", "USDT")
     ]
     assert (State.OK, "705", None) == found(report, limit())
-    reason = "USDT has another id at shop, too; use USDT as the asset, or an account"
+    reason = "USDT has another id at shop, too; use USDT as the asset, or set an account"
     assert (State.UNKNOWN, None, reason) == found(report, limit("#2"))
 
 

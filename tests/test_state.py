@@ -153,7 +153,8 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(fcntl, "flock", refused)
     with (
         pytest.raises(
-            StateError, match="cannot be locked on this system; set XDG_STATE_HOME to a local disk"
+            StateError,
+            match="cannot be locked on this system; set XDG_STATE_HOME to a folder on a local disk",
         ),
         state.lock("main", {"XDG_STATE_HOME": str(tmp_path)}),
     ):

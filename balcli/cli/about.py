@@ -1,4 +1,4 @@
-"""`balcli help`, `balcli version` and `balcli completion`: commands for the options of the same purpose."""
+"""`balcli help`, `balcli version` and `balcli completion`: commands that do the same as the corresponding options."""
 
 from collections.abc import Callable
 from enum import StrEnum

@@ -36,7 +36,7 @@ def check(
     asset: Annotated[
         list[str] | None,
         limit_option(
-            "--asset", metavar="SYMBOL", help="Check one limit on this asset, not the profile's limits."
+            "--asset", metavar="SYMBOL", help="Check one limit on this asset instead of the profile's limits."
         ),
     ] = None,
     exact: Annotated[bool, limit_option("--exact", help="Match the case of the asset exactly.")] = False,

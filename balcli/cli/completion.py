@@ -1,4 +1,4 @@
-"""Shell completion of profiles, accounts, faults and fields. An error completes nothing."""
+"""Shell completion of profiles, accounts, faults and fields. On an error, nothing is completed."""
 
 import os
 import re

@@ -257,7 +257,7 @@ def _check_source(source: _Source, *, allow_partial: bool) -> None:
         )
     if any(notice.code == "rows.left_out" for notice in report.notices):
         raise UsageError(
-            f"{source.label} was recorded with --totals-only and has no balances; use one without it"
+            f"{source.label} was recorded with --totals-only and has no balances; use a run recorded without it"
         )
     if report.complete or allow_partial:
         return
@@ -408,7 +408,7 @@ def _last_two(recorded: Recorded) -> tuple[_Source, _Source]:
         others = len(newest_runs(recorded._replace(full=False), 2)) - len(newest)
         passed = " with all accounts and assets" if others else ""
         raise UsageError(
-            f"not enough runs to compare: found {len(newest)} of 2 {kind_of(recorded)}s{passed}; record another with balcli all --record, or choose two from {recorded.command}"
+            f"not enough runs to compare: found {len(newest)} of 2 {kind_of(recorded, 'recorded runs')}{passed}; record another with balcli all --record, or choose two from {recorded.command}"
         )
     first, second = (_of_run(read_run(recorded, each.id)) for each in newest)
     return first, second

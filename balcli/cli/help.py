@@ -83,7 +83,7 @@ def help_text(command: Any, context: Any) -> str:
         *(_below(command) if commands else arguments),
     ]
     about = [line for part in command.help.split("\n\n") for line in _wrapped(part, columns, "  ", "  ")]
-    # Options without a heading, such as --help, go under that of the output.
+    # Options without a heading, such as --help, go under the output heading.
     other = OUTPUT if any(each.rich_help_panel == OUTPUT for each in parameters) else "Options"
     options: dict[str, dict[str, str]] = {heading: {} for heading in (*HEADINGS, other)}
     for each in parameters:

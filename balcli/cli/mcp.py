@@ -45,7 +45,7 @@ def serve(
         )
     if is_interactive():
         print_message("note: waiting for an MCP client on stdin; press Ctrl-C to stop")
-    if sandbox:  # whatever the environment names
+    if sandbox:  # regardless of what the environment names
         config, profile, env_file = None, SANDBOX, None
     os.environ[pipes.REFUSAL] = _FIFO
     from balcli.cli.tools import serve_stdio  # imported here, because it needs the SDK
@@ -64,7 +64,7 @@ def serve(
 
 def _install_command() -> str:
     """The command that adds the SDK to the environment that balcli runs in."""
-    from importlib import metadata  # both here, because they are hardly ever needed
+    from importlib import metadata  # both imported here, because they are rarely needed
     from shlex import quote
 
     requirements = (each.partition(";") for each in metadata.requires("balcli") or ())

@@ -194,7 +194,7 @@ EnvFile = Annotated[
         "--env-file",
         metavar="FILE",
         callback=in_home,
-        help="Read ${NAME} from this file, not the profile's .env.",
+        help="Read ${NAME} from this file instead of the profile's .env.",
     ),
 ]
 UseSandbox = Annotated[
@@ -428,7 +428,7 @@ def validate_faults(faults: list[str] | None, *, sandbox: bool) -> None:
 def validate_options(request: "RunRequest", faults: list[str] | None, flags: "Iterable[Flag]" = ()) -> None:
     """Raise UsageError for options that cannot be combined.
 
-    A flag with a target that it already includes, --fault without --sandbox, or an option of --record without it.
+    These are a flag with a target that it includes, --fault without --sandbox, and options of --record without it.
     """
     for flag in flags:
         if not request.targets.keys().isdisjoint(flag.excludes):

@@ -377,7 +377,7 @@ def progress(*, quiet: bool, colour: bool = False) -> "AbstractContextManager[Pr
 
 @contextmanager
 def waiting_for(what: str) -> Iterator[None]:
-    """A context that shows what it waits for, if it takes long and stderr is a terminal."""
+    """A context that shows what the command is waiting for, if that takes long and stderr is a terminal."""
     with progress(quiet=False) as shown:
         if shown is not None:
             shown.show_later(f"balcli: {what} ...")

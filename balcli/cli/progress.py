@@ -86,7 +86,7 @@ class Progress:
 
 
 def is_foreground(descriptor: int) -> bool:
-    """Whether this process is in the foreground of the terminal, or it has no job control."""
+    """Whether this process is in the foreground of the terminal, or the terminal has no job control."""
     try:
         return os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp()
     except OSError:

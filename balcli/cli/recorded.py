@@ -96,11 +96,11 @@ def read_run(recorded: Recorded, number: int) -> "RecordedRun":
     return found
 
 
-def kind_of(recorded: Recorded) -> str:
+def kind_of(recorded: Recorded, noun: str = "recorded run") -> str:
     """The selection of runs, for messages."""
     words = ["complete"] if recorded.complete else []
     of = "" if recorded.profile is None else f" of profile {printable(recorded.profile, 40)}"
-    return " ".join([*words, f"recorded run{of}"])
+    return " ".join([*words, f"{noun}{of}"])
 
 
 def profile_text(profile: str | None) -> str:
@@ -114,7 +114,7 @@ def is_file(word: str) -> bool:
 
 
 def is_one_file(one: str, other: str) -> bool:
-    """Whether two arguments are the same file."""
+    """Whether two arguments name the same file."""
     if not (is_file(one) and is_file(other)):
         return False
     try:

@@ -81,7 +81,7 @@ def replay(
         raise typer.Exit(write_report(RunResult(report, report), display)) from None
     if recorded.other_version is not None:
         print_message(
-            f"note: balcli {recorded.other_version} printed another document for this record; install that version to see it"
+            f"note: balcli {recorded.other_version} printed a different document for this record; install that version to see it"
         )
     if check:
         text = f"complete, with {numbered(recorded.answers, 'response')}; the SHA-256 of the manifest is {recorded.sha256}\n"

@@ -82,7 +82,7 @@ def watch(every: int, run_once: "Callable[[], RunResult]", output: Format, *, qu
 
 
 class _Screen:
-    """The alternate screen with the latest run, which stays on the normal screen after closing.
+    """The alternate screen, which shows the latest run. That run stays on the normal screen after closing.
 
     A dumb terminal has no alternate screen, so it shows the runs one after another.
     """
@@ -137,7 +137,7 @@ class _Screen:
 
 @contextmanager
 def _keys() -> "Iterator[Callable[[float], bool]]":
-    """A function that waits for seconds, or a resize of the terminal. It returns whether `q` was typed."""
+    """A function that waits for some seconds, or until a key or a resize. It returns whether `q` was typed."""
     import termios  # imported here, because few runs need it
     import tty
 

@@ -1,4 +1,4 @@
-"""Run secret commands: return the output until the exit, within a time limit.
+"""Run secret commands within a time limit, and return their output up to the exit.
 
 On a terminal, the command can prompt. It stays in our process group, so Ctrl-C reaches both.
 """

@@ -140,7 +140,7 @@ def expiring_credentials(opened: "OpenedAccount") -> Iterator[Notice]:
         if end is not None and isinstance(secret, Secret) and secret.origin:
             left = end.timestamp() - time.time()
             if left < _EXPIRING_SECONDS:
-                verb, cure = ("expires", "replace it before") if left > 0 else ("expired", "replace it")
+                verb, cure = ("expires", "replace it before then") if left > 0 else ("expired", "replace it")
                 yield Notice(
                     "credentials.expiring",
                     opened.entry.name,

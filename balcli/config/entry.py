@@ -50,7 +50,7 @@ def allowed_keys(provider: str) -> Mapping[str, Key]:
 
 
 def allowed_variables(provider: str) -> list[str]:
-    """The spellings that a variable can have. Tables and argument lists cannot be variables."""
+    """The spellings of the keys that a variable can set. Variables cannot set tables and argument lists."""
     keys = allowed_keys(provider).items()
     return [name for name, key in keys if key.kind != "table" and not name.endswith("_command")]
 
@@ -212,7 +212,7 @@ def entries_of_variables(
             hint = f"use {prefix_of(provider)} with {join_names(name.upper() for name in allowed)}"
             if close is not None:
                 hint = f"did you mean {entry.variable(close)}?"
-            problems.add(KeyProblem(f"is not a setting of balcli; {hint}"), entry, key)
+            problems.add(KeyProblem(f"is not a balcli setting; {hint}"), entry, key)
         with problems.step(entry, "name"):
             _checked_name(entry.name)
         yield entry

@@ -207,7 +207,7 @@ def read_file(file: Path, *, env_file: Path | None, environ: Mapping[str, str]) 
 
 
 def holds_secret(document: Mapping[str, Any]) -> bool:
-    """Whether a secret key, a login or a proxy contains literal text, so that only its user may read the file."""
+    """Whether a secret key, login or proxy contains literal text, so the file must be readable only by its user."""
     profiles = document.get("profiles")
     for table in profiles.values() if isinstance(profiles, dict) else ():
         if not isinstance(table, dict):
@@ -257,7 +257,7 @@ def _choose(file: ProfileFile, name: str | None, problems: Problems) -> tuple[Ta
     if name is None and isinstance(default, str) and default in profiles:
         name = default
     if name is None and not profiles:
-        raise ProfileError(f"{file.source.name} has no profile; add [profiles.main]")
+        raise ProfileError(f"{file.source.name} has no profiles; add [profiles.main]")
     if name is None and len(profiles) > 1:
         if default is not None:
             raise problems.error()  # an invalid default_profile cannot choose one

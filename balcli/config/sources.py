@@ -144,7 +144,7 @@ def _read_fifo(
         return pipes.reader.read(path, most, check)
     except OSError as problem:
         raise ConfigFileError(
-            f"{shown(path)} cannot be read: {problem.strerror}; start its writer before balcli, or use a regular file"
+            f"{shown(path)} cannot be read: {problem.strerror}; start the program that writes to it before balcli, or use a regular file"
         ) from None
 
 
@@ -307,7 +307,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 def names_in(text: str) -> tuple[str, ...]:
     """The names of all `${NAME}` in a text."""
-    if "${" not in text:  # as nearly all are
+    if "${" not in text:  # true of nearly all texts
         return ()
     return tuple(match[1] for match in re.finditer(_PLACEHOLDER, text) if match[1] is not None)
 

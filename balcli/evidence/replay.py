@@ -224,7 +224,7 @@ class _ReplayClient:
         """Do nothing: a record has no connections."""
 
     def request(self, request: Request) -> Json:
-        """The payload of the recorded response. Raises the recorded error, or EvidenceDiffers without a response."""
+        """The payload of the recorded response. Raises the recorded error, or EvidenceDiffers if there is no response."""
         key = self._key(written_request(request, self._names))
         with self._lock:
             answers = self._answers[key]

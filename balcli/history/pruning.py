@@ -1,4 +1,4 @@
-"""Delete old runs and shrink the file. The remaining runs read as before."""
+"""Delete old runs and shrink the file. The remaining runs can be read as before."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -88,7 +88,7 @@ def _delete_unneeded(connection: "Connection", series: int, first: int | None) -
     if first is None:
         connection.execute("DELETE FROM changes WHERE series = ?", (series,))
         return
-    # The first run shows the last change before it, which stays unless it removes the row.
+    # The first run shows the last change up to it. That change stays, unless it removes the row.
     (base,) = connection.execute(
         "SELECT max(run) FROM changes WHERE series = ? AND run <= ?", (series, first)
     ).fetchone()

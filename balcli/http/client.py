@@ -143,7 +143,7 @@ class SupportsRequest(Protocol):
     """Anything that providers can send requests through: a client, a recorder or a recording."""
 
     def request(self, request: Request) -> Json:
-        """The JSON payload of a good response. Raises like `Client.request`."""
+        """The JSON payload of a good response. Raises the same errors as `Client.request`."""
 
     def close(self) -> None:
         """Close the connections that no request is using."""

@@ -43,7 +43,7 @@ _failed: dict[_Address, float] = {}
 
 
 class Setup(NamedTuple):
-    """The settings that messages about proxies and certificates name."""
+    """The settings named in messages about proxies and certificates."""
 
     trusted: CaSource = CaSource()
     """The trusted certificates."""

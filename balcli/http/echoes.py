@@ -188,7 +188,7 @@ def may_contain_credential(base_url: str, body: bytes) -> bool:
 
         host = _host(base_url)
         found = host.own.pieces() | host.issued.pieces()
-        raw = body.replace(b"\0", b"")  # UTF-16 and UTF-32 have them between ASCII characters
+        raw = body.replace(b"\0", b"")  # UTF-16 and UTF-32 have null bytes between ASCII characters
         pages = [
             html.unescape(unquote(raw.decode(name, "replace"))).casefold() for name in ("utf-8", "latin-1")
         ]

@@ -86,7 +86,7 @@ class Reached(NamedTuple):
 
 
 def reach(server: Server, settings: RequestSettings, deadline: Deadline) -> Reached:
-    """Connect to each address of a server. Raises NameNotResolved. The time of the resolver is not limited."""
+    """Connect to each address of a server. Raises NameNotResolved. Name resolution has no time limit."""
     # Imported here, because it loads urllib3.
     from balcli.http.connect import try_all
 

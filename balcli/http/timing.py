@@ -54,7 +54,7 @@ def writable_rows(deadline: Deadline) -> int:
 
 
 class RateLimiter:
-    """Allows at most `per_second` requests in any second at one host, by the host's count.
+    """Allows at most `per_second` requests to one host in any second, as the host counts them.
 
     A slot is taken before a request is sent and freed a second after its response. The limit holds no matter when the
     host counts the request.
@@ -91,7 +91,7 @@ class RateLimiter:
 
 
 class HostPause:
-    """The pause that a host requested: nothing is sent to it until then."""
+    """The pause that a host requested. Nothing is sent to the host until it ends."""
 
     def __init__(self) -> None:
         self._end = 0.0
@@ -166,7 +166,7 @@ def parse_retry_after(retry_after: str, date: str | None = None) -> float | None
 def seconds_ahead(date: str, now: float) -> int | None:
     """The seconds that this machine's clock is ahead of a `Date` header; None if the header is not a date."""
     moment = parse_http_date(date)
-    # The header is rounded down to a second, by half a second on average.
+    # The header is rounded down to a whole second, so it is half a second behind on average.
     return None if moment is None else round(now - moment - 0.5)
 
 

@@ -426,7 +426,7 @@ def _error_body(stream: BaseHTTPResponse, until: float) -> bytes:
 
 
 def _pieces(stream: BaseHTTPResponse, until: float) -> Iterator[bytes]:
-    """The encoded body, piece by piece, at most 8 MiB and until that time of the monotonic clock."""
+    """The encoded body, piece by piece: at most 8 MiB, and only until that time on the monotonic clock."""
     total = 0
     while True:
         try:

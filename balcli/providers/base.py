@@ -126,11 +126,11 @@ class RunOnce(Generic[T]):
     def begin(self) -> None:
         """Start making the value in a thread, unless already started."""
         if self._begun.acquire(blocking=False):
-            # With this context, echoes in the response are recorded for this account.
+            # The thread runs in a copy of this context, so that echoes in the response are recorded for this account.
             threading.Thread(target=copy_context().run, args=(self._fill,), daemon=True).start()
 
     def get(self) -> T:
-        """The value, made now if it does not exist. Raises the error of making it."""
+        """The value, made now if it does not exist yet. Raises the error if making it failed."""
         if not self._made:
             turns.leave()  # another thread may be making it and waiting for the turn
         made = self._fill()
@@ -243,7 +243,7 @@ class SupportsExpand(Protocol):
     """A provider that can expand one account of a profile to several."""
 
     def expand(self, account: Account[Any], run: Run, /) -> Sequence[Account[Any]]:
-        """The accounts to fetch instead; only itself if there are no others. May send requests."""
+        """The accounts to fetch instead; only this account if there are no others. May send requests."""
 
 
 class Coverage(NamedTuple):

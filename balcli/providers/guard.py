@@ -47,7 +47,7 @@ _LISTS: Final = {"KEYS": Key, "FLAGS": Flag, "ENDPOINTS": Endpoint}
 
 
 def type_problem(provider: Any) -> str:
-    """The first name of a provider with the wrong type, in words; "" if there is none."""
+    """What is wrong with the first attribute of a provider that has the wrong type; "" if there is none."""
     if not isinstance(provider.TITLE, str) or not _is_text(provider.BASE_URL):
         return "its TITLE or BASE_URL is not a string"
     for name, kind in _LISTS.items():

@@ -93,7 +93,7 @@ def cached_table(base_url: str, use_cache: bool) -> TokenTable | None:
 
 
 def new_table(base_url: str, use_cache: bool, payload: Json) -> TokenTable:
-    """The table in a response. It is cached for the next runs. Raises BadShape."""
+    """The table in a response. It is cached for later runs. Raises BadShape."""
     tokens = parse_tokens(payload)
     cache = _cache_for(base_url) if use_cache else None
     if cache is not None:
@@ -130,7 +130,7 @@ def parse_tokens(payload: Json) -> Mapping[int, Token]:
     used = Counter(symbol for entries in table.values() for symbol in {symbol for symbol, _ in entries})
     tokens = {}
     for number, entries in table.items():
-        # If two entries for one id differ, the value that differs is unknown.
+        # If two entries for one id differ, the value that differs is treated as unknown.
         symbol = _agreed(symbol for symbol, _ in entries)
         decimals = _agreed(decimals for _, decimals in entries)
         label = f"#{number}"

@@ -179,7 +179,7 @@ def optional_amount(row: Row, key: str, where: str, read: Callable[[str], Amount
 
 
 def checked_text(value: str, where: Place, key: str) -> str:
-    """The text, which may be shown, stored and cached. Raises EchoesCredential or BadShape."""
+    """The text, once it is safe to show, store and cache. Raises EchoesCredential or BadShape."""
     if type(value) is str and value.isascii():
         return value  # nearly always
     return valid_text(reject_echo(value, where, key), f"{where}.{key}")
@@ -299,7 +299,7 @@ class HoldingsBuilder:
     def holdings(self, failure: tuple[str, Failure] | None = None) -> Holdings:
         """The account's holdings, with a notice for each requested asset that is not listed.
 
-        If one kind of rows failed (`failure`, such as `fiat`), it is unknown which assets are listed.
+        If one kind of row failed (`failure`, such as `fiat`), it is unknown which assets are listed.
         """
         balances, notices = tuple(self.balances), tuple(self.notices)
         if failure is not None:

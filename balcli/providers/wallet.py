@@ -208,7 +208,7 @@ def _bearer(jwt: Secret) -> Mapping[str, Secret]:
 
 def _fetch_balances(account: Account[Settings], run: Run, headers: Mapping[str, Secret]) -> Json:
     body: dict[str, object] = {"walletId": account.settings.wallet_id}
-    # Only the profile's: whether the provider ignores case is unknown, so `--asset` filters the response.
+    # Only the profile's assets: it is unknown whether the provider ignores case, so `--asset` filters the response.
     if account.assets:
         body["assets"] = list(account.assets)
     return run.client.request(
@@ -224,7 +224,7 @@ def _fetch_balances(account: Account[Settings], run: Run, headers: Mapping[str, 
 
 
 def _log_in(account: Account[Settings], run: Run) -> Mapping[str, Secret]:
-    """The header with the JWT of a new login. A login is never resent: the first may have arrived and may count."""
+    """The header with the JWT of a new login. A login is never resent: the first may have arrived and counted."""
     login = dict(account.settings.login or {})
     header = str(login.pop("merchant_id"))
     payload = run.client.request(

@@ -58,7 +58,7 @@ def lines(report: Report, view: View) -> Iterator[Line]:
 
 
 def _columns_of(label: int, longest: int, texts: list[list[str]]) -> tuple[list[Column], int, str]:
-    """The columns for amounts of up to `longest` characters, their end, and the line of their headings."""
+    """The columns for amounts of up to `longest` characters, the position where they end, and the heading line."""
     columns: list[Column] = []
     end = len(_INDENT) + label
     headings = " " * end

@@ -69,7 +69,7 @@ def to_jsonl(items: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as a dict. Amounts are canonical decimal strings in whole units; unknown is None."""
+    """The report as a dict. Amounts are canonical decimal strings in whole units; None if unknown."""
     return {**head(report), **{key: [*items] for key, items in lists(report).items()}}
 
 

@@ -80,7 +80,7 @@ def _totals(report: Report, run: _Labels) -> Iterator[_Sample]:
 def _sums(
     rows: Iterable[tuple[K, Balance | Amounts]], labels: Callable[[K], _Labels], *, known: bool
 ) -> Iterator[_Sample]:
-    """The known amounts, or 1 for each unknown one. Rows with the same key, which has the `labels`, are added."""
+    """The known amounts, or 1 for each unknown one. Rows with the same key are added up; `labels` gives its labels."""
     alike: dict[K, Balance | Amounts] = {}
     for key, row in rows:
         alike[key] = _sum(alike[key], row) if key in alike else row

@@ -1,7 +1,6 @@
 """The JSON Schema (2020-12) of the documents and lines with balances.
 
-`schema.json` has the required keys and types. It allows additional keys, because minor versions add keys: a
-document of 1.1 is valid by the schema of 1.0. It does not use "format", because strict validators reject formats that
+`schema.json` has the required keys and types. It allows additional keys, because minor versions add keys: a 1.1 document is valid under the 1.0 schema. It does not use "format", because strict validators reject formats that
 they do not know. `answers.json` has the other documents that `balcli mcp` returns.
 """
 

@@ -201,7 +201,7 @@ def as_jsonl(series: Sequence[Series]) -> Iterator[str]:
 
 
 def as_csv(series: Sequence[Series]) -> Iterator[str]:
-    """A row for each interval, in pieces. The column `over` has the accounts of a sum."""
+    """A row for each interval, in pieces. The column `over` lists the accounts in a sum."""
     return to_csv(chain([(*_FACTS, *Interval._fields)], chain.from_iterable(map(_rows, series))))
 
 

@@ -9,9 +9,8 @@ from rich.style import Style as Look
 
 from balcli.render.layout import Line, Style
 
-# Each color has a contrast ratio of at least 3.9 against both black and white. Opposites never differ only in color:
-# each also has
-# a mark, a sign or a word.
+# Each color has a contrast ratio of at least 3.9 against both black and white. Opposites never differ only in
+# color: each also has a mark, a sign or a word.
 PALETTE: Final[dict[Style, dict[str, Any]]] = {
     "head": {"bold": True},
     "name": {"bold": True},

@@ -18,7 +18,7 @@ _STYLES: Final[dict[State, Style]] = {
     State.CRITICAL: "bad",
     State.UNKNOWN: "bad",
 }
-# These end a label, or the text before the performance data.
+# These characters would end a label, or the text before the performance data.
 _NO_LABEL: Final = str.maketrans("'=|", "___")
 
 

@@ -12,7 +12,7 @@ API_KEY = "sandbox-merchant-key"
 API_SECRET = "sandbox-merchant-secret"
 
 _TOKEN_LIFE_MS = 3_600_000
-# merchant: asset: total, free, locked. The aggregate and 12345 have the figures of the vendor's examples,
+# merchant: asset: total, free, locked. The aggregate and 12345 use the figures from the vendor's examples,
 # and the aggregate is the sum of the merchants.
 _MERCHANTS = {
     0: {"USDT": ("5000", "4000", "1000"), "BTC": ("2", "1.5", "0.5")},
