@@ -111,7 +111,7 @@ def parse(text: str) -> Amount:
     Raises ValueError for anything but `-?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]{1,3})?` of at
     most 80 characters with an exponent from -40 to 40. Nothing is trimmed or guessed.
     """
-    if text == "0":  # most amounts of a balance are 0, which share one object
+    if text == "0":  # as are most amounts of a balance, which share one object
         return ZERO
     if len(text) > MAX_CHARACTERS:
         raise ValueError(_NO_NUMBER)

@@ -217,7 +217,7 @@ def test_wrong_usage_makes_a_document_too(program: Program, arguments: list[str]
 @each_case(
     ("text", "words"),
     [
-        ("", "has no profile; add [profiles.main]"),
+        ("", "has no profiles; add [profiles.main]"),
         (
             "[profiles.main.merchant]\ntoken = 5\n" + limits('asset = "USDT"\ncrit = "1:"'),
             "token in merchant",

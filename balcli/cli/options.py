@@ -194,7 +194,7 @@ EnvFile = Annotated[
         "--env-file",
         metavar="FILE",
         callback=in_home,
-        help="Read ${NAME} from this file instead of the profile's .env.",
+        help="Read ${NAME} from this file, not the profile's .env.",
     ),
 ]
 UseSandbox = Annotated[
