@@ -145,7 +145,7 @@ class Reader:
             if left <= 0:
                 waited = time.monotonic() - begun
                 what = "its writer did not close it" if has_writer else "no process wrote to it"
-                raise TimeoutError(errno.ETIMEDOUT, f"{what} for {waited:.0f} s")
+                raise TimeoutError(errno.ETIMEDOUT, f"{what} for {max(1, round(waited))} s")
             # Also ready when the last writer has closed it.
             ready = select.select([descriptor], [], [], min(left, _PAUSE))[0]
             try:
