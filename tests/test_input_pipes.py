@@ -146,8 +146,7 @@ def test_a_fifo_without_a_writer_is_3(program: Program, place: str) -> None:
     result = setting.run("merchant", "-o", "json", "--deadline", "1")
     assert (3, True) == (result.code, codes(result)[0] in {"config.file", "config.secret"})
     assert (
-        f"{setting.fifo} cannot be read: no process wrote to it for 1 s; start the program that writes to it before balcli"
-        in result.err
+        f"{setting.fifo} cannot be read: no process wrote to it for 1 s; start its writer first" in result.err
     )
     assert time.monotonic() - start < 8
 

@@ -144,7 +144,7 @@ def _read_fifo(
         return pipes.reader.read(path, most, check)
     except OSError as problem:
         raise ConfigFileError(
-            f"{shown(path)} cannot be read: {problem.strerror}; start the program that writes to it before balcli, or use a regular file"
+            f"{shown(path)} cannot be read: {problem.strerror}; start its writer first, or use a regular file"
         ) from None
 
 
