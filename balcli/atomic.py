@@ -233,7 +233,7 @@ def _temporary_file(path: Path) -> Iterator[tuple[Path, FileIO]]:
                     continue  # another run removed it before it was locked
                 yield temporary, file
                 return
-        except BaseException:
+        except BaseException:  # also a signal must not leave the file
             temporary.unlink(missing_ok=True)
             raise
 

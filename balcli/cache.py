@@ -28,7 +28,7 @@ class Cache:
         """Whether the user set the folder."""
 
     def read(self, key: str, seconds: float) -> Json:
-        """The document of a key, or None if there is none younger than `seconds`."""
+        """The cached document of a key; None if it is missing or older than `seconds`."""
         try:
             file = self._file(key)
             with os.fdopen(open_for_reading(file), "rb") as stream:

@@ -150,7 +150,7 @@ class AccessBlocked(BalcliError):
 
 
 class NetworkError(BalcliError):
-    """There was no response, or the server is unavailable."""
+    """The host did not respond, or is unavailable."""
 
     exit_code = 5
     retryable = True

@@ -190,7 +190,7 @@ def top(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Print the help if there is no command, with exit code 2, because a script may have lost its arguments."""
+    """Without a command, print the help and exit with 2: a script may have lost its arguments."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)

@@ -49,7 +49,7 @@ def open_recorded(
 
 
 def find_run(recorded: Recorded, word: str) -> "RecordedRun":
-    """Find the run of an argument. Raises UsageError if there is none, and StateError."""
+    """Find the run that an argument names. Raises UsageError if it does not exist, or StateError."""
     if word.isascii() and word.isdigit() and len(word) <= 15:
         return _by_id(recorded, int(word))
     label = f"run {printable(word, 40)}"

@@ -93,7 +93,7 @@ class ProfileFile(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
     def profile(self, name: str | None) -> Profile:
-        """The named profile; without a name, the default or the only one. Raises ConfigErrors if there is none."""
+        """The named profile; without a name, the default or the only one. Raises ConfigErrors if it does not exist."""
         problems = Problems(self.problems)
         place = None
         with problems.step():
@@ -153,8 +153,8 @@ def load(
 ) -> Profile:
     """Load the named profile from a file; without a name, the default profile or the only one.
 
-    If the file is optional and does not exist, the accounts come from the environment. Raises ConfigErrors if there
-    is no profile. Other errors are in its `problems`.
+    If the file is optional and does not exist, the accounts come from the environment. Raises ConfigErrors if no
+    profile can be loaded. Other errors are in its `problems`.
     """
     if not must_exist and not exists(file):
         return without_file(file, name=name, env_file=env_file, environ=environ)

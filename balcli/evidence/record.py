@@ -115,6 +115,7 @@ class Recorder:
 
     def _written(self, recorded: _RecordedRequest, bodies: dict[str, bytes]) -> dict[str, Any]:
         """One request as a plain object. The bodies of its responses are added to `bodies`."""
+        # A thread may still be adding attempts: `finished` is read first, because nothing is added after it is set.
         return {
             "request": written_request(recorded.request, self._names),
             "finished": recorded.finished,

@@ -165,7 +165,7 @@ def _dial(family: int, address: _Address, options: Iterable[tuple[int, int, int 
             connection.setsockopt(*option)
         with suppress(BlockingIOError):
             connection.connect(address)
-    except BaseException:
+    except BaseException:  # also a signal must not leave the socket open
         connection.close()
         raise
     return connection

@@ -69,10 +69,11 @@ def _brief(diagnosis: Diagnosis, view: View) -> Iterator[Line]:
         style: Style = "bad" if counts["failed"] else "open" if bad else "good"
         sign = view.sign("✗") if counts["failed"] else "!" if bad else view.sign("✓")
         summary = [f"{len(steps) - counts['skipped']} checks"]
-        summary += [f"{counts['failed']} failed"] if counts["failed"] else []
-        summary += [numbered(counts["warning"], "warning")] if counts["warning"] else []
-        summary += [f"{counts['skipped']} skipped"] if counts["skipped"] else []
-        # The time for the balances is at the end of that step's message.
+        summary += [
+            numbered(counts[status], status) if status == "warning" else f"{counts[status]} {status}"
+            for status in ("failed", "warning", "skipped")
+            if counts[status]
+        ]
         summary += [
             step.message.rpartition(" in ")[2]
             for step in steps
