@@ -182,7 +182,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(start: str) -> None:
 @given(ANY_TEXT, ANY_TEXT)
 def test_any_name_is_one_cell_of_csv(name: str, asset: str) -> None:
     """Whatever the names, there are rows of nine cells, ended by CRLF, in valid UTF-8, with nothing that is not printed."""
-    report = report_of(answered(name, row(name, asset, "-1.5", None, "0")), refused("z"))
+    report = report_of(answered(name, row(name, asset, "-1.5", None, "0")), refused(f"{name}z"))
     text = machine("csv", report)
     table = cells(report)
     shown = table[0][0]
@@ -263,7 +263,7 @@ def test_prometheus_labels_escape_what_the_format_asks_for() -> None:
 def test_any_name_is_a_label(name: str, asset: str, other: str) -> None:
     """Whatever the names, the exposition is UTF-8 that the parser reads, with no sample twice and no amount lost."""
     report = report_of(
-        answered(name, row(name, asset, "1", "1", "0"), row(name, other, "2", "2", "0")), refused("z")
+        answered(name, row(name, asset, "1", "1", "0"), row(name, other, "2", "2", "0")), refused(f"{name}z")
     )
     machine("prometheus", report).encode()
     found = [(sample.name, *sample.labels.items()) for sample in samples(report)]
